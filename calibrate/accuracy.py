@@ -1,0 +1,155 @@
+"""Predictions against recorded measurements: errors, ranking and bounds, beside the plain formula and a FLOPs-only fit."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from calibrate.bench import Measurement, Round, quiet_level, summarise
+from calibrate.programs import program_from_json
+from calibrate.store import SampleFile
+from predictor.calibration import Calibration
+from predictor.cost import price
+from predictor.predict import bound
+from predictor.timeline import plain, queue
+
+CROSSOVER = (0.6, 0.9)
+"""Kernel time over latency: below the first framework-bound, above the second device-bound, crossover between."""
+
+ESTIMATORS = ("queue", "max", "flops")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One measured case and its predictions, seconds."""
+
+    model: str
+    batch: int
+    dtype: str
+    measured: Measurement
+    predicted: Mapping[str, float]
+    kernel_s: float | None
+    predicted_kernel_s: float
+    predicted_host_s: float
+    launches: int
+    predicted_launches: int
+    bound: str
+    measured_bound: str
+    regime: str
+
+    def error(self, estimator: str = "queue") -> float:
+        """Signed relative error."""
+        return self.predicted[estimator] / self.measured.seconds - 1
+
+
+def rows(file: SampleFile, calibration: Calibration, runtime: str, wanted: Sequence[str] | None = None) -> list[Row]:
+    """Predict every recorded case again with a calibration. wanted: keys of cases, all if None.
+
+    Host times are scaled by the ratio of the host probes, that beside the case's rounds over that of the calibration: how
+    fast the host was just then is no property of the model.
+    """
+    rounds: dict[str, list[Round]] = defaultdict(list)
+    for sample in file.values():
+        if sample["key"].startswith("round/"):
+            rounds[sample["case"]].append(Round(sample["seconds"], *sample["probe_s"]))
+    level = quiet_level([p for own in rounds.values() for r in own for p in (r.probe_before_s, r.probe_after_s)])
+    cases = [s for s in file.values() if s["key"].startswith("case/") and s["runtime"] == runtime]
+    cases = [s for s in cases if rounds[s["key"][5:]] and (wanted is None or s["key"][5:] in wanted)]
+    measured = {s["key"]: summarise(rounds[s["key"][5:]], level) for s in cases}
+    flops = _flops_only(cases, measured)
+    return [_row(s, measured[s["key"]], flops(s), calibration, runtime) for s in cases]
+
+
+def _row(sample: Mapping[str, Any], measured: Measurement, flops_s: float, calibration: Calibration, runtime: str) -> Row:
+    program = program_from_json(sample["program"])
+    host = calibration.host(runtime)
+    priced = price(program, calibration, host)
+    scale = measured.probe_s / host.probe_s
+    priced = tuple(replace(call, host_s=call.host_s * scale) for call in priced)
+    timeline = queue(priced, calibration.lanes, host.fixed_s * scale)
+    kernel_s = sample.get("kernel_s")
+    said = bound(timeline, priced)
+    launches = sum(k.launches for call in priced for k in call.kernels)
+    busy = (kernel_s + calibration.lanes.gap_s * sample["launches"]) if kernel_s is not None else timeline.kernel_s
+    share = busy / measured.seconds
+    device_bound = "compute" if said == "framework" else said
+    return Row(
+        model=sample["model"],
+        batch=sample["batch"],
+        dtype=sample["dtype"],
+        measured=measured,
+        predicted={"queue": timeline.latency_s, "max": plain(timeline, calibration.lanes.serial), "flops": flops_s},
+        kernel_s=kernel_s,
+        predicted_kernel_s=timeline.kernel_s,
+        predicted_host_s=timeline.host_s,
+        launches=sample.get("launches", 0),
+        predicted_launches=launches,
+        bound=said,
+        measured_bound="framework" if share < CROSSOVER[1] else device_bound,
+        regime="framework-bound" if share < CROSSOVER[0] else "compute-bound" if share > CROSSOVER[1] else "crossover",
+    )
+
+
+def _flops_only(
+    cases: Sequence[Mapping[str, Any]], measured: Mapping[str, Measurement]
+) -> Callable[[Mapping[str, Any]], float]:
+    """The baseline: log latency as a line in log MACs, per dtype, fitted to the other models of these very measurements."""
+
+    def predict(sample: Mapping[str, Any]) -> float:
+        others = [s for s in cases if s["dtype"] == sample["dtype"] and s["model"] != sample["model"]]
+        if len({s["macs"] for s in others}) < 2:
+            return float("nan")
+        x = np.log([s["macs"] for s in others])
+        y = np.log([measured[s["key"]].seconds for s in others])
+        slope, intercept = np.polyfit(x, y, 1)
+        return float(np.exp(intercept + slope * np.log(sample["macs"])))
+
+    return predict
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Figures of a group of rows. MAPE, median and worst of the relative error; bound: share that is right."""
+
+    cases: int
+    mape: float
+    median: float
+    worst: float
+    bound: float
+    tau: float
+
+
+def summarise_rows(group: Sequence[Row], estimator: str) -> Summary:
+    """Summary of an estimator over a group."""
+    errors = np.abs([r.error(estimator) for r in group])
+    right = np.mean([(r.bound == "framework") == (r.measured_bound == "framework") for r in group])
+    tau = kendall([r.predicted[estimator] for r in group], [r.measured.seconds for r in group])
+    return Summary(len(group), float(errors.mean()), float(np.median(errors)), float(errors.max()), float(right), tau)
+
+
+def kendall(a: Sequence[float], b: Sequence[float]) -> float:
+    """Kendall's tau-a: concordant less discordant pairs, over all pairs. 1 for fewer than two values."""
+    x, y = np.asarray(a), np.asarray(b)
+    if len(x) < 2:
+        return 1.0
+    upper = np.triu_indices(len(x), 1)
+    signs = np.sign(x[:, None] - x)[upper] * np.sign(y[:, None] - y)[upper]
+    return float(signs.mean())
+
+
+def by_regime(found: Sequence[Row]) -> dict[str, list[Row]]:
+    """Rows of each regime, and of all."""
+    groups = {name: [r for r in found if r.regime == name] for name in ("framework-bound", "crossover", "compute-bound")}
+    return {name: group for name, group in groups.items() if group} | {"all": list(found)}
+
+
+def by_model(found: Sequence[Row]) -> dict[str, list[Row]]:
+    """Rows of each model."""
+    groups: dict[str, list[Row]] = defaultdict(list)
+    for row in found:
+        groups[row.model].append(row)
+    return dict(groups)

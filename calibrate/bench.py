@@ -1,0 +1,236 @@
+"""Timers: kernel durations from the profiler, host time from tight loops, latency of passes on a noisy host."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+Run = Callable[[], Any]
+
+FLUSH_BYTES = 256 * 2**20
+"""Written between repeats to push a kernel's inputs out of L2: four times the H200's 60 MB."""
+
+NOISE = 0.12
+"""How far above the quiet level a host probe may be."""
+
+_MARKER = "spin_kernel"  # the kernel of torch.cuda._sleep
+
+
+@dataclass(frozen=True, slots=True)
+class KernelEvent:
+    """One kernel or copy on the device, as the profiler saw it."""
+
+    name: str
+    start_ns: int
+    duration_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class KernelSample:
+    """Device time of one call: its kernels, overlap counted once (median over repeats), their number, the longest's name."""
+
+    seconds: float
+    launches: int
+    name: str
+
+
+def profile_events(run: Run) -> list[KernelEvent]:
+    """Every kernel, copy and memset that ``run`` puts on the device, by start time.
+
+    Once the profiler has run in a process every launch stays slower (by a third on one H200 host): whatever times the
+    host comes before it.
+    """
+    activities = [torch.profiler.ProfilerActivity.CUDA]
+    torch.cuda.synchronize()
+    with torch.profiler.profile(activities=activities) as profiler:
+        run()
+        torch.cuda.synchronize()
+    results = profiler.profiler.kineto_results  # type: ignore[union-attr]
+    cuda = torch.autograd.DeviceType.CUDA
+    events = [
+        KernelEvent(e.name(), e.start_ns(), e.duration_ns())
+        for e in results.events()
+        if e.device_type() == cuda and not e.name().startswith(("Context Sync", "Event Sync", "Stream Wait"))
+    ]
+    return sorted(events, key=lambda e: e.start_ns)
+
+
+def short_name(kernel: str) -> str:
+    """A kernel's name without return type, arguments and most of its templates."""
+    for noise in ("void ", "at::native::", "(anonymous namespace)::", "<unnamed>::"):
+        kernel = kernel.replace(noise, "")
+    return kernel.split("(")[0][:80]
+
+
+def busy_ns(events: Sequence[KernelEvent]) -> int:
+    """Nanoseconds in which at least one of the events ran: kernels that overlap on several streams count once."""
+    total, end = 0, 0
+    for event in events:
+        stop = event.start_ns + event.duration_ns
+        total += max(stop - max(event.start_ns, end), 0)
+        end = max(end, stop)
+    return total
+
+
+class CaseProfiler:
+    """Kernel durations of many small cases in one profiler run, each repeat set off by marker kernels.
+
+    Before each repeat L2 is flushed, then the activations are touched, as the operator before would have left them: weights
+    are read cold and activations warm, as in a model.
+    """
+
+    def __init__(self) -> None:
+        self.scratch = torch.empty(FLUSH_BYTES, dtype=torch.uint8, device="cuda")
+
+    def measure(self, makers: Sequence[Callable[[], tuple[Run, Sequence[torch.Tensor]]]], repeats: int) -> list[KernelSample | None]:
+        """One sample per maker; None where the case could not run. A maker returns the call and its warm tensors."""
+        ran: list[bool] = []
+
+        def run() -> None:
+            for maker in makers:
+                try:
+                    call, warm = maker()
+                    call()
+                    call()
+                except (RuntimeError, NotImplementedError) as error:
+                    if "CUDA error" in str(error):
+                        raise
+                    ran.append(False)
+                    continue
+                ran.append(True)
+                for _ in range(repeats):
+                    self.scratch.zero_()
+                    for tensor in warm:
+                        tensor.mul_(1)
+                    torch.cuda._sleep(1)
+                    call()
+                    torch.cuda._sleep(1)
+
+        groups = _between_markers(profile_events(run))
+        if len(groups) != repeats * sum(ran):
+            raise RuntimeError(f"the profiler lost events: {len(groups)} repeats seen, {repeats * sum(ran)} made")
+        samples: list[KernelSample | None] = []
+        position = 0
+        for good in ran:
+            if not good:
+                samples.append(None)
+                continue
+            own = groups[position : position + repeats]
+            position += repeats
+            seconds = float(np.median([busy_ns(group) for group in own])) * 1e-9
+            longest = max(own[-1], key=lambda e: e.duration_ns, default=None)
+            samples.append(KernelSample(seconds, len(own[-1]), short_name(longest.name) if longest else ""))
+        return samples
+
+
+def _between_markers(events: Sequence[KernelEvent]) -> list[list[KernelEvent]]:
+    groups: list[list[KernelEvent]] = []
+    inside = False
+    for event in events:
+        if _MARKER in event.name:
+            inside = not inside
+            if inside:
+                groups.append([])
+        elif inside:
+            groups[-1].append(event)
+    return groups
+
+
+def synchronize(device: str) -> None:
+    """Wait for the device; nothing to wait for on a CPU."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def tight_seconds(call: Run, device: str, count: int) -> float:
+    """Host seconds of one call in a loop of ``count``, the device drained before and after."""
+    synchronize(device)
+    start = time.perf_counter()
+    for _ in range(count):
+        call()
+    seconds = (time.perf_counter() - start) / count
+    synchronize(device)
+    return seconds
+
+
+def pass_seconds(run: Run, device: str, passes: int) -> list[float]:
+    """Latencies of synchronised passes."""
+    synchronize(device)
+    found = []
+    for _ in range(passes):
+        start = time.perf_counter()
+        run()
+        synchronize(device)
+        found.append(time.perf_counter() - start)
+    return found
+
+
+class Probe:
+    """A short loop of fixed small torch calls: how fast the host is right now, in seconds per call."""
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+        self.x = torch.ones(16, 64, device=device)
+        self.w = torch.ones(64, 64, device=device)
+
+    def __call__(self) -> float:
+        """Lower quartile of a few loops, about 3 ms in all."""
+        return lower_quartile([tight_seconds(self._step, self.device, 20) for _ in range(6)]) / 5
+
+    def _step(self) -> None:
+        with torch.inference_mode():
+            y = torch.nn.functional.linear(self.x, self.w)
+            y = torch.relu(y + self.x).view(64, 16)
+            torch.softmax(y, -1)
+
+
+def lower_quartile(values: Sequence[float]) -> float:
+    """25th percentile: what a burst-free host would show."""
+    return float(np.percentile(values, 25))
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One round of one case. seconds: lower quartile over its passes; probes: host probe before and after."""
+
+    seconds: float
+    probe_before_s: float
+    probe_after_s: float
+
+    def quiet(self, level_s: float) -> bool:
+        """Whether the host was at its quiet level before and after."""
+        return max(self.probe_before_s, self.probe_after_s) <= level_s * (1 + NOISE)
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """Median over the quiet rounds (all, if none was quiet).
+
+    repeatability: half the difference between the medians of its odd and even rounds, relative to their mean.
+    """
+
+    seconds: float
+    probe_s: float
+    repeatability: float
+    quiet_rounds: int
+
+
+def quiet_level(probes: Sequence[float]) -> float:
+    """What the host probe shows when no neighbour disturbs the host: its 20th percentile over a run."""
+    return float(np.percentile(probes, 20))
+
+
+def summarise(rounds: Sequence[Round], level_s: float) -> Measurement:
+    """Rounds of one case -> its measurement. level_s: see ``quiet_level``."""
+    quiet = [r for r in rounds if r.quiet(level_s)]
+    used = quiet or list(rounds)
+    seconds = [r.seconds for r in used]
+    halves = [float(np.median(h)) for h in (seconds[::2], seconds[1::2]) if h]
+    repeatability = abs(halves[0] - halves[-1]) / (halves[0] + halves[-1])
+    probe = float(np.median([(r.probe_before_s + r.probe_after_s) / 2 for r in used]))
+    return Measurement(float(np.median(seconds)), probe, repeatability, len(quiet))

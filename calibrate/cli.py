@@ -1,0 +1,86 @@
+"""The command ``calibrate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from predictor.terminal import complain
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def calibrate(
+    gpu: Annotated[str | None, typer.Option(help="Name of the GPU in this machine, for example h200.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, to calibrate this machine's processor.")] = None,
+    runtime: Annotated[str, typer.Option(help="Runtime whose host costs are measured.")] = "eager",
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer samples: under a minute, wider intervals.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder to write, by default the user's own, where predict looks.")] = None,
+    refit: Annotated[bool, typer.Option("--refit", help="Measure nothing, fit the samples in --out again.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Measure dispatch overhead and kernel throughput of this machine.
+
+    Started again after an interruption, it continues from the samples on disk.
+    """
+    with complain(debug):
+        _calibrate(gpu, device, runtime, quick, out, refit)
+
+
+def _calibrate(gpu: str | None, device: str | None, runtime: str, quick: bool, out: Path | None, refit: bool) -> None:
+    from predictor import runtimes
+    from predictor.calibration import user_folder
+    from predictor.errors import PredictorError, unknown
+
+    if device not in (None, "cpu", "cuda"):
+        raise unknown("device", device, ("cpu", "cuda"))
+    name = gpu or ("cpu" if device == "cpu" else None)
+    if name is None:
+        raise PredictorError("say what to calibrate: --gpu NAME or --device cpu")
+    if device == "cpu" and name != "cpu":
+        raise PredictorError(f"--device cpu and --gpu {name} contradict each other")
+    if runtime not in runtimes.names():
+        raise unknown("runtime", runtime, runtimes.names())
+    folder = out or user_folder() / name
+    from calibrate.run import effort_of, fit, run
+
+    if refit:
+        fit(name, folder)
+    else:
+        from calibrate.environment import check_device, interrupted
+
+        target = check_device(name)
+        effort = effort_of(target, quick)
+        try:
+            with typer.progressbar(length=effort.steps, label=f"calibrate {name}", show_eta=True, show_pos=True) as bar:
+                run(name, target, folder, effort, bar.update, lambda line: typer.echo(line, err=True))
+        except KeyboardInterrupt:
+            typer.echo(f"\n{interrupted()}", err=True)
+            raise typer.Exit(130) from None
+    typer.echo(_summary(folder))
+
+
+def _summary(folder: Path) -> str:
+    from predictor.calibration import load_calibration
+
+    calibration = load_calibration(str(folder.resolve()))
+    host = calibration.host("eager")
+    device = calibration.device
+    peaks = ", ".join(f"{dtype} {flops / 1e12:.1f}" for dtype, flops in device["peak_flops"].items())
+    lines = [
+        f"{device['name']}: {device['bandwidth_bytes_per_s'] / 1e9:.0f} GB/s, TFLOP/s {peaks}",
+        f"launch latency {calibration.lanes.launch_latency_s * 1e6:.1f} us, gap {calibration.lanes.gap_s * 1e6:.2f} us, "
+        f"sync {calibration.lanes.sync_s * 1e6:.1f} us",
+        f"host: {host.dispatch:.2f} x call costs + {host.torch_call_s * 1e6:.2f} us per torch call + "
+        f"{host.python_call_s * 1e6:.2f} us per Python call + {host.fixed_s * 1e6:.0f} us; error {host.error:.1%}",
+        f"written to {folder}",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Entry point."""
+    app()

@@ -1,0 +1,148 @@
+"""Samples -> coefficients, with scikit-learn: kernel residuals per family, three host coefficients per host."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+from sklearn.ensemble import GradientBoostingRegressor
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import KFold
+from sklearn.tree import DecisionTreeRegressor
+
+from predictor.families import FAMILIES, MATRIX_DTYPES, itemsize
+from predictor.forest import Forest
+
+Array = NDArray[np.float64]
+FOLDS = 4
+ENOUGH = 40
+
+
+def export(trees: Sequence[Any], initial: float, scale: float) -> Forest:
+    """Fitted scikit-learn trees as plain arrays. scale: learning rate of a boosted forest."""
+    features, thresholds, rights, values, roots = [], [], [], [], []
+    offset = 0
+    for tree in trees:
+        roots.append(offset)
+        features.append(np.where(tree.children_left < 0, -1, tree.feature))
+        thresholds.append(tree.threshold)
+        rights.append(np.where(tree.children_right < 0, 0, tree.children_right + offset))
+        values.append(tree.value[:, 0, 0] * scale)
+        offset += tree.node_count
+    return Forest(
+        initial,
+        np.concatenate(features).astype(np.int32),
+        np.concatenate(thresholds).astype(np.float64),
+        np.concatenate(rights).astype(np.int32),
+        np.concatenate(values).astype(np.float64),
+        np.asarray(roots, dtype=np.int32),
+    )
+
+
+def boosted(x: Array, y: Array, trees: int = 250) -> Forest:
+    """Gradient-boosted residuals as plain arrays; of too few samples, their mean."""
+    if len(y) < ENOUGH:
+        nothing = np.zeros(0)
+        whole = np.zeros(0, dtype=np.int32)
+        return Forest(float(np.mean(y)), whole, nothing, whole, nothing, whole)
+    model = GradientBoostingRegressor(
+        n_estimators=trees,
+        max_depth=4,
+        learning_rate=0.08,
+        subsample=0.6,
+        max_features=0.5,
+        min_samples_leaf=3,
+        loss="huber",
+        random_state=0,
+    ).fit(x, y)
+    initial = float(np.ravel(model.init_.predict(x[:1]))[0])
+    return export([t.tree_ for t in model.estimators_[:, 0]], initial, model.learning_rate)
+
+
+def single(x: Array, y: Array) -> Forest:
+    """One tree, for launch counts."""
+    model = DecisionTreeRegressor(max_depth=8, min_samples_leaf=3, random_state=0).fit(x, y)
+    return export([model.tree_], 0.0, 1.0)
+
+
+def fit_family(samples: Sequence[Mapping[str, Any]], family: str, device: Mapping[str, Any]) -> dict[str, Any]:
+    """Fit of one family and dtype from its samples ("dtype", "dims", "seconds", "launches")."""
+    row = FAMILIES[family]
+    peaks, bandwidth, sms = device["peak_flops"], device["bandwidth_bytes_per_s"], device["sms"]
+    features, bases = [], []
+    for sample in samples:
+        dtype = sample["dtype"]
+        dims = row.complete(sample["dims"])
+        peak = peaks.get(dtype, peaks["fp32"]) if row.matrix else peaks["fp32"]
+        bases.append(max(float(row.flops(dims)) / peak, float(row.nbytes(dims, itemsize(dtype))) / bandwidth))
+        features.append(row.matrix_of_features(dims, dtype, sms)[0])
+    x, base = np.array(features), np.array(bases)
+    seconds = np.array([s["seconds"] for s in samples])
+    launches = np.array([s["launches"] for s in samples], dtype=float)
+    floor = float(np.percentile(seconds, 2))
+    y = np.log(seconds / (base + floor))
+    unseen = np.zeros_like(y)
+    for train, test in KFold(min(FOLDS, len(y)), shuffle=True, random_state=0).split(x):
+        unseen[test] = boosted(x[train], y[train]).predict(x[test])
+    errors = y - unseen
+    return {
+        "floor_s": floor,
+        "residual": boosted(x, y).to_json(),
+        "launches": single(x, launches).to_json(),
+        "error": {
+            "samples": len(y),
+            "log_rms": float(np.sqrt(np.mean(errors**2))),
+            "mape": float(np.mean(np.abs(np.expm1(-errors)))),
+            "roofline_mape": float(np.mean(np.abs(np.expm1(-y)))),
+        },
+    }
+
+
+def fit_kernels(samples: Sequence[Mapping[str, Any]], device: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Family -> dtype (or "any") -> fit."""
+    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
+    for sample in samples:
+        if not sample.get("failed"):
+            matrix = FAMILIES[sample["family"]].matrix
+            groups[sample["family"], sample["dtype"] if matrix else "any"].append(sample)
+    wanted = [(f, d) for f, d in sorted(groups) if not FAMILIES[f].matrix or d in MATRIX_DTYPES]
+    found = Parallel(n_jobs=-1)(delayed(fit_family)(groups[key], key[0], device) for key in wanted)
+    fits: dict[str, dict[str, Any]] = defaultdict(dict)
+    for (family, dtype), fit in zip(wanted, found, strict=True):
+        fits[family][dtype] = fit
+    return dict(fits)
+
+
+def fit_host(dispatch_s: Array, torch_calls: Array, python_calls: Array, other_s: Array, latency_s: Array) -> dict[str, Any]:
+    """Non-negative coefficients of ``host = dispatch x sum of call costs + per torch call + per Python call + fixed``.
+
+    other_s: the part of the latency that is not host time. Relative errors of the latency are minimised. error:
+    leave-one-module-out, root mean square of log ratios, and mean.
+    """
+    x = np.stack([dispatch_s, torch_calls, python_calls, np.ones_like(dispatch_s)], axis=1)
+
+    def solve(rows: NDArray[np.bool_]) -> Array:
+        model = LinearRegression(positive=True, fit_intercept=False)
+        target = (latency_s - other_s)[rows] / latency_s[rows]
+        return np.asarray(model.fit(x[rows] / latency_s[rows, None], target).coef_)
+
+    everything = np.ones(len(latency_s), dtype=bool)
+    coefficients = solve(everything)
+    ratios = []
+    for one in range(len(latency_s)):
+        others = everything.copy()
+        others[one] = False
+        ratios.append(float(np.log((x[one] @ solve(others) + other_s[one]) / latency_s[one])))
+    names = ("dispatch", "torch_call_s", "python_call_s", "fixed_s")
+    return {
+        "coefficients": dict(zip(names, map(float, coefficients), strict=True)),
+        "error": {
+            "modules": len(latency_s),
+            "log_rms": float(np.sqrt(np.mean(np.square(ratios)))),
+            "mape": float(np.mean(np.abs(np.expm1(ratios)))),
+        },
+    }

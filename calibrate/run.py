@@ -1,0 +1,199 @@
+"""A calibration from beginning to end: constants, host, generated modules, kernel sweep, fits, files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from calibrate import sweep
+from calibrate.bench import Probe, lower_quartile, pass_seconds, quiet_level
+from calibrate.constants import device_constants
+from calibrate.environment import describe
+from calibrate.fit import fit_host, fit_kernels
+from calibrate.host import example_launches, host_costs, run_host, run_launches
+from calibrate.modules import generate
+from calibrate.store import SampleFile
+from predictor import calibration as files
+from predictor.capture import capture
+from predictor.cost import price
+from predictor.errors import PredictorError
+from predictor.ops import OPS, WRAPPERS
+from predictor.records import Graph
+from predictor.runtimes import eager
+from predictor.timeline import queue
+
+Advance = Callable[[int], None]
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is measured. passes: of a generated module in one round."""
+
+    plan: sweep.Plan
+    host_rounds: int
+    modules: int
+    module_rounds: int
+    passes: int
+
+    @property
+    def steps(self) -> int:
+        """Units of the progress bar."""
+        return self.plan.total + 10 * self.host_rounds + 5 * self.module_rounds * self.modules // 10
+
+
+def effort_of(device: str, quick: bool) -> Effort:
+    """The full or the quick calibration of a device."""
+    if device == "cuda":
+        return Effort(sweep.QUICK_CUDA, 5, 20, 3, 10) if quick else Effort(sweep.FULL, 16, 120, 6, 15)
+    return Effort(sweep.QUICK_CPU, 3, 12, 3, 5) if quick else Effort(sweep.FULL_CPU, 12, 40, 6, 10)
+
+
+def run(gpu: str, device: str, out: Path, effort: Effort, advance: Advance, tell: Tell) -> None:
+    """Measure what is not on disk yet, fit, and write ``device.json``, ``kernels.json`` and ``eager.json`` into ``out``."""
+    samples = out / "samples"
+    constants_file = SampleFile(samples / "constants.jsonl", tell)
+    host_file = SampleFile(samples / "host.jsonl", tell)
+    module_file = SampleFile(samples / "modules.jsonl", tell)
+    kernel_file = SampleFile(samples / "kernels.jsonl", tell)
+    if "environment" not in constants_file:
+        constants_file.append([{"key": "environment", "environment": describe(device, _probe_level(device))}])
+    _same_machine(constants_file, device)
+    run_host(host_file, device, effort.host_rounds, lambda n: advance(10 * n))
+    run_modules(module_file, device, effort, advance)
+    if "device" not in constants_file:
+        constants_file.append([{"key": "device", "constants": device_constants(device, effort.plan.dtypes)}])
+    if device == "cuda":  # the profiler slows every launch after it: nothing below times the host
+        run_launches(host_file)
+    sweep.run_sweep(effort.plan, kernel_file, device, advance)
+    fit(gpu, out)
+
+
+def _probe_level(device: str) -> float:
+    probe = Probe(device)
+    return float(np.median([probe() for _ in range(9)]))
+
+
+def _same_machine(file: SampleFile, device: str) -> None:
+    """Samples of different machines never mix: raises PredictorError."""
+    environment = file.samples["environment"]["environment"]
+    here = describe(device, 0.0)
+    for key in ("gpu", "cpu"):
+        if environment.get(key) != here.get(key):
+            raise PredictorError(
+                f"{file.path.parent} holds samples of another machine ({environment.get(key)}, not {here.get(key)}): "
+                "choose another --out or delete them"
+            )
+
+
+def run_modules(file: SampleFile, device: str, effort: Effort, advance: Advance) -> None:
+    """Latency of generated modules in interleaved rounds, the host probe before and after each case."""
+    step = 5
+    names = [f"{seed}/{'fp16' if device == 'cuda' and seed % 2 else 'fp32'}" for seed in range(effort.modules)]
+    runs = {}
+    for name in names:
+        seed, dtype = name.split("/")
+        module, x = generate(int(seed))
+        half = torch.float16 if dtype == "fp16" else torch.float32
+        runs[name] = eager.prepare(module.to(device, half), x.to(device, half))
+    probe = Probe(device)
+    for run_once in runs.values():
+        pass_seconds(run_once, device, 2)
+    for number in range(effort.module_rounds):
+        done = 0
+        for name, run_once in runs.items():
+            key = f"{number}/{name}"
+            if key not in file:
+                pass_seconds(run_once, device, 2)
+                before = probe()
+                seconds = lower_quartile(pass_seconds(run_once, device, effort.passes))
+                file.append([{"key": key, "module": name, "seconds": seconds, "probe_s": [before, probe()]}])
+            done += 1
+            if done % 10 == 0:
+                advance(step)
+
+
+def fit(gpu: str, out: Path) -> None:
+    """Samples in ``out`` -> calibration files in ``out``. Needs no device: a fit can be repeated anywhere."""
+    samples = out / "samples"
+    opened = {name: SampleFile(samples / f"{name}.jsonl") for name in ("constants", "host", "modules", "kernels")}
+    if "device" not in opened["constants"]:
+        raise PredictorError(f"{samples} holds no samples: run calibrate --gpu {gpu} first")
+    constants = opened["constants"].samples["device"]["constants"]
+    probe_s = quiet_level([p for sample in opened["modules"].values() for p in sample["probe_s"]])
+    environment = {**opened["constants"].samples["environment"]["environment"], "probe_s": probe_s}
+    calls, launches = host_costs(opened["host"], "mixed", probe_s), example_launches(opened["host"])
+    head = {"schema": files.SCHEMA, "gpu": gpu, "provenance": "measured"}
+    device = {**head, **{k: v for k, v in constants.items() if k != "launch_s"}, "environment": environment}
+    kernels = _without_dispatch(opened["kernels"].values(), calls) if constants["serial"] else opened["kernels"].values()
+    files.write_json(out / "kernels.json", {**head, "families": fit_kernels(kernels, constants)})
+    files.write_json(out / "device.json", device)
+    host: dict[str, Any] = {
+        **head,
+        "runtime": eager.NAME,
+        "coefficients": {"dispatch": 1.0, "torch_call_s": 0.0, "python_call_s": 0.0, "fixed_s": 0.0, "launch_s": constants["launch_s"]},
+        "error": {"log_rms": 0.0},
+        "calls": calls,
+        "launches": launches,
+        "typical_s": _typical(calls),
+        "environment": environment,
+    }
+    files.write_json(out / "eager.json", host)  # the fit below prices modules with these costs
+    files.forget()
+    fitted = _fit_modules(opened["modules"], out)
+    host["coefficients"] |= fitted["coefficients"]
+    host["error"] = fitted["error"]
+    files.write_json(out / "eager.json", host)
+    files.forget()
+
+
+def _without_dispatch(samples: list[dict[str, Any]], calls: dict[str, dict[str, float]]) -> list[dict[str, Any]]:
+    """On a CPU a call's time holds its dispatch: the cost of its smallest call is taken off, at most nine tenths."""
+    return [
+        {**s, "seconds": max(s["seconds"] - calls.get(s["op"], {}).get("fp32", 0.0), 0.1 * s["seconds"])}
+        for s in samples
+        if not s.get("failed")
+    ]
+
+
+def _typical(calls: dict[str, dict[str, float]]) -> dict[str, float]:
+    """Trait -> median cost of its calibrated operators: the price of an operator without one of its own."""
+    by_trait: dict[str, list[float]] = {}
+    for op, costs in calls.items():
+        trait = OPS[op].trait if op in OPS else "view" if op in WRAPPERS else "pointwise"
+        by_trait.setdefault(trait, []).append(next(iter(costs.values())))
+    typical = {trait: float(np.median(costs)) for trait, costs in by_trait.items()}
+    return typical | {trait: typical["pointwise"] for trait in ("composite", "unmodelled", "sync") if trait not in typical}
+
+
+def _fit_modules(file: SampleFile, out: Path) -> dict[str, Any]:
+    """The host coefficients, from the latencies of the generated modules."""
+    calibration = files.load_calibration(str(out.resolve()))
+    host = calibration.host(eager.NAME)
+    lanes = calibration.lanes
+    rows = []
+    ratios: dict[str, list[float]] = {}
+    for sample in file.values():
+        ratios.setdefault(sample["module"], []).append(sample["seconds"] / float(np.mean(sample["probe_s"])))
+    for name, own in ratios.items():
+        seed, dtype = name.split("/")
+        graph = generated_graph(int(seed), dtype)
+        priced = price(eager.lower(graph), calibration, host)
+        timeline = queue(priced, lanes)
+        kernels = [k for call in priced for k in call.kernels]
+        after = timeline.kernel_s if lanes.serial else lanes.launch_latency_s + lanes.sync_s + kernels[-1].seconds
+        latency = float(np.median(own)) * host.probe_s
+        rows.append((timeline.host_s, len(graph.calls), graph.python_calls, after, latency))
+    return fit_host(*(np.array(column, dtype=float) for column in zip(*rows, strict=True)))
+
+
+def generated_graph(seed: int, dtype: str) -> Graph:
+    """The captured graph of a generated module."""
+    with torch.device("meta"):
+        module, x = generate(seed)
+    return capture(module, x, dtype, f"generated-{seed}")

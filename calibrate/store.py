@@ -1,0 +1,56 @@
+"""Samples on disk: one JSON object a line, appended as they are made, so that an interrupted run continues."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+
+class SampleFile:
+    """An append-only file of samples, each with a "key" that no other has.
+
+    Opening it reads what is there; a half-written last line (the run was killed) is cut off, and ``tell`` hears of it.
+    """
+
+    def __init__(self, path: Path, tell: Callable[[str], None] = print) -> None:
+        self.path = path
+        self.samples: dict[str, dict[str, Any]] = {}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            self._read(tell)
+
+    def _read(self, tell: Callable[[str], None]) -> None:
+        kept = 0
+        with self.path.open("rb+") as file:
+            for line in file:
+                try:
+                    sample = json.loads(line) if line.endswith(b"\n") else None
+                except ValueError:
+                    sample = None
+                if not isinstance(sample, dict) or "key" not in sample:
+                    tell(f"{self.path.name}: dropped a half-written line after {len(self.samples)} samples")
+                    file.truncate(kept)
+                    return
+                self.samples[sample["key"]] = sample
+                kept += len(line)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.samples
+
+    def append(self, samples: Iterable[Mapping[str, Any]]) -> None:
+        """Write samples to the end of the file and make sure that they are on disk."""
+        lines = []
+        for sample in samples:
+            self.samples[sample["key"]] = dict(sample)
+            lines.append(json.dumps(sample) + "\n")
+        with self.path.open("a", encoding="utf-8") as file:
+            file.writelines(lines)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def values(self) -> list[dict[str, Any]]:
+        """Every sample, in the order of their writing."""
+        return list(self.samples.values())

@@ -1,0 +1,197 @@
+"""The kernel sweep: device time of seeded random calls of every family, appended to a sample file as it is made."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from calibrate.bench import CaseProfiler, KernelSample, Run
+from calibrate.recipes import RECIPES, Recipe, Scale
+from calibrate.store import SampleFile
+from predictor.capture import DTYPES, capture
+from predictor.errors import PredictorError
+from predictor.families import FAMILIES, MATRIX_DTYPES
+from predictor.records import Kernel
+from predictor.runtimes import eager
+
+MEMORY_DTYPES = ("fp32", "fp16")
+"""Element sizes that the memory families are measured in; their fit has the size as a feature."""
+
+REPEATS = 4
+CHUNK = 48
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How many samples of each family: matrix families per dtype, memory families over all dtypes."""
+
+    counts: dict[str, int]
+    dtypes: tuple[str, ...]
+    scale: Scale
+
+    @property
+    def total(self) -> int:
+        """Samples in all."""
+        return sum(n * (len(self.dtypes) if FAMILIES[f].matrix else 1) for f, n in self.counts.items())
+
+
+FULL_COUNTS = {
+    **{"gemm": 1200, "conv": 1000, "conv_grouped": 1000, "conv_depthwise": 240, "attention": 300, "pointwise": 1000},
+    **{"copy": 500, "cat": 200, "softmax": 240, "layer_norm": 240, "batch_norm": 300, "group_norm": 200, "reduce": 400},
+    **{"gather": 240, "pool": 160, "fill": 60, "scan": 120},
+}
+
+FULL = Plan(FULL_COUNTS, MATRIX_DTYPES, Scale(elements=4.2e8, macs=2.4e11))
+QUICK_CUDA = Plan({f: max(n // 16, 12) for f, n in FULL_COUNTS.items()}, MATRIX_DTYPES, Scale(elements=1e8, macs=5e10))
+FULL_CPU = Plan({f: max(n // 8, 24) for f, n in FULL_COUNTS.items()}, ("fp32", "bf16"), Scale(elements=1.6e7, macs=2e9))
+QUICK_CPU = Plan({f: max(n // 40, 8) for f, n in FULL_COUNTS.items()}, ("fp32",), Scale(elements=4e6, macs=4e8))
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One sample to take: a recipe, its dtype, and the kernel that the capture sees in it."""
+
+    key: str
+    recipe: Recipe
+    dtype: str
+    kernel: Kernel
+    op: str
+
+
+class _Call(torch.nn.Module):
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__()
+        self.recipe = recipe
+
+    def forward(self, *operands: torch.Tensor) -> Any:
+        return self.recipe.call(*operands)
+
+
+def cases(plan: Plan) -> Iterator[Case]:
+    """Every case of a plan, the families interleaved, the same on every run."""
+    remaining = {
+        (family, dtype): count
+        for family, count in plan.counts.items()
+        for dtype in (plan.dtypes if FAMILIES[family].matrix else ("any",))
+    }
+    longest = max(remaining.values())
+    for index in range(longest):
+        for (family, dtype), count in remaining.items():
+            # spread the shorter families over the whole run
+            if (index * count) // longest != ((index + 1) * count) // longest:
+                yield make_case(family, dtype, (index * count) // longest, plan.scale)
+
+
+def make_case(family: str, dtype: str, index: int, scale: Scale) -> Case:
+    """The index-th case of a family and dtype, redrawn until the call is one kernel of the family."""
+    rng = np.random.default_rng([zlib.crc32(f"{family}/{dtype}".encode()), index])
+    real = MEMORY_DTYPES[index % len(MEMORY_DTYPES)] if dtype == "any" else dtype
+    for _ in range(50):
+        recipe = RECIPES[family](rng, scale)
+        try:
+            operands = tuple(o.make(DTYPES[real], "meta") for o in recipe.operands)
+            program = eager.lower(capture(_Call(recipe), operands, real))
+        except (PredictorError, RuntimeError):
+            continue
+        kernels = [k for call in program.calls for k in call.kernels]
+        if len(kernels) == 1 and kernels[0].family == family and _fits(kernels[0], scale):
+            kernel = kernels[0]
+            kernel_dtype = real if FAMILIES[family].matrix else kernel.dtype
+            op = next(call.op for call in program.calls if call.kernels)
+            return Case(f"{family}/{dtype}/{index}", recipe, real, Kernel(family, kernel_dtype, kernel.dims), op)
+    raise RuntimeError(f"no {family} recipe gives one {family} kernel")
+
+
+def _fits(kernel: Kernel, scale: Scale) -> bool:
+    family = FAMILIES[kernel.family]
+    dims = family.complete(kernel.dims)
+    return float(family.flops(dims)) <= 2 * scale.macs and float(family.nbytes(dims, 4)) <= 16 * scale.elements
+
+
+def set_precision(dtype: str) -> None:
+    """TF32 for matrix products and convolutions where the dtype says so, and only there."""
+    allowed = dtype == "tf32"
+    torch.backends.cuda.matmul.allow_tf32 = allowed
+    torch.backends.cudnn.allow_tf32 = allowed
+
+
+def _maker(case: Case, device: str) -> Callable[[], tuple[Run, Sequence[torch.Tensor]]]:
+    def make() -> tuple[Run, Sequence[torch.Tensor]]:
+        set_precision(case.dtype)
+        tensors = [o.make(DTYPES[case.dtype], device) for o in case.recipe.operands]
+        warm = [t for t, o in zip(tensors, case.recipe.operands, strict=True) if o.warm and not o.expand and not o.high]
+
+        def run() -> Any:
+            return case.recipe.call(*tensors)
+
+        return run, warm
+
+    return make
+
+
+def run_sweep(plan: Plan, file: SampleFile, device: str, advance: Callable[[int], None]) -> None:
+    """Take every sample that is not on disk yet. advance: told how many cases are done, those already there included."""
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    try:
+        with torch.inference_mode():
+            measure = CaseProfiler().measure if device == "cuda" else _measure_on_cpu
+            chunk: list[Case] = []
+            for case in cases(plan):
+                if case.key in file:
+                    advance(1)
+                    continue
+                chunk.append(case)
+                if len(chunk) == (CHUNK if device == "cuda" else 8):
+                    _take(chunk, measure, file, device)
+                    advance(len(chunk))
+                    chunk = []
+            if chunk:
+                _take(chunk, measure, file, device)
+                advance(len(chunk))
+    finally:
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+
+
+def _take(chunk: Sequence[Case], measure: Callable[..., list[KernelSample | None]], file: SampleFile, device: str) -> None:
+    samples = measure([_maker(case, device) for case in chunk], REPEATS)
+    file.append(_row(case, sample) for case, sample in zip(chunk, samples, strict=True))
+
+
+def _row(case: Case, sample: KernelSample | None) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "key": case.key,
+        "family": case.kernel.family,
+        "dtype": case.kernel.dtype,
+        "op": case.op,
+        "dims": {name: int(d) if float(d).is_integer() else d for name, d in case.kernel.dims.items()},
+    }
+    if sample is None:
+        return {**row, "failed": True}
+    return {**row, "seconds": sample.seconds, "launches": sample.launches, "kernel": sample.name}
+
+
+def _measure_on_cpu(
+    makers: Sequence[Callable[[], tuple[Run, Sequence[torch.Tensor]]]], repeats: int
+) -> list[KernelSample | None]:
+    """Wall time of a call on the CPU, where host and kernel are one lane."""
+    samples: list[KernelSample | None] = []
+    for maker in makers:
+        try:
+            call, _ = maker()
+            call()
+        except (RuntimeError, NotImplementedError):
+            samples.append(None)
+            continue
+        times = []
+        for _ in range(repeats):
+            start = time.perf_counter()
+            call()
+            times.append(time.perf_counter() - start)
+        samples.append(KernelSample(float(np.percentile(times, 25)), 1, ""))
+    return samples

@@ -1,0 +1,157 @@
+"""The command ``validate``: predictions against real measurements over the model zoo."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from predictor.terminal import complain
+
+if TYPE_CHECKING:
+    from calibrate.accuracy import Row, Summary
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def validate(
+    gpu: Annotated[str, typer.Option(help="GPU whose calibration predicts; measuring needs it in this machine.")],
+    runtime: Annotated[str, typer.Option(help="Runtime to validate.")] = "eager",
+    models: Annotated[str, typer.Option(help="Zoo models, comma-separated, or all.")] = "all",
+    batches: Annotated[str, typer.Option(help="Batch sizes, comma-separated.")] = "1,8,32,128",
+    dtypes: Annotated[str, typer.Option(help="Dtypes, comma-separated.")] = "fp16,fp32",
+    data: Annotated[
+        Path | None, typer.Option(help="File of measurements: what it holds is not measured again, what is new is added.")
+    ] = None,
+    rounds: Annotated[int, typer.Option(help="Rounds of measurement, interleaved over the cases.")] = 6,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the summary as Markdown tables.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Hold predictions against real measurements: errors, ranking and bounds per model and regime."""
+    with complain(debug):
+        _validate(gpu, runtime, models, batches, dtypes, data, rounds, markdown)
+
+
+def _numbers(text: str) -> list[int]:
+    from predictor.errors import PredictorError
+    from predictor.predict import check_batch
+
+    try:
+        return [check_batch(int(part)) for part in text.split(",")]
+    except ValueError:
+        raise PredictorError(f"batches are whole numbers, comma-separated, not {text!r}") from None
+
+
+def _validate(
+    gpu: str, runtime: str, models: str, batches: str, dtypes: str, data: Path | None, rounds: int, markdown: bool
+) -> None:
+    import models_zoo
+    from predictor import runtimes
+    from predictor.calibration import load_calibration, user_folder
+    from predictor.errors import unknown
+
+    calibration = load_calibration(gpu)
+    if runtime not in runtimes.names():
+        raise unknown("runtime", runtime, runtimes.names())
+    calibration.host(runtime)
+    names = models_zoo.names() if models == "all" else models.split(",")
+    for name in names:
+        if name not in models_zoo.names():
+            raise unknown("model", name, models_zoo.names())
+    wanted_dtypes = dtypes.split(",")
+    for dtype in wanted_dtypes:
+        if dtype not in calibration.dtypes:
+            raise unknown(f"dtype of {calibration.gpu}", dtype, calibration.dtypes)
+    sizes = _numbers(batches)
+
+    from calibrate import accuracy, measure
+    from calibrate.environment import check_device, interrupted
+    from calibrate.store import SampleFile
+
+    file = SampleFile(data or user_folder().parent / "validation" / f"{calibration.gpu}-{runtime}.jsonl", _tell)
+    cases = measure.cases(names, sizes, wanted_dtypes, runtime)
+    protocol = measure.Protocol(rounds=rounds)
+    if not measure.complete(cases, file, protocol):
+        device = check_device(calibration.gpu)
+        try:
+            steps = len(cases) * (protocol.rounds + 2)
+            with typer.progressbar(length=steps, label=f"validate {gpu}", show_eta=True, show_pos=True) as bar:
+                measure.measure(cases, file, device, protocol, bar.update)
+        except KeyboardInterrupt:
+            _tell(f"\n{interrupted()}")
+            raise typer.Exit(130) from None
+    found = accuracy.rows(file, calibration, runtime, {c.key for c in cases})
+    typer.echo(_markdown(found) if markdown else _text(found))
+
+
+def _tell(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+def _text(found: Sequence[Row]) -> str:
+    from calibrate import accuracy
+
+    lines = [f"{'model':13} {'batch':>5} {'dtype':5} {'measured':>9} {'predicted':>9} {'error':>7} {'repeats':>7}  bound (measured)"]
+    for r in found:
+        lines.append(
+            f"{r.model:13} {r.batch:>5} {r.dtype:5} {r.measured.seconds * 1e3:>6.2f} ms {r.predicted['queue'] * 1e3:>6.2f} ms "
+            f"{r.error():>+7.1%} {r.measured.repeatability:>7.1%}  {r.bound} ({r.measured_bound})"
+        )
+    lines.append("")
+    lines.append(f"{'regime':16} {'estimator':9} {'cases':>5} {'MAPE':>7} {'median':>7} {'worst':>7} {'bound':>6} {'tau':>5}")
+    for regime, estimator, s in _summaries(accuracy.by_regime(found)):
+        lines.append(
+            f"{regime:16} {estimator:9} {s.cases:>5} {s.mape:>7.1%} {s.median:>7.1%} {s.worst:>7.1%} {s.bound:>6.1%} {s.tau:>5.2f}"
+        )
+    return "\n".join(lines + ["", _repeatability(found), *_kernel_lines(found)])
+
+
+def _summaries(groups: Mapping[str, Sequence[Row]]) -> list[tuple[str, str, Summary]]:
+    from calibrate import accuracy
+
+    return [
+        (name, estimator, accuracy.summarise_rows(group, estimator))
+        for name, group in groups.items()
+        for estimator in accuracy.ESTIMATORS
+    ]
+
+
+def _repeatability(found: Sequence[Row]) -> str:
+    import numpy as np
+
+    values = [r.measured.repeatability for r in found]
+    return f"repeatability of the measurements: mean {np.mean(values):.1%}, 90th percentile {np.percentile(values, 90):.1%}"
+
+
+def _kernel_lines(found: Sequence[Row]) -> list[str]:
+    import numpy as np
+
+    errors = [abs(r.predicted_kernel_s / r.kernel_s - 1) for r in found if r.kernel_s]
+    if not errors:
+        return []
+    launches = [abs(r.predicted_launches / r.launches - 1) for r in found if r.launches]
+    return [f"kernel time against the profiler: MAPE {np.mean(errors):.1%}; launches: {np.mean(launches):.1%}"]
+
+
+def _markdown(found: Sequence[Row]) -> str:
+    from calibrate import accuracy
+
+    lines = ["| model | cases | MAPE | median | worst | bound right |", "|---|---|---|---|---|---|"]
+    for model, group in accuracy.by_model(found).items():
+        s = accuracy.summarise_rows(group, "queue")
+        lines.append(f"| {model} | {s.cases} | {s.mape:.1%} | {s.median:.1%} | {s.worst:.1%} | {s.bound:.0%} |")
+    lines += ["", "| regime | estimator | cases | MAPE | median | worst | Kendall tau |", "|---|---|---|---|---|---|---|"]
+    for regime, estimator, s in _summaries(accuracy.by_regime(found)):
+        lines.append(
+            f"| {regime} | {estimator} | {s.cases} | {s.mape:.1%} | {s.median:.1%} | {s.worst:.1%} | {s.tau:.2f} |"
+        )
+    tail = [_repeatability(found), *_kernel_lines(found)]
+    return "\n".join(lines + [""] + [line[0].upper() + line[1:] + "." for line in tail])
+
+
+def main() -> None:
+    """Entry point."""
+    app()

@@ -1,0 +1,19 @@
+"""Funnel Transformer (Dai et al., 2020): three blocks of four layers that pool the sequence, and a decoder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import FunnelModel, FunnelConfig
+
+from models_zoo._inputs import token_ids
+
+
+def build() -> Any:
+    """FunnelModel with random weights."""
+    return FunnelModel(FunnelConfig())
+
+
+def inputs(batch: int) -> dict[str, Any]:
+    """128 tokens."""
+    return token_ids(batch)

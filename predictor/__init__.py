@@ -1,0 +1,30 @@
+"""Predicts the latency of neural networks from measured dispatch overhead and kernel throughput."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from predictor.calibration import load_calibration
+    from predictor.errors import PredictorError
+    from predictor.predict import Predictor
+    from predictor.records import Report
+
+__version__ = "0.1.0"
+__all__ = ["Predictor", "PredictorError", "Report", "load_calibration"]
+
+_HOMES = {
+    "Predictor": "predictor.predict",
+    "PredictorError": "predictor.errors",
+    "Report": "predictor.records",
+    "load_calibration": "predictor.calibration",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported on first use, so that ``import predictor`` and ``--help`` stay fast."""
+    if name in _HOMES:
+        import importlib
+
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

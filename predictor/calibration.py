@@ -1,0 +1,272 @@
+"""Calibrations: data that says what a GPU, a host and a runtime charge. Read, checked and written here; no code in them.
+
+``<folder>/<gpu>/device.json`` (peaks, bandwidth, lanes, environment), ``kernels.json`` (fits per family) and
+``<runtime>.json`` (host costs). The first folder that has the GPU wins: ``$PREDICTOR_CALIBRATIONS``, the user's own,
+the shipped one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predictor.errors import PredictorError, unknown
+from predictor.families import FAMILIES, Family, itemsize
+from predictor.forest import Forest
+from predictor.records import Lanes
+
+SCHEMA = 1
+"""Version of the calibration files that this program writes, and the newest that it reads."""
+
+SHIPPED = Path(__file__).resolve().parent.parent / "calibrations"
+
+
+def user_folder() -> Path:
+    """Where ``calibrate`` writes unless told otherwise."""
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "predictor" / "calibrations"
+
+
+def folders() -> list[Path]:
+    """Folders of calibrations, the first that has a GPU wins."""
+    named = os.environ.get("PREDICTOR_CALIBRATIONS")
+    return [Path(p) for p in (named,) if p] + [user_folder(), SHIPPED]
+
+
+def gpu_name(name: str) -> str:
+    """The forgiving form of a GPU's name: "RTX 3090" and "rtx-3090" are "rtx3090"."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def known_gpus() -> list[str]:
+    """Names of every GPU with a calibration."""
+    return sorted({d.name for f in folders() if f.is_dir() for d in f.iterdir() if (d / "device.json").is_file()})
+
+
+def find(gpu: str) -> Path:
+    """Folder of a GPU's calibration. Raises PredictorError for an unknown GPU."""
+    wanted = gpu_name(gpu)
+    for folder in folders():
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if gpu_name(path.name) == wanted and (path / "device.json").is_file():
+                return path
+    raise unknown("GPU", gpu, known_gpus())
+
+
+def write_json(path: Path, data: Mapping[str, Any]) -> None:
+    """Write aside, then rename: a reader sees the old file or the new one, never a half."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(_layout(data) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(aside, 0o644)
+        os.replace(aside, path)
+    except BaseException:
+        Path(aside).unlink(missing_ok=True)
+        raise
+
+
+def _layout(value: Any, indent: str = "") -> str:
+    """JSON with one entry of a mapping a line, lists on one line: readable, and small where the data are long arrays."""
+    if not isinstance(value, Mapping) or not value:
+        return json.dumps(value, allow_nan=False, separators=(",", ":"))
+    inner = indent + " "
+    entries = (f"{inner}{json.dumps(str(key))}: {_layout(entry, inner)}" for key, entry in value.items())
+    return "{\n" + ",\n".join(entries) + f"\n{indent}}}"
+
+
+def read_json(path: Path, gpu: str) -> dict[str, Any]:
+    """A calibration file, checked: complete, of a schema that is known, of the GPU that its folder names."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PredictorError(f"calibration file {path} is missing: run calibrate --gpu {gpu}") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise PredictorError(f"calibration file {path} is truncated or damaged ({error}): run calibrate again") from None
+    if not isinstance(data, dict) or not isinstance(data.get("schema"), int):
+        raise PredictorError(f"calibration file {path} has no schema version: run calibrate again")
+    if data["schema"] > SCHEMA:
+        raise PredictorError(
+            f"calibration file {path} has schema {data['schema']}, this program reads up to {SCHEMA}: upgrade it"
+        )
+    if gpu_name(str(data.get("gpu", ""))) != gpu_name(gpu):
+        raise PredictorError(f"calibration file {path} is of GPU {data.get('gpu')!r}, not {gpu!r}")
+    return data
+
+
+@dataclass(frozen=True)
+class KernelFit:
+    """Fit of one family (and dtype): ``base x exp(residual)``. error: cross-validated, of log time (root mean square)."""
+
+    floor_s: float
+    residual: Forest
+    launches: Forest
+    error: float
+
+
+@dataclass(frozen=True)
+class HostCosts:
+    """Host side of a runtime on one host.
+
+    calls: operator -> dtype -> seconds of one call among others; launches: kernels that the timed call launched.
+    Host time of a call is ``dispatch x its cost + torch_call_s + python_call_s x Python calls before it``, its cost grown
+    by ``launch_s`` for every kernel that it launches beyond the timed call's. error: of generated modules, left out one at
+    a time, root mean square of log time.
+    """
+
+    runtime: str
+    dispatch: float
+    torch_call_s: float
+    python_call_s: float
+    fixed_s: float
+    launch_s: float
+    calls: Mapping[str, Mapping[str, float]]
+    launches: Mapping[str, Mapping[str, float]]
+    typical_s: Mapping[str, float]
+    error: float
+    probe_s: float
+    environment: Mapping[str, Any]
+    provenance: str
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The device part of a calibration, and the way to its host parts. Build it with ``load_calibration``."""
+
+    gpu: str
+    folder: Path
+    device: Mapping[str, Any]
+    fits: Mapping[tuple[str, str], KernelFit]
+
+    @cached_property
+    def lanes(self) -> Lanes:
+        """Constants of the queue."""
+        return Lanes(**self.device["lanes"], serial=bool(self.device["serial"]))
+
+    @property
+    def sms(self) -> int:
+        """Multiprocessors, or cores of a CPU."""
+        return int(self.device["sms"])
+
+    @property
+    def provenance(self) -> str:
+        """"measured", "fitted" or "derived"."""
+        return str(self.device["provenance"])
+
+    @property
+    def runtimes(self) -> list[str]:
+        """Runtimes with a host part."""
+        return sorted(p.stem for p in self.folder.glob("*.json") if p.stem not in ("device", "kernels"))
+
+    @property
+    def dtypes(self) -> list[str]:
+        """Dtypes with a fit of matrix products."""
+        return sorted(dtype for family, dtype in self.fits if family == "gemm")
+
+    def host(self, runtime: str) -> HostCosts:
+        """Host costs of a runtime. Raises PredictorError where it was not calibrated."""
+        if runtime not in self.runtimes:
+            raise unknown(f"runtime of {self.gpu}", runtime, self.runtimes)
+        return _host(self.folder / f"{runtime}.json", self.gpu)
+
+    def base(self, family: Family, dtype: str, dims: Mapping[str, NDArray[np.float64]]) -> tuple[Any, Any]:
+        """Roofline terms in seconds: compute and memory (Williams et al., 2009), before the floor."""
+        peaks = self.device["peak_flops"]
+        peak = peaks.get(dtype, peaks["fp32"]) if family.matrix else peaks["fp32"]
+        compute = family.flops(dims) / peak
+        memory = family.nbytes(dims, itemsize(dtype)) / self.device["bandwidth_bytes_per_s"]
+        return compute, memory
+
+    def fit(self, family: str, dtype: str) -> KernelFit:
+        """The fit for a family and dtype; memory families have one for all dtypes."""
+        key = (family, dtype if FAMILIES[family].matrix else "any")
+        if dtype == "tf32" and key not in self.fits:  # a device without TF32 computes in fp32
+            key = (family, "fp32")
+        if key not in self.fits:
+            raise PredictorError(f"the calibration of {self.gpu} has no {family} kernels in {dtype}: run calibrate again")
+        return self.fits[key]
+
+    def price(self, family: str, dtype: str, **dims: Any) -> tuple[Any, Any, Any]:
+        """(seconds, launches, whether compute-bound) of kernels; arrays broadcast and come back flat."""
+        row = FAMILIES[family]
+        arrays = row.complete(dims)
+        fit = self.fit(family, dtype)
+        compute, memory = self.base(row, dtype, arrays)
+        features = row.matrix_of_features(arrays, dtype, self.sms)
+        base = (np.maximum(compute, memory) + fit.floor_s).ravel()
+        seconds = base * np.exp(fit.residual.predict(features))
+        launches = np.maximum(np.rint(fit.launches.predict(features)), 1)
+        return seconds, launches, (compute > memory).ravel()
+
+    def kernel_seconds(self, family: str, dtype: str, **dims: Any) -> Any:
+        """Seconds of kernels of one family.
+
+        dims: the family's dimensions by name (``predictor.families.FAMILIES``), numbers or arrays that broadcast. Returns
+        an array of their common shape. Raises KeyError for a missing or unknown dimension.
+        """
+        shape = np.broadcast_shapes(*(np.shape(d) for d in dims.values()))
+        seconds = self.price(family, dtype, **dims)[0].reshape(shape)
+        return seconds if shape else float(seconds)
+
+
+@cache
+def _host(path: Path, gpu: str) -> HostCosts:
+    data = read_json(path, gpu)
+    try:
+        return HostCosts(
+            runtime=data["runtime"],
+            calls=data["calls"],
+            launches=data["launches"],
+            typical_s=data["typical_s"],
+            error=data["error"]["log_rms"],
+            probe_s=data["environment"]["probe_s"],
+            environment=data["environment"],
+            provenance=data["provenance"],
+            **data["coefficients"],
+        )
+    except (KeyError, TypeError) as error:
+        raise PredictorError(f"calibration file {path} is incomplete ({error}): run calibrate again") from None
+
+
+def load_calibration(gpu: str) -> Calibration:
+    """The calibration of a GPU, by name or as a path to its folder. Raises PredictorError where there is none."""
+    path = Path(gpu) if os.sep in gpu else find(gpu)
+    return _load(path)
+
+
+@cache
+def _load(path: Path) -> Calibration:
+    device = read_json(path / "device.json", path.name)
+    kernels = read_json(path / "kernels.json", path.name)
+    try:
+        fits = {
+            (family, dtype): KernelFit(
+                fit["floor_s"], Forest.from_json(fit["residual"]), Forest.from_json(fit["launches"]), fit["error"]["log_rms"]
+            )
+            for family, dtypes in kernels["families"].items()
+            for dtype, fit in dtypes.items()
+        }
+        calibration = Calibration(path.name, path, device, fits)
+        calibration.lanes, calibration.sms, device["peak_flops"]["fp32"], device["bandwidth_bytes_per_s"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise PredictorError(f"the calibration in {path} is incomplete ({error}): run calibrate again") from None
+    return calibration
+
+
+def forget() -> None:
+    """Drop what was read from disk: files have changed."""
+    _host.cache_clear()
+    _load.cache_clear()

@@ -1,0 +1,338 @@
+"""``nn.Module`` and inputs -> ``Graph``: the operators that eager mode runs, in issue order, without running them.
+
+The module is copied to the meta device (no data, no kernels) and run once under a dispatch mode. Nothing is traced, so
+the module takes the branches that it takes in eager mode. Integer and boolean tensors keep their values on the CPU, so
+that code which looks at them (``mask.all()``, ``pad_id in input_ids``) finds an answer. Python function calls are counted
+on the way, those of the capture itself left out.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from types import FrameType
+from typing import Any
+
+import torch
+from torch._library import simple_registry
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map_only
+
+from predictor.errors import PredictorError
+from predictor.macs import count_macs
+from predictor.ops import kind_of
+from predictor.records import Graph, OpCall, TensorSpec
+
+DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+"""Dtype names of a prediction -> torch dtype of weights and activations."""
+
+_NAMES = {
+    torch.float64: "fp64",
+    torch.float32: "fp32",
+    torch.float16: "fp16",
+    torch.bfloat16: "bf16",
+    torch.int64: "int64",
+    torch.int32: "int32",
+    torch.int16: "int16",
+    torch.int8: "int8",
+    torch.uint8: "uint8",
+    torch.bool: "bool",
+    torch.complex64: "complex64",
+    torch.complex128: "complex128",
+}
+
+_NO_TRAFFIC = ("view", "sync", "host", "unmodelled")
+
+
+def spec_of(tensor: torch.Tensor) -> TensorSpec:
+    """Shape, dtype and strides of a tensor."""
+    stride = tuple(tensor.stride()) if tensor.layout == torch.strided else (1,) * tensor.dim()
+    return TensorSpec(tuple(tensor.shape), _NAMES.get(tensor.dtype, str(tensor.dtype)), stride)
+
+
+def _describe(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return spec_of(value)
+    if isinstance(value, (list, tuple)):
+        return tuple(_describe(v) for v in value)
+    if isinstance(value, (int, float, bool, str)) or value is None:
+        return value
+    return _NAMES.get(value, str(value)) if isinstance(value, torch.dtype) else str(value)
+
+
+def _bind(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments by their names in the operator's schema, in schema order, defaults filled in."""
+    bound: dict[str, Any] = {}
+    for position, argument in enumerate(func._schema.arguments):
+        if position < len(args):
+            bound[argument.name] = _describe(args[position])
+        elif argument.name in kwargs:
+            bound[argument.name] = _describe(kwargs[argument.name])
+        elif argument.has_default_value():
+            bound[argument.name] = _describe(argument.default_value)
+    return bound
+
+
+def _outputs(result: Any) -> tuple[TensorSpec, ...]:
+    items = result if isinstance(result, (list, tuple)) else (result,)
+    return tuple(spec_of(t) for t in items if isinstance(t, torch.Tensor))
+
+
+def _is_view(func: Any) -> bool:
+    aliases = [a.alias_info for a in func._schema.arguments if a.alias_info is not None]
+    return bool(aliases) and not any(a.is_write for a in aliases)
+
+
+def _is_composite(func: Any) -> bool:
+    key = torch._C.DispatchKey.CompositeImplicitAutograd
+    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), key))
+
+
+def _on_one_device(args: Any, kwargs: Any) -> tuple[Any, Any]:
+    """Real tensors join meta ones when both meet in one call; a real tensor is never moved off the CPU."""
+    device = kwargs.get("device")
+    kinds: set[bool] = set()
+    tree_map_only(torch.Tensor, lambda t: kinds.add(t.is_meta), (args, kwargs))
+    if kinds == {True, False}:
+        return tree_map_only(torch.Tensor, lambda t: t if t.is_meta else t.to("meta"), (args, kwargs))
+    if kinds == {False} and device is not None and torch.device(device).type == "meta":
+        kwargs = {**kwargs, "device": torch.device("cpu")}
+    if kinds == {False}:
+        args = tuple(torch.device("cpu") if isinstance(a, torch.device) and a.type == "meta" else a for a in args)
+    return args, kwargs
+
+
+_HOST = "_made_on_host"
+
+
+def _mark(result: Any) -> Any:
+    """Note that tensors live on the host: made there, by no tensor of the model's device."""
+    for tensor in result if isinstance(result, (list, tuple)) else (result,):
+        if isinstance(tensor, torch.Tensor):
+            setattr(tensor, _HOST, True)
+    return result
+
+
+def _fresh(result: torch.Tensor) -> torch.Tensor:
+    """The same values in a tensor without the mark: it was copied to the device."""
+    return result.detach()
+
+
+def _place(args: Any, kwargs: Any) -> str:
+    """Where an operator runs: "device", "host" (on host tensors alone, or made there), "upload" (host to device, which
+    waits for the device), "factory" (made on the device from no tensor)."""
+    tensors: list[torch.Tensor] = []
+    tree_map_only(torch.Tensor, tensors.append, (args, kwargs))
+    device = kwargs.get("device") or next((a for a in args if isinstance(a, torch.device)), None)
+    to_device = device is not None and torch.device(device).type == "meta"
+    if not tensors:
+        return "factory" if to_device else "host"
+    if not all(getattr(t, _HOST, False) for t in tensors):
+        return "device"
+    return "upload" if to_device else "host"
+
+
+def _is_float(result: Any) -> bool:
+    return not isinstance(result, torch.Tensor) or result.is_floating_point() or result.is_complex()
+
+
+class _Recorder(TorchDispatchMode):
+    """Sees every operator before it is split into parts, notes it, and runs it on the meta device."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[OpCall] = []
+        self.python_calls = 0
+        self.module_calls = 0
+        self._noted_calls = 0
+        self._inside = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        python_calls = self.python_calls - self._noted_calls
+        self._noted_calls = self.python_calls
+        result, call = self._run(func, args, kwargs or {})
+        self.calls.append(replace(call, python_calls=python_calls))
+        return result
+
+    def _run(self, func: Any, args: Any, kwargs: Any) -> tuple[Any, OpCall]:
+        name = func._schema.name.removeprefix("aten::")
+        trait = kind_of(name, torch.Tag.pointwise in func.tags, _is_view(func)).trait
+        where = _place(args, kwargs)
+        described = _bind(func, args, kwargs)
+        args, kwargs = _on_one_device(args, kwargs)
+        parts: tuple[OpCall, ...] = ()
+        if where == "upload":
+            name, trait, result = f"{name} device", "sync", _fresh(func(*args, **kwargs))
+        elif where == "host":
+            trait, result = "host", _mark(func(*args, **kwargs))
+        elif trait == "unmodelled" and _is_composite(func):
+            trait = "composite"
+            result, parts = self._split(func, args, kwargs)
+        else:
+            result = func(*args, **kwargs)
+            if where == "factory" and not _is_float(result):
+                result = func(*args, **{**kwargs, "device": torch.device("cpu")})
+        call = OpCall(name, described, _outputs(result), trait, parts=parts)
+        return result, replace(call, macs=count_macs(call), **_traffic(call))
+
+    def _split(self, func: Any, args: Any, kwargs: Any) -> tuple[Any, tuple[OpCall, ...]]:
+        outer, self.calls = self.calls, []
+        try:
+            with self:
+                result = func.decompose(*args, **kwargs)
+            return result, tuple(self.calls)
+        finally:
+            self.calls = outer
+
+    def profile(self, frame: FrameType, event: str, argument: Any) -> None:
+        """``sys.setprofile`` hook: counts Python function calls outside of this recorder."""
+        if event == "call":
+            if frame.f_code is _RECORDER_CODE:
+                self._inside += 1
+            elif not self._inside and frame.f_code.co_filename != _DISPATCH_FILE:
+                self.python_calls += 1
+                self.module_calls += frame.f_code is _MODULE_CODE
+        elif event == "return" and frame.f_code is _RECORDER_CODE:
+            self._inside -= 1
+
+    @property
+    def tail_python_calls(self) -> int:
+        """Python calls after the last operator."""
+        return self.python_calls - self._noted_calls
+
+
+_RECORDER_CODE = _Recorder.__torch_dispatch__.__code__
+_MODULE_CODE = torch.nn.Module._call_impl.__code__
+_DISPATCH_FILE = simple_registry.__file__  # looks for a mode's rules before every operator; eager mode does not
+
+_WARM: set[type] = set()
+"""Module classes that have run once in this process: their first pass fills caches, with Python calls that no later has."""
+
+
+def _traffic(call: OpCall) -> dict[str, int]:
+    """Bytes that a call reads and writes: those of its parts, none for a view, the gathered rows alone for a gather."""
+    if call.parts:
+        return {
+            "bytes_read": sum(p.bytes_read for p in call.parts),
+            "bytes_written": sum(p.bytes_written for p in call.parts),
+        }
+    if call.trait in _NO_TRAFFIC:
+        return {"bytes_read": 0, "bytes_written": 0}
+    written = sum(o.nbytes for o in call.outputs)
+    return {
+        "bytes_read": written if call.trait == "gather" else sum(t.nbytes for t in call.tensors),
+        "bytes_written": written,
+    }
+
+
+def _abstract(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """A stand-in: floating point on meta in ``dtype``; integers and booleans on the CPU with their values (0 if on meta)."""
+    if tensor.is_complex():
+        return tensor.detach().to("meta")
+    if tensor.is_floating_point():
+        return torch.empty_strided(tensor.shape, tensor.stride(), dtype=dtype, device="meta")
+    if tensor.is_meta:
+        return torch.zeros(tensor.shape, dtype=tensor.dtype)
+    return tensor.detach().cpu()
+
+
+def abstract_module(module: torch.nn.Module, dtype: torch.dtype) -> torch.nn.Module:
+    """A copy of the module in evaluation mode without its data: floating-point tensors on meta in ``dtype``."""
+    memo: dict[int, Any] = {}
+    for parameter in module.parameters():
+        abstract = torch.nn.Parameter(_abstract(parameter, dtype), requires_grad=False)
+        memo[id(parameter)] = abstract
+    for buffer in module.buffers():
+        memo[id(buffer)] = _abstract(buffer, dtype)
+    return copy.deepcopy(module, memo).eval()
+
+
+def call_arguments(inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Positional and keyword arguments of ``module`` from inputs given as a tensor, a tuple or list, or a mapping."""
+    if isinstance(inputs, Mapping):
+        return (), dict(inputs)
+    if isinstance(inputs, (tuple, list)):
+        return tuple(inputs), {}
+    if isinstance(inputs, torch.Tensor):
+        return (inputs,), {}
+    raise PredictorError(f"inputs must be a tensor, a tuple or a mapping of them, not {type(inputs).__name__}")
+
+
+def batch_of(inputs: Any) -> int:
+    """Size of the first dimension of the first input tensor."""
+    found: list[torch.Tensor] = []
+    tree_map_only(torch.Tensor, found.append, call_arguments(inputs))
+    if not found:
+        raise PredictorError("inputs hold no tensor")
+    return int(found[0].shape[0]) if found[0].dim() else 1
+
+
+@contextmanager
+def _counting(recorder: _Recorder) -> Iterator[None]:
+    before = sys.getprofile()
+    sys.setprofile(recorder.profile)
+    try:
+        yield
+    finally:
+        sys.setprofile(before)
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that shape a graph."""
+    found = {"torch": torch.__version__, "python": ".".join(map(str, sys.version_info[:3]))}
+    transformers = sys.modules.get("transformers")
+    if transformers is not None:
+        found["transformers"] = transformers.__version__
+    return found
+
+
+def capture(module: torch.nn.Module, inputs: Any, dtype: str = "fp32", name: str | None = None) -> Graph:
+    """Capture one eager forward pass in inference mode.
+
+    module: in any dtype and on any device, it is not changed. inputs: a tensor, a tuple or a mapping, shapes give batch and
+    length. dtype: what it would run in ("fp32", "tf32", "fp16", "bf16"). Raises PredictorError where the module does not
+    accept the inputs.
+
+    >>> capture(torch.nn.Linear(8, 4), torch.empty(2, 8)).macs
+    64
+    """
+    if not isinstance(module, torch.nn.Module):
+        raise PredictorError(f"a model is a torch.nn.Module, not {type(module).__name__}")
+    torch_dtype, batch = DTYPES[dtype], batch_of(inputs)
+    abstract = abstract_module(module, torch_dtype)
+    args, kwargs = tree_map_only(torch.Tensor, lambda t: _abstract(t, torch_dtype), call_arguments(inputs))
+    try:
+        if type(module) not in _WARM:
+            _record(abstract, args, kwargs)
+            _WARM.add(type(module))
+        recorder = _record(abstract, args, kwargs)
+    except Exception as error:
+        raise PredictorError(f"{type(module).__name__} does not run on these inputs: {_first_line(error)}") from error
+    return Graph(
+        name or type(module).__name__,
+        tuple(recorder.calls),
+        dtype,
+        batch,
+        recorder.python_calls,
+        recorder.tail_python_calls,
+        recorder.module_calls,
+        versions(),
+    )
+
+
+def _record(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _Recorder:
+    recorder = _Recorder()
+    with torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with recorder, _counting(recorder):
+            module(*args, **kwargs)
+    return recorder
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:200]

@@ -1,0 +1,18 @@
+"""The one exception type of the program: its message names the cause and the remedy, in one line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class PredictorError(Exception):
+    """A request that cannot be answered: unknown name, bad input, missing or broken calibration."""
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> PredictorError:
+    """The error for a name that nobody knows, with the nearest known names."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names) or 'none'}"
+    return PredictorError(f"unknown {what} {name!r}: {hint}")

@@ -1,0 +1,166 @@
+"""The five calls, composed: capture -> lower -> price -> queue -> report."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from predictor import runtimes
+from predictor.calibration import Calibration, HostCosts, load_calibration
+from predictor.cost import price
+from predictor.errors import PredictorError, unknown
+from predictor.records import Graph, OpCost, PricedCall, Program, Report, Timeline
+from predictor.timeline import plain, queue
+
+ESTIMATORS = ("queue", "max")
+COSTLIEST = 8
+_NINETY = 1.645  # standard deviations that hold 90 % of a normal distribution
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """Predicts latency on one GPU and runtime.
+
+    gpu: name of a calibration or path to its folder; runtime: see ``predictor.runtimes``; dtype: what the model would run
+    in ("fp32", "tf32", "fp16", "bf16"); estimator: "queue" or "max". The first call raises PredictorError for unknown names.
+
+    >>> Predictor(gpu="h200", dtype="fp16").latency(module, inputs)  # doctest: +SKIP
+    0.0039
+    """
+
+    gpu: str
+    runtime: str = "eager"
+    dtype: str = "fp32"
+    estimator: str = "queue"
+
+    def predict(self, module: Any, inputs: Any, name: str | None = None) -> Report:
+        """Report for a module and its inputs (tensor, tuple or mapping), in any dtype and on any device, meta included."""
+        calibration, host = self._check()
+        from predictor.capture import capture
+
+        return report(capture(module, inputs, self.dtype, name), calibration, host, self.estimator)
+
+    def latency(self, module: Any, inputs: Any) -> float:
+        """Seconds of one synchronised forward pass."""
+        return self.predict(module, inputs).latency_s
+
+    def _check(self) -> tuple[Calibration, HostCosts]:
+        calibration = load_calibration(self.gpu)
+        if self.runtime not in runtimes.names():
+            raise unknown("runtime", self.runtime, runtimes.names())
+        if self.dtype not in calibration.dtypes:
+            raise unknown(f"dtype of {calibration.gpu}", self.dtype, calibration.dtypes)
+        if self.estimator not in ESTIMATORS:
+            raise unknown("estimator", self.estimator, ESTIMATORS)
+        return calibration, calibration.host(self.runtime)
+
+
+def report(graph: Graph, calibration: Calibration, host: HostCosts, estimator: str = "queue") -> Report:
+    """Price a captured graph and tell what came of it."""
+    program = runtimes.load(host.runtime).lower(graph)
+    priced = price(program, calibration, host)
+    timeline = queue(priced, calibration.lanes, host.fixed_s)
+    serial = calibration.lanes.serial
+    latency = timeline.latency_s if estimator == "queue" else plain(timeline, serial)
+    spread = _log_error(program, priced, timeline, calibration, host)
+    kernels = [k for call in priced for k in call.kernels]
+    return Report(
+        model=graph.name,
+        runtime=host.runtime,
+        gpu=calibration.gpu,
+        dtype=graph.dtype,
+        batch=graph.batch,
+        estimator=estimator,
+        latency_s=latency,
+        interval_s=(latency * math.exp(-_NINETY * spread), latency * math.exp(_NINETY * spread)),
+        host_s=timeline.host_s,
+        kernel_s=timeline.kernel_s,
+        max_s=plain(timeline, serial),
+        bound=bound(timeline, priced),
+        macs=graph.macs,
+        launches=sum(k.launches for k in kernels),
+        operators=len(graph.calls),
+        module_calls=graph.module_calls,
+        python_calls=graph.python_calls,
+        costliest=_costliest(program, priced),
+        unmodelled=dict(program.unmodelled),
+        calibration=_provenance(calibration, host),
+        notes=_notes(graph, host),
+    )
+
+
+def bound(timeline: Timeline, priced: tuple[PricedCall, ...]) -> str:
+    """"framework" where host time exceeds kernel time; else the roof under which most kernel time stands."""
+    if timeline.host_s > timeline.kernel_s:
+        return "framework"
+    compute = sum(k.seconds for call in priced for k in call.kernels if k.bound == "compute")
+    return "compute" if compute > timeline.kernel_s / 2 else "memory"
+
+
+def _log_error(
+    program: Program, priced: tuple[PricedCall, ...], timeline: Timeline, calibration: Calibration, host: HostCosts
+) -> float:
+    """Standard deviation of the logarithm of the latency: the host's fit, and the families' by their share of kernel time.
+
+    The two lanes count by how much of the latency each explains. Errors within a family are taken as fully correlated,
+    between families as independent.
+    """
+    shares: dict[tuple[str, str], float] = defaultdict(float)
+    for call, prices in zip(program.calls, priced, strict=False):
+        for kernel, one in zip(call.kernels, prices.kernels, strict=True):
+            shares[kernel.family, kernel.dtype] += one.seconds
+    kernel_s = max(timeline.kernel_s, 1e-12)
+    kernel = math.sqrt(sum((s / kernel_s * calibration.fit(*key).error) ** 2 for key, s in shares.items()))
+    if calibration.lanes.serial:
+        on_host = timeline.host_s / max(timeline.host_s + timeline.kernel_s, 1e-12)
+    else:
+        ratio = timeline.host_s / kernel_s
+        on_host = 1 / (1 + ratio**-8) if ratio > 0 else 0.0  # a soft switch around host = kernel
+    return math.sqrt((on_host * host.error) ** 2 + ((1 - on_host) * kernel) ** 2)
+
+
+def _costliest(program: Program, priced: tuple[PricedCall, ...]) -> tuple[OpCost, ...]:
+    rows: dict[str, list[float]] = defaultdict(lambda: [0, 0.0, 0.0])
+    for call, prices in zip(program.calls, priced, strict=False):
+        row = rows[call.op]
+        row[0] += 1
+        row[1] += prices.host_s
+        row[2] += sum(k.seconds for k in prices.kernels)
+    ranked = sorted(rows.items(), key=lambda item: -max(item[1][1], item[1][2]))
+    return tuple(OpCost(op, int(n), host_s, kernel_s) for op, (n, host_s, kernel_s) in ranked[:COSTLIEST])
+
+
+def _provenance(calibration: Calibration, host: HostCosts) -> dict[str, Any]:
+    environment = host.environment
+    made = datetime.fromisoformat(environment["date"])
+    made = made if made.tzinfo else made.replace(tzinfo=UTC)
+    return {
+        "gpu": calibration.gpu,
+        "device": calibration.device["name"],
+        "provenance": calibration.provenance,
+        "host_provenance": host.provenance,
+        "date": environment["date"],
+        "age_days": max((datetime.now(UTC) - made).days, 0),
+        "host": environment.get("cpu", ""),
+        "versions": environment.get("versions", {}),
+    }
+
+
+def _notes(graph: Graph, host: HostCosts) -> tuple[str, ...]:
+    theirs = host.environment.get("versions", {})
+    differ = [
+        f"{package} {version} (calibrated with {theirs[package]})"
+        for package, version in graph.versions.items()
+        if package != "python" and package in theirs and theirs[package].split("+")[0] != version.split("+")[0]
+    ]
+    return (f"captured with {', '.join(differ)}",) if differ else ()
+
+
+def check_batch(batch: int) -> int:
+    """A batch size that can be: raises PredictorError below 1."""
+    if batch < 1:
+        raise PredictorError(f"batch must be 1 or more, not {batch}")
+    return batch

@@ -1,0 +1,241 @@
+"""Every record that travels between the stages. Seconds, bytes and FLOPs, with the unit in the name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+ITEMSIZE = {
+    "fp64": 8,
+    "fp32": 4,
+    "fp16": 2,
+    "bf16": 2,
+    "int64": 8,
+    "int32": 4,
+    "int16": 2,
+    "int8": 1,
+    "uint8": 1,
+    "bool": 1,
+    "complex64": 8,
+    "complex128": 16,
+}
+"""Bytes of one element, by dtype name."""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """A tensor without its data: shape, dtype name (``ITEMSIZE``) and strides in elements."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    stride: tuple[int, ...]
+
+    @property
+    def elements(self) -> int:
+        """Number of elements, an expanded dimension counted in full."""
+        return math.prod(self.shape)
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return ITEMSIZE.get(self.dtype, 4)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory: an expanded (stride 0) dimension is stored once."""
+        return math.prod(n for n, s in zip(self.shape, self.stride, strict=True) if s) * self.itemsize
+
+    @property
+    def is_contiguous(self) -> bool:
+        """Whether the elements lie in row-major order without gaps."""
+        expected = 1
+        for n, s in zip(reversed(self.shape), reversed(self.stride), strict=True):
+            if n != 1 and s != expected:
+                return False
+            expected *= n
+        return True
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether the elements fill one block of memory in some order of the dimensions."""
+        expected = 1
+        for s, n in sorted((s, n) for n, s in zip(self.shape, self.stride, strict=True) if n != 1):
+            if s != expected:
+                return False
+            expected *= n
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class OpCall:
+    """One operator call as the framework dispatches it.
+
+    op: aten name without namespace and overload, "linear"; args: by schema name, tensors as ``TensorSpec``;
+    trait: from the op table, or "unmodelled"; python_calls: Python function calls since the previous operator;
+    parts: the operators that a composite one consists of on the device, empty for others.
+    """
+
+    op: str
+    args: Mapping[str, Any]
+    outputs: tuple[TensorSpec, ...]
+    trait: str
+    macs: int = 0
+    bytes_read: int = 0
+    bytes_written: int = 0
+    python_calls: int = 0
+    parts: tuple[OpCall, ...] = ()
+
+    @property
+    def tensors(self) -> tuple[TensorSpec, ...]:
+        """Input tensors in argument order, those in lists included."""
+        found: list[TensorSpec] = []
+        for value in self.args.values():
+            if isinstance(value, TensorSpec):
+                found.append(value)
+            elif isinstance(value, tuple):
+                found.extend(v for v in value if isinstance(v, TensorSpec))
+        return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """Operator calls of one forward pass, in issue order.
+
+    batch: size of the first dimension of the first input; python_calls and module_calls: totals of the pass; tail_python_calls: those after the last operator;
+    versions: of the packages that shaped the graph.
+    """
+
+    name: str
+    calls: tuple[OpCall, ...]
+    dtype: str
+    batch: int
+    python_calls: int
+    tail_python_calls: int
+    module_calls: int
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates as fvcore counts them."""
+        return sum(c.macs for c in self.calls)
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """Work that one operator puts on the device: a family of kernels (``families.py``), a dtype and its dimensions."""
+
+    family: str
+    dtype: str
+    dims: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class HostCall:
+    """One call on the host lane and the kernels that it launches.
+
+    op: whose measured host cost this is; parts: the operators whose costs are summed where ``op`` has none of its own,
+    extra: those that are added to it; sync: the host waits for the device before it goes on.
+    """
+
+    op: str
+    kernels: tuple[Kernel, ...]
+    python_calls: int
+    trait: str
+    parts: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+    sync: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What a runtime really does with a graph. tail_python_calls: after the last operator."""
+
+    runtime: str
+    dtype: str
+    calls: tuple[HostCall, ...]
+    tail_python_calls: int
+    unmodelled: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class PricedKernel:
+    """A kernel's seconds, its launches, and which roof its analytic time stands under ("compute" or "memory")."""
+
+    seconds: float
+    launches: int
+    bound: str
+
+
+@dataclass(frozen=True, slots=True)
+class PricedCall:
+    """A host call with its price: host_s without waiting; kernels in issue order."""
+
+    host_s: float
+    kernels: tuple[PricedKernel, ...]
+    sync: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """Constants of the two lanes, seconds.
+
+    launch_latency_s: from a launch on the host to the kernel's start on an idle device; gap_s: between kernels that wait
+    in the stream; sync_s: of the final synchronisation; serial: host and device are one lane (a CPU target).
+    """
+
+    launch_latency_s: float
+    gap_s: float
+    sync_s: float
+    serial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """The outcome of a pass: latency_s of one synchronised pass, and the two terms that it comes from."""
+
+    latency_s: float
+    host_s: float
+    kernel_s: float
+    pipelined_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class OpCost:
+    """A row of the report: an operator's count, its host and kernel seconds."""
+
+    op: str
+    count: int
+    host_s: float
+    kernel_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A prediction. Seconds; interval_s: 5th and 95th percentile of the latency; bound: "framework", "compute" or "memory".
+
+    max_s: the plain formula, max(host time, kernel time); unmodelled: operator -> count; calibration: its provenance.
+    """
+
+    model: str
+    runtime: str
+    gpu: str
+    dtype: str
+    batch: int
+    estimator: str
+    latency_s: float
+    interval_s: tuple[float, float]
+    host_s: float
+    kernel_s: float
+    max_s: float
+    bound: str
+    macs: int
+    launches: int
+    operators: int
+    module_calls: int
+    python_calls: int
+    costliest: tuple[OpCost, ...]
+    unmodelled: Mapping[str, int]
+    calibration: Mapping[str, Any]
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,83 @@
+"""Eager PyTorch: one dispatch per operator, in inference mode."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from predictor.families import FAMILIES
+from predictor.ops import WRAPPERS, kind_of
+from predictor.records import Graph, HostCall, Kernel, OpCall, Program
+
+NAME = "eager"
+
+
+def lower(graph: Graph) -> Program:
+    """Graph -> host calls and their kernels, in issue order."""
+    unmodelled: Counter[str] = Counter()
+    calls = tuple(_host_call(call, graph.dtype, unmodelled) for call in graph.calls)
+    return Program(NAME, graph.dtype, calls, graph.tail_python_calls, dict(unmodelled))
+
+
+def _leaves(call: OpCall) -> Iterator[OpCall]:
+    if not call.parts and call.trait != "composite":
+        yield call
+    for part in call.parts:
+        yield from _leaves(part)
+
+
+def _host_call(call: OpCall, dtype: str, unmodelled: Counter[str]) -> HostCall:
+    leaves = tuple(_leaves(call))
+    kernels: list[Kernel] = []
+    for leaf in leaves:
+        if leaf.trait == "unmodelled":
+            unmodelled[leaf.op] += 1
+            continue
+        kernels += _kernels(leaf, dtype)
+    working = tuple(leaf.op for leaf in leaves if leaf.trait != "view")
+    return HostCall(
+        op=f"host {call.op}" if call.trait == "host" else _host_row(call.op, kernels),
+        kernels=tuple(kernels),
+        python_calls=call.python_calls,
+        trait=call.trait,
+        parts=tuple(leaf.op for leaf in leaves) if call.parts else (),
+        extra=working if call.op in WRAPPERS else (),
+        sync=any(leaf.trait == "sync" for leaf in leaves),
+    )
+
+
+def _host_row(op: str, kernels: list[Kernel]) -> str:
+    """Convolutions of different families take different paths through the library ("conv2d depthwise")."""
+    variant = next((k.family.removeprefix("conv_") for k in kernels if k.family.startswith("conv_")), "")
+    return f"{op} {variant}".strip()
+
+
+def _kernels(call: OpCall, dtype: str) -> Iterator[Kernel]:
+    if call.trait == "host" or (call.outputs and not any(o.elements for o in call.outputs)):
+        return
+    for kernel in kind_of(call.op, call.trait == "pointwise", call.trait == "view").lower(call):
+        yield replace(kernel, dtype=_unit(kernel, dtype)) if FAMILIES[kernel.family].matrix else kernel
+
+
+def _unit(kernel: Kernel, dtype: str) -> str:
+    """Which matrix units run it: in torch, fp32 convolutions use TF32 by default, matrix products only where allowed."""
+    if kernel.dtype not in ("fp16", "bf16"):
+        return "tf32" if dtype == "tf32" or kernel.family.startswith("conv") else "fp32"
+    return kernel.dtype
+
+
+def prepare(module: Any, inputs: Any) -> Callable[[], Any]:
+    """A callable that runs one real forward pass, on the device and in the dtype that module and inputs are in."""
+    import torch
+
+    from predictor.capture import call_arguments
+
+    args, kwargs = call_arguments(inputs)
+
+    def run() -> Any:
+        with torch.inference_mode():
+            return module(*args, **kwargs)
+
+    return run

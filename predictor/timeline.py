@@ -1,0 +1,45 @@
+"""The two-clock queue: the host issues, the device drains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from predictor.records import Lanes, PricedCall, Timeline
+
+
+def queue(calls: Iterable[PricedCall], lanes: Lanes, fixed_s: float = 0.0) -> Timeline:
+    """Latency of one synchronised pass.
+
+    Host calls and kernels are taken in issue order. A kernel starts when it has been launched and the one before it has
+    ended: ``start = max(device + gap, host + launch latency)``. fixed_s: host time of the pass outside its calls.
+    On a serial target (a CPU) the two lanes are one.
+
+    >>> two = (PricedCall(1.0, ()), PricedCall(2.0, ()))
+    >>> queue(two, Lanes(0.0, 0.0, 0.5)).latency_s
+    3.5
+    """
+    host = fixed_s
+    device = 0.0
+    host_s, kernel_s, launches = fixed_s, 0.0, 0
+    for call in calls:
+        host += call.host_s
+        host_s += call.host_s
+        for kernel in call.kernels:
+            launches += kernel.launches
+            kernel_s += kernel.seconds
+            inside = lanes.gap_s * max(kernel.launches - 1, 0)
+            if lanes.serial:
+                host += kernel.seconds
+            else:
+                device = max(device + lanes.gap_s, host + lanes.launch_latency_s) + kernel.seconds + inside
+        if call.sync and not lanes.serial:
+            host = max(host, device)
+    latency = host if lanes.serial else max(host, device) + lanes.sync_s
+    busy = kernel_s + lanes.gap_s * launches
+    pipelined = host if lanes.serial else max(host_s, busy)
+    return Timeline(latency, host_s, kernel_s, pipelined)
+
+
+def plain(timeline: Timeline, serial: bool = False) -> float:
+    """The headline formula: ``max(host time, kernel time)``, their sum where both share one processor."""
+    return timeline.host_s + timeline.kernel_s if serial else max(timeline.host_s, timeline.kernel_s)
