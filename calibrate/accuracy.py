@@ -64,7 +64,9 @@ def rows(file: SampleFile, calibration: Calibration, runtime: str, wanted: Seque
     return [_row(s, measured[s["key"]], flops(s), calibration, runtime) for s in cases]
 
 
-def _row(sample: Mapping[str, Any], measured: Measurement, flops_s: float, calibration: Calibration, runtime: str) -> Row:
+def _row(
+    sample: Mapping[str, Any], measured: Measurement, flops_s: float, calibration: Calibration, runtime: str
+) -> Row:
     program = program_from_json(sample["program"])
     host = calibration.host(runtime)
     priced = price(program, calibration, host)
@@ -143,7 +145,9 @@ def kendall(a: Sequence[float], b: Sequence[float]) -> float:
 
 def by_regime(found: Sequence[Row]) -> dict[str, list[Row]]:
     """Rows of each regime, and of all."""
-    groups = {name: [r for r in found if r.regime == name] for name in ("framework-bound", "crossover", "compute-bound")}
+    groups = {
+        name: [r for r in found if r.regime == name] for name in ("framework-bound", "crossover", "compute-bound")
+    }
     return {name: group for name, group in groups.items() if group} | {"all": list(found)}
 
 

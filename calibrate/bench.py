@@ -87,7 +87,9 @@ class CaseProfiler:
     def __init__(self) -> None:
         self.scratch = torch.empty(FLUSH_BYTES, dtype=torch.uint8, device="cuda")
 
-    def measure(self, makers: Sequence[Callable[[], tuple[Run, Sequence[torch.Tensor]]]], repeats: int) -> list[KernelSample | None]:
+    def measure(
+        self, makers: Sequence[Callable[[], tuple[Run, Sequence[torch.Tensor]]]], repeats: int
+    ) -> list[KernelSample | None]:
         """One sample per maker; None where the case could not run. A maker returns the call and its warm tensors."""
         ran: list[bool] = []
 

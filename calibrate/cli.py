@@ -18,7 +18,9 @@ def calibrate(
     device: Annotated[str | None, typer.Option(help="cpu, to calibrate this machine's processor.")] = None,
     runtime: Annotated[str, typer.Option(help="Runtime whose host costs are measured.")] = "eager",
     quick: Annotated[bool, typer.Option("--quick", help="Fewer samples: under a minute, wider intervals.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Folder to write, by default the user's own, where predict looks.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write, by default the user's own, where predict looks.")
+    ] = None,
     refit: Annotated[bool, typer.Option("--refit", help="Measure nothing, fit the samples in --out again.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:

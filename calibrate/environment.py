@@ -32,7 +32,11 @@ def cpu_model() -> str:
 def _nvidia_smi(query: str) -> str:
     command = ["nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.strip().split("\n")[0]
+        return (
+            subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+            .stdout.strip()
+            .split("\n")[0]
+        )
     except (OSError, subprocess.SubprocessError):
         return ""
 
@@ -77,11 +81,13 @@ def _cores() -> int:
 
 
 def check_device(gpu: str) -> str:
-    """"cuda" or "cpu" for a GPU name. Raises PredictorError where this machine does not have it."""
+    """ "cuda" or "cpu" for a GPU name. Raises PredictorError where this machine does not have it."""
     if gpu == "cpu":
         return "cpu"
     if not torch.cuda.is_available():
-        raise PredictorError(f"{gpu} needs CUDA, and torch finds none here (torch {torch.__version__}); --device cpu works")
+        raise PredictorError(
+            f"{gpu} needs CUDA, and torch finds none here (torch {torch.__version__}); --device cpu works"
+        )
     here = torch.cuda.get_device_name()
     if gpu_name(gpu) not in gpu_name(here):
         raise PredictorError(f"this machine's GPU is {here!r}, not {gpu!r}")

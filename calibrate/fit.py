@@ -117,7 +117,9 @@ def fit_kernels(samples: Sequence[Mapping[str, Any]], device: Mapping[str, Any])
     return dict(fits)
 
 
-def fit_host(dispatch_s: Array, torch_calls: Array, python_calls: Array, other_s: Array, latency_s: Array) -> dict[str, Any]:
+def fit_host(
+    dispatch_s: Array, torch_calls: Array, python_calls: Array, other_s: Array, latency_s: Array
+) -> dict[str, Any]:
     """Non-negative coefficients of ``host = dispatch x sum of call costs + per torch call + per Python call + fixed``.
 
     other_s: the part of the latency that is not host time. Relative errors of the latency are minimised. error:

@@ -217,7 +217,10 @@ def run_host(file: SampleFile, device: str, rounds: int, advance: Callable[[int]
             if f"round/{number}" not in file:
                 before = probe()
                 tight = {
-                    dtype: {op: lower_quartile([tight_seconds(call, device, 25) for _ in range(4)]) for op, call in t.items()}
+                    dtype: {
+                        op: lower_quartile([tight_seconds(call, device, 25) for _ in range(4)])
+                        for op, call in t.items()
+                    }
                     for dtype, t in tables.items()
                 }
                 mixed = {dtype: mixed_seconds(t, device, 40, number) for dtype, t in tables.items()}

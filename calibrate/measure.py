@@ -57,7 +57,14 @@ def measure(
 ) -> None:
     """Measure every case that is not in the file yet: its program, its kernels, and rounds of latencies."""
     if "environment" not in file:
-        file.append([{"key": "environment", "environment": describe(device, float(np.median([Probe(device)() for _ in range(7)])))}])
+        file.append(
+            [
+                {
+                    "key": "environment",
+                    "environment": describe(device, float(np.median([Probe(device)() for _ in range(7)]))),
+                }
+            ]
+        )
     _check_machine(file, device)
     missing = [c for c in wanted if not _is_complete(c, file, protocol)]
     advance((len(wanted) - len(missing)) * (protocol.rounds + 2))

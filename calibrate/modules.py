@@ -194,7 +194,14 @@ class Bottleneck(_Block):
         width = options.width
         self.layers = nn.ModuleList(
             nn.Sequential(
-                nn.Conv2d(width, width, 3 if i % 2 else 1, padding=i % 2, groups=width if depthwise and i % 2 else 1, bias=False),
+                nn.Conv2d(
+                    width,
+                    width,
+                    3 if i % 2 else 1,
+                    padding=i % 2,
+                    groups=width if depthwise and i % 2 else 1,
+                    bias=False,
+                ),
                 nn.BatchNorm2d(width),
                 nn.ReLU6() if depthwise else nn.ReLU(),
             )

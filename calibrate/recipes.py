@@ -137,7 +137,9 @@ def conv_depthwise(rng: Rng, scale: Scale) -> Recipe:
     """Depthwise convolutions of images, and some of sequences."""
     channels = _log(rng, 8, 2048)
     if rng.random() < 0.15:
-        return _sequence_conv(rng, scale, channels, channels, _log(rng, 32, 2048), _pick(rng, 3, 4, 7, 15, 31), 1, channels)
+        return _sequence_conv(
+            rng, scale, channels, channels, _log(rng, 32, 2048), _pick(rng, 3, 4, 7, 15, 31), 1, channels
+        )
     side = _pick(rng, 7, 9, 14, 16, 28, 30, 56, 58, 112, 114, 128)
     return _image_conv(rng, scale, channels, channels, side, _pick(rng, 3, 3, 3, 5, 7), _pick(rng, 1, 1, 2), channels)
 
@@ -167,7 +169,10 @@ def _sequence_conv(
     batch = _batch(rng, scale, max(c_in * length, c_out * out), out * c_out * c_in / groups * kernel)
     swapped = rng.random() < 0.3
     shape = (batch, length, c_in) if swapped else (batch, c_in, length)
-    operands = (Operand(shape, permute=(0, 2, 1) if swapped else ()), Operand((c_out, c_in // groups, kernel), warm=False))
+    operands = (
+        Operand(shape, permute=(0, 2, 1) if swapped else ()),
+        Operand((c_out, c_in // groups, kernel), warm=False),
+    )
     operands += (Operand((c_out,), warm=False),) if rng.random() < 0.6 else ()
     return Recipe(_Conv(F.conv1d, stride, pad, groups), operands)
 
@@ -192,7 +197,9 @@ def attention(rng: Rng, scale: Scale) -> Recipe:
     kind = _pick(rng, "plain", "plain", "causal", "mask")
     kv_seq = seq if kind == "causal" else kv_seq
     per_item = heads * seq * kv_seq * head_dim * 2
-    batch = _log(rng, 1, max(min(256, scale.macs / per_item, scale.elements / (heads * head_dim * max(seq, kv_seq))), 1))
+    batch = _log(
+        rng, 1, max(min(256, scale.macs / per_item, scale.elements / (heads * head_dim * max(seq, kv_seq))), 1)
+    )
 
     def heads_of(length: int) -> Operand:
         return Operand((batch, length, heads, head_dim), permute=(0, 2, 1, 3))

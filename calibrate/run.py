@@ -130,13 +130,21 @@ def fit(gpu: str, out: Path) -> None:
     calls, launches = host_costs(opened["host"], "mixed", probe_s), example_launches(opened["host"])
     head = {"schema": files.SCHEMA, "gpu": gpu, "provenance": "measured"}
     device = {**head, **{k: v for k, v in constants.items() if k != "launch_s"}, "environment": environment}
-    kernels = _without_dispatch(opened["kernels"].values(), calls) if constants["serial"] else opened["kernels"].values()
+    kernels = (
+        _without_dispatch(opened["kernels"].values(), calls) if constants["serial"] else opened["kernels"].values()
+    )
     files.write_json(out / "kernels.json", {**head, "families": fit_kernels(kernels, constants)})
     files.write_json(out / "device.json", device)
     host: dict[str, Any] = {
         **head,
         "runtime": eager.NAME,
-        "coefficients": {"dispatch": 1.0, "torch_call_s": 0.0, "python_call_s": 0.0, "fixed_s": 0.0, "launch_s": constants["launch_s"]},
+        "coefficients": {
+            "dispatch": 1.0,
+            "torch_call_s": 0.0,
+            "python_call_s": 0.0,
+            "fixed_s": 0.0,
+            "launch_s": constants["launch_s"],
+        },
         "error": {"log_rms": 0.0},
         "calls": calls,
         "launches": launches,
@@ -168,7 +176,9 @@ def _typical(calls: dict[str, dict[str, float]]) -> dict[str, float]:
         trait = OPS[op].trait if op in OPS else "view" if op in WRAPPERS else "pointwise"
         by_trait.setdefault(trait, []).append(next(iter(costs.values())))
     typical = {trait: float(np.median(costs)) for trait, costs in by_trait.items()}
-    return typical | {trait: typical["pointwise"] for trait in ("composite", "unmodelled", "sync") if trait not in typical}
+    return typical | {
+        trait: typical["pointwise"] for trait in ("composite", "unmodelled", "sync") if trait not in typical
+    }
 
 
 def _fit_modules(file: SampleFile, out: Path) -> dict[str, Any]:

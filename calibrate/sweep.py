@@ -158,7 +158,9 @@ def run_sweep(plan: Plan, file: SampleFile, device: str, advance: Callable[[int]
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
 
 
-def _take(chunk: Sequence[Case], measure: Callable[..., list[KernelSample | None]], file: SampleFile, device: str) -> None:
+def _take(
+    chunk: Sequence[Case], measure: Callable[..., list[KernelSample | None]], file: SampleFile, device: str
+) -> None:
     samples = measure([_maker(case, device) for case in chunk], REPEATS)
     file.append(_row(case, sample) for case, sample in zip(chunk, samples, strict=True))
 

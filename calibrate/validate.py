@@ -24,7 +24,8 @@ def validate(
     batches: Annotated[str, typer.Option(help="Batch sizes, comma-separated.")] = "1,8,32,128",
     dtypes: Annotated[str, typer.Option(help="Dtypes, comma-separated.")] = "fp16,fp32",
     data: Annotated[
-        Path | None, typer.Option(help="File of measurements: what it holds is not measured again, what is new is added.")
+        Path | None,
+        typer.Option(help="File of measurements: what it holds is not measured again, what is new is added."),
     ] = None,
     rounds: Annotated[int, typer.Option(help="Rounds of measurement, interleaved over the cases.")] = 6,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the summary as Markdown tables.")] = False,
@@ -94,14 +95,18 @@ def _tell(line: str) -> None:
 def _text(found: Sequence[Row]) -> str:
     from calibrate import accuracy
 
-    lines = [f"{'model':13} {'batch':>5} {'dtype':5} {'measured':>9} {'predicted':>9} {'error':>7} {'repeats':>7}  bound (measured)"]
+    lines = [
+        f"{'model':13} {'batch':>5} {'dtype':5} {'measured':>9} {'predicted':>9} {'error':>7} {'repeats':>7}  bound (measured)"
+    ]
     for r in found:
         lines.append(
             f"{r.model:13} {r.batch:>5} {r.dtype:5} {r.measured.seconds * 1e3:>6.2f} ms {r.predicted['queue'] * 1e3:>6.2f} ms "
             f"{r.error():>+7.1%} {r.measured.repeatability:>7.1%}  {r.bound} ({r.measured_bound})"
         )
     lines.append("")
-    lines.append(f"{'regime':16} {'estimator':9} {'cases':>5} {'MAPE':>7} {'median':>7} {'worst':>7} {'bound':>6} {'tau':>5}")
+    lines.append(
+        f"{'regime':16} {'estimator':9} {'cases':>5} {'MAPE':>7} {'median':>7} {'worst':>7} {'bound':>6} {'tau':>5}"
+    )
     for regime, estimator, s in _summaries(accuracy.by_regime(found)):
         lines.append(
             f"{regime:16} {estimator:9} {s.cases:>5} {s.mape:>7.1%} {s.median:>7.1%} {s.worst:>7.1%} {s.bound:>6.1%} {s.tau:>5.2f}"
@@ -143,7 +148,11 @@ def _markdown(found: Sequence[Row]) -> str:
     for model, group in accuracy.by_model(found).items():
         s = accuracy.summarise_rows(group, "queue")
         lines.append(f"| {model} | {s.cases} | {s.mape:.1%} | {s.median:.1%} | {s.worst:.1%} | {s.bound:.0%} |")
-    lines += ["", "| regime | estimator | cases | MAPE | median | worst | Kendall tau |", "|---|---|---|---|---|---|---|"]
+    lines += [
+        "",
+        "| regime | estimator | cases | MAPE | median | worst | Kendall tau |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for regime, estimator, s in _summaries(accuracy.by_regime(found)):
         lines.append(
             f"| {regime} | {estimator} | {s.cases} | {s.mape:.1%} | {s.median:.1%} | {s.worst:.1%} | {s.tau:.2f} |"

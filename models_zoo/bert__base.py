@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from transformers import BertModel, BertConfig
+from transformers import BertConfig, BertModel
 
 from models_zoo._inputs import token_ids
 

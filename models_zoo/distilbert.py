@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from transformers import DistilBertModel, DistilBertConfig
+from transformers import DistilBertConfig, DistilBertModel
 
 from models_zoo._inputs import token_ids
 

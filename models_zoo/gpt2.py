@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from transformers import GPT2Model, GPT2Config
+from transformers import GPT2Config, GPT2Model
 
 from models_zoo._inputs import token_ids
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from transformers import MobileBertModel, MobileBertConfig
+from transformers import MobileBertConfig, MobileBertModel
 
 from models_zoo._inputs import token_ids
 

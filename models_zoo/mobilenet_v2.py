@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from transformers import MobileNetV2ForImageClassification, MobileNetV2Config
+from transformers import MobileNetV2Config, MobileNetV2ForImageClassification
 
 from models_zoo._inputs import image
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from transformers import ResNetForImageClassification, ResNetConfig
+from transformers import ResNetConfig, ResNetForImageClassification
 
 from models_zoo._inputs import image
 

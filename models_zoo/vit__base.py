@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from transformers import ViTModel, ViTConfig
+from transformers import ViTConfig, ViTModel
 
 from models_zoo._inputs import image
 

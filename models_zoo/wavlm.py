@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from transformers import WavLMModel, WavLMConfig
+from transformers import WavLMConfig, WavLMModel
 
 from models_zoo._inputs import audio
 

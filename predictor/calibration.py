@@ -95,7 +95,9 @@ def read_json(path: Path, gpu: str) -> dict[str, Any]:
     except FileNotFoundError:
         raise PredictorError(f"calibration file {path} is missing: run calibrate --gpu {gpu}") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise PredictorError(f"calibration file {path} is truncated or damaged ({error}): run calibrate again") from None
+        raise PredictorError(
+            f"calibration file {path} is truncated or damaged ({error}): run calibrate again"
+        ) from None
     if not isinstance(data, dict) or not isinstance(data.get("schema"), int):
         raise PredictorError(f"calibration file {path} has no schema version: run calibrate again")
     if data["schema"] > SCHEMA:
@@ -163,7 +165,7 @@ class Calibration:
 
     @property
     def provenance(self) -> str:
-        """"measured", "fitted" or "derived"."""
+        """ "measured", "fitted" or "derived"."""
         return str(self.device["provenance"])
 
     @property
@@ -196,7 +198,9 @@ class Calibration:
         if dtype == "tf32" and key not in self.fits:  # a device without TF32 computes in fp32
             key = (family, "fp32")
         if key not in self.fits:
-            raise PredictorError(f"the calibration of {self.gpu} has no {family} kernels in {dtype}: run calibrate again")
+            raise PredictorError(
+                f"the calibration of {self.gpu} has no {family} kernels in {dtype}: run calibrate again"
+            )
         return self.fits[key]
 
     def price(self, family: str, dtype: str, **dims: Any) -> tuple[Any, Any, Any]:
@@ -254,7 +258,10 @@ def _load(path: Path) -> Calibration:
     try:
         fits = {
             (family, dtype): KernelFit(
-                fit["floor_s"], Forest.from_json(fit["residual"]), Forest.from_json(fit["launches"]), fit["error"]["log_rms"]
+                fit["floor_s"],
+                Forest.from_json(fit["residual"]),
+                Forest.from_json(fit["launches"]),
+                fit["error"]["log_rms"],
             )
             for family, dtypes in kernels["families"].items()
             for dtype, fit in dtypes.items()

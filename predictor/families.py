@@ -48,7 +48,9 @@ class Family:
         missing = {d for d, default in self.dims.items() if default is None} - set(dims)
         if extra or missing:
             raise KeyError(f"{self.name} takes {', '.join(self.dims)}: {', '.join(sorted(extra | missing))}?")
-        arrays = np.broadcast_arrays(*(np.asarray(dims.get(d, default), dtype=float) for d, default in self.dims.items()))
+        arrays = np.broadcast_arrays(
+            *(np.asarray(dims.get(d, default), dtype=float) for d, default in self.dims.items())
+        )
         return dict(zip(self.dims, arrays, strict=True))
 
     def matrix_of_features(self, dims: Dims, dtype: str, sms: int) -> Array:
@@ -195,7 +197,13 @@ def _rows_through(d: Dims, size: int) -> Array:
 
 
 def _rows_features(d: Dims, size: int, sms: int) -> list[Array]:
-    return [_log(d["rows"]), _log(d["cols"]), _aligned(d["cols"]), np.full_like(d["rows"], size), *_fill(d["rows"], sms)]
+    return [
+        _log(d["rows"]),
+        _log(d["cols"]),
+        _aligned(d["cols"]),
+        np.full_like(d["rows"], size),
+        *_fill(d["rows"], sms),
+    ]
 
 
 def _reduce_bytes(d: Dims, size: int) -> Array:
@@ -261,17 +269,13 @@ FAMILIES: dict[str, Family] = {
             lambda d, size: _streamed(d),
             _copy_features,
         ),
-        Family(
-            "cat", {**_STREAM, "inputs": 2, "run": 1}, _elements_flops, lambda d, size: _streamed(d), _cat_features
-        ),
+        Family("cat", {**_STREAM, "inputs": 2, "run": 1}, _elements_flops, lambda d, size: _streamed(d), _cat_features),
         Family("softmax", {"rows": None, "cols": None}, _rows_flops, _rows_through, _rows_features),
         Family("layer_norm", {"rows": None, "cols": None}, _rows_flops, _rows_through, _rows_features),
         Family("batch_norm", {"rows": None, "cols": None}, _rows_flops, _rows_through, _rows_features),
         Family("group_norm", {"rows": None, "cols": None}, _rows_flops, _rows_through, _rows_features),
         Family("scan", {"rows": None, "cols": None}, _rows_flops, _rows_through, _rows_features),
-        Family(
-            "reduce", {"rows": None, "cols": None, "inner": 1}, _rows_flops, _reduce_bytes, _reduce_features
-        ),
+        Family("reduce", {"rows": None, "cols": None, "inner": 1}, _rows_flops, _reduce_bytes, _reduce_features),
         Family("gather", {"rows": None, "cols": None}, _rows_flops, _rows_through, _gather_features),
         Family(
             "pool",

@@ -63,4 +63,6 @@ class Forest:
         if len(right) and (right.max() >= len(right) or roots.max() >= len(right)):
             raise ValueError("a tree points past its end")
         leaf = feature < 0
-        return cls(float(data["initial"]), feature, np.where(leaf, 0.0, number), right, np.where(leaf, number, 0.0), roots)
+        return cls(
+            float(data["initial"]), feature, np.where(leaf, 0.0, number), right, np.where(leaf, number, 0.0), roots
+        )

@@ -92,7 +92,15 @@ def handles() -> dict[str, Handle]:
     return {**{k: v for k, v in _DEFAULT_SUPPORTED_OPS.items() if v is not None}, **OWN_HANDLES}
 
 
-_CONVOLUTIONS = ("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "convolution")
+_CONVOLUTIONS = (
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+    "convolution",
+)
 
 
 def _as_traced(call: OpCall) -> tuple[str, list[Value]]:

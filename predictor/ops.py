@@ -45,7 +45,9 @@ def _pair(value: object, count: int = 2) -> tuple[float, ...]:
 # matrix work
 
 
-def _gemm(dtype: str, m: int, n: int, k: int, batch: int = 1, nt: bool = True, bias: bool = False) -> tuple[Kernel, ...]:
+def _gemm(
+    dtype: str, m: int, n: int, k: int, batch: int = 1, nt: bool = True, bias: bool = False
+) -> tuple[Kernel, ...]:
     if min(m, n, k, batch) == 0:
         return ()
     return (Kernel("gemm", dtype, {"m": m, "n": n, "k": k, "batch": batch, "nt": float(nt), "bias": float(bias)}),)
@@ -126,7 +128,9 @@ def _convNd(call: OpCall, x: TensorSpec, w: TensorSpec) -> tuple[Kernel, ...]:
     groups = int(call.args.get("groups", 1))
     c_out, window = w.shape[0], math.prod(w.shape[1:])
     m = pixels // max(x.shape[1] if transposed else c_out, 1)
-    return _gemm(x.dtype, m, window if transposed else c_out // groups, c_out // groups if transposed else window, groups)
+    return _gemm(
+        x.dtype, m, window if transposed else c_out // groups, c_out // groups if transposed else window, groups
+    )
 
 
 def _attention(call: OpCall) -> tuple[Kernel, ...]:
@@ -153,7 +157,26 @@ def _attention(call: OpCall) -> tuple[Kernel, ...]:
 
 # memory work
 
-_HEAVY = frozenset("gelu tanh sigmoid silu exp log pow sin cos erf softplus mish rsqrt sqrt elu log_sigmoid".split())
+_HEAVY = frozenset(
+    [
+        "gelu",
+        "tanh",
+        "sigmoid",
+        "silu",
+        "exp",
+        "log",
+        "pow",
+        "sin",
+        "cos",
+        "erf",
+        "softplus",
+        "mish",
+        "rsqrt",
+        "sqrt",
+        "elu",
+        "log_sigmoid",
+    ]
+)
 
 
 def _fast(t: TensorSpec, out: TensorSpec) -> bool:
@@ -376,7 +399,11 @@ def _rows_of_table() -> tuple[OpKind, ...]:
             *kind("cumsum cumprod", "scan", _scan),
             *kind("empty empty_like new_empty empty_strided new_empty_strided", "view", _nothing),
             *kind("lift_fresh detach detach_ dropout dropout_ feature_dropout alpha_dropout alias", "view", _nothing),
-            *kind("view transpose permute expand slice select unsqueeze squeeze split split_with_sizes chunk", "view", _nothing),
+            *kind(
+                "view transpose permute expand slice select unsqueeze squeeze split split_with_sizes chunk",
+                "view",
+                _nothing,
+            ),
             *kind("unbind t as_strided unfold _unsafe_view", "view", _nothing),
             *kind("_local_scalar_dense item is_nonzero equal", "sync", _nothing),
             *kind("pointwise", "pointwise", _pointwise),
@@ -394,7 +421,7 @@ for _row in _rows_of_table():
 UNMODELLED = OpKind("unmodelled", "unmodelled", _nothing)
 """What an operator gets that nothing in the table stands for: counted, shown, priced as its host call alone."""
 
-WRAPPERS = frozenset("reshape contiguous to type_as flatten".split())
+WRAPPERS = frozenset(["reshape", "contiguous", "to", "type_as", "flatten"])
 """Composite operators that are a cheap check around parts that they may or may not run."""
 
 

@@ -38,7 +38,7 @@ class Predictor:
 
     def predict(self, module: Any, inputs: Any, name: str | None = None) -> Report:
         """Report for a module and its inputs (tensor, tuple or mapping), in any dtype and on any device, meta included."""
-        calibration, host = self._check()
+        calibration, host = self.check()
         from predictor.capture import capture
 
         return report(capture(module, inputs, self.dtype, name), calibration, host, self.estimator)
@@ -47,7 +47,8 @@ class Predictor:
         """Seconds of one synchronised forward pass."""
         return self.predict(module, inputs).latency_s
 
-    def _check(self) -> tuple[Calibration, HostCosts]:
+    def check(self) -> tuple[Calibration, HostCosts]:
+        """Calibration and host costs of this predictor. Raises PredictorError for a name that is not known."""
         calibration = load_calibration(self.gpu)
         if self.runtime not in runtimes.names():
             raise unknown("runtime", self.runtime, runtimes.names())
@@ -93,7 +94,7 @@ def report(graph: Graph, calibration: Calibration, host: HostCosts, estimator: s
 
 
 def bound(timeline: Timeline, priced: tuple[PricedCall, ...]) -> str:
-    """"framework" where host time exceeds kernel time; else the roof under which most kernel time stands."""
+    """ "framework" where host time exceeds kernel time; else the roof under which most kernel time stands."""
     if timeline.host_s > timeline.kernel_s:
         return "framework"
     compute = sum(k.seconds for call in priced for k in call.kernels if k.bound == "compute")

@@ -1,0 +1,84 @@
+"""The command ``predict``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from predictor.terminal import complain
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def predict(
+    model: Annotated[
+        str | None, typer.Option(help="Zoo model, FILE.py:FUNCTION or a local transformers config.json.")
+    ] = None,
+    gpu: Annotated[str | None, typer.Option(help="Name of a calibrated GPU, or cpu.")] = None,
+    runtime: Annotated[str, typer.Option(help="Runtime that runs the model.")] = "eager",
+    dtype: Annotated[str, typer.Option(help="fp32, tf32, fp16 or bf16.")] = "fp16",
+    batch: Annotated[int, typer.Option(help="Batch size.")] = 1,
+    estimator: Annotated[str, typer.Option(help="queue, or max: the plain formula.")] = "queue",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, times in seconds.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail where an operator is not modelled.")] = False,
+    list_models: Annotated[bool, typer.Option("--list-models", help="Names of the zoo models.")] = False,
+    list_gpus: Annotated[
+        bool, typer.Option("--list-gpus", help="Calibrated GPUs and where their figures come from.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Predict the latency of a neural network, and what bounds it."""
+    with complain(debug):
+        if list_models:
+            import models_zoo
+
+            typer.echo("\n".join(models_zoo.names()))
+        elif list_gpus:
+            typer.echo(_gpus())
+        else:
+            typer.echo(_predict(model, gpu, runtime, dtype, batch, estimator, as_json, strict))
+
+
+def _predict(
+    model: str | None,
+    gpu: str | None,
+    runtime: str,
+    dtype: str,
+    batch: int,
+    estimator: str,
+    as_json: bool,
+    strict: bool,
+) -> str:
+    from predictor import report
+    from predictor.errors import PredictorError
+    from predictor.models import load_model
+    from predictor.predict import Predictor, check_batch
+
+    if model is None or gpu is None:
+        raise PredictorError("say what to predict: --model NAME --gpu NAME (--list-models, --list-gpus)")
+    predictor = Predictor(gpu, runtime, "fp32" if gpu == "cpu" and dtype == "fp16" else dtype, estimator)
+    predictor.check()
+    module, inputs, name = load_model(model, check_batch(batch))
+    found = predictor.predict(module, inputs, name)
+    if strict and found.unmodelled:
+        raise PredictorError(f"not modelled: {', '.join(sorted(found.unmodelled))}")
+    return report.as_json(found) if as_json else report.as_text(found)
+
+
+def _gpus() -> str:
+    from predictor.calibration import known_gpus, load_calibration
+
+    lines = [f"{'gpu':10} {'provenance':10} {'runtimes':12} {'dtypes':22} {'calibrated':10}"]
+    for name in known_gpus():
+        calibration = load_calibration(name)
+        date = str(calibration.device["environment"]["date"])[:10]
+        runtimes, dtypes = ", ".join(calibration.runtimes), ", ".join(calibration.dtypes)
+        lines.append(f"{name:10} {calibration.provenance:10} {runtimes:12} {dtypes:22} {date:10}")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Entry point."""
+    app()

@@ -1,0 +1,67 @@
+"""A report as text for a terminal, and as JSON in seconds."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from predictor.records import Report
+
+JSON_FIELDS = (
+    *("model", "runtime", "gpu", "dtype", "batch", "estimator", "latency_s", "host_s", "kernel_s", "max_s", "bound"),
+    *("interval_s", "macs", "launches", "operators", "unmodelled", "calibration", "notes"),
+)
+"""Fields of the JSON report, times in seconds."""
+
+_BOUNDS = {
+    "framework": "framework-bound: the host issues work more slowly than the device finishes it",
+    "compute": "compute-bound: the device's arithmetic decides",
+    "memory": "memory-bound: the device's memory traffic decides",
+}
+
+
+def as_json(report: Report) -> str:
+    """The report as one JSON object."""
+    data: dict[str, Any] = {name: getattr(report, name) for name in JSON_FIELDS}
+    data["costliest"] = [
+        {"op": c.op, "count": c.count, "host_s": c.host_s, "kernel_s": c.kernel_s} for c in report.costliest
+    ]
+    return json.dumps(data, indent=1)
+
+
+def milliseconds(seconds: float) -> str:
+    """Three significant digits: "4.13 ms"."""
+    return f"{seconds * 1e3:.3g} ms" if seconds < 1 else f"{seconds * 1e3:.0f} ms"
+
+
+def as_text(report: Report) -> str:
+    """The report for a person."""
+    low, high = report.interval_s
+    calibration = report.calibration
+    lines = [
+        f"{report.model}, batch {report.batch}, {report.dtype}, {report.runtime} on {report.gpu}",
+        "",
+        f"  latency      {milliseconds(report.latency_s)}   (90 % interval {milliseconds(low)} to {milliseconds(high)})",
+        f"  bound        {_BOUNDS[report.bound]}",
+        f"  host time    {milliseconds(report.host_s)}   {report.operators} operators, {report.module_calls} module calls, "
+        f"{report.python_calls} Python calls",
+        f"  kernel time  {milliseconds(report.kernel_s)}   {report.launches} launches, {report.macs / 1e9:.2f} GMACs",
+        f"  estimator    {report.estimator}; max(host, kernel) gives {milliseconds(report.max_s)}",
+        "",
+        f"  {'costliest operators':30} {'count':>5} {'host':>10} {'kernel':>10}",
+    ]
+    for cost in report.costliest:
+        lines.append(
+            f"  {cost.op:30} {cost.count:>5} {milliseconds(cost.host_s):>10} {milliseconds(cost.kernel_s):>10}"
+        )
+    if report.unmodelled:
+        counted = ", ".join(f"{op} x{count}" for op, count in sorted(report.unmodelled.items()))
+        lines += ["", f"  not modelled (their kernels count as nothing): {counted}"]
+    versions = calibration["versions"]
+    lines += [
+        "",
+        f"  calibration  {calibration['provenance']} on {calibration['device']}, {calibration['date'][:10]} "
+        f"({calibration['age_days']} days ago), host {calibration['host']}, torch {versions.get('torch', '?')}",
+    ]
+    lines += [f"  note         {note}" for note in report.notes]
+    return "\n".join(lines)
