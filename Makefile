@@ -4,7 +4,7 @@ VENV := .venv
 STAMP := $(VENV)/.installed
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint clean
+.PHONY: demo test check lint tables clean
 
 demo: $(STAMP)
 	$(BIN)/predict --model bert-base --runtime eager --gpu h200
@@ -19,6 +19,9 @@ lint: $(STAMP)
 	$(BIN)/lint-imports
 
 check: lint test
+
+tables: $(STAMP)
+	$(BIN)/python benchmarks/update_readme.py
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -1,9 +1,11 @@
-"""Predictions against recorded measurements: errors, ranking and bounds, beside the plain formula and a FLOPs-only fit."""
+"""Predictions against recorded measurements: errors, ranking and bounds, beside the plain formula and a FLOPs-only
+fit.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -46,11 +48,11 @@ class Row:
         return self.predicted[estimator] / self.measured.seconds - 1
 
 
-def rows(file: SampleFile, calibration: Calibration, runtime: str, wanted: Sequence[str] | None = None) -> list[Row]:
+def rows(file: SampleFile, calibration: Calibration, runtime: str, wanted: Collection[str] | None = None) -> list[Row]:
     """Predict every recorded case again with a calibration. wanted: keys of cases, all if None.
 
-    Host times are scaled by the ratio of the host probes, that beside the case's rounds over that of the calibration: how
-    fast the host was just then is no property of the model.
+    Host times are scaled by the ratio of the host probes, that beside the case's rounds over that of the calibration:
+    how fast the host was just then is no property of the model.
     """
     rounds: dict[str, list[Round]] = defaultdict(list)
     for sample in file.values():
@@ -99,7 +101,9 @@ def _row(
 def _flops_only(
     cases: Sequence[Mapping[str, Any]], measured: Mapping[str, Measurement]
 ) -> Callable[[Mapping[str, Any]], float]:
-    """The baseline: log latency as a line in log MACs, per dtype, fitted to the other models of these very measurements."""
+    """The baseline: log latency as a line in log MACs, per dtype, fitted to the other models of these very
+    measurements.
+    """
 
     def predict(sample: Mapping[str, Any]) -> float:
         others = [s for s in cases if s["dtype"] == sample["dtype"] and s["model"] != sample["model"]]

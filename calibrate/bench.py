@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch._C._autograd import DeviceType
 
 Run = Callable[[], Any]
 
@@ -32,7 +33,9 @@ class KernelEvent:
 
 @dataclass(frozen=True, slots=True)
 class KernelSample:
-    """Device time of one call: its kernels, overlap counted once (median over repeats), their number, the longest's name."""
+    """Device time of one call: its kernels, overlap counted once (median over repeats), their number, the longest's
+    name.
+    """
 
     seconds: float
     launches: int
@@ -51,7 +54,7 @@ def profile_events(run: Run) -> list[KernelEvent]:
         run()
         torch.cuda.synchronize()
     results = profiler.profiler.kineto_results  # type: ignore[union-attr]
-    cuda = torch.autograd.DeviceType.CUDA
+    cuda = DeviceType.CUDA
     events = [
         KernelEvent(e.name(), e.start_ns(), e.duration_ns())
         for e in results.events()
@@ -80,8 +83,8 @@ def busy_ns(events: Sequence[KernelEvent]) -> int:
 class CaseProfiler:
     """Kernel durations of many small cases in one profiler run, each repeat set off by marker kernels.
 
-    Before each repeat L2 is flushed, then the activations are touched, as the operator before would have left them: weights
-    are read cold and activations warm, as in a model.
+    Before each repeat L2 is flushed, then the activations are touched, as the operator before would have left them:
+    weights are read cold and activations warm, as in a model.
     """
 
     def __init__(self) -> None:

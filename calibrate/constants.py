@@ -75,9 +75,9 @@ def _median_of(measure: Callable[[], float], rounds: int) -> float:
 def _lanes() -> dict[str, float]:
     """Launch latency, gap and synchronisation cost, in seconds.
 
-    sync: of an idle device. latency: a synchronised small kernel, less its host cost, its duration and the sync (only the
-    sum of latency and sync shows in a pass). gap: small
-    kernels that wait in the stream behind a long one, their period less their duration.
+    sync: of an idle device. latency: a synchronised small kernel, less its host cost, its duration and the sync (only
+    the sum of latency and sync shows in a pass). gap: small kernels that wait in the stream behind a long one, their
+    period less their duration.
     """
     x = torch.ones(1024, device="cuda")
 

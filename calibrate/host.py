@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ def examples(dtype: torch.dtype, device: str) -> dict[str, Run]:
     kernel1d, grouped1d = make(width, width, 3), make(width, width // 4, 1)
     ids, index, mask = whole(1, rows), whole(1, rows, 8), torch.zeros(1, rows, width, dtype=torch.bool, device=device)
     swapped, on_host = heads.transpose(1, 2), torch.ones(64, 64)
-    small = {"device": device, "dtype": dtype}
+    small: dict[str, Any] = {"device": device, "dtype": dtype}
     return {
         "nothing": lambda: None,
         **{
@@ -206,7 +207,9 @@ def _tables(device: str) -> dict[str, dict[str, Run]]:
 
 
 def run_host(file: SampleFile, device: str, rounds: int, advance: Callable[[int], None]) -> None:
-    """Every example in tight loops and mixed with the others, in interleaved rounds, the host probe beside each round."""
+    """Every example in tight loops and mixed with the others, in interleaved rounds, the host probe beside each
+    round.
+    """
     tables = _tables(device)
     with torch.inference_mode():
         probe = Probe(device)

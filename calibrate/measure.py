@@ -40,7 +40,9 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """rounds: interleaved over all cases; passes: synchronised passes in a round; profiles: passes under the profiler."""
+    """rounds: interleaved over all cases; passes: synchronised passes in a round; profiles: passes under the
+    profiler.
+    """
 
     rounds: int = 6
     passes: int = 15
@@ -96,7 +98,8 @@ def _check_machine(file: SampleFile, device: str) -> None:
     for key in ("gpu", "cpu"):
         if recorded.get(key) != here.get(key):
             raise PredictorError(
-                f"{file.path} holds measurements of another machine ({recorded.get(key)}, not {here.get(key)}): choose another --data"
+                f"{file.path} holds measurements of another machine ({recorded.get(key)}, not {here.get(key)}): "
+                "choose another --data"
             )
 
 
@@ -146,7 +149,9 @@ def _describe(case: Case, run: Run, device: str, protocol: Protocol) -> dict[str
 
 
 def _profile(run: Run, passes: int) -> dict[str, Any]:
-    """Kernel time of a pass, overlap counted once (median over passes), and the last one's kernels: name index, nanoseconds."""
+    """Kernel time of a pass, overlap counted once (median over passes), and the last one's kernels: name index,
+    nanoseconds.
+    """
     profiles: list[list[KernelEvent]] = [profile_events(run) for _ in range(passes)]
     names = sorted({short_name(e.name) for e in profiles[-1]})
     return {

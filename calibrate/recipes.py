@@ -66,7 +66,7 @@ def _log(rng: Rng, low: float, high: float, multiple: int = 1) -> int:
     step = 64 if choice < 0.45 else 32 if choice < 0.6 else 8 if choice < 0.8 else multiple
     if value < 2 * step:
         step = multiple
-    return max(int(round(value / step)) * step, int(low))
+    return max(round(value / step) * step, int(low))
 
 
 def _pick(rng: Rng, *values: Any) -> Any:
@@ -155,7 +155,10 @@ def _image_conv(
     pad = 0 if kernel == stride else _pick(rng, kernel // 2, kernel // 2, 0)
     out_pixels = (side / stride) ** 2
     batch = _batch(rng, scale, max(c_in * side**2, c_out * out_pixels), out_pixels * c_out * c_in / groups * kernel**2)
-    operands = (Operand((batch, c_in, side, side)), Operand((c_out, c_in // groups, kernel, kernel), warm=False))
+    operands: tuple[Operand, ...] = (
+        Operand((batch, c_in, side, side)),
+        Operand((c_out, c_in // groups, kernel, kernel), warm=False),
+    )
     operands += (Operand((c_out,), warm=False),) if rng.random() < 0.3 else ()
     return Recipe(_Conv(F.conv2d, stride, pad, groups), operands)
 
@@ -169,7 +172,7 @@ def _sequence_conv(
     batch = _batch(rng, scale, max(c_in * length, c_out * out), out * c_out * c_in / groups * kernel)
     swapped = rng.random() < 0.3
     shape = (batch, length, c_in) if swapped else (batch, c_in, length)
-    operands = (
+    operands: tuple[Operand, ...] = (
         Operand(shape, permute=(0, 2, 1) if swapped else ()),
         Operand((c_out, c_in // groups, kernel), warm=False),
     )
@@ -204,7 +207,7 @@ def attention(rng: Rng, scale: Scale) -> Recipe:
     def heads_of(length: int) -> Operand:
         return Operand((batch, length, heads, head_dim), permute=(0, 2, 1, 3))
 
-    operands = (heads_of(seq), heads_of(kv_seq), heads_of(kv_seq))
+    operands: tuple[Operand, ...] = (heads_of(seq), heads_of(kv_seq), heads_of(kv_seq))
     if kind == "mask":
         operands += (Operand((batch, 1, seq, kv_seq), expand=(batch, heads, seq, kv_seq)),)
     return Recipe(_causal if kind == "causal" else F.scaled_dot_product_attention, operands)
@@ -297,11 +300,15 @@ def _half(x: Any) -> Any:
 
 
 def cats(rng: Rng, scale: Scale) -> Recipe:
-    """Two to four tensors joined along the last or the second dimension."""
+    """One to four tensors joined along the last or a middle dimension: contiguous, or heads as transposed views."""
     batch, length, width = _sequence(rng, scale)
-    count, dim = _pick(rng, 2, 2, 3, 4), _pick(rng, 1, 2, 2)
-    operands = tuple(Operand((batch, max(length // count, 1), width)) for _ in range(count))
-    return Recipe(_Cat(dim), operands)
+    count = _pick(rng, 1, 2, 2, 3, 4)
+    part = max(length // count, 1)
+    if rng.random() < 0.4:
+        heads = _pick(rng, 2, 4, 8, 12)
+        operand = Operand((batch, part, heads, max(width // heads, 1)), permute=(0, 2, 1, 3))
+        return Recipe(_Cat(_pick(rng, 2, 3)), (operand,) * count)
+    return Recipe(_Cat(_pick(rng, 1, 2, 2)), (Operand((batch, part, width)),) * count)
 
 
 @dataclass(frozen=True, slots=True)

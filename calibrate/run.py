@@ -17,6 +17,7 @@ from calibrate.environment import describe
 from calibrate.fit import fit_host, fit_kernels
 from calibrate.host import example_launches, host_costs, run_host, run_launches
 from calibrate.modules import generate
+from calibrate.programs import program_from_json, program_to_json
 from calibrate.store import SampleFile
 from predictor import calibration as files
 from predictor.capture import capture
@@ -55,7 +56,9 @@ def effort_of(device: str, quick: bool) -> Effort:
 
 
 def run(gpu: str, device: str, out: Path, effort: Effort, advance: Advance, tell: Tell) -> None:
-    """Measure what is not on disk yet, fit, and write ``device.json``, ``kernels.json`` and ``eager.json`` into ``out``."""
+    """Measure what is not on disk yet, fit, and write ``device.json``, ``kernels.json`` and ``eager.json`` into
+    ``out``.
+    """
     samples = out / "samples"
     constants_file = SampleFile(samples / "constants.jsonl", tell)
     host_file = SampleFile(samples / "host.jsonl", tell)
@@ -68,6 +71,7 @@ def run(gpu: str, device: str, out: Path, effort: Effort, advance: Advance, tell
     run_modules(module_file, device, effort, advance)
     if "device" not in constants_file:
         constants_file.append([{"key": "device", "constants": device_constants(device, effort.plan.dtypes)}])
+    record_programs(module_file)
     if device == "cuda":  # the profiler slows every launch after it: nothing below times the host
         run_launches(host_file)
     sweep.run_sweep(effort.plan, kernel_file, device, advance)
@@ -105,17 +109,25 @@ def run_modules(file: SampleFile, device: str, effort: Effort, advance: Advance)
     for run_once in runs.values():
         pass_seconds(run_once, device, 2)
     for number in range(effort.module_rounds):
-        done = 0
-        for name, run_once in runs.items():
+        for done, (name, run_once) in enumerate(runs.items(), start=1):
             key = f"{number}/{name}"
             if key not in file:
                 pass_seconds(run_once, device, 2)
                 before = probe()
                 seconds = lower_quartile(pass_seconds(run_once, device, effort.passes))
                 file.append([{"key": key, "module": name, "seconds": seconds, "probe_s": [before, probe()]}])
-            done += 1
             if done % 10 == 0:
                 advance(step)
+
+
+def record_programs(file: SampleFile) -> None:
+    """The lowered program of every generated module, captured where it was measured: a fit repeats anywhere."""
+    for sample in list(file.values()):
+        name = sample.get("module")
+        if name and f"program/{name}" not in file:
+            seed, dtype = name.split("/")
+            program = eager.lower(generated_graph(int(seed), dtype))
+            file.append([{"key": f"program/{name}", "program": program_to_json(program)}])
 
 
 def fit(gpu: str, out: Path) -> None:
@@ -125,7 +137,7 @@ def fit(gpu: str, out: Path) -> None:
     if "device" not in opened["constants"]:
         raise PredictorError(f"{samples} holds no samples: run calibrate --gpu {gpu} first")
     constants = opened["constants"].samples["device"]["constants"]
-    probe_s = quiet_level([p for sample in opened["modules"].values() for p in sample["probe_s"]])
+    probe_s = quiet_level([p for s in opened["modules"].values() if "module" in s for p in s["probe_s"]])
     environment = {**opened["constants"].samples["environment"]["environment"], "probe_s": probe_s}
     calls, launches = host_costs(opened["host"], "mixed", probe_s), example_launches(opened["host"])
     head = {"schema": files.SCHEMA, "gpu": gpu, "provenance": "measured"}
@@ -189,16 +201,17 @@ def _fit_modules(file: SampleFile, out: Path) -> dict[str, Any]:
     rows = []
     ratios: dict[str, list[float]] = {}
     for sample in file.values():
-        ratios.setdefault(sample["module"], []).append(sample["seconds"] / float(np.mean(sample["probe_s"])))
+        if "module" in sample:
+            ratios.setdefault(sample["module"], []).append(sample["seconds"] / float(np.mean(sample["probe_s"])))
     for name, own in ratios.items():
-        seed, dtype = name.split("/")
-        graph = generated_graph(int(seed), dtype)
-        priced = price(eager.lower(graph), calibration, host)
+        program = program_from_json(file.samples[f"program/{name}"]["program"])
+        priced = price(program, calibration, host)
         timeline = queue(priced, lanes)
         kernels = [k for call in priced for k in call.kernels]
         after = timeline.kernel_s if lanes.serial else lanes.launch_latency_s + lanes.sync_s + kernels[-1].seconds
         latency = float(np.median(own)) * host.probe_s
-        rows.append((timeline.host_s, len(graph.calls), graph.python_calls, after, latency))
+        python_calls = sum(call.python_calls for call in program.calls) + program.tail_python_calls
+        rows.append((timeline.host_s, len(program.calls), python_calls, after, latency))
     return fit_host(*(np.array(column, dtype=float) for column in zip(*rows, strict=True)))
 
 

@@ -136,7 +136,7 @@ def _maker(case: Case, device: str) -> Callable[[], tuple[Run, Sequence[torch.Te
 
 
 def run_sweep(plan: Plan, file: SampleFile, device: str, advance: Callable[[int], None]) -> None:
-    """Take every sample that is not on disk yet. advance: told how many cases are done, those already there included."""
+    """Take every sample that is not on disk yet. advance: told how many more cases are done, old ones included."""
     before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     try:
         with torch.inference_mode():

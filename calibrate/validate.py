@@ -95,23 +95,23 @@ def _tell(line: str) -> None:
 def _text(found: Sequence[Row]) -> str:
     from calibrate import accuracy
 
-    lines = [
-        f"{'model':13} {'batch':>5} {'dtype':5} {'measured':>9} {'predicted':>9} {'error':>7} {'repeats':>7}  bound (measured)"
-    ]
+    columns = ("model", "batch", "dtype", "measured", "predicted", "error", "repeats")
+    lines = ["{:13} {:>5} {:5} {:>9} {:>9} {:>7} {:>7}  bound (measured)".format(*columns)]
     for r in found:
+        measured, predicted = r.measured.seconds * 1e3, r.predicted["queue"] * 1e3
         lines.append(
-            f"{r.model:13} {r.batch:>5} {r.dtype:5} {r.measured.seconds * 1e3:>6.2f} ms {r.predicted['queue'] * 1e3:>6.2f} ms "
+            f"{r.model:13} {r.batch:>5} {r.dtype:5} {measured:>6.2f} ms {predicted:>6.2f} ms "
             f"{r.error():>+7.1%} {r.measured.repeatability:>7.1%}  {r.bound} ({r.measured_bound})"
         )
     lines.append("")
-    lines.append(
-        f"{'regime':16} {'estimator':9} {'cases':>5} {'MAPE':>7} {'median':>7} {'worst':>7} {'bound':>6} {'tau':>5}"
-    )
+    heads = ("regime", "estimator", "cases", "MAPE", "median", "worst", "bound", "tau")
+    lines.append("{:16} {:9} {:>5} {:>7} {:>7} {:>7} {:>6} {:>5}".format(*heads))
     for regime, estimator, s in _summaries(accuracy.by_regime(found)):
         lines.append(
-            f"{regime:16} {estimator:9} {s.cases:>5} {s.mape:>7.1%} {s.median:>7.1%} {s.worst:>7.1%} {s.bound:>6.1%} {s.tau:>5.2f}"
+            f"{regime:16} {estimator:9} {s.cases:>5} {s.mape:>7.1%} {s.median:>7.1%} {s.worst:>7.1%} "
+            f"{s.bound:>6.1%} {s.tau:>5.2f}"
         )
-    return "\n".join(lines + ["", _repeatability(found), *_kernel_lines(found)])
+    return "\n".join([*lines, "", _repeatability(found), *_kernel_lines(found)])
 
 
 def _summaries(groups: Mapping[str, Sequence[Row]]) -> list[tuple[str, str, Summary]]:
@@ -128,7 +128,8 @@ def _repeatability(found: Sequence[Row]) -> str:
     import numpy as np
 
     values = [r.measured.repeatability for r in found]
-    return f"repeatability of the measurements: mean {np.mean(values):.1%}, 90th percentile {np.percentile(values, 90):.1%}"
+    high = np.percentile(values, 90)
+    return f"repeatability of the measurements: mean {np.mean(values):.1%}, 90th percentile {high:.1%}"
 
 
 def _kernel_lines(found: Sequence[Row]) -> list[str]:
@@ -158,7 +159,7 @@ def _markdown(found: Sequence[Row]) -> str:
             f"| {regime} | {estimator} | {s.cases} | {s.mape:.1%} | {s.median:.1%} | {s.worst:.1%} | {s.tau:.2f} |"
         )
     tail = [_repeatability(found), *_kernel_lines(found)]
-    return "\n".join(lines + [""] + [line[0].upper() + line[1:] + "." for line in tail])
+    return "\n".join([*lines, "", *(line[0].upper() + line[1:] + "." for line in tail)])
 
 
 def main() -> None:

@@ -1,9 +1,9 @@
 """The model zoo: one file per model, found by its name.
 
 Each file has ``build() -> module``, the model from its ``transformers`` configuration with random weights, and
-``inputs(batch) -> keyword arguments`` of the size used in The Framework Tax (Fernandez et al., EMNLP 2023): 128 tokens,
-3 x 224 x 224 pixels, 2 s of 16 kHz audio. Parameters are made on torch's default device, so ``with torch.device("meta")``
-builds a model without data.
+``inputs(batch) -> keyword arguments`` of the size used in The Framework Tax (Fernandez et al., EMNLP 2023): 128
+tokens, 3 x 224 x 224 pixels, 2 s of 16 kHz audio. Parameters are made on torch's default device, so ``with
+torch.device("meta")`` builds a model without data.
 """
 
 from __future__ import annotations

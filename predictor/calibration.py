@@ -1,4 +1,5 @@
-"""Calibrations: data that says what a GPU, a host and a runtime charge. Read, checked and written here; no code in them.
+"""Calibrations: data that says what a GPU, a host and a runtime charge. Read, checked and written here; no code in
+them.
 
 ``<folder>/<gpu>/device.json`` (peaks, bandwidth, lanes, environment), ``kernels.json`` (fits per family) and
 ``<runtime>.json`` (host costs). The first folder that has the GPU wins: ``$PREDICTOR_CALIBRATIONS``, the user's own,
@@ -80,7 +81,7 @@ def write_json(path: Path, data: Mapping[str, Any]) -> None:
 
 
 def _layout(value: Any, indent: str = "") -> str:
-    """JSON with one entry of a mapping a line, lists on one line: readable, and small where the data are long arrays."""
+    """JSON with one entry of a mapping a line and lists on one line: readable, and small where arrays are long."""
     if not isinstance(value, Mapping) or not value:
         return json.dumps(value, allow_nan=False, separators=(",", ":"))
     inner = indent + " "
@@ -111,7 +112,9 @@ def read_json(path: Path, gpu: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class KernelFit:
-    """Fit of one family (and dtype): ``base x exp(residual)``. error: cross-validated, of log time (root mean square)."""
+    """Fit of one family (and dtype): ``base x exp(residual)``. error: cross-validated, of log time (root mean
+    square).
+    """
 
     floor_s: float
     residual: Forest
@@ -123,10 +126,10 @@ class KernelFit:
 class HostCosts:
     """Host side of a runtime on one host.
 
-    calls: operator -> dtype -> seconds of one call among others; launches: kernels that the timed call launched.
-    Host time of a call is ``dispatch x its cost + torch_call_s + python_call_s x Python calls before it``, its cost grown
-    by ``launch_s`` for every kernel that it launches beyond the timed call's. error: of generated modules, left out one at
-    a time, root mean square of log time.
+    calls: operator -> dtype -> seconds of one call among others; launches: kernels that the timed call launched. Host
+    time of a call is ``dispatch x its cost + torch_call_s + python_call_s x Python calls before it``, its cost grown
+    by ``launch_s`` for every kernel that it launches beyond the timed call's. error: of generated modules, left out
+    one at a time, root mean square of log time.
     """
 
     runtime: str
@@ -218,8 +221,8 @@ class Calibration:
     def kernel_seconds(self, family: str, dtype: str, **dims: Any) -> Any:
         """Seconds of kernels of one family.
 
-        dims: the family's dimensions by name (``predictor.families.FAMILIES``), numbers or arrays that broadcast. Returns
-        an array of their common shape. Raises KeyError for a missing or unknown dimension.
+        dims: the family's dimensions by name (``predictor.families.FAMILIES``), numbers or arrays that broadcast.
+        Returns an array of their common shape. Raises KeyError for a missing or unknown dimension.
         """
         shape = np.broadcast_shapes(*(np.shape(d) for d in dims.values()))
         seconds = self.price(family, dtype, **dims)[0].reshape(shape)

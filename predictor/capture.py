@@ -1,9 +1,9 @@
 """``nn.Module`` and inputs -> ``Graph``: the operators that eager mode runs, in issue order, without running them.
 
-The module is copied to the meta device (no data, no kernels) and run once under a dispatch mode. Nothing is traced, so
-the module takes the branches that it takes in eager mode. Integer and boolean tensors keep their values on the CPU, so
-that code which looks at them (``mask.all()``, ``pad_id in input_ids``) finds an answer. Python function calls are counted
-on the way, those of the capture itself left out.
+The module is copied to the meta device (no data, no kernels) and run once under a dispatch mode. Nothing is traced,
+so the module takes the branches that it takes in eager mode. Integer and boolean tensors keep their values on the
+CPU, so that code which looks at them (``mask.all()``, ``pad_id in input_ids``) finds an answer. Python function calls
+are counted on the way, those of the capture itself left out.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
 from predictor.errors import PredictorError
+from predictor.inputs import batch_of, call_arguments
 from predictor.macs import count_macs
 from predictor.ops import kind_of
 from predictor.records import Graph, OpCall, TensorSpec
@@ -177,7 +178,8 @@ class _Recorder(TorchDispatchMode):
             if where == "factory" and not _is_float(result):
                 result = func(*args, **{**kwargs, "device": torch.device("cpu")})
         call = OpCall(name, described, _outputs(result), trait, parts=parts)
-        return result, replace(call, macs=count_macs(call), **_traffic(call))
+        read, written = _traffic(call)
+        return result, replace(call, macs=count_macs(call), bytes_read=read, bytes_written=written)
 
     def _split(self, func: Any, args: Any, kwargs: Any) -> tuple[Any, tuple[OpCall, ...]]:
         outer, self.calls = self.calls, []
@@ -210,27 +212,25 @@ _MODULE_CODE = torch.nn.Module._call_impl.__code__
 _DISPATCH_FILE = simple_registry.__file__  # looks for a mode's rules before every operator; eager mode does not
 
 _WARM: set[type] = set()
-"""Module classes that have run once in this process: their first pass fills caches, with Python calls that no later has."""
+"""Module classes that have run once in this process: their first pass fills caches, with Python calls that no later
+has.
+"""
 
 
-def _traffic(call: OpCall) -> dict[str, int]:
-    """Bytes that a call reads and writes: those of its parts, none for a view, the gathered rows alone for a gather."""
+def _traffic(call: OpCall) -> tuple[int, int]:
+    """Bytes read and written: those of the parts, none for a view, the gathered rows alone for a gather."""
     if call.parts:
-        return {
-            "bytes_read": sum(p.bytes_read for p in call.parts),
-            "bytes_written": sum(p.bytes_written for p in call.parts),
-        }
+        return sum(p.bytes_read for p in call.parts), sum(p.bytes_written for p in call.parts)
     if call.trait in _NO_TRAFFIC:
-        return {"bytes_read": 0, "bytes_written": 0}
+        return 0, 0
     written = sum(o.nbytes for o in call.outputs)
-    return {
-        "bytes_read": written if call.trait == "gather" else sum(t.nbytes for t in call.tensors),
-        "bytes_written": written,
-    }
+    return (written if call.trait == "gather" else sum(t.nbytes for t in call.tensors)), written
 
 
 def _abstract(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """A stand-in: floating point on meta in ``dtype``; integers and booleans on the CPU with their values (0 if on meta)."""
+    """A stand-in: floating point on meta in ``dtype``; integers and booleans on the CPU with their values (0 if on
+    meta).
+    """
     if tensor.is_complex():
         return tensor.detach().to("meta")
     if tensor.is_floating_point():
@@ -249,26 +249,6 @@ def abstract_module(module: torch.nn.Module, dtype: torch.dtype) -> torch.nn.Mod
     for buffer in module.buffers():
         memo[id(buffer)] = _abstract(buffer, dtype)
     return copy.deepcopy(module, memo).eval()
-
-
-def call_arguments(inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Positional and keyword arguments of ``module`` from inputs given as a tensor, a tuple or list, or a mapping."""
-    if isinstance(inputs, Mapping):
-        return (), dict(inputs)
-    if isinstance(inputs, (tuple, list)):
-        return tuple(inputs), {}
-    if isinstance(inputs, torch.Tensor):
-        return (inputs,), {}
-    raise PredictorError(f"inputs must be a tensor, a tuple or a mapping of them, not {type(inputs).__name__}")
-
-
-def batch_of(inputs: Any) -> int:
-    """Size of the first dimension of the first input tensor."""
-    found: list[torch.Tensor] = []
-    tree_map_only(torch.Tensor, found.append, call_arguments(inputs))
-    if not found:
-        raise PredictorError("inputs hold no tensor")
-    return int(found[0].shape[0]) if found[0].dim() else 1
 
 
 @contextmanager
@@ -293,9 +273,9 @@ def versions() -> dict[str, str]:
 def capture(module: torch.nn.Module, inputs: Any, dtype: str = "fp32", name: str | None = None) -> Graph:
     """Capture one eager forward pass in inference mode.
 
-    module: in any dtype and on any device, it is not changed. inputs: a tensor, a tuple or a mapping, shapes give batch and
-    length. dtype: what it would run in ("fp32", "tf32", "fp16", "bf16"). Raises PredictorError where the module does not
-    accept the inputs.
+    module: in any dtype and on any device, it is not changed. inputs: a tensor, a tuple or a mapping, shapes give batch
+    and length. dtype: what it would run in ("fp32", "tf32", "fp16", "bf16"). Raises PredictorError where the module
+    does not accept the inputs.
 
     >>> capture(torch.nn.Linear(8, 4), torch.empty(2, 8)).macs
     64

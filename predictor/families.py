@@ -1,7 +1,7 @@
 """Kernel families: what a kernel works on, how much work that is, and the features its time is regressed on.
 
-A family is one row of ``FAMILIES``. The calibration sweep samples its dimensions and fits on its features; the cost model
-prices with the same functions. Dimensions are float arrays that broadcast; numpy only.
+A family is one row of ``FAMILIES``. The calibration sweep samples its dimensions and fits on its features; the cost
+model prices with the same functions. Dimensions are float arrays that broadcast; numpy only.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ class Family:
     """A family of kernels.
 
     dims: dimension name -> default (None: required); flops and bytes: work of one call, from dims and element size;
-    matrix: runs on the matrix units, one fit per dtype; other families share one fit, with the element size as a feature.
+    matrix: runs on the matrix units, one fit per dtype; other families share one fit, with the element size as a
+    feature.
     """
 
     name: str
@@ -80,7 +81,7 @@ def _tiles(m: Array, n: Array, batch: Array, sms: int) -> list[Array]:
 
 def _aligned(x: Array) -> Array:
     """Largest power of two up to 64 that divides x, as its logarithm: what vector loads and tiles care about."""
-    return sum((x % 2**p == 0).astype(float) for p in range(1, 7)) + np.zeros_like(x)
+    return np.asarray(np.sum([x % 2**p == 0 for p in range(1, 7)], axis=0), dtype=float)
 
 
 # gemm: batch x (m, k) @ (k, n); nt: second operand stored as (n, k); bias: added in the epilogue; shared: one weight
@@ -101,8 +102,8 @@ def _gemm_features(d: Dims, size: int, sms: int) -> list[Array]:
     return [*logs, *flags, *_tiles(d["m"], d["n"], d["batch"], sms)]
 
 
-# conv: batch x (c_in, h, w) -> (c_out, h_out, w_out), kernel r x s; a 1-D convolution has h = r = 1. Grouped and depthwise
-# ones (as many groups as input channels) run other kernels: families of their own.
+# conv: batch x (c_in, h, w) -> (c_out, h_out, w_out), kernel r x s; a 1-D convolution has h = r = 1. Grouped and
+# depthwise ones (as many groups as input channels) run other kernels: families of their own.
 
 
 def conv_out(size: Array, kernel: Array, stride: Array, padding: Array, dilation: Array) -> Array:
@@ -185,7 +186,8 @@ def _copy_features(d: Dims, size: int, sms: int) -> list[Array]:
 
 
 def _cat_features(d: Dims, size: int, sms: int) -> list[Array]:
-    return [_log(d["elements"]), d["inputs"], _log(d["run"]), _log(_streamed(d) / np.maximum(d["elements"], 1))]
+    ratio = _log(_streamed(d) / np.maximum(d["elements"], 1))
+    return [_log(d["elements"]), d["inputs"], _log(d["run"]), ratio, d["contiguous"]]
 
 
 def _rows_flops(d: Dims) -> Array:
@@ -269,7 +271,13 @@ FAMILIES: dict[str, Family] = {
             lambda d, size: _streamed(d),
             _copy_features,
         ),
-        Family("cat", {**_STREAM, "inputs": 2, "run": 1}, _elements_flops, lambda d, size: _streamed(d), _cat_features),
+        Family(
+            "cat",
+            {**_STREAM, "inputs": 2, "run": 1, "contiguous": 1},
+            _elements_flops,
+            lambda d, size: _streamed(d),
+            _cat_features,
+        ),
         Family("softmax", {"rows": None, "cols": None}, _rows_flops, _rows_through, _rows_features),
         Family("layer_norm", {"rows": None, "cols": None}, _rows_flops, _rows_through, _rows_features),
         Family("batch_norm", {"rows": None, "cols": None}, _rows_flops, _rows_through, _rows_features),

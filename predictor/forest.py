@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +36,7 @@ class Forest:
             feature = self.feature[node]
             inner = feature >= 0
             if not inner.any():
-                return self.initial + self.value[node].sum(axis=1)
+                return np.asarray(self.initial + self.value[node].sum(axis=1))
             left = x[rows, np.maximum(feature, 0)] <= self.threshold[node]
             node = np.where(inner, np.where(left, node + 1, self.right[node]), node)
 
@@ -52,7 +52,7 @@ class Forest:
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Sequence[Any] | Any]) -> Forest:
+    def from_json(cls, data: Mapping[str, Any]) -> Forest:
         """The inverse of ``to_json``. Raises KeyError or ValueError for anything else."""
         feature = np.asarray(data["feature"], dtype=np.int32)
         number = np.asarray(data["number"], dtype=np.float64)

@@ -1,7 +1,7 @@
 """Multiply-accumulates of captured operators, counted by fvcore's handles and by ours for the operators it lacks.
 
-The same table serves a captured call and ``FlopCountAnalysis(module, inputs).set_op_handle(**HANDLES)``, so the two totals
-can be compared. One fused multiply-add is 1.
+The same table serves a captured call and ``FlopCountAnalysis(module, inputs).set_op_handle(**HANDLES)``, so the two
+totals can be compared. One fused multiply-add is 1.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ def _sizes(value: Any) -> list[int]:
 
 
 def attention_macs(inputs: list[Any], outputs: list[Any]) -> int:
-    """scaled_dot_product_attention: Q K^T and P V, heads x seq x kv_seq x head_dim each; a causal mask is not subtracted."""
+    """scaled_dot_product_attention: Q K^T and P V, heads x seq x kv_seq x head_dim each; a causal mask is not
+    subtracted.
+    """
     query, key, value = (_sizes(v) for v in inputs[:3])
     return math.prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
 
@@ -104,7 +106,7 @@ _CONVOLUTIONS = (
 
 
 def _as_traced(call: OpCall) -> tuple[str, list[Value]]:
-    """The operator's name and inputs as a trace would show them: a trace holds every convolution as ``_convolution``."""
+    """The operator's name and inputs as a trace would show them: there, convolutions are ``_convolution``."""
     args = call.args
     if call.op in _CONVOLUTIONS:
         transposed = call.op.startswith("conv_transpose") or bool(args.get("transposed"))

@@ -1,4 +1,6 @@
-"""``--model`` -> module and inputs: a zoo model, ``path/to/file.py:factory``, or a local transformers ``config.json``."""
+"""``--model`` -> module and inputs: a zoo model, ``path/to/file.py:factory``, or a local transformers
+``config.json``.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from predictor.errors import PredictorError, unknown
 
 
 def load_model(spec: str, batch: int) -> tuple[Any, Any, str]:
-    """(module, inputs, name). Raises PredictorError for an unknown name and for a factory or configuration that fails."""
+    """(module, inputs, name). Raises PredictorError for an unknown name and for a factory or configuration that
+    fails.
+    """
     path, separator, factory = spec.rpartition(":")
     if separator and path.endswith(".py"):
         return (*_from_factory(Path(path), factory, batch), f"{Path(path).stem}:{factory}")

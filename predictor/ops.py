@@ -88,7 +88,7 @@ def _conv(call: OpCall) -> tuple[Kernel, ...]:
     x, w = _tensor(call, "input", "self"), _tensor(call, "weight")
     spatial = len(w.shape) - 2
     if spatial not in (1, 2) or call.args.get("transposed"):
-        return _convNd(call, x, w)
+        return _as_product(call, x, w)
     unbatched = len(x.shape) == spatial + 1
     shape = (1, *x.shape) if unbatched else x.shape
     stride, dilation = _pair(call.args.get("stride", 1), spatial), _pair(call.args.get("dilation", 1), spatial)
@@ -121,7 +121,7 @@ def _conv(call: OpCall) -> tuple[Kernel, ...]:
     return (Kernel(family, x.dtype, dims),)
 
 
-def _convNd(call: OpCall, x: TensorSpec, w: TensorSpec) -> tuple[Kernel, ...]:
+def _as_product(call: OpCall, x: TensorSpec, w: TensorSpec) -> tuple[Kernel, ...]:
     """A transposed or 3-D convolution as the matrix product that it is: no sweep covers its own kernels."""
     transposed = bool(call.args.get("transposed"))
     pixels = (x if transposed else call.outputs[0]).elements
@@ -204,7 +204,9 @@ def _pointwise(call: OpCall) -> tuple[Kernel, ...]:
 
 
 def _run(source: TensorSpec) -> tuple[int, bool]:
-    """Elements read in one run in the order of the output, and whether the fastest dimension of the source is not the last."""
+    """Elements read in one run in the order of the output, and whether the fastest dimension of the source is not the
+    last.
+    """
     run = 1
     for n, s in zip(reversed(source.shape), reversed(source.stride), strict=True):
         if n != 1 and s != run:
@@ -263,6 +265,7 @@ def _cat(call: OpCall) -> tuple[Kernel, ...]:
         "bytes_written": out.nbytes,
         "inputs": len(parts),
         "run": run,
+        "contiguous": float(all(t.is_contiguous for t in parts)),
     }
     return (Kernel("cat", out.dtype, dims),)
 
@@ -371,43 +374,41 @@ def _rows_of_table() -> tuple[OpKind, ...]:
     def kind(names: str, trait: str, lower: Lower) -> list[OpKind]:
         return [OpKind(n, trait, lower) for n in names.split()]
 
-    return tuple(
-        [
-            *kind("linear", "gemm", _linear),
-            *kind("mm addmm", "gemm", _mm),
-            *kind("mv", "gemm", _mv),
-            *kind("bmm baddbmm", "gemm", _bmm),
-            *kind("conv1d conv2d conv3d convolution _convolution", "conv", _conv),
-            *kind("scaled_dot_product_attention", "attention", _attention),
-            *kind("softmax log_softmax _softmax _log_softmax", "reduction", _softmax),
-            *kind("layer_norm native_layer_norm rms_norm", "reduction", _layer_norm),
-            *kind("_weight_norm_interface", "reduction", _weight_norm),
-            *kind("batch_norm native_batch_norm", "reduction", _batch_norm),
-            *kind("group_norm native_group_norm", "reduction", _group_norm),
-            *kind("mean sum amax amin max min argmax argmin any all prod var std norm var_mean", "reduction", _reduce),
-            *kind("linalg_vector_norm", "reduction", _reduce),
-            *kind("embedding index_select gather index take_along_dim", "gather", _gather),
-            *kind("clone _to_copy copy_ repeat", "copy", _copy),
-            *kind("cat stack", "copy", _cat),
-            *kind("constant_pad_nd", "copy", _pad),
-            *kind("zeros ones full arange fill_ zero_ new_ones new_zeros new_full zeros_like ones_like", "fill", _fill),
-            *kind("full_like scalar_tensor tril triu linspace rand randn bernoulli", "fill", _fill),
-            *kind("max_pool2d max_pool1d avg_pool2d avg_pool1d", "pool", _pool),
-            *kind("adaptive_avg_pool2d adaptive_avg_pool1d adaptive_max_pool2d", "pool", _pool),
-            *kind("_adaptive_avg_pool2d max_pool2d_with_indices", "pool", _pool),
-            *kind("upsample_nearest2d upsample_bilinear2d upsample_bicubic2d upsample_linear1d", "pool", _interpolate),
-            *kind("cumsum cumprod", "scan", _scan),
-            *kind("empty empty_like new_empty empty_strided new_empty_strided", "view", _nothing),
-            *kind("lift_fresh detach detach_ dropout dropout_ feature_dropout alpha_dropout alias", "view", _nothing),
-            *kind(
-                "view transpose permute expand slice select unsqueeze squeeze split split_with_sizes chunk",
-                "view",
-                _nothing,
-            ),
-            *kind("unbind t as_strided unfold _unsafe_view", "view", _nothing),
-            *kind("_local_scalar_dense item is_nonzero equal", "sync", _nothing),
-            *kind("pointwise", "pointwise", _pointwise),
-        ]
+    return (
+        *kind("linear", "gemm", _linear),
+        *kind("mm addmm", "gemm", _mm),
+        *kind("mv", "gemm", _mv),
+        *kind("bmm baddbmm", "gemm", _bmm),
+        *kind("conv1d conv2d conv3d convolution _convolution", "conv", _conv),
+        *kind("scaled_dot_product_attention", "attention", _attention),
+        *kind("softmax log_softmax _softmax _log_softmax", "reduction", _softmax),
+        *kind("layer_norm native_layer_norm rms_norm", "reduction", _layer_norm),
+        *kind("_weight_norm_interface", "reduction", _weight_norm),
+        *kind("batch_norm native_batch_norm", "reduction", _batch_norm),
+        *kind("group_norm native_group_norm", "reduction", _group_norm),
+        *kind("mean sum amax amin max min argmax argmin any all prod var std norm var_mean", "reduction", _reduce),
+        *kind("linalg_vector_norm", "reduction", _reduce),
+        *kind("embedding index_select gather index take_along_dim", "gather", _gather),
+        *kind("clone _to_copy copy_ repeat", "copy", _copy),
+        *kind("cat stack", "copy", _cat),
+        *kind("constant_pad_nd", "copy", _pad),
+        *kind("zeros ones full arange fill_ zero_ new_ones new_zeros new_full zeros_like ones_like", "fill", _fill),
+        *kind("full_like scalar_tensor tril triu linspace rand randn bernoulli", "fill", _fill),
+        *kind("max_pool2d max_pool1d avg_pool2d avg_pool1d", "pool", _pool),
+        *kind("adaptive_avg_pool2d adaptive_avg_pool1d adaptive_max_pool2d", "pool", _pool),
+        *kind("_adaptive_avg_pool2d max_pool2d_with_indices", "pool", _pool),
+        *kind("upsample_nearest2d upsample_bilinear2d upsample_bicubic2d upsample_linear1d", "pool", _interpolate),
+        *kind("cumsum cumprod", "scan", _scan),
+        *kind("empty empty_like new_empty empty_strided new_empty_strided", "view", _nothing),
+        *kind("lift_fresh detach detach_ dropout dropout_ feature_dropout alpha_dropout alias", "view", _nothing),
+        *kind(
+            "view transpose permute expand slice select unsqueeze squeeze split split_with_sizes chunk",
+            "view",
+            _nothing,
+        ),
+        *kind("unbind t as_strided unfold _unsafe_view", "view", _nothing),
+        *kind("_local_scalar_dense item is_nonzero equal", "sync", _nothing),
+        *kind("pointwise", "pointwise", _pointwise),
     )
 
 

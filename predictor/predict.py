@@ -24,8 +24,9 @@ _NINETY = 1.645  # standard deviations that hold 90 % of a normal distribution
 class Predictor:
     """Predicts latency on one GPU and runtime.
 
-    gpu: name of a calibration or path to its folder; runtime: see ``predictor.runtimes``; dtype: what the model would run
-    in ("fp32", "tf32", "fp16", "bf16"); estimator: "queue" or "max". The first call raises PredictorError for unknown names.
+    gpu: name of a calibration or path to its folder; runtime: see ``predictor.runtimes``; dtype: what the model would
+    run in ("fp32", "tf32", "fp16", "bf16"); estimator: "queue" or "max". The first call raises PredictorError for
+    unknown names.
 
     >>> Predictor(gpu="h200", dtype="fp16").latency(module, inputs)  # doctest: +SKIP
     0.0039
@@ -37,7 +38,9 @@ class Predictor:
     estimator: str = "queue"
 
     def predict(self, module: Any, inputs: Any, name: str | None = None) -> Report:
-        """Report for a module and its inputs (tensor, tuple or mapping), in any dtype and on any device, meta included."""
+        """Report for a module and its inputs (tensor, tuple or mapping), in any dtype and on any device, meta
+        included.
+        """
         calibration, host = self.check()
         from predictor.capture import capture
 
@@ -104,23 +107,24 @@ def bound(timeline: Timeline, priced: tuple[PricedCall, ...]) -> str:
 def _log_error(
     program: Program, priced: tuple[PricedCall, ...], timeline: Timeline, calibration: Calibration, host: HostCosts
 ) -> float:
-    """Standard deviation of the logarithm of the latency: the host's fit, and the families' by their share of kernel time.
+    """Standard deviation of the logarithm of the latency: the host's fit, and the families' by their share of kernel
+    time.
 
-    The two lanes count by how much of the latency each explains. Errors within a family are taken as fully correlated,
-    between families as independent.
+    The two lanes count by how much of the latency each explains. Errors within a family are taken as fully
+    correlated, between families as independent.
     """
     shares: dict[tuple[str, str], float] = defaultdict(float)
     for call, prices in zip(program.calls, priced, strict=False):
         for kernel, one in zip(call.kernels, prices.kernels, strict=True):
             shares[kernel.family, kernel.dtype] += one.seconds
     kernel_s = max(timeline.kernel_s, 1e-12)
-    kernel = math.sqrt(sum((s / kernel_s * calibration.fit(*key).error) ** 2 for key, s in shares.items()))
+    on_device = math.sqrt(sum((s / kernel_s * calibration.fit(*key).error) ** 2 for key, s in shares.items()))
     if calibration.lanes.serial:
         on_host = timeline.host_s / max(timeline.host_s + timeline.kernel_s, 1e-12)
     else:
         ratio = timeline.host_s / kernel_s
         on_host = 1 / (1 + ratio**-8) if ratio > 0 else 0.0  # a soft switch around host = kernel
-    return math.sqrt((on_host * host.error) ** 2 + ((1 - on_host) * kernel) ** 2)
+    return math.sqrt((on_host * host.error) ** 2 + ((1 - on_host) * on_device) ** 2)
 
 
 def _costliest(program: Program, priced: tuple[PricedCall, ...]) -> tuple[OpCost, ...]:

@@ -103,8 +103,8 @@ class OpCall:
 class Graph:
     """Operator calls of one forward pass, in issue order.
 
-    batch: size of the first dimension of the first input; python_calls and module_calls: totals of the pass; tail_python_calls: those after the last operator;
-    versions: of the packages that shaped the graph.
+    batch: size of the first dimension of the first input; python_calls and module_calls: totals of the pass;
+    tail_python_calls: those after the last operator; versions: of the packages that shaped the graph.
     """
 
     name: str
@@ -181,8 +181,8 @@ class PricedCall:
 class Lanes:
     """Constants of the two lanes, seconds.
 
-    launch_latency_s: from a launch on the host to the kernel's start on an idle device; gap_s: between kernels that wait
-    in the stream; sync_s: of the final synchronisation; serial: host and device are one lane (a CPU target).
+    launch_latency_s: from a launch on the host to the kernel's start on an idle device; gap_s: between kernels that
+    wait in the stream; sync_s: of the final synchronisation; serial: host and device are one lane (a CPU target).
     """
 
     launch_latency_s: float
@@ -213,7 +213,8 @@ class OpCost:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A prediction. Seconds; interval_s: 5th and 95th percentile of the latency; bound: "framework", "compute" or "memory".
+    """A prediction. Seconds; interval_s: 5th and 95th percentile of the latency; bound: "framework", "compute" or
+    "memory".
 
     max_s: the plain formula, max(host time, kernel time); unmodelled: operator -> count; calibration: its provenance.
     """

@@ -41,10 +41,11 @@ def as_text(report: Report) -> str:
     lines = [
         f"{report.model}, batch {report.batch}, {report.dtype}, {report.runtime} on {report.gpu}",
         "",
-        f"  latency      {milliseconds(report.latency_s)}   (90 % interval {milliseconds(low)} to {milliseconds(high)})",
+        f"  latency      {milliseconds(report.latency_s)}   "
+        f"(90 % interval {milliseconds(low)} to {milliseconds(high)})",
         f"  bound        {_BOUNDS[report.bound]}",
-        f"  host time    {milliseconds(report.host_s)}   {report.operators} operators, {report.module_calls} module calls, "
-        f"{report.python_calls} Python calls",
+        f"  host time    {milliseconds(report.host_s)}   {report.operators} operators, "
+        f"{report.module_calls} module calls, {report.python_calls} Python calls",
         f"  kernel time  {milliseconds(report.kernel_s)}   {report.launches} launches, {report.macs / 1e9:.2f} GMACs",
         f"  estimator    {report.estimator}; max(host, kernel) gives {milliseconds(report.max_s)}",
         "",

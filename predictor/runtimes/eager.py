@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from predictor.families import FAMILIES
+from predictor.inputs import call_arguments
 from predictor.ops import WRAPPERS, kind_of
 from predictor.records import Graph, HostCall, Kernel, OpCall, Program
 
@@ -62,7 +63,7 @@ def _kernels(call: OpCall, dtype: str) -> Iterator[Kernel]:
 
 
 def _unit(kernel: Kernel, dtype: str) -> str:
-    """Which matrix units run it: in torch, fp32 convolutions use TF32 by default, matrix products only where allowed."""
+    """Which matrix units run it: fp32 convolutions use TF32 by default in torch, matrix products only where allowed."""
     if kernel.dtype not in ("fp16", "bf16"):
         return "tf32" if dtype == "tf32" or kernel.family.startswith("conv") else "fp32"
     return kernel.dtype
@@ -71,8 +72,6 @@ def _unit(kernel: Kernel, dtype: str) -> str:
 def prepare(module: Any, inputs: Any) -> Callable[[], Any]:
     """A callable that runs one real forward pass, on the device and in the dtype that module and inputs are in."""
     import torch
-
-    from predictor.capture import call_arguments
 
     args, kwargs = call_arguments(inputs)
 

@@ -1,0 +1,41 @@
+"""Puts the output of the documented commands into README.md, between its markers. Run by ``make tables``."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+COMMANDS = {
+    "demo": ["predict", "--model", "bert-base", "--runtime", "eager", "--gpu", "h200"],
+    "accuracy": [
+        *("validate", "--gpu", "h200", "--markdown"),
+        *("--data", "calibrations/h200/validation/eager.jsonl"),
+    ],
+}
+
+
+def replaced(text: str, marker: str, content: str) -> str:
+    """The text with what stands between a marker's two comments replaced."""
+    pattern = rf"(<!-- {marker} -->\n).*?(<!-- /{marker} -->)"
+    return re.sub(pattern, lambda m: m[1] + content + m[2], text, flags=re.S)
+
+
+def main() -> None:
+    """Run the commands and rewrite the README."""
+    readme = ROOT / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    for marker, command in COMMANDS.items():
+        done = subprocess.run(
+            [BIN / command[0], *command[1:]], cwd=ROOT, check=True, capture_output=True, text=True, encoding="utf-8"
+        )
+        output = done.stdout.rstrip() + "\n"
+        text = replaced(text, marker, output if marker == "accuracy" else f"```text\n{output}```\n")
+    readme.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

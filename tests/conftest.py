@@ -1,0 +1,75 @@
+"""Shared fixtures, and how the suite is spread: one file stays in one process, the longest files first."""
+
+from __future__ import annotations
+
+import os
+
+for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # two test processes on two cores: neither takes both
+    os.environ[_variable] = "1"
+os.environ.pop("PREDICTOR_CALIBRATIONS", None)
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from predictor.calibration import Calibration, load_calibration
+from predictor.records import Graph
+
+LONGEST = ("test_end_to_end.py", "test_contract.py", "test_macs.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long files start first."""
+    rank = {name: position for position, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file's tests share what its fixtures measured, so they share a process."""
+    from xdist.scheduler import LoadFileScheduling
+
+    config.option.loadscopereorder = False
+    return LoadFileScheduling(config, log)
+
+
+@pytest.fixture(autouse=True)
+def _no_calibrations_but_the_shipped(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What a developer has calibrated at home does not change a test."""
+    monkeypatch.delenv("PREDICTOR_CALIBRATIONS", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.getbasetemp() / "home"))
+
+
+@pytest.fixture(scope="session")
+def h200() -> Calibration:
+    """The shipped calibration."""
+    return load_calibration("h200")
+
+
+@pytest.fixture(scope="session")
+def zoo_graph() -> Callable[..., Graph]:
+    """(model, dtype, batch) -> its captured graph, each captured once."""
+    import torch
+
+    import models_zoo
+    from predictor.capture import capture
+
+    captured: dict[tuple[str, str, int], Graph] = {}
+
+    def graph(name: str, dtype: str = "fp32", batch: int = 1) -> Graph:
+        key = (name, dtype, batch)
+        if key not in captured:
+            with torch.device("meta"):
+                module, inputs = models_zoo.build(name, batch)
+            captured[key] = capture(module, inputs, dtype, name)
+        return captured[key]
+
+    return graph
+
+
+@pytest.fixture
+def repository() -> Path:
+    """The root of the checkout."""
+    return Path(__file__).resolve().parent.parent

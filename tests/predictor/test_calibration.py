@@ -1,0 +1,237 @@
+"""Calibration files: whole or not at all, checked when they are read."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from predictor import calibration as files
+from predictor.calibration import SCHEMA, SHIPPED, Calibration, load_calibration, read_json, write_json
+from predictor.errors import PredictorError
+
+FILES = ("device.json", "kernels.json", "eager.json")
+
+
+@pytest.fixture
+def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the shipped calibration, found before it."""
+    folder = tmp_path / "calibrations" / "h200"
+    folder.mkdir(parents=True)
+    for name in FILES:
+        shutil.copy(SHIPPED / "h200" / name, folder)
+    monkeypatch.setenv("PREDICTOR_CALIBRATIONS", str(folder.parent))
+    return folder
+
+
+def use(gpu: str = "h200") -> Any:
+    """Load both parts."""
+    return load_calibration(gpu).host("eager")
+
+
+def edit(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    data = json.loads(path.read_text(encoding="utf-8"))
+    change(data)
+    path.write_text(json.dumps(data), encoding="utf-8")
+
+
+# writing
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    data = {"schema": SCHEMA, "gpu": "x", "empty": {}, "deep": {"list": [1, 2.5, "a"], "none": None, "é": True}}
+    write_json(tmp_path / "new" / "device.json", data)
+    assert read_json(tmp_path / "new" / "device.json", "x") == data
+
+
+def test_an_entry_of_a_mapping_is_a_line_that_a_person_can_diff(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"a": 1, "b": {"c": [1, 2, 3]}})
+    assert (tmp_path / "a.json").read_text(encoding="utf-8") == '{\n "a": 1,\n "b": {\n  "c": [1,2,3]\n }\n}\n'
+
+
+def test_others_may_read_what_is_written(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"a": 1})
+    assert stat.S_IMODE((tmp_path / "a.json").stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), object()], ids=["nan", "infinity", "object"])
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path, bad: Any) -> None:
+    path = tmp_path / "device.json"
+    write_json(path, {"a": 1})
+    old = path.read_bytes()
+    with pytest.raises((ValueError, TypeError)):
+        write_json(path, {"a": 2, "b": bad})
+    assert path.read_bytes() == old
+    assert os.listdir(tmp_path) == ["device.json"]
+
+
+def test_a_failed_rename_leaves_nothing_behind(tmp_path: Path) -> None:
+    """A folder of the file's name cannot be replaced by a file."""
+    (tmp_path / "device.json").mkdir()
+    with pytest.raises(OSError, match=r"."):
+        write_json(tmp_path / "device.json", {"a": 1})
+    assert os.listdir(tmp_path) == ["device.json"]
+
+
+# reading
+
+
+def test_a_copy_loads_as_the_original_does(copied: Path, h200: Calibration) -> None:
+    found = load_calibration("h200")
+    assert found.folder == copied
+    assert found.device == h200.device
+    assert found.host("eager") == h200.host("eager")
+
+
+@pytest.mark.parametrize("name", ["h200", "H200", "h-200", "H 200", "h_200"])
+def test_names_of_gpus_are_forgiving(name: str) -> None:
+    assert load_calibration(name).gpu == "h200"
+
+
+def test_a_path_names_a_calibration_too(copied: Path) -> None:
+    assert load_calibration(str(copied)).folder == copied
+
+
+def test_an_unknown_gpu_is_answered_with_the_nearest_names() -> None:
+    with pytest.raises(PredictorError, match=r"unknown GPU 'h20': did you mean h200\?"):
+        load_calibration("h20")
+    with pytest.raises(PredictorError, match=r"unknown GPU 'abacus': known: h200"):
+        load_calibration("abacus")
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.999])
+def test_a_truncated_file_is_an_error_that_names_it(copied: Path, name: str, share: float) -> None:
+    content = (copied / name).read_bytes()
+    (copied / name).write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(PredictorError, match=rf"{name} is truncated or damaged .*run calibrate again"):
+        use()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_bytes_that_are_no_text_are_an_error(copied: Path, name: str) -> None:
+    (copied / name).write_bytes(b"\xff\xfe\x00" * 100)
+    with pytest.raises(PredictorError, match=rf"{name} is truncated or damaged"):
+        use()
+
+
+def test_missing_kernels_are_an_error_that_names_the_remedy(copied: Path) -> None:
+    (copied / "kernels.json").unlink()
+    with pytest.raises(PredictorError, match=r"kernels\.json is missing: run calibrate --gpu h200"):
+        use()
+
+
+def test_a_runtime_without_a_host_part_is_an_error(copied: Path) -> None:
+    (copied / "eager.json").unlink()
+    with pytest.raises(PredictorError, match="unknown runtime of h200 'eager'"):
+        use()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_newer_schema_is_an_error_that_asks_for_an_upgrade(copied: Path, name: str) -> None:
+    edit(copied / name, lambda data: data.update(schema=SCHEMA + 1))
+    with pytest.raises(PredictorError, match=rf"{name} has schema {SCHEMA + 1}, .* upgrade"):
+        use()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_without_a_schema_is_an_error(copied: Path, name: str) -> None:
+    edit(copied / name, lambda data: data.pop("schema"))
+    with pytest.raises(PredictorError, match="no schema version"):
+        use()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_of_another_gpu_is_an_error(copied: Path, name: str) -> None:
+    edit(copied / name, lambda data: data.update(gpu="a100"))
+    with pytest.raises(PredictorError, match=rf"{name} is of GPU 'a100', not 'h200'"):
+        use()
+
+
+def test_a_renamed_folder_does_not_turn_one_gpu_into_another(copied: Path) -> None:
+    copied.rename(copied.with_name("a100"))
+    with pytest.raises(PredictorError, match="is of GPU 'h200', not 'a100'"):
+        use("a100")
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("device.json", "lanes"), ("device.json", "peak_flops"), ("device.json", "bandwidth_bytes_per_s")]
+    + [("device.json", "serial"), ("device.json", "sms"), ("kernels.json", "families")]
+    + [("eager.json", "calls"), ("eager.json", "coefficients"), ("eager.json", "error")],
+)
+def test_a_file_without_one_of_its_entries_is_incomplete(copied: Path, name: str, key: str) -> None:
+    edit(copied / name, lambda data: data.pop(key))
+    with pytest.raises(PredictorError, match=rf"incomplete \('{key}'\)"):
+        use()
+
+
+def test_a_broken_tree_is_incomplete(copied: Path) -> None:
+    edit(copied / "kernels.json", lambda data: data["families"]["gemm"]["fp16"]["residual"]["number"].pop())
+    with pytest.raises(PredictorError, match="tree arrays of different lengths"):
+        use()
+
+
+def test_a_family_that_was_not_measured_in_a_dtype_is_an_error(copied: Path) -> None:
+    edit(copied / "kernels.json", lambda data: data["families"]["attention"].pop("bf16"))
+    with pytest.raises(PredictorError, match="no attention kernels in bf16"):
+        load_calibration("h200").kernel_seconds("attention", "bf16", batch=1, heads=1, seq=8, head_dim=64)
+
+
+def test_files_that_changed_are_read_again_after_forget(copied: Path) -> None:
+    before = use().dispatch
+    edit(copied / "eager.json", lambda data: data["coefficients"].update(dispatch=2 * before))
+    assert use().dispatch == before
+    files.forget()
+    assert use().dispatch == 2 * before
+
+
+# kernels
+
+
+def test_one_kernel_is_a_number(h200: Calibration) -> None:
+    seconds = h200.kernel_seconds("gemm", "fp16", m=4096, n=4096, k=4096)
+    assert isinstance(seconds, float)
+    assert 2 * 4096**3 / 1.98e15 < seconds < 2 * 4096**3 / 1e14  # above 5 %, below twice, of the datasheet's 989 TFLOP/s
+
+
+def test_arrays_of_dimensions_broadcast(h200: Calibration) -> None:
+    m, n = np.array([[64.0], [128.0], [4096.0]]), np.array([256.0, 1024.0])
+    seconds = h200.kernel_seconds("gemm", "fp16", m=m, n=n, k=768)
+    assert seconds.shape == (3, 2)
+    for i in range(3):
+        for j in range(2):
+            one = h200.kernel_seconds("gemm", "fp16", m=m[i, 0], n=n[j], k=768)
+            assert seconds[i, j] == pytest.approx(one, rel=1e-12)
+
+
+def test_an_unknown_or_missing_dimension_is_a_key_error(h200: Calibration) -> None:
+    with pytest.raises(KeyError, match="depth"):
+        h200.kernel_seconds("gemm", "fp16", m=8, n=8, k=8, depth=8)
+    with pytest.raises(KeyError, match="k"):
+        h200.kernel_seconds("gemm", "fp16", m=8, n=8)
+
+
+def test_large_kernels_take_longer_in_wider_formats(h200: Calibration) -> None:
+    half, single = (h200.kernel_seconds("gemm", d, m=8192, n=8192, k=8192) for d in ("fp16", "fp32"))
+    assert half < single / 4
+
+
+def test_a_copy_runs_at_no_more_than_the_bandwidth_of_the_datasheet(h200: Calibration) -> None:
+    elements = 2**28
+    seconds = h200.kernel_seconds("pointwise", "fp32", elements=elements, bytes_read=4 * elements, bytes_written=4 * elements)
+    assert 8 * elements / seconds < 4.8e12 * 1.05
+    assert 8 * elements / seconds > 2e12
+
+
+def test_roofline_by_hand(h200: Calibration) -> None:
+    """A square product stands under the compute roof, a thin one under the memory roof."""
+    _, _, compute = h200.price("gemm", "fp16", m=np.array([8192.0, 1.0]), n=8192, k=8192)
+    assert compute.tolist() == [True, False]

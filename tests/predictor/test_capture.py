@@ -1,0 +1,398 @@
+"""Capture: the operators that eager mode runs, in issue order, without running them."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from transformers import BertConfig, BertModel, MobileBertConfig, MobileBertModel
+
+from predictor.capture import batch_of, capture
+from predictor.errors import PredictorError
+from predictor.records import Graph, OpCall
+from predictor.runtimes import eager
+
+
+class Function(nn.Module):
+    """A module of one function."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, *inputs: Any) -> Any:
+        return self.function(*inputs)
+
+
+def of(function: Callable[..., Any], *inputs: torch.Tensor, dtype: str = "fp32") -> Graph:
+    return capture(Function(function), inputs, dtype)
+
+
+def ops(graph: Graph) -> list[str]:
+    return [call.op for call in graph.calls]
+
+
+def only(graph: Graph) -> OpCall:
+    (call,) = graph.calls
+    return call
+
+
+def small_bert() -> nn.Module:
+    return BertModel(BertConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)).eval()
+
+
+def small_mobilebert() -> nn.Module:
+    return MobileBertModel(MobileBertConfig(num_hidden_layers=2)).eval()
+
+
+IDS = torch.randint(1000, 30_000, (2, 16), generator=torch.Generator().manual_seed(0))
+
+
+# the order, and nothing run
+
+
+def test_operators_come_in_issue_order() -> None:
+    linear, norm = nn.Linear(8, 8), nn.LayerNorm(8)
+    graph = of(lambda x: torch.softmax(norm(torch.relu(linear(x)) + x), -1).transpose(0, 1), torch.empty(2, 8))
+    assert ops(graph) == ["linear", "relu", "add", "layer_norm", "softmax", "transpose"]
+
+
+def test_every_repetition_is_its_own_call() -> None:
+    def repeat(x: torch.Tensor) -> torch.Tensor:
+        for _ in range(5):
+            x = x * 2
+        return x
+
+    assert ops(of(repeat, torch.empty(3))) == ["mul"] * 5
+
+
+def test_no_kernel_runs() -> None:
+    """Four terabytes of weights and a product of 10^18 multiply-adds fit nowhere."""
+    with torch.device("meta"):
+        giant = nn.Linear(10**6, 10**6)
+    assert capture(giant, torch.empty(10**6, 10**6, device="meta")).macs == 10**18
+
+
+def test_floating_point_stays_on_the_meta_device() -> None:
+    seen: list[torch.device] = []
+
+    def look(x: torch.Tensor) -> torch.Tensor:
+        seen.append(x.device)
+        return x + 1
+
+    of(look, torch.rand(3))
+    assert {device.type for device in seen} == {"meta"}
+
+
+def test_no_tracing_branch_is_taken() -> None:
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        return x * 2 if torch.jit.is_tracing() or torch.compiler.is_compiling() else x + 1
+
+    assert ops(of(forward, torch.empty(3))) == ["add"]
+
+
+def test_attention_of_a_transformer_keeps_its_fused_operator_without_a_mask() -> None:
+    graph = capture(small_bert(), {"input_ids": IDS})
+    fused = [call for call in graph.calls if call.op == "scaled_dot_product_attention"]
+    assert len(fused) == 2
+    assert all(call.args["attn_mask"] is None for call in fused)
+
+
+# what is handed in stays as it is, and its dtype and device do not matter
+
+
+def test_the_module_is_not_changed() -> None:
+    module = small_bert().train()
+    before = {name: (id(t), t.dtype, t.device, t.clone()) for name, t in module.state_dict(keep_vars=True).items()}
+    capture(module, {"input_ids": IDS}, "fp16")
+    assert all(m.training for m in module.modules())
+    after = module.state_dict(keep_vars=True)
+    assert list(after) == list(before)
+    for name, (identity, dtype, device, values) in before.items():
+        assert (id(after[name]), after[name].dtype, after[name].device) == (identity, dtype, device)
+        assert torch.equal(after[name], values)
+
+
+def test_the_inputs_are_not_changed() -> None:
+    x = torch.rand(2, 8)
+    values = x.clone()
+    of(lambda t: t.add_(1), x)
+    assert torch.equal(x, values)
+
+
+def test_a_training_module_is_captured_in_evaluation_mode() -> None:
+    """Batch norm in evaluation mode reads its running statistics and updates nothing."""
+    graph = capture(nn.BatchNorm2d(4).train(), torch.empty(2, 4, 3, 3))
+    assert only(graph).args["training"] is False
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_dtype_and_device_of_what_is_given_do_not_matter(dtype: torch.dtype, device: str) -> None:
+    module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(288, 10))
+    reference = capture(copy.deepcopy(module), torch.empty(2, 3, 8, 8), "fp16")
+    given = capture(module.to(device, dtype), torch.empty(2, 3, 8, 8, device=device, dtype=dtype), "fp16")
+    assert given.calls == reference.calls
+
+
+def test_a_half_precision_transformer_gives_the_graph_of_a_single_precision_one() -> None:
+    reference = capture(small_bert(), {"input_ids": IDS}, "fp16")
+    given = capture(small_bert().half().to("meta"), {"input_ids": IDS.to("meta")}, "fp16")
+    assert given.calls == reference.calls
+
+
+def test_dtype_says_what_it_would_run_in() -> None:
+    x = torch.empty(2, 8)
+    for dtype, stored in {"fp32": "fp32", "tf32": "fp32", "fp16": "fp16", "bf16": "bf16"}.items():
+        call = only(capture(nn.Linear(8, 4), x, dtype))
+        assert {t.dtype for t in (*call.tensors, *call.outputs)} == {stored}
+
+
+def test_memory_layout_of_the_inputs_is_kept() -> None:
+    x = torch.empty(2, 4, 8, 8).to(memory_format=torch.channels_last)
+    assert only(of(lambda t: t * 2, x)).tensors[0].stride == x.stride()
+
+
+@pytest.mark.parametrize(
+    "inputs", [torch.empty(5, 8), (torch.empty(5, 8),), [torch.empty(5, 8)], {"input": torch.empty(5, 8)}]
+)
+def test_inputs_are_a_tensor_a_sequence_or_a_mapping(inputs: Any) -> None:
+    graph = capture(nn.Linear(8, 4), inputs)
+    assert (graph.batch, graph.macs) == (5, 5 * 8 * 4)
+
+
+def test_batch_is_the_first_dimension_of_the_first_input() -> None:
+    assert batch_of({"mask": torch.empty(7, 3), "x": torch.empty(2, 9)}) == 7
+
+
+# modules that look at their data
+
+
+def by_value(ids: torch.Tensor) -> torch.Tensor:
+    if (ids == 0).any():
+        return ids * 2
+    return ids + 1
+
+
+def test_code_that_looks_at_integers_takes_the_branch_of_their_values() -> None:
+    assert ops(of(by_value, torch.tensor([[5, 0]]))) == ["eq", "any", "is_nonzero", "mul"]
+    assert ops(of(by_value, torch.tensor([[5, 1]]))) == ["eq", "any", "is_nonzero", "add"]
+
+
+def test_looking_at_data_waits_for_the_device() -> None:
+    program = eager.lower(of(by_value, torch.tensor([[5, 1]])))
+    assert [call.sync for call in program.calls] == [False, False, True, False]
+
+
+def test_an_integer_mask_is_seen_through_operators() -> None:
+    def forward(ids: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        mask = ids.ne(0)
+        return x if mask.all() else x.masked_fill(~mask, 0.0)
+
+    full, x = torch.ones(2, 4, dtype=torch.int64), torch.empty(2, 4)
+    padded = full.clone()
+    padded[0, 3] = 0
+    assert "masked_fill" not in ops(of(forward, full, x))
+    assert "masked_fill" in ops(of(forward, padded, x))
+
+
+def test_code_that_looks_at_floating_point_data_is_refused_in_one_line() -> None:
+    with pytest.raises(PredictorError, match="does not run on these inputs") as caught:
+        of(lambda x: x if x.sum() > 0 else -x, torch.rand(3))
+    assert "\n" not in str(caught.value)
+
+
+def test_inputs_of_the_wrong_shape_are_refused_in_one_line() -> None:
+    with pytest.raises(PredictorError, match="Linear does not run on these inputs") as caught:
+        capture(nn.Linear(8, 4), torch.empty(2, 7))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("inputs", [None, "text", 3, {}, ()], ids=str)
+def test_inputs_without_a_tensor_are_refused(inputs: Any) -> None:
+    with pytest.raises(PredictorError, match="inputs"):
+        capture(nn.Linear(8, 4), inputs)
+
+
+def test_what_is_no_module_is_refused() -> None:
+    with pytest.raises(PredictorError, match=r"torch\.nn\.Module, not function"):
+        capture(lambda x: x, torch.empty(2))  # type: ignore[arg-type]
+
+
+def test_a_failed_capture_leaves_no_hook_behind() -> None:
+    before = sys.getprofile()
+    with pytest.raises(PredictorError):
+        capture(nn.Linear(8, 4), torch.empty(2, 7))
+    assert sys.getprofile() is before
+    assert (torch.ones(2) + 1).sum().item() == 4.0
+
+
+# host-made tensors
+
+
+def test_a_tensor_made_without_a_device_lives_on_the_host_until_it_is_sent() -> None:
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        positions = torch.arange(x.shape[1]) + 1
+        return x + positions.to(x.device)
+
+    graph = of(forward, torch.empty(2, 4))
+    assert [(call.op, call.trait) for call in graph.calls] == [
+        ("arange", "host"),
+        ("add", "host"),
+        ("to device", "sync"),
+        ("add", "pointwise"),
+    ]
+    program = eager.lower(graph)
+    assert [len(call.kernels) for call in program.calls] == [0, 0, 0, 1]
+    assert [call.sync for call in program.calls] == [False, False, True, False]
+
+
+def test_a_tensor_made_on_the_device_is_a_kernel() -> None:
+    graph = of(lambda x: x + torch.arange(4, device=x.device), torch.empty(2, 4))
+    assert [call.trait for call in graph.calls] == ["fill", "pointwise"]
+    assert [call.sync for call in eager.lower(graph).calls] == [False, False]
+
+
+# counts
+
+
+def test_module_calls_are_counted() -> None:
+    """The outer module, its linear, its relu, the inner one and the linear inside."""
+    module = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Sequential(nn.Linear(8, 8)))
+    assert capture(module, torch.empty(2, 8)).module_calls == 5
+
+
+def count_python_calls(module: nn.Module, inputs: dict[str, torch.Tensor]) -> int:
+    """Python function calls of a plain eager pass that is not its module's first."""
+    count = 0
+
+    def profile(frame: FrameType, event: str, argument: Any) -> None:
+        nonlocal count
+        count += event == "call"
+
+    before = sys.getprofile()
+    with torch.inference_mode():
+        for _ in range(2):
+            module(**inputs)
+        sys.setprofile(profile)
+        module(**inputs)
+        sys.setprofile(before)
+    return count
+
+
+@pytest.mark.parametrize("build", [small_bert, small_mobilebert])
+def test_python_calls_are_those_of_a_plain_pass(build: Callable[[], nn.Module]) -> None:
+    module, inputs = build(), {"input_ids": IDS}
+    assert capture(module, inputs).python_calls == pytest.approx(count_python_calls(module, inputs), rel=0.02)
+
+
+def test_python_calls_are_the_same_at_every_capture() -> None:
+    first, second = (capture(small_bert(), {"input_ids": IDS}) for _ in range(2))
+    assert first.calls == second.calls
+    assert first.python_calls == second.python_calls
+
+
+def test_python_calls_belong_to_the_operator_that_follows_them() -> None:
+    def helper(depth: int) -> int:
+        return helper(depth - 1) if depth else 0
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        y = torch.neg(x)
+        helper(9)  # ten calls
+        return torch.neg(y)
+
+    def longer(x: torch.Tensor) -> torch.Tensor:
+        y = forward(x)
+        helper(18)  # nineteen calls, and the one of forward came earlier
+        return y
+
+    graph, after = of(forward, torch.empty(3)), of(longer, torch.empty(3))
+    assert graph.calls[1].python_calls == after.calls[1].python_calls == 10
+    assert after.calls[0].python_calls == graph.calls[0].python_calls + 1
+    assert after.tail_python_calls == graph.tail_python_calls + 19
+    assert graph.python_calls == sum(call.python_calls for call in graph.calls) + graph.tail_python_calls
+
+
+# bytes, by hand
+
+
+def test_an_addition_reads_both_operands_and_writes_the_result() -> None:
+    call = only(of(torch.add, torch.empty(4, 8), torch.empty(8)))
+    assert (call.bytes_read, call.bytes_written) == (4 * 32 + 4 * 8, 4 * 32)
+
+
+def test_an_expanded_operand_is_read_once() -> None:
+    call = only(of(torch.add, torch.empty(4, 8), torch.empty(1, 8).expand(4, 8)))
+    assert call.bytes_read == 4 * 32 + 4 * 8
+
+
+def test_half_precision_moves_half_the_bytes() -> None:
+    call = only(of(torch.add, torch.empty(4, 8), torch.empty(4, 8), dtype="fp16"))
+    assert (call.bytes_read, call.bytes_written) == (2 * 64, 2 * 32)
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda x: x.view(-1),
+        lambda x: x.transpose(0, 1),
+        lambda x: x[1:],
+        lambda x: x.unsqueeze(0),
+        lambda x: x.expand(2, 4, 8),
+    ],
+    ids=["view", "transpose", "slice", "unsqueeze", "expand"],
+)
+def test_a_view_moves_nothing_and_launches_nothing(view: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    graph = of(view, torch.empty(4, 8))
+    assert all((c.bytes_read, c.bytes_written, c.trait) == (0, 0, "view") for c in graph.calls)
+    assert not any(call.kernels for call in eager.lower(graph).calls)
+
+
+def test_an_embedding_reads_only_the_rows_that_it_looks_up() -> None:
+    """Five rows of 16 half-precision numbers out of a table of a thousand."""
+    call = only(capture(nn.Embedding(1000, 16), torch.tensor([1, 2, 3, 4, 5]), "fp16"))
+    assert (call.bytes_read, call.bytes_written) == (160, 160)
+
+
+def test_a_linear_layer_reads_activations_weights_and_bias() -> None:
+    call = only(capture(nn.Linear(8, 4), torch.empty(2, 8)))
+    assert (call.bytes_read, call.bytes_written) == (4 * (2 * 8 + 4 * 8 + 4), 4 * 2 * 4)
+
+
+def test_a_composite_operator_moves_what_its_parts_move() -> None:
+    """A product of transposed heads: the copies that it makes count."""
+    graph = of(torch.matmul, torch.empty(2, 3, 4, 5), torch.empty(2, 3, 5, 6))
+    call = only(graph)
+    assert call.parts
+    assert call.bytes_read == sum(part.bytes_read for part in call.parts)
+    assert call.macs == 2 * 3 * 4 * 5 * 6
+
+
+# operators that nobody knows
+
+
+def test_an_unknown_operator_is_counted_and_shown() -> None:
+    program = eager.lower(of(lambda x: torch.fft.rfft(torch.fft.rfft(x).real), torch.empty(4, 8)))
+    assert program.unmodelled == {"_fft_r2c": 2}
+
+
+def test_unknown_operators_do_not_hide_known_ones() -> None:
+    program = eager.lower(of(lambda x: torch.linalg.inv(x) + torch.erfinv(x), torch.empty(4, 4)))
+    assert program.unmodelled.get("linalg_inv_ex") == 1
+    families = [kernel.family for call in program.calls for kernel in call.kernels]
+    assert families == ["pointwise", "pointwise"]
+
+
+def test_an_operator_of_a_library_of_its_own_is_unmodelled() -> None:
+    with torch.library._scoped_library("capture_test", "DEF") as library:
+        library.define("twist(Tensor x) -> Tensor")
+        library.impl("twist", lambda x: torch.empty_like(x), "Meta")
+        program = eager.lower(of(lambda x: torch.ops.capture_test.twist(x) + x, torch.empty(4)))
+    assert sum(program.unmodelled.values()) == 1
+    assert "twist" in next(iter(program.unmodelled))

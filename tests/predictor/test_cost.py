@@ -1,0 +1,97 @@
+"""Prices of host calls, by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from predictor.calibration import Calibration, HostCosts
+from predictor.cost import dispatch_s, price
+from predictor.records import HostCall, Kernel, Program
+
+HOST = HostCosts(
+    runtime="eager",
+    dispatch=2.0,
+    torch_call_s=10.0,
+    python_call_s=100.0,
+    fixed_s=0.0,
+    launch_s=1000.0,
+    calls={
+        "add": {"fp32": 1.0, "fp16": 3.0},
+        "view": {"fp32": 0.25},
+        "clone": {"fp32": 0.5},
+        "to": {"fp32": 0.125},
+        "conv2d": {"fp32": 7.0},
+    },
+    launches={"add": {"fp32": 1.0}},
+    typical_s={"pointwise": 4.0, "view": 0.75},
+    error=0.05,
+    probe_s=1e-5,
+    environment={},
+    provenance="measured",
+)
+ADDITION = Kernel("pointwise", "fp32", {"elements": 8, "bytes_read": 64, "bytes_written": 32})
+
+
+def call(op: str, trait: str = "pointwise", **more: object) -> HostCall:
+    return replace(HostCall(op, (), 0, trait), **more)  # type: ignore[arg-type]
+
+
+def seconds(one: HostCall, calibration: Calibration, dtype: str = "fp32") -> float:
+    return price(Program("eager", dtype, (one,), 0, {}), calibration, HOST)[0].host_s
+
+
+@pytest.mark.parametrize(
+    ("one", "dtype", "expected"),
+    [
+        (call("add"), "fp32", 1.0),
+        (call("add"), "fp16", 3.0),
+        (call("view", "view"), "fp16", 0.25),
+        (call("add_"), "fp32", 1.0),
+        (call("conv2d grouped", "conv"), "fp32", 7.0),
+        (call("lerp"), "fp32", 4.0),
+        (call("narrow", "view"), "fp32", 0.75),
+        (call("nobody", "unmodelled"), "fp32", 4.0),
+        (call("mystery", "composite", parts=("clone", "view")), "fp32", 0.75),
+        (call("to", "composite", parts=("clone",), extra=("clone",)), "fp32", 0.625),
+    ],
+    ids=[
+        *("its own", "its own in its dtype", "a dtype that was not timed", "in place as out of place", "a variant"),
+        *("typical", "typical view", "unmodelled", "its parts", "a wrapper and what it does"),
+    ],
+)
+def test_dispatch_cost_of_a_call(one: HostCall, dtype: str, expected: float) -> None:
+    assert dispatch_s(one, dtype, HOST)[0] == expected
+
+
+def test_a_call_costs_dispatch_the_call_itself_and_the_python_before_it(h200: Calibration) -> None:
+    """2 x 1 + 10 + 3 x 100."""
+    assert seconds(call("add", python_calls=3), h200) == 312.0
+
+
+def test_wider_formats_share_the_host_costs_of_others(h200: Calibration) -> None:
+    assert seconds(call("add"), h200, "tf32") == seconds(call("add"), h200, "fp32")
+    assert seconds(call("add"), h200, "bf16") == seconds(call("add"), h200, "fp16")
+
+
+def test_a_kernel_beyond_those_of_the_timed_call_costs_a_launch(h200: Calibration) -> None:
+    """Three launches where one was timed: 2 x (1 + 2 x 1000) + 10."""
+    assert seconds(call("add", kernels=(ADDITION,)), h200) == 12.0
+    assert seconds(call("add", kernels=(ADDITION,) * 3), h200) == 4012.0
+
+
+def test_python_after_the_last_operator_costs_too(h200: Calibration) -> None:
+    priced = price(Program("eager", "fp32", (call("add"),), 7, {}), h200, HOST)
+    assert [p.host_s for p in priced] == [12.0, 700.0]
+
+
+def test_kernels_keep_their_order_and_their_prices(h200: Calibration) -> None:
+    gemm = Kernel("gemm", "fp16", {"m": 128, "n": 128, "k": 128, "batch": 1, "nt": 1, "bias": 0})
+    large = Kernel("pointwise", "fp32", {"elements": 2**26, "bytes_read": 2**28, "bytes_written": 2**28})
+    calls = (call("add", kernels=(large, gemm)), call("add", kernels=(ADDITION,)), call("add", kernels=(gemm,)))
+    priced = price(Program("eager", "fp16", calls, 0, {}), h200, HOST)
+    assert [len(p.kernels) for p in priced] == [2, 1, 1, 0]
+    assert priced[0].kernels[1] == priced[2].kernels[0]
+    assert priced[0].kernels[0].seconds > 20 * priced[1].kernels[0].seconds
+    assert priced[0].kernels[0].bound == "memory"

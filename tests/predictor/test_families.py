@@ -1,0 +1,117 @@
+"""Work of the kernel families, by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from predictor.families import FAMILIES, conv_out, itemsize
+
+
+def work(family: str, dtype: str, **dims: Any) -> tuple[float, float]:
+    row = FAMILIES[family]
+    arrays = row.complete(dims)
+    return float(row.flops(arrays)), float(row.nbytes(arrays, itemsize(dtype)))
+
+
+def test_matrix_product() -> None:
+    """(128, 768) @ (768, 3072) in half precision: two FLOPs a multiply-add, each matrix moved once."""
+    flops, nbytes = work("gemm", "fp16", m=128, n=3072, k=768)
+    assert flops == 2 * 128 * 3072 * 768
+    assert nbytes == 2 * (128 * 768 + 768 * 3072 + 128 * 3072)
+
+
+def test_batched_matrix_product() -> None:
+    flops, nbytes = work("gemm", "fp32", m=2, n=3, k=5, batch=7)
+    assert flops == 420
+    assert nbytes == 4 * 7 * (10 + 15 + 6)
+
+
+def test_convolution() -> None:
+    """The stem of ResNet-50: 3 x 224 x 224 -> 64 x 112 x 112 by 7 x 7 windows."""
+    flops, nbytes = work(
+        "conv", "fp32", batch=1, c_in=3, c_out=64, h=224, w=224, r=7, s=7, stride_h=2, stride_w=2, pad_h=3, pad_w=3
+    )
+    assert flops == 2 * 112 * 112 * 64 * 3 * 49
+    assert nbytes == 4 * (3 * 224 * 224 + 64 * 3 * 49 + 64 * 112 * 112)
+
+
+def test_depthwise_convolution_multiplies_each_channel_with_its_own_window() -> None:
+    flops, nbytes = work(
+        "conv_depthwise", "fp16", batch=2, c_in=32, c_out=32, h=8, w=8, r=3, s=3, pad_h=1, pad_w=1, groups=32
+    )
+    assert flops == 2 * 2 * 64 * 32 * 9
+    assert nbytes == 2 * (2 * 32 * 64 + 32 * 9 + 2 * 32 * 64)
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "padding", "dilation", "expected"),
+    [(224, 7, 2, 3, 1, 112), (8, 3, 1, 1, 1, 8), (8, 3, 1, 0, 2, 4), (32000, 10, 5, 0, 1, 6399), (7, 7, 1, 0, 1, 1)],
+)
+def test_output_length_of_a_convolution(
+    size: int, kernel: int, stride: int, padding: int, dilation: int, expected: int
+) -> None:
+    arrays = (np.asarray(float(v)) for v in (size, kernel, stride, padding, dilation))
+    assert conv_out(*arrays) == expected
+
+
+def test_attention() -> None:
+    """12 heads over 128 tokens of 64: Q K^T and P V, each 128 x 128 x 64 multiply-adds; Q, K, V and the output move."""
+    flops, nbytes = work("attention", "fp16", batch=3, heads=12, seq=128, head_dim=64)
+    assert flops == 3 * 12 * 2 * (2 * 128 * 128 * 64)
+    assert nbytes == 2 * 3 * 4 * (12 * 128 * 64)
+
+
+def test_causal_attention_is_half_the_work() -> None:
+    full, _ = work("attention", "fp16", batch=1, heads=2, seq=64, head_dim=32)
+    causal, _ = work("attention", "fp16", batch=1, heads=2, seq=64, head_dim=32, causal=1)
+    assert causal == full / 2
+
+
+def test_attention_over_other_keys_with_a_mask() -> None:
+    """Two queries' heads share one head of keys: 4 queries, 8 keys of 16; the mask is read once per batch entry."""
+    flops, nbytes = work("attention", "fp32", batch=1, heads=2, kv_heads=1, seq=4, kv_seq=8, head_dim=16, mask=1)
+    assert flops == 4 * 2 * 4 * 8 * 16
+    assert nbytes == 4 * (2 * (2 * 4 * 16) + 2 * (1 * 8 * 16) + 4 * 8)
+
+
+def test_a_softmax_reads_and_writes_its_elements_once() -> None:
+    assert work("softmax", "fp16", rows=10, cols=7) == (70, 2 * 2 * 70)
+
+
+def test_a_reduction_writes_one_element_a_row() -> None:
+    assert work("reduce", "fp32", rows=10, cols=7) == (70, 4 * (70 + 10))
+
+
+def test_streaming_families_move_the_bytes_that_they_are_given() -> None:
+    for family in ("pointwise", "copy", "cat", "pool"):
+        assert work(family, "fp16", elements=100, bytes_read=300, bytes_written=200)[1] == 500
+
+
+def test_a_tensor_core_format_is_stored_in_four_bytes() -> None:
+    assert itemsize("tf32") == itemsize("fp32") == 4
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=lambda f: f.name)
+def test_features_are_finite_numbers_one_row_a_kernel(family: Any) -> None:
+    dims = {name: np.array([4.0, 8.0, 16.0]) for name, default in family.dims.items() if default is None}
+    features = family.matrix_of_features(family.complete(dims), "fp16", 132)
+    assert features.shape[0] == 3
+    assert np.isfinite(features).all()
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=lambda f: f.name)
+def test_a_missing_or_unknown_dimension_is_named(family: Any) -> None:
+    required = {name: 4 for name, default in family.dims.items() if default is None}
+    with pytest.raises(KeyError, match="colour"):
+        family.complete({**required, "colour": 3})
+    gone = next(iter(required))
+    with pytest.raises(KeyError, match=gone):
+        family.complete({name: d for name, d in required.items() if name != gone})
+
+
+def test_dimensions_broadcast() -> None:
+    dims = FAMILIES["gemm"].complete({"m": np.array([[1.0], [2.0]]), "n": np.array([3.0, 4.0, 5.0]), "k": 6})
+    assert {d.shape for d in dims.values()} == {(2, 3)}

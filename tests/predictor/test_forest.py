@@ -1,0 +1,116 @@
+"""Trees as plain arrays predict what scikit-learn's own trees predict."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.ensemble import GradientBoostingRegressor
+from sklearn.tree import DecisionTreeRegressor
+
+from calibrate.fit import boosted, export, single
+from predictor.forest import Forest
+
+Array = NDArray[np.float64]
+
+
+@pytest.fixture(scope="module")
+def data() -> tuple[Array, Array, Array]:
+    """(x, y, unseen x)"""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-20, 40, (400, 6))
+    y = np.sin(x[:, 0] / 5) + 0.1 * x[:, 1] + (x[:, 2] > 3) + rng.normal(0, 0.05, 400)
+    return x, y, rng.uniform(-30, 50, (500, 6))
+
+
+def forest_of(model: Any, x: Array) -> Forest:
+    initial = float(np.ravel(model.init_.predict(x[:1]))[0])
+    return export([t.tree_ for t in model.estimators_[:, 0]], initial, model.learning_rate)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+def test_a_boosted_forest_predicts_what_scikit_learn_predicts(data: tuple[Array, Array, Array], loss: str) -> None:
+    x, y, unseen = data
+    model = GradientBoostingRegressor(n_estimators=60, max_depth=4, loss=loss, subsample=0.7, random_state=0).fit(x, y)
+    np.testing.assert_allclose(forest_of(model, x).predict(unseen), model.predict(unseen), rtol=0, atol=1e-6)
+
+
+def test_a_single_tree_predicts_what_scikit_learn_predicts(data: tuple[Array, Array, Array]) -> None:
+    x, y, unseen = data
+    model = DecisionTreeRegressor(max_depth=8, random_state=0).fit(x, y)
+    np.testing.assert_allclose(export([model.tree_], 0.0, 1.0).predict(unseen), model.predict(unseen), atol=1e-6)
+
+
+def test_values_on_a_threshold_go_the_same_way_as_in_scikit_learn() -> None:
+    """Integers as features: every threshold lies between two of them, and single precision decides."""
+    x = np.arange(64, dtype=float).repeat(4)[:, None] / 3
+    y = np.floor(x[:, 0])
+    model = DecisionTreeRegressor(random_state=0).fit(x, y)
+    forest = export([model.tree_], 0.0, 1.0)
+    thresholds = model.tree_.threshold[model.tree_.feature >= 0][:, None]
+    np.testing.assert_allclose(forest.predict(thresholds), model.predict(thresholds), atol=1e-6)
+
+
+def test_what_calibrate_fits_describes_its_samples(data: tuple[Array, Array, Array]) -> None:
+    x, y, _ = data
+    residual = np.abs(boosted(x, y).predict(x) - y)
+    assert residual.mean() < 0.2 * np.abs(y - y.mean()).mean()
+
+
+def test_too_few_samples_give_their_mean() -> None:
+    forest = boosted(np.arange(8.0)[:, None], np.array([1.0, 3.0] * 4))
+    np.testing.assert_array_equal(forest.predict(np.array([[0.0], [100.0]])), [2.0, 2.0])
+
+
+def test_a_step_in_launch_counts_is_found(data: tuple[Array, Array, Array]) -> None:
+    x, _, unseen = data
+    forest = single(x, np.where(x[:, 2] > 3, 2.0, 1.0))
+    clear = np.abs(unseen[:, 2] - 3) > 1
+    np.testing.assert_array_equal(forest.predict(unseen)[clear], np.where(unseen[clear, 2] > 3, 2.0, 1.0))
+
+
+def test_a_forest_survives_its_json_form(data: tuple[Array, Array, Array]) -> None:
+    x, y, unseen = data
+    forest = boosted(x, y)
+    again = Forest.from_json(json.loads(json.dumps(forest.to_json())))
+    np.testing.assert_allclose(again.predict(unseen), forest.predict(unseen), atol=1e-6)
+    assert again.to_json() == forest.to_json()
+
+
+TREE: dict[str, Any] = {
+    "initial": 1.0,
+    "roots": [0],
+    "feature": [0, -1, -1],
+    "number": [0.5, -1.0, 2.0],
+    "right": [2, 0, 0],
+}
+
+
+def test_a_tree_by_hand() -> None:
+    """Up to 0.5 the left leaf, above it the right one, and the initial value added."""
+    np.testing.assert_array_equal(Forest.from_json(TREE).predict(np.array([[0.5], [0.6]])), [0.0, 3.0])
+
+
+@pytest.mark.parametrize("name", list(TREE))
+def test_a_tree_without_one_of_its_arrays_is_refused(name: str) -> None:
+    with pytest.raises(KeyError):
+        Forest.from_json({key: value for key, value in TREE.items() if key != name})
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"number": [0.5, -1.0]},
+        {"right": [7, 0, 0]},
+        {"roots": [3]},
+        {"feature": ["a", -1, -1]},
+        {"number": [0.5, "x", 2.0]},
+    ],
+    ids=["shorter", "past the end", "root past the end", "feature is a word", "value is a word"],
+)
+def test_a_broken_tree_is_refused(broken: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        Forest.from_json({**TREE, **broken})

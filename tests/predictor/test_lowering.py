@@ -1,0 +1,146 @@
+"""Eager lowering: which kernels an operator puts on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from predictor.capture import capture
+from predictor.records import HostCall, Kernel
+from predictor.runtimes import eager
+
+
+def lowered(function: Callable[..., Any], *inputs: torch.Tensor, dtype: str = "fp16") -> tuple[HostCall, ...]:
+    class Function(nn.Module):
+        def forward(self, *x: torch.Tensor) -> Any:
+            return function(*x)
+
+    return eager.lower(capture(Function(), inputs, dtype)).calls
+
+
+def kernels(function: Callable[..., Any], *inputs: torch.Tensor, dtype: str = "fp16") -> list[Kernel]:
+    return [kernel for call in lowered(function, *inputs, dtype=dtype) for kernel in call.kernels]
+
+
+def only(function: Callable[..., Any], *inputs: torch.Tensor, dtype: str = "fp16") -> Kernel:
+    (kernel,) = kernels(function, *inputs, dtype=dtype)
+    return kernel
+
+
+def test_a_linear_layer_is_one_matrix_product_over_all_rows() -> None:
+    kernel = only(lambda x: F.linear(x, torch.ones(32, 16), torch.ones(32)), torch.empty(2, 8, 16))
+    assert (kernel.family, kernel.dtype) == ("gemm", "fp16")
+    assert {d: kernel.dims[d] for d in ("m", "n", "k", "batch", "bias")} == {"m": 16, "n": 32, "k": 16, "batch": 1, "bias": 1}
+
+
+def test_a_batched_product_has_its_batch() -> None:
+    kernel = only(torch.bmm, torch.empty(6, 8, 16), torch.empty(6, 16, 4))
+    assert [kernel.dims[d] for d in ("batch", "m", "n", "k")] == [6, 8, 4, 16]
+
+
+@pytest.mark.parametrize(
+    ("channels", "groups", "family"), [(8, 1, "conv"), (8, 4, "conv_grouped"), (8, 8, "conv_depthwise")]
+)
+def test_convolutions_of_different_grouping_are_different_families(channels: int, groups: int, family: str) -> None:
+    (call,) = lowered(
+        lambda x: F.conv2d(x, torch.ones(8, channels // groups, 3, 3), stride=2, padding=1, groups=groups),
+        torch.empty(2, channels, 10, 12),
+    )
+    (kernel,) = call.kernels
+    assert kernel.family == family
+    expected = {"batch": 2, "c_in": 8, "c_out": 8, "h": 10, "w": 12, "r": 3, "s": 3, "stride_h": 2, "pad_w": 1}
+    assert {d: kernel.dims[d] for d in expected} == expected
+    assert call.op == f"conv2d {family.removeprefix('conv').strip('_')}".strip()
+
+
+def test_a_sequence_convolution_is_an_image_of_height_one() -> None:
+    kernel = only(lambda x: F.conv1d(x, torch.ones(6, 4, 3), padding=1), torch.empty(2, 4, 50))
+    assert [kernel.dims[d] for d in ("h", "w", "r", "s", "pad_h", "pad_w")] == [1, 50, 1, 3, 0, 1]
+
+
+def test_fused_attention_is_one_kernel_of_its_lengths() -> None:
+    q, k = torch.empty(2, 4, 10, 16), torch.empty(2, 4, 20, 16)
+    kernel = only(F.scaled_dot_product_attention, q, k, k)
+    expected = {"batch": 2, "heads": 4, "seq": 10, "kv_seq": 20, "head_dim": 16, "causal": 0, "mask": 0}
+    assert {d: kernel.dims[d] for d in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("dtype", "product", "convolution"),
+    [("fp32", "fp32", "tf32"), ("tf32", "tf32", "tf32"), ("fp16", "fp16", "fp16"), ("bf16", "bf16", "bf16")],
+)
+def test_single_precision_convolutions_use_the_reduced_format_by_default(
+    dtype: str, product: str, convolution: str
+) -> None:
+    assert only(lambda x: F.linear(x, torch.ones(4, 8).to(x)), torch.empty(2, 8), dtype=dtype).dtype == product
+    image = torch.empty(1, 8, 4, 4)
+    assert only(lambda x: F.conv2d(x, torch.empty(4, 8, 1, 1).to(x)), image, dtype=dtype).dtype == convolution
+
+
+def test_a_copy_in_another_order_is_a_transposed_copy() -> None:
+    kernel = only(lambda x: x.transpose(0, 1).contiguous(), torch.empty(64, 32))
+    assert (kernel.family, kernel.dims["transposed"], kernel.dims["elements"]) == ("copy", 1.0, 2048)
+
+
+def test_contiguous_on_a_contiguous_tensor_launches_nothing() -> None:
+    assert kernels(lambda x: x.contiguous(), torch.empty(64, 32)) == []
+
+
+def test_a_change_of_dtype_is_a_pointwise_kernel_between_both_sizes() -> None:
+    kernel = only(lambda x: x.float(), torch.empty(100))
+    assert (kernel.family, kernel.dims["bytes_read"], kernel.dims["bytes_written"]) == ("pointwise", 200, 400)
+
+
+def test_reductions_keep_their_rows_and_columns() -> None:
+    kernel = only(lambda x: x.mean(-1), torch.empty(6, 10))
+    assert (kernel.family, kernel.dims["rows"], kernel.dims["cols"], kernel.dims["inner"]) == ("reduce", 6, 10, 1.0)
+    kernel = only(lambda x: x.sum(0), torch.empty(6, 10))
+    assert (kernel.dims["rows"], kernel.dims["cols"], kernel.dims["inner"]) == (10, 6, 0.0)
+
+
+def test_the_larger_of_two_tensors_is_pointwise_and_the_largest_of_one_a_reduction() -> None:
+    assert only(torch.max, torch.empty(4), torch.empty(4)).family == "pointwise"
+    assert only(lambda x: x.max(-1), torch.empty(4, 4)).family == "reduce"
+
+
+@pytest.mark.parametrize(
+    ("function", "shape", "family", "rows", "cols"),
+    [
+        (lambda x: torch.softmax(x, -1), (2, 3, 8), "softmax", 6, 8),
+        (lambda x: F.layer_norm(x, (8,)), (2, 3, 8), "layer_norm", 6, 8),
+        (lambda x: F.group_norm(x, 2), (2, 4, 8), "group_norm", 4, 16),
+        (lambda x: torch.cumsum(x, -1), (2, 3, 8), "scan", 6, 8),
+    ],
+    ids=["softmax", "layer_norm", "group_norm", "cumsum"],
+)
+def test_normalisations_by_rows(
+    function: Callable[..., Any], shape: tuple[int, ...], family: str, rows: int, cols: int
+) -> None:
+    kernel = only(function, torch.empty(shape))
+    assert (kernel.family, kernel.dims["rows"], kernel.dims["cols"]) == (family, rows, cols)
+
+
+def test_joining_tensors_reads_and_writes_all_of_them() -> None:
+    kernel = only(lambda x, y: torch.cat((x, y), -1), torch.empty(4, 8), torch.empty(4, 24))
+    assert (kernel.family, kernel.dims["inputs"], kernel.dims["elements"]) == ("cat", 2, 128)
+    assert kernel.dims["bytes_read"] == kernel.dims["bytes_written"] == 256
+
+
+def test_padding_fills_and_copies() -> None:
+    families = [k.family for k in kernels(lambda x: F.pad(x, (1, 1)), torch.empty(4, 8))]
+    assert families == ["fill", "copy"]
+
+
+def test_an_empty_tensor_launches_nothing() -> None:
+    assert kernels(lambda x: torch.relu(x) + 1, torch.empty(0, 8)) == []
+    assert kernels(lambda x: F.linear(x, torch.ones(4, 8).to(x)), torch.empty(0, 8)) == []
+
+
+def test_a_dropout_in_evaluation_mode_is_host_work_alone() -> None:
+    (call,) = lowered(lambda x: F.dropout(x, 0.1, training=False), torch.empty(4))
+    assert (call.op, call.kernels) == ("dropout", ())

@@ -1,0 +1,153 @@
+"""The two-clock queue, against closed forms worked by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from predictor.records import Lanes, PricedCall, PricedKernel
+from predictor.timeline import plain, queue
+
+FREE = Lanes(launch_latency_s=0.0, gap_s=0.0, sync_s=0.0)
+
+
+def call(host_s: float, *kernel_s: float, sync: bool = False, launches: int = 1) -> PricedCall:
+    return PricedCall(host_s, tuple(PricedKernel(s, launches, "memory") for s in kernel_s), sync)
+
+
+def test_an_empty_pass_costs_the_fixed_time_and_the_synchronisation() -> None:
+    timeline = queue((), Lanes(3.0, 5.0, 0.5), fixed_s=2.0)
+    assert timeline.latency_s == 2.5
+    assert (timeline.host_s, timeline.kernel_s) == (2.0, 0.0)
+
+
+def test_a_host_bound_pass_ends_with_the_last_kernel_after_the_last_launch() -> None:
+    """Host: 1, 2, 3. The last kernel starts at 3 and takes 0.25."""
+    timeline = queue([call(1.0, 0.25)] * 3, FREE)
+    assert timeline.latency_s == 3.25
+    assert (timeline.host_s, timeline.kernel_s) == (3.0, 0.75)
+
+
+def test_launch_latency_delays_a_kernel_on_an_idle_device() -> None:
+    """Launched at 1 and at 2, each starts 0.5 later: 2.5 + 0.25, and 0.1 to synchronise."""
+    assert queue([call(1.0, 0.25)] * 2, Lanes(0.5, 0.0, 0.1)).latency_s == pytest.approx(2.85)
+
+
+def test_a_device_bound_pass_is_the_first_launch_and_all_kernels() -> None:
+    """The first kernel starts at 1 + 0.5; the two others wait in the stream: 1.5 + 3 x 10."""
+    timeline = queue([call(1.0, 10.0)] * 3, Lanes(0.5, 0.0, 0.0))
+    assert timeline.latency_s == 31.5
+    assert timeline.pipelined_s == 30.0
+
+
+def test_kernels_that_wait_in_the_stream_are_a_gap_apart() -> None:
+    """First kernel from 1 to 11; two more, each after a gap of 0.25: 11 + 2 x 10.25."""
+    timeline = queue([call(1.0, 10.0)] * 3, Lanes(0.0, 0.25, 0.0))
+    assert timeline.latency_s == 31.5
+    assert timeline.pipelined_s == 30.75
+
+
+def test_a_gap_that_passes_while_the_host_works_costs_nothing() -> None:
+    """Kernels from 1 to 1.25, then launched at 2: the gap of 0.5 is over by then."""
+    assert queue([call(1.0, 0.25)] * 2, Lanes(0.0, 0.5, 0.0)).latency_s == 2.25
+
+
+def test_a_call_of_several_launches_has_gaps_inside() -> None:
+    """One call, 4 launches, 10 s of kernels in all: 1 + 10 + 3 gaps."""
+    assert queue([call(1.0, 10.0, launches=4)], Lanes(0.0, 0.25, 0.0)).latency_s == 11.75
+
+
+def test_a_synchronising_call_makes_the_host_wait() -> None:
+    """The kernel ends at 11; the second call waits for it, the third is issued at 12 and its kernel ends at 14."""
+    calls = (call(1.0, 10.0), call(1.0, sync=True), call(1.0, 2.0))
+    assert queue(calls, FREE).latency_s == 14.0
+    without = (call(1.0, 10.0), call(1.0), call(1.0, 2.0))
+    assert queue(without, FREE).latency_s == 13.0
+
+
+def test_waiting_is_no_host_work() -> None:
+    calls = (call(1.0, 10.0), call(1.0, sync=True), call(1.0, 2.0))
+    assert queue(calls, FREE).host_s == 3.0
+
+
+def test_on_a_serial_target_both_lanes_are_one() -> None:
+    lanes = Lanes(0.5, 0.25, 0.1, serial=True)
+    timeline = queue([call(1.0, 10.0), call(1.0, 2.0, sync=True)], lanes, fixed_s=0.5)
+    assert timeline.latency_s == 14.5
+    assert timeline.pipelined_s == 14.5
+    assert plain(timeline, serial=True) == 14.5
+
+
+def test_the_plain_formula_is_the_larger_term() -> None:
+    assert plain(queue([call(1.0, 10.0)] * 3, FREE)) == 30.0
+    assert plain(queue([call(1.0, 0.25)] * 3, FREE)) == 3.0
+
+
+def test_many_passes_back_to_back_approach_the_pipelined_time_per_pass() -> None:
+    """Throughput is that of a pass repeated in one stream without synchronising between."""
+    calls = [call(1.0, 0.5), call(0.5, 2.0, launches=2), call(0.25)]
+    lanes = Lanes(0.7, 0.125, 0.3)
+    once, often = queue(calls, lanes), queue(calls * 400, lanes)
+    assert often.latency_s / 400 == pytest.approx(once.pipelined_s, rel=0.01)
+
+
+seconds = st.floats(0.0, 10.0, allow_nan=False)
+kernels = st.builds(PricedKernel, seconds, st.integers(1, 5), st.just("memory"))
+calls_of = st.lists(
+    st.builds(PricedCall, seconds, st.lists(kernels, max_size=3).map(tuple), st.booleans()), max_size=12
+)
+lanes_of = st.builds(Lanes, seconds, seconds, seconds, st.booleans())
+ROUNDING = 1e-9
+
+
+@given(calls_of, lanes_of, seconds)
+def test_latency_is_never_below_host_time_or_kernel_time(calls: list[PricedCall], lanes: Lanes, fixed: float) -> None:
+    timeline = queue(calls, lanes, fixed)
+    assert timeline.latency_s >= max(timeline.host_s, timeline.kernel_s) * (1 - ROUNDING)
+    assert timeline.latency_s >= plain(timeline, lanes.serial) * (1 - ROUNDING)
+
+
+@given(calls_of, lanes_of, seconds)
+def test_latency_is_never_above_everything_in_a_row(calls: list[PricedCall], lanes: Lanes, fixed: float) -> None:
+    timeline = queue(calls, lanes, fixed)
+    launches = sum(k.launches for c in calls for k in c.kernels)
+    waits = launches * (lanes.launch_latency_s + lanes.gap_s) + lanes.sync_s
+    assert timeline.latency_s <= (timeline.host_s + timeline.kernel_s + waits) * (1 + ROUNDING) + ROUNDING
+
+
+@given(calls_of, lanes_of, seconds)
+def test_throughput_is_never_worse_than_latency(calls: list[PricedCall], lanes: Lanes, fixed: float) -> None:
+    timeline = queue(calls, lanes, fixed)
+    assert timeline.pipelined_s <= timeline.latency_s * (1 + ROUNDING)
+
+
+@given(calls_of.filter(bool), lanes_of, seconds, st.data())
+def test_a_slower_call_never_makes_a_pass_faster(
+    calls: list[PricedCall], lanes: Lanes, more: float, data: st.DataObject
+) -> None:
+    position = data.draw(st.integers(0, len(calls) - 1))
+    slower = list(calls)
+    slower[position] = replace(calls[position], host_s=calls[position].host_s + more)
+    assert queue(slower, lanes).latency_s >= queue(calls, lanes).latency_s * (1 - ROUNDING)
+
+
+@given(calls_of, lanes_of, st.floats(0.1, 10.0))
+def test_a_pass_has_no_time_scale_of_its_own(calls: list[PricedCall], lanes: Lanes, factor: float) -> None:
+    """Everything twice as slow is exactly twice as slow."""
+
+    def slow(c: PricedCall) -> PricedCall:
+        return PricedCall(c.host_s * factor, tuple(replace(k, seconds=k.seconds * factor) for k in c.kernels), c.sync)
+
+    slowed = Lanes(lanes.launch_latency_s * factor, lanes.gap_s * factor, lanes.sync_s * factor, lanes.serial)
+    expected = queue(calls, lanes).latency_s * factor
+    assert queue([slow(c) for c in calls], slowed).latency_s == pytest.approx(expected, rel=1e-6, abs=1e-9)
+
+
+@given(calls_of, lanes_of)
+def test_host_and_kernel_time_are_plain_sums(calls: list[PricedCall], lanes: Lanes) -> None:
+    timeline = queue(calls, lanes)
+    assert timeline.host_s == pytest.approx(sum(c.host_s for c in calls))
+    assert timeline.kernel_s == pytest.approx(sum(k.seconds for c in calls for k in c.kernels))

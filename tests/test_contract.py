@@ -1,0 +1,172 @@
+"""What every operator kind, kernel family, runtime, GPU and zoo model must have."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import models_zoo
+from calibrate import sweep
+from calibrate.programs import program_from_json, program_to_json
+from calibrate.recipes import RECIPES
+from predictor import runtimes
+from predictor.calibration import SHIPPED, Calibration, known_gpus, load_calibration
+from predictor.cost import price
+from predictor.families import FAMILIES
+from predictor.ops import OPS, OpKind
+from predictor.predict import report
+from predictor.records import Graph, OpCall, TensorSpec
+from predictor.runtimes import eager
+from predictor.timeline import queue
+
+TRAITS = {"gemm", "conv", "attention", "reduction", "gather", "copy", "fill", "pool", "scan", "view", "sync"}
+TRAITS |= {"pointwise"}
+
+
+def spec(*shape: int, dtype: str = "fp16") -> TensorSpec:
+    stride = [1]
+    for n in reversed(shape[1:]):
+        stride.insert(0, stride[0] * n)
+    return TensorSpec(shape, dtype, tuple(stride) if shape else ())
+
+
+SQUARE, BATCHED, IMAGE = spec(8, 8), spec(2, 8, 8), spec(2, 8, 8, 8)
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    **{"linear": {"input": SQUARE, "weight": SQUARE, "bias": spec(8)}, "mm": {"self": SQUARE, "mat2": SQUARE}},
+    **{"addmm": {"self": spec(8), "mat1": SQUARE, "mat2": SQUARE}, "mv": {"self": SQUARE, "vec": spec(8)}},
+    **{"bmm": {"self": BATCHED, "mat2": BATCHED}, "baddbmm": {"self": BATCHED, "batch1": BATCHED, "batch2": BATCHED}},
+    "scaled_dot_product_attention": {"query": IMAGE, "key": IMAGE, "value": IMAGE, "attn_mask": None},
+    **{f"conv{n}d": {"input": spec(2, 8, *[8] * n), "weight": spec(8, 8, *[1] * n)} for n in (1, 2, 3)},
+    **{name: {"input": IMAGE, "weight": spec(8, 8, 1, 1)} for name in ("convolution", "_convolution")},
+    "_weight_norm_interface": {"v": BATCHED, "g": spec(2, 1, 1), "dim": 0},
+}
+BY_TRAIT: dict[str, dict[str, Any]] = {
+    "reduction": {"self": IMAGE, "input": IMAGE, "dim": -1, "normalized_shape": (8,), "num_groups": 4, "group": 4},
+    "gather": {"self": SQUARE, "weight": SQUARE, "index": spec(8, dtype="int64")},
+    "copy": {"self": IMAGE, "src": IMAGE, "tensors": (IMAGE, IMAGE), "dim": 1},
+    "pool": {"self": IMAGE, "kernel_size": (1, 1)},
+    "scan": {"self": IMAGE, "dim": -1},
+}
+
+
+def example(kind: OpKind) -> OpCall:
+    args = ARGUMENTS.get(kind.name) or BY_TRAIT.get(kind.trait) or {"self": IMAGE}
+    return OpCall(kind.name, args, (next(v for v in args.values() if isinstance(v, TensorSpec)),), kind.trait)
+
+
+@pytest.mark.parametrize("kind", OPS.values(), ids=lambda kind: kind.name)
+def test_an_operator_kind_lowers_to_kernels_of_known_families(kind: OpKind) -> None:
+    assert OPS[kind.name] is kind
+    assert kind.trait in TRAITS
+    kernels = list(kind.lower(example(kind)))
+    assert bool(kernels) == (kind.trait not in ("view", "sync"))
+    for kernel in kernels:
+        FAMILIES[kernel.family].complete(kernel.dims)
+
+
+@pytest.mark.parametrize("kind", OPS.values(), ids=lambda kind: kind.name)
+def test_an_operator_kind_has_a_price(kind: OpKind, h200: Calibration) -> None:
+    graph = Graph("one", (example(kind),), "fp16", 2, 0, 0, 0)
+    priced = price(eager.lower(graph), h200, h200.host("eager"))
+    assert priced[0].host_s > 0
+    assert all(kernel.seconds > 0 and kernel.launches >= 1 for kernel in priced[0].kernels)
+
+
+def test_the_names_of_the_operator_table_are_those_of_torch() -> None:
+    known = {name.removeprefix("aten::") for name in torch._C._dispatch_get_all_op_names() if "aten::" in name}
+    known = {name.split(".")[0] for name in known}
+    assert set(OPS) - known - {"pointwise"} == set()
+
+
+def test_every_family_has_a_recipe_and_every_recipe_a_family() -> None:
+    assert set(RECIPES) == set(FAMILIES)
+
+
+def test_every_family_is_part_of_every_sweep() -> None:
+    for plan in (sweep.FULL, sweep.QUICK_CUDA, sweep.FULL_CPU, sweep.QUICK_CPU):
+        assert set(plan.counts) == set(FAMILIES)
+        assert min(plan.counts.values()) > 0
+
+
+@pytest.mark.parametrize("name", runtimes.names())
+def test_a_runtime_has_its_name_and_both_functions(name: str) -> None:
+    runtime = runtimes.load(name)
+    assert name == runtime.NAME
+    assert callable(runtime.lower)
+    assert callable(runtime.prepare)
+
+
+@pytest.mark.parametrize("name", runtimes.names())
+def test_a_runtime_runs_a_module_for_real(name: str) -> None:
+    module, x = torch.nn.Linear(8, 4), torch.rand(2, 8)
+    torch.testing.assert_close(runtimes.load(name).prepare(module, x)(), module(x))
+
+
+FOLDERS = sorted(p for p in SHIPPED.iterdir() if p.is_dir())
+
+
+def test_shipped_folders_are_known_gpus() -> None:
+    assert "h200" in known_gpus()
+    assert {p.name for p in FOLDERS} <= set(known_gpus())
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: p.name)
+def test_a_calibration_loads_and_is_complete(folder: Path) -> None:
+    calibration = load_calibration(folder.name)
+    assert calibration.gpu == folder.name
+    assert calibration.provenance in ("measured", "fitted", "derived")
+    assert calibration.runtimes
+    assert set(calibration.runtimes) <= set(runtimes.names())
+    assert {family for family, _ in calibration.fits} == set(FAMILIES)
+    for runtime in calibration.runtimes:
+        host = calibration.host(runtime)
+        assert host.dispatch > 0
+        assert min(host.torch_call_s, host.python_call_s, host.fixed_s, host.launch_s) >= 0
+        assert {"date", "cpu", "versions", "probe_s"} <= set(host.environment)
+    for dtype in calibration.dtypes:
+        for family, row in FAMILIES.items():
+            if row.matrix:
+                assert calibration.fit(family, dtype).error > 0
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: p.name)
+def test_a_calibration_names_no_folder_of_the_machine_it_was_made_on(folder: Path) -> None:
+    for path in folder.glob("*.json"):
+        text = path.read_text(encoding="utf-8")
+        assert "/home/" not in text
+        assert "/root" not in text
+        assert "/tmp" not in text
+        json.loads(text)
+
+
+@pytest.mark.parametrize("dtype", ["fp16", "fp32"])
+@pytest.mark.parametrize("name", models_zoo.names())
+def test_a_zoo_model_is_modelled_and_has_a_price(
+    name: str, dtype: str, zoo_graph: Callable[..., Graph], h200: Calibration
+) -> None:
+    graph = zoo_graph(name, dtype)
+    program = eager.lower(graph)
+    assert not program.unmodelled
+    found = report(graph, h200, h200.host("eager"))
+    assert 1e-4 < found.latency_s < 1.0
+    assert found.launches > 50
+    assert found.bound in ("framework", "compute", "memory")
+    low, high = found.interval_s
+    assert low < found.latency_s < high
+
+
+@pytest.mark.parametrize("name", models_zoo.names())
+def test_a_zoo_model_keeps_its_price_as_data(
+    name: str, zoo_graph: Callable[..., Graph], h200: Calibration
+) -> None:
+    """A program written as JSON and read again is predicted the same."""
+    program, host = eager.lower(zoo_graph(name, "fp16")), h200.host("eager")
+    again = program_from_json(json.loads(json.dumps(program_to_json(program))))
+    assert again == program
+    first, second = (queue(price(p, h200, host), h200.lanes, host.fixed_s) for p in (program, again))
+    assert first == second
