@@ -93,7 +93,7 @@ def _row(
         launches=sample.get("launches", 0),
         predicted_launches=launches,
         bound=said,
-        measured_bound="framework" if share < CROSSOVER[1] else device_bound,
+        measured_bound="" if kernel_s is None else "framework" if share < CROSSOVER[1] else device_bound,
         regime="framework-bound" if share < CROSSOVER[0] else "compute-bound" if share > CROSSOVER[1] else "crossover",
     )
 
@@ -119,7 +119,8 @@ def _flops_only(
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Figures of a group of rows. MAPE, median and worst of the relative error; bound: share that is right."""
+    """Figures of a group of rows. MAPE, median and worst of the relative error; bound: share that is right, not a number
+    where no profile says what is."""
 
     cases: int
     mape: float
@@ -132,7 +133,8 @@ class Summary:
 def summarise_rows(group: Sequence[Row], estimator: str) -> Summary:
     """Summary of an estimator over a group."""
     errors = np.abs([r.error(estimator) for r in group])
-    right = np.mean([(r.bound == "framework") == (r.measured_bound == "framework") for r in group])
+    known = [r for r in group if r.measured_bound]
+    right = np.mean([(r.bound == "framework") == (r.measured_bound == "framework") for r in known]) if known else np.nan
     tau = kendall([r.predicted[estimator] for r in group], [r.measured.seconds for r in group])
     return Summary(len(group), float(errors.mean()), float(np.median(errors)), float(errors.max()), float(right), tau)
 

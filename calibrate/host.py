@@ -18,7 +18,7 @@ DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
 
 def examples(dtype: torch.dtype, device: str) -> dict[str, Run]:
     """Operator -> a call of it, as a model would call it: small, but on a GPU of a size that runs the usual kernels."""
-    rows, width, side = (128, 256, 14) if device == "cuda" else (4, 16, 4)
+    rows, width, channels, side = (128, 768, 256, 14) if device == "cuda" else (4, 16, 16, 4)
 
     def make(*shape: int) -> torch.Tensor:
         return torch.rand(shape, device=device, dtype=dtype)
@@ -27,10 +27,15 @@ def examples(dtype: torch.dtype, device: str) -> dict[str, Run]:
         return torch.zeros(shape, dtype=torch.int64, device=device)
 
     x, y, w, b = make(1, rows, width), make(1, rows, width), make(width, width), make(width)
-    flat, heads, image = make(rows, width), make(1, 4, rows, width // 4), make(1, width, side, side)
-    kernel, depthwise, grouped = make(width, width, 3, 3), make(width, 1, 3, 3), make(width, width // 4, 3, 3)
-    sequence, square, one = make(1, width, rows), make(1, rows, rows), make(1)
-    kernel1d, grouped1d = make(width, width, 3), make(width, width // 4, 1)
+    flat, heads, image, c = (
+        make(rows, width),
+        make(1, 4, rows, width // 4),
+        make(1, channels, side, side),
+        make(channels),
+    )
+    kernel, depthwise = make(channels, channels, 3, 3), make(channels, 1, 3, 3)
+    grouped, grouped1d = make(channels, channels // 4, 3, 3), make(width, width // 4, 1)
+    sequence, square, one, kernel1d = make(1, width, rows), make(1, rows, rows), make(1), make(width, width, 3)
     ids, index, mask = whole(1, rows), whole(1, rows, 8), torch.zeros(1, rows, width, dtype=torch.bool, device=device)
     swapped, on_host = heads.transpose(1, 2), torch.ones(64, 64)
     small: dict[str, Any] = {"device": device, "dtype": dtype}
@@ -45,7 +50,7 @@ def examples(dtype: torch.dtype, device: str) -> dict[str, Run]:
             "matmul": lambda: torch.matmul(heads, heads.transpose(-1, -2)),
             "einsum": lambda: torch.einsum("bind,bjnd->bnij", swapped, swapped),
             "conv2d": lambda: torch.conv2d(image, kernel, None, 1, 1),
-            "conv2d depthwise": lambda: torch.conv2d(image, depthwise, None, 1, 1, 1, width),
+            "conv2d depthwise": lambda: torch.conv2d(image, depthwise, None, 1, 1, 1, channels),
             "conv2d grouped": lambda: torch.conv2d(image, grouped, None, 1, 1, 1, 4),
             "conv1d": lambda: torch.conv1d(sequence, kernel1d, b, 1, 1),
             "conv1d grouped": lambda: torch.conv1d(sequence, grouped1d, b, 1, 0, 1, 4),
@@ -57,7 +62,7 @@ def examples(dtype: torch.dtype, device: str) -> dict[str, Run]:
             "log_softmax": lambda: torch.log_softmax(x, -1),
             "layer_norm": lambda: torch.layer_norm(x, (width,), b, b, 1e-5),
             "rms_norm": lambda: torch.rms_norm(x, (width,), b),
-            "batch_norm": lambda: torch.batch_norm(image, b, b, b, b, False, 0.1, 1e-5, True),
+            "batch_norm": lambda: torch.batch_norm(image, c, c, c, c, False, 0.1, 1e-5, True),
             "group_norm": lambda: torch.group_norm(sequence, 4, b, b, 1e-5),
             "mean": lambda: x.mean(-1),
             "sum": lambda: x.sum(-1),

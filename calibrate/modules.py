@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import nn
 
 Rng = np.random.Generator
+Steps = list[Callable[..., Any]]
 
 
 @dataclass
@@ -50,7 +51,8 @@ def _is_plain(x: Any, options: Options) -> bool:
     return isinstance(x, torch.Tensor) and not options.verbose
 
 
-_TEMPLATE = """
+_TEMPLATES = (
+    """
 def step_{n}(x, options, **kwargs):
     size = x.shape[-1]
     if not is_plain(x, options) or size < {n} - 100000:
@@ -58,15 +60,34 @@ def step_{n}(x, options, **kwargs):
     found = {{"width": options.width, "step": {n}}}
     found.update(kwargs)
     return (found, options.head_dim, size)
-"""
+""",
+    """
+def step_{n}(x, options, **kwargs):
+    names = [name for name in ("width", "heads", "scale", "missing") if hasattr(options, name)]
+    values = tuple(getattr(options, name) for name in names)
+    return dict(zip(names, values), number={n})
+""",
+    """
+def step_{n}(x, options, training=False, **kwargs):
+    copied = replace(options, verbose=False)
+    kind = "train" if training else "eval"
+    return copied.activation.upper() + kind if copied.scale > {n} else (copied, kind)
+""",
+    """
+def step_{n}(x, options, **kwargs):
+    def inner(first, *rest, scale=1.0):
+        return first * scale + len(rest)
+    return max(inner(number, kwargs, scale=options.scale) for number in range(2)) + {n}
+""",
+)
 
 
 def _python_steps(count: int) -> list[Callable[..., Any]]:
     """Small functions of plain Python, each with code of its own: no two share their place in the caches."""
     steps = []
     for number in range(count):
-        scope: dict[str, Any] = {"is_plain": _is_plain}
-        exec(_TEMPLATE.format(n=number), scope)
+        scope: dict[str, Any] = {"is_plain": _is_plain, "replace": replace}
+        exec(_TEMPLATES[number % len(_TEMPLATES)].format(n=number), scope)
         steps.append(scope[f"step_{number}"])
     return steps
 
@@ -74,10 +95,10 @@ def _python_steps(count: int) -> list[Callable[..., Any]]:
 class _Block(nn.Module):
     """Holds the options and runs some Python before its operators."""
 
-    def __init__(self, options: Options, python: int) -> None:
+    def __init__(self, options: Options, steps: Steps) -> None:
         super().__init__()
         self.options = options
-        self.steps = _python_steps(python)
+        self.steps = steps
 
     def prepare(self, x: torch.Tensor) -> None:
         for step in self.steps:
@@ -85,8 +106,8 @@ class _Block(nn.Module):
 
 
 class Mlp(_Block):
-    def __init__(self, options: Options, python: int, activation: str, norm: bool) -> None:
-        super().__init__(options, python)
+    def __init__(self, options: Options, steps: Steps, activation: str, norm: bool) -> None:
+        super().__init__(options, steps)
         self.up = nn.Linear(options.width, 2 * options.width)
         self.down = nn.Linear(2 * options.width, options.width)
         self.dropout = nn.Dropout(0.1)
@@ -100,8 +121,8 @@ class Mlp(_Block):
 
 
 class Attention(_Block):
-    def __init__(self, options: Options, python: int, fused: bool) -> None:
-        super().__init__(options, python)
+    def __init__(self, options: Options, steps: Steps, fused: bool) -> None:
+        super().__init__(options, steps)
         self.fused = fused
         self.query, self.key, self.value, self.out = (nn.Linear(options.width, options.width) for _ in range(4))
         self.norm = nn.LayerNorm(options.width)
@@ -124,11 +145,11 @@ class Attention(_Block):
 class Gate(_Block):
     """Pointwise work without large operators."""
 
-    def __init__(self, options: Options, python: int, steps: int) -> None:
-        super().__init__(options, python)
+    def __init__(self, options: Options, steps: Steps, repeats: int) -> None:
+        super().__init__(options, steps)
         self.weight = nn.Parameter(torch.ones(options.width))
         self.bias = nn.Parameter(torch.zeros(options.width))
-        self.repeats = steps
+        self.repeats = repeats
 
     def forward(self, x: torch.Tensor, **kwargs: Any) -> torch.Tensor:
         self.prepare(x)
@@ -157,8 +178,8 @@ class Shapes(_Block):
 class Mixed(_Block):
     """Einsum, masks, reductions, gathers."""
 
-    def __init__(self, options: Options, python: int) -> None:
-        super().__init__(options, python)
+    def __init__(self, options: Options, steps: Steps) -> None:
+        super().__init__(options, steps)
         self.table = nn.Embedding(32, options.width)
         self.weight = nn.Parameter(torch.rand(options.heads, options.head_dim, options.head_dim))
 
@@ -175,8 +196,8 @@ class Mixed(_Block):
 class Separable(_Block):
     """Convolutions over the sequence, in channels-first order and back."""
 
-    def __init__(self, options: Options, python: int, kernel: int) -> None:
-        super().__init__(options, python)
+    def __init__(self, options: Options, steps: Steps, kernel: int) -> None:
+        super().__init__(options, steps)
         self.conv = nn.Conv1d(options.width, options.width, kernel, padding=kernel // 2, groups=options.heads)
         self.norm = nn.LayerNorm(options.width)
 
@@ -189,8 +210,8 @@ class Separable(_Block):
 class Bottleneck(_Block):
     """Convolution, batch norm, activation, shortcut."""
 
-    def __init__(self, options: Options, python: int, depthwise: bool, steps: int) -> None:
-        super().__init__(options, python)
+    def __init__(self, options: Options, steps: Steps, depthwise: bool, count: int) -> None:
+        super().__init__(options, steps)
         width = options.width
         self.layers = nn.ModuleList(
             nn.Sequential(
@@ -205,7 +226,7 @@ class Bottleneck(_Block):
                 nn.BatchNorm2d(width),
                 nn.ReLU6() if depthwise else nn.ReLU(),
             )
-            for i in range(steps)
+            for i in range(count)
         )
 
     def forward(self, x: torch.Tensor, **kwargs: Any) -> torch.Tensor:
@@ -245,44 +266,51 @@ class Body(nn.Module):
         return x
 
 
-def _sequence_block(rng: Rng, options: Options, python: int) -> nn.Module:
+def _sequence_block(rng: Rng, options: Options, steps: Steps) -> nn.Module:
     kind = int(rng.integers(7))
     if kind == 0:
-        return Mlp(options, python, str(rng.choice(["gelu", "relu", "silu", "tanh"])), bool(rng.integers(2)))
+        return Mlp(options, steps, str(rng.choice(["gelu", "relu", "silu", "tanh"])), bool(rng.integers(2)))
     if kind in (1, 2):
-        return Attention(options, python, fused=kind == 1)
+        return Attention(options, steps, fused=kind == 1)
     if kind == 3:
-        return Gate(options, python, int(rng.integers(1, 4)))
+        return Gate(options, steps, int(rng.integers(1, 4)))
     if kind == 4:
-        return Shapes(options, python)
+        return Shapes(options, steps)
     if kind == 5:
-        return Mixed(options, python)
-    return Separable(options, python, int(rng.choice([1, 3])))
+        return Mixed(options, steps)
+    return Separable(options, steps, int(rng.choice([1, 3])))
 
 
-def generate(seed: int) -> tuple[nn.Module, torch.Tensor]:
+GPU_WIDTHS = (128, 256, 512, 768)
+CPU_WIDTHS = (8, 16, 32)
+"""Widths of generated modules: those of models, and on a CPU, where kernels hold up the host, small ones."""
+
+
+def generate(seed: int, widths: tuple[int, ...] = GPU_WIDTHS) -> tuple[nn.Module, torch.Tensor]:
     """(module in evaluation mode, input of batch 1) of a seed. Three of four take sequences, one takes images.
 
     A module repeats a layer of two to five random blocks, as models do.
     """
     rng = np.random.default_rng([7919, seed])
     torch.manual_seed(seed)
-    options = Options(width=int(rng.choice([64, 128, 256])))
-    python = int(rng.choice([0, 0, 1, 2, 4]))
+    options = Options(width=int(rng.choice(widths)))
     nesting = int(rng.integers(0, 4))
     images = seed % 4 == 3
     layer = [int(rng.integers(2**31)) for _ in range(int(rng.integers(2, 6)))]
+    python = int(rng.choice([0, 0, 2, 8, 24]))
+    steps = [_python_steps(python) for _ in layer]  # a kind of block has code of its own, which its repeats share
     blocks: list[nn.Module] = []
     for _ in range(int(rng.integers(2, 7))):
-        for kind in layer:
+        for kind, own_steps in zip(layer, steps, strict=True):
             own = np.random.default_rng(kind)
             block = (
-                Bottleneck(options, python, bool(own.integers(2)), int(own.integers(2, 5)))
+                Bottleneck(options, own_steps, bool(own.integers(2)), int(own.integers(2, 5)))
                 if images
-                else _sequence_block(own, options, python)
+                else _sequence_block(own, options, own_steps)
             )
             for _ in range(nesting):
                 block = Wrapper(block, options)
             blocks.append(block)
-    size = (1, options.width, 14, 14) if images else (1, int(rng.choice([32, 64, 128])), options.width)
+    side, length = (14, int(rng.choice([32, 64, 128]))) if widths == GPU_WIDTHS else (4, 8)
+    size = (1, options.width, side, side) if images else (1, length, options.width)
     return Body(blocks).eval(), torch.rand(size)

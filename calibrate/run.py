@@ -16,7 +16,7 @@ from calibrate.constants import device_constants
 from calibrate.environment import describe
 from calibrate.fit import fit_host, fit_kernels
 from calibrate.host import example_launches, host_costs, run_host, run_launches
-from calibrate.modules import generate
+from calibrate.modules import CPU_WIDTHS, GPU_WIDTHS, generate
 from calibrate.programs import program_from_json, program_to_json
 from calibrate.store import SampleFile
 from predictor import calibration as files
@@ -71,7 +71,7 @@ def run(gpu: str, device: str, out: Path, effort: Effort, advance: Advance, tell
     run_modules(module_file, device, effort, advance)
     if "device" not in constants_file:
         constants_file.append([{"key": "device", "constants": device_constants(device, effort.plan.dtypes)}])
-    record_programs(module_file)
+    record_programs(module_file, device)
     if device == "cuda":  # the profiler slows every launch after it: nothing below times the host
         run_launches(host_file)
     sweep.run_sweep(effort.plan, kernel_file, device, advance)
@@ -102,7 +102,7 @@ def run_modules(file: SampleFile, device: str, effort: Effort, advance: Advance)
     runs = {}
     for name in names:
         seed, dtype = name.split("/")
-        module, x = generate(int(seed))
+        module, x = generate(int(seed), GPU_WIDTHS if device == "cuda" else CPU_WIDTHS)
         half = torch.float16 if dtype == "fp16" else torch.float32
         runs[name] = eager.prepare(module.to(device, half), x.to(device, half))
     probe = Probe(device)
@@ -120,13 +120,13 @@ def run_modules(file: SampleFile, device: str, effort: Effort, advance: Advance)
                 advance(step)
 
 
-def record_programs(file: SampleFile) -> None:
+def record_programs(file: SampleFile, device: str) -> None:
     """The lowered program of every generated module, captured where it was measured: a fit repeats anywhere."""
     for sample in list(file.values()):
         name = sample.get("module")
         if name and f"program/{name}" not in file:
             seed, dtype = name.split("/")
-            program = eager.lower(generated_graph(int(seed), dtype))
+            program = eager.lower(generated_graph(int(seed), dtype, device))
             file.append([{"key": f"program/{name}", "program": program_to_json(program)}])
 
 
@@ -215,8 +215,8 @@ def _fit_modules(file: SampleFile, out: Path) -> dict[str, Any]:
     return fit_host(*(np.array(column, dtype=float) for column in zip(*rows, strict=True)))
 
 
-def generated_graph(seed: int, dtype: str) -> Graph:
+def generated_graph(seed: int, dtype: str, device: str) -> Graph:
     """The captured graph of a generated module."""
     with torch.device("meta"):
-        module, x = generate(seed)
+        module, x = generate(seed, GPU_WIDTHS if device == "cuda" else CPU_WIDTHS)
     return capture(module, x, dtype, f"generated-{seed}")

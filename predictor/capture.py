@@ -99,7 +99,7 @@ def _on_one_device(args: Any, kwargs: Any) -> tuple[Any, Any]:
     kinds: set[bool] = set()
     tree_map_only(torch.Tensor, lambda t: kinds.add(t.is_meta), (args, kwargs))
     if kinds == {True, False}:
-        return tree_map_only(torch.Tensor, lambda t: t if t.is_meta else t.to("meta"), (args, kwargs))
+        return tree_map_only(torch.Tensor, _to_meta, (args, kwargs))
     if kinds == {False} and device is not None and torch.device(device).type == "meta":
         kwargs = {**kwargs, "device": torch.device("cpu")}
     if kinds == {False}:
@@ -137,8 +137,38 @@ def _place(args: Any, kwargs: Any) -> str:
     return "upload" if to_device else "host"
 
 
-def _is_float(result: Any) -> bool:
-    return not isinstance(result, torch.Tensor) or result.is_floating_point() or result.is_complex()
+_CONSTANT = frozenset({"ones", "zeros", "full", "arange", "linspace", "eye", "scalar_tensor"})
+_SMALL = 2**16  # elements
+_FINITE = {"isfinite": True, "isnan": False, "isinf": False}
+"""What models ask of activations, and the answer for a healthy one."""
+
+
+def _has_known_values(name: str, result: Any) -> bool:
+    """Whether a tensor made on the device keeps its values, on the CPU: integers, booleans and small constants."""
+    if not isinstance(result, torch.Tensor):
+        return False
+    whole = not (result.is_floating_point() or result.is_complex())
+    return whole or (name in _CONSTANT and result.numel() <= _SMALL)
+
+
+def _run_real_or_meta(func: Any, args: Any, kwargs: Any) -> Any:
+    """Run an operator; real tensors for which the CPU has no kernel (half precision) give up their values."""
+    try:
+        return func(*args, **kwargs)
+    except (RuntimeError, NotImplementedError):
+        if not _has_real(args, kwargs):
+            raise
+        return func(*tree_map_only(torch.Tensor, _to_meta, args), **tree_map_only(torch.Tensor, _to_meta, kwargs))
+
+
+def _has_real(*values: Any) -> bool:
+    tensors: list[torch.Tensor] = []
+    tree_map_only(torch.Tensor, tensors.append, values)
+    return any(not t.is_meta for t in tensors)
+
+
+def _to_meta(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor if tensor.is_meta else tensor.to("meta")
 
 
 class _Recorder(TorchDispatchMode):
@@ -174,10 +204,13 @@ class _Recorder(TorchDispatchMode):
             trait = "composite"
             result, parts = self._split(func, args, kwargs)
         else:
-            result = func(*args, **kwargs)
-            if where == "factory" and not _is_float(result):
+            result = _run_real_or_meta(func, args, kwargs)
+            if where == "factory" and _has_known_values(name, result):
                 result = func(*args, **{**kwargs, "device": torch.device("cpu")})
-        call = OpCall(name, described, _outputs(result), trait, parts=parts)
+        outputs = _outputs(result)
+        if name in _FINITE and result.is_meta:
+            result = torch.tensor(_FINITE[name]).expand(result.shape)
+        call = OpCall(name, described, outputs, trait, parts=parts)
         read, written = _traffic(call)
         return result, replace(call, macs=count_macs(call), bytes_read=read, bytes_written=written)
 

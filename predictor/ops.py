@@ -388,8 +388,8 @@ def _rows_of_table() -> tuple[OpKind, ...]:
         *kind("group_norm native_group_norm", "reduction", _group_norm),
         *kind("mean sum amax amin max min argmax argmin any all prod var std norm var_mean", "reduction", _reduce),
         *kind("linalg_vector_norm", "reduction", _reduce),
-        *kind("embedding index_select gather index take_along_dim", "gather", _gather),
-        *kind("clone _to_copy copy_ repeat", "copy", _copy),
+        *kind("embedding index_select gather index take_along_dim index_put_", "gather", _gather),
+        *kind("clone _to_copy copy_ repeat roll flip", "copy", _copy),
         *kind("cat stack", "copy", _cat),
         *kind("constant_pad_nd", "copy", _pad),
         *kind("zeros ones full arange fill_ zero_ new_ones new_zeros new_full zeros_like ones_like", "fill", _fill),
@@ -408,7 +408,7 @@ def _rows_of_table() -> tuple[OpKind, ...]:
         ),
         *kind("unbind t as_strided unfold _unsafe_view", "view", _nothing),
         *kind("_local_scalar_dense item is_nonzero equal", "sync", _nothing),
-        *kind("pointwise", "pointwise", _pointwise),
+        *kind("pointwise hardswish hardswish_ hardsigmoid mish prelu glu", "pointwise", _pointwise),
     )
 
 

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import os
-
-for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # two test processes on two cores: neither takes both
-    os.environ[_variable] = "1"
-os.environ.pop("PREDICTOR_CALIBRATIONS", None)
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +13,11 @@ from predictor.calibration import Calibration, load_calibration
 from predictor.records import Graph
 
 LONGEST = ("test_end_to_end.py", "test_contract.py", "test_macs.py")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One thread each, before torch is imported: of two test processes on two cores neither takes both."""
+    os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -161,9 +161,7 @@ def test_a_zoo_model_is_modelled_and_has_a_price(
 
 
 @pytest.mark.parametrize("name", models_zoo.names())
-def test_a_zoo_model_keeps_its_price_as_data(
-    name: str, zoo_graph: Callable[..., Graph], h200: Calibration
-) -> None:
+def test_a_zoo_model_keeps_its_price_as_data(name: str, zoo_graph: Callable[..., Graph], h200: Calibration) -> None:
     """A program written as JSON and read again is predicted the same."""
     program, host = eager.lower(zoo_graph(name, "fp16")), h200.host("eager")
     again = program_from_json(json.loads(json.dumps(program_to_json(program))))

@@ -107,7 +107,7 @@ def test_an_unknown_gpu_is_answered_with_the_nearest_names() -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("share", [0.0, 0.3, 0.999])
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
 def test_a_truncated_file_is_an_error_that_names_it(copied: Path, name: str, share: float) -> None:
     content = (copied / name).read_bytes()
     (copied / name).write_bytes(content[: int(len(content) * share)])
@@ -163,9 +163,11 @@ def test_a_renamed_folder_does_not_turn_one_gpu_into_another(copied: Path) -> No
 
 @pytest.mark.parametrize(
     ("name", "key"),
-    [("device.json", "lanes"), ("device.json", "peak_flops"), ("device.json", "bandwidth_bytes_per_s")]
-    + [("device.json", "serial"), ("device.json", "sms"), ("kernels.json", "families")]
-    + [("eager.json", "calls"), ("eager.json", "coefficients"), ("eager.json", "error")],
+    [
+        *(("device.json", key) for key in ("lanes", "peak_flops", "bandwidth_bytes_per_s", "serial", "sms")),
+        ("kernels.json", "families"),
+        *(("eager.json", key) for key in ("calls", "coefficients", "error")),
+    ],
 )
 def test_a_file_without_one_of_its_entries_is_incomplete(copied: Path, name: str, key: str) -> None:
     edit(copied / name, lambda data: data.pop(key))
@@ -199,7 +201,9 @@ def test_files_that_changed_are_read_again_after_forget(copied: Path) -> None:
 def test_one_kernel_is_a_number(h200: Calibration) -> None:
     seconds = h200.kernel_seconds("gemm", "fp16", m=4096, n=4096, k=4096)
     assert isinstance(seconds, float)
-    assert 2 * 4096**3 / 1.98e15 < seconds < 2 * 4096**3 / 1e14  # above 5 %, below twice, of the datasheet's 989 TFLOP/s
+    assert (
+        2 * 4096**3 / 1.98e15 < seconds < 2 * 4096**3 / 1e14
+    )  # above 5 %, below twice, of the datasheet's 989 TFLOP/s
 
 
 def test_arrays_of_dimensions_broadcast(h200: Calibration) -> None:
@@ -226,7 +230,9 @@ def test_large_kernels_take_longer_in_wider_formats(h200: Calibration) -> None:
 
 def test_a_copy_runs_at_no_more_than_the_bandwidth_of_the_datasheet(h200: Calibration) -> None:
     elements = 2**28
-    seconds = h200.kernel_seconds("pointwise", "fp32", elements=elements, bytes_read=4 * elements, bytes_written=4 * elements)
+    seconds = h200.kernel_seconds(
+        "pointwise", "fp32", elements=elements, bytes_read=4 * elements, bytes_written=4 * elements
+    )
     assert 8 * elements / seconds < 4.8e12 * 1.05
     assert 8 * elements / seconds > 2e12
 

@@ -78,9 +78,7 @@ def image(channels: int) -> torch.Tensor:
         *("conv2d", "conv2d same", "conv2d valid", "conv2d depthwise", "conv1d grouped"),
     ],
 )
-def test_an_operator_by_hand(
-    function: Callable[..., Any], inputs: tuple[torch.Tensor, ...], expected: int
-) -> None:
+def test_an_operator_by_hand(function: Callable[..., Any], inputs: tuple[torch.Tensor, ...], expected: int) -> None:
     assert of(function, *inputs) == expected
 
 

@@ -1,0 +1,129 @@
+"""Accuracy figures, by hand, and those of the shipped calibration on its recorded measurements."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import kendalltau
+
+from calibrate.accuracy import Row, by_model, by_regime, kendall, rows, summarise_rows
+from calibrate.bench import Measurement
+from calibrate.store import SampleFile
+from predictor.calibration import SHIPPED, Calibration
+
+RECORDED = SHIPPED / "h200" / "validation" / "eager.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        ([1.0, 2.0, 3.0], [10.0, 20.0, 30.0], 1.0),
+        ([1.0, 2.0, 3.0], [3.0, 2.0, 1.0], -1.0),
+        ([1.0, 2.0, 3.0, 4.0], [1.0, 3.0, 2.0, 4.0], 4 / 6),  # five pairs agree, one does not
+        ([1.0], [2.0], 1.0),
+        ([], [], 1.0),
+    ],
+)
+def test_rank_correlation_by_hand(a: list[float], b: list[float], expected: float) -> None:
+    assert kendall(a, b) == pytest.approx(expected)
+
+
+def test_rank_correlation_is_that_of_scipy() -> None:
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=50)
+    b = a + rng.normal(size=50)
+    assert kendall(list(a), list(b)) == pytest.approx(kendalltau(a, b).statistic)
+
+
+def row(model: str, measured: float, predicted: float, bound: str, measured_bound: str, regime: str) -> Row:
+    return Row(
+        model=model,
+        batch=1,
+        dtype="fp16",
+        measured=Measurement(measured, 1e-5, 0.01, 3),
+        predicted={"queue": predicted, "max": predicted / 2, "flops": 1.0},
+        kernel_s=None,
+        predicted_kernel_s=0.0,
+        predicted_host_s=0.0,
+        launches=0,
+        predicted_launches=0,
+        bound=bound,
+        measured_bound=measured_bound,
+        regime=regime,
+    )
+
+
+ROWS = [
+    row("a", 1.0, 1.1, "framework", "framework", "framework-bound"),
+    row("a", 2.0, 1.8, "framework", "compute", "crossover"),
+    row("b", 4.0, 4.0, "memory", "compute", "compute-bound"),
+    row("b", 8.0, 12.0, "compute", "compute", "compute-bound"),
+]
+
+
+def test_a_summary_by_hand() -> None:
+    """Errors of 10, 10, 0 and 50 %; one of four has the wrong side of framework-bound."""
+    found = summarise_rows(ROWS, "queue")
+    assert found.cases == 4
+    assert found.mape == pytest.approx(0.175)
+    assert found.median == pytest.approx(0.1)
+    assert found.worst == pytest.approx(0.5)
+    assert found.bound == 0.75
+    assert found.tau == 1.0
+
+
+def test_each_estimator_has_its_own_errors() -> None:
+    assert summarise_rows(ROWS[2:3], "max").mape == 0.5
+    assert ROWS[0].error() == pytest.approx(0.1)
+    assert ROWS[1].error() == pytest.approx(-0.1)
+
+
+def test_groups_hold_every_row() -> None:
+    assert {name: len(group) for name, group in by_regime(ROWS).items()} == {
+        **{"framework-bound": 1, "crossover": 1, "compute-bound": 2, "all": 4}
+    }
+    assert {name: len(group) for name, group in by_model(ROWS).items()} == {"a": 2, "b": 2}
+
+
+@pytest.fixture(scope="module")
+def recorded(h200: Calibration) -> list[Row]:
+    assert RECORDED.is_file(), "the recorded H200 measurements (calibrations/h200/validation/eager.jsonl) are missing"
+    before = RECORDED.read_bytes()
+    found = rows(SampleFile(RECORDED), h200, "eager")
+    assert RECORDED.read_bytes() == before
+    return found
+
+
+def test_the_recorded_measurements_cover_the_zoo(recorded: list[Row]) -> None:
+    assert len({r.model for r in recorded}) == 10
+    assert {r.batch for r in recorded} == {1, 8, 32, 128}
+    assert {r.dtype for r in recorded} == {"fp16", "fp32"}
+    assert len(recorded) == 80
+
+
+def test_the_shipped_calibration_predicts_what_was_measured(recorded: list[Row]) -> None:
+    found = summarise_rows(recorded, "queue")
+    assert found.mape <= 0.15
+    assert found.bound >= 0.9
+    assert found.tau > 0.85
+
+
+def test_the_queue_is_better_than_the_plain_formula_and_far_better_than_flops(recorded: list[Row]) -> None:
+    queue, plain, flops = (summarise_rows(recorded, e).mape for e in ("queue", "max", "flops"))
+    assert queue < plain
+    assert queue < flops / 3
+
+
+def test_recorded_measurements_repeat(recorded: list[Row]) -> None:
+    assert np.mean([r.measured.repeatability for r in recorded]) < 0.05
+
+
+def test_predicted_kernel_time_is_near_what_the_profiler_saw(recorded: list[Row]) -> None:
+    errors = [abs(r.predicted_kernel_s / r.kernel_s - 1) for r in recorded if r.kernel_s]
+    assert len(errors) == len(recorded)
+    assert np.mean(errors) < 0.2
+
+
+def test_a_choice_of_cases_gives_those_rows(h200: Calibration) -> None:
+    found = rows(SampleFile(RECORDED), h200, "eager", {"bert-base/1/fp16/eager", "gpt2/8/fp32/eager"})
+    assert {(r.model, r.batch, r.dtype) for r in found} == {("bert-base", 1, "fp16"), ("gpt2", 8, "fp32")}

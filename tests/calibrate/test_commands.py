@@ -1,0 +1,105 @@
+"""Bad input to ``calibrate`` and ``validate``: one clear line, exit code 2, nothing written."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from calibrate.cli import app as calibrate
+from calibrate.validate import app as validate
+
+BIN = Path(sys.executable).parent
+
+
+def complaint(app: typer.Typer, *arguments: str) -> str:
+    result = CliRunner().invoke(app, list(arguments))
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "say what to calibrate: --gpu NAME or --device cpu"),
+        (("--device", "cpux"), "unknown device 'cpux': did you mean cpu"),
+        (("--device", "cpu", "--gpu", "h200"), "contradict"),
+        (("--device", "cpu", "--runtime", "eagr"), "unknown runtime 'eagr': did you mean eager?"),
+        (("--device", "cpu", "--refit", "--out", "nowhere/cpu"), "holds no samples"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_calibrate_says_what_is_wrong(
+    arguments: tuple[str, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert message in complaint(calibrate, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--gpu", "h20"), "unknown GPU 'h20': did you mean h200?"),
+        (("--gpu", "h200", "--models", "bert-base,bert-bse"), "unknown model 'bert-bse': did you mean bert-base"),
+        (("--gpu", "h200", "--batches", "1,0"), "batch must be 1 or more, not 0"),
+        (("--gpu", "h200", "--batches", "1,x"), "whole numbers"),
+        (("--gpu", "h200", "--dtypes", "fp61"), "unknown dtype of h200 'fp61': did you mean fp16"),
+        (("--gpu", "h200", "--runtime", "eagr"), "unknown runtime 'eagr': did you mean eager?"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_validate_says_what_is_wrong(
+    arguments: tuple[str, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert message in complaint(validate, *arguments)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("calibrate", "--gpu", "h200", "--out", "out/h200"), ("validate", "--gpu", "h200", "--data", "out/v.jsonl")],
+    ids=lambda command: command[0],
+)
+def test_a_request_for_cuda_without_cuda_is_one_line(command: tuple[str, ...], tmp_path: Path) -> None:
+    """CUDA is hidden, so this holds on a GPU machine as well."""
+    found = subprocess.run(
+        [str(BIN / command[0]), *command[1:]],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+        check=False,
+    )
+    assert found.returncode == 2
+    assert found.stdout == ""
+    assert len(found.stderr.splitlines()) == 1
+    assert found.stderr.startswith("error: h200 needs CUDA")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size]
+
+
+def test_recorded_measurements_are_compared_without_the_gpu(tmp_path: Path) -> None:
+    """What the file holds is not measured again: the shipped table is made anywhere."""
+    from predictor.calibration import SHIPPED
+
+    data = tmp_path / "eager.jsonl"
+    data.write_bytes((SHIPPED / "h200" / "validation" / "eager.jsonl").read_bytes())
+    before = data.read_bytes()
+    arguments = ["--gpu", "h200", "--data", str(data)]
+    text = CliRunner().invoke(validate, arguments)
+    assert (text.exit_code, text.stderr) == (0, "")
+    assert sum(line.startswith("bert-base ") for line in text.stdout.splitlines()) == 8
+    for words in ("MAPE", "framework-bound", "crossover", "compute-bound", "queue", "max", "flops", "repeatability"):
+        assert words in text.stdout
+    table = CliRunner().invoke(validate, [*arguments, "--markdown"])
+    assert table.exit_code == 0
+    assert "| bert-base | 8 |" in table.stdout
+    assert data.read_bytes() == before

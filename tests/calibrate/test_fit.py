@@ -1,0 +1,125 @@
+"""Fits recover what samples were made from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from calibrate.fit import fit_family, fit_host, fit_kernels
+from predictor.families import FAMILIES, itemsize
+from predictor.forest import Forest
+
+DEVICE = {"peak_flops": {"fp32": 5e13, "fp16": 8e14}, "bandwidth_bytes_per_s": 4e12, "sms": 132}
+
+
+def host_samples(count: int = 60) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return {
+        "dispatch_s": rng.uniform(5e-4, 5e-3, count),
+        "torch_calls": rng.integers(50, 900, count).astype(float),
+        "python_calls": rng.integers(100, 6000, count).astype(float),
+        "other_s": rng.uniform(1e-5, 3e-5, count),
+    }
+
+
+def latencies(x: dict[str, np.ndarray], dispatch: float, torch_s: float, python_s: float, fixed: float) -> np.ndarray:
+    host = dispatch * x["dispatch_s"] + torch_s * x["torch_calls"] + python_s * x["python_calls"] + fixed
+    return np.asarray(host + x["other_s"])
+
+
+def test_host_coefficients_are_recovered() -> None:
+    x = host_samples()
+    found = fit_host(**x, latency_s=latencies(x, 0.9, 1.5e-6, 2e-7, 2e-5))
+    coefficients = found["coefficients"]
+    assert coefficients["dispatch"] == pytest.approx(0.9, rel=1e-3)
+    assert coefficients["torch_call_s"] == pytest.approx(1.5e-6, rel=1e-3)
+    assert coefficients["python_call_s"] == pytest.approx(2e-7, rel=1e-3)
+    assert coefficients["fixed_s"] == pytest.approx(2e-5, rel=1e-2)
+    assert found["error"]["mape"] < 1e-3
+
+
+def test_host_coefficients_survive_noise_and_the_error_says_how_much() -> None:
+    x = host_samples(200)
+    noise = np.exp(np.random.default_rng(1).normal(0, 0.04, 200))
+    found = fit_host(**x, latency_s=latencies(x, 0.9, 1.5e-6, 2e-7, 2e-5) * noise)
+    assert found["coefficients"]["dispatch"] == pytest.approx(0.9, rel=0.1)
+    assert found["coefficients"]["python_call_s"] == pytest.approx(2e-7, rel=0.15)
+    assert 0.02 < found["error"]["log_rms"] < 0.08
+
+
+def test_no_host_coefficient_is_negative() -> None:
+    """Latencies that fall with the Python calls: the coefficient stays at nothing."""
+    x = host_samples()
+    found = fit_host(**x, latency_s=latencies(x, 1.0, 1e-6, -5e-8, 1e-5))["coefficients"]
+    assert min(found.values()) >= 0
+    assert found["python_call_s"] == pytest.approx(0.0, abs=1e-9)
+
+
+def gemm_samples(count: int, seed: int, noise: float = 0.02) -> list[dict[str, object]]:
+    """A device that loses time on small and on unaligned products, beside its roofline and a floor of 2 us."""
+    rng = np.random.default_rng(seed)
+    row, samples = FAMILIES["gemm"], []
+    for _ in range(count):
+        dims = {d: int(2 ** rng.uniform(4, 13)) for d in ("m", "n", "k")}
+        dims["k"] -= dims["k"] % 64 if rng.random() < 0.5 else 0
+        dims["k"] = max(dims["k"], 16)
+        arrays = row.complete(dims)
+        base = max(float(row.flops(arrays)) / 8e14, float(row.nbytes(arrays, itemsize("fp16"))) / 4e12) + 2e-6
+        residual = 0.5 * (dims["k"] % 64 != 0) + 0.08 * (13 - np.log2(dims["m"]))
+        seconds = base * np.exp(residual + rng.normal(0, noise))
+        launches = 2 if dims["k"] > 2048 else 1
+        sample = {"family": "gemm", "dtype": "fp16", "dims": dims, "seconds": float(seconds), "launches": launches}
+        samples.append(sample)
+    return samples
+
+
+@pytest.fixture(scope="module")
+def fit() -> dict[str, object]:
+    return fit_family(gemm_samples(600, 0), "gemm", DEVICE)
+
+
+def test_a_family_fit_beats_the_roofline_on_unseen_shapes(fit: dict[str, object]) -> None:
+    """Of the mean error on other samples of the same device, less than a quarter is left."""
+    row, residual, unseen = FAMILIES["gemm"], Forest.from_json(fit["residual"]), gemm_samples(200, 1)
+    fitted, roofline = [], []
+    for sample in unseen:
+        arrays = row.complete(sample["dims"])
+        base = max(float(row.flops(arrays)) / 8e14, float(row.nbytes(arrays, 2)) / 4e12)
+        predicted = (base + fit["floor_s"]) * np.exp(residual.predict(row.matrix_of_features(arrays, "fp16", 132))[0])
+        fitted.append(abs(predicted / sample["seconds"] - 1))
+        roofline.append(abs((base + 2e-6) / sample["seconds"] - 1))
+    assert np.mean(fitted) < 0.1
+    assert np.mean(fitted) < np.mean(roofline) / 4
+
+
+def test_a_family_fit_knows_its_own_error(fit: dict[str, object]) -> None:
+    error = fit["error"]
+    assert error["samples"] == 600
+    assert 0.01 < error["mape"] < error["roofline_mape"] / 3
+    assert error["log_rms"] < 0.15
+
+
+def test_launch_counts_are_fitted_too(fit: dict[str, object]) -> None:
+    row, launches = FAMILIES["gemm"], Forest.from_json(fit["launches"])
+    for k, expected in ((512, 1), (4096, 2)):
+        arrays = row.complete({"m": 512, "n": 512, "k": k})
+        assert round(float(launches.predict(row.matrix_of_features(arrays, "fp16", 132))[0])) == expected
+
+
+def test_failed_samples_are_left_out_and_families_kept_apart() -> None:
+    softmax = [
+        {
+            "family": "softmax",
+            "dtype": dtype,
+            "dims": {"rows": rows, "cols": 64},
+            "seconds": 2e-6 + rows * 1e-9,
+            "launches": 1,
+        }
+        for rows in range(64, 64 * 41, 64)
+        for dtype in ("fp16", "fp32")
+    ]
+    broken = {"family": "gemm", "dtype": "fp16", "dims": {"m": 8, "n": 8, "k": 8}, "failed": True}
+    fits = fit_kernels([*gemm_samples(60, 2), broken, *softmax], DEVICE)
+    assert {family: set(dtypes) for family, dtypes in fits.items()} == {"gemm": {"fp16"}, "softmax": {"any"}}
+    assert fits["gemm"]["fp16"]["error"]["samples"] == 60
+    assert fits["softmax"]["any"]["error"]["samples"] == 80

@@ -1,0 +1,371 @@
+"""The command ``predict``: its output, and one clear line for every bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import models_zoo
+from predictor.calibration import SHIPPED
+from predictor.cli import app
+from tests.predictor.test_predict import FACTS
+
+BIN = Path(sys.executable).parent
+
+FACTORIES = """
+import torch
+
+def layer(batch):
+    return torch.nn.Linear(8, 4), torch.empty(batch, 8)
+
+def no_argument():
+    return torch.nn.Linear(8, 4), (torch.empty(3, 8),)
+
+def by_name(batch):
+    return torch.nn.Linear(8, 4).half(), {"input": torch.empty(batch, 8, device="meta")}
+
+def spectrum(batch):
+    class Spectrum(torch.nn.Module):
+        def forward(self, x):
+            return torch.fft.rfft(x).abs()
+    return Spectrum(), torch.empty(batch, 8)
+
+def raises():
+    raise RuntimeError("out of cheese")
+
+def raises_in_lines():
+    raise RuntimeError("out of cheese\\nand of wine")
+
+def number():
+    return 5
+
+def triple():
+    return torch.nn.Linear(8, 4), torch.empty(1, 8), "name"
+
+def no_module():
+    return "linear", torch.empty(1, 8)
+
+def no_inputs():
+    return torch.nn.Linear(8, 4), None
+
+def text_inputs():
+    return torch.nn.Linear(8, 4), "hello"
+
+def wrong_shape(batch):
+    return torch.nn.Linear(8, 4), torch.empty(batch, 7)
+
+def looks_at_data(batch):
+    class Looks(torch.nn.Module):
+        def forward(self, x):
+            return x if x.sum() > 0 else -x
+    return Looks(), torch.empty(batch, 8)
+
+not_a_function = 3
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that is not the checkout, with some models, to work in."""
+    monkeypatch.chdir(tmp_path)
+    Path("models.py").write_text(FACTORIES, encoding="utf-8")
+    Path("broken.py").write_text("def build(:\n", encoding="utf-8")
+    Path("missing_import.py").write_text("import no_such_package_at_all\n", encoding="utf-8")
+    bert = {"model_type": "bert", "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    configs: dict[str, Any] = {
+        "bert/config.json": {**bert, "intermediate_size": 128, "vocab_size": 500},
+        "vit/config.json": {"model_type": "vit", "hidden_size": 48, "num_hidden_layers": 1, "num_attention_heads": 4},
+        "kindless/config.json": {"hidden_size": 64},
+        "unknown/config.json": {"model_type": "nosuchkind"},
+        "heads/config.json": {**bert, "hidden_size": 65},
+        "list/config.json": [1, 2],
+    }
+    for name, config in configs.items():
+        Path(name).parent.mkdir()
+        Path(name).write_text(json.dumps(config), encoding="utf-8")
+    Path("half.json").write_text('{"model_type": "be', encoding="utf-8")
+    return tmp_path
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+def predict(model: str = "distilbert", *arguments: str, gpu: str = "h200") -> Result:
+    return invoke("--model", model, "--gpu", gpu, *arguments)
+
+
+def good(result: Result) -> Any:
+    assert (result.exit_code, result.stderr) == (0, "")
+    return json.loads(result.stdout)
+
+
+def complaint(result: Result) -> str:
+    """The one line of a command that was given bad input."""
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(BIN / command[0]), *command[1:]],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, **environment},
+        check=False,
+    )
+
+
+# as a program
+
+
+def test_help_is_quick() -> None:
+    """0.6 s is the aim; a busy machine gets some more."""
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        found = run("predict", "--help")
+        times.append(time.perf_counter() - start)
+        assert found.returncode == 0
+        assert "--model" in found.stdout
+    assert min(times) < 1.5
+
+
+@pytest.mark.parametrize("module", ["predictor.cli", "calibrate.cli", "calibrate.validate"])
+def test_help_imports_no_framework(module: str) -> None:
+    code = f"""
+import sys
+import {module} as command
+try:
+    command.app(["--help"])
+except SystemExit:
+    pass
+print(sorted({{"torch", "transformers", "sklearn", "scipy", "fvcore", "onnx"}} & set(sys.modules)))
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.splitlines()[-1] == "[]"
+
+
+def test_importing_the_package_and_its_names_imports_no_framework() -> None:
+    code = """
+import sys
+import predictor
+predictor.Predictor, predictor.Report, predictor.PredictorError
+predictor.load_calibration("h200").kernel_seconds("gemm", "fp16", m=128, n=128, k=128)
+print(sorted({"torch", "transformers", "sklearn"} & set(sys.modules)))
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"
+
+
+def test_a_prediction_from_any_directory_has_the_promised_facts_in_seconds(folder: Path) -> None:
+    found = run("predict", "--model", "distilbert", "--gpu", "h200", "--json")
+    assert (found.returncode, found.stderr) == (0, "")
+    data = json.loads(found.stdout)
+    assert set(FACTS) <= set(data)
+    assert (data["model"], data["runtime"], data["gpu"], data["dtype"], data["batch"]) == (
+        *("distilbert", "eager", "h200", "fp16", 1),
+    )
+    assert data["bound"] == "framework"
+    assert 1e-3 < data["latency_s"] < 5e-3
+    assert data["host_s"] <= data["latency_s"]
+    assert 1e-4 < data["kernel_s"] < data["host_s"]
+    assert data["interval_s"][0] < data["latency_s"] < data["interval_s"][1]
+    assert data["macs"] == 5_593_202_688
+    assert data["launches"] > 60
+    assert data["unmodelled"] == {}
+    assert data["calibration"]["provenance"] == "measured"
+    assert data["calibration"]["age_days"] >= 0
+
+
+def test_a_complaint_of_the_program_itself_is_one_line() -> None:
+    found = run("predict", "--model", "bert-bas", "--gpu", "h200")
+    assert found.returncode == 2
+    assert found.stdout == ""
+    assert found.stderr == "error: unknown model 'bert-bas': did you mean bert-base or vit-base?\n"
+
+
+# what it predicts
+
+
+def test_text_output_tells_a_person_what_matters() -> None:
+    result = predict("distilbert", "--batch", "8", "--dtype", "fp32")
+    assert result.exit_code == 0
+    for words in ("distilbert, batch 8, fp32, eager on h200", "latency", "90 % interval", "host time", "kernel time"):
+        assert words in result.stdout
+    for words in ("launches", "GMACs", "bound", "costliest operators", "linear", "calibration  measured"):
+        assert words in result.stdout
+
+
+def test_a_python_file_gives_a_model() -> None:
+    data = good(predict("models.py:layer", "--batch", "6", "--json"))
+    assert (data["model"], data["batch"], data["macs"]) == ("models:layer", 6, 6 * 32)
+
+
+def test_a_factory_may_take_no_batch_and_return_a_tuple_of_inputs() -> None:
+    assert good(predict("models.py:no_argument", "--json"))["batch"] == 3
+
+
+def test_a_factory_may_return_named_inputs_and_a_module_of_any_dtype_and_device(folder: Path) -> None:
+    absolute = good(predict(f"{folder}/models.py:by_name", "--batch", "6", "--json"))
+    assert absolute["latency_s"] == pytest.approx(
+        good(predict("models.py:layer", "--batch", "6", "--json"))["latency_s"]
+    )
+
+
+def test_a_configuration_gives_a_model() -> None:
+    """Two layers of width 64 over 128 tokens: four projections, two halves of the feed-forward, attention.
+
+    Embedding and layer norms and the pooler add a little.
+    """
+    data = good(predict("bert/config.json", "--batch", "3", "--json"))
+    layer = 128 * (4 * 64 * 64 + 2 * 64 * 128) + 2 * 128 * 128 * 64
+    assert 3 * 2 * layer < data["macs"] < 1.03 * 3 * 2 * layer
+    assert (data["model"], data["batch"]) == ("bert", 3)
+
+
+def test_a_configuration_of_an_image_model_gets_images() -> None:
+    assert good(predict("vit/config.json", "--batch", "2", "--json"))["batch"] == 2
+
+
+def test_the_plain_estimator_can_be_asked_for() -> None:
+    data = good(predict("models.py:layer", "--estimator", "max", "--json"))
+    assert data["latency_s"] == max(data["host_s"], data["kernel_s"])
+
+
+def test_what_is_not_modelled_is_shown_and_an_error_when_strict() -> None:
+    assert good(predict("models.py:spectrum", "--json"))["unmodelled"] == {"_fft_r2c": 1}
+    assert "_fft_r2c x1" in predict("models.py:spectrum").stdout
+    assert "not modelled: _fft_r2c" in complaint(predict("models.py:spectrum", "--strict"))
+
+
+def test_models_and_gpus_can_be_listed() -> None:
+    assert invoke("--list-models").stdout.split() == models_zoo.names()
+    assert "h200" in invoke("--list-gpus").stdout
+
+
+# bad input
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--model", "bert-bas"), "unknown model 'bert-bas': did you mean bert-base"),
+        (("--model", "lstm"), "unknown model 'lstm': known: bert-base, distilbert"),
+        (("--gpu", "h20"), "unknown GPU 'h20': did you mean h200?"),
+        (("--runtime", "egar"), "unknown runtime 'egar': did you mean eager?"),
+        (("--dtype", "fp61"), "unknown dtype of h200 'fp61': did you mean fp16"),
+        (("--estimator", "que"), "unknown estimator 'que': did you mean queue?"),
+        (("--batch", "0"), "batch must be 1 or more, not 0"),
+        (("--batch", "-3"), "batch must be 1 or more, not -3"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_an_unknown_name_or_batch_is_one_line(arguments: tuple[str, ...], message: str) -> None:
+    given = {"--model": "distilbert", "--gpu": "h200", arguments[0]: arguments[1]}
+    assert message in complaint(invoke(*(word for pair in given.items() for word in pair)))
+
+
+@pytest.mark.parametrize("arguments", [(), ("--model", "distilbert"), ("--gpu", "h200")], ids=str)
+def test_a_question_that_is_not_complete_is_one_line(arguments: tuple[str, ...]) -> None:
+    assert "--model NAME --gpu NAME" in complaint(invoke(*arguments))
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("models.py:raises", "models.py:raises raised RuntimeError: out of cheese"),
+        ("models.py:raises_in_lines", "models.py:raises_in_lines raised RuntimeError: out of cheese"),
+        ("models.py:number", "must return (torch.nn.Module, inputs), not int"),
+        ("models.py:triple", "must return (torch.nn.Module, inputs), not a tuple of Linear, Tensor, str"),
+        ("models.py:no_module", "must return (torch.nn.Module, inputs), not a tuple of str, Tensor"),
+        ("models.py:no_inputs", "inputs must be a tensor, a tuple or a mapping of them, not NoneType"),
+        ("models.py:text_inputs", "inputs must be a tensor, a tuple or a mapping of them, not str"),
+        ("models.py:wrong_shape", "Linear does not run on these inputs"),
+        ("models.py:looks_at_data", "Looks does not run on these inputs"),
+        ("models.py:laier", "unknown function of models.py 'laier': did you mean layer"),
+        ("models.py:not_a_function", "unknown function of models.py 'not_a_function'"),
+        ("models.py", "say which function of models.py makes the model"),
+        ("absent.py:build", "no such file: absent.py"),
+        ("absent.json", "no such file: absent.json"),
+        ("broken.py:build", "broken.py fails to import: SyntaxError"),
+        ("missing_import.py:build", "missing_import.py fails to import: ModuleNotFoundError"),
+        ("kindless/config.json", "has no model_type"),
+        ("list/config.json", "has no model_type"),
+        ("half.json", "half.json is no JSON file"),
+        ("unknown/config.json", "cannot build 'nosuchkind'"),
+        ("heads/config.json", "cannot build 'bert'"),
+    ],
+)
+def test_a_model_that_cannot_be_is_one_line(model: str, message: str) -> None:
+    assert message in complaint(predict(model))
+
+
+def test_a_complaint_fits_a_screen() -> None:
+    assert len(complaint(predict("unknown/config.json"))) < 400
+
+
+def test_debug_shows_the_traceback_of_the_factory_itself() -> None:
+    result = predict("models.py:raises", "--debug")
+    assert result.exit_code == 2
+    assert "Traceback (most recent call last)" in result.stderr
+    assert "in raises" in result.stderr
+    assert 'raise RuntimeError("out of cheese")' in result.stderr
+
+
+def test_a_failing_model_changes_nothing_for_the_next() -> None:
+    before = good(predict("models.py:layer", "--json"))["latency_s"]
+    complaint(predict("models.py:wrong_shape"))
+    assert good(predict("models.py:layer", "--json"))["latency_s"] == before
+
+
+def calibration_copy(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str = "h200") -> Path:
+    copied = folder / "calibrations" / name
+    copied.mkdir(parents=True)
+    for file in ("device.json", "kernels.json", "eager.json"):
+        shutil.copy(SHIPPED / "h200" / file, copied)
+    monkeypatch.setenv("PREDICTOR_CALIBRATIONS", str(copied.parent))
+    return copied
+
+
+@pytest.mark.parametrize("file", ["device.json", "kernels.json", "eager.json"])
+def test_a_truncated_calibration_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch, file: str) -> None:
+    path = calibration_copy(folder, monkeypatch) / file
+    path.write_bytes(path.read_bytes()[:500])
+    assert f"{file} is truncated or damaged" in complaint(predict())
+
+
+@pytest.mark.parametrize("file", ["kernels.json", "eager.json"])
+def test_a_missing_calibration_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch, file: str) -> None:
+    (calibration_copy(folder, monkeypatch) / file).unlink()
+    assert file.removesuffix(".json") in complaint(predict())
+
+
+@pytest.mark.parametrize("file", ["device.json", "kernels.json", "eager.json"])
+def test_a_calibration_of_a_newer_schema_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch, file: str) -> None:
+    path = calibration_copy(folder, monkeypatch) / file
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), "schema": 99}), encoding="utf-8")
+    assert f"{file} has schema 99" in complaint(predict())
+
+
+def test_a_calibration_of_another_gpu_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calibration_copy(folder, monkeypatch, "a100")
+    assert "is of GPU 'h200', not 'a100'" in complaint(predict(gpu="a100"))
+
+
+def test_a_number_that_is_none_is_one_line() -> None:
+    assert "batch" in complaint(predict("distilbert", "--batch", "many"))
