@@ -119,8 +119,11 @@ def _flops_only(
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Figures of a group of rows. MAPE, median and worst of the relative error; bound: share that is right, not a number
-    where no profile says what is."""
+    """Figures of a group of rows.
+
+    MAPE, median and worst of the relative error; bound: share that is right, not a number where no profile says
+    what is.
+    """
 
     cases: int
     mape: float

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from predictor.terminal import complain
+from predictor.terminal import complain, run
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -47,18 +48,20 @@ def _calibrate(gpu: str | None, device: str | None, runtime: str, quick: bool, o
     if runtime not in runtimes.names():
         raise unknown("runtime", runtime, runtimes.names())
     folder = out or user_folder() / name
-    from calibrate.run import effort_of, fit, run
+    from calibrate import run as calibration_run
 
     if refit:
-        fit(name, folder)
+        calibration_run.fit(name, folder)
     else:
         from calibrate.environment import check_device, interrupted
 
         target = check_device(name)
-        effort = effort_of(target, quick)
+        effort = calibration_run.effort_of(target, quick)
         try:
-            with typer.progressbar(length=effort.steps, label=f"calibrate {name}", show_eta=True, show_pos=True) as bar:
-                run(name, target, folder, effort, bar.update, lambda line: typer.echo(line, err=True))
+            with typer.progressbar(
+                length=effort.steps, label=f"calibrate {name}", show_eta=True, show_pos=True, file=sys.stderr
+            ) as bar:
+                calibration_run.run(name, target, folder, effort, bar.update, lambda line: typer.echo(line, err=True))
         except KeyboardInterrupt:
             typer.echo(f"\n{interrupted()}", err=True)
             raise typer.Exit(130) from None
@@ -85,4 +88,4 @@ def _summary(folder: Path) -> str:
 
 def main() -> None:
     """Entry point."""
-    app()
+    run(app)

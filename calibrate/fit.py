@@ -132,19 +132,30 @@ def fit_kernels(samples: Sequence[Mapping[str, Any]], device: Mapping[str, Any])
 
 
 def fit_host(
-    dispatch_s: Array, torch_calls: Array, python_calls: Array, other_s: Array, latency_s: Array
+    dispatch_s: Array,
+    torch_calls: Array,
+    python_calls: Array,
+    other_s: Array,
+    latency_s: Array,
+    *,
+    whole_dispatch: bool = False,
 ) -> dict[str, Any]:
     """Non-negative coefficients of ``host = dispatch x sum of call costs + per torch call + per Python call + fixed``.
 
-    other_s: the part of the latency that is not host time. Relative errors of the latency are minimised. error:
+    other_s: the part of the latency that is not host time. Relative errors of the latency are minimised.
+    whole_dispatch: the first coefficient is 1 (a CPU, where kernel times are what call costs leave over). error:
     leave-one-module-out, root mean square of log ratios, and mean.
     """
     x = np.stack([dispatch_s, torch_calls, python_calls, np.ones_like(dispatch_s)], axis=1)
+    known_s = other_s + dispatch_s if whole_dispatch else other_s
+    free = slice(1, None) if whole_dispatch else slice(None)
 
     def solve(rows: NDArray[np.bool_]) -> Array:
         model = LinearRegression(positive=True, fit_intercept=False)
-        target = (latency_s - other_s)[rows] / latency_s[rows]
-        return np.asarray(model.fit(x[rows] / latency_s[rows, None], target).coef_)
+        target = (latency_s - known_s)[rows] / latency_s[rows]
+        found = np.ones(x.shape[1])
+        found[free] = model.fit(x[rows, free] / latency_s[rows, None], target).coef_
+        return found
 
     everything = np.ones(len(latency_s), dtype=bool)
     coefficients = solve(everything)

@@ -17,6 +17,7 @@ from calibrate.programs import program_to_json
 from calibrate.store import SampleFile
 from calibrate.sweep import set_precision
 from predictor import runtimes
+from predictor.calibration import Calibration
 from predictor.capture import DTYPES, capture
 from predictor.errors import PredictorError
 
@@ -101,6 +102,14 @@ def _check_machine(file: SampleFile, device: str) -> None:
                 f"{file.path} holds measurements of another machine ({recorded.get(key)}, not {here.get(key)}): "
                 "choose another --data"
             )
+
+
+def check_gpu(file: SampleFile, calibration: Calibration) -> None:
+    """Measurements are held against a calibration of the same GPU only: raises PredictorError."""
+    measured = file.samples.get("environment", {}).get("environment", {}).get("gpu")
+    calibrated = calibration.device["environment"].get("gpu")
+    if measured != calibrated:
+        raise PredictorError(f"{file.path} was measured on {measured or 'a CPU'}, not on {calibrated or 'a CPU'}")
 
 
 def _prepare(wanted: Sequence[Case], device: str) -> Iterator[tuple[Case, Run]]:

@@ -139,33 +139,29 @@ def fit(gpu: str, out: Path) -> None:
     constants = opened["constants"].samples["device"]["constants"]
     probe_s = quiet_level([p for s in opened["modules"].values() if "module" in s for p in s["probe_s"]])
     environment = {**opened["constants"].samples["environment"]["environment"], "probe_s": probe_s}
-    calls, launches = host_costs(opened["host"], "mixed", probe_s), example_launches(opened["host"])
+    serial = bool(constants["serial"])
+    calls = host_costs(opened["host"], "tight" if serial else "mixed", probe_s)
     head = {"schema": files.SCHEMA, "gpu": gpu, "provenance": "measured"}
     device = {**head, **{k: v for k, v in constants.items() if k != "launch_s"}, "environment": environment}
-    kernels = (
-        _without_dispatch(opened["kernels"].values(), calls) if constants["serial"] else opened["kernels"].values()
-    )
-    files.write_json(out / "kernels.json", {**head, "families": fit_kernels(kernels, constants)})
+    kernels = opened["kernels"].values()
+    fits = fit_kernels(_without_dispatch(kernels, calls) if serial else kernels, constants)
+    files.write_json(out / "kernels.json", {**head, "families": fits})
     files.write_json(out / "device.json", device)
+    files.forget()
     host: dict[str, Any] = {
         **head,
         "runtime": eager.NAME,
         "coefficients": {
-            "dispatch": 1.0,
-            "torch_call_s": 0.0,
-            "python_call_s": 0.0,
-            "fixed_s": 0.0,
+            **{"dispatch": 1.0, "torch_call_s": 0.0, "python_call_s": 0.0, "fixed_s": 0.0},
             "launch_s": constants["launch_s"],
         },
         "error": {"log_rms": 0.0},
         "calls": calls,
-        "launches": launches,
+        "launches": example_launches(opened["host"]),
         "typical_s": _typical(calls),
         "environment": environment,
     }
-    files.write_json(out / "eager.json", host)  # the fit below prices modules with these costs
-    files.forget()
-    fitted = _fit_modules(opened["modules"], out)
+    fitted = _fit_modules(opened["modules"], out, files.host_costs_of(host, out))
     host["coefficients"] |= fitted["coefficients"]
     host["error"] = fitted["error"]
     files.write_json(out / "eager.json", host)
@@ -193,10 +189,9 @@ def _typical(calls: dict[str, dict[str, float]]) -> dict[str, float]:
     }
 
 
-def _fit_modules(file: SampleFile, out: Path) -> dict[str, Any]:
+def _fit_modules(file: SampleFile, out: Path, host: files.HostCosts) -> dict[str, Any]:
     """The host coefficients, from the latencies of the generated modules."""
     calibration = files.load_calibration(str(out.resolve()))
-    host = calibration.host(eager.NAME)
     lanes = calibration.lanes
     rows = []
     ratios: dict[str, list[float]] = {}
@@ -212,7 +207,8 @@ def _fit_modules(file: SampleFile, out: Path) -> dict[str, Any]:
         latency = float(np.median(own)) * host.probe_s
         python_calls = sum(call.python_calls for call in program.calls) + program.tail_python_calls
         rows.append((timeline.host_s, len(program.calls), python_calls, after, latency))
-    return fit_host(*(np.array(column, dtype=float) for column in zip(*rows, strict=True)))
+    columns = [np.array(column, dtype=float) for column in zip(*rows, strict=True)]
+    return fit_host(*columns[:5], whole_dispatch=lanes.serial)
 
 
 def generated_graph(seed: int, dtype: str, device: str) -> Graph:

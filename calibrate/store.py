@@ -18,7 +18,6 @@ class SampleFile:
     def __init__(self, path: Path, tell: Callable[[str], None] = print) -> None:
         self.path = path
         self.samples: dict[str, dict[str, Any]] = {}
-        path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
             self._read(tell)
 
@@ -42,6 +41,7 @@ class SampleFile:
 
     def append(self, samples: Iterable[Mapping[str, Any]]) -> None:
         """Write samples to the end of the file and make sure that they are on disk."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         lines = []
         for sample in samples:
             self.samples[sample["key"]] = dict(sample)

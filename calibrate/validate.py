@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from predictor.terminal import complain
+from predictor.terminal import complain, run
 
 if TYPE_CHECKING:
     from calibrate.accuracy import Row, Summary
@@ -79,11 +80,14 @@ def _validate(
         device = check_device(calibration.gpu)
         try:
             steps = len(cases) * (protocol.rounds + 2)
-            with typer.progressbar(length=steps, label=f"validate {gpu}", show_eta=True, show_pos=True) as bar:
+            with typer.progressbar(
+                length=steps, label=f"validate {gpu}", show_eta=True, show_pos=True, file=sys.stderr
+            ) as bar:
                 measure.measure(cases, file, device, protocol, bar.update)
         except KeyboardInterrupt:
             _tell(f"\n{interrupted()}")
             raise typer.Exit(130) from None
+    measure.check_gpu(file, calibration)
     found = accuracy.rows(file, calibration, runtime, {c.key for c in cases})
     typer.echo(_markdown(found) if markdown else _text(found))
 
@@ -98,10 +102,11 @@ def _text(found: Sequence[Row]) -> str:
     columns = ("model", "batch", "dtype", "measured", "predicted", "error", "repeats")
     lines = ["{:13} {:>5} {:5} {:>9} {:>9} {:>7} {:>7}  bound (measured)".format(*columns)]
     for r in found:
+        said = f" ({r.measured_bound})" if r.measured_bound else ""
         measured, predicted = r.measured.seconds * 1e3, r.predicted["queue"] * 1e3
         lines.append(
             f"{r.model:13} {r.batch:>5} {r.dtype:5} {measured:>6.2f} ms {predicted:>6.2f} ms "
-            f"{r.error():>+7.1%} {r.measured.repeatability:>7.1%}  {r.bound} ({r.measured_bound})"
+            f"{r.error():>+7.1%} {r.measured.repeatability:>7.1%}  {r.bound}{said}"
         )
     lines.append("")
     heads = ("regime", "estimator", "cases", "MAPE", "median", "worst", "bound", "tau")
@@ -164,4 +169,4 @@ def _markdown(found: Sequence[Row]) -> str:
 
 def main() -> None:
     """Entry point."""
-    app()
+    run(app)

@@ -59,7 +59,7 @@ def find(gpu: str) -> Path:
     wanted = gpu_name(gpu)
     for folder in folders():
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if gpu_name(path.name) == wanted and (path / "device.json").is_file():
+            if gpu_name(path.name) == wanted and any(path.glob("*.json")):
                 return path
     raise unknown("GPU", gpu, known_gpus())
 
@@ -89,12 +89,12 @@ def _layout(value: Any, indent: str = "") -> str:
     return "{\n" + ",\n".join(entries) + f"\n{indent}}}"
 
 
-def read_json(path: Path, gpu: str) -> dict[str, Any]:
-    """A calibration file, checked: complete, of a schema that is known, of the GPU that its folder names."""
+def read_json(path: Path, gpu: str | None) -> dict[str, Any]:
+    """A calibration file, checked: complete, of a schema that is known, of the GPU that is asked for (None: of any)."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise PredictorError(f"calibration file {path} is missing: run calibrate --gpu {gpu}") from None
+        raise PredictorError(f"calibration file {path} is missing: run calibrate") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise PredictorError(
             f"calibration file {path} is truncated or damaged ({error}): run calibrate again"
@@ -105,7 +105,7 @@ def read_json(path: Path, gpu: str) -> dict[str, Any]:
         raise PredictorError(
             f"calibration file {path} has schema {data['schema']}, this program reads up to {SCHEMA}: upgrade it"
         )
-    if gpu_name(str(data.get("gpu", ""))) != gpu_name(gpu):
+    if not isinstance(data.get("gpu"), str) or (gpu is not None and gpu_name(data["gpu"]) != gpu_name(gpu)):
         raise PredictorError(f"calibration file {path} is of GPU {data.get('gpu')!r}, not {gpu!r}")
     return data
 
@@ -184,7 +184,8 @@ class Calibration:
     def host(self, runtime: str) -> HostCosts:
         """Host costs of a runtime. Raises PredictorError where it was not calibrated."""
         if runtime not in self.runtimes:
-            raise unknown(f"runtime of {self.gpu}", runtime, self.runtimes)
+            has = ", ".join(self.runtimes) or "none"
+            raise PredictorError(f"{self.gpu} is not calibrated for runtime {runtime!r} (it has {has}): run calibrate")
         return _host(self.folder / f"{runtime}.json", self.gpu)
 
     def base(self, family: Family, dtype: str, dims: Mapping[str, NDArray[np.float64]]) -> tuple[Any, Any]:
@@ -231,7 +232,11 @@ class Calibration:
 
 @cache
 def _host(path: Path, gpu: str) -> HostCosts:
-    data = read_json(path, gpu)
+    return host_costs_of(read_json(path, gpu), path)
+
+
+def host_costs_of(data: Mapping[str, Any], path: Path) -> HostCosts:
+    """Host costs from the content of a runtime's file. Raises PredictorError where something is missing."""
     try:
         return HostCosts(
             runtime=data["runtime"],
@@ -250,14 +255,16 @@ def _host(path: Path, gpu: str) -> HostCosts:
 
 def load_calibration(gpu: str) -> Calibration:
     """The calibration of a GPU, by name or as a path to its folder. Raises PredictorError where there is none."""
-    path = Path(gpu) if os.sep in gpu else find(gpu)
-    return _load(path)
+    if os.sep in gpu:
+        return _load(Path(gpu), None)
+    path = find(gpu)
+    return _load(path, path.name)
 
 
 @cache
-def _load(path: Path) -> Calibration:
-    device = read_json(path / "device.json", path.name)
-    kernels = read_json(path / "kernels.json", path.name)
+def _load(path: Path, gpu: str | None) -> Calibration:
+    device = read_json(path / "device.json", gpu)
+    kernels = read_json(path / "kernels.json", device["gpu"])
     try:
         fits = {
             (family, dtype): KernelFit(
@@ -269,7 +276,7 @@ def _load(path: Path) -> Calibration:
             for family, dtypes in kernels["families"].items()
             for dtype, fit in dtypes.items()
         }
-        calibration = Calibration(path.name, path, device, fits)
+        calibration = Calibration(str(device["gpu"]), path, device, fits)
         calibration.lanes, calibration.sms, device["peak_flops"]["fp32"], device["bandwidth_bytes_per_s"]
     except (KeyError, TypeError, ValueError) as error:
         raise PredictorError(f"the calibration in {path} is incomplete ({error}): run calibrate again") from None

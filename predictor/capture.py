@@ -11,9 +11,9 @@ from __future__ import annotations
 import copy
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from types import FrameType
 from typing import Any
 
@@ -83,9 +83,26 @@ def _outputs(result: Any) -> tuple[TensorSpec, ...]:
     return tuple(spec_of(t) for t in items if isinstance(t, torch.Tensor))
 
 
+def _as_fused(result: torch.Tensor) -> torch.Tensor:
+    """Attention's output as the fused kernels lay it out, heads beside head_dim: merging them copies nothing."""
+    if result.dim() != 4 or not result.is_meta:
+        return result
+    batch, heads, length, head_dim = result.shape
+    return result.new_empty(batch, length, heads, head_dim).transpose(1, 2)
+
+
 def _is_view(func: Any) -> bool:
     aliases = [a.alias_info for a in func._schema.arguments if a.alias_info is not None]
     return bool(aliases) and not any(a.is_write for a in aliases)
+
+
+@cache
+def _is_pointwise(func: Any) -> bool:
+    """Torch's tag, which an in-place operator lacks where its out-of-place form has it."""
+    if torch.Tag.pointwise in func.tags:
+        return True
+    plain = getattr(torch.ops.aten, func._schema.name.removeprefix("aten::").rstrip("_"), None)
+    return plain is not None and any(torch.Tag.pointwise in getattr(plain, o).tags for o in plain.overloads())
 
 
 def _is_composite(func: Any) -> bool:
@@ -191,7 +208,7 @@ class _Recorder(TorchDispatchMode):
 
     def _run(self, func: Any, args: Any, kwargs: Any) -> tuple[Any, OpCall]:
         name = func._schema.name.removeprefix("aten::")
-        trait = kind_of(name, torch.Tag.pointwise in func.tags, _is_view(func)).trait
+        trait = kind_of(name, _is_pointwise(func), _is_view(func) and not _is_composite(func)).trait
         where = _place(args, kwargs)
         described = _bind(func, args, kwargs)
         args, kwargs = _on_one_device(args, kwargs)
@@ -205,6 +222,8 @@ class _Recorder(TorchDispatchMode):
             result, parts = self._split(func, args, kwargs)
         else:
             result = _run_real_or_meta(func, args, kwargs)
+            if name == "scaled_dot_product_attention":
+                result = _as_fused(result)
             if where == "factory" and _has_known_values(name, result):
                 result = func(*args, **{**kwargs, "device": torch.device("cpu")})
         outputs = _outputs(result)
@@ -284,16 +303,6 @@ def abstract_module(module: torch.nn.Module, dtype: torch.dtype) -> torch.nn.Mod
     return copy.deepcopy(module, memo).eval()
 
 
-@contextmanager
-def _counting(recorder: _Recorder) -> Iterator[None]:
-    before = sys.getprofile()
-    sys.setprofile(recorder.profile)
-    try:
-        yield
-    finally:
-        sys.setprofile(before)
-
-
 def versions() -> dict[str, str]:
     """Versions of the packages that shape a graph."""
     found = {"torch": torch.__version__, "python": ".".join(map(str, sys.version_info[:3]))}
@@ -341,11 +350,18 @@ def _record(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str,
     recorder = _Recorder()
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with recorder, _counting(recorder):
-            module(*args, **kwargs)
+        with recorder:
+            before = sys.getprofile()
+            sys.setprofile(recorder.profile)
+            try:
+                module(*args, **kwargs)
+            finally:
+                sys.setprofile(before)
     return recorder
 
 
 def _first_line(error: Exception) -> str:
     text = str(error).strip() or type(error).__name__
+    if "cannot be called on meta tensors" in text:
+        return "it decides by the values of floating-point tensors, which a prediction does not compute"
     return text.splitlines()[0][:200]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from predictor.terminal import complain
+from predictor.terminal import complain, run
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -53,6 +53,9 @@ def _predict(
     as_json: bool,
     strict: bool,
 ) -> str:
+    import sys
+    from contextlib import redirect_stdout
+
     from predictor import report
     from predictor.errors import PredictorError
     from predictor.models import load_model
@@ -63,7 +66,8 @@ def _predict(
     predictor = Predictor(gpu, runtime, "fp32" if gpu == "cpu" and dtype == "fp16" else dtype, estimator)
     predictor.check()
     module, inputs, name = load_model(model, check_batch(batch))
-    found = predictor.predict(module, inputs, name)
+    with redirect_stdout(sys.stderr):  # what the model prints is not the answer
+        found = predictor.predict(module, inputs, name)
     if strict and found.unmodelled:
         raise PredictorError(f"not modelled: {', '.join(sorted(found.unmodelled))}")
     return report.as_json(found) if as_json else report.as_text(found)
@@ -85,4 +89,4 @@ def main() -> None:
     """Entry point. One prediction makes no garbage worth collecting: doing without saves a second."""
     gc.disable()
     atexit.register(gc.freeze)
-    app()
+    run(app)

@@ -60,9 +60,12 @@ class Forest:
         roots = np.asarray(data["roots"], dtype=np.int32)
         if not len(feature) == len(number) == len(right):
             raise ValueError("tree arrays of different lengths")
-        if len(right) and (right.max() >= len(right) or roots.max() >= len(right)):
-            raise ValueError("a tree points past its end")
         leaf = feature < 0
+        index = np.arange(len(feature))
+        if len(roots) and (roots.min() < 0 or roots.max() >= len(feature)):
+            raise ValueError("a tree starts outside of the arrays")
+        if not np.all(leaf | ((right > index) & (right < len(feature)) & (index + 1 < len(feature)))):
+            raise ValueError("a node's children do not come after it")
         return cls(
             float(data["initial"]), feature, np.where(leaf, 0.0, number), right, np.where(leaf, number, 0.0), roots
         )

@@ -30,4 +30,7 @@ def batch_of(inputs: Any) -> int:
     tree_map_only(torch.Tensor, found.append, call_arguments(inputs))
     if not found:
         raise PredictorError("inputs hold no tensor")
-    return int(found[0].shape[0]) if found[0].dim() else 1
+    batch = int(found[0].shape[0]) if found[0].dim() else 1
+    if batch < 1:
+        raise PredictorError("the inputs are empty: their first dimension is 0")
+    return batch

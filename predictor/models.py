@@ -45,20 +45,24 @@ def _from_factory(path: Path, factory: str, batch: int) -> tuple[Any, Any]:
     sys.modules[path.stem] = module
     try:
         specification.loader.exec_module(module)
-    except Exception as error:
-        raise PredictorError(f"{path} fails to import: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise PredictorError(f"{path} fails to import: {_said(error)}") from error
     function = getattr(module, factory, None)
     if not callable(function):
         raise unknown(f"function of {path.name}", factory, [n for n in vars(module) if not n.startswith("_")])
     try:
         made = _call(function, batch)
-    except Exception as error:
-        raise PredictorError(f"{path.name}:{factory} raised {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise PredictorError(f"{path.name}:{factory} raised {_said(error)}") from error
     import torch
 
     if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], torch.nn.Module)):
         raise PredictorError(f"{path.name}:{factory} must return (torch.nn.Module, inputs), not {_kind(made)}")
     return made
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def _call(function: Any, batch: int) -> Any:

@@ -342,10 +342,11 @@ def _gather(call: OpCall) -> tuple[Kernel, ...]:
 
 def _pool(call: OpCall) -> tuple[Kernel, ...]:
     x, out = _tensor(call, "self"), call.outputs[0]
-    if "kernel_size" in call.args:
-        window = math.prod(_pair(call.args["kernel_size"], 1 if "1d" in call.op else 2))
-    else:
-        window = x.elements / max(out.elements, 1)
+    window = x.elements / max(out.elements, 1)
+    if "kernel_size" in call.args:  # a window larger than the image sees the image
+        spatial = 1 if "1d" in call.op else 2
+        kernel = _pair(call.args["kernel_size"], spatial)
+        window = math.prod(min(k, n) for k, n in zip(kernel, x.shape[-spatial:], strict=True))
     if "adaptive" in call.op and math.prod(out.shape[2:]) == 1:  # torch computes it as a mean over the pixels
         rows = out.elements
         return (Kernel("reduce", x.dtype, {"rows": rows, "cols": x.elements // rows, "inner": 1.0}),)

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import click
 import typer
+
+LONGEST = 300
+"""Characters of a complaint: some libraries' messages list everything that they know."""
+
+
+def complaint(error: Exception) -> str:
+    """An error as one line."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
 
 
 @contextmanager
@@ -20,5 +31,18 @@ def complain(debug: bool) -> Iterator[None]:
         if debug:
             traceback.print_exc()
         else:
-            typer.echo(f"error: {error}", err=True)
+            typer.echo(f"error: {complaint(error)}", err=True)
         raise typer.Exit(2) from None
+
+
+def run(app: typer.Typer) -> None:
+    """Run a command; a wrong option is one line and exit code 2, as any other bad input."""
+    try:
+        code = app(standalone_mode=False)
+    except click.ClickException as error:
+        typer.echo(f"error: {complaint(Exception(error.format_message()))}", err=True)
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        typer.echo("aborted", err=True)
+        code = 130
+    sys.exit(code if isinstance(code, int) else 0)
