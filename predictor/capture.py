@@ -99,9 +99,10 @@ def _is_view(func: Any) -> bool:
 @cache
 def _is_pointwise(func: Any) -> bool:
     """Torch's tag, which an in-place operator lacks where its out-of-place form has it."""
-    if torch.Tag.pointwise in func.tags:
-        return True
-    plain = getattr(torch.ops.aten, func._schema.name.removeprefix("aten::").rstrip("_"), None)
+    name = func._schema.name.removeprefix("aten::")
+    if torch.Tag.pointwise in func.tags or not name.endswith("_"):
+        return torch.Tag.pointwise in func.tags
+    plain = getattr(torch.ops.aten, name.rstrip("_"), None)
     return plain is not None and any(torch.Tag.pointwise in getattr(plain, o).tags for o in plain.overloads())
 
 

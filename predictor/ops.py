@@ -237,8 +237,8 @@ def _copy_of(source: TensorSpec, out: TensorSpec | None = None) -> tuple[Kernel,
 def _copy(call: OpCall) -> tuple[Kernel, ...]:
     source = _tensor(call, "src") if call.op == "copy_" else _tensor(call, "self", "input")
     out = call.outputs[0]
-    if source.is_dense and source.shape == out.shape and source.stride == out.stride:
-        source = out = TensorSpec((out.elements,), out.dtype, (1,)) if source.dtype == out.dtype else out
+    if source.dtype == out.dtype and source.is_dense and (source.shape, source.stride) == (out.shape, out.stride):
+        source = out = TensorSpec((out.elements,), out.dtype, (1,))  # one block, whatever the order of its dimensions
     return _copy_of(source, out)
 
 

@@ -7,7 +7,6 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import click
 import typer
 
 LONGEST = 300
@@ -39,10 +38,15 @@ def run(app: typer.Typer) -> None:
     """Run a command; a wrong option is one line and exit code 2, as any other bad input."""
     try:
         code = app(standalone_mode=False)
-    except click.ClickException as error:
-        typer.echo(f"error: {complaint(Exception(error.format_message()))}", err=True)
-        code = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         typer.echo("aborted", err=True)
         code = 130
+    except Exception as error:
+        tell = getattr(
+            error, "format_message", None
+        )  # what typer's errors of use have, from whichever click it carries
+        if tell is None:
+            raise
+        typer.echo(f"error: {complaint(Exception(tell()))}", err=True)
+        code = 2
     sys.exit(code if isinstance(code, int) else 0)

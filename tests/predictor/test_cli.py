@@ -368,4 +368,9 @@ def test_a_calibration_of_another_gpu_is_one_line(folder: Path, monkeypatch: pyt
 
 
 def test_a_number_that_is_none_is_one_line() -> None:
-    assert "batch" in complaint(predict("distilbert", "--batch", "many"))
+    done = run("predict", "--model", "distilbert", "--gpu", "h200", "--batch", "many")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error:")
+    assert "--batch" in line
