@@ -42,7 +42,7 @@ class Plan:
 
 
 FULL_COUNTS = {
-    **{"gemm": 1200, "conv": 1000, "conv_grouped": 1000, "conv_depthwise": 240, "attention": 300, "pointwise": 1000},
+    **{"gemm": 1200, "conv": 1000, "conv_grouped": 1400, "conv_depthwise": 240, "attention": 300, "pointwise": 1000},
     **{"copy": 500, "cat": 200, "softmax": 240, "layer_norm": 240, "batch_norm": 300, "group_norm": 200, "reduce": 400},
     **{"gather": 240, "pool": 160, "fill": 60, "scan": 120},
 }

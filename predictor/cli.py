@@ -20,7 +20,7 @@ def predict(
     ] = None,
     gpu: Annotated[str | None, typer.Option(help="Name of a calibrated GPU, or cpu.")] = None,
     runtime: Annotated[str, typer.Option(help="Runtime that runs the model.")] = "eager",
-    dtype: Annotated[str, typer.Option(help="fp32, tf32, fp16 or bf16.")] = "fp16",
+    dtype: Annotated[str | None, typer.Option(help="fp32, tf32, fp16 or bf16; by default fp16, on a CPU fp32.")] = None,
     batch: Annotated[int, typer.Option(help="Batch size.")] = 1,
     estimator: Annotated[str, typer.Option(help="queue, or max: the plain formula.")] = "queue",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, times in seconds.")] = False,
@@ -47,7 +47,7 @@ def _predict(
     model: str | None,
     gpu: str | None,
     runtime: str,
-    dtype: str,
+    dtype: str | None,
     batch: int,
     estimator: str,
     as_json: bool,
@@ -63,7 +63,7 @@ def _predict(
 
     if model is None or gpu is None:
         raise PredictorError("say what to predict: --model NAME --gpu NAME (--list-models, --list-gpus)")
-    predictor = Predictor(gpu, runtime, "fp32" if gpu == "cpu" and dtype == "fp16" else dtype, estimator)
+    predictor = Predictor(gpu, runtime, dtype, estimator)
     predictor.check()
     module, inputs, name = load_model(model, check_batch(batch))
     with redirect_stdout(sys.stderr):  # what the model prints is not the answer

@@ -25,8 +25,8 @@ class Predictor:
     """Predicts latency on one GPU and runtime.
 
     gpu: name of a calibration or path to its folder; runtime: see ``predictor.runtimes``; dtype: what the model would
-    run in ("fp32", "tf32", "fp16", "bf16"); estimator: "queue" or "max". The first call raises PredictorError for
-    unknown names.
+    run in ("fp32", "tf32", "fp16", "bf16"; None: fp16, or fp32 where fp16 is not calibrated); estimator: "queue" or
+    "max". The first call raises PredictorError for unknown names.
 
     >>> Predictor(gpu="h200", dtype="fp16").latency(module, inputs)  # doctest: +SKIP
     0.0039
@@ -34,32 +34,33 @@ class Predictor:
 
     gpu: str
     runtime: str = "eager"
-    dtype: str = "fp32"
+    dtype: str | None = None
     estimator: str = "queue"
 
     def predict(self, module: Any, inputs: Any, name: str | None = None) -> Report:
         """Report for a module and its inputs (tensor, tuple or mapping), in any dtype and on any device, meta
         included.
         """
-        calibration, host = self.check()
+        calibration, host, dtype = self.check()
         from predictor.capture import capture
 
-        return report(capture(module, inputs, self.dtype, name), calibration, host, self.estimator)
+        return report(capture(module, inputs, dtype, name), calibration, host, self.estimator)
 
     def latency(self, module: Any, inputs: Any) -> float:
         """Seconds of one synchronised forward pass."""
         return self.predict(module, inputs).latency_s
 
-    def check(self) -> tuple[Calibration, HostCosts]:
-        """Calibration and host costs of this predictor. Raises PredictorError for a name that is not known."""
+    def check(self) -> tuple[Calibration, HostCosts, str]:
+        """Calibration, host costs and dtype of this predictor. Raises PredictorError for a name that is not known."""
         calibration = load_calibration(self.gpu)
         if self.runtime not in runtimes.names():
             raise unknown("runtime", self.runtime, runtimes.names())
-        if self.dtype not in calibration.dtypes:
-            raise unknown(f"dtype of {calibration.gpu}", self.dtype, calibration.dtypes)
+        dtype = self.dtype or ("fp16" if "fp16" in calibration.dtypes else "fp32")
+        if dtype not in calibration.dtypes:
+            raise unknown(f"dtype of {calibration.gpu}", dtype, calibration.dtypes)
         if self.estimator not in ESTIMATORS:
             raise unknown("estimator", self.estimator, ESTIMATORS)
-        return calibration, calibration.host(self.runtime)
+        return calibration, calibration.host(self.runtime), dtype
 
 
 def report(graph: Graph, calibration: Calibration, host: HostCosts, estimator: str = "queue") -> Report:

@@ -1,0 +1,231 @@
+"""Recipes that move memory: pointwise, copies, reductions, gathers, pools."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from calibrate.recipes.base import Operand, Recipe, Rng, Scale, log_uniform, pick
+
+
+def _sequence(rng: Rng, scale: Scale) -> tuple[int, int, int]:
+    """A (batch, length, width) activation."""
+    width = log_uniform(rng, 8, 4096)
+    rows = log_uniform(rng, 1, max(scale.elements / width, 1))
+    batch = max(int(rows ** rng.uniform(0, 0.6)), 1)
+    return batch, max(rows // batch, 1), width
+
+
+def pointwise(rng: Rng, scale: Scale) -> Recipe:
+    """One, two and three inputs, broadcast rows and scalars, cheap and transcendental functions, strided inputs."""
+    shape = _sequence(rng, scale)
+    x = Operand(shape)
+    kind = pick(rng, "one", "heavy", "two", "two", "row", "three", "strided", "scalar", "broadcast", "cast")
+    if kind == "one":
+        return Recipe(pick(rng, torch.relu, torch.neg, _inplace), (x,))
+    if kind == "heavy":
+        return Recipe(pick(rng, F.gelu, torch.tanh, torch.sigmoid, F.silu), (x,))
+    if kind == "row":
+        return Recipe(pick(rng, torch.add, torch.mul), (x, Operand(shape[-1:], warm=False)))
+    if kind == "three":
+        return Recipe(torch.addcmul, (x, x, x))
+    if kind == "strided":
+        flipped = Operand((shape[0], shape[2], shape[1]), permute=(0, 2, 1))
+        return Recipe(torch.add, (x, flipped))
+    if kind == "scalar":
+        return Recipe(pick(rng, _scaled, _power, _clipped), (x,))
+    if kind == "broadcast":
+        return Recipe(torch.mul, (x, Operand((shape[0], 1, shape[2]))))
+    if kind == "cast":
+        return Recipe(pick(rng, _widen, _narrow), (x,))
+    return Recipe(pick(rng, torch.add, torch.mul), (x, x))
+
+
+def _inplace(x: Any) -> Any:
+    return x.add_(1.0)
+
+
+def _scaled(x: Any) -> Any:
+    return x * 0.5
+
+
+def _power(x: Any) -> Any:
+    return torch.pow(x, 3.0)
+
+
+def _clipped(x: Any) -> Any:
+    return F.hardtanh(x, 0.0, 6.0)
+
+
+def _widen(x: Any) -> Any:
+    return x.to(torch.float64)
+
+
+def _narrow(x: Any) -> Any:
+    return x.to(torch.int32)
+
+
+def copies(rng: Rng, scale: Scale) -> Recipe:
+    """Copies that change layout: transposed matrices, heads to the front and back, slices, plain copies."""
+    batch, length, width = _sequence(rng, scale)
+    heads = pick(rng, 2, 4, 8, 12, 16)
+    inner = max(width // heads, 1)
+    kind = pick(rng, "plain", "transpose", "transpose", "heads", "heads", "slice", "shift")
+    if kind == "plain":
+        return Recipe(torch.clone, (Operand((batch, length, width)),))
+    if kind == "transpose":
+        return Recipe(_dense, (Operand((batch, width, length), permute=(0, 2, 1)),))
+    if kind == "heads":
+        return Recipe(_dense, (Operand((batch, length, heads, inner), permute=(0, 2, 1, 3)),))
+    if kind == "shift":
+        return Recipe(_dense, (Operand((batch, length, heads, inner), permute=pick(rng, (2, 0, 3, 1), (0, 3, 1, 2))),))
+    return Recipe(_half, (Operand((batch, length, 2 * max(width // 2, 1))),))
+
+
+def _dense(x: Any) -> Any:
+    return x.clone(memory_format=torch.contiguous_format)
+
+
+def _half(x: Any) -> Any:
+    return x[..., : x.shape[-1] // 2].clone(memory_format=torch.contiguous_format)
+
+
+def cats(rng: Rng, scale: Scale) -> Recipe:
+    """One to four tensors joined along the last or a middle dimension: contiguous, or heads as transposed views."""
+    batch, length, width = _sequence(rng, scale)
+    count = pick(rng, 1, 2, 2, 3, 4)
+    part = max(length // count, 1)
+    if rng.random() < 0.4:
+        heads = pick(rng, 2, 4, 8, 12)
+        operand = Operand((batch, part, heads, max(width // heads, 1)), permute=(0, 2, 1, 3))
+        return Recipe(_Cat(pick(rng, 2, 3)), (operand,) * count)
+    return Recipe(_Cat(pick(rng, 1, 2, 2)), (Operand((batch, part, width)),) * count)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cat:
+    dim: int
+
+    def __call__(self, *tensors: Any) -> Any:
+        return torch.cat(tensors, self.dim)
+
+
+def softmax(rng: Rng, scale: Scale) -> Recipe:
+    """Softmax over the last dimension."""
+    cols = pick(rng, log_uniform(rng, 8, 4096), 128, 197, 512)
+    rows = log_uniform(rng, 1, max(scale.elements / cols, 1))
+    return Recipe(_softmax, (Operand((rows, cols)),))
+
+
+def _softmax(x: Any) -> Any:
+    return torch.softmax(x, -1)
+
+
+def layer_norm(rng: Rng, scale: Scale) -> Recipe:
+    """Layer norm with weight and bias over the last dimension."""
+    cols = log_uniform(rng, 32, 8192)
+    rows = log_uniform(rng, 1, max(scale.elements / cols, 1))
+    return Recipe(_layer_norm, (Operand((rows, cols)), Operand((cols,), warm=False), Operand((cols,), warm=False)))
+
+
+def _layer_norm(x: Any, weight: Any, bias: Any) -> Any:
+    return F.layer_norm(x, x.shape[-1:], weight, bias)
+
+
+def batch_norm(rng: Rng, scale: Scale) -> Recipe:
+    """Batch norm in evaluation mode over images."""
+    side = pick(rng, 7, 14, 28, 56, 112, 128)
+    channels = log_uniform(rng, 8, 2048)
+    batch = log_uniform(rng, 1, max(min(256, scale.elements / (channels * side**2)), 1))
+    statistics = tuple(Operand((channels,), warm=False) for _ in range(4))
+    return Recipe(_batch_norm, (Operand((batch, channels, side, side)), *statistics))
+
+
+def _batch_norm(x: Any, mean: Any, variance: Any, weight: Any, bias: Any) -> Any:
+    return F.batch_norm(x, mean, variance, weight, bias)
+
+
+def group_norm(rng: Rng, scale: Scale) -> Recipe:
+    """Group norm over sequences and images, one channel to many in a group."""
+    channels = log_uniform(rng, 32, 1024, 32) // 32 * 32
+    groups = pick(rng, 1, 8, 32, channels)
+    length = log_uniform(rng, 16, 32768)
+    batch = log_uniform(rng, 1, max(min(256, scale.elements / (channels * length)), 1))
+    weights = (Operand((channels,), warm=False), Operand((channels,), warm=False))
+    return Recipe(_GroupNorm(groups), (Operand((batch, channels, length)), *weights))
+
+
+@dataclass(frozen=True, slots=True)
+class _GroupNorm:
+    groups: int
+
+    def __call__(self, x: Any, weight: Any, bias: Any) -> Any:
+        return F.group_norm(x, self.groups, weight, bias)
+
+
+def reduce(rng: Rng, scale: Scale) -> Recipe:
+    """Sums, means and maxima over the last dimension, a middle one, and the pixels of images."""
+    batch, length, width = _sequence(rng, scale)
+    function = pick(rng, torch.sum, torch.mean, torch.amax)
+    return Recipe(_Reduce(function, pick(rng, -1, -1, 1)), (Operand((batch, length, width)),))
+
+
+@dataclass(frozen=True, slots=True)
+class _Reduce:
+    function: Callable[..., Any]
+    dim: int
+
+    def __call__(self, x: Any) -> Any:
+        return self.function(x, self.dim)
+
+
+def gather(rng: Rng, scale: Scale) -> Recipe:
+    """Embedding look-ups, and gathers along the last dimension."""
+    if rng.random() < 0.3:
+        rows, cols = log_uniform(rng, 1, 65536), log_uniform(rng, 8, 512)
+        rows = max(min(rows, int(scale.elements / cols)), 1)
+        return Recipe(_gather, (Operand((rows, cols)), Operand((rows, cols), high=cols)))
+    width, vocabulary = log_uniform(rng, 32, 4096), log_uniform(rng, 16, min(60000, scale.elements / 512))
+    count = log_uniform(rng, 1, max(min(65536, scale.elements / width), 1))
+    return Recipe(F.embedding, (Operand((count,), high=vocabulary), Operand((vocabulary, width), warm=False)))
+
+
+def _gather(x: Any, index: Any) -> Any:
+    return torch.gather(x, -1, index)
+
+
+def pool(rng: Rng, scale: Scale) -> Recipe:
+    """Max and average pooling of images."""
+    side, channels = pick(rng, 14, 28, 56, 112, 128), log_uniform(rng, 8, 512)
+    batch = log_uniform(rng, 1, max(min(256, scale.elements / (channels * side**2)), 1))
+    function = pick(rng, F.max_pool2d, F.avg_pool2d)
+    return Recipe(_Pool(function, pick(rng, 2, 3)), (Operand((batch, channels, side, side)),))
+
+
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    function: Callable[..., Any]
+    kernel: int
+
+    def __call__(self, x: Any) -> Any:
+        return self.function(x, self.kernel, stride=2, padding=self.kernel // 2)
+
+
+def fill(rng: Rng, scale: Scale) -> Recipe:
+    """Zeros in place."""
+    return Recipe(torch.Tensor.zero_, (Operand((log_uniform(rng, 1, scale.elements),)),))
+
+
+def scan(rng: Rng, scale: Scale) -> Recipe:
+    """Cumulative sums along the last dimension."""
+    cols = log_uniform(rng, 8, 4096)
+    rows = log_uniform(rng, 1, max(scale.elements / cols, 1))
+    return Recipe(_cumsum, (Operand((rows, cols)),))
+
+
+def _cumsum(x: Any) -> Any:
+    return torch.cumsum(x, -1)

@@ -1,0 +1,119 @@
+"""Captured calls -> kernels on the matrix units: products, convolutions, attention."""
+
+from __future__ import annotations
+
+import math
+
+from predictor.ops.common import pair, tensor
+from predictor.ops.memory import copy_of, fill_of, pointwise_of
+from predictor.records import Kernel, OpCall, TensorSpec
+
+
+def product(
+    dtype: str, m: int, n: int, k: int, batch: int = 1, nt: bool = True, bias: bool = False
+) -> tuple[Kernel, ...]:
+    if min(m, n, k, batch) == 0:
+        return ()
+    return (Kernel("gemm", dtype, {"m": m, "n": n, "k": k, "batch": batch, "nt": float(nt), "bias": float(bias)}),)
+
+
+def linear(call: OpCall) -> tuple[Kernel, ...]:
+    x, w = tensor(call, "input"), tensor(call, "weight")
+    bias = isinstance(call.args.get("bias"), TensorSpec)
+    n, k = w.shape if len(w.shape) == 2 else (1, w.shape[0])
+    copy = () if x.is_contiguous or not bias or len(x.shape) < 3 else copy_of(x)
+    return copy + product(x.dtype, x.elements // max(k, 1), n, k, bias=bias)
+
+
+def column_major(t: TensorSpec) -> bool:
+    return len(t.stride) > 1 and t.stride[-2] == 1 and t.shape[-1] > 1
+
+
+def mm(call: OpCall) -> tuple[Kernel, ...]:
+    a, b = tensor(call, "self" if "mat1" not in call.args else "mat1"), tensor(call, "mat2")
+    return product(a.dtype, a.shape[-2], b.shape[-1], a.shape[-1], nt=column_major(b), bias="mat1" in call.args)
+
+
+def mv(call: OpCall) -> tuple[Kernel, ...]:
+    a = tensor(call, "self")
+    return product(a.dtype, a.shape[0], 1, a.shape[-1])
+
+
+def bmm(call: OpCall) -> tuple[Kernel, ...]:
+    a, b = tensor(call, "batch1", "self"), tensor(call, "batch2", "mat2")
+    gemm = product(a.dtype, a.shape[1], b.shape[2], a.shape[2], batch=a.shape[0], nt=column_major(b))
+    added = call.args.get("self")
+    if "batch1" in call.args and isinstance(added, TensorSpec) and call.args.get("beta", 1) != 0:
+        return copy_of(added, call.outputs[0]) + gemm
+    return gemm
+
+
+def conv(call: OpCall) -> tuple[Kernel, ...]:
+    x, w = tensor(call, "input", "self"), tensor(call, "weight")
+    spatial = len(w.shape) - 2
+    if spatial not in (1, 2) or call.args.get("transposed"):
+        return as_product(call, x, w)
+    unbatched = len(x.shape) == spatial + 1
+    shape = (1, *x.shape) if unbatched else x.shape
+    stride, dilation = pair(call.args.get("stride", 1), spatial), pair(call.args.get("dilation", 1), spatial)
+    padding = call.args.get("padding", 0)
+    if isinstance(padding, str):
+        same = padding == "same"
+        pads = tuple((k - 1) * d / 2 if same else 0.0 for k, d in zip(w.shape[2:], dilation, strict=True))
+    else:
+        pads = pair(padding, spatial)
+    one = spatial == 1
+    dims = {
+        "batch": shape[0],
+        "c_in": shape[1],
+        "c_out": w.shape[0],
+        "h": 1 if one else shape[2],
+        "w": shape[-1],
+        "r": 1 if one else w.shape[2],
+        "s": w.shape[-1],
+        "stride_h": 1 if one else stride[0],
+        "stride_w": stride[-1],
+        "pad_h": 0 if one else pads[0],
+        "pad_w": pads[-1],
+        "dilation": dilation[-1],
+        "groups": float(call.args.get("groups", 1)),
+        "bias": float(isinstance(call.args.get("bias"), TensorSpec)),
+        "channels_last": float(not x.is_contiguous and x.stride[-spatial - 1] == 1),
+    }
+    groups = dims["groups"]
+    family = "conv" if groups == 1 else "conv_depthwise" if groups == dims["c_in"] else "conv_grouped"
+    return (Kernel(family, x.dtype, dims),)
+
+
+def as_product(call: OpCall, x: TensorSpec, w: TensorSpec) -> tuple[Kernel, ...]:
+    """A transposed or 3-D convolution as the matrix product that it is: no sweep covers its own kernels."""
+    transposed = bool(call.args.get("transposed"))
+    pixels = (x if transposed else call.outputs[0]).elements
+    groups = int(call.args.get("groups", 1))
+    c_out, window = w.shape[0], math.prod(w.shape[1:])
+    m = pixels // max(x.shape[1] if transposed else c_out, 1)
+    return product(
+        x.dtype, m, window if transposed else c_out // groups, c_out // groups if transposed else window, groups
+    )
+
+
+def attention(call: OpCall) -> tuple[Kernel, ...]:
+    q, k, v = (tensor(call, name) for name in ("query", "key", "value"))
+    mask = call.args.get("attn_mask")
+    batch = math.prod(q.shape[:-3]) if len(q.shape) > 3 else 1
+    heads = q.shape[-3] if len(q.shape) > 2 else 1
+    dims = {
+        "batch": batch,
+        "heads": heads,
+        "seq": q.shape[-2],
+        "head_dim": v.shape[-1],
+        "kv_heads": k.shape[-3] if len(k.shape) > 2 else 1,
+        "kv_seq": k.shape[-2],
+        "causal": float(bool(call.args.get("is_causal"))),
+        "mask": float(isinstance(mask, TensorSpec)),
+    }
+    extra: tuple[Kernel, ...] = ()
+    if isinstance(mask, TensorSpec) and mask.dtype == "bool":  # torch turns a bool mask into an additive one
+        out = TensorSpec(mask.shape, q.dtype, mask.stride)
+        extra = fill_of(out) + pointwise_of((mask,), out)
+    return (*extra, Kernel("attention", q.dtype, dims))

@@ -1,0 +1,221 @@
+"""Captured calls -> kernels that move memory: pointwise, copies, reductions, gathers, pools."""
+
+from __future__ import annotations
+
+import math
+
+from predictor.ops.common import pair, tensor
+from predictor.records import Kernel, OpCall, TensorSpec
+
+_HEAVY = frozenset(
+    [
+        "gelu",
+        "tanh",
+        "sigmoid",
+        "silu",
+        "exp",
+        "log",
+        "pow",
+        "sin",
+        "cos",
+        "erf",
+        "softplus",
+        "mish",
+        "rsqrt",
+        "sqrt",
+        "elu",
+        "log_sigmoid",
+    ]
+)
+
+
+def is_vectorised(t: TensorSpec, out: TensorSpec) -> bool:
+    return t.elements == 1 or (t.shape == out.shape and t.stride == out.stride and t.is_dense)
+
+
+def pointwise_of(inputs: tuple[TensorSpec, ...], out: TensorSpec, heavy: bool = False) -> tuple[Kernel, ...]:
+    if out.elements == 0:
+        return ()
+    dims = {
+        "elements": out.elements,
+        "bytes_read": sum(min(t.nbytes, t.elements * t.itemsize) for t in inputs),
+        "bytes_written": out.elements * out.itemsize,
+        "inputs": len([t for t in inputs if t.elements > 1]),
+        "contiguous": float(all(is_vectorised(t, out) for t in inputs)),
+        "heavy": float(heavy),
+    }
+    return (Kernel("pointwise", out.dtype, dims),)
+
+
+def pointwise(call: OpCall) -> tuple[Kernel, ...]:
+    if not call.outputs:
+        return ()
+    return pointwise_of(call.tensors, call.outputs[0], call.op.strip("_") in _HEAVY)
+
+
+def run_length(source: TensorSpec) -> tuple[int, bool]:
+    """Elements read in one run in the order of the output, and whether the fastest dimension of the source is not the
+    last.
+    """
+    run = 1
+    for n, s in zip(reversed(source.shape), reversed(source.stride), strict=True):
+        if n != 1 and s != run:
+            break
+        run *= n
+    inner = next((s for n, s in zip(reversed(source.shape), reversed(source.stride), strict=True) if n != 1), 1)
+    return run, inner > 1
+
+
+def copy_of(source: TensorSpec, out: TensorSpec | None = None) -> tuple[Kernel, ...]:
+    """Kernels of writing ``source`` into ``out`` (contiguous if not given)."""
+    out = out or TensorSpec(source.shape, source.dtype, source.stride)
+    if out.elements == 0:
+        return ()
+    if source.dtype != out.dtype:
+        return pointwise_of((source,), out)
+    run, transposed = run_length(source)
+    dims = {
+        "elements": out.elements,
+        "bytes_read": source.nbytes,
+        "bytes_written": out.elements * out.itemsize,
+        "run": run,
+        "transposed": float(transposed),
+    }
+    return (Kernel("copy", out.dtype, dims),)
+
+
+def copy(call: OpCall) -> tuple[Kernel, ...]:
+    source = tensor(call, "src") if call.op == "copy_" else tensor(call, "self", "input")
+    out = call.outputs[0]
+    if source.dtype == out.dtype and source.is_dense and (source.shape, source.stride) == (out.shape, out.stride):
+        source = out = TensorSpec((out.elements,), out.dtype, (1,))  # one block, whatever the order of its dimensions
+    return copy_of(source, out)
+
+
+def fill_of(out: TensorSpec) -> tuple[Kernel, ...]:
+    if out.elements == 0:
+        return ()
+    return (Kernel("fill", out.dtype, {"elements": out.elements, "bytes_written": out.nbytes}),)
+
+
+def fill(call: OpCall) -> tuple[Kernel, ...]:
+    return fill_of(call.outputs[0])
+
+
+def cat(call: OpCall) -> tuple[Kernel, ...]:
+    out = call.outputs[0]
+    parts = [t for t in call.tensors if t.elements]
+    if not out.elements:
+        return ()
+    dim = int(call.args.get("dim", 0)) % len(out.shape)
+    run = math.prod(out.shape[dim + 1 :]) * (parts[0].shape[dim] if call.op == "cat" else 1)
+    dims = {
+        "elements": out.elements,
+        "bytes_read": sum(t.nbytes for t in parts),
+        "bytes_written": out.nbytes,
+        "inputs": len(parts),
+        "run": run,
+        "contiguous": float(all(t.is_contiguous for t in parts)),
+    }
+    return (Kernel("cat", out.dtype, dims),)
+
+
+def pad(call: OpCall) -> tuple[Kernel, ...]:
+    x, out = tensor(call, "self"), call.outputs[0]
+    if x.elements == out.elements:
+        return copy_of(x, out)
+    target = TensorSpec(x.shape, x.dtype, x.stride)
+    dims = {
+        "elements": x.elements,
+        "bytes_read": x.nbytes,
+        "bytes_written": x.elements * x.itemsize,
+        "run": x.shape[-1],
+        "transposed": 0.0,
+    }
+    return (*fill_of(out), Kernel("copy", target.dtype, dims)) if x.elements else fill_of(out)
+
+
+def softmax(call: OpCall) -> tuple[Kernel, ...]:
+    x = tensor(call, "self", "input")
+    cols = x.shape[int(call.args["dim"])] if x.shape else 1
+    return row_kernel("softmax", x, x.elements // max(cols, 1), cols)
+
+
+def row_kernel(family: str, x: TensorSpec, rows: int, cols: int) -> tuple[Kernel, ...]:
+    return (Kernel(family, x.dtype, {"rows": rows, "cols": cols}),) if rows and cols else ()
+
+
+def layer_norm(call: OpCall) -> tuple[Kernel, ...]:
+    x = tensor(call, "input")
+    cols = math.prod(call.args["normalized_shape"])
+    return row_kernel("layer_norm", x, x.elements // max(cols, 1), cols)
+
+
+def weight_norm(call: OpCall) -> tuple[Kernel, ...]:
+    v = tensor(call, "v")
+    rows = v.shape[int(call.args.get("dim", 0))]
+    return row_kernel("layer_norm", v, rows, v.elements // max(rows, 1))
+
+
+def batch_norm(call: OpCall) -> tuple[Kernel, ...]:
+    x = tensor(call, "input")
+    return row_kernel("batch_norm", x, math.prod(x.shape[:2]), math.prod(x.shape[2:]))
+
+
+def group_norm(call: OpCall) -> tuple[Kernel, ...]:
+    x = tensor(call, "input")
+    groups = int(call.args.get("num_groups", call.args.get("group", 1)))
+    rows = x.shape[0] * groups
+    return row_kernel("group_norm", x, rows, x.elements // max(rows, 1))
+
+
+def reduce(call: OpCall) -> tuple[Kernel, ...]:
+    x, out = tensor(call, "self"), call.outputs[0]
+    if not x.elements:
+        return ()
+    dims = call.args.get("dim")
+    last = len(x.shape) - 1
+    axes = dims if isinstance(dims, (tuple, list)) else (last,) if dims is None else (dims,)
+    inner = not axes or any(int(a) % max(len(x.shape), 1) == last for a in axes)
+    rows = max(out.elements, 1)
+    work = {"rows": rows, "cols": x.elements // rows, "inner": float(inner)}
+    return (Kernel("reduce", x.dtype, work),)
+
+
+def gather(call: OpCall) -> tuple[Kernel, ...]:
+    out = call.outputs[0]
+    if not out.elements:
+        return ()
+    cols = out.shape[-1] if call.op in ("embedding", "index_select", "index") and out.shape else 1
+    return (Kernel("gather", out.dtype, {"rows": out.elements // max(cols, 1), "cols": cols}),)
+
+
+def pool(call: OpCall) -> tuple[Kernel, ...]:
+    x, out = tensor(call, "self"), call.outputs[0]
+    window = x.elements / max(out.elements, 1)
+    if "kernel_size" in call.args:  # a window larger than the image sees the image
+        spatial = 1 if "1d" in call.op else 2
+        kernel = pair(call.args["kernel_size"], spatial)
+        window = math.prod(min(k, n) for k, n in zip(kernel, x.shape[-spatial:], strict=True))
+    if "adaptive" in call.op and math.prod(out.shape[2:]) == 1:  # torch computes it as a mean over the pixels
+        rows = out.elements
+        return (Kernel("reduce", x.dtype, {"rows": rows, "cols": x.elements // rows, "inner": 1.0}),)
+    dims = {
+        "elements": out.elements,
+        "bytes_read": x.nbytes,
+        "bytes_written": out.nbytes,
+        "window": window,
+        "maximum": float("max" in call.op),
+    }
+    return (Kernel("pool", x.dtype, dims),)
+
+
+def interpolate(call: OpCall) -> tuple[Kernel, ...]:
+    x, out = tensor(call, "self", "input"), call.outputs[0]
+    return pointwise_of((TensorSpec(out.shape, x.dtype, tuple(0 for _ in out.shape)),), out, heavy=True)
+
+
+def scan(call: OpCall) -> tuple[Kernel, ...]:
+    x = tensor(call, "self")
+    cols = x.shape[int(call.args.get("dim", -1))] if x.shape else 1
+    return row_kernel("scan", x, x.elements // max(cols, 1), cols)
