@@ -16,7 +16,7 @@ from calibrate.programs import program_from_json
 from calibrate.store import SampleFile
 from predictor.calibration import Calibration
 from predictor.cost import price
-from predictor.predict import bound
+from predictor.predict import bound, interval, log_error
 from predictor.timeline import plain, queue
 
 CROSSOVER = (0.6, 0.9)
@@ -42,6 +42,12 @@ class Row:
     bound: str
     measured_bound: str
     regime: str
+    interval_s: tuple[float, float]
+
+    @property
+    def covered(self) -> bool:
+        """Whether the 90 % interval of the queue holds the measurement."""
+        return self.interval_s[0] <= self.measured.seconds <= self.interval_s[1]
 
     def error(self, estimator: str = "queue") -> float:
         """Signed relative error."""
@@ -94,6 +100,7 @@ def _row(
         predicted_launches=launches,
         bound=said,
         measured_bound="" if kernel_s is None else "framework" if share < CROSSOVER[1] else device_bound,
+        interval_s=interval(timeline.latency_s, log_error(program, priced, timeline, calibration, host)),
         regime="framework-bound" if share < CROSSOVER[0] else "compute-bound" if share > CROSSOVER[1] else "crossover",
     )
 

@@ -116,7 +116,7 @@ def _text(found: Sequence[Row]) -> str:
             f"{regime:16} {estimator:9} {s.cases:>5} {s.mape:>7.1%} {s.median:>7.1%} {s.worst:>7.1%} "
             f"{s.bound:>6.1%} {s.tau:>5.2f}"
         )
-    return "\n".join([*lines, "", _repeatability(found), *_kernel_lines(found)])
+    return "\n".join([*lines, "", _repeatability(found), *_kernel_lines(found), _coverage(found)])
 
 
 def _summaries(groups: Mapping[str, Sequence[Row]]) -> list[tuple[str, str, Summary]]:
@@ -135,6 +135,10 @@ def _repeatability(found: Sequence[Row]) -> str:
     values = [r.measured.repeatability for r in found]
     high = np.percentile(values, 90)
     return f"repeatability of the measurements: mean {np.mean(values):.1%}, 90th percentile {high:.1%}"
+
+
+def _coverage(found: Sequence[Row]) -> str:
+    return f"the 90 % intervals hold {sum(r.covered for r in found) / len(found):.1%} of the measurements"
 
 
 def _kernel_lines(found: Sequence[Row]) -> list[str]:
@@ -163,7 +167,7 @@ def _markdown(found: Sequence[Row]) -> str:
         lines.append(
             f"| {regime} | {estimator} | {s.cases} | {s.mape:.1%} | {s.median:.1%} | {s.worst:.1%} | {s.tau:.2f} |"
         )
-    tail = [_repeatability(found), *_kernel_lines(found)]
+    tail = [_repeatability(found), *_kernel_lines(found), _coverage(found)]
     return "\n".join([*lines, "", *(line[0].upper() + line[1:] + "." for line in tail)])
 
 

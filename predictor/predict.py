@@ -70,7 +70,7 @@ def report(graph: Graph, calibration: Calibration, host: HostCosts, estimator: s
     timeline = queue(priced, calibration.lanes, host.fixed_s)
     serial = calibration.lanes.serial
     latency = timeline.latency_s if estimator == "queue" else plain(timeline, serial)
-    spread = _log_error(program, priced, timeline, calibration, host)
+    spread = log_error(program, priced, timeline, calibration, host)
     kernels = [k for call in priced for k in call.kernels]
     return Report(
         model=graph.name,
@@ -80,7 +80,7 @@ def report(graph: Graph, calibration: Calibration, host: HostCosts, estimator: s
         batch=graph.batch,
         estimator=estimator,
         latency_s=latency,
-        interval_s=(latency * math.exp(-_NINETY * spread), latency * math.exp(_NINETY * spread)),
+        interval_s=interval(latency, spread),
         host_s=timeline.host_s,
         kernel_s=timeline.kernel_s,
         max_s=plain(timeline, serial),
@@ -97,6 +97,11 @@ def report(graph: Graph, calibration: Calibration, host: HostCosts, estimator: s
     )
 
 
+def interval(latency_s: float, log_sd: float) -> tuple[float, float]:
+    """5th and 95th percentile of a log-normal latency: its median and the standard deviation of its logarithm."""
+    return latency_s * math.exp(-_NINETY * log_sd), latency_s * math.exp(_NINETY * log_sd)
+
+
 def bound(timeline: Timeline, priced: tuple[PricedCall, ...]) -> str:
     """ "framework" where host time exceeds kernel time; else the roof under which most kernel time stands."""
     if timeline.host_s > timeline.kernel_s:
@@ -105,7 +110,7 @@ def bound(timeline: Timeline, priced: tuple[PricedCall, ...]) -> str:
     return "compute" if compute > timeline.kernel_s / 2 else "memory"
 
 
-def _log_error(
+def log_error(
     program: Program, priced: tuple[PricedCall, ...], timeline: Timeline, calibration: Calibration, host: HostCosts
 ) -> float:
     """Standard deviation of the logarithm of the latency: the host's fit, and the families' by their share of kernel

@@ -50,6 +50,7 @@ def row(model: str, measured: float, predicted: float, bound: str, measured_boun
         bound=bound,
         measured_bound=measured_bound,
         regime=regime,
+        interval_s=(predicted / 1.2, predicted * 1.2),
     )
 
 
@@ -59,6 +60,10 @@ ROWS = [
     row("b", 4.0, 4.0, "memory", "compute", "compute-bound"),
     row("b", 8.0, 12.0, "compute", "compute", "compute-bound"),
 ]
+
+
+def test_an_interval_covers_what_it_holds() -> None:
+    assert [r.covered for r in ROWS] == [True, True, True, False]
 
 
 def test_a_summary_by_hand() -> None:
