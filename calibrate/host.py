@@ -29,7 +29,7 @@ def examples(dtype: torch.dtype, device: str) -> dict[str, Run]:
     x, y, w, b = make(1, rows, width), make(1, rows, width), make(width, width), make(width)
     flat, heads, image, c = (
         make(rows, width),
-        make(1, 4, rows, width // 4),
+        make(1, rows, max(width // 64, 4), min(width // 4, 64)).transpose(1, 2),
         make(1, channels, side, side),
         make(channels),
     )
