@@ -27,7 +27,11 @@ ESTIMATORS = ("queue", "max", "flops")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One measured case and its predictions, seconds."""
+    """One measured case and its predictions, seconds.
+
+    measured_bound: "framework" or "device" (a profile does not tell compute from memory), empty without a profile;
+    unscaled_s: the queue's prediction without the host probe.
+    """
 
     model: str
     batch: int
@@ -43,6 +47,7 @@ class Row:
     measured_bound: str
     regime: str
     interval_s: tuple[float, float]
+    unscaled_s: float
 
     @property
     def covered(self) -> bool:
@@ -78,6 +83,7 @@ def _row(
     program = program_from_json(sample["program"])
     host = calibration.host(runtime)
     priced = price(program, calibration, host)
+    unscaled = queue(priced, calibration.lanes, host.fixed_s)
     scale = measured.probe_s / host.probe_s
     priced = tuple(replace(call, host_s=call.host_s * scale) for call in priced)
     timeline = queue(priced, calibration.lanes, host.fixed_s * scale)
@@ -86,7 +92,6 @@ def _row(
     launches = sum(k.launches for call in priced for k in call.kernels)
     busy = (kernel_s + calibration.lanes.gap_s * sample["launches"]) if kernel_s is not None else timeline.kernel_s
     share = busy / measured.seconds
-    device_bound = "compute" if said == "framework" else said
     return Row(
         model=sample["model"],
         batch=sample["batch"],
@@ -99,8 +104,9 @@ def _row(
         launches=sample.get("launches", 0),
         predicted_launches=launches,
         bound=said,
-        measured_bound="" if kernel_s is None else "framework" if share < CROSSOVER[1] else device_bound,
+        measured_bound="" if kernel_s is None else "framework" if share < CROSSOVER[1] else "device",
         interval_s=interval(timeline.latency_s, log_error(program, priced, timeline, calibration, host)),
+        unscaled_s=unscaled.latency_s,
         regime="framework-bound" if share < CROSSOVER[0] else "compute-bound" if share > CROSSOVER[1] else "crossover",
     )
 
@@ -128,8 +134,8 @@ def _flops_only(
 class Summary:
     """Figures of a group of rows.
 
-    MAPE, median and worst of the relative error; bound: share that is right, not a number where no profile says
-    what is.
+    MAPE, median and worst of the relative error; bound: share where framework-bound or device-bound is right, not a
+    number where no profile says which.
     """
 
     cases: int

@@ -116,7 +116,7 @@ def _text(found: Sequence[Row]) -> str:
             f"{regime:16} {estimator:9} {s.cases:>5} {s.mape:>7.1%} {s.median:>7.1%} {s.worst:>7.1%} "
             f"{s.bound:>6.1%} {s.tau:>5.2f}"
         )
-    return "\n".join([*lines, "", _repeatability(found), *_kernel_lines(found), _coverage(found)])
+    return "\n".join([*lines, "", _repeatability(found), *_kernel_lines(found), _coverage(found), _unscaled(found)])
 
 
 def _summaries(groups: Mapping[str, Sequence[Row]]) -> list[tuple[str, str, Summary]]:
@@ -137,6 +137,13 @@ def _repeatability(found: Sequence[Row]) -> str:
     return f"repeatability of the measurements: mean {np.mean(values):.1%}, 90th percentile {high:.1%}"
 
 
+def _unscaled(found: Sequence[Row]) -> str:
+    import numpy as np
+
+    errors = [abs(r.unscaled_s / r.measured.seconds - 1) for r in found]
+    return f"queue without scaling the host by its probe: MAPE {np.mean(errors):.1%}"
+
+
 def _coverage(found: Sequence[Row]) -> str:
     return f"the 90 % intervals hold {sum(r.covered for r in found) / len(found):.1%} of the measurements"
 
@@ -154,7 +161,7 @@ def _kernel_lines(found: Sequence[Row]) -> list[str]:
 def _markdown(found: Sequence[Row]) -> str:
     from calibrate import accuracy
 
-    lines = ["| model | cases | MAPE | median | worst | bound right |", "|---|---|---|---|---|---|"]
+    lines = ["| model | cases | MAPE | median | worst | framework or device bound right |", "|---|---|---|---|---|---|"]
     for model, group in accuracy.by_model(found).items():
         s = accuracy.summarise_rows(group, "queue")
         lines.append(f"| {model} | {s.cases} | {s.mape:.1%} | {s.median:.1%} | {s.worst:.1%} | {s.bound:.0%} |")
@@ -167,7 +174,7 @@ def _markdown(found: Sequence[Row]) -> str:
         lines.append(
             f"| {regime} | {estimator} | {s.cases} | {s.mape:.1%} | {s.median:.1%} | {s.worst:.1%} | {s.tau:.2f} |"
         )
-    tail = [_repeatability(found), *_kernel_lines(found), _coverage(found)]
+    tail = [_repeatability(found), *_kernel_lines(found), _coverage(found), _unscaled(found)]
     return "\n".join([*lines, "", *(line[0].upper() + line[1:] + "." for line in tail)])
 
 

@@ -67,8 +67,8 @@ def run_length(source: TensorSpec) -> tuple[int, bool]:
 
 
 def copy_of(source: TensorSpec, out: TensorSpec | None = None) -> tuple[Kernel, ...]:
-    """Kernels of writing ``source`` into ``out`` (contiguous if not given)."""
-    out = out or TensorSpec(source.shape, source.dtype, source.stride)
+    """Kernels of writing ``source`` into ``out``, a dense tensor of its shape and dtype if not given."""
+    out = out or source
     if out.elements == 0:
         return ()
     if source.dtype != out.dtype:
@@ -124,7 +124,6 @@ def pad(call: OpCall) -> tuple[Kernel, ...]:
     x, out = tensor(call, "self"), call.outputs[0]
     if x.elements == out.elements:
         return copy_of(x, out)
-    target = TensorSpec(x.shape, x.dtype, x.stride)
     dims = {
         "elements": x.elements,
         "bytes_read": x.nbytes,
@@ -132,7 +131,7 @@ def pad(call: OpCall) -> tuple[Kernel, ...]:
         "run": x.shape[-1],
         "transposed": 0.0,
     }
-    return (*fill_of(out), Kernel("copy", target.dtype, dims)) if x.elements else fill_of(out)
+    return (*fill_of(out), Kernel("copy", x.dtype, dims)) if x.elements else fill_of(out)
 
 
 def softmax(call: OpCall) -> tuple[Kernel, ...]:

@@ -51,14 +51,15 @@ def row(model: str, measured: float, predicted: float, bound: str, measured_boun
         measured_bound=measured_bound,
         regime=regime,
         interval_s=(predicted / 1.2, predicted * 1.2),
+        unscaled_s=predicted,
     )
 
 
 ROWS = [
     row("a", 1.0, 1.1, "framework", "framework", "framework-bound"),
-    row("a", 2.0, 1.8, "framework", "compute", "crossover"),
-    row("b", 4.0, 4.0, "memory", "compute", "compute-bound"),
-    row("b", 8.0, 12.0, "compute", "compute", "compute-bound"),
+    row("a", 2.0, 1.8, "framework", "device", "crossover"),
+    row("b", 4.0, 4.0, "memory", "device", "compute-bound"),
+    row("b", 8.0, 12.0, "compute", "device", "compute-bound"),
 ]
 
 

@@ -13,18 +13,13 @@ from typer.testing import CliRunner
 
 from calibrate.cli import app as calibrate
 from calibrate.validate import app as validate
+from tests.helpers import complaint
 
 BIN = Path(sys.executable).parent
 
 
-def complaint(app: typer.Typer, *arguments: str) -> str:
-    result = CliRunner().invoke(app, list(arguments))
-    assert result.exit_code == 2
-    assert result.stdout == ""
-    lines = result.stderr.splitlines()
-    assert len(lines) == 1
-    assert lines[0].startswith("error: ")
-    return lines[0]
+def refused(app: typer.Typer, *arguments: str) -> str:
+    return complaint(CliRunner().invoke(app, list(arguments)))
 
 
 @pytest.mark.parametrize(
@@ -42,7 +37,7 @@ def test_calibrate_says_what_is_wrong(
     arguments: tuple[str, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert message in complaint(calibrate, *arguments)
+    assert message in refused(calibrate, *arguments)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +56,7 @@ def test_validate_says_what_is_wrong(
     arguments: tuple[str, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert message in complaint(validate, *arguments)
+    assert message in refused(validate, *arguments)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from typer.testing import CliRunner, Result
 import models_zoo
 from predictor.calibration import SHIPPED
 from predictor.cli import app
+from tests.helpers import complaint
 from tests.predictor.test_predict import FACTS
 
 BIN = Path(sys.executable).parent
@@ -107,16 +108,6 @@ def predict(model: str = "distilbert", *arguments: str, gpu: str = "h200") -> Re
 def good(result: Result) -> Any:
     assert (result.exit_code, result.stderr) == (0, "")
     return json.loads(result.stdout)
-
-
-def complaint(result: Result) -> str:
-    """The one line of a command that was given bad input."""
-    assert result.exit_code == 2
-    assert result.stdout == ""
-    lines = result.stderr.splitlines()
-    assert len(lines) == 1
-    assert lines[0].startswith("error: ")
-    return lines[0]
 
 
 def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
