@@ -1,4 +1,4 @@
-"""Samples -> coefficients, with scikit-learn: kernel residuals per family, three host coefficients per host."""
+"""Samples -> coefficients, with scikit-learn: kernel residuals per family; three coefficients and shapes per host."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import KFold
 from sklearn.tree import DecisionTreeRegressor
 
+from predictor.calibration import Calibration
+from predictor.cost import shape_features
 from predictor.families import FAMILIES, MATRIX_DTYPES, itemsize
 from predictor.forest import Forest
 
@@ -131,31 +133,22 @@ def fit_kernels(samples: Sequence[Mapping[str, Any]], device: Mapping[str, Any])
     return dict(fits)
 
 
-def fit_host(
-    dispatch_s: Array,
-    torch_calls: Array,
-    python_calls: Array,
-    other_s: Array,
-    latency_s: Array,
-    *,
-    whole_dispatch: bool = False,
-) -> dict[str, Any]:
-    """Non-negative coefficients of ``host = dispatch x sum of call costs + per torch call + per Python call + fixed``.
+def fit_host(torch_calls: Array, cold_python_calls: Array, known_s: Array, latency_s: Array) -> dict[str, Any]:
+    """Non-negative coefficients of ``latency = known + per torch call + per cold Python call + fixed``.
 
-    other_s: the part of the latency that is not host time. Relative errors of the latency are minimised.
-    whole_dispatch: the first coefficient is 1 (a CPU, where kernel times are what call costs leave over). error:
-    leave-one-module-out, root mean square of log ratios, and mean.
+    known_s: what the costs of the calls and the device explain. The mean absolute relative error is minimised
+    (iteratively reweighted least squares), so that a module disturbed while it was measured counts little. error:
+    leave-one-module-out, root mean square of log ratios, mean, and median.
     """
-    x = np.stack([dispatch_s, torch_calls, python_calls, np.ones_like(dispatch_s)], axis=1)
-    known_s = other_s + dispatch_s if whole_dispatch else other_s
-    free = slice(1, None) if whole_dispatch else slice(None)
+    x = np.stack([torch_calls, cold_python_calls, np.ones_like(torch_calls)], axis=1) / latency_s[:, None]
+    y = 1 - known_s / latency_s
 
     def solve(rows: NDArray[np.bool_]) -> Array:
-        model = LinearRegression(positive=True, fit_intercept=False)
-        target = (latency_s - known_s)[rows] / latency_s[rows]
-        found = np.ones(x.shape[1])
-        found[free] = model.fit(x[rows, free] / latency_s[rows, None], target).coef_
-        return found
+        weights = np.ones(int(rows.sum()))
+        for _ in range(8):
+            model = LinearRegression(positive=True, fit_intercept=False).fit(x[rows], y[rows], weights)
+            weights = 1 / np.maximum(np.abs(y[rows] - model.predict(x[rows])), 0.02)
+        return np.asarray(model.coef_)
 
     everything = np.ones(len(latency_s), dtype=bool)
     coefficients = solve(everything)
@@ -163,13 +156,30 @@ def fit_host(
     for one in range(len(latency_s)):
         others = everything.copy()
         others[one] = False
-        ratios.append(float(np.log((x[one] @ solve(others) + other_s[one]) / latency_s[one])))
-    names = ("dispatch", "torch_call_s", "python_call_s", "fixed_s")
+        ratios.append(float(np.log1p(x[one] @ solve(others) - y[one])))
+    names = ("torch_call_s", "python_call_s", "fixed_s")
     return {
         "coefficients": dict(zip(names, map(float, coefficients), strict=True)),
         "error": {
             "modules": len(latency_s),
             "log_rms": float(np.sqrt(np.mean(np.square(ratios)))),
             "mape": float(np.mean(np.abs(np.expm1(ratios)))),
+            "median": float(np.median(np.abs(np.expm1(ratios)))),
         },
     }
+
+
+def fit_shapes(samples: Sequence[Mapping[str, Any]], calibration: Calibration) -> dict[tuple[str, str], Forest]:
+    """(Family, dtype) -> logarithm of the host seconds of a library call, by its shape.
+
+    samples: "family", "dtype", "dims", "seconds".
+    """
+    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
+    for sample in samples:
+        groups[sample["family"], sample["dtype"]].append(sample)
+    fits = {}
+    for (family, dtype), own in sorted(groups.items()):
+        dims = {name: np.array([s["dims"][name] for s in own], dtype=float) for name in own[0]["dims"]}
+        x = shape_features(calibration, family, dtype, dims)
+        fits[family, dtype] = boosted(x, np.log([s["seconds"] for s in own]), trees=60)
+    return fits

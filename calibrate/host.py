@@ -10,32 +10,54 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from calibrate.bench import Probe, Run, lower_quartile, profile_events, synchronize, tight_seconds
+from calibrate.bench import (
+    Probe,
+    Round,
+    Run,
+    lower_quartile,
+    profile_events,
+    quiet_level,
+    synchronize,
+    tight_seconds,
+)
 from calibrate.store import SampleFile
+from predictor.capture import capture
+from predictor.errors import PredictorError
+from predictor.families import FAMILIES
+from predictor.records import Kernel
+from predictor.runtimes import eager
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
 
 
-def examples(dtype: torch.dtype, device: str) -> dict[str, Run]:
-    """Operator -> a call of it, as a model would call it: small, but on a GPU of a size that runs the usual kernels."""
-    rows, width, channels, side = (128, 768, 256, 14) if device == "cuda" else (4, 16, 16, 4)
+def examples(dtype: torch.dtype, device: str, large: bool) -> dict[str, Run]:
+    """Operator -> a call of it, as a model would call it. large: as in a model at batch 1, where the device is a GPU.
+
+    Called in inference mode, as models are: activations are inference tensors then, and weights are not.
+    """
+    rows, width, channels, side = (128, 768, 256, 14) if large else (4, 16, 16, 4)
 
     def make(*shape: int) -> torch.Tensor:
         return torch.rand(shape, device=device, dtype=dtype)
 
+    def weight(*shape: int) -> torch.Tensor:
+        with torch.inference_mode(False):
+            return torch.nn.Parameter(make(*shape))
+
     def whole(*shape: int) -> torch.Tensor:
         return torch.zeros(shape, dtype=torch.int64, device=device)
 
-    x, y, w, b = make(1, rows, width), make(1, rows, width), make(width, width), make(width)
+    x, y, w, b = make(1, rows, width), make(1, rows, width), weight(width, width), weight(width)
     flat, heads, image, c = (
         make(rows, width),
         make(1, rows, max(width // 64, 4), min(width // 4, 64)).transpose(1, 2),
         make(1, channels, side, side),
-        make(channels),
+        weight(channels),
     )
-    kernel, depthwise = make(channels, channels, 3, 3), make(channels, 1, 3, 3)
+    kernel, depthwise = weight(channels, channels, 3, 3), weight(channels, 1, 3, 3)
     grouped, grouped1d = make(channels, channels // 4, 3, 3), make(width, width // 4, 1)
-    sequence, square, one, kernel1d = make(1, width, rows), make(1, rows, rows), make(1), make(width, width, 3)
+    depthwise1d = make(width, 1, 3)
+    sequence, square, one, kernel1d = make(1, width, rows), make(1, rows, rows), make(1), weight(width, width, 3)
     ids, index, mask = whole(1, rows), whole(1, rows, 8), torch.zeros(1, rows, width, dtype=torch.bool, device=device)
     swapped, on_host = heads.transpose(1, 2), torch.ones(64, 64)
     small: dict[str, Any] = {"device": device, "dtype": dtype}
@@ -53,6 +75,7 @@ def examples(dtype: torch.dtype, device: str) -> dict[str, Run]:
             "conv2d depthwise": lambda: torch.conv2d(image, depthwise, None, 1, 1, 1, channels),
             "conv2d grouped": lambda: torch.conv2d(image, grouped, None, 1, 1, 1, 4),
             "conv1d": lambda: torch.conv1d(sequence, kernel1d, b, 1, 1),
+            "conv1d depthwise": lambda: torch.conv1d(sequence, depthwise1d, b, 1, 1, 1, width),
             "conv1d grouped": lambda: torch.conv1d(sequence, grouped1d, b, 1, 0, 1, 4),
             "conv_transpose2d": lambda: torch.conv_transpose2d(image, kernel, None, 2),
             "scaled_dot_product_attention": lambda: F.scaled_dot_product_attention(heads, heads, heads),
@@ -151,7 +174,7 @@ def examples(dtype: torch.dtype, device: str) -> dict[str, Run]:
             "flatten": lambda: x.flatten(1),
             "transpose": lambda: x.transpose(1, 2),
             "permute": lambda: x.permute(0, 2, 1),
-            "expand": lambda: b.expand(rows, width),
+            "expand": lambda: one.expand(rows, width),
             "slice": lambda: x[:, 1:],
             "select": lambda: x[:, 0],
             "unsqueeze": lambda: x.unsqueeze(1),
@@ -199,54 +222,82 @@ def mixed_seconds(table: Mapping[str, Run], device: str, passes: int, seed: int)
     return {name: float(np.percentile(seconds, 25)) for name, seconds in found.items()}
 
 
+@torch.inference_mode()
 def run_launches(file: SampleFile) -> None:
     """Kernels that each example launches. Uses the profiler, so it comes after everything that times the host."""
     if "launches" not in file:
-        with torch.inference_mode():
-            launches = {d: {op: launch_count(call) for op, call in t.items()} for d, t in _tables("cuda").items()}
+        launches = {d: {op: launch_count(call) for op, call in t.items()} for d, t in _tables("cuda").items()}
         file.append([{"key": "launches", "launches": launches}])
 
 
 def _tables(device: str) -> dict[str, dict[str, Run]]:
-    return {name: examples(dtype, device) for name, dtype in DTYPES.items() if device == "cuda" or name == "fp32"}
+    cuda = device == "cuda"
+    return {name: examples(dtype, device, cuda) for name, dtype in DTYPES.items() if cuda or name == "fp32"}
 
 
+def example_kernels() -> dict[str, dict[str, Kernel]]:
+    """Operator -> dtype -> the kernel on matrix units in its example on a GPU, for those that have one."""
+    found: dict[str, dict[str, Kernel]] = {}
+    for name, dtype in DTYPES.items():
+        for op, call in examples(dtype, "meta", large=True).items():
+            try:
+                program = eager.lower(capture(_Example(call), torch.empty(1), name))
+            except PredictorError:  # looks at data
+                continue
+            kernel = next((k for c in program.calls for k in c.kernels if FAMILIES[k.family].matrix), None)
+            if kernel is not None:
+                found.setdefault(op, {})[name] = kernel
+    return found
+
+
+class _Example(torch.nn.Module):
+    def __init__(self, call: Run) -> None:
+        super().__init__()
+        self.call = call
+
+    def forward(self, _: torch.Tensor) -> Any:
+        return self.call()
+
+
+@torch.inference_mode()
 def run_host(file: SampleFile, device: str, rounds: int, advance: Callable[[int], None]) -> None:
-    """Every example in tight loops and mixed with the others, in interleaved rounds, the host probe beside each
-    round.
-    """
+    """Every example in tight loops and mixed with the others, in interleaved rounds, the host probe beside each."""
     tables = _tables(device)
-    with torch.inference_mode():
-        probe = Probe(device)
-        for table in tables.values():
-            for call in table.values():
-                tight_seconds(call, device, 20)
-        for number in range(rounds):
-            if f"round/{number}" not in file:
-                before = probe()
-                tight = {
-                    dtype: {
-                        op: lower_quartile([tight_seconds(call, device, 25) for _ in range(4)])
-                        for op, call in t.items()
-                    }
-                    for dtype, t in tables.items()
+    probe = Probe(device)
+    for table in tables.values():
+        for call in table.values():
+            tight_seconds(call, device, 20)
+    for number in range(rounds):
+        if f"round/{number}" not in file:
+            first = probe()
+            tight = {
+                dtype: {
+                    op: lower_quartile([tight_seconds(call, device, 25) for _ in range(4)]) for op, call in t.items()
                 }
-                mixed = {dtype: mixed_seconds(t, device, 40, number) for dtype, t in tables.items()}
-                file.append([{"key": f"round/{number}", "probe_s": [before, probe()], "tight": tight, "mixed": mixed}])
-            advance(1)
+                for dtype, t in tables.items()
+            }
+            second = probe()
+            mixed = {dtype: mixed_seconds(t, device, 40, number) for dtype, t in tables.items()}
+            sample = {"tight": tight, "mixed": mixed, "probe_s": [first, second, probe()]}
+            file.append([{"key": f"round/{number}", **sample}])
+        advance(1)
 
 
 def host_costs(file: SampleFile, kind: str, reference_s: float) -> dict[str, dict[str, float]]:
-    """Operator -> dtype -> seconds on a host whose probe shows ``reference_s``. kind: "tight" or "mixed".
+    """Operator -> dtype -> seconds on a host whose probe shows ``reference_s``. kind: "tight" (hot) or "mixed" (cold).
 
-    Median over rounds, each divided by its probe; the cost of calling and timing nothing, and what an example calls
-    besides, are taken off.
+    Median over the quiet rounds (all, if few were), each divided by its probe; the cost of calling and timing nothing,
+    and what an example calls besides, are taken off.
     """
     rounds = [s for s in file.values() if s["key"].startswith("round/")]
+    level = quiet_level([p for r in rounds for p in r["probe_s"]])
+    around = slice(0, 2) if kind == "tight" else slice(1, 3)
+    quiet = [r for r in rounds if Round(0.0, *r["probe_s"][around]).quiet(level)]
+    used = [(r[kind], float(np.mean(r["probe_s"][around]))) for r in (quiet if len(quiet) > 2 else rounds)]
     found: dict[str, dict[str, float]] = {}
     for dtype in rounds[0][kind]:
         raw = {
-            op: reference_s * float(np.median([r[kind][dtype][op] / float(np.mean(r["probe_s"])) for r in rounds]))
+            op: reference_s * float(np.median([costs[dtype][op] / probe_s for costs, probe_s in used]))
             for op in rounds[0][kind][dtype]
         }
         nothing = raw.pop("nothing")

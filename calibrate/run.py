@@ -11,17 +11,18 @@ import numpy as np
 import torch
 
 from calibrate import sweep
-from calibrate.bench import Probe, lower_quartile, pass_seconds, quiet_level
+from calibrate.bench import Probe, Round, lower_quartile, pass_seconds, quiet_level, summarise
 from calibrate.constants import device_constants
 from calibrate.environment import describe
-from calibrate.fit import fit_host, fit_kernels
-from calibrate.host import example_launches, host_costs, run_host, run_launches
+from calibrate.fit import fit_host, fit_kernels, fit_shapes
+from calibrate.host import example_kernels, example_launches, host_costs, run_host, run_launches
 from calibrate.modules import CPU_WIDTHS, GPU_WIDTHS, generate
 from calibrate.programs import program_from_json, program_to_json
+from calibrate.shapes import run_shapes, shape_samples
 from calibrate.store import SampleFile
 from predictor import calibration as files
 from predictor.capture import capture
-from predictor.cost import price
+from predictor.cost import library_s, price
 from predictor.errors import PredictorError
 from predictor.ops import OPS, WRAPPERS
 from predictor.records import Graph
@@ -34,10 +35,13 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much is measured. passes: of a generated module in one round."""
+    """How much is measured. shapes: calls whose host cost is timed, per family and dtype; passes: of a generated module
+    in one round.
+    """
 
     plan: sweep.Plan
     host_rounds: int
+    shapes: int
     modules: int
     module_rounds: int
     passes: int
@@ -45,14 +49,14 @@ class Effort:
     @property
     def steps(self) -> int:
         """Units of the progress bar."""
-        return self.plan.total + 10 * self.host_rounds + 5 * self.module_rounds * self.modules // 10
+        return self.plan.total + 10 * self.host_rounds + 10 * self.shapes + 5 * self.module_rounds * self.modules // 10
 
 
 def effort_of(device: str, quick: bool) -> Effort:
     """The full or the quick calibration of a device."""
     if device == "cuda":
-        return Effort(sweep.QUICK_CUDA, 5, 20, 3, 10) if quick else Effort(sweep.FULL, 16, 120, 6, 15)
-    return Effort(sweep.QUICK_CPU, 3, 12, 3, 5) if quick else Effort(sweep.FULL_CPU, 12, 40, 6, 10)
+        return Effort(sweep.QUICK_CUDA, 5, 40, 20, 3, 10) if quick else Effort(sweep.FULL, 16, 240, 120, 8, 15)
+    return Effort(sweep.QUICK_CPU, 3, 0, 12, 3, 5) if quick else Effort(sweep.FULL_CPU, 12, 0, 40, 6, 10)
 
 
 def run(gpu: str, device: str, out: Path, effort: Effort, advance: Advance, tell: Tell) -> None:
@@ -69,6 +73,8 @@ def run(gpu: str, device: str, out: Path, effort: Effort, advance: Advance, tell
     _same_machine(constants_file, device)
     run_host(host_file, device, effort.host_rounds, lambda n: advance(10 * n))
     run_modules(module_file, device, effort, advance)
+    if effort.shapes:
+        run_shapes(host_file, device, effort.shapes, advance)
     if "device" not in constants_file:
         constants_file.append([{"key": "device", "constants": device_constants(device, effort.plan.dtypes)}])
     record_programs(module_file, device)
@@ -140,32 +146,57 @@ def fit(gpu: str, out: Path) -> None:
     probe_s = quiet_level([p for s in opened["modules"].values() if "module" in s for p in s["probe_s"]])
     environment = {**opened["constants"].samples["environment"]["environment"], "probe_s": probe_s}
     serial = bool(constants["serial"])
-    calls = host_costs(opened["host"], "tight" if serial else "mixed", probe_s)
+    hot = host_costs(opened["host"], "tight", probe_s)
+    cold = hot if serial else host_costs(opened["host"], "mixed", probe_s)
+    calls = {op: {d: [hot[op][d], cold[op][d]] for d in hot[op]} for op in hot}
     head = {"schema": files.SCHEMA, "gpu": gpu, "provenance": "measured"}
     device = {**head, **{k: v for k, v in constants.items() if k != "launch_s"}, "environment": environment}
     kernels = opened["kernels"].values()
-    fits = fit_kernels(_without_dispatch(kernels, calls) if serial else kernels, constants)
+    fits = fit_kernels(_without_dispatch(kernels, hot) if serial else kernels, constants)
     files.write_json(out / "kernels.json", {**head, "families": fits})
     files.write_json(out / "device.json", device)
     files.forget()
+    calibration = files.load_calibration(str(out.resolve()))
     host: dict[str, Any] = {
         **head,
         "runtime": eager.NAME,
         "coefficients": {
-            **{"dispatch": 1.0, "torch_call_s": 0.0, "python_call_s": 0.0, "fixed_s": 0.0},
+            **{"torch_call_s": 0.0, "python_call_s": 0.0, "fixed_s": 0.0},
             "launch_s": constants["launch_s"],
         },
         "error": {"log_rms": 0.0},
         "calls": calls,
         "launches": example_launches(opened["host"]),
+        **_shapes(opened["host"], calibration, hot, probe_s),
         "typical_s": _typical(calls),
         "environment": environment,
     }
-    fitted = _fit_modules(opened["modules"], out, files.host_costs_of(host, out))
+    fitted = _fit_modules(opened["modules"], calibration, files.host_costs_of(host, out))
     host["coefficients"] |= fitted["coefficients"]
     host["error"] = fitted["error"]
     files.write_json(out / "eager.json", host)
     files.forget()
+
+
+def _shapes(
+    file: SampleFile, calibration: files.Calibration, hot: dict[str, dict[str, float]], probe_s: float
+) -> dict[str, Any]:
+    """Host cost of library calls by shape, and how much of an example's cost that stands for: all of it where the
+    operator was itself timed by shape, else what is said of the example's own shape.
+    """
+    samples = shape_samples(file, probe_s)
+    fits, sampled = fit_shapes(samples, calibration), {s["op"] for s in samples}
+    shapes: dict[str, dict[str, Any]] = {}
+    for (family, dtype), forest in fits.items():
+        shapes.setdefault(family, {})[dtype] = forest.to_json()
+    timed: dict[str, dict[str, float]] = {}
+    for op, kernels in example_kernels().items() if fits else ():
+        for dtype, kernel in kernels.items():
+            if op in hot and (kernel.family, kernel.dtype) in fits:
+                forest = fits[kernel.family, kernel.dtype]
+                seconds = library_s(forest, calibration, kernel.family, kernel.dtype, [kernel])
+                timed.setdefault(op, {})[dtype] = hot[op][dtype] if op in sampled else float(seconds[0])
+    return {"shapes": shapes, "shapes_s": timed}
 
 
 def _without_dispatch(samples: list[dict[str, Any]], calls: dict[str, dict[str, float]]) -> list[dict[str, Any]]:
@@ -177,38 +208,38 @@ def _without_dispatch(samples: list[dict[str, Any]], calls: dict[str, dict[str, 
     ]
 
 
-def _typical(calls: dict[str, dict[str, float]]) -> dict[str, float]:
-    """Trait -> median cost of its calibrated operators: the price of an operator without one of its own."""
-    by_trait: dict[str, list[float]] = {}
+def _typical(calls: dict[str, dict[str, list[float]]]) -> dict[str, list[float]]:
+    """Trait -> median cost, hot and cold, of its operators: the price of an operator without one of its own."""
+    by_trait: dict[str, list[list[float]]] = {}
     for op, costs in calls.items():
         trait = OPS[op].trait if op in OPS else "view" if op in WRAPPERS else "pointwise"
         by_trait.setdefault(trait, []).append(next(iter(costs.values())))
-    typical = {trait: float(np.median(costs)) for trait, costs in by_trait.items()}
+    typical = {trait: [float(m) for m in np.median(costs, axis=0)] for trait, costs in by_trait.items()}
     return typical | {
         trait: typical["pointwise"] for trait in ("composite", "unmodelled", "sync") if trait not in typical
     }
 
 
-def _fit_modules(file: SampleFile, out: Path, host: files.HostCosts) -> dict[str, Any]:
+def _fit_modules(file: SampleFile, calibration: files.Calibration, host: files.HostCosts) -> dict[str, Any]:
     """The host coefficients, from the latencies of the generated modules."""
-    calibration = files.load_calibration(str(out.resolve()))
     lanes = calibration.lanes
-    rows = []
-    ratios: dict[str, list[float]] = {}
+    rounds: dict[str, list[Round]] = {}
     for sample in file.values():
         if "module" in sample:
-            ratios.setdefault(sample["module"], []).append(sample["seconds"] / float(np.mean(sample["probe_s"])))
-    for name, own in ratios.items():
+            rounds.setdefault(sample["module"], []).append(Round(sample["seconds"], *sample["probe_s"]))
+    rows = []
+    for name, own in rounds.items():
         program = program_from_json(file.samples[f"program/{name}"]["program"])
         priced = price(program, calibration, host)
         timeline = queue(priced, lanes)
         kernels = [k for call in priced for k in call.kernels]
         after = timeline.kernel_s if lanes.serial else lanes.launch_latency_s + lanes.sync_s + kernels[-1].seconds
-        latency = float(np.median(own)) * host.probe_s
-        python_calls = sum(call.python_calls for call in program.calls) + program.tail_python_calls
-        rows.append((timeline.host_s, len(program.calls), python_calls, after, latency))
+        measured = summarise(own, host.probe_s)
+        cold = sum(call.cold_python_calls for call in program.calls) + program.tail_cold_python_calls
+        latency = measured.seconds * host.probe_s / measured.probe_s
+        rows.append((len(program.calls), cold, timeline.host_s + after, latency))
     columns = [np.array(column, dtype=float) for column in zip(*rows, strict=True)]
-    return fit_host(*columns[:5], whole_dispatch=lanes.serial)
+    return fit_host(*columns)
 
 
 def generated_graph(seed: int, dtype: str, device: str) -> Graph:

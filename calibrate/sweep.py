@@ -73,8 +73,8 @@ class _Call(torch.nn.Module):
         return self.recipe.call(*operands)
 
 
-def cases(plan: Plan) -> Iterator[Case]:
-    """Every case of a plan, the families interleaved, the same on every run."""
+def cases(plan: Plan, done: SampleFile | Sequence[str] = ()) -> Iterator[Case | None]:
+    """Every case of a plan, the families interleaved, the same on every run; None for one whose key is done."""
     remaining = {
         (family, dtype): count
         for family, count in plan.counts.items()
@@ -85,7 +85,14 @@ def cases(plan: Plan) -> Iterator[Case]:
         for (family, dtype), count in remaining.items():
             # spread the shorter families over the whole run
             if (index * count) // longest != ((index + 1) * count) // longest:
-                yield make_case(family, dtype, (index * count) // longest, plan.scale)
+                number = (index * count) // longest
+                known = case_key(family, dtype, number) in done
+                yield None if known else make_case(family, dtype, number, plan.scale)
+
+
+def case_key(family: str, dtype: str, index: int) -> str:
+    """What a sample is found by."""
+    return f"{family}/{dtype}/{index}"
 
 
 def make_case(family: str, dtype: str, index: int, scale: Scale) -> Case:
@@ -104,7 +111,7 @@ def make_case(family: str, dtype: str, index: int, scale: Scale) -> Case:
             kernel = kernels[0]
             kernel_dtype = real if FAMILIES[family].matrix else kernel.dtype
             op = next(call.op for call in program.calls if call.kernels)
-            return Case(f"{family}/{dtype}/{index}", recipe, real, Kernel(family, kernel_dtype, kernel.dims), op)
+            return Case(case_key(family, dtype, index), recipe, real, Kernel(family, kernel_dtype, kernel.dims), op)
     raise RuntimeError(f"no {family} recipe gives one {family} kernel")
 
 
@@ -121,7 +128,9 @@ def set_precision(dtype: str) -> None:
     torch.backends.cudnn.allow_tf32 = allowed
 
 
-def _maker(case: Case, device: str) -> Callable[[], tuple[Run, Sequence[torch.Tensor]]]:
+def maker(case: Case, device: str) -> Callable[[], tuple[Run, Sequence[torch.Tensor]]]:
+    """What builds a case on a device: returns the call, and its tensors that are warm in cache."""
+
     def make() -> tuple[Run, Sequence[torch.Tensor]]:
         set_precision(case.dtype)
         tensors = [o.make(DTYPES[case.dtype], device) for o in case.recipe.operands]
@@ -142,8 +151,8 @@ def run_sweep(plan: Plan, file: SampleFile, device: str, advance: Callable[[int]
         with torch.inference_mode():
             measure = CaseProfiler().measure if device == "cuda" else _measure_on_cpu
             chunk: list[Case] = []
-            for case in cases(plan):
-                if case.key in file:
+            for case in cases(plan, file):
+                if case is None:
                     advance(1)
                     continue
                 chunk.append(case)
@@ -161,18 +170,23 @@ def run_sweep(plan: Plan, file: SampleFile, device: str, advance: Callable[[int]
 def _take(
     chunk: Sequence[Case], measure: Callable[..., list[KernelSample | None]], file: SampleFile, device: str
 ) -> None:
-    samples = measure([_maker(case, device) for case in chunk], REPEATS)
+    samples = measure([maker(case, device) for case in chunk], REPEATS)
     file.append(_row(case, sample) for case, sample in zip(chunk, samples, strict=True))
 
 
-def _row(case: Case, sample: KernelSample | None) -> dict[str, Any]:
-    row: dict[str, Any] = {
+def describe(case: Case) -> dict[str, Any]:
+    """What a sample says of its case."""
+    return {
         "key": case.key,
         "family": case.kernel.family,
         "dtype": case.kernel.dtype,
         "op": case.op,
         "dims": {name: int(d) if float(d).is_integer() else d for name, d in case.kernel.dims.items()},
     }
+
+
+def _row(case: Case, sample: KernelSample | None) -> dict[str, Any]:
+    row = describe(case)
     if sample is None:
         return {**row, "failed": True}
     return {**row, "seconds": sample.seconds, "launches": sample.launches, "kernel": sample.name}

@@ -126,21 +126,25 @@ class KernelFit:
 class HostCosts:
     """Host side of a runtime on one host.
 
-    calls: operator -> dtype -> seconds of one call among others; launches: kernels that the timed call launched. Host
-    time of a call is ``dispatch x its cost + torch_call_s + python_call_s x Python calls before it``, its cost grown
-    by ``launch_s`` for every kernel that it launches beyond the timed call's. error: of generated modules, left out
-    one at a time, root mean square of log time.
+    calls: operator -> dtype -> seconds of one call, (hot, cold): in a tight loop, and among a hundred others; launches:
+    kernels that the timed call launched; typical_s: the same of a typical operator, by trait. The cost of a call is
+    ``hot + (cold - hot) x its coldness`` (``reuse.coldness``), grown by ``launch_s`` for every kernel that it launches
+    beyond the timed call's. On matrix units, where the library's own cost depends on the shape, it grows instead by
+    what exp(shapes), of a family and dtype, says of its kernel beyond the timed call's ``shapes_s``. Host time is that
+    and ``torch_call_s + python_call_s x the Python calls before it, weighted by their coldness``. error: of generated
+    modules, left out one at a time, root mean square of log time.
     """
 
     runtime: str
-    dispatch: float
     torch_call_s: float
     python_call_s: float
     fixed_s: float
     launch_s: float
-    calls: Mapping[str, Mapping[str, float]]
+    calls: Mapping[str, Mapping[str, tuple[float, float]]]
     launches: Mapping[str, Mapping[str, float]]
-    typical_s: Mapping[str, float]
+    shapes: Mapping[tuple[str, str], Forest]
+    shapes_s: Mapping[str, Mapping[str, float]]
+    typical_s: Mapping[str, tuple[float, float]]
     error: float
     probe_s: float
     environment: Mapping[str, Any]
@@ -240,16 +244,22 @@ def host_costs_of(data: Mapping[str, Any], path: Path) -> HostCosts:
     try:
         return HostCosts(
             runtime=data["runtime"],
-            calls=data["calls"],
+            calls={op: {d: (hot, cold) for d, (hot, cold) in costs.items()} for op, costs in data["calls"].items()},
             launches=data["launches"],
-            typical_s=data["typical_s"],
+            shapes={
+                (family, dtype): Forest.from_json(forest)
+                for family, dtypes in data["shapes"].items()
+                for dtype, forest in dtypes.items()
+            },
+            shapes_s=data["shapes_s"],
+            typical_s={trait: (hot, cold) for trait, (hot, cold) in data["typical_s"].items()},
             error=data["error"]["log_rms"],
             probe_s=data["environment"]["probe_s"],
             environment=data["environment"],
             provenance=data["provenance"],
             **data["coefficients"],
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise PredictorError(f"calibration file {path} is incomplete ({error}): run calibrate again") from None
 
 

@@ -27,6 +27,7 @@ from predictor.inputs import batch_of, call_arguments
 from predictor.macs import count_macs
 from predictor.ops import kind_of
 from predictor.records import Graph, OpCall, TensorSpec
+from predictor.reuse import coldness
 
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 """Dtype names of a prediction -> torch dtype of weights and activations."""
@@ -195,16 +196,15 @@ class _Recorder(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.calls: list[OpCall] = []
-        self.python_calls = 0
         self.module_calls = 0
-        self._noted_calls = 0
+        self._trace: list[int | str] = []  # what ran: Python code by its id, operators by name
         self._inside = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        python_calls = self.python_calls - self._noted_calls
-        self._noted_calls = self.python_calls
         result, call = self._run(func, args, kwargs or {})
-        self.calls.append(replace(call, python_calls=python_calls))
+        self.calls.append(call)
+        if self._inside == 1:
+            self._trace.append(call.op)
         return result
 
     def _run(self, func: Any, args: Any, kwargs: Any) -> tuple[Any, OpCall]:
@@ -249,15 +249,27 @@ class _Recorder(TorchDispatchMode):
             if frame.f_code is _RECORDER_CODE:
                 self._inside += 1
             elif not self._inside and frame.f_code.co_filename != _DISPATCH_FILE:
-                self.python_calls += 1
+                self._trace.append(id(frame.f_code))
                 self.module_calls += frame.f_code is _MODULE_CODE
         elif event == "return" and frame.f_code is _RECORDER_CODE:
             self._inside -= 1
 
-    @property
-    def tail_python_calls(self) -> int:
-        """Python calls after the last operator."""
-        return self.python_calls - self._noted_calls
+    def graph(self, name: str, dtype: str, batch: int) -> Graph:
+        """What was seen, the Python calls between two operators given to the second."""
+        counts, weights = [0], [0.0]
+        for entry, cold in zip(self._trace, coldness(self._trace), strict=True):
+            if isinstance(entry, str):
+                counts.append(0)
+                weights.append(0.0)
+            else:
+                counts[-1] += 1
+                weights[-1] += cold
+        weights = [round(weight, 2) for weight in weights]
+        calls = tuple(
+            replace(call, python_calls=count, cold_python_calls=weight)
+            for call, count, weight in zip(self.calls, counts[:-1], weights[:-1], strict=True)
+        )
+        return Graph(name, calls, dtype, batch, sum(counts), counts[-1], weights[-1], self.module_calls, versions())
 
 
 _RECORDER_CODE = _Recorder.__torch_dispatch__.__code__
@@ -335,16 +347,7 @@ def capture(module: torch.nn.Module, inputs: Any, dtype: str = "fp32", name: str
         recorder = _record(abstract, args, kwargs)
     except Exception as error:
         raise PredictorError(f"{type(module).__name__} does not run on these inputs: {_first_line(error)}") from error
-    return Graph(
-        name or type(module).__name__,
-        tuple(recorder.calls),
-        dtype,
-        batch,
-        recorder.python_calls,
-        recorder.tail_python_calls,
-        recorder.module_calls,
-        versions(),
-    )
+    return recorder.graph(name or type(module).__name__, dtype, batch)
 
 
 def _record(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _Recorder:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from predictor.calibration import Calibration, HostCosts
+from predictor.families import FAMILIES
+from predictor.forest import Forest
 from predictor.records import HostCall, Kernel, PricedCall, PricedKernel, Program
+from predictor.reuse import coldness
 
 HOST_DTYPE = {"tf32": "fp32", "bf16": "fp16"}
 """Dtypes whose host costs are those of another: the same code path issues them."""
@@ -17,12 +22,15 @@ HOST_DTYPE = {"tf32": "fp32", "bf16": "fp16"}
 def price(program: Program, calibration: Calibration, host: HostCosts) -> tuple[PricedCall, ...]:
     """Every call of the program with its host seconds and its priced kernels, in issue order."""
     kernels = iter(_price_kernels([k for call in program.calls for k in call.kernels], calibration))
+    cold = coldness([call.op for call in program.calls])
+    libraries = _library_s(program, calibration, host)
     priced = []
-    for call in program.calls:
+    for call, call_cold, library_s in zip(program.calls, cold, libraries, strict=True):
         own = tuple(next(kernels) for _ in call.kernels)
-        launches = sum(k.launches for k in own)
-        priced.append(PricedCall(_host_s(call, launches, program.dtype, host), own, call.sync))
-    tail = PricedCall(host.python_call_s * program.tail_python_calls, ())
+        seconds = _call_s(call, own, program.dtype, host, call_cold, library_s)
+        seconds += host.torch_call_s + host.python_call_s * call.cold_python_calls
+        priced.append(PricedCall(seconds, own, call.sync))
+    tail = PricedCall(host.python_call_s * program.tail_cold_python_calls, ())
     return (*priced, tail)
 
 
@@ -43,29 +51,75 @@ def _price_kernels(kernels: Iterable[Kernel], calibration: Calibration) -> list[
     return [priced[p] for p in range(len(kernels))]
 
 
-def _host_s(call: HostCall, launches: int, dtype: str, host: HostCosts) -> float:
-    seconds, timed_launches = dispatch_s(call, HOST_DTYPE.get(dtype, dtype), host)
-    if launches and timed_launches:
-        seconds += (launches - timed_launches) * host.launch_s
-    return host.dispatch * max(seconds, 0.0) + host.torch_call_s + host.python_call_s * call.python_calls
+def _library_s(program: Program, calibration: Calibration, host: HostCosts) -> list[float | None]:
+    """Per call: host seconds of the library call for its first kernel on matrix units; None where there is none."""
+    groups: dict[tuple[str, str], dict[int, Kernel]] = defaultdict(dict)
+    for position, call in enumerate(program.calls):
+        for kernel in call.kernels:
+            same = (kernel.dtype, HOST_DTYPE.get(kernel.dtype, "tf32"))
+            key = next(((kernel.family, d) for d in same if (kernel.family, d) in host.shapes), None)
+            if key is not None:
+                groups[key][position] = kernel
+                break
+    found: list[float | None] = [None] * len(program.calls)
+    for (family, dtype), kernels in groups.items():
+        seconds = library_s(host.shapes[family, dtype], calibration, family, dtype, list(kernels.values()))
+        for position, one in zip(kernels, seconds, strict=True):
+            found[position] = float(one)
+    return found
 
 
-def dispatch_s(call: HostCall, dtype: str, host: HostCosts) -> tuple[float, float]:
-    """Measured seconds of a call, and the launches in them: its own, else those of its parts, else what is typical."""
-    own = _row(call.op, host)
+def library_s(
+    forest: Forest, calibration: Calibration, family: str, dtype: str, kernels: Sequence[Kernel]
+) -> NDArray[np.float64]:
+    """Host seconds of the library calls for some kernels of one family."""
+    dims = {name: np.array([k.dims[name] for k in kernels], dtype=float) for name in kernels[0].dims}
+    return np.exp(forest.predict(shape_features(calibration, family, dtype, dims)))
+
+
+def shape_features(calibration: Calibration, family: str, dtype: str, dims: Mapping[str, Any]) -> Any:
+    """What the host cost of a call on matrix units is regressed on: its kernel's features and the launches in it."""
+    row = FAMILIES[family]
+    features = row.matrix_of_features(row.complete(dims), dtype, calibration.sms)
+    launches = calibration.price(family, dtype, **dims)[1]
+    return np.column_stack([features, np.log2(launches)])
+
+
+def _call_s(
+    call: HostCall, kernels: Sequence[PricedKernel], dtype: str, host: HostCosts, cold: float, library: float | None
+) -> float:
+    dtype = HOST_DTYPE.get(dtype, dtype)
+    hot_s, cold_s, timed_launches = dispatch_s(call, dtype, host)
+    launches = sum(k.launches for k in kernels)
+    timed_s = host.shapes_s.get(row_of(call.op, host.calls) or "", {}).get(dtype)
+    more_s = 0.0
+    if library is not None and timed_s is not None:
+        more_s = library - timed_s
+    elif launches and timed_launches:
+        more_s = (launches - timed_launches) * host.launch_s
+    return max(hot_s + more_s, 0.0) + (cold_s - hot_s) * cold
+
+
+def dispatch_s(call: HostCall, dtype: str, host: HostCosts) -> tuple[float, float, float]:
+    """Measured seconds of a call, hot and cold, and the launches in them: its own, else those of its parts, else what
+    is typical.
+    """
+    own = row_of(call.op, host.calls)
     names = (own, *call.extra) if own else call.parts or (call.op,)
-    seconds = launches = 0.0
+    hot_s = cold_s = launches = 0.0
     for name in names:
-        row = _row(name, host)
+        row = row_of(name, host.calls)
         if row is None:
-            seconds += host.typical_s.get(call.trait, host.typical_s["pointwise"])
-            continue
-        costs, counts = host.calls[row], host.launches.get(row, {})
-        seconds += costs.get(dtype, next(iter(costs.values())))
-        launches += counts.get(dtype, 0.0)
-    return seconds, launches
+            hot, cold = host.typical_s.get(call.trait, host.typical_s["pointwise"])
+        else:
+            costs, counts = host.calls[row], host.launches.get(row, {})
+            hot, cold = costs.get(dtype, next(iter(costs.values())))
+            launches += counts.get(dtype, 0.0)
+        hot_s += hot
+        cold_s += cold
+    return hot_s, cold_s, launches
 
 
-def _row(op: str, host: HostCosts) -> str | None:
+def row_of(op: str, rows: Container[str]) -> str | None:
     """The calibrated row for an operator: itself, its out-of-place form, or the plain form of a variant."""
-    return next((name for name in (op, op.strip("_"), op.split(" ")[0]) if name in host.calls), None)
+    return next((name for name in (op, op.strip("_"), op.split(" ")[0]) if name in rows), None)

@@ -74,7 +74,8 @@ class OpCall:
 
     op: aten name without namespace and overload, "linear"; args: by schema name, tensors as ``TensorSpec``;
     trait: from the op table, or "unmodelled"; python_calls: Python function calls since the previous operator;
-    parts: the operators that a composite one consists of on the device, empty for others.
+    cold_python_calls: the same, each weighted by how cold its code is (``reuse.coldness``); parts: the operators that
+    a composite one consists of on the device, empty for others.
     """
 
     op: str
@@ -85,6 +86,7 @@ class OpCall:
     bytes_read: int = 0
     bytes_written: int = 0
     python_calls: int = 0
+    cold_python_calls: float = 0.0
     parts: tuple[OpCall, ...] = ()
 
     @property
@@ -104,7 +106,8 @@ class Graph:
     """Operator calls of one forward pass, in issue order.
 
     batch: size of the first dimension of the first input; python_calls and module_calls: totals of the pass;
-    tail_python_calls: those after the last operator; versions: of the packages that shaped the graph.
+    tail_python_calls, tail_cold_python_calls: those after the last operator; versions: of the packages that shaped the
+    graph.
     """
 
     name: str
@@ -113,6 +116,7 @@ class Graph:
     batch: int
     python_calls: int
     tail_python_calls: int
+    tail_cold_python_calls: float
     module_calls: int
     versions: Mapping[str, str] = field(default_factory=dict)
 
@@ -135,13 +139,14 @@ class Kernel:
 class HostCall:
     """One call on the host lane and the kernels that it launches.
 
-    op: whose measured host cost this is; parts: the operators whose costs are summed where ``op`` has none of its own,
-    extra: those that are added to it; sync: the host waits for the device before it goes on.
+    op: whose measured host cost this is; cold_python_calls: before it, see ``OpCall``; parts: the operators whose costs
+    are summed where ``op`` has none of its own, extra: those that are added to it; sync: the host waits for the device
+    before it goes on.
     """
 
     op: str
     kernels: tuple[Kernel, ...]
-    python_calls: int
+    cold_python_calls: float
     trait: str
     parts: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
@@ -150,12 +155,12 @@ class HostCall:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What a runtime really does with a graph. tail_python_calls: after the last operator."""
+    """What a runtime really does with a graph. tail_cold_python_calls: after the last operator."""
 
     runtime: str
     dtype: str
     calls: tuple[HostCall, ...]
-    tail_python_calls: int
+    tail_cold_python_calls: float
     unmodelled: Mapping[str, int]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,20 +12,40 @@ import torch.nn.functional as F
 
 from calibrate.recipes.base import Operand, Recipe, Rng, Scale, log_uniform, pick
 
+_LENGTHS = (32, 49, 64, 99, 128, 128, 197, 256, 256, 384, 499, 512, 1024)
+_WIDTHS = (128, 256, 384, 512, 768, 768, 1024, 1024, 1280, 1536, 2048, 3072, 4096)
+_WIDE = (64, 192, 320, 640, 896, 1600, 2304, 2560, 3840, 5120, 6144, 8192, 11008, 14336)
+"""Lengths and widths that models have, the common ones more than once."""
+
 
 def gemm(rng: Rng, scale: Scale) -> Recipe:
-    """Linear layers with and without bias, plain products, batched products of two activations."""
+    """Linear layers with and without bias, plain products, batched products of two activations.
+
+    More than half have the widths, lengths and batches that models have, the rest any.
+    """
     kind = pick(rng, "linear", "linear", "linear", "nobias", "addmm", "bmm", "bmm", "bmm_nt")
+    usual = rng.random() < 0.6
     if kind.startswith("bmm"):
         batch = log_uniform(rng, 2, 4096)
         n, k = log_uniform(rng, 8, 1024), log_uniform(rng, 8, 1024)
         m = log_uniform(rng, 8, max(min(2048, scale.macs / (batch * n * k), scale.elements / (batch * max(n, k))), 8))
+        if usual:  # the two products of attention
+            m, head = min(pick(rng, *_LENGTHS), m), pick(rng, 32, 64, 64, 64, 80, 96, 128)
+            n, k = (m, head) if kind == "bmm_nt" else (head, m)
+            largest = min(scale.macs / (m * n * k), scale.elements / (m * max(n, k)))
+            batch = _power_of_two(rng, max(largest / 16, 1)) * pick(rng, 2, 4, 6, 8, 12, 12, 16)
         left, right = Operand((batch, m, k)), Operand((batch, k, n))
         if kind == "bmm_nt":
             right = Operand((batch, n, k), permute=(0, 2, 1))
         return Recipe(torch.bmm, (left, right))
     n, k = log_uniform(rng, 16, min(16384, scale.elements**0.5)), log_uniform(rng, 16, min(16384, scale.elements**0.5))
-    m = log_uniform(rng, 1, max(min(65536, scale.macs / (n * k), scale.elements / max(n, k)), 1))
+    if usual:
+        n, k = (min(pick(rng, *_WIDTHS, *_WIDTHS, *_WIDE), int(scale.elements**0.5)) for _ in range(2))
+    largest = max(min(65536, scale.macs / (n * k), scale.elements / max(n, k)), 1)
+    m = log_uniform(rng, 1, largest)
+    if usual:
+        length = pick(rng, 1, *_LENGTHS)
+        m = length * _power_of_two(rng, max(largest / length, 1)) if length <= largest else m
     x, bias = Operand((m, k)), Operand((n,), warm=False)
     if kind == "addmm":
         return Recipe(torch.addmm, (bias, x, Operand((k, n), warm=False)))
@@ -50,28 +71,41 @@ def conv(rng: Rng, scale: Scale) -> Recipe:
         stride, side = (kernel if kernel > 7 else pick(rng, 1, 2, 2, kernel)), pick(rng, 64, 128, 224, 256)
         return _image_conv(rng, scale, pick(rng, 1, 3, 3, 4), log_uniform(rng, 8, 1024), side, kernel, stride, 1)
     kernel = 1 if kind == "1x1" else pick(rng, 3, 3, 3, 5, 7)
-    return _image_conv(
-        rng, scale, log_uniform(rng, 8, 2048), log_uniform(rng, 8, 2048), side, kernel, pick(rng, 1, 1, 2), 1
-    )
+    if rng.random() < 0.5:  # as in residual networks and their kin
+        narrow, ratio = (
+            pick(rng, 16, 24, 32, 48, 64, 64, 96, 128, 128, 160, 192, 256, 256, 384, 512),
+            pick(rng, 1, 2, 4, 6),
+        )
+        wide = narrow * (ratio if kernel == 1 else 1)
+        c_in, c_out = (narrow, wide) if rng.random() < 0.5 else (wide, narrow)
+        return _image_conv(rng, scale, c_in, c_out, pick(rng, 7, 14, 28, 56, 112), kernel, pick(rng, 1, 1, 1, 2), 1)
+    c_in, c_out = log_uniform(rng, 8, 2048), log_uniform(rng, 8, 2048)
+    return _image_conv(rng, scale, c_in, c_out, side, kernel, pick(rng, 1, 1, 2), 1)
 
 
 def conv_grouped(rng: Rng, scale: Scale) -> Recipe:
-    """Grouped convolutions: images with square windows, sequences with narrow and very wide windows."""
-    kind = pick(rng, "image", "narrow", "narrow", "wide")
-    groups = pick(rng, 2, 4, 4, 8, 8, 16, 16, 32)
-    widths = [w for w in (8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768) if w * groups <= 4096]
-    width = pick(rng, *widths) if rng.random() < 0.8 else log_uniform(rng, 2, max(widths))
-    c_in = width * groups
-    c_out = max(int(width * pick(rng, 1, 1, 1, 1, 2, 4, 0.5, 0.25)), 1) * groups
+    """Grouped convolutions: images with square windows, sequences with narrow and very wide windows.
+
+    How the library runs them changes abruptly from shape to shape, so most samples have the widths, lengths and groups
+    that models have.
+    """
+    kind = pick(rng, "image", "image", "narrow", "narrow", "wide")
+    usual = rng.random() < 0.8
     if kind == "image":
-        side = pick(rng, 7, 14, 28, 56, 112)
-        return _image_conv(rng, scale, c_in, c_out, side, pick(rng, 1, 3, 3, 5), pick(rng, 1, 1, 2), groups)
+        groups = pick(rng, 2, 4, 8, 16, 32, 32, 64)
+        width = pick(rng, 4, 8, 8, 16, 16, 24, 32, 40, 48, 56, 64, 112) if usual else log_uniform(rng, 2, 256)
+        c_in, side = min(width * groups, 4096 // groups * groups), pick(rng, 7, 14, 28, 56, 112)
+        return _image_conv(rng, scale, c_in, c_in, side, pick(rng, 1, 3, 3, 3, 5), pick(rng, 1, 1, 2), groups)
+    length = pick(rng, *_LENGTHS) if usual else log_uniform(rng, 16, 1024)
     if kind == "narrow":
-        length = pick(rng, log_uniform(rng, 16, 1024), 128, 256, 512)
-        return _sequence_conv(rng, scale, c_in, c_out, length, pick(rng, 1, 1, 1, 3), 1, groups)
-    width = pick(rng, *(w for w in (8, 16, 24, 32, 48, 64, 80, 96, 128) if w * groups <= 2048))
-    kernel = pick(rng, 9, 15, 31, 32, 64, 95, 128, 128)
-    return _sequence_conv(rng, scale, width * groups, width * groups, log_uniform(rng, 24, 1024), kernel, 1, groups)
+        groups = pick(rng, 2, 4, 4, 8, 16)
+        c_in = pick(rng, *_WIDTHS) if usual else log_uniform(rng, 2, 512) * groups
+        c_out = max(int(c_in / groups * pick(rng, 1, 1, 1, 2, 4, 4, 0.5, 0.25, 0.25)), 1) * groups
+        return _sequence_conv(rng, scale, c_in, min(c_out, 8192), length, pick(rng, 1, 1, 1, 3), 1, groups)
+    groups = pick(rng, 8, 16, 16, 32)
+    width = pick(rng, 256, 512, 768, 768, 1024, 1024, 1280) if usual else log_uniform(rng, 8, 96) * groups
+    kernel = pick(rng, 9, 15, 31, 64, 128, 128, 128)
+    return _sequence_conv(rng, scale, width, width, length, kernel, 1, groups)
 
 
 def conv_depthwise(rng: Rng, scale: Scale) -> Recipe:
@@ -86,8 +120,13 @@ def conv_depthwise(rng: Rng, scale: Scale) -> Recipe:
 
 
 def _batch(rng: Rng, scale: Scale, pixels: float, macs: float) -> int:
-    """A batch that keeps the call within the scale."""
-    return log_uniform(rng, 1, max(min(256, scale.elements / pixels, scale.macs / macs), 1))
+    """A batch that keeps the call within the scale, mostly a power of two."""
+    largest = max(min(256, scale.elements / pixels, scale.macs / macs), 1)
+    return _power_of_two(rng, largest) if rng.random() < 0.7 else log_uniform(rng, 1, largest)
+
+
+def _power_of_two(rng: Rng, largest: float) -> int:
+    return int(2 ** rng.integers(0, int(math.log2(largest)) + 1))
 
 
 def _image_conv(
@@ -107,8 +146,8 @@ def _image_conv(
 def _sequence_conv(
     rng: Rng, scale: Scale, c_in: int, c_out: int, length: int, kernel: int, stride: int, groups: int
 ) -> Recipe:
-    length = max(length, kernel)
     pad = pick(rng, 0, kernel // 2, kernel // 2)
+    length = max(length, kernel - 2 * pad)
     out = length / stride
     batch = _batch(rng, scale, max(c_in * length, c_out * out), out * c_out * c_in / groups * kernel)
     swapped = rng.random() < 0.3

@@ -137,7 +137,12 @@ def pad(call: OpCall) -> tuple[Kernel, ...]:
 def softmax(call: OpCall) -> tuple[Kernel, ...]:
     x = tensor(call, "self", "input")
     cols = x.shape[int(call.args["dim"])] if x.shape else 1
-    return row_kernel("softmax", x, x.elements // max(cols, 1), cols)
+    return made_contiguous(x) + row_kernel("softmax", x, x.elements // max(cols, 1), cols)
+
+
+def made_contiguous(x: TensorSpec) -> tuple[Kernel, ...]:
+    """The copy that torch makes of a transposed input before kernels that go along its rows."""
+    return () if x.is_contiguous else copy_of(x)
 
 
 def row_kernel(family: str, x: TensorSpec, rows: int, cols: int) -> tuple[Kernel, ...]:
@@ -147,7 +152,7 @@ def row_kernel(family: str, x: TensorSpec, rows: int, cols: int) -> tuple[Kernel
 def layer_norm(call: OpCall) -> tuple[Kernel, ...]:
     x = tensor(call, "input")
     cols = math.prod(call.args["normalized_shape"])
-    return row_kernel("layer_norm", x, x.elements // max(cols, 1), cols)
+    return made_contiguous(x) + row_kernel("layer_norm", x, x.elements // max(cols, 1), cols)
 
 
 def weight_norm(call: OpCall) -> tuple[Kernel, ...]:

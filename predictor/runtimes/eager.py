@@ -19,7 +19,7 @@ def lower(graph: Graph) -> Program:
     """Graph -> host calls and their kernels, in issue order."""
     unmodelled: Counter[str] = Counter()
     calls = tuple(_host_call(call, graph.dtype, unmodelled) for call in graph.calls)
-    return Program(NAME, graph.dtype, calls, graph.tail_python_calls, dict(unmodelled))
+    return Program(NAME, graph.dtype, calls, graph.tail_cold_python_calls, dict(unmodelled))
 
 
 def _leaves(call: OpCall) -> Iterator[OpCall]:
@@ -41,7 +41,7 @@ def _host_call(call: OpCall, dtype: str, unmodelled: Counter[str]) -> HostCall:
     return HostCall(
         op=f"host {call.op}" if call.trait == "host" else _host_row(call.op, kernels),
         kernels=tuple(kernels),
-        python_calls=call.python_calls,
+        cold_python_calls=call.cold_python_calls,
         trait=call.trait,
         parts=tuple(leaf.op for leaf in leaves) if call.parts else (),
         extra=working if call.op in WRAPPERS else (),

@@ -96,13 +96,13 @@ def test_a_calibration_describes_this_machine(cpu: Path) -> None:
 
 def test_host_costs_are_of_the_order_of_microseconds(cpu: Path) -> None:
     host = load_calibration("cpu").host("eager")
-    costs = {op: of["fp32"] for op, of in host.calls.items()}
+    costs = {op: of["fp32"][0] for op, of in host.calls.items()}
     assert len(costs) > 80
     assert min(costs.values()) >= 1e-8
     assert max(costs.values()) < 1e-2
     assert 1e-7 < costs["add"] < 1e-3
     assert costs["view"] < costs["layer_norm"]
-    assert min(host.dispatch, host.torch_call_s, host.python_call_s, host.fixed_s) >= 0
+    assert min(host.torch_call_s, host.python_call_s, host.fixed_s) >= 0
 
 
 def test_a_prediction_is_made_from_the_new_calibration(cpu: Path) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from calibrate import sweep
-from calibrate.host import examples
+from calibrate.host import example_kernels, examples
 from calibrate.modules import generate
 from calibrate.recipes import RECIPES
+from calibrate.shapes import run_shapes, shape_samples
+from calibrate.store import SampleFile
 from predictor.capture import capture
 from predictor.families import FAMILIES
 from predictor.runtimes import eager
@@ -61,11 +65,38 @@ def test_generated_modules_differ() -> None:
 
 
 def test_examples_of_operators_run_for_real() -> None:
-    table = examples(torch.float32, "cpu")
+    table = examples(torch.float32, "cpu", large=False)
     with torch.inference_mode():
         for call in table.values():
             call()
     assert {"nothing", "linear", "conv2d", "layer_norm", "view", "host"} <= set(table)
+
+
+def test_examples_on_matrix_units_have_their_kernels() -> None:
+    kernels = example_kernels()
+    assert {"linear", "bmm", "matmul", "einsum", "conv2d grouped", "conv1d depthwise"} <= set(kernels)
+    assert {family for of in kernels.values() for family in (of["fp16"].family,)} == {
+        name for name, row in FAMILIES.items() if row.matrix
+    }
+    dims = kernels["linear"]["fp16"].dims
+    assert [dims[d] for d in ("m", "n", "k", "bias")] == [128, 768, 768, 1]
+    assert kernels["conv2d"]["fp32"].dtype == "tf32"
+
+
+def test_host_costs_of_shapes_are_taken_once_and_scaled_to_a_host(tmp_path: Path) -> None:
+    """Real calls on the CPU, of two families; a second run measures nothing."""
+    file = SampleFile(tmp_path / "host.jsonl")
+    heard: list[int] = []
+    run_shapes(file, "cpu", 1, heard.append)
+    assert sum(heard) == 2 * sum(row.matrix for row in FAMILIES.values()) == len(file.values())
+    before = file.path.read_bytes()
+    run_shapes(file, "cpu", 1, heard.append)
+    assert file.path.read_bytes() == before
+    raw = {s["key"]: s for s in file.values()}
+    for sample in shape_samples(file, reference_s=1.0):
+        recorded = raw[sample["key"]]
+        assert sample["seconds"] == pytest.approx(recorded["seconds"] / np.mean(recorded["probe_s"]))
+        assert 1e-6 < recorded["seconds"] < 10
 
 
 def test_the_precision_of_matrix_units_follows_the_dtype() -> None:

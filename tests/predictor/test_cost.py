@@ -2,30 +2,44 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from predictor.calibration import Calibration, HostCosts
 from predictor.cost import dispatch_s, price
+from predictor.forest import Forest
 from predictor.records import HostCall, Kernel, Program
+from predictor.reuse import HALF_DISTANCE
+
+
+def flat(value: float) -> Forest:
+    """Says the same of everything."""
+    nothing, whole = np.zeros(0), np.zeros(0, dtype=np.int32)
+    return Forest(value, whole, nothing, whole, nothing, whole)
+
 
 HOST = HostCosts(
     runtime="eager",
-    dispatch=2.0,
     torch_call_s=10.0,
     python_call_s=100.0,
     fixed_s=0.0,
     launch_s=1000.0,
     calls={
-        "add": {"fp32": 1.0, "fp16": 3.0},
-        "view": {"fp32": 0.25},
-        "clone": {"fp32": 0.5},
-        "to": {"fp32": 0.125},
-        "conv2d": {"fp32": 7.0},
+        "add": {"fp32": (1.0, 5.0), "fp16": (3.0, 9.0)},
+        "view": {"fp32": (0.25, 0.5)},
+        "clone": {"fp32": (0.5, 1.0)},
+        "to": {"fp32": (0.125, 0.25)},
+        "conv2d": {"fp32": (7.0, 9.0)},
+        "linear": {"fp16": (20.0, 40.0)},
+        "einsum": {"fp16": (50.0, 90.0)},
     },
     launches={"add": {"fp32": 1.0}},
-    typical_s={"pointwise": 4.0, "view": 0.75},
+    shapes={("gemm", "fp16"): flat(math.log(13.0))},
+    shapes_s={"linear": {"fp16": 20.0}, "einsum": {"fp16": 11.0}},
+    typical_s={"pointwise": (4.0, 8.0), "view": (0.75, 1.5)},
     error=0.05,
     probe_s=1e-5,
     environment={},
@@ -35,7 +49,7 @@ ADDITION = Kernel("pointwise", "fp32", {"elements": 8, "bytes_read": 64, "bytes_
 
 
 def call(op: str, trait: str = "pointwise", **more: object) -> HostCall:
-    return replace(HostCall(op, (), 0, trait), **more)  # type: ignore[arg-type]
+    return replace(HostCall(op, (), 0.0, trait), **more)  # type: ignore[arg-type]
 
 
 def seconds(one: HostCall, calibration: Calibration, dtype: str = "fp32") -> float:
@@ -65,9 +79,25 @@ def test_dispatch_cost_of_a_call(one: HostCall, dtype: str, expected: float) -> 
     assert dispatch_s(one, dtype, HOST)[0] == expected
 
 
-def test_a_call_costs_dispatch_the_call_itself_and_the_python_before_it(h200: Calibration) -> None:
-    """2 x 1 + 10 + 3 x 100."""
-    assert seconds(call("add", python_calls=3), h200) == 312.0
+def test_a_call_costs_itself_the_framework_and_the_python_before_it(h200: Calibration) -> None:
+    """1 + 10 + 3 x 100: the only operator of a pass is hot, nothing ran since its last call."""
+    assert seconds(call("add", cold_python_calls=3.0), h200) == 311.0
+
+
+def test_a_call_is_colder_the_more_other_operators_ran_since_its_last(h200: Calibration) -> None:
+    """d other operators, over and over: hot 1, cold 5, coldness d / (d + HALF_DISTANCE)."""
+    for others in (1, 5, 25, 100):
+        calls = (call("add"), *(call(f"other{i}") for i in range(others)))
+        priced = price(Program("eager", "fp32", calls, 0.0, {}), h200, HOST)
+        assert priced[0].host_s == pytest.approx(1 + 4 * others / (others + HALF_DISTANCE) + 10)
+
+
+def test_a_product_costs_what_the_library_takes_for_its_shape(h200: Calibration) -> None:
+    """The shape says 13: a linear layer costs that; einsum keeps what it costs beyond its own example's 11."""
+    gemm = Kernel("gemm", "fp16", {"m": 128, "n": 128, "k": 128, "batch": 1, "nt": 1, "bias": 0})
+    assert seconds(call("linear", "gemm", kernels=(gemm,)), h200, "fp16") == pytest.approx(10 + 13)
+    assert seconds(call("einsum", "gemm", kernels=(gemm,)), h200, "fp16") == pytest.approx(10 + 50 - 11 + 13)
+    assert seconds(call("linear", "gemm", kernels=(replace(gemm, dtype="bf16"),)), h200, "bf16") == pytest.approx(23)
 
 
 def test_wider_formats_share_the_host_costs_of_others(h200: Calibration) -> None:
@@ -76,14 +106,14 @@ def test_wider_formats_share_the_host_costs_of_others(h200: Calibration) -> None
 
 
 def test_a_kernel_beyond_those_of_the_timed_call_costs_a_launch(h200: Calibration) -> None:
-    """Three launches where one was timed: 2 x (1 + 2 x 1000) + 10."""
-    assert seconds(call("add", kernels=(ADDITION,)), h200) == 12.0
-    assert seconds(call("add", kernels=(ADDITION,) * 3), h200) == 4012.0
+    """Three launches where one was timed: 1 + 2 x 1000 + 10."""
+    assert seconds(call("add", kernels=(ADDITION,)), h200) == 11.0
+    assert seconds(call("add", kernels=(ADDITION,) * 3), h200) == 2011.0
 
 
 def test_python_after_the_last_operator_costs_too(h200: Calibration) -> None:
     priced = price(Program("eager", "fp32", (call("add"),), 7, {}), h200, HOST)
-    assert [p.host_s for p in priced] == [12.0, 700.0]
+    assert [p.host_s for p in priced] == [11.0, 700.0]
 
 
 def test_kernels_keep_their_order_and_their_prices(h200: Calibration) -> None:

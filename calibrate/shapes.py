@@ -1,0 +1,85 @@
+"""Host cost of a call by its shape, where a library chooses how to run it: a convolution is one launch or seventy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+
+from calibrate.bench import Probe, tight_seconds
+from calibrate.recipes import Scale
+from calibrate.store import SampleFile
+from calibrate.sweep import Case, describe, make_case, maker
+from predictor.families import FAMILIES
+
+SCALE = Scale(elements=2e7, macs=3e9)
+"""Small enough that the device keeps up with the host."""
+
+CALLS = 8
+CHUNK = 8
+
+
+def cases(count: int) -> Iterator[Case]:
+    """Cases of every family on matrix units, ``count`` for each of two dtypes, interleaved."""
+    keys = [
+        (family, dtype)
+        for family, row in FAMILIES.items()
+        if row.matrix
+        for dtype in ("tf32" if family.startswith("conv") else "fp32", "fp16")
+    ]
+    for index in range(count):
+        for family, dtype in keys:
+            yield make_case(family, dtype, index, SCALE)
+
+
+def run_shapes(file: SampleFile, device: str, count: int, advance: Callable[[int], None]) -> None:
+    """Time the host side of every case, the host probe around every few."""
+    probe = Probe(device)
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    try:
+        with torch.inference_mode():
+            remaining = cases(count)
+            while chunk := list(islice(remaining, CHUNK)):
+                missing = [case for case in chunk if _key(case) not in file]
+                if missing:
+                    first = probe()
+                    timed = [(case, _time(case, device)) for case in missing]
+                    probes = [first, probe()]
+                    file.append(_sample(case, seconds, probes) for case, seconds in timed)
+                advance(len(chunk))
+    finally:
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+
+
+def _key(case: Case) -> str:
+    return f"shape/{case.key}"
+
+
+def _time(case: Case, device: str) -> float | None:
+    """Seconds of a call, the best of three short loops: fewer launches than wait in a stream."""
+    try:
+        call, _ = maker(case, device)()
+        call()
+        call()
+        return min(tight_seconds(call, device, CALLS) for _ in range(3))
+    except (RuntimeError, NotImplementedError) as error:
+        if "CUDA error" in str(error):
+            raise
+        return None
+
+
+def _sample(case: Case, seconds: float | None, probes: list[float]) -> dict[str, Any]:
+    row = {**describe(case), "key": _key(case)}
+    return {**row, "failed": True} if seconds is None else {**row, "seconds": seconds, "probe_s": probes}
+
+
+def shape_samples(file: SampleFile, reference_s: float) -> list[dict[str, Any]]:
+    """The samples as they would be on a host whose probe shows ``reference_s``."""
+    return [
+        {**s, "seconds": s["seconds"] * reference_s / float(np.mean(s["probe_s"]))}
+        for s in file.values()
+        if s["key"].startswith("shape/") and not s.get("failed")
+    ]

@@ -1,0 +1,30 @@
+"""Reuse distances, held against their definition."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from predictor.reuse import HALF_DISTANCE, coldness
+
+
+@given(st.lists(st.sampled_from("abcdefgh"), max_size=40))
+def test_coldness_is_that_of_the_distinct_entries_since_the_last_equal_one(sequence: list[str]) -> None:
+    twice = sequence * 2
+    for position, found in enumerate(coldness(sequence)):
+        here = position + len(sequence)
+        last = max(i for i in range(here) if twice[i] == twice[here])
+        distance = len(set(twice[last + 1 : here]))
+        assert found == distance / (distance + HALF_DISTANCE)
+
+
+def test_what_runs_alone_is_hot() -> None:
+    assert coldness(["only"] * 5) == [0.0] * 5
+    assert coldness([]) == []
+
+
+def test_coldness_grows_with_distance_and_stays_below_one() -> None:
+    found = [coldness(range(length))[0] for length in (2, 10, 26, 1000)]
+    assert found == sorted(found)
+    assert found[2] == 0.5
+    assert found[-1] < 1
