@@ -26,35 +26,35 @@ ENOUGH = 40
 
 def export(trees: Sequence[Any], initial: float, scale: float) -> Forest:
     """Fitted scikit-learn trees as plain arrays. scale: learning rate of a boosted forest."""
-    features, thresholds, rights, values, roots = [], [], [], [], []
-    offset = 0
+    sizes, features, numbers = [], [], []
     for tree in trees:
-        roots.append(offset)
-        features.append(np.where(tree.children_left < 0, -1, tree.feature))
-        thresholds.append(tree.threshold)
-        rights.append(np.where(tree.children_right < 0, 0, tree.children_right + offset))
-        values.append(tree.value[:, 0, 0] * scale)
-        offset += tree.node_count
+        order, level = [], np.array([0])
+        while len(level):
+            order.append(level)
+            inner = level[tree.children_left[level] >= 0]
+            level = np.stack([tree.children_left[inner], tree.children_right[inner]], axis=1).ravel()
+        nodes = np.concatenate(order)
+        leaf = tree.children_left[nodes] < 0
+        sizes.append(len(nodes))
+        features.append(np.where(leaf, -1, tree.feature[nodes]))
+        numbers.append(np.where(leaf, tree.value[nodes, 0, 0] * scale, tree.threshold[nodes]))
     return Forest(
         initial,
-        np.concatenate(features).astype(np.int32),
-        np.concatenate(thresholds).astype(np.float64),
-        np.concatenate(rights).astype(np.int32),
-        np.concatenate(values).astype(np.float64),
-        np.asarray(roots, dtype=np.int32),
+        np.array(sizes, dtype=np.int64),
+        np.concatenate(features).astype(np.int64),
+        np.concatenate(numbers).astype(np.float64),
     )
 
 
-def boosted(x: Array, y: Array, trees: int = 250) -> Forest:
+def boosted(x: Array, y: Array, trees: int = 120) -> Forest:
     """Gradient-boosted residuals as plain arrays; of too few samples, their mean."""
     if len(y) < ENOUGH:
-        nothing = np.zeros(0)
-        whole = np.zeros(0, dtype=np.int32)
-        return Forest(float(np.mean(y)), whole, nothing, whole, nothing, whole)
+        return Forest.constant(float(np.mean(y)))
     model = GradientBoostingRegressor(
         n_estimators=trees,
-        max_depth=4,
-        learning_rate=0.08,
+        max_depth=6,
+        max_leaf_nodes=int(np.clip(len(y) // 25, 8, 24)),
+        learning_rate=0.12,
         subsample=0.6,
         max_features=0.5,
         min_samples_leaf=3,
@@ -67,7 +67,7 @@ def boosted(x: Array, y: Array, trees: int = 250) -> Forest:
 
 def single(x: Array, y: Array) -> Forest:
     """One tree, for launch counts."""
-    model = DecisionTreeRegressor(max_depth=8, min_samples_leaf=3, random_state=0).fit(x, y)
+    model = DecisionTreeRegressor(max_depth=8, max_leaf_nodes=96, min_samples_leaf=3, random_state=0).fit(x, y)
     return export([model.tree_], 0.0, 1.0)
 
 

@@ -3,69 +3,114 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+ROWS = 128
+"""Rows that go through all trees together: what they touch stays in the cache."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Forest:
     """Sum of trees: prediction = initial + sum of the leaves' values.
 
-    feature, threshold, right, value: one entry per node, the trees one after another in depth-first order, so that a
-    node's left child is the next node; feature is -1 at a leaf. right: index of the right child. roots: first nodes.
+    sizes: nodes of each tree. feature, number: one entry per node, the trees one after another, each level by level
+    from its root, so that the children of its j-th inner node (from 0) are its nodes 2j + 1 and 2j + 2. At an inner
+    node feature is the column to compare and number the threshold: up to it the first child, above it the second. At a
+    leaf feature is -1 and number the value. Raises ValueError where the arrays are no such trees.
     """
 
     initial: float
-    feature: NDArray[np.int32]
-    threshold: NDArray[np.float64]
-    right: NDArray[np.int32]
-    value: NDArray[np.float64]
-    roots: NDArray[np.int32]
+    sizes: NDArray[np.int64]
+    feature: NDArray[np.int64]
+    number: NDArray[np.float64]
+    _roots: NDArray[np.int64] = field(init=False, repr=False)
+    _left: NDArray[np.int64] = field(init=False, repr=False)
+    _limit: NDArray[np.float32] = field(init=False, repr=False)
+    _depth: int = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.feature.shape == self.number.shape == (self.sizes.sum(),):
+            raise ValueError("tree arrays of different lengths")
+        inner = self.feature >= 0
+        roots = np.concatenate([[0], np.cumsum(self.sizes)[:-1]]).astype(np.int64) if len(self.sizes) else self.sizes
+        before: NDArray[np.int64] = np.cumsum(inner) - inner  # inner nodes before each node
+        own: NDArray[np.int64] = before - np.repeat(before[roots], self.sizes) if len(roots) else before
+        total = np.add.reduceat(inner, roots) if len(roots) else roots
+        if not np.array_equal(self.sizes, 2 * total + 1) or np.any(inner & (own > np.arange(len(inner)))):
+            raise ValueError("a tree's leaves do not match its inner nodes")
+        itself = np.arange(len(inner))
+        left = np.where(inner, np.repeat(roots, self.sizes) + 2 * own + 1, itself)
+        if np.any(inner & (left <= itself)):
+            raise ValueError("a node's children do not come after it")
+        object.__setattr__(self, "_roots", roots)
+        object.__setattr__(self, "_left", left)
+        object.__setattr__(self, "_limit", np.where(inner, _floor_to_single(self.number), np.float32(np.inf)))
+        object.__setattr__(self, "_depth", _depth(roots, inner, left))
 
     def predict(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """x: (samples, features) -> (samples,)."""
-        if not len(self.roots):
-            return np.full(len(x), self.initial)
-        node = np.broadcast_to(self.roots, (len(x), len(self.roots))).copy()
-        rows = np.arange(len(x))[:, None]
-        x = x.astype(np.float32).astype(np.float64)  # scikit-learn's trees compare single precision
-        while True:
-            feature = self.feature[node]
-            inner = feature >= 0
-            if not inner.any():
-                return np.asarray(self.initial + self.value[node].sum(axis=1))
-            left = x[rows, np.maximum(feature, 0)] <= self.threshold[node]
-            node = np.where(inner, np.where(left, node + 1, self.right[node]), node)
+        """x: (samples, features) -> (samples,). Compares in single precision, as scikit-learn's trees do."""
+        found = np.full(len(x), self.initial)
+        if not len(self.sizes):
+            return found
+        x = np.ascontiguousarray(x, dtype=np.float32)
+        columns = x.shape[1]
+        if self.feature.max() >= columns:
+            raise ValueError(f"the trees compare more than {columns} features")
+        column = np.maximum(self.feature, 0)
+        for start in range(0, len(x), ROWS):
+            block = x[start : start + ROWS]
+            flat, first = block.ravel(), (np.arange(len(block)) * columns)[:, None]
+            node = np.repeat(self._roots[None], len(block), axis=0)
+            for _ in range(self._depth):
+                above = flat.take(column.take(node, mode="clip") + first, mode="clip") > self._limit.take(
+                    node, mode="clip"
+                )
+                node = self._left.take(node, mode="clip") + above
+            found[start : start + ROWS] += self.number.take(node, mode="clip").sum(axis=1)
+        return found
 
     def to_json(self) -> dict[str, Any]:
-        """Plain lists; a leaf's value stands where an inner node has its threshold."""
-        number = np.where(self.feature >= 0, self.threshold, self.value)
+        """Plain lists: thresholds with eight digits, values to 1e-8, so that a sum of 200 is right to 1e-6."""
+        inner = (self.feature >= 0).tolist()
         return {
             "initial": self.initial,
-            "roots": self.roots.tolist(),
+            "sizes": self.sizes.tolist(),
             "feature": self.feature.tolist(),
-            "number": [float(f"{v:.9g}") for v in number],
-            "right": self.right.tolist(),
+            "number": [
+                float(f"{number:.8g}") if is_inner else round(number, 8)
+                for number, is_inner in zip(self.number.tolist(), inner, strict=True)
+            ],
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Forest:
         """The inverse of ``to_json``. Raises KeyError or ValueError for anything else."""
-        feature = np.asarray(data["feature"], dtype=np.int32)
-        number = np.asarray(data["number"], dtype=np.float64)
-        right = np.asarray(data["right"], dtype=np.int32)
-        roots = np.asarray(data["roots"], dtype=np.int32)
-        if not len(feature) == len(number) == len(right):
-            raise ValueError("tree arrays of different lengths")
-        leaf = feature < 0
-        index = np.arange(len(feature))
-        if len(roots) and (roots.min() < 0 or roots.max() >= len(feature)):
-            raise ValueError("a tree starts outside of the arrays")
-        if not np.all(leaf | ((right > index) & (right < len(feature)) & (index + 1 < len(feature)))):
-            raise ValueError("a node's children do not come after it")
         return cls(
-            float(data["initial"]), feature, np.where(leaf, 0.0, number), right, np.where(leaf, number, 0.0), roots
+            float(data["initial"]),
+            np.asarray(data["sizes"], dtype=np.int64),
+            np.asarray(data["feature"], dtype=np.int64),
+            np.asarray(data["number"], dtype=np.float64),
         )
+
+    @classmethod
+    def constant(cls, value: float) -> Forest:
+        """Without trees: the same of everything."""
+        return cls.from_json({"initial": value, "sizes": [], "feature": [], "number": []})
+
+
+def _floor_to_single(number: NDArray[np.float64]) -> NDArray[np.float32]:
+    """The largest single-precision number that is not above: x <= number is the same comparison for every single x."""
+    single = number.astype(np.float32)
+    return np.where(single > number, np.nextafter(single, np.float32(-np.inf)), single)
+
+
+def _depth(roots: NDArray[np.int64], inner: NDArray[np.bool_], left: NDArray[np.int64]) -> int:
+    depth, level = 0, roots[inner[roots]] if len(roots) else roots
+    while len(level):
+        children = np.concatenate([left[level], left[level] + 1])
+        depth, level = depth + 1, children[inner[children]]
+    return depth

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from predictor.calibration import Calibration, HostCosts
@@ -13,13 +12,6 @@ from predictor.cost import dispatch_s, price
 from predictor.forest import Forest
 from predictor.records import HostCall, Kernel, Program
 from predictor.reuse import HALF_DISTANCE
-
-
-def flat(value: float) -> Forest:
-    """Says the same of everything."""
-    nothing, whole = np.zeros(0), np.zeros(0, dtype=np.int32)
-    return Forest(value, whole, nothing, whole, nothing, whole)
-
 
 HOST = HostCosts(
     runtime="eager",
@@ -37,7 +29,7 @@ HOST = HostCosts(
         "einsum": {"fp16": (50.0, 90.0)},
     },
     launches={"add": {"fp32": 1.0}},
-    shapes={("gemm", "fp16"): flat(math.log(13.0))},
+    shapes={("gemm", "fp16"): Forest.constant(math.log(13.0))},
     shapes_s={"linear": {"fp16": 20.0}, "einsum": {"fp16": 11.0}},
     typical_s={"pointwise": (4.0, 8.0), "view": (0.75, 1.5)},
     error=0.05,

@@ -82,11 +82,16 @@ def test_a_forest_survives_its_json_form(data: tuple[Array, Array, Array]) -> No
 
 TREE: dict[str, Any] = {
     "initial": 1.0,
-    "roots": [0],
+    "sizes": [3],
     "feature": [0, -1, -1],
     "number": [0.5, -1.0, 2.0],
-    "right": [2, 0, 0],
 }
+
+
+def test_a_forest_of_features_that_are_not_there_is_refused() -> None:
+    forest = Forest.from_json({**TREE, "feature": [3, -1, -1]})
+    with pytest.raises(ValueError, match="compare more than 2 features"):
+        forest.predict(np.zeros((1, 2)))
 
 
 def test_a_tree_by_hand() -> None:
@@ -104,12 +109,17 @@ def test_a_tree_without_one_of_its_arrays_is_refused(name: str) -> None:
     "broken",
     [
         {"number": [0.5, -1.0]},
-        {"right": [7, 0, 0]},
-        {"roots": [3]},
+        {"feature": [0, 0, -1]},
+        {"feature": [-1, 0, -1]},
+        {"sizes": [1, 2]},
+        {"sizes": [4]},
         {"feature": ["a", -1, -1]},
         {"number": [0.5, "x", 2.0]},
     ],
-    ids=["shorter", "past the end", "root past the end", "feature is a word", "value is a word"],
+    ids=[
+        *("shorter", "a leaf too few", "a root that is a leaf", "trees of the wrong size", "past the end"),
+        *("feature is a word", "value is a word"),
+    ],
 )
 def test_a_broken_tree_is_refused(broken: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"."):
