@@ -42,15 +42,19 @@ class Plan:
 
 
 FULL_COUNTS = {
-    **{"gemm": 1200, "conv": 1000, "conv_grouped": 1400, "conv_depthwise": 240, "attention": 300, "pointwise": 1000},
-    **{"copy": 500, "cat": 200, "softmax": 240, "layer_norm": 240, "batch_norm": 300, "group_norm": 200, "reduce": 400},
-    **{"gather": 240, "pool": 160, "fill": 60, "scan": 120},
+    **{"gemm": 1400, "conv": 1200, "conv_grouped": 1800, "conv_depthwise": 300, "attention": 400, "pointwise": 1200},
+    **{"copy": 700, "cat": 400, "softmax": 300, "layer_norm": 400, "batch_norm": 300, "group_norm": 240, "reduce": 500},
+    **{"gather": 400, "pool": 200, "fill": 60, "scan": 160},
 }
 
 FULL = Plan(FULL_COUNTS, MATRIX_DTYPES, Scale(elements=4.2e8, macs=2.4e11))
 QUICK_CUDA = Plan({f: max(n // 16, 12) for f, n in FULL_COUNTS.items()}, MATRIX_DTYPES, Scale(elements=1e8, macs=5e10))
-FULL_CPU = Plan({f: max(n // 8, 24) for f, n in FULL_COUNTS.items()}, ("fp32", "bf16"), Scale(elements=1.6e7, macs=2e9))
-QUICK_CPU = Plan({f: max(n // 12, 20) for f, n in FULL_COUNTS.items()}, ("fp32",), Scale(elements=4e6, macs=4e8))
+FULL_CPU = Plan(
+    {f: max(n // 8, 24) for f, n in FULL_COUNTS.items()}, ("fp32", "bf16"), Scale(elements=1.6e7, macs=2e9, usual=0.3)
+)
+QUICK_CPU = Plan(
+    {f: max(n // 12, 20) for f, n in FULL_COUNTS.items()}, ("fp32",), Scale(elements=4e6, macs=4e8, usual=0.1)
+)
 
 
 @dataclass(frozen=True, slots=True)

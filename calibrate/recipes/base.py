@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -48,10 +49,14 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How far the sweep goes: elements of the largest tensor, and multiply-accumulates of the largest call."""
+    """How far the sweep goes: elements of the largest tensor, and multiply-accumulates of the largest call.
+
+    usual: the share of samples with the widths, lengths and batches that models have; the rest has any.
+    """
 
     elements: float
     macs: float
+    usual: float = 0.6
 
 
 def log_uniform(rng: Rng, low: float, high: float, multiple: int = 1) -> int:
@@ -62,6 +67,29 @@ def log_uniform(rng: Rng, low: float, high: float, multiple: int = 1) -> int:
     if value < 2 * step:
         step = multiple
     return max(round(value / step) * step, int(low))
+
+
+LENGTHS = (32, 49, 64, 99, 128, 128, 197, 256, 256, 384, 499, 512, 1024)
+WIDTHS = (128, 256, 384, 512, 768, 768, 1024, 1024, 1280, 1536, 2048, 3072, 4096)
+WIDE = (64, 192, 320, 640, 896, 1600, 2304, 2560, 3840, 5120, 6144, 8192, 11008, 14336)
+"""Lengths and widths that models have, the common ones more than once, and more widths of weights."""
+
+
+def power_of_two(rng: Rng, largest: float) -> int:
+    """A power of two up to ``largest``, as batches are."""
+    return int(2 ** rng.integers(0, int(math.log2(max(largest, 1))) + 1))
+
+
+def sequence(rng: Rng, scale: Scale) -> tuple[int, int, int]:
+    """A (batch, length, width) activation: more than half as in models, the rest any."""
+    if rng.random() < scale.usual:
+        length, width = pick(rng, *LENGTHS), pick(rng, *WIDTHS)
+        if length * width <= scale.elements:
+            return power_of_two(rng, min(scale.elements / (length * width), 512)), length, width
+    width = log_uniform(rng, 8, 4096)
+    rows = log_uniform(rng, 1, max(scale.elements / width, 1))
+    batch = max(int(rows ** rng.uniform(0, 0.6)), 1)
+    return batch, max(rows // batch, 1), width
 
 
 def pick(rng: Rng, *values: Any) -> Any:

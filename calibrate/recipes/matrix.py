@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,12 +9,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from calibrate.recipes.base import Operand, Recipe, Rng, Scale, log_uniform, pick
-
-_LENGTHS = (32, 49, 64, 99, 128, 128, 197, 256, 256, 384, 499, 512, 1024)
-_WIDTHS = (128, 256, 384, 512, 768, 768, 1024, 1024, 1280, 1536, 2048, 3072, 4096)
-_WIDE = (64, 192, 320, 640, 896, 1600, 2304, 2560, 3840, 5120, 6144, 8192, 11008, 14336)
-"""Lengths and widths that models have, the common ones more than once."""
+from calibrate.recipes.base import LENGTHS, WIDE, WIDTHS, Operand, Recipe, Rng, Scale, log_uniform, pick, power_of_two
 
 
 def gemm(rng: Rng, scale: Scale) -> Recipe:
@@ -24,28 +18,28 @@ def gemm(rng: Rng, scale: Scale) -> Recipe:
     More than half have the widths, lengths and batches that models have, the rest any.
     """
     kind = pick(rng, "linear", "linear", "linear", "nobias", "addmm", "bmm", "bmm", "bmm_nt")
-    usual = rng.random() < 0.6
+    usual = rng.random() < scale.usual
     if kind.startswith("bmm"):
         batch = log_uniform(rng, 2, 4096)
         n, k = log_uniform(rng, 8, 1024), log_uniform(rng, 8, 1024)
         m = log_uniform(rng, 8, max(min(2048, scale.macs / (batch * n * k), scale.elements / (batch * max(n, k))), 8))
         if usual:  # the two products of attention
-            m, head = min(pick(rng, *_LENGTHS), m), pick(rng, 32, 64, 64, 64, 80, 96, 128)
+            m, head = min(pick(rng, *LENGTHS), m), pick(rng, 32, 64, 64, 64, 80, 96, 128)
             n, k = (m, head) if kind == "bmm_nt" else (head, m)
             largest = min(scale.macs / (m * n * k), scale.elements / (m * max(n, k)))
-            batch = _power_of_two(rng, max(largest / 16, 1)) * pick(rng, 2, 4, 6, 8, 12, 12, 16)
+            batch = power_of_two(rng, max(largest / 16, 1)) * pick(rng, 2, 4, 6, 8, 12, 12, 16)
         left, right = Operand((batch, m, k)), Operand((batch, k, n))
         if kind == "bmm_nt":
             right = Operand((batch, n, k), permute=(0, 2, 1))
         return Recipe(torch.bmm, (left, right))
     n, k = log_uniform(rng, 16, min(16384, scale.elements**0.5)), log_uniform(rng, 16, min(16384, scale.elements**0.5))
     if usual:
-        n, k = (min(pick(rng, *_WIDTHS, *_WIDTHS, *_WIDE), int(scale.elements**0.5)) for _ in range(2))
+        n, k = (min(pick(rng, *WIDTHS, *WIDTHS, *WIDE), int(scale.elements**0.5)) for _ in range(2))
     largest = max(min(65536, scale.macs / (n * k), scale.elements / max(n, k)), 1)
     m = log_uniform(rng, 1, largest)
     if usual:
-        length = pick(rng, 1, *_LENGTHS)
-        m = length * _power_of_two(rng, max(largest / length, 1)) if length <= largest else m
+        length = pick(rng, 1, *LENGTHS)
+        m = length * power_of_two(rng, max(largest / length, 1)) if length <= largest else m
     x, bias = Operand((m, k)), Operand((n,), warm=False)
     if kind == "addmm":
         return Recipe(torch.addmm, (bias, x, Operand((k, n), warm=False)))
@@ -71,7 +65,7 @@ def conv(rng: Rng, scale: Scale) -> Recipe:
         stride, side = (kernel if kernel > 7 else pick(rng, 1, 2, 2, kernel)), pick(rng, 64, 128, 224, 256)
         return _image_conv(rng, scale, pick(rng, 1, 3, 3, 4), log_uniform(rng, 8, 1024), side, kernel, stride, 1)
     kernel = 1 if kind == "1x1" else pick(rng, 3, 3, 3, 5, 7)
-    if rng.random() < 0.5:  # as in residual networks and their kin
+    if rng.random() < scale.usual:  # as in residual networks and their kin
         narrow, ratio = (
             pick(rng, 16, 24, 32, 48, 64, 64, 96, 128, 128, 160, 192, 256, 256, 384, 512),
             pick(rng, 1, 2, 4, 6),
@@ -90,16 +84,16 @@ def conv_grouped(rng: Rng, scale: Scale) -> Recipe:
     that models have.
     """
     kind = pick(rng, "image", "image", "narrow", "narrow", "wide")
-    usual = rng.random() < 0.8
+    usual = rng.random() < scale.usual
     if kind == "image":
         groups = pick(rng, 2, 4, 8, 16, 32, 32, 64)
         width = pick(rng, 4, 8, 8, 16, 16, 24, 32, 40, 48, 56, 64, 112) if usual else log_uniform(rng, 2, 256)
         c_in, side = min(width * groups, 4096 // groups * groups), pick(rng, 7, 14, 28, 56, 112)
         return _image_conv(rng, scale, c_in, c_in, side, pick(rng, 1, 3, 3, 3, 5), pick(rng, 1, 1, 2), groups)
-    length = pick(rng, *_LENGTHS) if usual else log_uniform(rng, 16, 1024)
+    length = pick(rng, *LENGTHS) if usual else log_uniform(rng, 16, 1024)
     if kind == "narrow":
         groups = pick(rng, 2, 4, 4, 8, 16)
-        c_in = pick(rng, *_WIDTHS) if usual else log_uniform(rng, 2, 512) * groups
+        c_in = pick(rng, *WIDTHS) if usual else log_uniform(rng, 2, 512) * groups
         c_out = max(int(c_in / groups * pick(rng, 1, 1, 1, 2, 4, 4, 0.5, 0.25, 0.25)), 1) * groups
         return _sequence_conv(rng, scale, c_in, min(c_out, 8192), length, pick(rng, 1, 1, 1, 3), 1, groups)
     groups = pick(rng, 8, 16, 16, 32)
@@ -122,11 +116,7 @@ def conv_depthwise(rng: Rng, scale: Scale) -> Recipe:
 def _batch(rng: Rng, scale: Scale, pixels: float, macs: float) -> int:
     """A batch that keeps the call within the scale, mostly a power of two."""
     largest = max(min(256, scale.elements / pixels, scale.macs / macs), 1)
-    return _power_of_two(rng, largest) if rng.random() < 0.7 else log_uniform(rng, 1, largest)
-
-
-def _power_of_two(rng: Rng, largest: float) -> int:
-    return int(2 ** rng.integers(0, int(math.log2(largest)) + 1))
+    return power_of_two(rng, largest) if rng.random() < 0.7 else log_uniform(rng, 1, largest)
 
 
 def _image_conv(
@@ -175,14 +165,13 @@ def attention(rng: Rng, scale: Scale) -> Recipe:
     """Fused attention on transposed views, as models call it: plain, causal, with an additive mask, across lengths."""
     heads = pick(rng, 2, 4, 8, 12, 12, 16, 24, 32)
     head_dim = pick(rng, 32, 64, 64, 64, 80, 96, 128)
-    seq = pick(rng, log_uniform(rng, 16, 2048), 128, 197, 256, 512)
+    seq = pick(rng, *LENGTHS) if rng.random() < scale.usual else log_uniform(rng, 16, 2048)
     kv_seq = seq if rng.random() < 0.8 else log_uniform(rng, 16, 2048)
     kind = pick(rng, "plain", "plain", "causal", "mask")
     kv_seq = seq if kind == "causal" else kv_seq
     per_item = heads * seq * kv_seq * head_dim * 2
-    batch = log_uniform(
-        rng, 1, max(min(256, scale.macs / per_item, scale.elements / (heads * head_dim * max(seq, kv_seq))), 1)
-    )
+    largest = max(min(256, scale.macs / per_item, scale.elements / (heads * head_dim * max(seq, kv_seq))), 1)
+    batch = power_of_two(rng, largest) if rng.random() < 0.7 else log_uniform(rng, 1, largest)
 
     def heads_of(length: int) -> Operand:
         return Operand((batch, length, heads, head_dim), permute=(0, 2, 1, 3))

@@ -9,20 +9,12 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from calibrate.recipes.base import Operand, Recipe, Rng, Scale, log_uniform, pick
-
-
-def _sequence(rng: Rng, scale: Scale) -> tuple[int, int, int]:
-    """A (batch, length, width) activation."""
-    width = log_uniform(rng, 8, 4096)
-    rows = log_uniform(rng, 1, max(scale.elements / width, 1))
-    batch = max(int(rows ** rng.uniform(0, 0.6)), 1)
-    return batch, max(rows // batch, 1), width
+from calibrate.recipes.base import LENGTHS, Operand, Recipe, Rng, Scale, log_uniform, pick, power_of_two, sequence
 
 
 def pointwise(rng: Rng, scale: Scale) -> Recipe:
     """One, two and three inputs, broadcast rows and scalars, cheap and transcendental functions, strided inputs."""
-    shape = _sequence(rng, scale)
+    shape = sequence(rng, scale)
     x = Operand(shape)
     kind = pick(rng, "one", "heavy", "two", "two", "row", "three", "strided", "scalar", "broadcast", "cast")
     if kind == "one":
@@ -71,7 +63,7 @@ def _narrow(x: Any) -> Any:
 
 def copies(rng: Rng, scale: Scale) -> Recipe:
     """Copies that change layout: transposed matrices, heads to the front and back, slices, plain copies."""
-    batch, length, width = _sequence(rng, scale)
+    batch, length, width = sequence(rng, scale)
     heads = pick(rng, 2, 4, 8, 12, 16)
     inner = max(width // heads, 1)
     kind = pick(rng, "plain", "transpose", "transpose", "heads", "heads", "slice", "shift")
@@ -96,11 +88,11 @@ def _half(x: Any) -> Any:
 
 def cats(rng: Rng, scale: Scale) -> Recipe:
     """One to four tensors joined along the last or a middle dimension: contiguous, or heads as transposed views."""
-    batch, length, width = _sequence(rng, scale)
+    batch, length, width = sequence(rng, scale)
     count = pick(rng, 1, 2, 2, 3, 4)
     part = max(length // count, 1)
     if rng.random() < 0.4:
-        heads = pick(rng, 2, 4, 8, 12)
+        heads = max(width // 64, 1) if rng.random() < scale.usual else pick(rng, 2, 4, 8, 12)
         operand = Operand((batch, part, heads, max(width // heads, 1)), permute=(0, 2, 1, 3))
         return Recipe(_Cat(pick(rng, 2, 3)), (operand,) * count)
     return Recipe(_Cat(pick(rng, 1, 2, 2)), (Operand((batch, part, width)),) * count)
@@ -116,8 +108,11 @@ class _Cat:
 
 def softmax(rng: Rng, scale: Scale) -> Recipe:
     """Softmax over the last dimension."""
-    cols = pick(rng, log_uniform(rng, 8, 4096), 128, 197, 512)
+    cols = pick(rng, *LENGTHS) if rng.random() < scale.usual else log_uniform(rng, 8, 4096)
     rows = log_uniform(rng, 1, max(scale.elements / cols, 1))
+    if rng.random() < scale.usual:  # the rows of batches of heads
+        rows = max(min(cols * pick(rng, 1, 4, 8, 12, 12, 16), int(scale.elements / cols)), 1)
+        rows *= power_of_two(rng, scale.elements / (rows * cols))
     return Recipe(_softmax, (Operand((rows, cols)),))
 
 
@@ -127,8 +122,8 @@ def _softmax(x: Any) -> Any:
 
 def layer_norm(rng: Rng, scale: Scale) -> Recipe:
     """Layer norm with weight and bias over the last dimension."""
-    cols = log_uniform(rng, 32, 8192)
-    rows = log_uniform(rng, 1, max(scale.elements / cols, 1))
+    batch, length, cols = sequence(rng, scale)
+    rows = batch * length
     return Recipe(_layer_norm, (Operand((rows, cols)), Operand((cols,), warm=False), Operand((cols,), warm=False)))
 
 
@@ -169,7 +164,7 @@ class _GroupNorm:
 
 def reduce(rng: Rng, scale: Scale) -> Recipe:
     """Sums, means and maxima over the last dimension, a middle one, and the pixels of images."""
-    batch, length, width = _sequence(rng, scale)
+    batch, length, width = sequence(rng, scale)
     function = pick(rng, torch.sum, torch.mean, torch.amax)
     return Recipe(_Reduce(function, pick(rng, -1, -1, 1)), (Operand((batch, length, width)),))
 
