@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from types import FrameType
 from typing import Any
 
@@ -15,7 +16,7 @@ from transformers import BertConfig, BertModel, MobileBertConfig, MobileBertMode
 
 from predictor.capture import batch_of, capture
 from predictor.errors import PredictorError
-from predictor.records import Graph
+from predictor.records import Graph, OpCall
 from predictor.runtimes import eager
 from tests.helpers import of, only
 
@@ -119,10 +120,14 @@ def test_a_training_module_is_captured_in_evaluation_mode() -> None:
 @pytest.mark.parametrize("device", ["cpu", "meta"])
 def test_dtype_and_device_of_what_is_given_do_not_matter(dtype: torch.dtype, device: str) -> None:
     module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(288, 10))
-    capture(module, torch.empty(2, 3, 8, 8), "fp16")  # fills caches of the framework
     reference = capture(copy.deepcopy(module), torch.empty(2, 3, 8, 8), "fp16")
     given = capture(module.to(device, dtype), torch.empty(2, 3, 8, 8, device=device, dtype=dtype), "fp16")
-    assert given.calls == reference.calls
+    assert operators(given) == operators(reference)
+
+
+def operators(graph: Graph) -> list[OpCall]:
+    """The calls without the Python between them, which the framework's own caches vary by a call or two."""
+    return [replace(call, python_calls=0, cold_python_calls=0.0) for call in graph.calls]
 
 
 def test_a_half_precision_transformer_gives_the_graph_of_a_single_precision_one() -> None:
