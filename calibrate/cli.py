@@ -13,8 +13,9 @@ from predictor.terminal import complain, run
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-@app.command()
+@app.callback(invoke_without_command=True)
 def calibrate(
+    context: typer.Context,
     gpu: Annotated[str | None, typer.Option(help="Name of the GPU in this machine, for example h200.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, to calibrate this machine's processor.")] = None,
     runtime: Annotated[str, typer.Option(help="Runtime whose host costs are measured.")] = "eager",
@@ -29,8 +30,41 @@ def calibrate(
 
     Started again after an interruption, it continues from the samples on disk.
     """
+    if context.invoked_subcommand is None:
+        with complain(debug):
+            _calibrate(gpu, device, runtime, quick, out, refit)
+
+
+@app.command()
+def fit(
+    gpu: Annotated[str, typer.Option(help="GPU that the kernels were measured on.")],
+    kernels: Annotated[
+        list[Path], typer.Option(help="File of kernel times: a table (.csv, .csv.gz) or samples (.jsonl); repeatable.")
+    ],
+    like: Annotated[
+        str | None, typer.Option(help="Calibrated GPU whose residuals stand in for families that nobody measured.")
+    ] = None,
+    source: Annotated[str, typer.Option(help="Who measured the kernels, kept with the fits.")] = "",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the calibration, with a datasheet.json where the GPU was not calibrated."),
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Fit kernel times that others measured into a calibration.
+
+    A calibrated GPU keeps what it has. Any other needs --like and a datasheet.json in its folder.
+    """
     with complain(debug):
-        _calibrate(gpu, device, runtime, quick, out, refit)
+        from calibrate.published import fit_published
+        from predictor.calibration import find, load_calibration
+
+        folder = out or find(gpu)
+        fit_published(gpu, folder, kernels, like, source)
+        for (family, name), one in sorted(load_calibration(str(folder.resolve())).fits.items()):
+            if one.provenance == "fitted":
+                typer.echo(f"{family:12} {name:12} error {one.error:.1%}")
+        typer.echo(f"written to {folder}")
 
 
 def _calibrate(gpu: str | None, device: str | None, runtime: str, quick: bool, out: Path | None, refit: bool) -> None:

@@ -11,7 +11,6 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.linear_model import LinearRegression
-from sklearn.model_selection import KFold
 from sklearn.tree import DecisionTreeRegressor
 
 from predictor.calibration import Calibration
@@ -22,6 +21,8 @@ from predictor.forest import Forest
 Array = NDArray[np.float64]
 FOLDS = 4
 ENOUGH = 40
+MANY = 3500
+"""Samples of which a fit has larger trees."""
 
 
 def export(trees: Sequence[Any], initial: float, scale: float) -> Forest:
@@ -52,8 +53,8 @@ def boosted(x: Array, y: Array, trees: int = 120) -> Forest:
         return Forest.constant(float(np.mean(y)))
     model = GradientBoostingRegressor(
         n_estimators=trees,
-        max_depth=6,
-        max_leaf_nodes=int(np.clip(len(y) // 25, 8, 24)),
+        max_depth=6 if len(y) < MANY else 8,
+        max_leaf_nodes=int(np.clip(len(y) // 25, 8, 24)) if len(y) < MANY else 56,
         learning_rate=0.12,
         subsample=0.6,
         max_features=0.5,
@@ -85,37 +86,74 @@ def best_floor(seconds: Array, base: Array) -> float:
     return float(lower) if spread(lower) < 0.8 * spread(fastest) else fastest
 
 
-def fit_family(samples: Sequence[Mapping[str, Any]], family: str, device: Mapping[str, Any]) -> dict[str, Any]:
-    """Fit of one family and dtype from its samples ("dtype", "dims", "seconds", "launches")."""
+def work_of(samples: Sequence[Mapping[str, Any]], family: str, device: Mapping[str, Any]) -> tuple[Array, Array]:
+    """(roofline time in seconds without a floor, matrix of features) of samples of one family, in their order."""
     row = FAMILIES[family]
-    peaks, bandwidth, sms = device["peak_flops"], device["bandwidth_bytes_per_s"], device["sms"]
-    features, bases = [], []
-    for sample in samples:
-        dtype = sample["dtype"]
-        dims = row.complete(sample["dims"])
+    peaks, bandwidth = device["peak_flops"], device["bandwidth_bytes_per_s"]
+    dtypes = np.array([s["dtype"] for s in samples])
+    parts, order = [], []
+    for dtype in sorted(set(dtypes)):
+        own = [s["dims"] for s in samples if s["dtype"] == dtype]
+        dims = row.complete({n: np.array([d.get(n, default) for d in own]) for n, default in row.dims.items()})
         peak = peaks.get(dtype, peaks["fp32"]) if row.matrix else peaks["fp32"]
-        bases.append(max(float(row.flops(dims)) / peak, float(row.nbytes(dims, itemsize(dtype))) / bandwidth))
-        features.append(row.matrix_of_features(dims, dtype, sms)[0])
-    x, base = np.array(features), np.array(bases)
+        base = np.maximum(row.flops(dims) / peak, row.nbytes(dims, itemsize(dtype)) / bandwidth)
+        parts.append(np.column_stack([base, row.matrix_of_features(dims, dtype, device["sms"])]))
+        order.append(np.flatnonzero(dtypes == dtype))
+    table = np.concatenate(parts)[np.argsort(np.concatenate(order))]
+    return table[:, 0], table[:, 1:]
+
+
+def fit_family(samples: Sequence[Mapping[str, Any]], family: str, device: Mapping[str, Any]) -> dict[str, Any]:
+    """Fit of one family and dtype from its samples ("dtype", "dims", "seconds", "launches"), and its error on parts
+    that it has not seen.
+    """
+    floor, residual = _fitted(samples, family, device)
+    base, x = work_of(samples, family, device)
     seconds = np.array([s["seconds"] for s in samples])
-    launches = np.array([s["launches"] for s in samples], dtype=float)
-    floor = best_floor(seconds, base)
-    y = np.log(seconds / (base + floor))
-    unseen = np.zeros_like(y)
-    for train, test in KFold(min(FOLDS, len(y)), shuffle=True, random_state=0).split(x):
-        unseen[test] = boosted(x[train], y[train]).predict(x[test])
-    errors = y - unseen
+    errors = np.log(unseen_seconds(samples, family, device) / seconds)
     return {
         "floor_s": floor,
-        "residual": boosted(x, y).to_json(),
-        "launches": single(x, launches).to_json(),
+        "residual": residual.to_json(),
+        "launches": single(x, np.array([s["launches"] for s in samples], dtype=float)).to_json(),
         "error": {
-            "samples": len(y),
+            "samples": len(samples),
             "log_rms": float(np.sqrt(np.mean(errors**2))),
-            "mape": float(np.mean(np.abs(np.expm1(-errors)))),
-            "roofline_mape": float(np.mean(np.abs(np.expm1(-y)))),
+            "mape": float(np.mean(np.abs(np.expm1(errors)))),
+            "roofline_mape": float(np.mean(np.abs((base + floor) / seconds - 1))),
         },
     }
+
+
+def _fitted(samples: Sequence[Mapping[str, Any]], family: str, device: Mapping[str, Any]) -> tuple[float, Forest]:
+    base, x = work_of(samples, family, device)
+    seconds = np.array([s["seconds"] for s in samples])
+    floor = best_floor(seconds, base)
+    return floor, boosted(x, np.log(seconds / (base + floor)))
+
+
+def unseen_seconds(samples: Sequence[Mapping[str, Any]], family: str, device: Mapping[str, Any]) -> Array:
+    """Each sample's time by a fit of the same kind that saw neither it nor another of its part: of its weight matrix
+    (n, k), or of its shape.
+    """
+    parts = [_part(s, family) for s in samples]
+    names = sorted(set(parts))
+    fold_of = dict(zip(names, np.random.default_rng(0).permutation(len(names)) % FOLDS, strict=True))
+    folds = np.array([fold_of[p] for p in parts])
+    found = np.zeros(len(samples))
+    for fold in range(FOLDS):
+        own = [s for s, f in zip(samples, folds, strict=True) if f == fold]
+        if own:
+            floor, residual = _fitted([s for s, f in zip(samples, folds, strict=True) if f != fold], family, device)
+            base, x = work_of(own, family, device)
+            found[folds == fold] = (base + floor) * np.exp(residual.predict(x))
+    return found
+
+
+def _part(sample: Mapping[str, Any], family: str) -> str:
+    """What is never on both sides of a split."""
+    dims = sample["dims"]
+    names = ("n", "k", "batch") if family == "gemm" else sorted(dims)
+    return str([float(dims.get(name, 1)) for name in names])
 
 
 def fit_kernels(samples: Sequence[Mapping[str, Any]], device: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -152,7 +152,9 @@ def fit(gpu: str, out: Path) -> None:
     head = {"schema": files.SCHEMA, "gpu": gpu, "provenance": "measured"}
     device = {**head, **{k: v for k, v in constants.items() if k != "launch_s"}, "environment": environment}
     kernels = opened["kernels"].values()
-    fits = fit_kernels(_without_dispatch(kernels, hot) if serial else kernels, constants)
+    fits = _published(out / "kernels.json", gpu)
+    for family, named in fit_kernels(_without_dispatch(kernels, hot) if serial else kernels, constants).items():
+        fits[family] = named | fits.get(family, {})
     files.write_json(out / "kernels.json", {**head, "families": fits})
     files.write_json(out / "device.json", device)
     files.forget()
@@ -176,6 +178,18 @@ def fit(gpu: str, out: Path) -> None:
     host["error"] = fitted["error"]
     files.write_json(out / "eager.json", host)
     files.forget()
+
+
+def _published(path: Path, gpu: str) -> dict[str, dict[str, Any]]:
+    """Fits of published kernels that the calibration has: they stay."""
+    try:
+        families = files.read_json(path, gpu)["families"]
+    except (PredictorError, KeyError):  # none yet, or damaged
+        return {}
+    return {
+        family: {name: fit for name, fit in named.items() if name.endswith(files.REPLAY)}
+        for family, named in families.items()
+    }
 
 
 def _shapes(

@@ -13,13 +13,17 @@ from predictor.terminal import complain, run
 
 if TYPE_CHECKING:
     from calibrate.accuracy import Row, Summary
+    from calibrate.published import Judged
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-@app.command()
+@app.callback(invoke_without_command=True)
 def validate(
-    gpu: Annotated[str, typer.Option(help="GPU whose calibration predicts; measuring needs it in this machine.")],
+    context: typer.Context,
+    gpu: Annotated[
+        str | None, typer.Option(help="GPU whose calibration predicts; measuring needs it in this machine.")
+    ] = None,
     runtime: Annotated[str, typer.Option(help="Runtime to validate.")] = "eager",
     models: Annotated[str, typer.Option(help="Zoo models, comma-separated, or all.")] = "all",
     batches: Annotated[str, typer.Option(help="Batch sizes, comma-separated.")] = "1,8,32,128",
@@ -33,8 +37,53 @@ def validate(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """Hold predictions against real measurements: errors, ranking and bounds per model and regime."""
+    if context.invoked_subcommand is not None:
+        return
     with complain(debug):
+        from predictor.errors import PredictorError
+
+        if gpu is None:
+            raise PredictorError("say which calibration to validate: --gpu NAME")
         _validate(gpu, runtime, models, batches, dtypes, data, rounds, markdown)
+
+
+@app.command()
+def kernels(
+    gpu: Annotated[str, typer.Option(help="GPU that the kernels were measured on, and whose calibration predicts.")],
+    data: Annotated[Path, typer.Option(help="File of kernel times: a table (.csv, .csv.gz) or samples (.jsonl).")],
+    as_is: Annotated[
+        bool, typer.Option("--as-is", help="Judge the calibration's own fits, on kernels that they have not seen.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Hold kernel times against measured ones: errors per family, dtype and decade of work, on kernels unseen.
+
+    Fits are made here on three quarters of the file and judged on the rest, four times over; a weight matrix or a shape
+    is never in both.
+    """
+    with complain(debug):
+        from calibrate.published import judge, read_kernels
+        from predictor.calibration import load_calibration
+        from predictor.errors import PredictorError
+
+        calibration = load_calibration(gpu)
+        samples = read_kernels(data, calibration.gpu)
+        if not samples:
+            raise PredictorError(f"no kernels of {calibration.gpu} in {data}")
+        typer.echo(_kernel_table(judge(samples, calibration, as_is)))
+
+
+def _kernel_table(found: Sequence[Judged]) -> str:
+    lines = [
+        f"{'family':14} {'dtype':5} {'FLOPs':>8} {'kernels':>7} {'predictor':15} {'MAPE':>7} {'median':>7} {'p90':>7}"
+    ]
+    for j in found:
+        work = "all" if j.decade is None else f"1e{j.decade}"
+        lines.append(
+            f"{j.family:14} {j.dtype:5} {work:>8} {j.kernels:>7} {j.predictor:15} "
+            f"{j.mape:>7.1%} {j.median:>7.1%} {j.p90:>7.1%}"
+        )
+    return "\n".join(lines)
 
 
 def _numbers(text: str) -> list[int]:

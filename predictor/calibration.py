@@ -9,11 +9,12 @@ the shipped one.
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,13 @@ from predictor.records import Lanes
 
 SCHEMA = 1
 """Version of the calibration files that this program writes, and the newest that it reads."""
+
+CONTEXTS = ("replay", "model")
+REPLAY = " replay"
+"""Suffix of a dtype in kernels.json: the fit of kernels that were repeated alone."""
+
+BORROWED_ERROR = 0.3
+"""What a residual from another architecture adds to the error of a fit, root mean square of log time."""
 
 SHIPPED = Path(__file__).resolve().parent.parent / "calibrations"
 
@@ -113,13 +121,14 @@ def read_json(path: Path, gpu: str | None) -> dict[str, Any]:
 @dataclass(frozen=True)
 class KernelFit:
     """Fit of one family (and dtype): ``base x exp(residual)``. error: cross-validated, of log time (root mean
-    square).
+    square); provenance: "measured", "fitted" (from published measurements) or "derived" (another GPU's).
     """
 
     floor_s: float
     residual: Forest
     launches: Forest
     error: float
+    provenance: str
 
 
 @dataclass(frozen=True)
@@ -178,12 +187,12 @@ class Calibration:
     @property
     def runtimes(self) -> list[str]:
         """Runtimes with a host part."""
-        return sorted(p.stem for p in self.folder.glob("*.json") if p.stem not in ("device", "kernels"))
+        return sorted(p.stem for p in self.folder.glob("*.json") if p.stem not in ("datasheet", "device", "kernels"))
 
     @property
     def dtypes(self) -> list[str]:
         """Dtypes with a fit of matrix products."""
-        return sorted(dtype for family, dtype in self.fits if family == "gemm")
+        return sorted({key.removesuffix(REPLAY) for family, key in self.fits if family == "gemm"})
 
     def host(self, runtime: str) -> HostCosts:
         """Host costs of a runtime. Raises PredictorError where it was not calibrated."""
@@ -200,22 +209,30 @@ class Calibration:
         memory = family.nbytes(dims, itemsize(dtype)) / self.device["bandwidth_bytes_per_s"]
         return compute, memory
 
-    def fit(self, family: str, dtype: str) -> KernelFit:
-        """The fit for a family and dtype; memory families have one for all dtypes."""
-        key = (family, dtype if FAMILIES[family].matrix else "any")
-        if dtype == "tf32" and key not in self.fits:  # a device without TF32 computes in fp32
-            key = (family, "fp32")
-        if key not in self.fits:
+    def fit(self, family: str, dtype: str, context: str = "model") -> KernelFit:
+        """The fit for a family and dtype in a context, see ``kernel_seconds``; memory families have one for all dtypes.
+
+        Where one was not made the nearest of this GPU stands in: 16-bit formats for each other, one context for the
+        other, fp32 for TF32 where the device has none.
+        """
+        if not FAMILIES[family].matrix:
+            names = ["any"]
+        else:
+            same = [dtype, *{"fp16": ["bf16"], "bf16": ["fp16"], "tf32": ["fp32"]}.get(dtype, [])]
+            contexts = ("", REPLAY) if context == "model" else (REPLAY, "")
+            names = [name + suffix for suffix in contexts for name in same if name != "fp32" or suffix == ""]
+        found = [self.fits[family, name] for name in names if (family, name) in self.fits]
+        if not found:
             raise PredictorError(
                 f"the calibration of {self.gpu} has no {family} kernels in {dtype}: run calibrate again"
             )
-        return self.fits[key]
+        return min(found, key=lambda fit: fit.provenance == "derived")
 
-    def price(self, family: str, dtype: str, **dims: Any) -> tuple[Any, Any, Any]:
+    def price(self, family: str, dtype: str, context: str = "model", **dims: Any) -> tuple[Any, Any, Any]:
         """(seconds, launches, whether compute-bound) of kernels; arrays broadcast and come back flat."""
         row = FAMILIES[family]
         arrays = row.complete(dims)
-        fit = self.fit(family, dtype)
+        fit = self.fit(family, dtype, context)
         compute, memory = self.base(row, dtype, arrays)
         features = row.matrix_of_features(arrays, dtype, self.sms)
         base = (np.maximum(compute, memory) + fit.floor_s).ravel()
@@ -223,14 +240,22 @@ class Calibration:
         launches = np.maximum(np.rint(fit.launches.predict(features)), 1)
         return seconds, launches, (compute > memory).ravel()
 
-    def kernel_seconds(self, family: str, dtype: str, **dims: Any) -> Any:
+    def kernel_seconds(self, family: str, dtype: str, *, context: str = "replay", **dims: Any) -> Any:
         """Seconds of kernels of one family.
 
-        dims: the family's dimensions by name (``predictor.families.FAMILIES``), numbers or arrays that broadcast.
-        Returns an array of their common shape. Raises KeyError for a missing or unknown dimension.
+        dims: the family's dimensions by name (``predictor.families.FAMILIES``), numbers or arrays that broadcast:
+        gemm takes m, n, k (``y[m, n] = x[m, k] @ w[n, k]^T``) and batch; attention batch, seq, heads, head_dim,
+        kv_heads, kv_seq, causal, mask. context: "replay", the kernel repeated alone as under CUDA Graph replay, what
+        it reads still in cache as far as it fits; or "model", among others in a pass, weights cold. Where a GPU has one
+        of the two, it stands for both. Returns an array of the common shape, a number for numbers. Raises KeyError for
+        a missing or unknown dimension, PredictorError for a family or dtype that was not calibrated.
         """
+        if family not in FAMILIES:
+            raise unknown("kernel family", family, sorted(FAMILIES))
+        if context not in CONTEXTS:
+            raise unknown("context", context, CONTEXTS)
         shape = np.broadcast_shapes(*(np.shape(d) for d in dims.values()))
-        seconds = self.price(family, dtype, **dims)[0].reshape(shape)
+        seconds = self.price(family, dtype, context, **dims)[0].reshape(shape)
         return seconds if shape else float(seconds)
 
 
@@ -276,21 +301,37 @@ def _load(path: Path, gpu: str | None) -> Calibration:
     device = read_json(path / "device.json", gpu)
     kernels = read_json(path / "kernels.json", device["gpu"])
     try:
-        fits = {
-            (family, dtype): KernelFit(
+        fits = _borrowed_fits(kernels["like"], kernels["floor_scale"]) if "like" in kernels else {}
+        fits |= {
+            (family, name): KernelFit(
                 fit["floor_s"],
                 Forest.from_json(fit["residual"]),
                 Forest.from_json(fit["launches"]),
                 fit["error"]["log_rms"],
+                fit.get("provenance", kernels["provenance"]),
             )
-            for family, dtypes in kernels["families"].items()
-            for dtype, fit in dtypes.items()
+            for family, named in kernels["families"].items()
+            for name, fit in named.items()
         }
         calibration = Calibration(str(device["gpu"]), path, device, fits)
         calibration.lanes, calibration.sms, device["peak_flops"]["fp32"], device["bandwidth_bytes_per_s"]
     except (KeyError, TypeError, ValueError) as error:
         raise PredictorError(f"the calibration in {path} is incomplete ({error}): run calibrate again") from None
     return calibration
+
+
+def _borrowed_fits(gpu: str, floor_scale: float) -> dict[tuple[str, str], KernelFit]:
+    """Another GPU's fits for a device that was not measured: its residuals stand over the device's own roofline."""
+    return {
+        key: replace(
+            fit,
+            floor_s=fit.floor_s * floor_scale,
+            error=math.hypot(fit.error, BORROWED_ERROR),
+            provenance="derived",
+        )
+        for key, fit in load_calibration(gpu).fits.items()
+        if not key[1].endswith(REPLAY)
+    }
 
 
 def forget() -> None:

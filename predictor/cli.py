@@ -13,8 +13,9 @@ from predictor.terminal import complain, run
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-@app.command()
+@app.callback(invoke_without_command=True)
 def predict(
+    context: typer.Context,
     model: Annotated[
         str | None, typer.Option(help="Zoo model, FILE.py:FUNCTION or a local transformers config.json.")
     ] = None,
@@ -32,6 +33,8 @@ def predict(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """Predict the latency of a neural network, and what bounds it."""
+    if context.invoked_subcommand is not None:
+        return
     with complain(debug):
         if list_models:
             import models_zoo
@@ -41,6 +44,61 @@ def predict(
             typer.echo(_gpus())
         else:
             typer.echo(_predict(model, gpu, runtime, dtype, batch, estimator, as_json, strict))
+
+
+@app.command()
+def kernel(
+    family: Annotated[str, typer.Argument(help="Kernel family, for example gemm or attention.")],
+    dims: Annotated[list[str], typer.Argument(help="Its dimensions, for example m=4096 n=4096 k=4096.")],
+    gpu: Annotated[str, typer.Option(help="Name of a calibrated GPU.")],
+    dtype: Annotated[str, typer.Option(help="fp32, tf32, fp16 or bf16.")] = "fp16",
+    context: Annotated[
+        str, typer.Option(help="replay: repeated alone, caches warm; model: among others, weights cold.")
+    ] = "replay",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, times in seconds.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Predict the time of one kernel."""
+    with complain(debug):
+        typer.echo(_kernel(family, dims, gpu, dtype, context, as_json))
+
+
+def _kernel(family: str, dims: list[str], gpu: str, dtype: str, context: str, as_json: bool) -> str:
+    import json
+
+    from predictor.calibration import load_calibration
+    from predictor.errors import PredictorError, unknown
+    from predictor.families import FAMILIES
+    from predictor.predict import interval
+
+    calibration = load_calibration(gpu)
+    if dtype not in calibration.dtypes:
+        raise unknown(f"dtype of {calibration.gpu}", dtype, calibration.dtypes)
+    try:
+        values = {name: float(value) for name, value in (part.split("=") for part in dims)}
+    except ValueError:
+        raise PredictorError(f"dimensions are NAME=NUMBER, not {' '.join(dims)!r}") from None
+    try:
+        seconds = calibration.kernel_seconds(family, dtype, context=context, **values)
+    except KeyError as error:
+        raise PredictorError(str(error.args[0])) from None
+    fit, row = calibration.fit(family, dtype, context), FAMILIES[family]
+    arrays = row.complete(values)
+    compute, memory = calibration.base(row, dtype, arrays)
+    low, high = interval(seconds, fit.error)
+    found = {
+        **{"family": family, "gpu": calibration.gpu, "dtype": dtype, "context": context},
+        **{"seconds": seconds, "interval_s": [low, high], "bound": "compute" if compute > memory else "memory"},
+        **{"flops": float(row.flops(arrays)), "roofline_s": float(max(compute, memory)), "provenance": fit.provenance},
+    }
+    if as_json:
+        return json.dumps(found)
+    rate, share = found["flops"] / seconds * 1e-12, found["roofline_s"] / seconds
+    return (
+        f"{family} {' '.join(dims)}, {dtype} on {calibration.gpu}: {seconds * 1e6:.4g} us "
+        f"(90 % interval {low * 1e6:.4g} to {high * 1e6:.4g} us)\n"
+        f"{found['bound']}-bound, {rate:.4g} TFLOP/s, {share:.0%} of the roofline; {fit.provenance}"
+    )
 
 
 def _predict(
@@ -80,7 +138,7 @@ def _gpus() -> str:
     for name in known_gpus():
         calibration = load_calibration(name)
         date = str(calibration.device["environment"]["date"])[:10]
-        runtimes, dtypes = ", ".join(calibration.runtimes), ", ".join(calibration.dtypes)
+        runtimes, dtypes = ", ".join(calibration.runtimes) or "kernels only", ", ".join(calibration.dtypes)
         lines.append(f"{name:10} {calibration.provenance:10} {runtimes:12} {dtypes:22} {date:10}")
     return "\n".join(lines)
 

@@ -44,7 +44,7 @@ def _price_kernels(kernels: Iterable[Kernel], calibration: Calibration) -> list[
         names = kernels[positions[0]].dims
         dims = {name: np.array([kernels[p].dims[name] for p in positions], dtype=float) for name in names}
         for position, seconds, launches, compute in zip(
-            positions, *calibration.price(family, dtype, **dims), strict=True
+            positions, *calibration.price(family, dtype, "model", **dims), strict=True
         ):
             bound = "compute" if compute else "memory"
             priced[position] = PricedKernel(float(seconds), int(launches), bound)
@@ -81,7 +81,7 @@ def shape_features(calibration: Calibration, family: str, dtype: str, dims: Mapp
     """What the host cost of a call on matrix units is regressed on: its kernel's features and the launches in it."""
     row = FAMILIES[family]
     features = row.matrix_of_features(row.complete(dims), dtype, calibration.sms)
-    launches = calibration.price(family, dtype, **dims)[1]
+    launches = calibration.price(family, dtype, "model", **dims)[1]
     return np.column_stack([features, np.log2(launches)])
 
 

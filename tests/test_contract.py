@@ -120,7 +120,7 @@ def test_a_calibration_loads_and_is_complete(folder: Path) -> None:
     calibration = load_calibration(folder.name)
     assert calibration.gpu == folder.name
     assert calibration.provenance in ("measured", "fitted", "derived")
-    assert calibration.runtimes
+    assert calibration.runtimes or calibration.provenance != "measured"
     assert set(calibration.runtimes) <= set(runtimes.names())
     assert {family for family, _ in calibration.fits} == set(FAMILIES)
     for runtime in calibration.runtimes:

@@ -101,9 +101,9 @@ def test_a_path_names_a_calibration_too(copied: Path) -> None:
 
 
 def test_an_unknown_gpu_is_answered_with_the_nearest_names() -> None:
-    with pytest.raises(PredictorError, match=r"unknown GPU 'h20': did you mean h200\?"):
+    with pytest.raises(PredictorError, match=r"unknown GPU 'h20': did you mean h200 or h100\?"):
         load_calibration("h20")
-    with pytest.raises(PredictorError, match=r"unknown GPU 'abacus': known: h200"):
+    with pytest.raises(PredictorError, match=r"unknown GPU 'abacus': known: a100, h100, h200, l40s"):
         load_calibration("abacus")
 
 
@@ -183,9 +183,9 @@ def test_a_broken_tree_is_incomplete(copied: Path) -> None:
 
 
 def test_a_family_that_was_not_measured_in_a_dtype_is_an_error(copied: Path) -> None:
-    edit(copied / "kernels.json", lambda data: data["families"]["attention"].pop("bf16"))
-    with pytest.raises(PredictorError, match="no attention kernels in bf16"):
-        load_calibration("h200").kernel_seconds("attention", "bf16", batch=1, heads=1, seq=8, head_dim=64)
+    edit(copied / "kernels.json", lambda data: data["families"]["attention"].pop("fp32"))
+    with pytest.raises(PredictorError, match="no attention kernels in fp32"):
+        load_calibration("h200").kernel_seconds("attention", "fp32", batch=1, heads=1, seq=8, head_dim=64)
 
 
 def test_files_that_changed_are_read_again_after_forget(copied: Path) -> None:
@@ -197,6 +197,38 @@ def test_files_that_changed_are_read_again_after_forget(copied: Path) -> None:
 
 
 # kernels
+
+
+def test_a_kernel_repeated_alone_is_not_one_in_a_model(h200: Calibration) -> None:
+    """16 MB of weights: in a model they come from memory, repeated alone they stay in the cache."""
+    dims = {"m": 16, "n": 4096, "k": 2048}
+    alone, in_model = (h200.kernel_seconds("gemm", "bf16", context=c, **dims) for c in ("replay", "model"))
+    assert alone < in_model
+    assert h200.kernel_seconds("gemm", "bf16", **dims) == alone
+    assert h200.fit("gemm", "bf16", "replay").provenance == "fitted"
+    assert h200.fit("gemm", "bf16").provenance == "measured"
+
+
+def test_the_nearest_fit_stands_in_for_one_that_was_not_made(h200: Calibration) -> None:
+    """fp16 was not published: bf16 stands in, on the same units; a softmax has one fit for every context."""
+    assert h200.fit("gemm", "fp16", "replay") is h200.fit("gemm", "bf16", "replay")
+    assert h200.fit("gemm", "fp32", "replay") is h200.fit("gemm", "fp32")
+    assert h200.fit("softmax", "fp16", "replay") is h200.fit("softmax", "fp16")
+    a100 = load_calibration("a100")
+    assert a100.fit("gemm", "bf16") is a100.fit("gemm", "bf16", "replay")
+    assert a100.fit("gemm", "fp32").provenance == "derived"
+
+
+def test_unknown_families_and_contexts_are_answered_with_the_known(h200: Calibration) -> None:
+    with pytest.raises(PredictorError, match="unknown kernel family 'gem': did you mean gemm"):
+        h200.kernel_seconds("gem", "fp16", m=1, n=1, k=1)
+    with pytest.raises(PredictorError, match="unknown context 'modle': did you mean model"):
+        h200.kernel_seconds("gemm", "fp16", context="modle", m=1, n=1, k=1)
+
+
+def test_shipped_kernels_stay_small() -> None:
+    for path in SHIPPED.glob("*/kernels.json"):
+        assert path.stat().st_size < 2e6, path
 
 
 def test_one_kernel_is_a_number(h200: Calibration) -> None:

@@ -1,0 +1,167 @@
+"""Kernel times that others measured: read, fitted into a calibration, and how well the fits predict what they have not
+seen.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibrate.fit import fit_family, unseen_seconds, work_of
+from calibrate.store import SampleFile
+from predictor import calibration as files
+from predictor.calibration import REPLAY, Calibration
+from predictor.errors import PredictorError
+from predictor.families import FAMILIES
+
+DERIVED_DTYPES = ("fp32", "tf32", "fp16", "bf16")
+
+Sample = Mapping[str, Any]
+
+
+def read_kernels(path: Path, gpu: str) -> list[dict[str, Any]]:
+    """Samples ("family", "dtype", "dims", "seconds", "launches") of a file of measured kernels.
+
+    Either this program's own samples (.jsonl), or a table (.csv, .csv.gz) with a column kernel_us and the dimensions of
+    gemm (m, n, k) or attention (batch, seq, heads, head_dim, ...) in bf16 or as its column dtype says; of a table with
+    a column gpu the rows of that GPU. Raises PredictorError for anything else.
+    """
+    if not path.is_file():
+        raise PredictorError(f"no file of kernels at {path}")
+    if path.suffix == ".jsonl":
+        return [s for s in SampleFile(path).values() if "family" in s and not s.get("failed")]
+    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    rows = list(csv.DictReader(content.decode("utf-8").splitlines()))
+    if not rows or "kernel_us" not in rows[0]:
+        raise PredictorError(f"{path} has no column kernel_us")
+    family = "gemm" if "n" in rows[0] else "attention"
+    names = [name for name in FAMILIES[family].dims if name in rows[0]]
+    wanted = files.gpu_name(gpu)
+    return [
+        {
+            "family": family,
+            "dtype": row.get("dtype", "bf16"),
+            "dims": {name: float(row[name]) for name in names},
+            "seconds": float(row["kernel_us"]) * 1e-6,
+            "launches": 1,
+        }
+        for row in rows
+        if files.gpu_name(row.get("gpu", wanted)) == wanted
+    ]
+
+
+def _groups(samples: Sequence[Sample]) -> dict[tuple[str, str], list[Sample]]:
+    found: dict[tuple[str, str], list[Sample]] = defaultdict(list)
+    for sample in samples:
+        found[sample["family"], sample["dtype"] if FAMILIES[sample["family"]].matrix else "any"].append(sample)
+    return dict(sorted(found.items()))
+
+
+def fit_published(gpu: str, folder: Path, kernels: Sequence[Path], like: str | None, source: str = "") -> None:
+    """Fit published kernel times into the calibration in ``folder``.
+
+    A GPU that was calibrated keeps all that it has, the fits come beside. Any other gets ``device.json`` from its
+    ``datasheet.json`` and from what the GPU ``like`` reaches of its own, whose residuals stand in for the families that
+    nobody measured. source: who measured the kernels, kept with the fits. Raises PredictorError where a file or
+    ``like`` is missing.
+    """
+    samples = [sample for path in kernels for sample in read_kernels(path, gpu)]
+    if not samples:
+        raise PredictorError(f"no kernels of {gpu} in {', '.join(map(str, kernels)) or 'no file'}")
+    measured = (folder / "kernels.json").is_file() and "like" not in files.read_json(folder / "kernels.json", gpu)
+    if measured:
+        device, content = (files.read_json(folder / f"{name}.json", gpu) for name in ("device", "kernels"))
+    else:
+        device, content = _derived(gpu, folder, like)
+    for (family, dtype), own in _groups(samples).items():
+        fit = {"provenance": "fitted", "source": source, **fit_family(own, family, device)}
+        content["families"].setdefault(family, {})[f"{dtype}{REPLAY}"] = fit
+    files.write_json(folder / "kernels.json", content)
+    if not measured:
+        files.write_json(folder / "device.json", device)
+    files.forget()
+
+
+def _derived(gpu: str, folder: Path, like: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """device.json and an empty kernels.json of a GPU that nobody here has."""
+    if like is None:
+        raise PredictorError(f"{gpu} was not calibrated: say which calibrated GPU it is --like")
+    sheet = files.read_json(folder / "datasheet.json", gpu)
+    known = files.load_calibration(like)
+    reference = files.read_json(known.folder / "datasheet.json", known.gpu)
+    reached = {dtype: known.device["peak_flops"][dtype] / reference["peak_flops"][dtype] for dtype in DERIVED_DTYPES}
+    bandwidth = known.device["bandwidth_bytes_per_s"] / reference["bandwidth_bytes_per_s"]
+    head = {"schema": files.SCHEMA, "gpu": gpu}
+    device = {
+        **head,
+        "provenance": "derived",
+        "like": known.gpu,
+        **{key: sheet[key] for key in ("name", "sms", "l2_bytes")},
+        "peak_flops": {dtype: sheet["peak_flops"][dtype] * share for dtype, share in reached.items()},
+        "bandwidth_bytes_per_s": sheet["bandwidth_bytes_per_s"] * bandwidth,
+        "lanes": known.device["lanes"],
+        "serial": False,
+        "environment": {"date": known.device["environment"]["date"], "source": sheet["source"]},
+    }
+    floor_scale = reference["clock_hz"] / sheet["clock_hz"]
+    return device, {**head, "provenance": "derived", "like": known.gpu, "floor_scale": floor_scale, "families": {}}
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Relative errors over a group of kernels: MAPE, median and 90th percentile of a predictor.
+
+    decade: of the work in FLOPs, None for all.
+    """
+
+    family: str
+    dtype: str
+    decade: int | None
+    predictor: str
+    kernels: int
+    mape: float
+    median: float
+    p90: float
+
+
+def judge(samples: Sequence[Sample], calibration: Calibration, as_is: bool) -> list[Judged]:
+    """How well kernels are predicted, per family, dtype and decade of work.
+
+    as_is: with the calibration's own fits, for kernels that they have not seen. Otherwise with fits made here on three
+    quarters and asked about the rest, four times; a weight matrix (n, k) or a shape is in one part only. Beside them:
+    roofline, whose floor is the calibration's, and constant FLOP/s, the samples' median.
+    """
+    found: list[Judged] = []
+    for (family, dtype), own in _groups(samples).items():
+        base, features = work_of(own, family, calibration.device)
+        seconds = np.array([s["seconds"] for s in own])
+        flops = np.concatenate([_flops(family, s) for s in own])
+        fit = calibration.fit(family, own[0]["dtype"], "replay")
+        predictors = {
+            "fit": (base + fit.floor_s) * np.exp(fit.residual.predict(features))
+            if as_is
+            else unseen_seconds(own, family, calibration.device),
+            "roofline": base + fit.floor_s,
+            "constant FLOP/s": flops / float(np.median(flops / seconds)),
+        }
+        decades = np.floor(np.log10(np.maximum(flops, 1))).astype(int)
+        for decade in (None, *np.unique(decades).tolist()):
+            chosen = np.ones(len(own), dtype=bool) if decade is None else decades == decade
+            for name, predicted in predictors.items():
+                errors = np.abs(predicted[chosen] / seconds[chosen] - 1)
+                figures = (float(errors.mean()), float(np.median(errors)), float(np.percentile(errors, 90)))
+                found.append(Judged(family, dtype, decade, name, int(chosen.sum()), *figures))
+    return found
+
+
+def _flops(family: str, sample: Sample) -> NDArray[np.float64]:
+    row = FAMILIES[family]
+    return np.ravel(row.flops(row.complete(sample["dims"])))
