@@ -121,7 +121,8 @@ def read_json(path: Path, gpu: str | None) -> dict[str, Any]:
 @dataclass(frozen=True)
 class KernelFit:
     """Fit of one family (and dtype): ``base x exp(residual)``. error: cross-validated, of log time (root mean
-    square); provenance: "measured", "fitted" (from published measurements) or "derived" (another GPU's).
+    square); provenance: "measured", "fitted" (from published measurements) or "derived" (another GPU's); exceptions:
+    dimensions, in the family's order, -> (seconds, launches) of shapes that were measured and that the fit misses.
     """
 
     floor_s: float
@@ -129,6 +130,7 @@ class KernelFit:
     launches: Forest
     error: float
     provenance: str
+    exceptions: Mapping[tuple[float, ...], tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -238,6 +240,9 @@ class Calibration:
         base = (np.maximum(compute, memory) + fit.floor_s).ravel()
         seconds = base * np.exp(fit.residual.predict(features))
         launches = np.maximum(np.rint(fit.launches.predict(features)), 1)
+        if fit.exceptions:
+            for i, shape in enumerate(zip(*(np.ravel(arrays[d]) for d in row.dims), strict=True)):
+                seconds[i], launches[i] = fit.exceptions.get(shape, (seconds[i], launches[i]))
         return seconds, launches, (compute > memory).ravel()
 
     def kernel_seconds(self, family: str, dtype: str, *, context: str = "replay", **dims: Any) -> Any:
@@ -309,6 +314,7 @@ def _load(path: Path, gpu: str | None) -> Calibration:
                 Forest.from_json(fit["launches"]),
                 fit["error"]["log_rms"],
                 fit.get("provenance", kernels["provenance"]),
+                {tuple(shape): (seconds, launches) for *shape, seconds, launches in fit.get("exceptions", ())},
             )
             for family, named in kernels["families"].items()
             for name, fit in named.items()
@@ -328,6 +334,7 @@ def _borrowed_fits(gpu: str, floor_scale: float) -> dict[tuple[str, str], Kernel
             floor_s=fit.floor_s * floor_scale,
             error=math.hypot(fit.error, BORROWED_ERROR),
             provenance="derived",
+            exceptions={},
         )
         for key, fit in load_calibration(gpu).fits.items()
         if not key[1].endswith(REPLAY)

@@ -96,6 +96,12 @@ def conv_grouped(rng: Rng, scale: Scale) -> Recipe:
         c_in = pick(rng, *WIDTHS) if usual else log_uniform(rng, 2, 512) * groups
         c_out = max(int(c_in / groups * pick(rng, 1, 1, 1, 2, 4, 4, 0.5, 0.25, 0.25)), 1) * groups
         return _sequence_conv(rng, scale, c_in, min(c_out, 8192), length, pick(rng, 1, 1, 1, 3), 1, groups)
+    if usual and rng.random() < 0.7:  # the position embedding of wav2vec 2.0 and the speech models after it
+        width, seconds = pick(rng, 768, 1024), pick(rng, 1, 2, 5, 10, 15)
+        largest = min(scale.elements / (width * 50 * seconds), scale.macs / (width * width / 16 * 128 * 50 * seconds))
+        x = Operand((power_of_two(rng, min(largest, 128)), 50 * seconds - 1, width), permute=(0, 2, 1))
+        weights = (Operand((width, width // 16, 128), warm=False), Operand((width,), warm=False))
+        return Recipe(_Conv(F.conv1d, 1, 64, 16), (x, *weights))
     groups = pick(rng, 8, 16, 16, 32)
     width = pick(rng, 256, 512, 768, 768, 1024, 1024, 1280) if usual else log_uniform(rng, 8, 96) * groups
     kernel = pick(rng, 9, 15, 31, 64, 128, 128, 128)

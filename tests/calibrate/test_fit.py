@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from calibrate.fit import fit_family, fit_host, fit_kernels, fit_shapes
-from predictor.calibration import Calibration
+from predictor.calibration import Calibration, KernelFit
 from predictor.cost import shape_features
 from predictor.families import FAMILIES, itemsize
 from predictor.forest import Forest
@@ -154,3 +156,28 @@ def test_failed_samples_are_left_out_and_families_kept_apart() -> None:
     assert {family: set(dtypes) for family, dtypes in fits.items()} == {"gemm": {"fp16"}, "softmax": {"any"}}
     assert fits["gemm"]["fp16"]["error"]["samples"] == 60
     assert fits["softmax"]["any"]["error"]["samples"] == 80
+
+
+def test_a_measured_shape_that_the_fit_misses_is_kept_and_priced_as_measured() -> None:
+    """A convolution for which the library picks something ten times slower, between others that run alike."""
+    rng = np.random.default_rng(0)
+    row = FAMILIES["conv_grouped"]
+
+    def sample(batch: int, slow: bool) -> dict[str, object]:
+        dims = {"batch": batch, "c_in": 768, "c_out": 768, "h": 1, "w": 99, "r": 1, "s": 128, "pad_w": 64, "groups": 16}
+        seconds = 1e-5 * batch * (10 if slow else 1) * float(np.exp(rng.normal(0, 0.02)))
+        return {"family": row.name, "dtype": "fp16", "dims": dims, "seconds": seconds, "launches": 64 if slow else 16}
+
+    samples = [sample(batch, batch == 37) for batch in range(1, 200)]
+    fit = fit_family(samples, "conv_grouped", DEVICE)
+    assert {len(kept) for kept in fit["exceptions"]} == {len(row.dims) + 2}
+    assert 37 in [kept[0] for kept in fit["exceptions"]]
+    assert len(fit["exceptions"]) < 10  # and perhaps its neighbours, which the slow one drags along
+    forests = (Forest.from_json(fit[name]) for name in ("residual", "launches"))
+    exceptions = {tuple(kept[:-2]): (kept[-2], kept[-1]) for kept in fit["exceptions"]}
+    fits = {(row.name, "fp16"): KernelFit(fit["floor_s"], *forests, 0.1, "measured", exceptions)}
+    calibration = Calibration("x", Path(), DEVICE, fits)
+    dims = {**samples[0]["dims"], "batch": np.array([36.0, 37.0, 38.0])}  # type: ignore[dict-item]
+    seconds, launches, _ = calibration.price("conv_grouped", "fp16", **dims)
+    assert seconds == pytest.approx([3.6e-4, 3.7e-3, 3.8e-4], rel=0.25)
+    assert launches[1] == 64
