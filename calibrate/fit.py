@@ -116,6 +116,10 @@ def fit_family(samples: Sequence[Mapping[str, Any]], family: str, device: Mappin
     errors = np.log(unseen_seconds(samples, family, device) / seconds)
     return {
         "floor_s": floor,
+        "largest": {
+            name: max(float(s["dims"].get(name, default)) for s in samples)
+            for name, default in FAMILIES[family].dims.items()
+        },
         **_exceptions(samples, family, np.log((base + floor) * np.exp(residual.predict(x)) / seconds)),
         "residual": residual.to_json(),
         "launches": single(x, np.array([s["launches"] for s in samples], dtype=float)).to_json(),

@@ -122,7 +122,8 @@ def read_json(path: Path, gpu: str | None) -> dict[str, Any]:
 class KernelFit:
     """Fit of one family (and dtype): ``base x exp(residual)``. error: cross-validated, of log time (root mean
     square); provenance: "measured", "fitted" (from published measurements) or "derived" (another GPU's); exceptions:
-    dimensions, in the family's order, -> (seconds, launches) of shapes that were measured and that the fit misses.
+    dimensions, in the family's order, -> (seconds, launches) of shapes that were measured and that the fit misses;
+    largest: dimension -> largest value measured.
     """
 
     floor_s: float
@@ -131,6 +132,7 @@ class KernelFit:
     error: float
     provenance: str
     exceptions: Mapping[tuple[float, ...], tuple[float, float]]
+    largest: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -230,6 +232,17 @@ class Calibration:
             )
         return min(found, key=lambda fit: fit.provenance == "derived")
 
+    def extrapolated(self, family: str, dtype: str, context: str = "model", **dims: Any) -> Any:
+        """Whether kernels lie outside the calibrated range, a dimension beyond twice the largest that was measured;
+        arrays broadcast and come back flat. Such a kernel's price is its analytic base with the efficiency at the edge
+        of the range, which is where trees stay. Kernels smaller than any measured take the floor's time, as these do.
+        """
+        arrays = FAMILIES[family].complete(dims)
+        outside = np.zeros(next(iter(arrays.values())).shape, dtype=bool)
+        for name, largest in self.fit(family, dtype, context).largest.items():
+            outside |= arrays[name] > 2 * largest
+        return outside.ravel()
+
     def price(self, family: str, dtype: str, context: str = "model", **dims: Any) -> tuple[Any, Any, Any]:
         """(seconds, launches, whether compute-bound) of kernels; arrays broadcast and come back flat."""
         row = FAMILIES[family]
@@ -315,6 +328,7 @@ def _load(path: Path, gpu: str | None) -> Calibration:
                 fit["error"]["log_rms"],
                 fit.get("provenance", kernels["provenance"]),
                 {tuple(shape): (seconds, launches) for *shape, seconds, launches in fit.get("exceptions", ())},
+                fit["largest"],
             )
             for family, named in kernels["families"].items()
             for name, fit in named.items()

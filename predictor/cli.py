@@ -25,7 +25,9 @@ def predict(
     batch: Annotated[int, typer.Option(help="Batch size.")] = 1,
     estimator: Annotated[str, typer.Option(help="queue, or max: the plain formula.")] = "queue",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, times in seconds.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Fail where an operator is not modelled.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Fail where an operator is not modelled or a kernel extrapolated.")
+    ] = False,
     list_models: Annotated[bool, typer.Option("--list-models", help="Names of the zoo models.")] = False,
     list_gpus: Annotated[
         bool, typer.Option("--list-gpus", help="Calibrated GPUs and where their figures come from.")
@@ -65,11 +67,12 @@ def kernel(
 
 def _kernel(family: str, dims: list[str], gpu: str, dtype: str, context: str, as_json: bool) -> str:
     import json
+    import math
 
     from predictor.calibration import load_calibration
     from predictor.errors import PredictorError, unknown
     from predictor.families import FAMILIES
-    from predictor.predict import interval
+    from predictor.predict import EXTRAPOLATION_ERROR, interval
 
     calibration = load_calibration(gpu)
     if dtype not in calibration.dtypes:
@@ -85,11 +88,13 @@ def _kernel(family: str, dims: list[str], gpu: str, dtype: str, context: str, as
     fit, row = calibration.fit(family, dtype, context), FAMILIES[family]
     arrays = row.complete(values)
     compute, memory = calibration.base(row, dtype, arrays)
-    low, high = interval(seconds, fit.error)
+    far = bool(calibration.extrapolated(family, dtype, context, **values)[0])
+    low, high = interval(seconds, math.hypot(fit.error, EXTRAPOLATION_ERROR if far else 0.0))
     found = {
         **{"family": family, "gpu": calibration.gpu, "dtype": dtype, "context": context},
         **{"seconds": seconds, "interval_s": [low, high], "bound": "compute" if compute > memory else "memory"},
         **{"flops": float(row.flops(arrays)), "roofline_s": float(max(compute, memory)), "provenance": fit.provenance},
+        "extrapolated": far,
     }
     if as_json:
         return json.dumps(found)
@@ -98,6 +103,7 @@ def _kernel(family: str, dims: list[str], gpu: str, dtype: str, context: str, as
         f"{family} {' '.join(dims)}, {dtype} on {calibration.gpu}: {seconds * 1e6:.4g} us "
         f"(90 % interval {low * 1e6:.4g} to {high * 1e6:.4g} us)\n"
         f"{found['bound']}-bound, {rate:.4g} TFLOP/s, {share:.0%} of the roofline; {fit.provenance}"
+        f"{', extrapolated beyond the calibrated range' if far else ''}"
     )
 
 
@@ -128,6 +134,8 @@ def _predict(
         found = predictor.predict(module, inputs, name)
     if strict and found.unmodelled:
         raise PredictorError(f"not modelled: {', '.join(sorted(found.unmodelled))}")
+    if strict and found.extrapolated:
+        raise PredictorError(f"outside the calibrated range: kernels of {', '.join(sorted(found.extrapolated))}")
     return report.as_json(found) if as_json else report.as_text(found)
 
 

@@ -43,11 +43,12 @@ def _price_kernels(kernels: Iterable[Kernel], calibration: Calibration) -> list[
     for (family, dtype), positions in groups.items():
         names = kernels[positions[0]].dims
         dims = {name: np.array([kernels[p].dims[name] for p in positions], dtype=float) for name in names}
-        for position, seconds, launches, compute in zip(
-            positions, *calibration.price(family, dtype, "model", **dims), strict=True
+        outside = calibration.extrapolated(family, dtype, "model", **dims)
+        for position, far, seconds, launches, compute in zip(
+            positions, outside, *calibration.price(family, dtype, "model", **dims), strict=True
         ):
             bound = "compute" if compute else "memory"
-            priced[position] = PricedKernel(float(seconds), int(launches), bound)
+            priced[position] = PricedKernel(float(seconds), int(launches), bound, bool(far))
     return [priced[p] for p in range(len(kernels))]
 
 

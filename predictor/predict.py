@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +17,8 @@ from predictor.timeline import plain, queue
 
 ESTIMATORS = ("queue", "max")
 COSTLIEST = 8
+EXTRAPOLATION_ERROR = 0.5
+"""Error of log time that a kernel outside of its calibrated range adds."""
 _NINETY = 1.645  # standard deviations that hold 90 % of a normal distribution
 
 
@@ -92,6 +94,7 @@ def report(graph: Graph, calibration: Calibration, host: HostCosts, estimator: s
         python_calls=graph.python_calls,
         costliest=_costliest(program, priced),
         unmodelled=dict(program.unmodelled),
+        extrapolated=_extrapolated(program, priced),
         calibration=_provenance(calibration, host),
         notes=_notes(graph, host),
     )
@@ -117,20 +120,31 @@ def log_error(
     time.
 
     The two lanes count by how much of the latency each explains. Errors within a family are taken as fully
-    correlated, between families as independent.
+    correlated, between families as independent; kernels outside the calibrated range add their own.
     """
     shares: dict[tuple[str, str], float] = defaultdict(float)
+    beyond_s = 0.0
     for call, prices in zip(program.calls, priced, strict=False):
         for kernel, one in zip(call.kernels, prices.kernels, strict=True):
             shares[kernel.family, kernel.dtype] += one.seconds
+            beyond_s += one.seconds if one.extrapolated else 0.0
     kernel_s = max(timeline.kernel_s, 1e-12)
-    on_device = math.sqrt(sum((s / kernel_s * calibration.fit(*key).error) ** 2 for key, s in shares.items()))
+    squares = [(s / kernel_s * calibration.fit(*key).error) ** 2 for key, s in shares.items()]
+    on_device = math.sqrt(sum(squares) + (beyond_s / kernel_s * EXTRAPOLATION_ERROR) ** 2)
     if calibration.lanes.serial:
         on_host = timeline.host_s / max(timeline.host_s + timeline.kernel_s, 1e-12)
     else:
         ratio = timeline.host_s / kernel_s
         on_host = 1 / (1 + ratio**-8) if ratio > 0 else 0.0  # a soft switch around host = kernel
     return math.sqrt((on_host * host.error) ** 2 + ((1 - on_host) * on_device) ** 2)
+
+
+def _extrapolated(program: Program, priced: tuple[PricedCall, ...]) -> dict[str, int]:
+    """Kernel family -> kernels outside its calibrated range."""
+    counts: Counter[str] = Counter()
+    for call, prices in zip(program.calls, priced, strict=False):
+        counts.update(k.family for k, one in zip(call.kernels, prices.kernels, strict=True) if one.extrapolated)
+    return dict(counts)
 
 
 def _costliest(program: Program, priced: tuple[PricedCall, ...]) -> tuple[OpCost, ...]:

@@ -166,11 +166,15 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class PricedKernel:
-    """A kernel's seconds, its launches, and which roof its analytic time stands under ("compute" or "memory")."""
+    """A kernel's seconds, its launches, and which roof its analytic time stands under ("compute" or "memory").
+
+    extrapolated: its dimensions are outside the calibrated range.
+    """
 
     seconds: float
     launches: int
     bound: str
+    extrapolated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +225,8 @@ class Report:
     """A prediction. Seconds; interval_s: 5th and 95th percentile of the latency; bound: "framework", "compute" or
     "memory".
 
-    max_s: the plain formula, max(host time, kernel time); unmodelled: operator -> count; calibration: its provenance.
+    max_s: the plain formula, max(host time, kernel time); unmodelled: operator -> count; extrapolated: kernel family ->
+    kernels outside its calibrated range; calibration: its provenance.
     """
 
     model: str
@@ -243,5 +248,6 @@ class Report:
     python_calls: int
     costliest: tuple[OpCost, ...]
     unmodelled: Mapping[str, int]
+    extrapolated: Mapping[str, int]
     calibration: Mapping[str, Any]
     notes: tuple[str, ...] = ()

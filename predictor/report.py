@@ -9,7 +9,7 @@ from predictor.records import Report
 
 JSON_FIELDS = (
     *("model", "runtime", "gpu", "dtype", "batch", "estimator", "latency_s", "host_s", "kernel_s", "max_s", "bound"),
-    *("interval_s", "macs", "launches", "operators", "unmodelled", "calibration", "notes"),
+    *("interval_s", "macs", "launches", "operators", "unmodelled", "extrapolated", "calibration", "notes"),
 )
 """Fields of the JSON report, times in seconds."""
 
@@ -58,6 +58,9 @@ def as_text(report: Report) -> str:
     if report.unmodelled:
         counted = ", ".join(f"{op} x{count}" for op, count in sorted(report.unmodelled.items()))
         lines += ["", f"  not modelled (their kernels count as nothing): {counted}"]
+    if report.extrapolated:
+        counted = ", ".join(f"{family} x{count}" for family, count in sorted(report.extrapolated.items()))
+        lines += ["", f"  extrapolated beyond the calibrated range: {counted}"]
     versions = calibration["versions"]
     lines += [
         "",

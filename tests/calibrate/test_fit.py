@@ -175,7 +175,7 @@ def test_a_measured_shape_that_the_fit_misses_is_kept_and_priced_as_measured() -
     assert len(fit["exceptions"]) < 10  # and perhaps its neighbours, which the slow one drags along
     forests = (Forest.from_json(fit[name]) for name in ("residual", "launches"))
     exceptions = {tuple(kept[:-2]): (kept[-2], kept[-1]) for kept in fit["exceptions"]}
-    fits = {(row.name, "fp16"): KernelFit(fit["floor_s"], *forests, 0.1, "measured", exceptions)}
+    fits = {(row.name, "fp16"): KernelFit(fit["floor_s"], *forests, 0.1, "measured", exceptions, {})}
     calibration = Calibration("x", Path(), DEVICE, fits)
     dims = {**samples[0]["dims"], "batch": np.array([36.0, 37.0, 38.0])}  # type: ignore[dict-item]
     seconds, launches, _ = calibration.price("conv_grouped", "fp16", **dims)

@@ -219,6 +219,15 @@ def test_the_nearest_fit_stands_in_for_one_that_was_not_made(h200: Calibration) 
     assert a100.fit("gemm", "fp32").provenance == "derived"
 
 
+def test_a_kernel_larger_than_any_measured_is_extrapolated_at_the_edge_s_efficiency(h200: Calibration) -> None:
+    largest = h200.fit("gemm", "fp16").largest["k"]
+    dims = {"m": 4096, "n": 4096, "k": np.array([largest, 1.9 * largest, 2.1 * largest, 8 * largest])}
+    assert h200.extrapolated("gemm", "fp16", **dims).tolist() == [False, False, True, True]
+    assert not h200.extrapolated("gemm", "fp16", m=1, n=1, k=1)[0]
+    seconds = h200.kernel_seconds("gemm", "fp16", context="model", **dims)
+    assert seconds[3] == pytest.approx(8 / 2.1 * seconds[2], rel=0.15)
+
+
 def test_unknown_families_and_contexts_are_answered_with_the_known(h200: Calibration) -> None:
     with pytest.raises(PredictorError, match="unknown kernel family 'gem': did you mean gemm"):
         h200.kernel_seconds("gem", "fp16", m=1, n=1, k=1)

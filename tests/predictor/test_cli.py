@@ -383,6 +383,12 @@ def test_a_kernel_is_predicted_from_its_dimensions(h200: Calibration) -> None:
     assert (in_model["context"], in_model["provenance"]) == ("model", "measured")
 
 
+def test_a_kernel_beyond_what_was_measured_says_so() -> None:
+    words = ("kernel", "gemm", "--gpu", "h200", "m=4096", "n=4096", "k=4000000")
+    assert json.loads(invoke(*words, "--json").stdout)["extrapolated"]
+    assert "extrapolated beyond the calibrated range" in invoke(*words).stdout
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

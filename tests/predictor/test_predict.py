@@ -101,6 +101,19 @@ def test_dtype_and_device_of_the_module_do_not_matter(dtype: torch.dtype, device
     assert (given.latency_s, given.macs) == (report.latency_s, report.macs)
 
 
+def test_kernels_beyond_the_calibrated_range_are_in_the_report_and_widen_the_interval() -> None:
+    """A product with 100,000 columns to sum over: k beyond what was measured."""
+    within, beyond = (
+        Predictor("h200").predict(nn.Linear(k, 64), torch.empty(4096, k, device="meta")) for k in (4096, 10**5)
+    )
+    assert within.extrapolated == {}
+    assert beyond.extrapolated == {"gemm": 1}
+    assert "extrapolated beyond the calibrated range: gemm x1" in as_text(beyond)
+    assert json.loads(as_json(beyond))["extrapolated"] == {"gemm": 1}
+    widths = [r.interval_s[1] / r.latency_s for r in (within, beyond)]
+    assert widths[1] > 1.2 * widths[0]
+
+
 def test_unmodelled_operators_are_in_the_report_and_in_its_text() -> None:
     found = Predictor("h200").predict(Spectrum(), torch.empty(2, 8))
     assert found.unmodelled == {"_fft_r2c": 1}
