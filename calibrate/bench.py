@@ -195,8 +195,8 @@ class _ProbeLayer(torch.nn.Module):
 class Probe:
     """A pass of a fixed small model: how fast the host is right now, in seconds.
 
-    A model, not a loop of calls: when neighbours take caches and memory away, models slow down by a sixth where a loop
-    that lives in the innermost caches shows nothing; from one model to another the slowdown differs by 3 %.
+    A model, not a loop of calls: on one shared host every generated module ran a sixth slower at one time than at
+    another, alike to 3 %, while a loop of small calls, at home in the innermost caches, showed next to nothing.
     """
 
     def __init__(self, device: str) -> None:

@@ -47,7 +47,7 @@ def fit(
     source: Annotated[str, typer.Option(help="Who measured the kernels, kept with the fits.")] = "",
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder of the calibration, with a datasheet.json where the GPU was not calibrated."),
+        typer.Option(help="Folder of the calibration, by default where the GPU's is now."),
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:

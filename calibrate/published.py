@@ -19,10 +19,8 @@ from calibrate.fit import fit_family, unseen_seconds, work_of
 from calibrate.store import SampleFile
 from predictor import calibration as files
 from predictor.calibration import REPLAY, Calibration
-from predictor.errors import PredictorError
-from predictor.families import FAMILIES
-
-DERIVED_DTYPES = ("fp32", "tf32", "fp16", "bf16")
+from predictor.errors import PredictorError, unknown
+from predictor.families import FAMILIES, MATRIX_DTYPES
 
 Sample = Mapping[str, Any]
 
@@ -38,13 +36,23 @@ def read_kernels(path: Path, gpu: str) -> list[dict[str, Any]]:
         raise PredictorError(f"no file of kernels at {path}")
     if path.suffix == ".jsonl":
         return [s for s in SampleFile(path).values() if "family" in s and not s.get("failed")]
-    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    rows = list(csv.DictReader(content.decode("utf-8").splitlines()))
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        rows = list(csv.DictReader(content.decode("utf-8").splitlines()))
+        return _rows_of_table(path, rows, files.gpu_name(gpu))
+    except (OSError, EOFError, ValueError, TypeError) as error:
+        raise PredictorError(f"{path} cannot be read as a table of kernels: {error}") from None
+
+
+def _rows_of_table(path: Path, rows: list[dict[str, str]], gpu: str) -> list[dict[str, Any]]:
     if not rows or "kernel_us" not in rows[0]:
         raise PredictorError(f"{path} has no column kernel_us")
     family = "gemm" if "n" in rows[0] else "attention"
     names = [name for name in FAMILIES[family].dims if name in rows[0]]
-    wanted = files.gpu_name(gpu)
+    own = [row for row in rows if files.gpu_name(row.get("gpu", gpu)) == gpu]
+    for row in own:
+        if row.get("dtype", "bf16") not in MATRIX_DTYPES:
+            raise unknown("dtype", row["dtype"], MATRIX_DTYPES)
     return [
         {
             "family": family,
@@ -53,8 +61,7 @@ def read_kernels(path: Path, gpu: str) -> list[dict[str, Any]]:
             "seconds": float(row["kernel_us"]) * 1e-6,
             "launches": 1,
         }
-        for row in rows
-        if files.gpu_name(row.get("gpu", wanted)) == wanted
+        for row in own
     ]
 
 
@@ -97,7 +104,7 @@ def _derived(gpu: str, folder: Path, like: str | None) -> tuple[dict[str, Any], 
     sheet = files.read_json(folder / "datasheet.json", gpu)
     known = files.load_calibration(like)
     reference = files.read_json(known.folder / "datasheet.json", known.gpu)
-    reached = {dtype: known.device["peak_flops"][dtype] / reference["peak_flops"][dtype] for dtype in DERIVED_DTYPES}
+    reached = {dtype: known.device["peak_flops"][dtype] / reference["peak_flops"][dtype] for dtype in MATRIX_DTYPES}
     bandwidth = known.device["bandwidth_bytes_per_s"] / reference["bandwidth_bytes_per_s"]
     head = {"schema": files.SCHEMA, "gpu": gpu}
     device = {

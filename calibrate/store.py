@@ -8,11 +8,14 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from predictor.errors import PredictorError
+
 
 class SampleFile:
     """An append-only file of samples, each with a "key" that no other has.
 
     Opening it reads what is there; a half-written last line (the run was killed) is cut off, and ``tell`` hears of it.
+    A file that is damaged elsewhere, or holds something else, is left as it is: PredictorError.
     """
 
     def __init__(self, path: Path, tell: Callable[[str], None] = print) -> None:
@@ -22,19 +25,21 @@ class SampleFile:
             self._read(tell)
 
     def _read(self, tell: Callable[[str], None]) -> None:
+        lines = self.path.read_bytes().splitlines(keepends=True)
         kept = 0
-        with self.path.open("rb+") as file:
-            for line in file:
-                try:
-                    sample = json.loads(line) if line.endswith(b"\n") else None
-                except ValueError:
-                    sample = None
-                if not isinstance(sample, dict) or "key" not in sample:
-                    tell(f"{self.path.name}: dropped a half-written line after {len(self.samples)} samples")
-                    file.truncate(kept)
-                    return
+        for number, line in enumerate(lines, start=1):
+            try:
+                sample = json.loads(line) if line.endswith(b"\n") else None
+            except ValueError:
+                sample = None
+            if isinstance(sample, dict) and "key" in sample:
                 self.samples[sample["key"]] = sample
                 kept += len(line)
+            elif number == len(lines) and (self.samples or line.startswith(b'{"key"')):
+                tell(f"{self.path.name}: dropped a half-written line after {len(self.samples)} samples")
+                os.truncate(self.path, kept)
+            else:
+                raise PredictorError(f"{self.path} is not a file of samples, or is damaged in line {number}")
 
     def __contains__(self, key: str) -> bool:
         return key in self.samples

@@ -35,7 +35,9 @@ REPLAY = " replay"
 """Suffix of a dtype in kernels.json: the fit of kernels that were repeated alone."""
 
 BORROWED_ERROR = 0.3
-"""What a residual from another architecture adds to the error of a fit, root mean square of log time."""
+"""What a residual from another architecture adds to the error of a fit, root mean square of log time. A judgement: no
+such GPU was measured.
+"""
 
 SHIPPED = Path(__file__).resolve().parent.parent / "calibrations"
 
@@ -217,14 +219,13 @@ class Calibration:
         """The fit for a family and dtype in a context, see ``kernel_seconds``; memory families have one for all dtypes.
 
         Where one was not made the nearest of this GPU stands in: 16-bit formats for each other, one context for the
-        other, fp32 for TF32 where the device has none.
+        other, fp32 for TF32 where the device has none. A fit of this GPU comes before one borrowed from another.
         """
-        if not FAMILIES[family].matrix:
-            names = ["any"]
-        else:
-            same = [dtype, *{"fp16": ["bf16"], "bf16": ["fp16"], "tf32": ["fp32"]}.get(dtype, [])]
-            contexts = ("", REPLAY) if context == "model" else (REPLAY, "")
-            names = [name + suffix for suffix in contexts for name in same if name != "fp32" or suffix == ""]
+        contexts = ("", REPLAY) if context == "model" else (REPLAY, "")
+        halves = {"fp16": ("fp16", "bf16"), "bf16": ("bf16", "fp16")}
+        same = halves.get(dtype, (dtype,)) if FAMILIES[family].matrix else ("any",)
+        names = [name + suffix for suffix in contexts for name in same]
+        names += [f"fp32{suffix}" for suffix in contexts if dtype == "tf32"]
         found = [self.fits[family, name] for name in names if (family, name) in self.fits]
         if not found:
             raise PredictorError(

@@ -18,7 +18,7 @@ from predictor.timeline import plain, queue
 ESTIMATORS = ("queue", "max")
 COSTLIEST = 8
 EXTRAPOLATION_ERROR = 0.5
-"""Error of log time that a kernel outside of its calibrated range adds."""
+"""Error of log time that a kernel outside of its calibrated range adds. A judgement, not measured."""
 _NINETY = 1.645  # standard deviations that hold 90 % of a normal distribution
 
 

@@ -102,6 +102,28 @@ def test_a_file_that_holds_no_kernels_is_an_error(tmp_path: Path) -> None:
     wrong.write_text(gemm_table(0, 1, "kernel_ms"), encoding="utf-8")
     with pytest.raises(PredictorError, match="no column kernel_us"):
         read_kernels(wrong, "x1")
+    for name, content, message in (
+        ("words.csv", b"m,n,k,kernel_us\n1,2,three,4\n", "cannot be read as a table"),
+        ("short.csv", b"m,n,k,kernel_us\n1,2\n", "cannot be read as a table"),
+        ("fp8.csv", b"m,n,k,dtype,kernel_us\n1,2,3,fp8,4\n", "unknown dtype 'fp8'"),
+        ("torn.csv.gz", gzip.compress(gemm_table(0).encode())[:200], "cannot be read as a table"),
+        ("text.jsonl", b"not samples\n", "is not a file of samples"),
+    ):
+        broken = tmp_path / name
+        broken.write_bytes(content)
+        with pytest.raises(PredictorError, match=message):
+            read_kernels(broken, "x1")
+        assert broken.read_bytes() == content
+
+
+def test_a_table_in_single_precision_is_used_for_single_precision(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "fp32.csv"
+    lines = gemm_table(3).splitlines()
+    path.write_text("\n".join([f"dtype,{lines[0]}", *(f"fp32,{line}" for line in lines[1:])]), encoding="utf-8")
+    fit_published("x1", folder, [path], "h200")
+    found = load_calibration("x1")
+    assert found.fit("gemm", "fp32", "replay").provenance == "fitted"
+    assert found.fit("gemm", "fp32").provenance == "fitted"
 
 
 def test_a_gpu_that_nobody_has_gets_what_was_published_and_the_rest_from_its_like(folder: Path, table: Path) -> None:

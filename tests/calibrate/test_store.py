@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from calibrate.store import SampleFile
+from predictor.errors import PredictorError
 
 
 @pytest.fixture
@@ -61,6 +62,19 @@ def test_a_half_written_last_line_is_dropped_with_a_message(path: Path, tail: st
     assert [sample["key"] for sample in opened.values()] == ["a", "b"]
     assert path.read_bytes() == whole
     assert told == ["kernels.jsonl: dropped a half-written line after 2 samples"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["# A readme\n\nof two lines\n", "one line without an end", "{}\n", '{"key": "a"}\ngarbage\n{"key": "b"}\n'],
+    ids=["text", "one line", "JSON without a key", "damaged in the middle"],
+)
+def test_a_file_of_something_else_is_refused_and_left_as_it_is(path: Path, content: str) -> None:
+    path.parent.mkdir()
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(PredictorError, match="is not a file of samples, or is damaged in line"):
+        SampleFile(path)
+    assert path.read_text(encoding="utf-8") == content
 
 
 def test_what_is_appended_after_a_dropped_line_is_found(path: Path) -> None:
