@@ -58,6 +58,7 @@ def examples(dtype: torch.dtype, device: str, large: bool) -> dict[str, Run]:
     grouped, grouped1d = make(channels, channels // 4, 3, 3), make(width, width // 4, 1)
     depthwise1d = make(width, 1, 3)
     sequence, square, one, kernel1d = make(1, width, rows), make(1, rows, rows), make(1), weight(width, width, 3)
+    column = make(1, rows, 1)
     ids, index, mask = whole(1, rows), whole(1, rows, 8), torch.zeros(1, rows, width, dtype=torch.bool, device=device)
     swapped, on_host = heads.transpose(1, 2), torch.ones(64, 64)
     small: dict[str, Any] = {"device": device, "dtype": dtype}
@@ -132,12 +133,20 @@ def examples(dtype: torch.dtype, device: str, large: bool) -> dict[str, Run]:
         },
         **{
             "add": lambda: x + y,
+            "add broadcast": lambda: x + b,
+            "add scalar": lambda: x + 1.0,
             "add_": lambda: x.add_(y),
             "sub": lambda: x - y,
+            "sub broadcast": lambda: x - column,
+            "sub scalar": lambda: x - 1.0,
             "rsub": lambda: 1.0 - x,
             "mul": lambda: x * y,
+            "mul broadcast": lambda: x * b,
+            "mul scalar": lambda: x * 0.5,
             "mul_": lambda: y.mul_(x),
             "div": lambda: x / y,
+            "div broadcast": lambda: x / column,
+            "div scalar": lambda: x / 2.0,
             "pow": lambda: torch.pow(x, 3.0),
             "addcmul": lambda: torch.addcmul(x, x, y),
             "where": lambda: torch.where(mask, x, y),
@@ -169,12 +178,12 @@ def examples(dtype: torch.dtype, device: str, large: bool) -> dict[str, Run]:
         },
         **{
             "dropout": lambda: torch.dropout(x, 0.1, False),
-            "view": lambda: x.view(rows, width),
-            "reshape": lambda: x.reshape(rows, width),
+            "view": lambda: x.view(*x.shape[:-1], 4, -1),
+            "reshape": lambda: x.reshape(*x.shape[:-1], 4, -1),
             "flatten": lambda: x.flatten(1),
             "transpose": lambda: x.transpose(1, 2),
-            "permute": lambda: x.permute(0, 2, 1),
-            "expand": lambda: one.expand(rows, width),
+            "permute": lambda: heads.permute(0, 2, 1, 3),
+            "expand": lambda: one.expand(1, 1, rows, rows),
             "slice": lambda: x[:, 1:],
             "select": lambda: x[:, 0],
             "unsqueeze": lambda: x.unsqueeze(1),

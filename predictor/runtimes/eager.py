@@ -10,7 +10,7 @@ from typing import Any
 from predictor.families import FAMILIES
 from predictor.inputs import call_arguments
 from predictor.ops import WRAPPERS, kind_of
-from predictor.records import Graph, HostCall, Kernel, OpCall, Program
+from predictor.records import Graph, HostCall, Kernel, OpCall, Program, TensorSpec
 
 NAME = "eager"
 
@@ -39,7 +39,7 @@ def _host_call(call: OpCall, dtype: str, unmodelled: Counter[str]) -> HostCall:
         kernels += _kernels(leaf, dtype)
     working = tuple(leaf.op for leaf in leaves if leaf.trait != "view")
     return HostCall(
-        op=f"host {call.op}" if call.trait == "host" else _host_row(call.op, kernels),
+        op=_host_row(call, kernels),
         kernels=tuple(kernels),
         cold_python_calls=call.cold_python_calls,
         trait=call.trait,
@@ -49,10 +49,17 @@ def _host_call(call: OpCall, dtype: str, unmodelled: Counter[str]) -> HostCall:
     )
 
 
-def _host_row(op: str, kernels: list[Kernel]) -> str:
-    """Convolutions of different families take different paths through the library ("conv2d depthwise")."""
+def _host_row(call: OpCall, kernels: list[Kernel]) -> str:
+    """The operator, and which of its paths it takes where they cost the host differently: "conv2d depthwise",
+    "add broadcast", "mul scalar".
+    """
+    if call.trait == "host":
+        return f"host {call.op}"
     variant = next((k.family.removeprefix("conv_") for k in kernels if k.family.startswith("conv_")), "")
-    return f"{op} {variant}".strip()
+    if call.trait == "pointwise" and "other" in call.args:
+        shapes = {t.shape for t in call.tensors}
+        variant = "broadcast" if len(shapes) > 1 else "" if isinstance(call.args["other"], TensorSpec) else "scalar"
+    return f"{call.op} {variant}".strip()
 
 
 def _kernels(call: OpCall, dtype: str) -> Iterator[Kernel]:
