@@ -113,8 +113,8 @@ def _summary(folder: Path) -> str:
         f"{device['name']}: {device['bandwidth_bytes_per_s'] / 1e9:.0f} GB/s, TFLOP/s {peaks}",
         f"launch latency {lanes.launch_latency_s * 1e6:.1f} us, gap {lanes.gap_s * 1e6:.2f} us, "
         f"sync {lanes.sync_s * 1e6:.1f} us",
-        f"host: the calls' costs + {host.torch_call_s * 1e6:.2f} us per torch call + "
-        f"{host.python_call_s * 1e6:.2f} us per cold Python call + {host.fixed_s * 1e6:.0f} us; error {host.error:.1%}",
+        f"host: {host.op_factor:.2f} x the calls' costs + {host.line_s * 1e6:.2f} us per cold line + "
+        f"{host.module_s * 1e6:.2f} us per cold module + {host.fixed_s * 1e6:.0f} us; error {host.error:.1%}",
         f"written to {folder}",
     ]
     return "\n".join(lines)

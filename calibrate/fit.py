@@ -193,15 +193,18 @@ def fit_kernels(samples: Sequence[Mapping[str, Any]], device: Mapping[str, Any])
     return dict(fits)
 
 
-def fit_host(torch_calls: Array, cold_python_calls: Array, known_s: Array, latency_s: Array) -> dict[str, Any]:
-    """Non-negative coefficients of ``latency = known + per torch call + per cold Python call + fixed``.
+def fit_host(
+    calls_s: Array, cold_lines: Array, cold_modules: Array, device_s: Array, latency_s: Array
+) -> dict[str, Any]:
+    """Coefficients of ``latency = factor x calls + per cold line + per cold module + fixed + device``, none negative,
+    the factor 1 or more.
 
-    known_s: what the costs of the calls and the device explain. The mean absolute relative error is minimised
-    (iteratively reweighted least squares), so that a module disturbed while it was measured counts little. error:
-    leave-one-module-out, root mean square of log ratios, mean, and median.
+    calls_s: what the operators cost by themselves; device_s: what the device adds after the last call. The mean
+    absolute relative error is minimised (iteratively reweighted least squares), so that a module disturbed while it was
+    measured counts little. error: leave-one-module-out, root mean square of log ratios, mean, and median.
     """
-    x = np.stack([torch_calls, cold_python_calls, np.ones_like(torch_calls)], axis=1) / latency_s[:, None]
-    y = 1 - known_s / latency_s
+    x = np.stack([calls_s, cold_lines, cold_modules, np.ones_like(calls_s)], axis=1) / latency_s[:, None]
+    y = 1 - (calls_s + device_s) / latency_s
 
     def solve(rows: NDArray[np.bool_]) -> Array:
         weights = np.ones(int(rows.sum()))
@@ -217,9 +220,9 @@ def fit_host(torch_calls: Array, cold_python_calls: Array, known_s: Array, laten
         others = everything.copy()
         others[one] = False
         ratios.append(float(np.log1p(x[one] @ solve(others) - y[one])))
-    names = ("torch_call_s", "python_call_s", "fixed_s")
+    names = ("op_factor", "line_s", "module_s", "fixed_s")
     return {
-        "coefficients": dict(zip(names, map(float, coefficients), strict=True)),
+        "coefficients": dict(zip(names, map(float, coefficients + np.eye(4)[0]), strict=True)),
         "error": {
             "modules": len(latency_s),
             "log_rms": float(np.sqrt(np.mean(np.square(ratios)))),

@@ -22,6 +22,7 @@ from calibrate.bench import (
 )
 from calibrate.store import SampleFile
 from predictor.capture import capture
+from predictor.cost import HOST_ELEMENTS
 from predictor.errors import PredictorError
 from predictor.families import FAMILIES
 from predictor.records import Kernel
@@ -61,6 +62,7 @@ def examples(dtype: torch.dtype, device: str, large: bool) -> dict[str, Run]:
     column = make(1, rows, 1)
     ids, index, mask = whole(1, rows), whole(1, rows, 8), torch.zeros(1, rows, width, dtype=torch.bool, device=device)
     swapped, on_host = heads.transpose(1, 2), torch.ones(64, 64)
+    few, many = torch.ones(8), torch.ones(HOST_ELEMENTS)
     small: dict[str, Any] = {"device": device, "dtype": dtype}
     return {
         "nothing": lambda: None,
@@ -121,6 +123,7 @@ def examples(dtype: torch.dtype, device: str, large: bool) -> dict[str, Run]:
             "arange": lambda: torch.arange(32, device=device),
             "new_ones": lambda: x.new_ones((8, 8)),
             "zeros_like": lambda: torch.zeros_like(x),
+            "full_like": lambda: torch.full_like(x, 1.0),
             "fill_": lambda: x.fill_(1.0),
             "zero_": lambda: y.zero_(),
             "empty": lambda: torch.empty(8, 8, **small),
@@ -152,10 +155,15 @@ def examples(dtype: torch.dtype, device: str, large: bool) -> dict[str, Run]:
             "where": lambda: torch.where(mask, x, y),
             "masked_fill": lambda: x.masked_fill(mask, 0.0),
             "eq": lambda: x == y,
+            "ne": lambda: x != y,
             "gt": lambda: x > 0.5,
+            "lt": lambda: x < 0.5,
+            "le": lambda: x <= column,
+            "ge": lambda: x >= column,
             "bitwise_not": lambda: ~mask,
             "bitwise_and": lambda: mask & mask,
             "maximum": lambda: torch.maximum(x, y),
+            "min": lambda: torch.min(x, y),
             "neg": lambda: -x,
             "abs": lambda: x.abs(),
             "sqrt": lambda: x.sqrt(),
@@ -163,6 +171,7 @@ def examples(dtype: torch.dtype, device: str, large: bool) -> dict[str, Run]:
             "exp": lambda: torch.exp(x),
             "log": lambda: torch.log(x),
             "sin": lambda: torch.sin(x),
+            "cos": lambda: torch.cos(x),
             "reciprocal": lambda: x.reciprocal(),
             "erf": lambda: x.erf(),
             "relu": lambda: torch.relu(x),
@@ -198,7 +207,10 @@ def examples(dtype: torch.dtype, device: str, large: bool) -> dict[str, Run]:
             "type_as": lambda: x.type_as(y),
             "item": lambda: one.item(),
             "to device": lambda: on_host.to(device, copy=True),
-            "host": lambda: on_host + on_host,
+            "host": lambda: few + few,
+            "host view": lambda: few.unsqueeze(0),
+            "host many": lambda: many + many,
+            "host many heavy": lambda: many.log(),
         },
     }
 

@@ -122,14 +122,19 @@ def _prepare(wanted: Sequence[Case], device: str) -> Iterator[tuple[Case, Run]]:
                 torch.manual_seed(0)
                 built[key] = models_zoo.build(case.model, 1)[0].to(DTYPES[case.dtype])
             inputs = models_zoo.build_inputs(case.model, case.batch)
-
-        def place(tensor: torch.Tensor, dtype: torch.dtype = DTYPES[case.dtype]) -> torch.Tensor:
-            return tensor.to(device, dtype if tensor.is_floating_point() else tensor.dtype)
-
-        run = runtimes.load(case.runtime).prepare(built[key], tree_map_only(torch.Tensor, place, inputs))
+        run = runtimes.load(case.runtime).prepare(*placed(built[key], inputs, case.dtype, device))
         _use(case)
         pass_seconds(run, device, 3)
         yield case, run
+
+
+def placed(module: torch.nn.Module, inputs: Any, dtype: str, device: str) -> tuple[torch.nn.Module, Any]:
+    """Module and inputs on a device, what is floating point in a dtype."""
+
+    def place(tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.to(device, DTYPES[dtype] if tensor.is_floating_point() else tensor.dtype)
+
+    return module.to(device, DTYPES[dtype]), tree_map_only(torch.Tensor, place, inputs)
 
 
 def _use(case: Case) -> None:

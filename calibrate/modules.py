@@ -274,14 +274,15 @@ class Wrapper(nn.Module):
         return outputs[0]
 
 
-class Body(nn.Module):
-    """A list of blocks, run one after another."""
+class Body(_Block):
+    """A list of blocks, run one after another, behind Python that runs once a pass, as masks and caches are made."""
 
-    def __init__(self, blocks: list[nn.Module]) -> None:
-        super().__init__()
+    def __init__(self, options: Options, steps: Steps, blocks: list[nn.Module]) -> None:
+        super().__init__(options, steps)
         self.blocks = nn.ModuleList(blocks)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.prepare(x)
         for block in self.blocks:
             x = block(x)
         return x
@@ -320,8 +321,9 @@ def generate(seed: int, widths: tuple[int, ...] = GPU_WIDTHS) -> tuple[nn.Module
     nesting = int(rng.integers(0, 4))
     images = seed % 4 == 3
     layer = [int(rng.integers(2**31)) for _ in range(int(rng.integers(2, 6)))]
-    python = int(rng.choice([0, 0, 0, 1, 3]))
+    python = int(rng.choice([0, 0, 0, 1, 3, 6]))
     steps = [_python_steps(python) for _ in layer]  # a kind of block has code of its own, which its repeats share
+    once = _python_steps(int(rng.choice([0, 0, 10, 30])))
     blocks: list[nn.Module] = []
     for _ in range(int(rng.integers(2, 7))):
         for kind, own_steps in zip(layer, steps, strict=True):
@@ -336,4 +338,4 @@ def generate(seed: int, widths: tuple[int, ...] = GPU_WIDTHS) -> tuple[nn.Module
             blocks.append(block)
     side, length = (14, int(rng.choice([32, 64, 128]))) if widths == GPU_WIDTHS else (4, 8)
     size = (1, options.width, side, side) if images else (1, length, options.width)
-    return Body(blocks).eval(), torch.rand(size)
+    return Body(options, once, blocks).eval(), torch.rand(size)

@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from predictor.records import HostCall, Kernel, Program
+from predictor.records import HostCall, Kernel, Program, PythonWork
 
 
 def program_to_json(program: Program) -> dict[str, Any]:
-    """Equal calls are written once: "order" indexes "calls"; the Python calls before each come beside it."""
+    """Equal calls are written once: "order" indexes "calls"; the Python before each and after the last comes beside."""
     rows: dict[str, int] = {}
     calls: list[Any] = []
     order: list[int] = []
     for call in program.calls:
         kernels = [[k.family, k.dtype, dict(k.dims)] for k in call.kernels]
-        row = [call.op, call.trait, int(call.sync), list(call.parts), list(call.extra), kernels]
+        row = [call.op, call.trait, int(call.sync), list(call.parts), list(call.extra), kernels, call.elements]
         index = rows.setdefault(repr(row), len(calls))
         if index == len(calls):
             calls.append(row)
@@ -24,22 +24,23 @@ def program_to_json(program: Program) -> dict[str, Any]:
     return {
         "runtime": program.runtime,
         "dtype": program.dtype,
-        "tail_cold_python_calls": program.tail_cold_python_calls,
         "unmodelled": dict(program.unmodelled),
         "calls": calls,
         "order": order,
-        "cold_python_calls": [call.cold_python_calls for call in program.calls],
+        "python": [_python(call.python) for call in program.calls] + [_python(program.tail)],
     }
 
 
 def program_from_json(data: Mapping[str, Any]) -> Program:
     """The inverse of ``program_to_json``."""
+    *before, tail = (PythonWork(*work) for work in data["python"])
     calls = [
-        HostCall(op, tuple(Kernel(*k) for k in kernels), 0.0, trait, tuple(parts), tuple(extra), bool(sync))
-        for op, trait, sync, parts, extra, kernels in data["calls"]
+        HostCall(op, tuple(Kernel(*k) for k in kernels), tail, trait, tuple(parts), tuple(extra), bool(sync), elements)
+        for op, trait, sync, parts, extra, kernels, elements in data["calls"]
     ]
-    order = tuple(
-        replace(calls[i], cold_python_calls=cold)
-        for i, cold in zip(data["order"], data["cold_python_calls"], strict=True)
-    )
-    return Program(data["runtime"], data["dtype"], order, data["tail_cold_python_calls"], data["unmodelled"])
+    order = tuple(replace(calls[i], python=work) for i, work in zip(data["order"], before, strict=True))
+    return Program(data["runtime"], data["dtype"], order, tail, data["unmodelled"])
+
+
+def _python(work: PythonWork) -> list[float]:
+    return [work.calls, work.cold_lines, work.cold_modules]

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from calibrate import sweep
+from calibrate import architectures, modules, sweep
 from calibrate.bench import Probe, Round, lower_quartile, pass_seconds, quiet_level, summarise
 from calibrate.constants import device_constants
 from calibrate.environment import describe
 from calibrate.fit import fit_host, fit_kernels, fit_shapes
 from calibrate.host import example_kernels, example_launches, host_costs, run_host, run_launches
-from calibrate.modules import CPU_WIDTHS, GPU_WIDTHS, generate
+from calibrate.measure import placed
 from calibrate.programs import program_from_json, program_to_json
 from calibrate.shapes import run_shapes, shape_samples
 from calibrate.store import SampleFile
@@ -25,7 +25,6 @@ from predictor.capture import capture
 from predictor.cost import library_s, price
 from predictor.errors import PredictorError
 from predictor.ops import OPS, WRAPPERS
-from predictor.records import Graph
 from predictor.runtimes import eager
 from predictor.timeline import queue
 
@@ -35,28 +34,31 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much is measured. shapes: calls whose host cost is timed, per family and dtype; passes: of a generated module
-    in one round.
+    """How much is measured. shapes: calls whose host cost is timed, per family and dtype; modules: how many of each
+    source; passes: of a module in one round.
     """
 
     plan: sweep.Plan
     host_rounds: int
     shapes: int
-    modules: int
+    modules: dict[str, int]
     module_rounds: int
     passes: int
 
     @property
     def steps(self) -> int:
         """Units of the progress bar."""
-        return self.plan.total + 10 * self.host_rounds + 10 * self.shapes + 5 * self.module_rounds * self.modules // 10
+        tens = sum(self.modules.values()) // 10
+        return self.plan.total + 10 * self.host_rounds + 10 * self.shapes + 5 * self.module_rounds * tens
 
 
 def effort_of(device: str, quick: bool) -> Effort:
     """The full or the quick calibration of a device."""
     if device == "cuda":
-        return Effort(sweep.QUICK_CUDA, 5, 40, 20, 3, 10) if quick else Effort(sweep.FULL, 16, 240, 120, 8, 15)
-    return Effort(sweep.QUICK_CPU, 3, 0, 12, 3, 5) if quick else Effort(sweep.FULL_CPU, 12, 0, 40, 6, 10)
+        few, many = {"generated": 5, "library": 15}, {"generated": 45, "library": 75}
+        return Effort(sweep.QUICK_CUDA, 5, 40, few, 3, 10) if quick else Effort(sweep.FULL, 16, 240, many, 8, 15)
+    few, many = {"generated": 12}, {"generated": 40}  # kernels of a library's models would drown the host there
+    return Effort(sweep.QUICK_CPU, 3, 0, few, 3, 5) if quick else Effort(sweep.FULL_CPU, 12, 0, many, 6, 10)
 
 
 def run(gpu: str, device: str, out: Path, effort: Effort, advance: Advance, tell: Tell) -> None:
@@ -104,13 +106,12 @@ def _same_machine(file: SampleFile, device: str) -> None:
 def run_modules(file: SampleFile, device: str, effort: Effort, advance: Advance) -> None:
     """Latency of generated modules in interleaved rounds, the host probe before and after each case."""
     step = 5
-    names = [f"{seed}/{'fp16' if device == 'cuda' and seed % 2 else 'fp32'}" for seed in range(effort.modules)]
-    runs = {}
-    for name in names:
-        seed, dtype = name.split("/")
-        module, x = generate(int(seed), GPU_WIDTHS if device == "cuda" else CPU_WIDTHS)
-        half = torch.float16 if dtype == "fp16" else torch.float32
-        runs[name] = eager.prepare(module.to(device, half), x.to(device, half))
+    names = [
+        f"{source}/{seed}/{'fp16' if device == 'cuda' and seed % 2 else 'fp32'}"
+        for source, count in effort.modules.items()
+        for seed in range(count)
+    ]
+    runs = {name: eager.prepare(*placed(*generated(name, device), name.split("/")[2], device)) for name in names}
     probe = Probe(device)
     for run_once in runs.values():
         pass_seconds(run_once, device, 2)
@@ -131,8 +132,9 @@ def record_programs(file: SampleFile, device: str) -> None:
     for sample in list(file.values()):
         name = sample.get("module")
         if name and f"program/{name}" not in file:
-            seed, dtype = name.split("/")
-            program = eager.lower(generated_graph(int(seed), dtype, device))
+            with torch.device("meta"):
+                module, inputs = generated(name, device)
+            program = eager.lower(capture(module, inputs, name.split("/")[2], name))
             file.append([{"key": f"program/{name}", "program": program_to_json(program)}])
 
 
@@ -163,7 +165,7 @@ def fit(gpu: str, out: Path) -> None:
         **head,
         "runtime": eager.NAME,
         "coefficients": {
-            **{"torch_call_s": 0.0, "python_call_s": 0.0, "fixed_s": 0.0},
+            **{"op_factor": 1.0, "line_s": 0.0, "module_s": 0.0, "fixed_s": 0.0},
             "launch_s": constants["launch_s"],
         },
         "error": {"log_rms": 0.0},
@@ -227,6 +229,8 @@ def _typical(calls: dict[str, dict[str, list[float]]]) -> dict[str, list[float]]
     by_trait: dict[str, list[list[float]]] = {}
     for op, costs in calls.items():
         trait = OPS[op].trait if op in OPS else "view" if op in WRAPPERS else "pointwise"
+        if op.startswith("host"):
+            trait = "host"
         by_trait.setdefault(trait, []).append(next(iter(costs.values())))
     typical = {trait: [float(m) for m in np.median(costs, axis=0)] for trait, costs in by_trait.items()}
     return typical | {
@@ -249,15 +253,20 @@ def _fit_modules(file: SampleFile, calibration: files.Calibration, host: files.H
         kernels = [k for call in priced for k in call.kernels]
         after = timeline.kernel_s if lanes.serial else lanes.launch_latency_s + lanes.sync_s + kernels[-1].seconds
         measured = summarise(own, host.probe_s)
-        cold = sum(call.cold_python_calls for call in program.calls) + program.tail_cold_python_calls
+        python = [call.python for call in program.calls] + [program.tail]
+        lines, modules = sum(p.cold_lines for p in python), sum(p.cold_modules for p in python)
         latency = measured.seconds * host.probe_s / measured.probe_s
-        rows.append((len(program.calls), cold, timeline.host_s + after, latency))
+        rows.append((timeline.host_s, lines, modules, after, latency))
     columns = [np.array(column, dtype=float) for column in zip(*rows, strict=True)]
     return fit_host(*columns)
 
 
-def generated_graph(seed: int, dtype: str, device: str) -> Graph:
-    """The captured graph of a generated module."""
-    with torch.device("meta"):
-        module, x = generate(seed, GPU_WIDTHS if device == "cuda" else CPU_WIDTHS)
-    return capture(module, x, dtype, f"generated-{seed}")
+Source = Callable[[int, tuple[int, ...]], tuple[torch.nn.Module, Any]]
+SOURCES: dict[str, Source] = {"generated": modules.generate, "library": architectures.generate}
+"""Where the modules come from that the host coefficients are fitted on: none is a model of the zoo."""
+
+
+def generated(name: str, device: str) -> tuple[torch.nn.Module, Any]:
+    """(module, inputs) of a name, source/seed/dtype, in sizes for a device."""
+    source, seed, _ = name.split("/")
+    return SOURCES[source](int(seed), modules.GPU_WIDTHS if device == "cuda" else modules.CPU_WIDTHS)

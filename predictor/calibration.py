@@ -145,14 +145,16 @@ class HostCosts:
     kernels that the timed call launched; typical_s: the same of a typical operator, by trait. The cost of a call is
     ``hot + (cold - hot) x its coldness`` (``reuse.coldness``), grown by ``launch_s`` for every kernel that it launches
     beyond the timed call's. On matrix units, where the library's own cost depends on the shape, it grows instead by
-    what exp(shapes), of a family and dtype, says of its kernel beyond the timed call's ``shapes_s``. Host time is that
-    and ``torch_call_s + python_call_s x the Python calls before it, weighted by their coldness``. error: of generated
-    modules, left out one at a time, root mean square of log time.
+    what exp(shapes), of a family and dtype, says of its kernel beyond the timed call's ``shapes_s``. Host time is
+    ``op_factor`` times that, ``line_s`` and ``module_s`` for the cold lines and modules of the Python before it
+    (``records.PythonWork``), and ``fixed_s`` a pass. error: of generated modules, left out one at a time, root mean
+    square of log time.
     """
 
     runtime: str
-    torch_call_s: float
-    python_call_s: float
+    op_factor: float
+    line_s: float
+    module_s: float
     fixed_s: float
     launch_s: float
     calls: Mapping[str, Mapping[str, tuple[float, float]]]

@@ -2,8 +2,8 @@
 
 The module is copied to the meta device (no data, no kernels) and run once under a dispatch mode. Nothing is traced,
 so the module takes the branches that it takes in eager mode. Integer and boolean tensors keep their values on the
-CPU, so that code which looks at them (``mask.all()``, ``pad_id in input_ids``) finds an answer. Python function calls
-are counted on the way, those of the capture itself left out.
+CPU, so that code which looks at them (``mask.all()``, ``pad_id in input_ids``) finds an answer. The Python that runs
+is counted on the way, that of the capture itself left out.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import copy
 import sys
 import warnings
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from types import FrameType
 from typing import Any
@@ -26,8 +26,8 @@ from predictor.errors import PredictorError
 from predictor.inputs import batch_of, call_arguments
 from predictor.macs import count_macs
 from predictor.ops import kind_of
-from predictor.records import Graph, OpCall, TensorSpec
-from predictor.reuse import coldness
+from predictor.records import Graph, OpCall, PythonWork, TensorSpec
+from predictor.reuse import HALF_LINES, coldness
 
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 """Dtype names of a prediction -> torch dtype of weights and activations."""
@@ -190,21 +190,35 @@ def _to_meta(tensor: torch.Tensor) -> torch.Tensor:
     return tensor if tensor.is_meta else tensor.to("meta")
 
 
+@dataclass(slots=True)
+class _Frame:
+    """A Python function call: its code, the module whose call it is, the lines that it ran."""
+
+    code: int
+    module: int | None
+    lines: set[int] = field(default_factory=set)
+
+    def trace(self, frame: FrameType, event: str, argument: Any) -> Any:
+        """Local ``sys.settrace`` hook."""
+        if event == "line":
+            self.lines.add(frame.f_lineno)
+        return self.trace
+
+
 class _Recorder(TorchDispatchMode):
     """Sees every operator before it is split into parts, notes it, and runs it on the meta device."""
 
     def __init__(self) -> None:
         super().__init__()
         self.calls: list[OpCall] = []
-        self.module_calls = 0
-        self._trace: list[int | str] = []  # what ran: Python code by its id, operators by name
+        self._ran: list[_Frame | None] = []  # Python function calls; None: an operator
         self._inside = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result, call = self._run(func, args, kwargs or {})
         self.calls.append(call)
         if self._inside == 1:
-            self._trace.append(call.op)
+            self._ran.append(None)
         return result
 
     def _run(self, func: Any, args: Any, kwargs: Any) -> tuple[Any, OpCall]:
@@ -243,33 +257,48 @@ class _Recorder(TorchDispatchMode):
         finally:
             self.calls = outer
 
-    def profile(self, frame: FrameType, event: str, argument: Any) -> None:
-        """``sys.setprofile`` hook: counts Python function calls outside of this recorder."""
-        if event == "call":
-            if frame.f_code is _RECORDER_CODE:
-                self._inside += 1
-            elif not self._inside and frame.f_code.co_filename != _DISPATCH_FILE:
-                self._trace.append(id(frame.f_code))
-                self.module_calls += frame.f_code is _MODULE_CODE
-        elif event == "return" and frame.f_code is _RECORDER_CODE:
+    def trace(self, frame: FrameType, event: str, argument: Any) -> Any:
+        """``sys.settrace`` hook: notes Python function calls outside of this recorder."""
+        if frame.f_code is _RECORDER_CODE:
+            self._inside += 1
+            return self._leave
+        if self._inside or frame.f_code.co_filename == _DISPATCH_FILE:
+            return None
+        called = _Frame(id(frame.f_code), id(frame.f_locals["self"]) if frame.f_code is _MODULE_CODE else None)
+        self._ran.append(called)
+        return called.trace
+
+    def _leave(self, frame: FrameType, event: str, argument: Any) -> Any:
+        if event == "return":
             self._inside -= 1
+        return self._leave
 
     def graph(self, name: str, dtype: str, batch: int) -> Graph:
-        """What was seen, the Python calls between two operators given to the second."""
-        counts, weights = [0], [0.0]
-        for entry, cold in zip(self._trace, coldness(self._trace), strict=True):
-            if isinstance(entry, str):
-                counts.append(0)
-                weights.append(0.0)
-            else:
-                counts[-1] += 1
-                weights[-1] += cold
-        weights = [round(weight, 2) for weight in weights]
-        calls = tuple(
-            replace(call, python_calls=count, cold_python_calls=weight)
-            for call, count, weight in zip(self.calls, counts[:-1], weights[:-1], strict=True)
-        )
-        return Graph(name, calls, dtype, batch, sum(counts), counts[-1], weights[-1], self.module_calls, versions())
+        """What was seen, the Python between two operators given to the second."""
+        *before, tail = self._python_work()
+        calls = tuple(replace(call, python=work) for call, work in zip(self.calls, before, strict=True))
+        modules = sum(frame is not None and frame.module is not None for frame in self._ran)
+        return Graph(name, calls, dtype, batch, tail, modules, versions())
+
+    def _python_work(self) -> list[PythonWork]:
+        """The Python before each operator, and after the last."""
+        frames = [frame for frame in self._ran if frame is not None]
+        sizes: dict[int, int] = {}
+        for frame in frames:
+            sizes[frame.code] = max(sizes.get(frame.code, 0), len(frame.lines))
+        code_cold = iter(coldness([frame.code for frame in frames], HALF_LINES, sizes))
+        module_cold = iter(coldness([frame.module for frame in frames if frame.module is not None]))
+        found = []
+        calls, lines, modules = 0, 0.0, 0.0
+        for ran in (*self._ran, None):
+            if ran is None:
+                found.append(PythonWork(calls, round(lines, 2), round(modules, 2)))
+                calls, lines, modules = 0, 0.0, 0.0
+                continue
+            calls += 1
+            lines += len(ran.lines) * next(code_cold)
+            modules += next(module_cold) if ran.module is not None else 0.0
+        return found
 
 
 _RECORDER_CODE = _Recorder.__torch_dispatch__.__code__
@@ -355,12 +384,12 @@ def _record(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str,
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with recorder:
-            before = sys.getprofile()
-            sys.setprofile(recorder.profile)
+            before = sys.gettrace()
+            sys.settrace(recorder.trace)
             try:
                 module(*args, **kwargs)
             finally:
-                sys.setprofile(before)
+                sys.settrace(before)
     return recorder
 
 

@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 from predictor.calibration import Calibration, HostCosts
 from predictor.families import FAMILIES
 from predictor.forest import Forest
-from predictor.records import HostCall, Kernel, PricedCall, PricedKernel, Program
+from predictor.records import HostCall, Kernel, PricedCall, PricedKernel, Program, PythonWork
 from predictor.reuse import coldness
+
+HOST_ELEMENTS = 2**14
+"""Elements of the timed calls on the CPU ("host many"); that of "host" has few."""
 
 HOST_DTYPE = {"tf32": "fp32", "bf16": "fp16"}
 """Dtypes whose host costs are those of another: the same code path issues them."""
@@ -27,11 +30,13 @@ def price(program: Program, calibration: Calibration, host: HostCosts) -> tuple[
     priced = []
     for call, call_cold, library_s in zip(program.calls, cold, libraries, strict=True):
         own = tuple(next(kernels) for _ in call.kernels)
-        seconds = _call_s(call, own, program.dtype, host, call_cold, library_s)
-        seconds += host.torch_call_s + host.python_call_s * call.cold_python_calls
-        priced.append(PricedCall(seconds, own, call.sync))
-    tail = PricedCall(host.python_call_s * program.tail_cold_python_calls, ())
-    return (*priced, tail)
+        seconds = host.op_factor * _call_s(call, own, program.dtype, host, call_cold, library_s)
+        priced.append(PricedCall(seconds + _python_s(call.python, host), own, call.sync))
+    return (*priced, PricedCall(_python_s(program.tail, host), ()))
+
+
+def _python_s(work: PythonWork, host: HostCosts) -> float:
+    return host.line_s * work.cold_lines + host.module_s * work.cold_modules
 
 
 def _price_kernels(kernels: Iterable[Kernel], calibration: Calibration) -> list[PricedKernel]:
@@ -91,6 +96,8 @@ def _call_s(
 ) -> float:
     dtype = HOST_DTYPE.get(dtype, dtype)
     hot_s, cold_s, timed_launches = dispatch_s(call, dtype, host)
+    if call.elements:
+        return hot_s + (cold_s - hot_s) * cold + call.elements * _element_s(call.op, host)
     launches = sum(k.launches for k in kernels)
     timed_s = host.shapes_s.get(row_of(call.op, host.calls) or "", {}).get(dtype)
     more_s = 0.0
@@ -99,6 +106,16 @@ def _call_s(
     elif launches and timed_launches:
         more_s = (launches - timed_launches) * host.launch_s
     return max(hot_s + more_s, 0.0) + (cold_s - hot_s) * cold
+
+
+def _element_s(op: str, host: HostCosts) -> float:
+    """What the host takes for one element of a tensor on the CPU: it computes with one thread, as it does below
+    ``HOST_ELEMENTS``.
+    """
+    many = host.calls.get("host many heavy" if op == "host heavy" else "host many")
+    if many is None:
+        return 0.0
+    return max(many["fp32"][0] - host.calls["host"]["fp32"][0], 0.0) / HOST_ELEMENTS
 
 
 def dispatch_s(call: HostCall, dtype: str, host: HostCosts) -> tuple[float, float, float]:

@@ -69,12 +69,24 @@ class TensorSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class PythonWork:
+    """Python that runs between two operators.
+
+    calls: of functions; cold_lines: distinct lines that each call runs, weighted by how cold its code is; cold_modules:
+    calls of modules, weighted by how cold the module's own data is (``reuse.coldness``).
+    """
+
+    calls: int = 0
+    cold_lines: float = 0.0
+    cold_modules: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class OpCall:
     """One operator call as the framework dispatches it.
 
     op: aten name without namespace and overload, "linear"; args: by schema name, tensors as ``TensorSpec``;
-    trait: from the op table, or "unmodelled"; python_calls: Python function calls since the previous operator;
-    cold_python_calls: the same, each weighted by how cold its code is (``reuse.coldness``); parts: the operators that
+    trait: from the op table, or "unmodelled"; python: what ran since the previous operator; parts: the operators that
     a composite one consists of on the device, empty for others.
     """
 
@@ -85,8 +97,7 @@ class OpCall:
     macs: int = 0
     bytes_read: int = 0
     bytes_written: int = 0
-    python_calls: int = 0
-    cold_python_calls: float = 0.0
+    python: PythonWork = PythonWork()
     parts: tuple[OpCall, ...] = ()
 
     @property
@@ -105,20 +116,22 @@ class OpCall:
 class Graph:
     """Operator calls of one forward pass, in issue order.
 
-    batch: size of the first dimension of the first input; python_calls and module_calls: totals of the pass;
-    tail_python_calls, tail_cold_python_calls: those after the last operator; versions: of the packages that shaped the
-    graph.
+    batch: size of the first dimension of the first input; module_calls: total of the pass; tail: Python after the last
+    operator; versions: of the packages that shaped the graph.
     """
 
     name: str
     calls: tuple[OpCall, ...]
     dtype: str
     batch: int
-    python_calls: int
-    tail_python_calls: int
-    tail_cold_python_calls: float
+    tail: PythonWork
     module_calls: int
     versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def python_calls(self) -> int:
+        """Python function calls of the pass."""
+        return sum(call.python.calls for call in self.calls) + self.tail.calls
 
     @property
     def macs(self) -> int:
@@ -139,28 +152,29 @@ class Kernel:
 class HostCall:
     """One call on the host lane and the kernels that it launches.
 
-    op: whose measured host cost this is; cold_python_calls: before it, see ``OpCall``; parts: the operators whose costs
-    are summed where ``op`` has none of its own, extra: those that are added to it; sync: the host waits for the device
-    before it goes on.
+    op: whose measured host cost this is; python: what runs before it; parts: the operators whose costs are summed where
+    ``op`` has none of its own, extra: those that are added to it; sync: the host waits for the device before it goes
+    on; elements: that the host itself computes, of a tensor that a model keeps on the CPU.
     """
 
     op: str
     kernels: tuple[Kernel, ...]
-    cold_python_calls: float
+    python: PythonWork
     trait: str
     parts: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
     sync: bool = False
+    elements: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What a runtime really does with a graph. tail_cold_python_calls: after the last operator."""
+    """What a runtime really does with a graph. tail: Python after the last operator."""
 
     runtime: str
     dtype: str
     calls: tuple[HostCall, ...]
-    tail_cold_python_calls: float
+    tail: PythonWork
     unmodelled: Mapping[str, int]
 
 

@@ -20,7 +20,7 @@ from predictor.cost import price
 from predictor.families import FAMILIES
 from predictor.ops import OPS, OpKind
 from predictor.predict import report
-from predictor.records import Graph, OpCall, TensorSpec
+from predictor.records import Graph, OpCall, PythonWork, TensorSpec
 from predictor.runtimes import eager
 from predictor.timeline import queue
 
@@ -71,7 +71,7 @@ def test_an_operator_kind_lowers_to_kernels_of_known_families(kind: OpKind) -> N
 
 @pytest.mark.parametrize("kind", OPS.values(), ids=lambda kind: kind.name)
 def test_an_operator_kind_has_a_price(kind: OpKind, h200: Calibration) -> None:
-    graph = Graph("one", (example(kind),), "fp16", 2, 0, 0, 0.0, 0)
+    graph = Graph("one", (example(kind),), "fp16", 2, PythonWork(), 0)
     priced = price(eager.lower(graph), h200, h200.host("eager"))
     assert priced[0].host_s > 0
     assert all(kernel.seconds > 0 and kernel.launches >= 1 for kernel in priced[0].kernels)
@@ -126,7 +126,7 @@ def test_a_calibration_loads_and_is_complete(folder: Path) -> None:
     for runtime in calibration.runtimes:
         host = calibration.host(runtime)
         assert all(hot > 0 and cold > 0 for costs in host.calls.values() for hot, cold in costs.values())
-        assert min(host.torch_call_s, host.python_call_s, host.fixed_s, host.launch_s) >= 0
+        assert min(host.line_s, host.module_s, host.fixed_s, host.launch_s) >= 0
         assert {"date", "cpu", "versions", "probe_s"} <= set(host.environment)
     for dtype in calibration.dtypes:
         for family, row in FAMILIES.items():

@@ -29,6 +29,11 @@ _HEAVY = frozenset(
 )
 
 
+def is_heavy(op: str) -> bool:
+    """Whether a pointwise operator computes a transcendental function."""
+    return op.strip("_") in _HEAVY
+
+
 def is_vectorised(t: TensorSpec, out: TensorSpec) -> bool:
     return t.elements == 1 or (t.shape == out.shape and t.stride == out.stride and t.is_dense)
 
@@ -50,7 +55,7 @@ def pointwise_of(inputs: tuple[TensorSpec, ...], out: TensorSpec, heavy: bool = 
 def pointwise(call: OpCall) -> tuple[Kernel, ...]:
     if not call.outputs:
         return ()
-    return pointwise_of(call.tensors, call.outputs[0], call.op.strip("_") in _HEAVY)
+    return pointwise_of(call.tensors, call.outputs[0], is_heavy(call.op))
 
 
 def run_length(source: TensorSpec) -> tuple[int, bool]:

@@ -10,6 +10,7 @@ from typing import Any
 from predictor.families import FAMILIES
 from predictor.inputs import call_arguments
 from predictor.ops import WRAPPERS, kind_of
+from predictor.ops.memory import is_heavy
 from predictor.records import Graph, HostCall, Kernel, OpCall, Program, TensorSpec
 
 NAME = "eager"
@@ -19,7 +20,7 @@ def lower(graph: Graph) -> Program:
     """Graph -> host calls and their kernels, in issue order."""
     unmodelled: Counter[str] = Counter()
     calls = tuple(_host_call(call, graph.dtype, unmodelled) for call in graph.calls)
-    return Program(NAME, graph.dtype, calls, graph.tail_cold_python_calls, dict(unmodelled))
+    return Program(NAME, graph.dtype, calls, graph.tail, dict(unmodelled))
 
 
 def _leaves(call: OpCall) -> Iterator[OpCall]:
@@ -41,11 +42,12 @@ def _host_call(call: OpCall, dtype: str, unmodelled: Counter[str]) -> HostCall:
     return HostCall(
         op=_host_row(call, kernels),
         kernels=tuple(kernels),
-        cold_python_calls=call.cold_python_calls,
+        python=call.python,
         trait=call.trait,
         parts=tuple(leaf.op for leaf in leaves) if call.parts else (),
         extra=working if call.op in WRAPPERS else (),
         sync=any(leaf.trait == "sync" for leaf in leaves),
+        elements=sum(o.elements for o in call.outputs) if call.trait == "host" and not _is_view(call) else 0,
     )
 
 
@@ -54,12 +56,16 @@ def _host_row(call: OpCall, kernels: list[Kernel]) -> str:
     "add broadcast", "mul scalar".
     """
     if call.trait == "host":
-        return f"host {call.op}"
+        return "host view" if _is_view(call) else "host heavy" if is_heavy(call.op) else "host"
     variant = next((k.family.removeprefix("conv_") for k in kernels if k.family.startswith("conv_")), "")
     if call.trait == "pointwise" and "other" in call.args:
         shapes = {t.shape for t in call.tensors}
         variant = "broadcast" if len(shapes) > 1 else "" if isinstance(call.args["other"], TensorSpec) else "scalar"
     return f"{call.op} {variant}".strip()
+
+
+def _is_view(call: OpCall) -> bool:
+    return kind_of(call.op).trait == "view"
 
 
 def _kernels(call: OpCall, dtype: str) -> Iterator[Kernel]:

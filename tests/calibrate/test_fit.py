@@ -19,22 +19,25 @@ DEVICE = {"peak_flops": {"fp32": 5e13, "fp16": 8e14}, "bandwidth_bytes_per_s": 4
 def host_samples(count: int = 60) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     return {
-        "torch_calls": rng.integers(50, 900, count).astype(float),
-        "cold_python_calls": rng.integers(20, 1500, count).astype(float),
-        "known_s": rng.uniform(5e-4, 5e-3, count),
+        "calls_s": rng.uniform(5e-4, 5e-3, count),
+        "cold_lines": rng.integers(20, 1500, count).astype(float),
+        "cold_modules": rng.integers(5, 300, count).astype(float),
+        "device_s": rng.uniform(1e-5, 1e-4, count),
     }
 
 
-def latencies(x: dict[str, np.ndarray], torch_s: float, python_s: float, fixed: float) -> np.ndarray:
-    return np.asarray(x["known_s"] + torch_s * x["torch_calls"] + python_s * x["cold_python_calls"] + fixed)
+def latencies(x: dict[str, np.ndarray], factor: float, line_s: float, module_s: float, fixed: float) -> np.ndarray:
+    python_s = line_s * x["cold_lines"] + module_s * x["cold_modules"]
+    return np.asarray(factor * x["calls_s"] + python_s + x["device_s"] + fixed)
 
 
 def test_host_coefficients_are_recovered() -> None:
     x = host_samples()
-    found = fit_host(**x, latency_s=latencies(x, 1.5e-6, 2e-6, 2e-5))
+    found = fit_host(**x, latency_s=latencies(x, 1.2, 1e-6, 2e-6, 2e-5))
     coefficients = found["coefficients"]
-    assert coefficients["torch_call_s"] == pytest.approx(1.5e-6, rel=1e-3)
-    assert coefficients["python_call_s"] == pytest.approx(2e-6, rel=1e-3)
+    assert coefficients["op_factor"] == pytest.approx(1.2, rel=1e-3)
+    assert coefficients["line_s"] == pytest.approx(1e-6, rel=1e-3)
+    assert coefficients["module_s"] == pytest.approx(2e-6, rel=1e-3)
     assert coefficients["fixed_s"] == pytest.approx(2e-5, rel=1e-2)
     assert found["error"]["mape"] < 1e-3
 
@@ -42,9 +45,9 @@ def test_host_coefficients_are_recovered() -> None:
 def test_host_coefficients_survive_noise_and_the_error_says_how_much() -> None:
     x = host_samples(200)
     noise = np.exp(np.random.default_rng(1).normal(0, 0.04, 200))
-    found = fit_host(**x, latency_s=latencies(x, 1.5e-6, 2e-6, 2e-5) * noise)
-    assert found["coefficients"]["torch_call_s"] == pytest.approx(1.5e-6, rel=0.2)
-    assert found["coefficients"]["python_call_s"] == pytest.approx(2e-6, rel=0.1)
+    found = fit_host(**x, latency_s=latencies(x, 1.2, 1e-6, 2e-6, 2e-5) * noise)
+    assert found["coefficients"]["op_factor"] == pytest.approx(1.2, rel=0.05)
+    assert found["coefficients"]["line_s"] == pytest.approx(1e-6, rel=0.2)
     assert 0.02 < found["error"]["log_rms"] < 0.08
 
 
@@ -52,17 +55,21 @@ def test_a_module_that_was_disturbed_moves_no_coefficient() -> None:
     """One of ten took twice as long as it should: the other nine decide."""
     x = host_samples(200)
     disturbed = np.where(np.arange(200) % 10 == 0, 2.0, 1.0)
-    found = fit_host(**x, latency_s=latencies(x, 1.5e-6, 2e-6, 2e-5) * disturbed)["coefficients"]
-    assert found["torch_call_s"] == pytest.approx(1.5e-6, rel=0.05)
-    assert found["python_call_s"] == pytest.approx(2e-6, rel=0.05)
+    found = fit_host(**x, latency_s=latencies(x, 1.2, 1e-6, 2e-6, 2e-5) * disturbed)["coefficients"]
+    assert found["op_factor"] == pytest.approx(1.2, rel=0.02)
+    assert found["line_s"] == pytest.approx(1e-6, rel=0.05)
+    assert found["module_s"] == pytest.approx(2e-6, rel=0.1)
 
 
 def test_no_host_coefficient_is_negative() -> None:
-    """Latencies that fall with the Python calls: the coefficient stays at nothing."""
+    """Latencies that fall with the Python between calls, and calls cheaper than alone: the coefficients stay at their
+    limits.
+    """
     x = host_samples()
-    found = fit_host(**x, latency_s=latencies(x, 1e-6, -5e-8, 1e-5))["coefficients"]
+    found = fit_host(**x, latency_s=latencies(x, 0.9, -5e-8, 1e-7, 1e-5))["coefficients"]
     assert min(found.values()) >= 0
-    assert found["python_call_s"] == pytest.approx(0.0, abs=1e-9)
+    assert found["line_s"] == pytest.approx(0.0, abs=1e-9)
+    assert found["op_factor"] == 1.0
 
 
 def test_the_host_cost_of_shapes_is_recovered(h200: Calibration) -> None:

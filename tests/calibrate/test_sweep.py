@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from calibrate import sweep
+import models_zoo
+from calibrate import architectures, sweep
 from calibrate.host import example_kernels, examples
 from calibrate.modules import generate
 from calibrate.recipes import RECIPES
@@ -62,6 +64,26 @@ def test_a_generated_module_runs_is_modelled_and_is_the_same_on_every_run(seed: 
 
 def test_generated_modules_differ() -> None:
     assert len({str(generate(seed)[0]) for seed in range(12)}) > 9
+
+
+@pytest.mark.parametrize("seed", range(len(architectures.FAMILIES)), ids=architectures.FAMILIES)
+def test_a_library_model_runs_is_modelled_and_is_no_model_of_the_zoo(seed: int) -> None:
+    module, inputs = architectures.generate(seed, (128,))
+    with torch.inference_mode():
+        module(**inputs)
+    with torch.device("meta"):
+        abstract, again = architectures.generate(seed, (128,))
+    program, real = eager.lower(capture(abstract, again)), eager.lower(capture(module, inputs))
+    assert program.unmodelled == {}
+    assert [(call.op, call.kernels) for call in program.calls] == [(call.op, call.kernels) for call in real.calls]
+    assert type(module).__module__ not in zoo_modules()
+
+
+@cache
+def zoo_modules() -> set[str]:
+    """Modules of the library that the zoo's models are from."""
+    with torch.device("meta"):
+        return {type(models_zoo.build(name, 1)[0]).__module__ for name in models_zoo.names()}
 
 
 def test_examples_of_operators_run_for_real() -> None:

@@ -189,11 +189,11 @@ def test_a_family_that_was_not_measured_in_a_dtype_is_an_error(copied: Path) -> 
 
 
 def test_files_that_changed_are_read_again_after_forget(copied: Path) -> None:
-    before = use().python_call_s
-    edit(copied / "eager.json", lambda data: data["coefficients"].update(python_call_s=2 * before))
-    assert use().python_call_s == before
+    before = use().line_s
+    edit(copied / "eager.json", lambda data: data["coefficients"].update(line_s=2 * before))
+    assert use().line_s == before
     files.forget()
-    assert use().python_call_s == 2 * before
+    assert use().line_s == 2 * before
 
 
 # kernels

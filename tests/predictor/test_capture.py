@@ -16,7 +16,8 @@ from transformers import BertConfig, BertModel, MobileBertConfig, MobileBertMode
 
 from predictor.capture import batch_of, capture
 from predictor.errors import PredictorError
-from predictor.records import Graph, OpCall
+from predictor.records import Graph, OpCall, PythonWork
+from predictor.reuse import HALF_DISTANCE
 from predictor.runtimes import eager
 from tests.helpers import of, only
 
@@ -127,7 +128,7 @@ def test_dtype_and_device_of_what_is_given_do_not_matter(dtype: torch.dtype, dev
 
 def operators(graph: Graph) -> list[OpCall]:
     """The calls without the Python between them, which the framework's own caches vary by a call or two."""
-    return [replace(call, python_calls=0, cold_python_calls=0.0) for call in graph.calls]
+    return [replace(call, python=PythonWork()) for call in graph.calls]
 
 
 def test_a_half_precision_transformer_gives_the_graph_of_a_single_precision_one() -> None:
@@ -287,6 +288,36 @@ def test_python_calls_are_the_same_at_every_capture() -> None:
     assert first.python_calls == second.python_calls
 
 
+def test_a_line_counts_once_a_call_and_hot_code_counts_little() -> None:
+    """A loop's lines count once; a function that ran just before is hot, one behind many lines is cold."""
+    scope: dict[str, Any] = {}
+    exec("def long():\n" + "".join(f"    x = {i}\n" for i in range(800)), scope)
+
+    def loop() -> None:
+        for _ in range(50):
+            pass
+
+    def python(*steps: Callable[[], None]) -> float:
+        def forward(x: torch.Tensor) -> torch.Tensor:
+            for step in steps:
+                step()
+            return torch.neg(x)
+
+        of(forward, torch.empty(3))
+        return only(of(forward, torch.empty(3))).python.cold_lines
+
+    assert python(loop, loop) - python(loop) < 0.5
+    assert 2 * 0.5 < python(scope["long"], loop) - python(scope["long"]) < 3
+
+
+def test_a_module_that_runs_again_is_hotter_than_another_of_its_kind() -> None:
+    shared = nn.Linear(8, 8)
+    one, many = (nn.Sequential(*layers) for layers in ([shared] * 30, [nn.Linear(8, 8) for _ in range(30)]))
+    cold = [sum(call.python.cold_modules for call in capture(m, torch.empty(2, 8)).calls) for m in (one, many)]
+    assert cold[0] < 2
+    assert cold[1] == pytest.approx(31 * 30 / (30 + HALF_DISTANCE), rel=0.01)
+
+
 def test_python_calls_belong_to_the_operator_that_follows_them() -> None:
     def helper(depth: int) -> int:
         return helper(depth - 1) if depth else 0
@@ -303,7 +334,7 @@ def test_python_calls_belong_to_the_operator_that_follows_them() -> None:
 
     of(longer, torch.empty(3))  # fills caches of the framework
     graph, after = of(forward, torch.empty(3)), of(longer, torch.empty(3))
-    assert graph.calls[1].python_calls == after.calls[1].python_calls == 10
-    assert after.calls[0].python_calls == graph.calls[0].python_calls + 1
-    assert after.tail_python_calls == graph.tail_python_calls + 19
-    assert graph.python_calls == sum(call.python_calls for call in graph.calls) + graph.tail_python_calls
+    assert graph.calls[1].python.calls == after.calls[1].python.calls == 10
+    assert after.calls[0].python.calls == graph.calls[0].python.calls + 1
+    assert after.tail.calls == graph.tail.calls + 19
+    assert graph.python_calls == sum(call.python.calls for call in graph.calls) + graph.tail.calls

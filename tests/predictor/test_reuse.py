@@ -18,6 +18,16 @@ def test_coldness_is_that_of_the_distinct_entries_since_the_last_equal_one(seque
         assert found == distance / (distance + HALF_DISTANCE)
 
 
+@given(st.lists(st.sampled_from("abcdefgh"), max_size=40))
+def test_with_sizes_the_distance_is_their_sum(sequence: list[str]) -> None:
+    twice, sizes = sequence * 2, {name: float(number) for number, name in enumerate("abcdefgh", start=1)}
+    for position, found in enumerate(coldness(sequence, 10.0, sizes)):
+        here = position + len(sequence)
+        last = max(i for i in range(here) if twice[i] == twice[here])
+        distance = sum(sizes[name] for name in set(twice[last + 1 : here]))
+        assert found == distance / (distance + 10)
+
+
 def test_what_runs_alone_is_hot() -> None:
     assert coldness(["only"] * 5) == [0.0] * 5
     assert coldness([]) == []
