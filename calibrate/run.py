@@ -56,7 +56,7 @@ def effort_of(device: str, quick: bool) -> Effort:
     """The full or the quick calibration of a device."""
     if device == "cuda":
         few, many = {"generated": 5, "library": 15}, {"generated": 45, "library": 75}
-        return Effort(sweep.QUICK_CUDA, 5, 40, few, 3, 10) if quick else Effort(sweep.FULL, 16, 240, many, 8, 15)
+        return Effort(sweep.QUICK_CUDA, 5, 40, few, 3, 10) if quick else Effort(sweep.FULL, 12, 200, many, 6, 15)
     few, many = {"generated": 12}, {"generated": 40}  # kernels of a library's models would drown the host there
     return Effort(sweep.QUICK_CPU, 3, 0, few, 3, 5) if quick else Effort(sweep.FULL_CPU, 12, 0, many, 6, 10)
 
