@@ -11,12 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from calibrate.attribution import Part
+from calibrate.attribution import by_family as parts_of
 from calibrate.bench import Measurement, Round, quiet_level, summarise
 from calibrate.programs import program_from_json
 from calibrate.store import SampleFile
 from predictor.calibration import Calibration
 from predictor.cost import price
 from predictor.predict import bound, interval, log_error
+from predictor.records import PricedCall, Program
 from predictor.timeline import plain, queue
 
 CROSSOVER = (0.6, 0.9)
@@ -30,7 +33,7 @@ class Row:
     """One measured case and its predictions, seconds.
 
     measured_bound: "framework" or "device" (a profile does not tell compute from memory), empty without a profile;
-    unscaled_s: the queue's prediction without the host probe.
+    unscaled_s: the queue's prediction without the host probe; kernels: by family, none without a profile.
     """
 
     model: str
@@ -48,6 +51,7 @@ class Row:
     regime: str
     interval_s: tuple[float, float]
     unscaled_s: float
+    kernels: tuple[Part, ...]
 
     @property
     def covered(self) -> bool:
@@ -107,8 +111,20 @@ def _row(
         measured_bound="" if kernel_s is None else "framework" if share < CROSSOVER[1] else "device",
         interval_s=interval(timeline.latency_s, log_error(program, priced, timeline, calibration, host)),
         unscaled_s=unscaled.latency_s,
+        kernels=_kernels(sample, program, priced),
         regime="framework-bound" if share < CROSSOVER[0] else "compute-bound" if share > CROSSOVER[1] else "crossover",
     )
+
+
+def _kernels(sample: Mapping[str, Any], program: Program, priced: Sequence[PricedCall]) -> tuple[Part, ...]:
+    if "kernel_order" not in sample:
+        return ()
+    both = zip(program.calls, priced, strict=False)  # the Python after the last call launches nothing
+    pairs = [pair for call, own in both for pair in zip(call.kernels, own.kernels, strict=True)]
+    names = [sample["kernel_names"][index] for index, _ in sample["kernel_order"]]
+    measured_s = [ns * 1e-9 for _, ns in sample["kernel_order"]]
+    families, launches = [k.family for k, _ in pairs], [p.launches for _, p in pairs]
+    return tuple(parts_of(families, launches, [p.seconds for _, p in pairs], names, measured_s))
 
 
 def _flops_only(
@@ -153,6 +169,51 @@ def summarise_rows(group: Sequence[Row], estimator: str) -> Summary:
     right = np.mean([(r.bound == "framework") == (r.measured_bound == "framework") for r in known]) if known else np.nan
     tau = kendall([r.predicted[estimator] for r in group], [r.measured.seconds for r in group])
     return Summary(len(group), float(errors.mean()), float(np.median(errors)), float(errors.max()), float(right), tau)
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyError:
+    """Kernels of one family over a group of rows.
+
+    time: its share of the kernel time, error: of the absolute errors of all families, bias: what its errors add to the
+    kernel time; means over the rows, in which every row weighs the same.
+    """
+
+    time: float
+    error: float
+    bias: float
+    predicted_launches: int
+    measured_launches: int
+
+
+def by_family(group: Sequence[Row]) -> dict[str, FamilyError]:
+    """Kernel family -> its part in the kernel time and in its error, the worst first."""
+    profiled = [r for r in group if r.kernels]
+    parts: dict[str, list[tuple[Part, float]]] = defaultdict(list)
+    for row in profiled:
+        whole = sum(part.measured_s for part in row.kernels)
+        for part in row.kernels:
+            parts[part.family].append((part, whole))
+    errors = {f: sum(abs(p.predicted_s - p.measured_s) / whole for p, whole in own) for f, own in parts.items()}
+    return {
+        family: FamilyError(
+            sum(p.measured_s / whole for p, whole in parts[family]) / len(profiled),
+            errors[family] / sum(errors.values()),
+            sum((p.predicted_s - p.measured_s) / whole for p, whole in parts[family]) / len(profiled),
+            sum(p.predicted_launches for p, _ in parts[family]),
+            sum(p.measured_launches for p, _ in parts[family]),
+        )
+        for family in sorted(errors, key=lambda f: -errors[f])
+    }
+
+
+def kernel_errors(group: Sequence[Row]) -> tuple[float, float]:
+    """(MAPE of the kernel time, MAPE of the launches) against the profiler; not a number without profiles."""
+    known = [r for r in group if r.kernel_s and r.launches]
+    if not known:
+        return float("nan"), float("nan")
+    seconds = [abs(r.predicted_kernel_s / r.kernel_s - 1) for r in known if r.kernel_s]
+    return float(np.mean(seconds)), float(np.mean([abs(r.predicted_launches / r.launches - 1) for r in known]))
 
 
 def kendall(a: Sequence[float], b: Sequence[float]) -> float:

@@ -70,14 +70,19 @@ def short_name(kernel: str) -> str:
     return kernel.split("(")[0][:80]
 
 
-def busy_ns(events: Sequence[KernelEvent]) -> int:
-    """Nanoseconds in which at least one of the events ran: kernels that overlap on several streams count once."""
-    total, end = 0, 0
+def added_ns(events: Sequence[KernelEvent]) -> list[int]:
+    """Nanoseconds of each event in which none before it ran: kernels that overlap on several streams count once."""
+    found, end = [], 0
     for event in events:
         stop = event.start_ns + event.duration_ns
-        total += max(stop - max(event.start_ns, end), 0)
+        found.append(max(stop - max(event.start_ns, end), 0))
         end = max(end, stop)
-    return total
+    return found
+
+
+def busy_ns(events: Sequence[KernelEvent]) -> int:
+    """Nanoseconds in which at least one of the events ran."""
+    return sum(added_ns(events))
 
 
 class CaseProfiler:

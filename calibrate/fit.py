@@ -11,7 +11,7 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.linear_model import LinearRegression
-from sklearn.tree import DecisionTreeRegressor
+from sklearn.tree import DecisionTreeClassifier
 
 from predictor.calibration import Calibration
 from predictor.cost import shape_features
@@ -28,8 +28,10 @@ MANY = 3500
 """Samples of which a fit has larger trees."""
 
 
-def export(trees: Sequence[Any], initial: float, scale: float) -> Forest:
-    """Fitted scikit-learn trees as plain arrays. scale: learning rate of a boosted forest."""
+def export(trees: Sequence[Any], initial: float, scale: float, classes: Array | None = None) -> Forest:
+    """Fitted scikit-learn trees as plain arrays. scale: learning rate of a boosted forest; classes: of a classifier,
+    numbers.
+    """
     sizes, features, numbers = [], [], []
     for tree in trees:
         order, level = [], np.array([0])
@@ -39,9 +41,10 @@ def export(trees: Sequence[Any], initial: float, scale: float) -> Forest:
             level = np.stack([tree.children_left[inner], tree.children_right[inner]], axis=1).ravel()
         nodes = np.concatenate(order)
         leaf = tree.children_left[nodes] < 0
+        values = tree.value[nodes, 0, 0] if classes is None else classes[np.argmax(tree.value[nodes, 0], axis=1)]
         sizes.append(len(nodes))
         features.append(np.where(leaf, -1, tree.feature[nodes]))
-        numbers.append(np.where(leaf, tree.value[nodes, 0, 0] * scale, tree.threshold[nodes]))
+        numbers.append(np.where(leaf, values * scale, tree.threshold[nodes]))
     return Forest(
         initial,
         np.array(sizes, dtype=np.int64),
@@ -70,9 +73,9 @@ def boosted(x: Array, y: Array, trees: int = 120) -> Forest:
 
 
 def single(x: Array, y: Array) -> Forest:
-    """One tree, for launch counts."""
-    model = DecisionTreeRegressor(max_depth=8, max_leaf_nodes=64, min_samples_leaf=3, random_state=0).fit(x, y)
-    return export([model.tree_], 0.0, 1.0)
+    """One tree, for launch counts: the commonest of a leaf, since a mean of two algorithms is neither."""
+    model = DecisionTreeClassifier(max_depth=10, max_leaf_nodes=64, min_samples_leaf=2, random_state=0).fit(x, y)
+    return export([model.tree_], 0.0, 1.0, model.classes_)
 
 
 def best_floor(seconds: Array, base: Array) -> float:

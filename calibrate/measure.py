@@ -11,7 +11,17 @@ import torch
 from torch.utils._pytree import tree_map_only
 
 import models_zoo
-from calibrate.bench import KernelEvent, Probe, Run, busy_ns, lower_quartile, pass_seconds, profile_events, short_name
+from calibrate.bench import (
+    KernelEvent,
+    Probe,
+    Run,
+    added_ns,
+    busy_ns,
+    lower_quartile,
+    pass_seconds,
+    profile_events,
+    short_name,
+)
 from calibrate.environment import describe
 from calibrate.programs import program_to_json
 from calibrate.store import SampleFile
@@ -163,16 +173,17 @@ def _describe(case: Case, run: Run, device: str, protocol: Protocol) -> dict[str
 
 
 def _profile(run: Run, passes: int) -> dict[str, Any]:
-    """Kernel time of a pass, overlap counted once (median over passes), and the last one's kernels: name index,
-    nanoseconds.
+    """Kernel time of a pass, overlap counted once (median over passes), and the last one's kernels: name index, and the
+    nanoseconds that they add to those before.
     """
     profiles: list[list[KernelEvent]] = [profile_events(run) for _ in range(passes)]
     names = sorted({short_name(e.name) for e in profiles[-1]})
+    added = added_ns(profiles[-1])
     return {
         "kernel_s": float(np.median([busy_ns(p) for p in profiles])) * 1e-9,
         "launches": len(profiles[-1]),
         "kernel_names": names,
-        "kernel_order": [[names.index(short_name(e.name)), e.duration_ns] for e in profiles[-1]],
+        "kernel_order": [[names.index(short_name(e.name)), ns] for e, ns in zip(profiles[-1], added, strict=True)],
     }
 
 

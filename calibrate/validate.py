@@ -165,6 +165,9 @@ def _text(found: Sequence[Row]) -> str:
             f"{regime:16} {estimator:9} {s.cases:>5} {s.mape:>7.1%} {s.median:>7.1%} {s.worst:>7.1%} "
             f"{s.bound:>6.1%} {s.tau:>5.2f}"
         )
+    families = _families(found)
+    if families:
+        lines += ["", *("{:15} {:>13} {:>14} {:>7} {:>9} {:>7}".format(*row) for row in (_FAMILIES, *families))]
     return "\n".join([*lines, "", _repeatability(found), *_kernel_lines(found), _coverage(found), _unscaled(found)])
 
 
@@ -198,22 +201,39 @@ def _coverage(found: Sequence[Row]) -> str:
 
 
 def _kernel_lines(found: Sequence[Row]) -> list[str]:
-    import numpy as np
+    from calibrate import accuracy
 
-    errors = [abs(r.predicted_kernel_s / r.kernel_s - 1) for r in found if r.kernel_s]
-    if not errors:
+    seconds, launches = accuracy.kernel_errors(found)
+    if seconds != seconds:
         return []
-    launches = [abs(r.predicted_launches / r.launches - 1) for r in found if r.launches]
-    return [f"kernel time against the profiler: MAPE {np.mean(errors):.1%}; launches: {np.mean(launches):.1%}"]
+    return [f"kernel time against the profiler: MAPE {seconds:.1%}; launches: {launches:.1%}"]
+
+
+_FAMILIES = ("kernel family", "share of time", "share of error", "bias", "launches", "of")
+
+
+def _families(found: Sequence[Row]) -> list[tuple[str, ...]]:
+    from calibrate import accuracy
+
+    return [
+        (name, f"{e.time:.1%}", f"{e.error:.1%}", f"{e.bias:+.1%}", str(e.predicted_launches), str(e.measured_launches))
+        for name, e in accuracy.by_family(found).items()
+    ]
 
 
 def _markdown(found: Sequence[Row]) -> str:
     from calibrate import accuracy
 
-    lines = ["| model | cases | MAPE | median | worst | framework or device bound right |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| model | cases | MAPE | median | worst | framework or device bound right | kernel time | launches |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     for model, group in accuracy.by_model(found).items():
-        s = accuracy.summarise_rows(group, "queue")
-        lines.append(f"| {model} | {s.cases} | {s.mape:.1%} | {s.median:.1%} | {s.worst:.1%} | {s.bound:.0%} |")
+        s, (seconds, launches) = accuracy.summarise_rows(group, "queue"), accuracy.kernel_errors(group)
+        lines.append(
+            f"| {model} | {s.cases} | {s.mape:.1%} | {s.median:.1%} | {s.worst:.1%} | {s.bound:.0%} "
+            f"| {seconds:.1%} | {launches:.1%} |"
+        )
     lines += [
         "",
         "| regime | estimator | cases | MAPE | median | worst | Kendall tau |",
@@ -223,6 +243,9 @@ def _markdown(found: Sequence[Row]) -> str:
         lines.append(
             f"| {regime} | {estimator} | {s.cases} | {s.mape:.1%} | {s.median:.1%} | {s.worst:.1%} | {s.tau:.2f} |"
         )
+    families = _families(found)
+    if families:
+        lines += ["", *("| " + " | ".join(row) + " |" for row in (_FAMILIES, ("---",) * len(_FAMILIES), *families))]
     tail = [_repeatability(found), *_kernel_lines(found), _coverage(found), _unscaled(found)]
     return "\n".join([*lines, "", *(line[0].upper() + line[1:] + "." for line in tail)])
 

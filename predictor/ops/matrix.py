@@ -18,11 +18,25 @@ def product(
 
 
 def linear(call: OpCall) -> tuple[Kernel, ...]:
-    x, w = tensor(call, "input"), tensor(call, "weight")
-    bias = isinstance(call.args.get("bias"), TensorSpec)
+    """One product with its bias; of a strided input with three or more dimensions a product of its rows, copied where
+    they are not evenly spaced, and a sum.
+    """
+    x, w, bias = tensor(call, "input"), tensor(call, "weight"), call.args.get("bias")
     n, k = w.shape if len(w.shape) == 2 else (1, w.shape[0])
-    copy = () if x.is_contiguous or not bias or len(x.shape) < 3 else copy_of(x)
-    return copy + product(x.dtype, x.elements // max(k, 1), n, k, bias=bias)
+    fused = x.is_contiguous or len(x.shape) < 3
+    copy = () if fused or has_even_rows(x) else copy_of(x)
+    biased = isinstance(bias, TensorSpec)
+    gemm = product(x.dtype, x.elements // max(k, 1), n, k, bias=biased and fused)
+    if fused or not isinstance(bias, TensorSpec):
+        return copy + gemm
+    out = call.outputs[0]
+    return copy + gemm + pointwise_of((out, bias), out)
+
+
+def has_even_rows(x: TensorSpec) -> bool:
+    """Whether all dimensions but the last are one dimension to the eye of a matrix product."""
+    strides, sizes = x.stride[:-1], x.shape[:-1]
+    return all(s == n * inner for s, n, inner in zip(strides, sizes[1:], strides[1:], strict=False))
 
 
 def column_major(t: TensorSpec) -> bool:

@@ -140,9 +140,12 @@ def pad(call: OpCall) -> tuple[Kernel, ...]:
 
 
 def softmax(call: OpCall) -> tuple[Kernel, ...]:
-    x = tensor(call, "self", "input")
+    x, out = tensor(call, "self", "input"), call.outputs[0]
     cols = x.shape[int(call.args["dim"])] if x.shape else 1
-    return made_contiguous(x) + row_kernel("softmax", x, x.elements // max(cols, 1), cols)
+    cast: tuple[Kernel, ...] = ()
+    if (x.dtype, out.dtype) not in ((out.dtype, out.dtype), ("fp16", "fp32"), ("bf16", "fp32")):  # the last are fused
+        cast, x = copy_of(x, out), out
+    return cast + made_contiguous(x) + row_kernel("softmax", x, x.elements // max(cols, 1), cols)
 
 
 def made_contiguous(x: TensorSpec) -> tuple[Kernel, ...]:

@@ -52,6 +52,7 @@ def row(model: str, measured: float, predicted: float, bound: str, measured_boun
         regime=regime,
         interval_s=(predicted / 1.2, predicted * 1.2),
         unscaled_s=predicted,
+        kernels=(),
     )
 
 

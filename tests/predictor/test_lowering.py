@@ -44,6 +44,51 @@ def test_a_linear_layer_is_one_matrix_product_over_all_rows() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("view", "families"),
+    [
+        (lambda x: x, ["gemm"]),
+        (lambda x: x.transpose(0, 1), ["copy", "gemm", "pointwise"]),
+        (lambda x: x[:, 1:], ["copy", "gemm", "pointwise"]),
+        (lambda x: x[..., :8].reshape(2, 8, 8), ["gemm", "pointwise"]),
+        (lambda x: x.view(2, 2, 4, 16), ["gemm"]),
+        (lambda x: x.view(2, 2, 4, 16).transpose(1, 2), ["copy", "gemm", "pointwise"]),
+        (lambda x: x[0].t().reshape(16, 8).t(), ["gemm"]),
+    ],
+    ids=["contiguous", "transposed", "rows left out", "columns left out", "4-D", "4-D transposed", "2-D"],
+)
+def test_a_linear_layer_of_a_strided_input_copies_it_and_adds_its_bias_apart(
+    view: Callable[[torch.Tensor], torch.Tensor], families: list[str]
+) -> None:
+    """As torch does: its own operators, recorded in a real pass, say the same."""
+    width = view(torch.empty(2, 8, 16)).shape[-1]
+    weight, bias = nn.Parameter(torch.rand(32, width)), nn.Parameter(torch.rand(32))
+    calls = lowered(lambda x: F.linear(view(x), weight, bias), torch.empty(2, 8, 16), dtype="fp32")
+    (call,) = (call for call in calls if call.op == "linear")
+    assert [k.family for k in call.kernels] == families
+    with torch.inference_mode(), torch.profiler.profile() as profiler:
+        F.linear(view(torch.rand(2, 8, 16)), weight, bias)
+    ran = [event.name for event in profiler.events()]
+    after = ran[ran.index("aten::linear") :]
+    assert ("aten::clone" in after) == ("copy" in families)
+    assert ("aten::add_" in after) == ("pointwise" in families)
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted", "families"),
+    [
+        ("fp32", torch.float16, ["pointwise", "softmax"]),
+        ("fp16", torch.float32, ["softmax"]),
+        ("fp16", None, ["softmax"]),
+    ],
+)
+def test_a_softmax_in_another_dtype_casts_first_unless_that_is_fused(
+    given: str, wanted: torch.dtype | None, families: list[str]
+) -> None:
+    found = kernels(lambda x: torch.softmax(x, -1, dtype=wanted), torch.empty(4, 8), dtype=given)
+    assert [k.family for k in found] == families
+
+
 def test_a_batched_product_has_its_batch() -> None:
     kernel = only(torch.bmm, torch.empty(6, 8, 16), torch.empty(6, 16, 4))
     assert [kernel.dims[d] for d in ("batch", "m", "n", "k")] == [6, 8, 4, 16]

@@ -1,0 +1,121 @@
+"""Which family's kernels a profile's kernels are: predicted and profiled kernels of a pass, aligned in issue order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+NAMES = {
+    "attention": r"fmha|flash|sdpa|attention|Memset",
+    "softmax": r"softmax",
+    "layer_norm": r"layer_norm|weight_norm",
+    "batch_norm": r"batch_norm|bn_fw",
+    "group_norm": r"GroupNorm|RowwiseMoments|ComputeFusedParams|group_norm",
+    "cat": r"CatArray",
+    "copy": r"copy|Memcpy",
+    "reduce": r"reduce_kernel",
+    "scan": r"scan",
+    "gather": r"gather|index|embedding",
+    "pool": r"pool",
+    "fill": r"FillFunctor|Memset|arange|tri[lu]_",
+    "gemm": r"gemm|nvjet|cutlass|splitK|gemv|dot_kernel|Memset|scal_kernel|epilogue",
+    "pointwise": r"elementwise",
+}
+"""Kernel family -> what its kernels are called in torch, cuBLAS and cuDNN."""
+
+_CONV = r"conv|fprop|dgrad|cudnn|DSE|fft|complex|cask|winograd|gemm|cutlass|[nN]hwc|Memset|CUDAFunctor_add|scal_kernel"
+"""What a convolution may consist of, the bias added behind it included."""
+
+MOST = 24
+"""Kernels that one predicted kernel may have become: eight times as many for a convolution."""
+
+ODD, MISSING, SURPLUS, DURATION = 3.0, 3.0, 1.0, 0.3
+"""Costs of an alignment: a kernel under a family that does not call its kernels so; a predicted kernel without one; a
+factor e in launches, and in duration.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Kernels of one family in a pass: seconds and launches, predicted and measured."""
+
+    family: str
+    predicted_s: float
+    measured_s: float
+    predicted_launches: int
+    measured_launches: int
+
+
+def pattern(family: str) -> str:
+    """What a family's kernels are called, as a regular expression."""
+    return _CONV if family.startswith("conv") else NAMES[family]
+
+
+def align(
+    families: Sequence[str],
+    launches: Sequence[int],
+    predicted_s: Sequence[float],
+    names: Sequence[str],
+    measured_s: Sequence[float],
+) -> list[tuple[int, int]]:
+    """Predicted kernel -> the run of measured kernels, [first, end), that it became: the cheapest alignment in order.
+
+    names, measured_s: of the measured kernels; all are given to a predicted one.
+    """
+    m, width = len(names), len(names) + 1
+    distinct = sorted(set(names))
+    order = np.array([distinct.index(name) for name in names], dtype=int)
+    before = np.concatenate([[0.0], np.cumsum(measured_s)])
+    odd: dict[str, NDArray[np.float64]] = {}
+    for family in set(families):
+        fits = np.array([bool(re.search(pattern(family), name)) for name in distinct])
+        odd[family] = np.concatenate([[0.0], np.cumsum(np.where(fits[order], 0.0, ODD))])
+    best = np.full(width, np.inf)
+    best[0] = 0.0
+    taken = np.zeros((len(families), width), dtype=np.int16)
+    for row, (family, expected, seconds) in enumerate(zip(families, launches, predicted_s, strict=True)):
+        found = best + MISSING
+        most = 8 * MOST if family.startswith("conv") else MOST
+        for count in range(1, min(most, m) + 1):
+            spent = np.maximum(before[count:] - before[:-count], 1e-9)
+            cost = odd[family][count:] - odd[family][:-count]
+            cost = cost + SURPLUS * abs(np.log(count / expected)) + DURATION * np.abs(np.log(spent / seconds))
+            total = best[:-count] + cost
+            better = total < found[count:]
+            found[count:][better] = total[better]
+            taken[row, count:][better] = count
+        best = found
+    runs, end = [], m
+    for row in reversed(range(len(families))):
+        first = end - int(taken[row, end])
+        runs.append((first, end))
+        end = first
+    return runs[::-1]
+
+
+def by_family(
+    families: Sequence[str],
+    launches: Sequence[int],
+    predicted_s: Sequence[float],
+    names: Sequence[str],
+    measured_s: Sequence[float],
+) -> list[Part]:
+    """Predicted and measured kernels of a pass, summed by the predicted family."""
+    runs = align(families, launches, predicted_s, names, measured_s)
+    parts = []
+    for family in sorted(set(families)):
+        own = [i for i, name in enumerate(families) if name == family]
+        parts.append(
+            Part(
+                family,
+                sum(predicted_s[i] for i in own),
+                sum(sum(measured_s[slice(*runs[i])]) for i in own),
+                sum(launches[i] for i in own),
+                sum(runs[i][1] - runs[i][0] for i in own),
+            )
+        )
+    return parts
