@@ -24,7 +24,7 @@ ENOUGH = 40
 MISSED = 0.4
 """Error of log time from which a measured shape is kept as an exception."""
 
-MANY = 3500
+MANY = 10_000
 """Samples of which a fit has larger trees."""
 
 

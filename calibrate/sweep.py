@@ -42,9 +42,10 @@ class Plan:
 
 
 FULL_COUNTS = {
-    **{"gemm": 1400, "conv": 1200, "conv_grouped": 1800, "conv_depthwise": 300, "attention": 400, "pointwise": 1200},
+    **{"gemm": 1600, "conv": 1200, "conv_grouped": 1800, "conv_depthwise": 300, "attention": 400, "pointwise": 1200},
     **{"copy": 700, "cat": 400, "softmax": 300, "layer_norm": 400, "batch_norm": 300, "group_norm": 240, "reduce": 500},
-    **{"gather": 400, "pool": 200, "fill": 60, "scan": 160},
+    **{"gather": 400, "pool": 200, "fill": 60, "scan": 160, "sort": 240, "fft": 240, "weight_norm": 100},
+    "interpolate": 200,
 }
 
 FULL = Plan(FULL_COUNTS, MATRIX_DTYPES, Scale(elements=4.2e8, macs=2.4e11))

@@ -221,7 +221,9 @@ class Calibration:
         """The fit for a family and dtype in a context, see ``kernel_seconds``; memory families have one for all dtypes.
 
         Where one was not made the nearest of this GPU stands in: 16-bit formats for each other, one context for the
-        other, fp32 for TF32 where the device has none. A fit of this GPU comes before one borrowed from another.
+        other, fp32 for TF32 where the device has none. A fit of this GPU comes before one borrowed from another. A
+        family that is newer than the calibration has its analytic base with the efficiency that is typical of pointwise
+        kernels, all of it outside of the calibrated range.
         """
         contexts = ("", REPLAY) if context == "model" else (REPLAY, "")
         halves = {"fp16": ("fp16", "bf16"), "bf16": ("bf16", "fp16")}
@@ -229,6 +231,16 @@ class Calibration:
         names = [name + suffix for suffix in contexts for name in same]
         names += [f"fp32{suffix}" for suffix in contexts if dtype == "tf32"]
         found = [self.fits[family, name] for name in names if (family, name) in self.fits]
+        if not found and not any(name == family for name, _ in self.fits) and family != "pointwise":
+            plain = self.fit("pointwise", dtype, context)
+            efficiency, one = Forest.constant(plain.residual.initial), Forest.constant(1.0)
+            return replace(
+                plain,
+                residual=efficiency,
+                launches=one,
+                exceptions={},
+                largest=dict.fromkeys(FAMILIES[family].dims, -1.0),
+            )
         if not found:
             raise PredictorError(
                 f"the calibration of {self.gpu} has no {family} kernels in {dtype}: run calibrate again"
@@ -261,15 +273,20 @@ class Calibration:
                 seconds[i], launches[i] = fit.exceptions.get(shape, (seconds[i], launches[i]))
         return seconds, launches, (compute > memory).ravel()
 
-    def kernel_seconds(self, family: str, dtype: str, *, context: str = "replay", **dims: Any) -> Any:
+    def kernel_seconds(
+        self, family: str, dtype: str, *, context: str = "replay", monotone: bool = False, **dims: Any
+    ) -> Any:
         """Seconds of kernels of one family.
 
         dims: the family's dimensions by name (``predictor.families.FAMILIES``), numbers or arrays that broadcast:
         gemm takes m, n, k (``y[m, n] = x[m, k] @ w[n, k]^T``) and batch; attention batch, seq, heads, head_dim,
         kv_heads, kv_seq, causal, mask. context: "replay", the kernel repeated alone as under CUDA Graph replay, what
         it reads still in cache as far as it fits; or "model", among others in a pass, weights cold. Where a GPU has one
-        of the two, it stands for both. Returns an array of the common shape, a number for numbers. Raises KeyError for
-        a missing or unknown dimension, PredictorError for a family or dtype that was not calibrated.
+        of the two, it stands for both. monotone: a kernel takes no less than one that is smaller by powers of four in
+        any dimensions. Real kernels do: of measured bf16 products, one in nine is faster with four times the rows
+        (another algorithm, a better alignment), so this costs accuracy, and it prices thousands of kernels for one.
+        Returns an array of the common shape, a number for numbers. Raises KeyError for a missing or unknown dimension,
+        PredictorError for a family or dtype that was not calibrated.
         """
         if family not in FAMILIES:
             raise unknown("kernel family", family, sorted(FAMILIES))
@@ -277,7 +294,24 @@ class Calibration:
             raise unknown("context", context, CONTEXTS)
         shape = np.broadcast_shapes(*(np.shape(d) for d in dims.values()))
         seconds = self.price(family, dtype, context, **dims)[0].reshape(shape)
+        if monotone:
+            arrays = FAMILIES[family].complete(dims)
+            each = zip(*(np.ravel(array) for array in arrays.values()), strict=True)
+            seconds = np.array([self._slowest_within(family, dtype, context, one) for one in each]).reshape(shape)
         return seconds if shape else float(seconds)
+
+    def _slowest_within(self, family: str, dtype: str, context: str, dims: tuple[float, ...]) -> float:
+        """Longest time of a kernel and of all that are smaller by powers of four in their sizes."""
+        row = FAMILIES[family]
+        steps = [
+            [value / 4**k for k in range(int(math.log(value, 4) + 1e-9) + 1)]
+            if name in row.sizes and value >= 1
+            else [value]
+            for name, value in zip(row.dims, dims, strict=True)
+        ]
+        grid = np.meshgrid(*steps, indexing="ij")
+        smaller = {name: array.ravel() for name, array in zip(row.dims, grid, strict=True)}
+        return float(self.price(family, dtype, context, **smaller)[0].max())
 
 
 @cache

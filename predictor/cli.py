@@ -57,15 +57,18 @@ def kernel(
     context: Annotated[
         str, typer.Option(help="replay: repeated alone, caches warm; model: among others, weights cold.")
     ] = "replay",
+    monotone: Annotated[
+        bool, typer.Option("--monotone", help="No less than a kernel that is smaller by powers of four.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, times in seconds.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """Predict the time of one kernel."""
     with complain(debug):
-        typer.echo(_kernel(family, dims, gpu, dtype, context, as_json))
+        typer.echo(_kernel(family, dims, gpu, dtype, context, monotone, as_json))
 
 
-def _kernel(family: str, dims: list[str], gpu: str, dtype: str, context: str, as_json: bool) -> str:
+def _kernel(family: str, dims: list[str], gpu: str, dtype: str, context: str, monotone: bool, as_json: bool) -> str:
     import json
     import math
 
@@ -75,17 +78,21 @@ def _kernel(family: str, dims: list[str], gpu: str, dtype: str, context: str, as
     from predictor.predict import EXTRAPOLATION_ERROR, interval
 
     calibration = load_calibration(gpu)
+    if family not in FAMILIES:
+        raise unknown("kernel family", family, sorted(FAMILIES))
     if dtype not in calibration.dtypes:
         raise unknown(f"dtype of {calibration.gpu}", dtype, calibration.dtypes)
     try:
         values = {name: float(value) for name, value in (part.split("=") for part in dims)}
     except ValueError:
         raise PredictorError(f"dimensions are NAME=NUMBER, not {' '.join(dims)!r}") from None
+    row = FAMILIES[family]
     try:
-        seconds = calibration.kernel_seconds(family, dtype, context=context, **values)
+        row.complete(values)
     except KeyError as error:
         raise PredictorError(str(error.args[0])) from None
-    fit, row = calibration.fit(family, dtype, context), FAMILIES[family]
+    seconds = calibration.kernel_seconds(family, dtype, context=context, monotone=monotone, **values)
+    fit = calibration.fit(family, dtype, context)
     arrays = row.complete(values)
     compute, memory = calibration.base(row, dtype, arrays)
     far = bool(calibration.extrapolated(family, dtype, context, **values)[0])

@@ -22,6 +22,14 @@ MATRIX_DTYPES = ("fp32", "tf32", "fp16", "bf16")
 """Dtypes with a matrix peak of their own. tf32: fp32 storage, TF32 matrix units."""
 
 
+_SIZES = frozenset(
+    [
+        *("m", "n", "k", "batch", "c_in", "c_out", "h", "w", "heads", "seq", "kv_seq", "head_dim"),
+        *("rows", "cols", "elements", "bytes_read", "bytes_written"),
+    ]
+)
+
+
 def itemsize(dtype: str) -> int:
     """Bytes of one stored element; tf32 is stored as fp32."""
     return ITEMSIZE["fp32" if dtype == "tf32" else dtype]
@@ -42,6 +50,11 @@ class Family:
     nbytes: Callable[[Dims, int], Array]
     features: Callable[[Dims, int, int], list[Array]]
     matrix: bool = False
+
+    @property
+    def sizes(self) -> tuple[str, ...]:
+        """Dimensions that a kernel's work grows with: not flags, windows, strides, or what picks an algorithm."""
+        return tuple(name for name in self.dims if name in _SIZES)
 
     def complete(self, dims: Mapping[str, Any]) -> dict[str, Array]:
         """Dimensions as float arrays of one shape, defaults filled in. Raises KeyError for a missing or unknown one."""
@@ -160,7 +173,8 @@ def _attention_bytes(d: Dims, size: int) -> Array:
 def _attention_features(d: Dims, size: int, sms: int) -> list[Array]:
     kv_seq = _kv_seq(d)
     logs = [_log(x) for x in (d["batch"] * d["heads"], d["seq"], kv_seq, d["head_dim"])]
-    flags = [d["causal"], d["mask"], _aligned(d["head_dim"]), _aligned(d["seq"]), _aligned(kv_seq)]
+    flags = [d["causal"], d["mask"], _log(d["heads"] / _kv_heads(d))]
+    flags += [_aligned(d["head_dim"]), _aligned(d["seq"]), _aligned(kv_seq)]
     return [*logs, *flags, *_fill(d["batch"] * d["heads"] * np.ceil(d["seq"] / 64), sms), np.ceil(kv_seq / 64)]
 
 
@@ -218,6 +232,44 @@ def _reduce_features(d: Dims, size: int, sms: int) -> list[Array]:
 
 def _gather_features(d: Dims, size: int, sms: int) -> list[Array]:
     return [_log(d["rows"]), _log(d["cols"]), np.full_like(d["rows"], size)]
+
+
+def _fft_flops(d: Dims) -> Array:
+    return 5 * d["rows"] * d["cols"] * np.log2(np.maximum(d["cols"], 2))
+
+
+def _fft_bytes(d: Dims, size: int) -> Array:
+    return size * d["rows"] * d["cols"] * np.where(d["real"] > 0, 1.0, 2.0)
+
+
+def _largest_factor(x: Array) -> Array:
+    """Largest prime factor, up to 13; 17 for anything larger: what a Fourier transform is made of."""
+    rest, found = np.maximum(np.rint(x), 1), np.ones_like(x)
+    for prime in (2, 3, 5, 7, 11, 13):
+        for _ in range(20):
+            divides = rest % prime == 0
+            if not divides.any():
+                break
+            rest, found = np.where(divides, rest / prime, rest), np.where(divides, prime, found)
+    return np.where(rest > 1, 17.0, found)
+
+
+def _fft_features(d: Dims, size: int, sms: int) -> list[Array]:
+    logs = [_log(d["rows"]), _log(d["cols"])]
+    return [*logs, _aligned(d["cols"]), _largest_factor(d["cols"]), d["strided"], d["real"]]
+
+
+def _sort_features(d: Dims, size: int, sms: int) -> list[Array]:
+    return [*_rows_features(d, size, sms), _log(d["k"])]
+
+
+def _weight_norm_features(d: Dims, size: int, sms: int) -> list[Array]:
+    return [*_rows_features(d, size, sms), d["last"]]
+
+
+def _interpolate_features(d: Dims, size: int, sms: int) -> list[Array]:
+    written = d["bytes_written"] / np.maximum(d["elements"], 1)
+    return [_log(d["elements"]), _log(d["bytes_read"]), d["taps"], written]
 
 
 def _pool_features(d: Dims, size: int, sms: int) -> list[Array]:
@@ -283,6 +335,17 @@ FAMILIES: dict[str, Family] = {
         Family("batch_norm", {"rows": None, "cols": None}, _rows_flops, _rows_through, _rows_features),
         Family("group_norm", {"rows": None, "cols": None}, _rows_flops, _rows_through, _rows_features),
         Family("scan", {"rows": None, "cols": None}, _rows_flops, _rows_through, _rows_features),
+        Family(
+            "sort",
+            {"rows": None, "cols": None, "k": 0},
+            lambda d: d["rows"] * d["cols"] * np.log2(np.maximum(d["cols"], 2)),
+            _rows_through,
+            _sort_features,
+        ),
+        Family(
+            "weight_norm", {"rows": None, "cols": None, "last": 0}, _rows_flops, _rows_through, _weight_norm_features
+        ),
+        Family("fft", {"rows": None, "cols": None, "strided": 0, "real": 0}, _fft_flops, _fft_bytes, _fft_features),
         Family("reduce", {"rows": None, "cols": None, "inner": 1}, _rows_flops, _reduce_bytes, _reduce_features),
         Family("gather", {"rows": None, "cols": None}, _rows_flops, _rows_through, _gather_features),
         Family(
@@ -291,6 +354,13 @@ FAMILIES: dict[str, Family] = {
             lambda d: d["elements"] * d["window"],
             lambda d, size: _streamed(d),
             _pool_features,
+        ),
+        Family(
+            "interpolate",
+            {**_STREAM, "taps": 1},
+            lambda d: d["elements"] * d["taps"],
+            lambda d, size: _streamed(d),
+            _interpolate_features,
         ),
         Family(
             "fill",

@@ -57,6 +57,12 @@ class TensorSpec:
             expected *= n
         return True
 
+    def transposed(self, dim: int) -> TensorSpec:
+        """The view with a dimension exchanged for the last."""
+        order = list(range(len(self.shape)))
+        order[dim], order[-1] = order[-1], order[dim]
+        return TensorSpec(tuple(self.shape[i] for i in order), self.dtype, tuple(self.stride[i] for i in order))
+
     @property
     def is_dense(self) -> bool:
         """Whether the elements fill one block of memory in some order of the dimensions."""

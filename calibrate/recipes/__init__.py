@@ -31,5 +31,9 @@ RECIPES: dict[str, Callable[[Rng, Scale], Recipe]] = {
     "pool": memory.pool,
     "fill": memory.fill,
     "scan": memory.scan,
+    "sort": memory.sort,
+    "fft": memory.fft,
+    "weight_norm": memory.weight_norm,
+    "interpolate": memory.interpolate,
 }
 """Family -> what its sweep runs."""

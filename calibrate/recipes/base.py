@@ -17,7 +17,7 @@ Rng = np.random.Generator
 class Operand:
     """A tensor to make: its shape in memory, then permuted and expanded. warm: an activation, fresh in cache.
 
-    high: an integer tensor with values below it.
+    high: an integer tensor with values below it; dtype: a torch dtype by name, where it is not the sweep's.
     """
 
     shape: tuple[int, ...]
@@ -29,6 +29,7 @@ class Operand:
 
     def make(self, dtype: torch.dtype, device: str) -> torch.Tensor:
         """The tensor on a device."""
+        dtype = getattr(torch, self.dtype) if self.dtype else dtype
         if self.high:
             tensor = torch.randint(self.high, self.shape, device="cpu" if device == "meta" else device)
         elif device == "meta":

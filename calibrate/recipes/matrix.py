@@ -131,10 +131,13 @@ def _image_conv(
     pad = 0 if kernel == stride else pick(rng, kernel // 2, kernel // 2, 0)
     out_pixels = (side / stride) ** 2
     batch = _batch(rng, scale, max(c_in * side**2, c_out * out_pixels), out_pixels * c_out * c_in / groups * kernel**2)
-    operands: tuple[Operand, ...] = (
-        Operand((batch, c_in, side, side)),
-        Operand((c_out, c_in // groups, kernel, kernel), warm=False),
-    )
+    shapes = (batch, c_in, side, side), (c_out, c_in // groups, kernel, kernel)
+    operands: tuple[Operand, ...]
+    if rng.random() < 0.15:  # channels last, weights too
+        last = [(n, h, w, c) for n, c, h, w in shapes]
+        operands = Operand(last[0], permute=(0, 3, 1, 2)), Operand(last[1], permute=(0, 3, 1, 2), warm=False)
+    else:
+        operands = Operand(shapes[0]), Operand(shapes[1], warm=False)
     operands += (Operand((c_out,), warm=False),) if rng.random() < 0.3 else ()
     return Recipe(_Conv(F.conv2d, stride, pad, groups), operands)
 
@@ -168,24 +171,33 @@ class _Conv:
 
 
 def attention(rng: Rng, scale: Scale) -> Recipe:
-    """Fused attention on transposed views, as models call it: plain, causal, with an additive mask, across lengths."""
+    """Fused attention on transposed views, as models call it: plain, causal, with an additive mask, across lengths,
+    heads that share their keys and values.
+    """
     heads = pick(rng, 2, 4, 8, 12, 12, 16, 24, 32)
     head_dim = pick(rng, 32, 64, 64, 64, 80, 96, 128)
     seq = pick(rng, *LENGTHS) if rng.random() < scale.usual else log_uniform(rng, 16, 2048)
     kv_seq = seq if rng.random() < 0.8 else log_uniform(rng, 16, 2048)
-    kind = pick(rng, "plain", "plain", "causal", "mask")
-    kv_seq = seq if kind == "causal" else kv_seq
+    kind = pick(rng, "plain", "plain", "plain", "causal", "causal", "mask", "mask", "grouped")
+    kv_seq = seq if kind in ("causal", "grouped") else kv_seq
     per_item = heads * seq * kv_seq * head_dim * 2
     largest = max(min(256, scale.macs / per_item, scale.elements / (heads * head_dim * max(seq, kv_seq))), 1)
     batch = power_of_two(rng, largest) if rng.random() < 0.7 else log_uniform(rng, 1, largest)
 
-    def heads_of(length: int) -> Operand:
-        return Operand((batch, length, heads, head_dim), permute=(0, 2, 1, 3))
+    def heads_of(length: int, count: int = heads) -> Operand:
+        return Operand((batch, length, count, head_dim), permute=(0, 2, 1, 3))
 
+    if kind == "grouped":
+        shared = heads_of(seq, heads // pick(rng, *(n for n in (2, 4, 8) if heads % n == 0)))
+        return Recipe(_grouped, (heads_of(seq), shared, shared))
     operands: tuple[Operand, ...] = (heads_of(seq), heads_of(kv_seq), heads_of(kv_seq))
     if kind == "mask":
         operands += (Operand((batch, 1, seq, kv_seq), expand=(batch, heads, seq, kv_seq)),)
     return Recipe(_causal if kind == "causal" else F.scaled_dot_product_attention, operands)
+
+
+def _grouped(q: Any, k: Any, v: Any) -> Any:
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
 
 
 def _causal(q: Any, k: Any, v: Any) -> Any:

@@ -224,3 +224,78 @@ def scan(rng: Rng, scale: Scale) -> Recipe:
 
 def _cumsum(x: Any) -> Any:
     return torch.cumsum(x, -1)
+
+
+def sort(rng: Rng, scale: Scale) -> Recipe:
+    """Full sorts and the largest few along the last dimension."""
+    cols = log_uniform(rng, 8, 60_000)
+    rows = log_uniform(rng, 1, max(min(scale.elements / 8, 3e7) / cols, 1))
+    k = pick(rng, 0, 0, 1, 5, 8, 50)
+    return Recipe(_Sort(min(k, cols)), (Operand((rows, cols)),))
+
+
+@dataclass(frozen=True, slots=True)
+class _Sort:
+    k: int
+
+    def __call__(self, x: Any) -> Any:
+        return torch.topk(x, self.k) if self.k else torch.sort(x)
+
+
+def fft(rng: Rng, scale: Scale) -> Recipe:
+    """Fourier transforms along the last dimension or another one, complex, and real to complex and back."""
+    kind = pick(rng, "complex", "complex", "strided", "real", "back")
+    cols = (
+        pick(rng, 64, 128, 256, 400, 512, 768, 1024, 4096) if rng.random() < scale.usual else log_uniform(rng, 8, 32768)
+    )
+    rows = log_uniform(rng, 1, max(scale.elements / 8 / cols, 1))
+    if kind == "real":
+        return Recipe(torch.fft.rfft, (Operand((rows, cols), dtype="float32"),))
+    if kind == "back":
+        return Recipe(torch.fft.irfft, (Operand((rows, cols // 2 + 1), dtype="complex64"),))
+    if kind == "strided":
+        inner = pick(rng, 64, 128, 256, 768)
+        return Recipe(_fft_middle, (Operand((max(rows // inner, 1), cols, inner), dtype="complex64"),))
+    return Recipe(torch.fft.fft, (Operand((rows, cols), dtype="complex64"),))
+
+
+def _fft_middle(x: Any) -> Any:
+    return torch.fft.fft(x, dim=1)
+
+
+def weight_norm(rng: Rng, scale: Scale) -> Recipe:
+    """Weights of convolutions, normalised over all dimensions but the first or the last."""
+    width, window = log_uniform(rng, 16, 1024), pick(rng, 1, 3, 7, 15, 31, 64, 128)
+    inner = max(min(width // pick(rng, 1, 1, 4, 16), int(scale.elements / (width * window))), 1)
+    last = rng.random() < 0.5
+    g = Operand((1, 1, window) if last else (width, 1, 1), warm=False)
+    return Recipe(_WeightNorm(2 if last else 0), (Operand((width, inner, window), warm=False), g))
+
+
+@dataclass(frozen=True, slots=True)
+class _WeightNorm:
+    dim: int
+
+    def __call__(self, v: Any, g: Any) -> Any:
+        return torch._weight_norm_interface(v, g, self.dim)[0]
+
+
+def interpolate(rng: Rng, scale: Scale) -> Recipe:
+    """Images made larger and smaller: nearest, bilinear, bicubic; sequences, linear."""
+    side, channels = pick(rng, 7, 14, 16, 28, 32, 56, 64, 112, 128), log_uniform(rng, 1, 1024)
+    factor = pick(rng, 0.5, 2, 2, 4)
+    pixels = channels * side**2 * max(factor, 1) ** 2
+    batch = log_uniform(rng, 1, max(min(256, scale.elements / pixels), 1))
+    mode = pick(rng, "nearest", "nearest", "bilinear", "bilinear", "bicubic", "linear")
+    if mode == "linear":
+        return Recipe(_Interpolate(mode, factor), (Operand((batch, channels, side * side)),))
+    return Recipe(_Interpolate(mode, factor), (Operand((batch, channels, side, side)),))
+
+
+@dataclass(frozen=True, slots=True)
+class _Interpolate:
+    mode: str
+    factor: float
+
+    def __call__(self, x: Any) -> Any:
+        return F.interpolate(x, scale_factor=self.factor, mode=self.mode)

@@ -107,6 +107,10 @@ def fill(call: OpCall) -> tuple[Kernel, ...]:
     return fill_of(call.outputs[0])
 
 
+def check(call: OpCall) -> tuple[Kernel, ...]:
+    return (Kernel("fill", "bool", {"elements": 1, "bytes_written": 1}),)
+
+
 def cat(call: OpCall) -> tuple[Kernel, ...]:
     out = call.outputs[0]
     parts = [t for t in call.tensors if t.elements]
@@ -164,9 +168,10 @@ def layer_norm(call: OpCall) -> tuple[Kernel, ...]:
 
 
 def weight_norm(call: OpCall) -> tuple[Kernel, ...]:
-    v = tensor(call, "v")
-    rows = v.shape[int(call.args.get("dim", 0))]
-    return row_kernel("layer_norm", v, rows, v.elements // max(rows, 1))
+    v, dim = tensor(call, "v"), int(call.args.get("dim", 0))
+    rows = v.shape[dim]
+    dims = {"rows": rows, "cols": v.elements // max(rows, 1), "last": float(dim % len(v.shape) > 0)}
+    return (Kernel("weight_norm", v.dtype, dims),) if v.elements else ()
 
 
 def batch_norm(call: OpCall) -> tuple[Kernel, ...]:
@@ -222,9 +227,82 @@ def pool(call: OpCall) -> tuple[Kernel, ...]:
     return (Kernel("pool", x.dtype, dims),)
 
 
+_TAPS = {"nearest": 1, "linear1d": 2, "bilinear": 4, "grid_sampler": 4, "trilinear": 8, "bicubic": 16}
+
+
 def interpolate(call: OpCall) -> tuple[Kernel, ...]:
+    """One kernel. taps: inputs that each output is made of, more where an antialiased image shrinks."""
     x, out = tensor(call, "self", "input"), call.outputs[0]
-    return pointwise_of((TensorSpec(out.shape, x.dtype, tuple(0 for _ in out.shape)),), out, heavy=True)
+    if not out.elements:
+        return ()
+    taps = next((float(n) for name, n in _TAPS.items() if name in call.op), 4.0)
+    if call.op.endswith("_aa"):
+        taps *= max(x.elements / out.elements, 1.0)
+    dims = {"elements": out.elements, "bytes_read": x.nbytes, "bytes_written": out.nbytes, "taps": taps}
+    return (Kernel("interpolate", x.dtype, dims),)
+
+
+def fft(call: OpCall) -> tuple[Kernel, ...]:
+    """One transform for each dimension; complex to real and back, the last one of them."""
+    x, out = tensor(call, "self"), call.outputs[0]
+    whole = out if call.op == "_fft_c2r" else x
+    if not whole.elements:
+        return ()
+    axes = call.args["dim"]
+    found = []
+    for number, axis in enumerate(axes if isinstance(axes, (tuple, list)) else (axes,)):
+        cols = whole.shape[int(axis)]
+        last = int(axis) % len(whole.shape) == len(whole.shape) - 1
+        real = call.op != "_fft_c2c" and number == len(axes) - 1
+        dims = {"rows": whole.elements // cols, "cols": cols, "strided": float(not last), "real": float(real)}
+        found.append(Kernel("fft", "complex64", dims))
+    return tuple(found)
+
+
+def sort(call: OpCall) -> tuple[Kernel, ...]:
+    """Sorting along a dimension, made the last one. k: of the largest that are wanted, 0 for all."""
+    x = tensor(call, "self")
+    if not x.elements:
+        return ()
+    dim = int(call.args.get("dim", -1)) if x.shape else 0
+    cols = x.shape[dim] if x.shape else 1
+    swapped = bool(x.shape) and dim % len(x.shape) != len(x.shape) - 1
+    k = float(call.args.get("k", 0)) if call.op == "topk" else 1.0 if call.op in ("kthvalue", "median") else 0.0
+    copy = copy_of(x.transposed(dim)) if swapped else ()
+    return (*copy, Kernel("sort", x.dtype, {"rows": x.elements // cols, "cols": cols, "k": k}))
+
+
+def scatter(call: OpCall) -> tuple[Kernel, ...]:
+    """A write for every index, into a copy unless in place."""
+    x, index = tensor(call, "self"), tensor(call, "index")
+    if not index.elements:
+        return ()
+    source = next((call.args[n] for n in ("src", "source") if isinstance(call.args.get(n), TensorSpec)), index)
+    copied = () if call.op.endswith("_") else copy_of(x, call.outputs[0])
+    return (*copied, Kernel("gather", x.dtype, {"rows": max(source.elements, index.elements), "cols": 1}))
+
+
+def rearranged(call: OpCall) -> tuple[Kernel, ...]:
+    """A copy of its output's size, the elements read in another order: edges repeated, windows unrolled."""
+    x, out = tensor(call, "self", "input"), call.outputs[0]
+    dims = {
+        **{"elements": out.elements, "bytes_read": min(x.nbytes, out.nbytes), "bytes_written": out.nbytes},
+        **{"run": out.shape[-1] if "pad" in call.op else 1, "transposed": float("pad" not in call.op)},
+    }
+    return (Kernel("copy", x.dtype, dims),) if out.elements else ()
+
+
+def logsumexp(call: OpCall) -> tuple[Kernel, ...]:
+    """The largest, differences, exponentials, sum, logarithm, sum: as torch computes it."""
+    x, out = tensor(call, "self"), call.outputs[0]
+    around = pointwise_of((x, out), x) + pointwise_of((x,), x, heavy=True)
+    return (
+        *reduce(call),
+        *around,
+        *reduce(call),
+        *pointwise_of((out,), out, heavy=True),
+        *pointwise_of((out, out), out),
+    )
 
 
 def scan(call: OpCall) -> tuple[Kernel, ...]:

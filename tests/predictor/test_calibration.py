@@ -12,10 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from predictor import calibration as files
 from predictor.calibration import SCHEMA, SHIPPED, Calibration, load_calibration, read_json, write_json
 from predictor.errors import PredictorError
+from predictor.families import FAMILIES
 
 FILES = ("device.json", "kernels.json", "eager.json")
 
@@ -283,3 +286,62 @@ def test_roofline_by_hand(h200: Calibration) -> None:
     """A square product stands under the compute roof, a thin one under the memory roof."""
     _, _, compute = h200.price("gemm", "fp16", m=np.array([8192.0, 1.0]), n=8192, k=8192)
     assert compute.tolist() == [True, False]
+
+
+# monotone prices
+
+SIZES = {
+    "gemm": {
+        "m": st.integers(1, 4096),
+        "n": st.integers(1, 4096),
+        "k": st.integers(1, 4096),
+        "batch": st.integers(1, 64),
+    },
+    "attention": {
+        **{"batch": st.integers(1, 64), "heads": st.integers(1, 16), "seq": st.integers(1, 1024)},
+        "head_dim": st.sampled_from([32, 64, 128]),
+    },
+    "conv": {
+        **{"batch": st.integers(1, 64), "c_in": st.integers(1, 256), "c_out": st.integers(1, 256)},
+        **{"h": st.integers(3, 56), "w": st.integers(3, 56), "r": st.just(3), "s": st.just(3)},
+    },
+    **{f: {"rows": st.integers(1, 10**6), "cols": st.integers(1, 4096)} for f in ("softmax", "layer_norm", "reduce")},
+}
+"""Family -> its dimensions, to draw."""
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+@pytest.mark.parametrize("gpu", ["h200", "a100"])
+def test_time_never_falls_when_one_dimension_grows_fourfold(gpu: str, data: st.DataObject) -> None:
+    calibration = load_calibration(gpu)
+    family = data.draw(st.sampled_from(sorted(SIZES)))
+    dtype = data.draw(st.sampled_from(["bf16", "fp32"]))
+    dims = {name: data.draw(values, label=name) for name, values in SIZES[family].items()}
+    grown = data.draw(st.sampled_from([name for name in dims if name in FAMILIES[family].sizes]))
+    context = data.draw(st.sampled_from(["model", "replay"]))
+    before, after = (
+        calibration.kernel_seconds(family, dtype, context=context, monotone=True, **some)
+        for some in (dims, {**dims, grown: 4 * dims[grown]})
+    )
+    assert after >= before
+    assert before >= calibration.kernel_seconds(family, dtype, context=context, **dims)
+
+
+def test_monotone_prices_broadcast_as_others_do() -> None:
+    calibration = load_calibration("h200")
+    m = np.array([[1], [64], [500]])
+    found = calibration.kernel_seconds("gemm", "bf16", monotone=True, m=m, n=[64, 256], k=512)
+    assert found.shape == (3, 2)
+    assert found[2, 1] == calibration.kernel_seconds("gemm", "bf16", monotone=True, m=500, n=256, k=512)
+
+
+def test_a_family_that_a_calibration_does_not_have_is_priced_as_extrapolated(copied: Path) -> None:
+    """Families that are newer than a calibration: the analytic base, at the efficiency of pointwise kernels."""
+    edit(copied / "kernels.json", lambda data: data["families"].pop("pool"))
+    calibration = load_calibration("h200")
+    dims = {"elements": 1e8, "bytes_read": 2e8, "bytes_written": 2e8}
+    expected = calibration.kernel_seconds("pointwise", "fp16", **dims, inputs=1)
+    assert calibration.kernel_seconds("pool", "fp16", **dims) == pytest.approx(expected, rel=0.5)
+    assert calibration.extrapolated("pool", "fp16", **dims).all()
+    assert not calibration.extrapolated("pointwise", "fp16", **dims).any()

@@ -35,12 +35,22 @@ def test_a_kernel_beyond_what_was_measured_says_so() -> None:
     assert "extrapolated beyond the calibrated range" in invoke(*words).stdout
 
 
+def test_a_monotone_price_is_no_less_than_that_of_a_smaller_kernel(h200: Calibration) -> None:
+    words = ("kernel", "gemm", "--gpu", "h200", "--dtype", "bf16", "m=128", "n=768", "k=768", "--monotone", "--json")
+    seconds = json.loads(invoke(*words).stdout)["seconds"]
+    smaller = [
+        h200.kernel_seconds("gemm", "bf16", m=m, n=n, k=k) for m in (32, 128) for n in (192, 768) for k in (192, 768)
+    ]
+    assert seconds >= max(smaller)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (("gem", "m=1"), "unknown kernel family 'gem': did you mean gemm?"),
         (("gemm", "m=1", "n=2"), "gemm takes m, n, k, batch, nt, bias: k?"),
         (("gemm", "m=1", "n=2", "k=3", "rows=4"), "rows?"),
+        (("gemm", "m=1", "n=2", "monotone=3"), "k, monotone?"),
         (("gemm", "m=1", "n=two", "k=3"), "dimensions are NAME=NUMBER"),
         (("gemm", "m", "n=2", "k=3"), "dimensions are NAME=NUMBER"),
         (("gemm", "m=1", "n=2", "k=3", "--dtype", "fp8"), "unknown dtype of h200 'fp8'"),
