@@ -87,8 +87,12 @@ def _half(x: Any) -> Any:
 
 
 def cats(rng: Rng, scale: Scale) -> Recipe:
-    """One to four tensors joined along the last or a middle dimension: contiguous, or heads as transposed views."""
+    """One to four tensors joined along the last or a middle dimension: contiguous, heads as transposed views, a first
+    part of an empty cache.
+    """
     batch, length, width = sequence(rng, scale)
+    if rng.random() < 0.15 and width % 64 == 0:
+        return Recipe(_Cache(width), (Operand((batch, length, 3 * width)),))
     count = pick(rng, 1, 2, 2, 3, 4)
     part = max(length // count, 1)
     if rng.random() < 0.4:
@@ -96,6 +100,17 @@ def cats(rng: Rng, scale: Scale) -> Recipe:
         operand = Operand((batch, part, heads, max(width // heads, 1)), permute=(0, 2, 1, 3))
         return Recipe(_Cat(pick(rng, 2, 3)), (operand,) * count)
     return Recipe(_Cat(pick(rng, 1, 2, 2)), (Operand((batch, part, width)),) * count)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cache:
+    """Heads of 64 out of a packed projection, behind nothing."""
+
+    width: int
+
+    def __call__(self, x: Any) -> Any:
+        keys = x.split(self.width, 2)[1]
+        return torch.cat((x[:0, 0, 0], keys.view(*keys.shape[:2], -1, 64).transpose(1, 2)), -2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,7 @@ def cat(call: OpCall) -> tuple[Kernel, ...]:
         "elements": out.elements,
         "bytes_read": sum(t.nbytes for t in parts),
         "bytes_written": out.nbytes,
-        "inputs": len(parts),
+        "inputs": len(call.tensors),  # an empty one too: a single one would be copied by another kernel
         "run": run,
         "contiguous": float(all(t.is_contiguous for t in parts)),
     }
