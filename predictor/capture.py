@@ -9,6 +9,7 @@ is counted on the way, that of the capture itself left out.
 from __future__ import annotations
 
 import copy
+import gc
 import sys
 import warnings
 from collections.abc import Mapping
@@ -384,12 +385,15 @@ def _record(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str,
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with recorder:
-            before = sys.gettrace()
+            before, collects = sys.gettrace(), gc.isenabled()
+            gc.disable()  # finalizers and callbacks of a collection are no part of the pass
             sys.settrace(recorder.trace)
             try:
                 module(*args, **kwargs)
             finally:
                 sys.settrace(before)
+                if collects:
+                    gc.enable()
     return recorder
 
 

@@ -321,7 +321,7 @@ def test_debug_shows_the_traceback_of_the_factory_itself() -> None:
 def test_a_failing_model_changes_nothing_for_the_next() -> None:
     before = good(predict("models.py:layer", "--json"))["latency_s"]
     complaint(predict("models.py:wrong_shape"))
-    assert good(predict("models.py:layer", "--json"))["latency_s"] == before
+    assert good(predict("models.py:layer", "--json"))["latency_s"] == pytest.approx(before, rel=0.01)
 
 
 def calibration_copy(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str = "h200") -> Path:
