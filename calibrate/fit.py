@@ -119,10 +119,7 @@ def fit_family(samples: Sequence[Mapping[str, Any]], family: str, device: Mappin
     errors = np.log(unseen_seconds(samples, family, device) / seconds)
     return {
         "floor_s": floor,
-        "largest": {
-            name: max(float(s["dims"].get(name, default)) for s in samples)
-            for name, default in FAMILIES[family].dims.items()
-        },
+        **_range(samples, family),
         **_exceptions(samples, family, np.log((base + floor) * np.exp(residual.predict(x)) / seconds)),
         "residual": residual.to_json(),
         "launches": single(x, np.array([s["launches"] for s in samples], dtype=float)).to_json(),
@@ -131,6 +128,19 @@ def fit_family(samples: Sequence[Mapping[str, Any]], family: str, device: Mappin
             "log_rms": float(np.sqrt(np.mean(errors**2))),
             "mape": float(np.mean(np.abs(np.expm1(errors)))),
             "roofline_mape": float(np.mean(np.abs((base + floor) / seconds - 1))),
+        },
+    }
+
+
+def _range(samples: Sequence[Mapping[str, Any]], family: str) -> dict[str, dict[str, float]]:
+    """What was measured: the largest of every dimension, and the only value of those that never varied."""
+    values = {
+        name: {float(s["dims"].get(name, default)) for s in samples} for name, default in FAMILIES[family].dims.items()
+    }
+    return {
+        "largest": {name: max(found) for name, found in values.items()},
+        "only": {
+            name: min(found) for name, found in values.items() if len(found) == 1 and name in FAMILIES[family].regimes
         },
     }
 

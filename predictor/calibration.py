@@ -125,7 +125,7 @@ class KernelFit:
     """Fit of one family (and dtype): ``base x exp(residual)``. error: cross-validated, of log time (root mean
     square); provenance: "measured", "fitted" (from published measurements) or "derived" (another GPU's); exceptions:
     dimensions, in the family's order, -> (seconds, launches) of shapes that were measured and that the fit misses;
-    largest: dimension -> largest value measured.
+    largest: dimension -> largest value measured; only: dimension -> its value, of those that never varied.
     """
 
     floor_s: float
@@ -135,6 +135,7 @@ class KernelFit:
     provenance: str
     exceptions: Mapping[tuple[float, ...], tuple[float, float]]
     largest: Mapping[str, float]
+    only: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -239,6 +240,7 @@ class Calibration:
                 residual=efficiency,
                 launches=one,
                 exceptions={},
+                only={},
                 largest=dict.fromkeys(FAMILIES[family].dims, -1.0),
             )
         if not found:
@@ -248,14 +250,19 @@ class Calibration:
         return min(found, key=lambda fit: fit.provenance == "derived")
 
     def extrapolated(self, family: str, dtype: str, context: str = "model", **dims: Any) -> Any:
-        """Whether kernels lie outside the calibrated range, a dimension beyond twice the largest that was measured;
-        arrays broadcast and come back flat. Such a kernel's price is its analytic base with the efficiency at the edge
-        of the range, which is where trees stay. Kernels smaller than any measured take the floor's time, as these do.
+        """Whether kernels lie outside the calibrated range: a dimension beyond twice the largest that was measured, or
+        other than the only one that was; arrays broadcast and come back flat.
+
+        Such a kernel's price is its analytic base with the efficiency at the edge of the range, which is where trees
+        stay. Kernels smaller than any measured take the floor's time, as these do.
         """
         arrays = FAMILIES[family].complete(dims)
         outside = np.zeros(next(iter(arrays.values())).shape, dtype=bool)
-        for name, largest in self.fit(family, dtype, context).largest.items():
+        fit = self.fit(family, dtype, context)
+        for name, largest in fit.largest.items():
             outside |= arrays[name] > 2 * largest
+        for name, value in fit.only.items():
+            outside |= arrays[name] != value
         return outside.ravel()
 
     def price(self, family: str, dtype: str, context: str = "model", **dims: Any) -> tuple[Any, Any, Any]:
@@ -366,6 +373,7 @@ def _load(path: Path, gpu: str | None) -> Calibration:
                 fit.get("provenance", kernels["provenance"]),
                 {tuple(shape): (seconds, launches) for *shape, seconds, launches in fit.get("exceptions", ())},
                 fit["largest"],
+                fit.get("only", {}),
             )
             for family, named in kernels["families"].items()
             for name, fit in named.items()

@@ -56,6 +56,12 @@ class Family:
         """Dimensions that a kernel's work grows with: not flags, windows, strides, or what picks an algorithm."""
         return tuple(name for name in self.dims if name in _SIZES)
 
+    @property
+    def regimes(self) -> tuple[str, ...]:
+        """Dimensions of which one value says nothing about another: sizes, and flags that pick another kernel."""
+        named = (_SIZES - {"kv_seq"}) | {"causal", "mask", "channels_last"}  # kv_seq 0 and seq are the same
+        return tuple(name for name in self.dims if name in named)
+
     def complete(self, dims: Mapping[str, Any]) -> dict[str, Array]:
         """Dimensions as float arrays of one shape, defaults filled in. Raises KeyError for a missing or unknown one."""
         extra = set(dims) - set(self.dims)

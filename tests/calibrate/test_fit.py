@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -182,9 +183,27 @@ def test_a_measured_shape_that_the_fit_misses_is_kept_and_priced_as_measured() -
     assert len(fit["exceptions"]) < 10  # and perhaps its neighbours, which the slow one drags along
     forests = (Forest.from_json(fit[name]) for name in ("residual", "launches"))
     exceptions = {tuple(kept[:-2]): (kept[-2], kept[-1]) for kept in fit["exceptions"]}
-    fits = {(row.name, "fp16"): KernelFit(fit["floor_s"], *forests, 0.1, "measured", exceptions, {})}
+    fits = {(row.name, "fp16"): KernelFit(fit["floor_s"], *forests, 0.1, "measured", exceptions, {}, {})}
     calibration = Calibration("x", Path(), DEVICE, fits)
     dims = {**samples[0]["dims"], "batch": np.array([36.0, 37.0, 38.0])}  # type: ignore[dict-item]
     seconds, launches, _ = calibration.price("conv_grouped", "fp16", **dims)
     assert seconds == pytest.approx([3.6e-4, 3.7e-3, 3.8e-4], rel=0.25)
     assert launches[1] == 64
+
+
+def test_a_dimension_that_never_varied_says_nothing_of_other_values(h200: Calibration) -> None:
+    """Causal attention with heads of 128 alone: neither smaller heads nor full attention are in its range."""
+    rng = np.random.default_rng(5)
+    samples = [
+        {"dtype": "fp16", "seconds": 1e-5, "launches": 1, "dims": {**drawn, "head_dim": 128, "causal": 1}}
+        for drawn in ({"batch": int(b), "heads": 8, "seq": int(s)} for b, s in rng.integers(1, 512, (60, 2)))
+    ]
+    fit = fit_family(samples, "attention", DEVICE)
+    assert fit["only"] == {"heads": 8.0, "head_dim": 128.0, "causal": 1.0, "mask": 0.0}
+    assert fit["largest"]["seq"] == max(s["dims"]["seq"] for s in samples)
+    kernel_fit = replace(h200.fit("attention", "fp16"), only=fit["only"], largest=fit["largest"])
+    calibration = replace(h200, fits={("attention", "fp16"): kernel_fit})
+    inside = {"batch": 4, "heads": 8, "seq": 100, "head_dim": 128, "causal": 1}
+    assert not calibration.extrapolated("attention", "fp16", **inside).any()
+    for other in ({"head_dim": 64}, {"causal": 0}, {"mask": 1}, {"seq": 2000}):
+        assert calibration.extrapolated("attention", "fp16", **{**inside, **other}).all()
