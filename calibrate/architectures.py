@@ -1,7 +1,7 @@
 """Seeded random members of model families that the zoo does not have: what a model library's Python costs the host.
 
-Library code costs a fifth more per Python call than the short functions of ``modules.py``: it is longer, and each of
-its modules brings data of its own. So the host coefficients are fitted on both.
+Library code costs more per Python call than the short functions of ``modules.py``: it is longer, and each of its
+modules brings data of its own. So the host coefficients are fitted on both.
 """
 
 from __future__ import annotations
