@@ -13,9 +13,8 @@ import gc
 import sys
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache
-from types import FrameType
 from typing import Any
 
 import torch
@@ -27,8 +26,8 @@ from predictor.errors import PredictorError
 from predictor.inputs import batch_of, call_arguments
 from predictor.macs import count_macs
 from predictor.ops import kind_of
-from predictor.records import Graph, OpCall, PythonWork, TensorSpec
-from predictor.reuse import HALF_LINES, coldness
+from predictor.python_trace import PythonTrace
+from predictor.records import Graph, OpCall, TensorSpec
 
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 """Dtype names of a prediction -> torch dtype of weights and activations."""
@@ -191,35 +190,18 @@ def _to_meta(tensor: torch.Tensor) -> torch.Tensor:
     return tensor if tensor.is_meta else tensor.to("meta")
 
 
-@dataclass(slots=True)
-class _Frame:
-    """A Python function call: its code, the module whose call it is, the lines that it ran."""
-
-    code: int
-    module: int | None
-    lines: set[int] = field(default_factory=set)
-
-    def trace(self, frame: FrameType, event: str, argument: Any) -> Any:
-        """Local ``sys.settrace`` hook."""
-        if event == "line":
-            self.lines.add(frame.f_lineno)
-        return self.trace
-
-
 class _Recorder(TorchDispatchMode):
     """Sees every operator before it is split into parts, notes it, and runs it on the meta device."""
 
     def __init__(self) -> None:
         super().__init__()
         self.calls: list[OpCall] = []
-        self._ran: list[_Frame | None] = []  # Python function calls; None: an operator
-        self._inside = 0
+        self.python = PythonTrace(_RECORDER_CODE, _DISPATCH_FILE, _MODULE_CODE)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result, call = self._run(func, args, kwargs or {})
         self.calls.append(call)
-        if self._inside == 1:
-            self._ran.append(None)
+        self.python.mark()
         return result
 
     def _run(self, func: Any, args: Any, kwargs: Any) -> tuple[Any, OpCall]:
@@ -258,48 +240,11 @@ class _Recorder(TorchDispatchMode):
         finally:
             self.calls = outer
 
-    def trace(self, frame: FrameType, event: str, argument: Any) -> Any:
-        """``sys.settrace`` hook: notes Python function calls outside of this recorder."""
-        if frame.f_code is _RECORDER_CODE:
-            self._inside += 1
-            return self._leave
-        if self._inside or frame.f_code.co_filename == _DISPATCH_FILE:
-            return None
-        called = _Frame(id(frame.f_code), id(frame.f_locals["self"]) if frame.f_code is _MODULE_CODE else None)
-        self._ran.append(called)
-        return called.trace
-
-    def _leave(self, frame: FrameType, event: str, argument: Any) -> Any:
-        if event == "return":
-            self._inside -= 1
-        return self._leave
-
     def graph(self, name: str, dtype: str, batch: int) -> Graph:
         """What was seen, the Python between two operators given to the second."""
-        *before, tail = self._python_work()
+        *before, tail = self.python.work()
         calls = tuple(replace(call, python=work) for call, work in zip(self.calls, before, strict=True))
-        modules = sum(frame is not None and frame.module is not None for frame in self._ran)
-        return Graph(name, calls, dtype, batch, tail, modules, versions())
-
-    def _python_work(self) -> list[PythonWork]:
-        """The Python before each operator, and after the last."""
-        frames = [frame for frame in self._ran if frame is not None]
-        sizes: dict[int, int] = {}
-        for frame in frames:
-            sizes[frame.code] = max(sizes.get(frame.code, 0), len(frame.lines))
-        code_cold = iter(coldness([frame.code for frame in frames], HALF_LINES, sizes))
-        module_cold = iter(coldness([frame.module for frame in frames if frame.module is not None]))
-        found = []
-        calls, lines, modules = 0, 0.0, 0.0
-        for ran in (*self._ran, None):
-            if ran is None:
-                found.append(PythonWork(calls, round(lines, 2), round(modules, 2)))
-                calls, lines, modules = 0, 0.0, 0.0
-                continue
-            calls += 1
-            lines += len(ran.lines) * next(code_cold)
-            modules += next(module_cold) if ran.module is not None else 0.0
-        return found
+        return Graph(name, calls, dtype, batch, tail, self.python.module_calls, versions())
 
 
 _RECORDER_CODE = _Recorder.__torch_dispatch__.__code__
@@ -387,7 +332,7 @@ def _record(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str,
         with recorder:
             before, collects = sys.gettrace(), gc.isenabled()
             gc.disable()  # finalizers and callbacks of a collection are no part of the pass
-            sys.settrace(recorder.trace)
+            sys.settrace(recorder.python.hook)
             try:
                 module(*args, **kwargs)
             finally:
