@@ -25,6 +25,11 @@ from predictor.timeline import plain, queue
 CROSSOVER = (0.6, 0.9)
 """Kernel time over latency: below the first framework-bound, above the second device-bound, crossover between."""
 
+ADDS_UP = 0.05
+"""How far the durations of a profile's kernels may add up to something else than its kernel time: beyond that they
+overlapped on several streams, and say nothing of a family.
+"""
+
 ESTIMATORS = ("queue", "max", "flops")
 
 
@@ -33,7 +38,8 @@ class Row:
     """One measured case and its predictions, seconds.
 
     measured_bound: "framework" or "device" (a profile does not tell compute from memory), empty without a profile;
-    unscaled_s: the queue's prediction without the host probe; kernels: by family, none without a profile.
+    unscaled_s: the queue's prediction without the host probe; kernels: by family, none without a profile or where the
+    profile's durations do not add up to its kernel time.
     """
 
     model: str
@@ -119,10 +125,12 @@ def _row(
 def _kernels(sample: Mapping[str, Any], program: Program, priced: Sequence[PricedCall]) -> tuple[Part, ...]:
     if "kernel_order" not in sample:
         return ()
+    measured_s = [ns * 1e-9 for _, ns in sample["kernel_order"]]
+    if abs(sum(measured_s) / sample["kernel_s"] - 1) > ADDS_UP:
+        return ()
     both = zip(program.calls, priced, strict=False)  # the Python after the last call launches nothing
     pairs = [pair for call, own in both for pair in zip(call.kernels, own.kernels, strict=True)]
     names = [sample["kernel_names"][index] for index, _ in sample["kernel_order"]]
-    measured_s = [ns * 1e-9 for _, ns in sample["kernel_order"]]
     families, launches = [k.family for k, _ in pairs], [p.launches for _, p in pairs]
     return tuple(parts_of(families, launches, [p.seconds for _, p in pairs], names, measured_s))
 

@@ -167,8 +167,17 @@ def _text(found: Sequence[Row]) -> str:
         )
     families = _families(found)
     if families:
-        lines += ["", *("{:15} {:>13} {:>14} {:>7} {:>9} {:>7}".format(*row) for row in (_FAMILIES, *families))]
+        lines += [
+            "",
+            _profiled(found),
+            *("{:15} {:>13} {:>14} {:>7} {:>9} {:>7}".format(*row) for row in (_FAMILIES, *families)),
+        ]
     return "\n".join([*lines, "", _repeatability(found), *_kernel_lines(found), _coverage(found), _unscaled(found)])
+
+
+def _profiled(found: Sequence[Row]) -> str:
+    told = sum(bool(r.kernels) for r in found)
+    return f"kernels by family, of the {told} of {len(found)} passes in which none overlapped"
 
 
 def _summaries(groups: Mapping[str, Sequence[Row]]) -> list[tuple[str, str, Summary]]:
@@ -245,7 +254,12 @@ def _markdown(found: Sequence[Row]) -> str:
         )
     families = _families(found)
     if families:
-        lines += ["", *("| " + " | ".join(row) + " |" for row in (_FAMILIES, ("---",) * len(_FAMILIES), *families))]
+        lines += [
+            "",
+            _profiled(found) + ":",
+            "",
+            *("| " + " | ".join(row) + " |" for row in (_FAMILIES, ("---",) * len(_FAMILIES), *families)),
+        ]
     tail = [_repeatability(found), *_kernel_lines(found), _coverage(found), _unscaled(found)]
     return "\n".join([*lines, "", *(line[0].upper() + line[1:] + "." for line in tail)])
 
