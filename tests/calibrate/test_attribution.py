@@ -70,3 +70,17 @@ def test_recorded_passes_are_told_apart_by_family() -> None:
     for family in ("layer_norm", "attention", "softmax"):
         if family in found:
             assert found[family].measured_launches == found[family].predicted_launches
+
+
+def test_a_pass_whose_kernels_overlapped_says_nothing_of_families() -> None:
+    """Durations that add up to twice the kernel time."""
+    from calibrate import accuracy
+    from calibrate.store import SampleFile
+
+    file, name = SampleFile(SHIPPED / "h200" / "validation" / "eager.jsonl"), "vit-base/8/fp16/eager"
+    (before,) = accuracy.rows(file, load_calibration("h200"), "eager", {name})
+    file.samples[f"case/{name}"]["kernel_s"] /= 2
+    (after,) = accuracy.rows(file, load_calibration("h200"), "eager", {name})
+    assert before.kernels
+    assert after.kernels == ()
+    assert accuracy.by_family([before, after]) == accuracy.by_family([before])
