@@ -16,6 +16,9 @@ Run = Callable[[], Any]
 FLUSH_BYTES = 256 * 2**20
 """Written between repeats to push a kernel's inputs out of L2: four times the H200's 60 MB."""
 
+REPEATS = 4
+LONG_S = 3e-3
+
 NOISE = 0.12
 """How far above the quiet level a host probe may be."""
 
@@ -89,31 +92,29 @@ class CaseProfiler:
     """Kernel durations of many small cases in one profiler run, each repeat set off by marker kernels.
 
     Before each repeat L2 is flushed, then the activations are touched, as the operator before would have left them:
-    weights are read cold and activations warm, as in a model.
+    weights are read cold and activations warm, as in a model. A call of ``LONG_S`` or more is measured once.
     """
 
     def __init__(self) -> None:
         self.scratch = torch.empty(FLUSH_BYTES, dtype=torch.uint8, device="cuda")
 
-    def measure(
-        self, makers: Sequence[Callable[[], tuple[Run, Sequence[torch.Tensor]]]], repeats: int
-    ) -> list[KernelSample | None]:
+    def measure(self, makers: Sequence[Callable[[], tuple[Run, Sequence[torch.Tensor]]]]) -> list[KernelSample | None]:
         """One sample per maker; None where the case could not run. A maker returns the call and its warm tensors."""
-        ran: list[bool] = []
+        repeats: list[int] = []
 
         def run() -> None:
             for maker in makers:
                 try:
                     call, warm = maker()
                     call()
-                    call()
+                    seconds = pass_seconds(call, "cuda", 1)[0]
                 except (RuntimeError, NotImplementedError) as error:
                     if "CUDA error" in str(error):
                         raise
-                    ran.append(False)
+                    repeats.append(0)
                     continue
-                ran.append(True)
-                for _ in range(repeats):
+                repeats.append(REPEATS if seconds < LONG_S else 1)
+                for _ in range(repeats[-1]):
                     self.scratch.zero_()
                     for tensor in warm:
                         tensor.mul_(1)
@@ -122,16 +123,16 @@ class CaseProfiler:
                     torch.cuda._sleep(1)
 
         groups = _between_markers(profile_events(run))
-        if len(groups) != repeats * sum(ran):
-            raise RuntimeError(f"the profiler lost events: {len(groups)} repeats seen, {repeats * sum(ran)} made")
+        if len(groups) != sum(repeats):
+            raise RuntimeError(f"the profiler lost events: {len(groups)} repeats seen, {sum(repeats)} made")
         samples: list[KernelSample | None] = []
         position = 0
-        for good in ran:
-            if not good:
+        for count in repeats:
+            if not count:
                 samples.append(None)
                 continue
-            own = groups[position : position + repeats]
-            position += repeats
+            own = groups[position : position + count]
+            position += count
             seconds = float(np.median([busy_ns(group) for group in own])) * 1e-9
             longest = max(own[-1], key=lambda e: e.duration_ns, default=None)
             samples.append(KernelSample(seconds, len(own[-1]), short_name(longest.name) if longest else ""))

@@ -15,7 +15,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from predictor.calibration import Calibration
 from predictor.cost import shape_features
-from predictor.families import FAMILIES, MATRIX_DTYPES, itemsize
+from predictor.families import FAMILIES, fit_name, itemsize
 from predictor.forest import Forest
 
 Array = NDArray[np.float64]
@@ -24,8 +24,8 @@ ENOUGH = 40
 MISSED = 0.4
 """Error of log time from which a measured shape is kept as an exception."""
 
-MANY = 10_000
-"""Samples of which a fit has larger trees."""
+SIZES = ((10_000, 120, 8, 56, 0.12), (2200, 180, 6, 22, 0.08), (0, 120, 6, 20, 0.12))
+"""From how many samples: trees, their depth and leaves, learning rate."""
 
 
 def export(trees: Sequence[Any], initial: float, scale: float, classes: Array | None = None) -> Forest:
@@ -53,15 +53,16 @@ def export(trees: Sequence[Any], initial: float, scale: float, classes: Array | 
     )
 
 
-def boosted(x: Array, y: Array, trees: int = 120) -> Forest:
-    """Gradient-boosted residuals as plain arrays; of too few samples, their mean."""
+def boosted(x: Array, y: Array, most: int = 1000) -> Forest:
+    """Gradient-boosted residuals as plain arrays; of too few samples, their mean. most: trees, at most."""
     if len(y) < ENOUGH:
         return Forest.constant(float(np.mean(y)))
+    trees, depth, leaves, rate = next(size for many, *size in SIZES if len(y) >= many)
     model = GradientBoostingRegressor(
-        n_estimators=trees,
-        max_depth=6 if len(y) < MANY else 8,
-        max_leaf_nodes=int(np.clip(len(y) // 25, 8, 20)) if len(y) < MANY else 56,
-        learning_rate=0.12,
+        n_estimators=min(trees, most),
+        max_depth=depth,
+        max_leaf_nodes=int(np.clip(len(y) // 25, 8, leaves)),
+        learning_rate=rate,
         subsample=0.6,
         max_features=0.5,
         min_samples_leaf=3,
@@ -72,10 +73,18 @@ def boosted(x: Array, y: Array, trees: int = 120) -> Forest:
     return export([t.tree_ for t in model.estimators_[:, 0]], initial, model.learning_rate)
 
 
-def single(x: Array, y: Array) -> Forest:
-    """One tree, for launch counts: the commonest of a leaf, since a mean of two algorithms is neither."""
-    model = DecisionTreeClassifier(max_depth=10, max_leaf_nodes=64, min_samples_leaf=2, random_state=0).fit(x, y)
-    return export([model.tree_], 0.0, 1.0, model.classes_)
+def launch_patterns(x: Array, launches: Array, groups: Array) -> dict[str, Any]:
+    """One tree that tells how a call is launched, and the patterns that it tells apart: launches per group, others.
+
+    A leaf says the commonest, since a mean of two algorithms is neither.
+    """
+    each = np.floor(launches / groups)
+    patterns, number = np.unique(np.column_stack([each, launches - each * groups]), axis=0, return_inverse=True)
+    model = DecisionTreeClassifier(
+        criterion="entropy", max_depth=16, max_leaf_nodes=256, min_samples_leaf=2, random_state=0
+    ).fit(x, np.ravel(number))
+    tree = export([model.tree_], 0.0, 1.0, model.classes_)
+    return {"launches": tree.to_json(), "patterns": patterns.astype(int).tolist()}
 
 
 def best_floor(seconds: Array, base: Array) -> float:
@@ -122,7 +131,11 @@ def fit_family(samples: Sequence[Mapping[str, Any]], family: str, device: Mappin
         **_range(samples, family),
         **_exceptions(samples, family, np.log((base + floor) * np.exp(residual.predict(x)) / seconds)),
         "residual": residual.to_json(),
-        "launches": single(x, np.array([s["launches"] for s in samples], dtype=float)).to_json(),
+        **launch_patterns(
+            x,
+            np.array([s["launches"] for s in samples], dtype=float),
+            np.array([s["dims"].get("groups", 1) for s in samples], dtype=float),
+        ),
         "error": {
             "samples": len(samples),
             "log_rms": float(np.sqrt(np.mean(errors**2))),
@@ -150,10 +163,10 @@ def _exceptions(samples: Sequence[Mapping[str, Any]], family: str, errors: Array
     row = FAMILIES[family]
     if not family.startswith("conv"):
         return {}
-    missed: dict[tuple[float, ...], list[tuple[float, float]]] = defaultdict(list)
+    missed: dict[tuple[Any, ...], list[tuple[float, float]]] = defaultdict(list)
     for sample, error in zip(samples, errors, strict=True):
         if abs(error) > MISSED:
-            shape = tuple(sample["dims"].get(name, default) for name, default in row.dims.items())
+            shape = (sample["dtype"], *(sample["dims"].get(name, default) for name, default in row.dims.items()))
             missed[shape].append((sample["seconds"], sample["launches"]))
     rows = [[*shape, *(float(f"{m:.4g}") for m in np.median(found, axis=0))] for shape, found in sorted(missed.items())]
     return {"exceptions": rows}
@@ -192,17 +205,16 @@ def _part(sample: Mapping[str, Any], family: str) -> str:
 
 
 def fit_kernels(samples: Sequence[Mapping[str, Any]], device: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Family -> dtype (or "any") -> fit."""
+    """Family -> name (``families.fit_name``) -> fit."""
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
     for sample in samples:
         if not sample.get("failed"):
-            matrix = FAMILIES[sample["family"]].matrix
-            groups[sample["family"], sample["dtype"] if matrix else "any"].append(sample)
-    wanted = [(f, d) for f, d in sorted(groups) if not FAMILIES[f].matrix or d in MATRIX_DTYPES]
+            groups[sample["family"], fit_name(sample["family"], sample["dtype"])].append(sample)
+    wanted = sorted(groups)
     found = Parallel(n_jobs=-1)(delayed(fit_family)(groups[key], key[0], device) for key in wanted)
     fits: dict[str, dict[str, Any]] = defaultdict(dict)
-    for (family, dtype), fit in zip(wanted, found, strict=True):
-        fits[family][dtype] = fit
+    for (family, name), fit in zip(wanted, found, strict=True):
+        fits[family][name] = fit
     return dict(fits)
 
 
@@ -257,5 +269,5 @@ def fit_shapes(samples: Sequence[Mapping[str, Any]], calibration: Calibration) -
     for (family, dtype), own in sorted(groups.items()):
         dims = {name: np.array([s["dims"][name] for s in own], dtype=float) for name in own[0]["dims"]}
         x = shape_features(calibration, family, dtype, dims)
-        fits[family, dtype] = boosted(x, np.log([s["seconds"] for s in own]), trees=60)
+        fits[family, dtype] = boosted(x, np.log([s["seconds"] for s in own]), most=60)
     return fits

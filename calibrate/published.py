@@ -20,7 +20,7 @@ from calibrate.store import SampleFile
 from predictor import calibration as files
 from predictor.calibration import REPLAY, Calibration
 from predictor.errors import PredictorError, unknown
-from predictor.families import FAMILIES, MATRIX_DTYPES
+from predictor.families import FAMILIES, MATRIX_DTYPES, fit_name
 
 Sample = Mapping[str, Any]
 
@@ -68,7 +68,7 @@ def _rows_of_table(path: Path, rows: list[dict[str, str]], gpu: str) -> list[dic
 def _groups(samples: Sequence[Sample]) -> dict[tuple[str, str], list[Sample]]:
     found: dict[tuple[str, str], list[Sample]] = defaultdict(list)
     for sample in samples:
-        found[sample["family"], sample["dtype"] if FAMILIES[sample["family"]].matrix else "any"].append(sample)
+        found[sample["family"], fit_name(sample["family"], sample["dtype"])].append(sample)
     return dict(sorted(found.items()))
 
 
@@ -88,9 +88,9 @@ def fit_published(gpu: str, folder: Path, kernels: Sequence[Path], like: str | N
         device, content = (files.read_json(folder / f"{name}.json", gpu) for name in ("device", "kernels"))
     else:
         device, content = _derived(gpu, folder, like)
-    for (family, dtype), own in _groups(samples).items():
+    for (family, name), own in _groups(samples).items():
         fit = {"provenance": "fitted", "source": source, **fit_family(own, family, device)}
-        content["families"].setdefault(family, {})[f"{dtype}{REPLAY}"] = fit
+        content["families"].setdefault(family, {})[f"{name}{REPLAY}"] = fit
     files.write_json(folder / "kernels.json", content)
     if not measured:
         files.write_json(folder / "device.json", device)
@@ -147,7 +147,7 @@ def judge(samples: Sequence[Sample], calibration: Calibration, as_is: bool) -> l
     roofline, whose floor is the calibration's, and constant FLOP/s, the samples' median.
     """
     found: list[Judged] = []
-    for (family, dtype), own in _groups(samples).items():
+    for (family, _), own in _groups(samples).items():
         base, features = work_of(own, family, calibration.device)
         seconds = np.array([s["seconds"] for s in own])
         flops = np.concatenate([_flops(family, s) for s in own])
@@ -160,12 +160,14 @@ def judge(samples: Sequence[Sample], calibration: Calibration, as_is: bool) -> l
             "constant FLOP/s": flops / float(np.median(flops / seconds)),
         }
         decades = np.floor(np.log10(np.maximum(flops, 1))).astype(int)
-        for decade in (None, *np.unique(decades).tolist()):
-            chosen = np.ones(len(own), dtype=bool) if decade is None else decades == decade
-            for name, predicted in predictors.items():
-                errors = np.abs(predicted[chosen] / seconds[chosen] - 1)
-                figures = (float(errors.mean()), float(np.median(errors)), float(np.percentile(errors, 90)))
-                found.append(Judged(family, dtype, decade, name, int(chosen.sum()), *figures))
+        dtypes = np.array([s["dtype"] if FAMILIES[family].matrix else "any" for s in own])
+        for dtype in np.unique(dtypes).tolist():
+            for decade in (None, *np.unique(decades[dtypes == dtype]).tolist()):
+                chosen = (dtypes == dtype) & (True if decade is None else decades == decade)
+                for name, predicted in predictors.items():
+                    errors = np.abs(predicted[chosen] / seconds[chosen] - 1)
+                    figures = (float(errors.mean()), float(np.median(errors)), float(np.percentile(errors, 90)))
+                    found.append(Judged(family, dtype, decade, name, int(chosen.sum()), *figures))
     return found
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from joblib import Parallel, delayed
 
 from calibrate import architectures, modules, sweep
 from calibrate.bench import Probe, Round, lower_quartile, pass_seconds, quiet_level, summarise
@@ -19,6 +20,7 @@ from calibrate.host import example_kernels, example_launches, host_costs, run_ho
 from calibrate.measure import placed
 from calibrate.programs import program_from_json, program_to_json
 from calibrate.shapes import run_shapes, shape_samples
+from calibrate.shapes import total as shape_cases
 from calibrate.store import SampleFile
 from predictor import calibration as files
 from predictor.capture import capture
@@ -34,8 +36,8 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much is measured. shapes: calls whose host cost is timed, per family and dtype; modules: how many of each
-    source; passes: of a module in one round.
+    """How much is measured. shapes: calls whose host cost is timed, on average of a family and dtype; modules: how many
+    of each source; passes: of a module in one round.
     """
 
     plan: sweep.Plan
@@ -49,14 +51,15 @@ class Effort:
     def steps(self) -> int:
         """Units of the progress bar."""
         tens = sum(self.modules.values()) // 10
-        return self.plan.total + 10 * self.host_rounds + 10 * self.shapes + 5 * self.module_rounds * tens
+        shapes = shape_cases(self.shapes)
+        return self.plan.total + 10 * self.host_rounds + shapes + 5 * self.module_rounds * tens
 
 
 def effort_of(device: str, quick: bool) -> Effort:
     """The full or the quick calibration of a device."""
     if device == "cuda":
         few, many = {"generated": 5, "library": 15}, {"generated": 45, "library": 75}
-        return Effort(sweep.QUICK_CUDA, 5, 40, few, 3, 10) if quick else Effort(sweep.FULL, 12, 200, many, 6, 15)
+        return Effort(sweep.QUICK_CUDA, 5, 40, few, 3, 10) if quick else Effort(sweep.FULL, 12, 200, many, 5, 15)
     few, many = {"generated": 12}, {"generated": 40}  # kernels of a library's models would drown the host there
     return Effort(sweep.QUICK_CPU, 3, 0, few, 3, 5) if quick else Effort(sweep.FULL_CPU, 12, 0, many, 6, 10)
 
@@ -129,13 +132,17 @@ def run_modules(file: SampleFile, device: str, effort: Effort, advance: Advance)
 
 def record_programs(file: SampleFile, device: str) -> None:
     """The lowered program of every generated module, captured where it was measured: a fit repeats anywhere."""
-    for sample in list(file.values()):
-        name = sample.get("module")
-        if name and f"program/{name}" not in file:
-            with torch.device("meta"):
-                module, inputs = generated(name, device)
-            program = eager.lower(capture(module, inputs, name.split("/")[2], name))
-            file.append([{"key": f"program/{name}", "program": program_to_json(program)}])
+    names = dict.fromkeys(sample["module"] for sample in file.values() if "module" in sample)
+    missing = [name for name in names if f"program/{name}" not in file]
+    programs = Parallel(n_jobs=-1, return_as="generator")(delayed(_program)(name, device) for name in missing)
+    for name, program in zip(missing, programs, strict=True):
+        file.append([{"key": f"program/{name}", "program": program}])
+
+
+def _program(name: str, device: str) -> dict[str, Any]:
+    with torch.device("meta"):
+        module, inputs = generated(name, device)
+    return program_to_json(eager.lower(capture(module, inputs, name.split("/")[2], name)))
 
 
 def fit(gpu: str, out: Path) -> None:

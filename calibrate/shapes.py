@@ -13,7 +13,6 @@ from calibrate.bench import Probe, tight_seconds
 from calibrate.recipes import Scale
 from calibrate.store import SampleFile
 from calibrate.sweep import Case, describe, make_case, maker
-from predictor.families import FAMILIES
 
 SCALE = Scale(elements=2e7, macs=3e9)
 """Small enough that the device keeps up with the host."""
@@ -21,18 +20,22 @@ SCALE = Scale(elements=2e7, macs=3e9)
 CALLS = 8
 CHUNK = 8
 
+SHARES = {"gemm": 0.6, "attention": 0.6, "conv_depthwise": 0.6, "conv": 1.2, "conv_grouped": 3.0}
+"""Family -> its part of the cases: the more, the more the ways differ in which a library runs it."""
+
+
+def total(count: int) -> int:
+    """How many cases there are for an average of ``count``."""
+    return sum(2 * round(share * count) for share in SHARES.values())
+
 
 def cases(count: int) -> Iterator[Case]:
-    """Cases of every family on matrix units, ``count`` for each of two dtypes, interleaved."""
-    keys = [
-        (family, dtype)
-        for family, row in FAMILIES.items()
-        if row.matrix
-        for dtype in ("tf32" if family.startswith("conv") else "fp32", "fp16")
-    ]
-    for index in range(count):
-        for family, dtype in keys:
-            yield make_case(family, dtype, index, SCALE)
+    """Cases of every family on matrix units in two dtypes, ``count`` on average of each, interleaved."""
+    counts = {family: round(share * count) for family, share in SHARES.items()}
+    for index in range(max(counts.values())):
+        for family in (family for family, own in counts.items() if index < own):
+            for dtype in ("tf32" if family.startswith("conv") else "fp32", "fp16"):
+                yield make_case(family, dtype, index, SCALE)
 
 
 def run_shapes(file: SampleFile, device: str, count: int, advance: Callable[[int], None]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,25 +12,30 @@ from typing import Any
 import numpy as np
 import torch
 
-from calibrate.bench import CaseProfiler, KernelSample, Run
+from calibrate.bench import REPEATS, CaseProfiler, KernelSample, Run
 from calibrate.recipes import RECIPES, Recipe, Scale
 from calibrate.store import SampleFile
 from predictor.capture import DTYPES, capture
 from predictor.errors import PredictorError
-from predictor.families import FAMILIES, MATRIX_DTYPES
+from predictor.families import FAMILIES, MATRIX_DTYPES, fit_name
 from predictor.records import Kernel
 from predictor.runtimes import eager
 
 MEMORY_DTYPES = ("fp32", "fp16")
 """Element sizes that the memory families are measured in; their fit has the size as a feature."""
 
-REPEATS = 4
-CHUNK = 48
+CHUNK = 192
+
+SHARED = 0.7
+"""Share of the samples that a dtype takes where one fit learns from two."""
+
+ON_REQUEST = {("gemm", "tf32"): 0.4, ("conv", "fp32"): 0.4, ("conv_grouped", "fp32"): 0.4}
+"""Share where torch runs a dtype only when told to: by default fp32 products are exact and convolutions TF32."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How many samples of each family: matrix families per dtype, memory families over all dtypes."""
+    """How many samples of each family: on the matrix units of a dtype with its own fit, elsewhere of all dtypes."""
 
     counts: dict[str, int]
     dtypes: tuple[str, ...]
@@ -38,11 +44,22 @@ class Plan:
     @property
     def total(self) -> int:
         """Samples in all."""
-        return sum(n * (len(self.dtypes) if FAMILIES[f].matrix else 1) for f, n in self.counts.items())
+        return sum(self.groups().values())
+
+    def groups(self) -> dict[tuple[str, str], int]:
+        """(Family, dtype or "any") -> samples."""
+        found = {}
+        for family, count in self.counts.items():
+            fits = Counter(fit_name(family, dtype) for dtype in self.dtypes)
+            for dtype in self.dtypes if FAMILIES[family].matrix else ("any",):
+                alone = dtype == "any" or fits[fit_name(family, dtype)] == 1
+                share = (ON_REQUEST.get((family, dtype), 1.0) if "tf32" in self.dtypes else 1.0) if alone else SHARED
+                found[family, dtype] = round(share * count)
+        return found
 
 
 FULL_COUNTS = {
-    **{"gemm": 1600, "conv": 1200, "conv_grouped": 1800, "conv_depthwise": 300, "attention": 400, "pointwise": 1200},
+    **{"gemm": 2000, "conv": 1600, "conv_grouped": 2600, "conv_depthwise": 400, "attention": 500, "pointwise": 1200},
     **{"copy": 700, "cat": 400, "softmax": 300, "layer_norm": 400, "batch_norm": 300, "group_norm": 240, "reduce": 500},
     **{"gather": 400, "pool": 200, "fill": 60, "scan": 160, "sort": 240, "fft": 240, "weight_norm": 100},
     "interpolate": 200,
@@ -80,11 +97,7 @@ class _Call(torch.nn.Module):
 
 def cases(plan: Plan, done: SampleFile | Sequence[str] = ()) -> Iterator[Case | None]:
     """Every case of a plan, the families interleaved, the same on every run; None for one whose key is done."""
-    remaining = {
-        (family, dtype): count
-        for family, count in plan.counts.items()
-        for dtype in (plan.dtypes if FAMILIES[family].matrix else ("any",))
-    }
+    remaining = plan.groups()
     longest = max(remaining.values())
     for index in range(longest):
         for (family, dtype), count in remaining.items():
@@ -175,7 +188,7 @@ def run_sweep(plan: Plan, file: SampleFile, device: str, advance: Callable[[int]
 def _take(
     chunk: Sequence[Case], measure: Callable[..., list[KernelSample | None]], file: SampleFile, device: str
 ) -> None:
-    samples = measure([maker(case, device) for case in chunk], REPEATS)
+    samples = measure([maker(case, device) for case in chunk])
     file.append(_row(case, sample) for case, sample in zip(chunk, samples, strict=True))
 
 
@@ -198,7 +211,7 @@ def _row(case: Case, sample: KernelSample | None) -> dict[str, Any]:
 
 
 def _measure_on_cpu(
-    makers: Sequence[Callable[[], tuple[Run, Sequence[torch.Tensor]]]], repeats: int
+    makers: Sequence[Callable[[], tuple[Run, Sequence[torch.Tensor]]]],
 ) -> list[KernelSample | None]:
     """Wall time of a call on the CPU, where host and kernel are one lane."""
     samples: list[KernelSample | None] = []
@@ -210,7 +223,7 @@ def _measure_on_cpu(
             samples.append(None)
             continue
         times = []
-        for _ in range(repeats):
+        for _ in range(REPEATS):
             start = time.perf_counter()
             call()
             times.append(time.perf_counter() - start)

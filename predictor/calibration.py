@@ -23,8 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.errors import PredictorError, unknown
-from predictor.families import FAMILIES, Family, itemsize
+from predictor.families import FAMILIES, Family, fit_name, itemsize
 from predictor.forest import Forest
+from predictor.kernel_fit import KernelFit
 from predictor.records import Lanes
 
 SCHEMA = 1
@@ -121,24 +122,6 @@ def read_json(path: Path, gpu: str | None) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class KernelFit:
-    """Fit of one family (and dtype): ``base x exp(residual)``. error: cross-validated, of log time (root mean
-    square); provenance: "measured", "fitted" (from published measurements) or "derived" (another GPU's); exceptions:
-    dimensions, in the family's order, -> (seconds, launches) of shapes that were measured and that the fit misses;
-    largest: dimension -> largest value measured; only: dimension -> its value, of those that never varied.
-    """
-
-    floor_s: float
-    residual: Forest
-    launches: Forest
-    error: float
-    provenance: str
-    exceptions: Mapping[tuple[float, ...], tuple[float, float]]
-    largest: Mapping[str, float]
-    only: Mapping[str, float]
-
-
-@dataclass(frozen=True)
 class HostCosts:
     """Host side of a runtime on one host.
 
@@ -200,8 +183,8 @@ class Calibration:
 
     @property
     def dtypes(self) -> list[str]:
-        """Dtypes with a fit of matrix products."""
-        return sorted({key.removesuffix(REPLAY) for family, key in self.fits if family == "gemm"})
+        """Dtypes whose matrix products were calibrated."""
+        return sorted(self.device["peak_flops"])
 
     def host(self, runtime: str) -> HostCosts:
         """Host costs of a runtime. Raises PredictorError where it was not calibrated."""
@@ -221,24 +204,22 @@ class Calibration:
     def fit(self, family: str, dtype: str, context: str = "model") -> KernelFit:
         """The fit for a family and dtype in a context, see ``kernel_seconds``; memory families have one for all dtypes.
 
-        Where one was not made the nearest of this GPU stands in: 16-bit formats for each other, one context for the
-        other, fp32 for TF32 where the device has none. A fit of this GPU comes before one borrowed from another. A
+        Where one was not made the nearest of this GPU stands in: one context for the other, fp32 for TF32 where the
+        device has none. A fit of this GPU comes before one borrowed from another. A
         family that is newer than the calibration has its analytic base with the efficiency that is typical of pointwise
         kernels, all of it outside of the calibrated range.
         """
         contexts = ("", REPLAY) if context == "model" else (REPLAY, "")
-        halves = {"fp16": ("fp16", "bf16"), "bf16": ("bf16", "fp16")}
-        same = halves.get(dtype, (dtype,)) if FAMILIES[family].matrix else ("any",)
-        names = [name + suffix for suffix in contexts for name in same]
+        names = [fit_name(family, dtype) + suffix for suffix in contexts]
         names += [f"fp32{suffix}" for suffix in contexts if dtype == "tf32"]
         found = [self.fits[family, name] for name in names if (family, name) in self.fits]
         if not found and not any(name == family for name, _ in self.fits) and family != "pointwise":
             plain = self.fit("pointwise", dtype, context)
-            efficiency, one = Forest.constant(plain.residual.initial), Forest.constant(1.0)
             return replace(
                 plain,
-                residual=efficiency,
-                launches=one,
+                residual=Forest.constant(plain.residual.initial),
+                launches=Forest.constant(0.0),
+                patterns=np.array([[0.0, 1.0]]),
                 exceptions={},
                 only={},
                 largest=dict.fromkeys(FAMILIES[family].dims, -1.0),
@@ -274,10 +255,12 @@ class Calibration:
         features = row.matrix_of_features(arrays, dtype, self.sms)
         base = (np.maximum(compute, memory) + fit.floor_s).ravel()
         seconds = base * np.exp(fit.residual.predict(features))
-        launches = np.maximum(np.rint(fit.launches.predict(features)), 1)
+        launches = fit.launch_count(
+            features, np.ravel(arrays["groups"]) if "groups" in row.dims else np.ones(len(base))
+        )
         if fit.exceptions:
             for i, shape in enumerate(zip(*(np.ravel(arrays[d]) for d in row.dims), strict=True)):
-                seconds[i], launches[i] = fit.exceptions.get(shape, (seconds[i], launches[i]))
+                seconds[i], launches[i] = fit.exceptions.get((dtype, *shape), (seconds[i], launches[i]))
         return seconds, launches, (compute > memory).ravel()
 
     def kernel_seconds(
@@ -365,16 +348,7 @@ def _load(path: Path, gpu: str | None) -> Calibration:
     try:
         fits = _borrowed_fits(kernels["like"], kernels["floor_scale"]) if "like" in kernels else {}
         fits |= {
-            (family, name): KernelFit(
-                fit["floor_s"],
-                Forest.from_json(fit["residual"]),
-                Forest.from_json(fit["launches"]),
-                fit["error"]["log_rms"],
-                fit.get("provenance", kernels["provenance"]),
-                {tuple(shape): (seconds, launches) for *shape, seconds, launches in fit.get("exceptions", ())},
-                fit["largest"],
-                fit.get("only", {}),
-            )
+            (family, name): KernelFit.from_json(fit, kernels["provenance"])
             for family, named in kernels["families"].items()
             for name, fit in named.items()
         }

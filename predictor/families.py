@@ -30,6 +30,18 @@ _SIZES = frozenset(
 )
 
 
+def fit_name(family: str, dtype: str) -> str:
+    """Which fit prices a dtype. Dtypes that run alike share one, so that each learns from the other's samples: all off
+    the matrix units ("any"), the 16-bit formats on them ("half"), fp32 and TF32 where products are a small part of the
+    work ("single").
+    """
+    if not FAMILIES[family].matrix:
+        return "any"
+    if dtype in ("fp16", "bf16"):
+        return "half"
+    return "single" if family in ("attention", "conv_depthwise") else dtype
+
+
 def itemsize(dtype: str) -> int:
     """Bytes of one stored element; tf32 is stored as fp32."""
     return ITEMSIZE["fp32" if dtype == "tf32" else dtype]
@@ -40,8 +52,8 @@ class Family:
     """A family of kernels.
 
     dims: dimension name -> default (None: required); flops and bytes: work of one call, from dims and element size;
-    matrix: runs on the matrix units, one fit per dtype; other families share one fit, with the element size as a
-    feature.
+    matrix: runs on the matrix units, a fit per dtype (``fit_name``); other families have one, with the element size as
+    a feature.
     """
 
     name: str
@@ -78,6 +90,8 @@ class Family:
         size = itemsize(dtype)
         work = [_log(self.flops(dims)), _log(self.nbytes(dims, size)), _log(self.flops(dims) / self.nbytes(dims, size))]
         columns = [*work, *self.features(dims, size, sms)]
+        if self.matrix:
+            columns.append(np.asarray(float(dtype in ("bf16", "tf32"))))
         return np.stack([np.broadcast_to(c, work[0].shape).ravel() for c in columns], axis=1)
 
 

@@ -64,7 +64,7 @@ def conv(rng: Rng, scale: Scale) -> Recipe:
         kernel = pick(rng, 3, 4, 7, 8, 14, 16)
         stride, side = (kernel if kernel > 7 else pick(rng, 1, 2, 2, kernel)), pick(rng, 64, 128, 224, 256)
         return _image_conv(rng, scale, pick(rng, 1, 3, 3, 4), log_uniform(rng, 8, 1024), side, kernel, stride, 1)
-    kernel = 1 if kind == "1x1" else pick(rng, 3, 3, 3, 5, 7)
+    kernel = 1 if kind == "1x1" else pick(rng, 3, 3, 3, 3, 3, 5, 7)
     if rng.random() < scale.usual:  # as in residual networks and their kin
         narrow, ratio = (
             pick(rng, 16, 24, 32, 48, 64, 64, 96, 128, 128, 160, 192, 256, 256, 384, 512),
@@ -83,7 +83,7 @@ def conv_grouped(rng: Rng, scale: Scale) -> Recipe:
     How the library runs them changes abruptly from shape to shape, so most samples have the widths, lengths and groups
     that models have.
     """
-    kind = pick(rng, "image", "image", "narrow", "narrow", "wide")
+    kind = pick(rng, "image", "image", "narrow", "narrow", "narrow", "wide")
     usual = rng.random() < scale.usual
     if kind == "image":
         groups = pick(rng, 2, 4, 8, 16, 32, 32, 64)
@@ -92,7 +92,7 @@ def conv_grouped(rng: Rng, scale: Scale) -> Recipe:
         return _image_conv(rng, scale, c_in, c_in, side, pick(rng, 1, 3, 3, 3, 5), pick(rng, 1, 1, 2), groups)
     length = pick(rng, *LENGTHS) if usual else log_uniform(rng, 16, 1024)
     if kind == "narrow":
-        groups = pick(rng, 2, 4, 4, 8, 16)
+        groups = pick(rng, 2, 4, 4, 4, 8, 16)
         c_in = pick(rng, *WIDTHS) if usual else log_uniform(rng, 2, 512) * groups
         c_out = max(int(c_in / groups * pick(rng, 1, 1, 1, 2, 4, 4, 0.5, 0.25, 0.25)), 1) * groups
         return _sequence_conv(rng, scale, c_in, min(c_out, 8192), length, pick(rng, 1, 1, 1, 3), 1, groups)

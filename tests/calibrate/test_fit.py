@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from calibrate.fit import fit_family, fit_host, fit_kernels, fit_shapes
-from predictor.calibration import Calibration, KernelFit
+from predictor.calibration import Calibration
 from predictor.cost import shape_features
 from predictor.families import FAMILIES, itemsize
 from predictor.forest import Forest
+from predictor.kernel_fit import KernelFit
 
 DEVICE = {"peak_flops": {"fp32": 5e13, "fp16": 8e14}, "bandwidth_bytes_per_s": 4e12, "sms": 132}
 
@@ -141,10 +142,26 @@ def test_a_family_fit_knows_its_own_error(fit: dict[str, object]) -> None:
 
 
 def test_launch_counts_are_fitted_too(fit: dict[str, object]) -> None:
-    row, launches = FAMILIES["gemm"], Forest.from_json(fit["launches"])
-    for k, expected in ((512, 1), (4096, 2)):
-        arrays = row.complete({"m": 512, "n": 512, "k": k})
-        assert round(float(launches.predict(row.matrix_of_features(arrays, "fp16", 132))[0])) == expected
+    row, known = FAMILIES["gemm"], KernelFit.from_json(fit, "measured")
+    arrays = row.complete({"m": 512, "n": 512, "k": np.array([512, 4096])})
+    assert known.launch_count(row.matrix_of_features(arrays, "fp16", 132), np.ones(2)).tolist() == [1, 2]
+
+
+def test_launches_per_group_hold_for_numbers_of_groups_that_nobody_measured() -> None:
+    """Wide groups run one by one, two kernels each and one for all; narrow ones at once."""
+    rng = np.random.default_rng(3)
+    samples = []
+    for _ in range(300):
+        width, groups, batch = int(rng.choice([16, 128])), int(rng.choice([2, 4, 8])), int(rng.integers(1, 64))
+        dims = {"batch": batch, "c_in": width * groups, "c_out": width * groups, "h": 28, "w": 28, "r": 3, "s": 3}
+        launches = 2 * groups + 1 if width == 128 else 1
+        samples.append({"dtype": "fp16", "dims": {**dims, "groups": groups}, "seconds": 1e-5, "launches": launches})
+    known = KernelFit.from_json(fit_family(samples, "conv_grouped", DEVICE), "measured")
+    row = FAMILIES["conv_grouped"]
+    dims = {"batch": 8, "h": 28, "w": 28, "r": 3, "s": 3, "groups": 6}
+    for width, expected in ((16, 1), (128, 13)):
+        features = row.matrix_of_features(row.complete({**dims, "c_in": 6 * width, "c_out": 6 * width}), "fp16", 132)
+        assert known.launch_count(features, np.array([6.0])) == expected
 
 
 def test_failed_samples_are_left_out_and_families_kept_apart() -> None:
@@ -161,8 +178,8 @@ def test_failed_samples_are_left_out_and_families_kept_apart() -> None:
     ]
     broken = {"family": "gemm", "dtype": "fp16", "dims": {"m": 8, "n": 8, "k": 8}, "failed": True}
     fits = fit_kernels([*gemm_samples(60, 2), broken, *softmax], DEVICE)
-    assert {family: set(dtypes) for family, dtypes in fits.items()} == {"gemm": {"fp16"}, "softmax": {"any"}}
-    assert fits["gemm"]["fp16"]["error"]["samples"] == 60
+    assert {family: set(dtypes) for family, dtypes in fits.items()} == {"gemm": {"half"}, "softmax": {"any"}}
+    assert fits["gemm"]["half"]["error"]["samples"] == 60
     assert fits["softmax"]["any"]["error"]["samples"] == 80
 
 
@@ -178,13 +195,10 @@ def test_a_measured_shape_that_the_fit_misses_is_kept_and_priced_as_measured() -
 
     samples = [sample(batch, batch == 37) for batch in range(1, 200)]
     fit = fit_family(samples, "conv_grouped", DEVICE)
-    assert {len(kept) for kept in fit["exceptions"]} == {len(row.dims) + 2}
-    assert 37 in [kept[0] for kept in fit["exceptions"]]
+    assert {len(kept) for kept in fit["exceptions"]} == {len(row.dims) + 3}
+    assert 37 in [kept[1] for kept in fit["exceptions"]]
     assert len(fit["exceptions"]) < 10  # and perhaps its neighbours, which the slow one drags along
-    forests = (Forest.from_json(fit[name]) for name in ("residual", "launches"))
-    exceptions = {tuple(kept[:-2]): (kept[-2], kept[-1]) for kept in fit["exceptions"]}
-    fits = {(row.name, "fp16"): KernelFit(fit["floor_s"], *forests, 0.1, "measured", exceptions, {}, {})}
-    calibration = Calibration("x", Path(), DEVICE, fits)
+    calibration = Calibration("x", Path(), DEVICE, {(row.name, "half"): KernelFit.from_json(fit, "measured")})
     dims = {**samples[0]["dims"], "batch": np.array([36.0, 37.0, 38.0])}  # type: ignore[dict-item]
     seconds, launches, _ = calibration.price("conv_grouped", "fp16", **dims)
     assert seconds == pytest.approx([3.6e-4, 3.7e-3, 3.8e-4], rel=0.25)
