@@ -12,7 +12,8 @@ import copy
 import gc
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -137,6 +138,34 @@ def _mark(result: Any) -> Any:
     return result
 
 
+def _device_of(tensor: torch.Tensor) -> torch.device:
+    where: torch.device = torch._C.TensorBase.device.__get__(tensor)
+    return where if getattr(tensor, _HOST, False) else torch.device("meta")
+
+
+_tensor = torch.tensor
+
+
+def _tensor_of(data: Any, *, device: Any = None, **options: Any) -> torch.Tensor:
+    """``torch.tensor``, which fills a tensor on the host and copies it to the device that is asked for."""
+    made: torch.Tensor = _mark(_tensor(data, **options))
+    return made if device is None else made.to(device)
+
+
+@contextmanager
+def _one_device() -> Iterator[None]:
+    """Tensors with known values are kept on the CPU; code that asks where they are, to put others there, is told the
+    model's device, and what it puts there keeps its values too.
+    """
+    torch.Tensor.device = property(_device_of)  # type: ignore[assignment]
+    torch.tensor = _tensor_of  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        torch.tensor = _tensor
+        del torch.Tensor.device
+
+
 def _fresh(result: torch.Tensor) -> torch.Tensor:
     """The same values in a tensor without the mark: it was copied to the device."""
     return result.detach()
@@ -144,7 +173,8 @@ def _fresh(result: torch.Tensor) -> torch.Tensor:
 
 def _place(args: Any, kwargs: Any) -> str:
     """Where an operator runs: "device", "host" (on host tensors alone, or made there), "upload" (host to device, which
-    waits for the device), "factory" (made on the device from no tensor)."""
+    waits for the device), "factory" (made on the device from no tensor).
+    """
     tensors: list[torch.Tensor] = []
     tree_map_only(torch.Tensor, tensors.append, (args, kwargs))
     device = kwargs.get("device") or next((a for a in args if isinstance(a, torch.device)), None)
@@ -196,7 +226,7 @@ class _Recorder(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.calls: list[OpCall] = []
-        self.python = PythonTrace(_RECORDER_CODE, _DISPATCH_FILE, _MODULE_CODE)
+        self.python = PythonTrace(_RECORDER_CODE, frozenset([_DISPATCH_FILE, __file__]), _MODULE_CODE)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result, call = self._run(func, args, kwargs or {})
@@ -329,7 +359,7 @@ def _record(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str,
     recorder = _Recorder()
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with recorder:
+        with recorder, _one_device():
             before, collects = sys.gettrace(), gc.isenabled()
             gc.disable()  # finalizers and callbacks of a collection are no part of the pass
             sys.settrace(recorder.python.hook)

@@ -29,10 +29,10 @@ class PythonTrace:
     """Python function calls of a pass, in order, with marks between them.
 
     observer: code of the function that watches the pass; what it calls is none of the pass, nor is what stands in the
-    file ``aside``. module_call: code of the function that calls a module, its ``self``.
+    files ``aside``. module_call: code of the function that calls a module, its ``self``.
     """
 
-    def __init__(self, observer: CodeType, aside: str, module_call: CodeType) -> None:
+    def __init__(self, observer: CodeType, aside: frozenset[str], module_call: CodeType) -> None:
         self.observer = observer
         self.aside = aside
         self.module_call = module_call
@@ -44,7 +44,7 @@ class PythonTrace:
         if frame.f_code is self.observer:
             self._inside += 1
             return self._leave
-        if self._inside or frame.f_code.co_filename == self.aside:
+        if self._inside or frame.f_code.co_filename in self.aside:
             return None
         module = id(frame.f_locals["self"]) if frame.f_code is self.module_call else None
         called = _Frame(id(frame.f_code), module)

@@ -82,7 +82,9 @@ def _rows_of_table() -> tuple[OpKind, ...]:
             _nothing,
         ),
         *kind("unbind t as_strided unfold _unsafe_view", "view", _nothing),
-        *kind("_local_scalar_dense item is_nonzero equal", "sync", _nothing),
+        *kind("_local_scalar_dense item is_nonzero equal", "sync", memory.between_host_and_device),
+        OpKind("to device", "sync", memory.between_host_and_device),
+        *kind("pow", "pointwise", memory.power),
         *kind("pointwise hardswish hardswish_ hardsigmoid mish prelu glu", "pointwise", memory.pointwise),
     )
 

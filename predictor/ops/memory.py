@@ -58,6 +58,17 @@ def pointwise(call: OpCall) -> tuple[Kernel, ...]:
     return pointwise_of(call.tensors, call.outputs[0], is_heavy(call.op))
 
 
+def power(call: OpCall) -> tuple[Kernel, ...]:
+    """A number to the power of a tensor: the number becomes a tensor first."""
+    number = not isinstance(call.args.get("self"), TensorSpec)
+    return (*(fill_of(TensorSpec((1,), call.outputs[0].dtype, (1,))) if number else ()), *pointwise(call))
+
+
+def between_host_and_device(call: OpCall) -> tuple[Kernel, ...]:
+    """A copy to the device, or of a value back from it."""
+    return copy_of(call.outputs[0] if call.outputs else TensorSpec((1,), call.tensors[0].dtype, (1,)))
+
+
 def run_length(source: TensorSpec) -> tuple[int, bool]:
     """Elements read in one run in the order of the output, and whether the fastest dimension of the source is not the
     last.

@@ -180,13 +180,13 @@ def test_a_file_without_one_of_its_entries_is_incomplete(copied: Path, name: str
 
 
 def test_a_broken_tree_is_incomplete(copied: Path) -> None:
-    edit(copied / "kernels.json", lambda data: data["families"]["gemm"]["fp16"]["residual"]["number"].pop())
+    edit(copied / "kernels.json", lambda data: data["families"]["gemm"]["half"]["residual"]["number"].pop())
     with pytest.raises(PredictorError, match="tree arrays of different lengths"):
         use()
 
 
 def test_a_family_that_was_not_measured_in_a_dtype_is_an_error(copied: Path) -> None:
-    edit(copied / "kernels.json", lambda data: data["families"]["attention"].pop("fp32"))
+    edit(copied / "kernels.json", lambda data: data["families"]["attention"].pop("single"))
     with pytest.raises(PredictorError, match="no attention kernels in fp32"):
         load_calibration("h200").kernel_seconds("attention", "fp32", batch=1, heads=1, seq=8, head_dim=64)
 

@@ -239,7 +239,7 @@ def test_a_tensor_made_without_a_device_lives_on_the_host_until_it_is_sent() -> 
         ("add", "pointwise"),
     ]
     program = eager.lower(graph)
-    assert [len(call.kernels) for call in program.calls] == [0, 0, 0, 1]
+    assert [len(call.kernels) for call in program.calls] == [0, 0, 1, 1]  # a copy to the device, a sum
     assert [call.sync for call in program.calls] == [False, False, True, False]
 
 
@@ -247,6 +247,36 @@ def test_a_tensor_made_on_the_device_is_a_kernel() -> None:
     graph = of(lambda x: x + torch.arange(4, device=x.device), torch.empty(2, 4))
     assert [call.trait for call in graph.calls] == ["fill", "pointwise"]
     assert [call.sync for call in eager.lower(graph).calls] == [False, False]
+
+
+def test_inputs_with_known_values_are_on_the_device_for_code_that_asks() -> None:
+    """Positions beside the ids: made on the device, their values still known; without a device: on the host."""
+
+    def forward(ids: torch.Tensor) -> torch.Tensor:
+        beside = torch.arange(ids.shape[1], device=ids.device)
+        ahead = torch.arange(int(beside[-1]) + 1)
+        return ids + beside + ahead.to(ids.device) + torch.tensor([1], device=ids.device)
+
+    graph = of(forward, torch.zeros(2, 4, dtype=torch.int64))
+    kinds = [(call.op, call.trait) for call in graph.calls if call.trait != "view"]
+    assert kinds == [
+        ("arange", "fill"),
+        ("item", "sync"),
+        ("arange", "host"),
+        ("add", "pointwise"),
+        ("to device", "sync"),
+        ("add", "pointwise"),
+        ("to device", "sync"),
+        ("add", "pointwise"),
+    ]
+    assert torch.zeros(1).device == torch.device("cpu")
+
+
+def test_a_number_to_the_power_of_a_tensor_fills_a_tensor_first() -> None:
+    """As torch does: two kernels; a tensor to the power of a number is one."""
+    for forward, kernels in ((lambda x: 2.0**x, ["fill", "pointwise"]), (lambda x: x**3.0, ["pointwise"])):
+        program = eager.lower(of(forward, torch.empty(2, 4)))
+        assert [kernel.family for call in program.calls for kernel in call.kernels] == kernels
 
 
 # counts

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.tree import DecisionTreeRegressor
 
-from calibrate.fit import boosted, export, single
+from calibrate.fit import boosted, export, launch_patterns
 from predictor.forest import Forest
 
 Array = NDArray[np.float64]
@@ -67,9 +67,11 @@ def test_too_few_samples_give_their_mean() -> None:
 
 def test_a_step_in_launch_counts_is_found(data: tuple[Array, Array, Array]) -> None:
     x, _, unseen = data
-    forest = single(x, np.where(x[:, 2] > 3, 2.0, 1.0))
+    found = launch_patterns(x, np.where(x[:, 2] > 3, 2.0, 1.0), np.ones(len(x)))
     clear = np.abs(unseen[:, 2] - 3) > 1
-    np.testing.assert_array_equal(forest.predict(unseen)[clear], np.where(unseen[clear, 2] > 3, 2.0, 1.0))
+    number = Forest.from_json(found["launches"]).predict(unseen)[clear].astype(int)
+    launches = np.array(found["patterns"])[number].sum(axis=1)
+    np.testing.assert_array_equal(launches, np.where(unseen[clear, 2] > 3, 2.0, 1.0))
 
 
 def test_a_forest_survives_its_json_form(data: tuple[Array, Array, Array]) -> None:

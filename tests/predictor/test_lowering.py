@@ -129,9 +129,9 @@ def test_fused_attention_is_one_kernel_of_its_lengths() -> None:
 def test_single_precision_convolutions_use_the_reduced_format_by_default(
     dtype: str, product: str, convolution: str
 ) -> None:
-    assert only(lambda x: F.linear(x, torch.ones(4, 8).to(x)), torch.empty(2, 8), dtype=dtype).dtype == product
+    assert only(lambda x: F.linear(x, x.new_empty(4, 8)), torch.empty(2, 8), dtype=dtype).dtype == product
     image = torch.empty(1, 8, 4, 4)
-    assert only(lambda x: F.conv2d(x, torch.empty(4, 8, 1, 1).to(x)), image, dtype=dtype).dtype == convolution
+    assert only(lambda x: F.conv2d(x, x.new_empty(4, 8, 1, 1)), image, dtype=dtype).dtype == convolution
 
 
 def test_a_copy_in_another_order_is_a_transposed_copy() -> None:
@@ -190,7 +190,7 @@ def test_padding_fills_and_copies() -> None:
 
 def test_an_empty_tensor_launches_nothing() -> None:
     assert kernels(lambda x: torch.relu(x) + 1, torch.empty(3, 0, 8)) == []
-    assert kernels(lambda x: F.linear(x, torch.ones(4, 8).to(x)), torch.empty(3, 0, 8)) == []
+    assert kernels(lambda x: F.linear(x, x.new_empty(4, 8)), torch.empty(3, 0, 8)) == []
 
 
 def test_a_dropout_in_evaluation_mode_is_host_work_alone() -> None:
