@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import repeat
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
 
 from calibrate import architectures, modules, sweep
 from calibrate.bench import Probe, Round, lower_quartile, pass_seconds, quiet_level, summarise
@@ -29,6 +32,9 @@ from predictor.errors import PredictorError
 from predictor.ops import OPS, WRAPPERS
 from predictor.runtimes import eager
 from predictor.timeline import queue
+
+FEW = 50
+"""Up to how many programs are captured before it pays to start processes for them."""
 
 Advance = Callable[[int], None]
 Tell = Callable[[str], None]
@@ -134,9 +140,12 @@ def record_programs(file: SampleFile, device: str) -> None:
     """The lowered program of every generated module, captured where it was measured: a fit repeats anywhere."""
     names = dict.fromkeys(sample["module"] for sample in file.values() if "module" in sample)
     missing = [name for name in names if f"program/{name}" not in file]
-    programs = Parallel(n_jobs=-1, return_as="generator")(delayed(_program)(name, device) for name in missing)
-    for name, program in zip(missing, programs, strict=True):
-        file.append([{"key": f"program/{name}", "program": program}])
+    with ExitStack() as stack:
+        start: Callable[..., Any] = map
+        if len(missing) > FEW:
+            start = stack.enter_context(ProcessPoolExecutor(mp_context=get_context("spawn"))).map
+        for name, program in zip(missing, start(_program, missing, repeat(device)), strict=False):
+            file.append([{"key": f"program/{name}", "program": program}])
 
 
 def _program(name: str, device: str) -> dict[str, Any]:

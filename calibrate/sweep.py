@@ -68,10 +68,10 @@ FULL_COUNTS = {
 FULL = Plan(FULL_COUNTS, MATRIX_DTYPES, Scale(elements=4.2e8, macs=2.4e11))
 QUICK_CUDA = Plan({f: max(n // 16, 12) for f, n in FULL_COUNTS.items()}, MATRIX_DTYPES, Scale(elements=1e8, macs=5e10))
 FULL_CPU = Plan(
-    {f: max(n // 8, 24) for f, n in FULL_COUNTS.items()}, ("fp32", "bf16"), Scale(elements=1.6e7, macs=2e9, usual=0.3)
+    {f: max(n // 10, 24) for f, n in FULL_COUNTS.items()}, ("fp32", "bf16"), Scale(elements=1.6e7, macs=2e9, usual=0.3)
 )
 QUICK_CPU = Plan(
-    {f: max(n // 12, 20) for f, n in FULL_COUNTS.items()}, ("fp32",), Scale(elements=4e6, macs=4e8, usual=0.1)
+    {f: max(n // 16, 20) for f, n in FULL_COUNTS.items()}, ("fp32",), Scale(elements=4e6, macs=4e8, usual=0.1)
 )
 
 

@@ -93,6 +93,14 @@ def _as_fused(result: torch.Tensor) -> torch.Tensor:
     return result.new_empty(batch, length, heads, head_dim).transpose(1, 2)
 
 
+def _has_strided_mask(described: Mapping[str, Any]) -> bool:
+    """Whether attention takes the math path, its operators one by one: no fused kernel reads a mask whose last
+    dimension is strided (torch/aten/src/ATen/native/transformers/cuda/sdp_utils.cpp).
+    """
+    mask = described.get("attn_mask")
+    return isinstance(mask, TensorSpec) and mask.shape[-1] > 1 and mask.stride[-1] != 1
+
+
 def _is_view(func: Any) -> bool:
     aliases = [a.alias_info for a in func._schema.arguments if a.alias_info is not None]
     return bool(aliases) and not any(a.is_write for a in aliases)
@@ -245,6 +253,9 @@ class _Recorder(TorchDispatchMode):
             name, trait, result = f"{name} device", "sync", _fresh(func(*args, **kwargs))
         elif where == "host":
             trait, result = "host", _mark(func(*args, **kwargs))
+        elif name == "scaled_dot_product_attention" and _has_strided_mask(described):
+            name, trait = "_scaled_dot_product_attention_math", "composite"
+            (result, _), parts = self._split(torch.ops.aten._scaled_dot_product_attention_math.default, args, kwargs)
         elif trait == "unmodelled" and _is_composite(func):
             trait = "composite"
             result, parts = self._split(func, args, kwargs)

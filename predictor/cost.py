@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from predictor.calibration import Calibration, HostCosts
 from predictor.families import FAMILIES
 from predictor.forest import Forest
+from predictor.ops import OPS
 from predictor.records import HostCall, Kernel, PricedCall, PricedKernel, Program, PythonWork
 from predictor.reuse import coldness
 
@@ -128,7 +129,8 @@ def dispatch_s(call: HostCall, dtype: str, host: HostCosts) -> tuple[float, floa
     for name in names:
         row = row_of(name, host.calls)
         if row is None:
-            hot, cold = host.typical_s.get(call.trait, host.typical_s["pointwise"])
+            trait = OPS[name].trait if name in OPS else call.trait
+            hot, cold = host.typical_s.get(trait, host.typical_s["pointwise"])
         else:
             costs, counts = host.calls[row], host.launches.get(row, {})
             hot, cold = costs.get(dtype, next(iter(costs.values())))

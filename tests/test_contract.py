@@ -79,7 +79,7 @@ def test_an_operator_kind_lowers_to_kernels_of_known_families(kind: OpKind) -> N
     assert OPS[kind.name] is kind
     assert kind.trait in TRAITS
     kernels = list(kind.lower(example(kind)))
-    assert bool(kernels) == (kind.trait not in ("view", "sync"))
+    assert bool(kernels) == (kind.trait != "view")
     for kernel in kernels:
         FAMILIES[kernel.family].complete(kernel.dims)
 
@@ -95,7 +95,7 @@ def test_an_operator_kind_has_a_price(kind: OpKind, h200: Calibration) -> None:
 def test_the_names_of_the_operator_table_are_those_of_torch() -> None:
     known = {name.removeprefix("aten::") for name in torch._C._dispatch_get_all_op_names() if "aten::" in name}
     known = {name.split(".")[0] for name in known}
-    assert set(OPS) - known - {"pointwise"} == set()
+    assert set(OPS) - known - {"pointwise", "to device"} == set()
 
 
 def test_every_family_has_a_recipe_and_every_recipe_a_family() -> None:

@@ -163,6 +163,17 @@ def softmax(call: OpCall) -> tuple[Kernel, ...]:
     return cast + made_contiguous(x) + row_kernel("softmax", x, x.elements // max(cols, 1), cols)
 
 
+def safe_softmax(call: OpCall) -> tuple[Kernel, ...]:
+    """A softmax, then zeros for rows that are masked as a whole: which values are -inf, all of a row, a zero, where."""
+    out = call.outputs[0]
+    flags = TensorSpec(out.shape, "bool", out.stride)
+    rows = out.elements // max(out.shape[-1], 1)
+    masked = TensorSpec((rows,), "bool", (1,))
+    every = (Kernel("reduce", "bool", {"rows": max(rows, 1), "cols": out.shape[-1], "inner": 1.0}),)
+    zero = fill_of(TensorSpec((1,), out.dtype, (1,)))
+    return (*softmax(call), *pointwise_of((out,), flags), *every, *zero, *pointwise_of((out, masked), out))
+
+
 def made_contiguous(x: TensorSpec) -> tuple[Kernel, ...]:
     """The copy that torch makes of a transposed input before kernels that go along its rows."""
     return () if x.is_contiguous else copy_of(x)
