@@ -205,6 +205,25 @@ def test_a_measured_shape_that_the_fit_misses_is_kept_and_priced_as_measured() -
     assert launches[1] == 64
 
 
+def test_sixteen_bit_formats_share_a_fit_and_keep_their_difference() -> None:
+    """bf16 a quarter slower than fp16, each measured at half of the sizes: the fit knows both at all of them."""
+    rng = np.random.default_rng(9)
+    samples = []
+    for index in range(800):
+        dtype = ("fp16", "bf16")[index % 2]
+        m, n, k = (int(2 ** rng.uniform(6, 12)) for _ in range(3))
+        seconds = 2e-6 + 2 * m * n * k / 4e14 * (1.25 if dtype == "bf16" else 1.0)
+        sample = {"dtype": dtype, "dims": {"m": m, "n": n, "k": k}, "seconds": seconds, "launches": 1}
+        samples.append({"family": "gemm", **sample})
+    device = {**DEVICE, "peak_flops": {**DEVICE["peak_flops"], "bf16": DEVICE["peak_flops"]["fp16"]}}
+    fits = fit_kernels(samples, device)["gemm"]
+    assert list(fits) == ["half"]
+    calibration = Calibration("x", Path(), device, {("gemm", "half"): KernelFit.from_json(fits["half"], "measured")})
+    fp16, bf16 = (calibration.kernel_seconds("gemm", d, m=3000, n=3000, k=3000) for d in ("fp16", "bf16"))
+    assert bf16 / fp16 == pytest.approx(1.25, rel=0.08)
+    assert fp16 == pytest.approx(2e-6 + 2 * 3000**3 / 4e14, rel=0.08)
+
+
 def test_a_dimension_that_never_varied_says_nothing_of_other_values(h200: Calibration) -> None:
     """Causal attention with heads of 128 alone: neither smaller heads nor full attention are in its range."""
     rng = np.random.default_rng(5)
@@ -216,7 +235,7 @@ def test_a_dimension_that_never_varied_says_nothing_of_other_values(h200: Calibr
     assert fit["only"] == {"heads": 8.0, "head_dim": 128.0, "causal": 1.0, "mask": 0.0}
     assert fit["largest"]["seq"] == max(s["dims"]["seq"] for s in samples)
     kernel_fit = replace(h200.fit("attention", "fp16"), only=fit["only"], largest=fit["largest"])
-    calibration = replace(h200, fits={("attention", "fp16"): kernel_fit})
+    calibration = replace(h200, fits={("attention", "half"): kernel_fit})
     inside = {"batch": 4, "heads": 8, "seq": 100, "head_dim": 128, "causal": 1}
     assert not calibration.extrapolated("attention", "fp16", **inside).any()
     for other in ({"head_dim": 64}, {"causal": 0}, {"mask": 1}, {"seq": 2000}):

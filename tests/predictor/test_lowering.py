@@ -188,6 +188,24 @@ def test_padding_fills_and_copies() -> None:
     assert families == ["fill", "copy"]
 
 
+def test_attention_with_a_strided_mask_is_its_operators_one_by_one() -> None:
+    """The 18 and 13 kernels that torch 2.11 was seen to launch: casts to fp32, scaled query and key, copies for the
+    products, the mask, a softmax that spares rows masked as a whole, and the casts back.
+    """
+
+    def forward(q: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return F.scaled_dot_product_attention(q, q, q, attn_mask=mask)
+
+    q = torch.empty(8, 197, 12, 64).transpose(1, 2)
+    strided, dense = torch.empty(197, 197, 12).permute(2, 0, 1)[None], torch.empty(1, 12, 197, 197)
+    scores = ["copy", "copy", "gemm", "pointwise", "softmax", "pointwise", "reduce", "fill", "pointwise"]
+    fp16 = ["pointwise"] * 5 + scores + ["pointwise", "copy", "gemm", "pointwise"]
+    fp32 = ["pointwise"] * 2 + scores + ["copy", "gemm"]
+    assert [k.family for k in kernels(forward, q, strided, dtype="fp16")] == fp16
+    assert [k.family for k in kernels(forward, q, strided, dtype="fp32")] == fp32
+    assert [k.family for k in kernels(forward, q, dense, dtype="fp16")] == ["attention"]
+
+
 def test_an_empty_tensor_launches_nothing() -> None:
     assert kernels(lambda x: torch.relu(x) + 1, torch.empty(3, 0, 8)) == []
     assert kernels(lambda x: F.linear(x, x.new_empty(4, 8)), torch.empty(3, 0, 8)) == []
