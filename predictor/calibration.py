@@ -28,7 +28,7 @@ from predictor.forest import Forest
 from predictor.kernel_fit import KernelFit
 from predictor.records import Lanes
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the calibration files that this program writes, and the newest that it reads."""
 
 CONTEXTS = ("replay", "model")

@@ -289,7 +289,8 @@ def _weight_norm_features(d: Dims, size: int, sms: int) -> list[Array]:
 
 def _interpolate_features(d: Dims, size: int, sms: int) -> list[Array]:
     written = d["bytes_written"] / np.maximum(d["elements"], 1)
-    return [_log(d["elements"]), _log(d["bytes_read"]), d["taps"], written]
+    pixels = [_log(d["pixels"]), _log(d["elements"] / np.maximum(d["pixels"], 1))]
+    return [_log(d["elements"]), _log(d["bytes_read"]), d["taps"], written, *pixels]
 
 
 def _pool_features(d: Dims, size: int, sms: int) -> list[Array]:
@@ -377,7 +378,7 @@ FAMILIES: dict[str, Family] = {
         ),
         Family(
             "interpolate",
-            {**_STREAM, "taps": 1},
+            {**_STREAM, "taps": 1, "pixels": None},
             lambda d: d["elements"] * d["taps"],
             lambda d, size: _streamed(d),
             _interpolate_features,

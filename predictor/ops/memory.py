@@ -253,7 +253,9 @@ _TAPS = {"nearest": 1, "linear1d": 2, "bilinear": 4, "grid_sampler": 4, "triline
 
 
 def interpolate(call: OpCall) -> tuple[Kernel, ...]:
-    """One kernel. taps: inputs that each output is made of, more where an antialiased image shrinks."""
+    """One kernel. taps: inputs that each output is made of, more where an antialiased image shrinks; pixels: of one
+    plane, over which alone some kernels spread their threads.
+    """
     x, out = tensor(call, "self", "input"), call.outputs[0]
     if not out.elements:
         return ()
@@ -261,7 +263,7 @@ def interpolate(call: OpCall) -> tuple[Kernel, ...]:
     if call.op.endswith("_aa"):
         taps *= max(x.elements / out.elements, 1.0)
     dims = {"elements": out.elements, "bytes_read": x.nbytes, "bytes_written": out.nbytes, "taps": taps}
-    return (Kernel("interpolate", x.dtype, dims),)
+    return (Kernel("interpolate", x.dtype, {**dims, "pixels": math.prod(out.shape[2:])}),)
 
 
 def fft(call: OpCall) -> tuple[Kernel, ...]:
