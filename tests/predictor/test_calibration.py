@@ -180,7 +180,7 @@ def test_a_file_without_one_of_its_entries_is_incomplete(copied: Path, name: str
 
 
 def test_a_broken_tree_is_incomplete(copied: Path) -> None:
-    edit(copied / "kernels.json", lambda data: data["families"]["gemm"]["half"]["residual"].update(number="AAAA"))
+    edit(copied / "kernels.json", lambda data: data["families"]["gemm"]["half"]["residual"].update(number="AAAAAA=="))
     with pytest.raises(PredictorError, match="tree arrays of different lengths"):
         use()
 
