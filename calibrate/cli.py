@@ -20,6 +20,9 @@ def calibrate(
     device: Annotated[str | None, typer.Option(help="cpu, to calibrate this machine's processor.")] = None,
     runtime: Annotated[str, typer.Option(help="Runtime whose host costs are measured.")] = "eager",
     quick: Annotated[bool, typer.Option("--quick", help="Fewer samples: under a minute, wider intervals.")] = False,
+    thorough: Annotated[
+        bool, typer.Option("--thorough", help="Twice the kernels, also on top of a calibration that is there.")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder to write, by default the user's own, where predict looks.")
     ] = None,
@@ -32,7 +35,7 @@ def calibrate(
     """
     if context.invoked_subcommand is None:
         with complain(debug):
-            _calibrate(gpu, device, runtime, quick, out, refit)
+            _calibrate(gpu, device, runtime, quick, thorough, out, refit)
 
 
 @app.command()
@@ -67,7 +70,9 @@ def fit(
         typer.echo(f"written to {folder}")
 
 
-def _calibrate(gpu: str | None, device: str | None, runtime: str, quick: bool, out: Path | None, refit: bool) -> None:
+def _calibrate(
+    gpu: str | None, device: str | None, runtime: str, quick: bool, thorough: bool, out: Path | None, refit: bool
+) -> None:
     from predictor import runtimes
     from predictor.calibration import user_folder
     from predictor.errors import PredictorError, unknown
@@ -90,7 +95,7 @@ def _calibrate(gpu: str | None, device: str | None, runtime: str, quick: bool, o
         from calibrate.environment import check_device, interrupted
 
         target = check_device(name)
-        effort = calibration_run.effort_of(target, quick)
+        effort = calibration_run.effort_of(target, quick, thorough)
         try:
             with typer.progressbar(
                 length=effort.steps, label=f"calibrate {name}", show_eta=True, show_pos=True, file=sys.stderr

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 from multiprocessing import get_context
 from pathlib import Path
@@ -61,8 +61,13 @@ class Effort:
         return self.plan.total + 10 * self.host_rounds + shapes + 5 * self.module_rounds * tens
 
 
-def effort_of(device: str, quick: bool) -> Effort:
-    """The full or the quick calibration of a device."""
+def effort_of(device: str, quick: bool, thorough: bool = False) -> Effort:
+    """The full or the quick calibration of a device. thorough: with twice the kernels."""
+    effort = _effort(device, quick)
+    return replace(effort, plan=effort.plan.times(2)) if thorough else effort
+
+
+def _effort(device: str, quick: bool) -> Effort:
     if device == "cuda":
         few, many = {"generated": 5, "library": 15}, {"generated": 45, "library": 75}
         return Effort(sweep.QUICK_CUDA, 5, 40, few, 3, 10) if quick else Effort(sweep.FULL, 12, 200, many, 5, 15)

@@ -6,7 +6,7 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,10 @@ class Plan:
     def total(self) -> int:
         """Samples in all."""
         return sum(self.groups().values())
+
+    def times(self, factor: int) -> Plan:
+        """The same with more samples, those of this plan among them."""
+        return replace(self, counts={family: factor * count for family, count in self.counts.items()})
 
     def groups(self) -> dict[tuple[str, str], int]:
         """(Family, dtype or "any") -> samples."""

@@ -132,3 +132,12 @@ def test_the_precision_of_matrix_units_follows_the_dtype() -> None:
         assert not torch.backends.cuda.matmul.allow_tf32
     finally:
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+
+
+def test_a_thorough_plan_adds_to_the_cases_of_the_plain_one() -> None:
+    plan = sweep.Plan({"gemm": 3, "fill": 2}, ("fp32", "fp16", "bf16"), sweep.QUICK_CPU.scale)
+    plain, thorough = ({c.key for c in sweep.cases(p) if c} for p in (plan, plan.times(2)))
+    assert plain < thorough
+    assert len(thorough) == 2 * len(plain) == plan.times(2).total
+    none = list(sweep.cases(plan.times(2), sorted(thorough)))
+    assert none == [None] * len(thorough)
