@@ -13,6 +13,7 @@ from calibrate.bench import Probe, tight_seconds
 from calibrate.recipes import Scale
 from calibrate.store import SampleFile
 from calibrate.sweep import Case, describe, make_case, maker
+from predictor.families import FAMILIES
 
 SCALE = Scale(elements=2e7, macs=3e9)
 """Small enough that the device keeps up with the host."""
@@ -20,18 +21,24 @@ SCALE = Scale(elements=2e7, macs=3e9)
 CALLS = 8
 CHUNK = 8
 
-SHARES = {"gemm": 0.6, "attention": 0.6, "conv_depthwise": 0.6, "conv": 1.2, "conv_grouped": 3.0}
-"""Family -> its part of the cases: the more, the more the ways differ in which a library runs it."""
+SHARES = {"conv": 1.2, "conv_grouped": 3.0}
+"""Families that a library runs in many ways -> their share of the cases; the others have ``USUAL_SHARE``."""
+
+USUAL_SHARE = 0.6
 
 
 def total(count: int) -> int:
     """How many cases there are for an average of ``count``."""
-    return sum(2 * round(share * count) for share in SHARES.values())
+    return 2 * sum(_counts(count).values())
+
+
+def _counts(count: int) -> dict[str, int]:
+    return {name: round(SHARES.get(name, USUAL_SHARE) * count) for name, row in FAMILIES.items() if row.matrix}
 
 
 def cases(count: int) -> Iterator[Case]:
     """Cases of every family on matrix units in two dtypes, ``count`` on average of each, interleaved."""
-    counts = {family: round(share * count) for family, share in SHARES.items()}
+    counts = _counts(count)
     for index in range(max(counts.values())):
         for family in (family for family, own in counts.items() if index < own):
             for dtype in ("tf32" if family.startswith("conv") else "fp32", "fp16"):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import gc
 import sys
+import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -146,32 +147,37 @@ def _mark(result: Any) -> Any:
     return result
 
 
-def _device_of(tensor: torch.Tensor) -> torch.device:
-    where: torch.device = torch._C.TensorBase.device.__get__(tensor)
-    return where if getattr(tensor, _HOST, False) else torch.device("meta")
-
-
+_one_capture = threading.Lock()
 _tensor = torch.tensor
-
-
-def _tensor_of(data: Any, *, device: Any = None, **options: Any) -> torch.Tensor:
-    """``torch.tensor``, which fills a tensor on the host and copies it to the device that is asked for."""
-    made: torch.Tensor = _mark(_tensor(data, **options))
-    return made if device is None else made.to(device)
 
 
 @contextmanager
 def _one_device() -> Iterator[None]:
     """Tensors with known values are kept on the CPU; code that asks where they are, to put others there, is told the
-    model's device, and what it puts there keeps its values too.
+    model's device, and what it puts there keeps its values too. Other threads see no difference.
     """
-    torch.Tensor.device = property(_device_of)  # type: ignore[assignment]
-    torch.tensor = _tensor_of  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        torch.tensor = _tensor
-        del torch.Tensor.device
+    captures = threading.get_ident()
+
+    def device_of(tensor: torch.Tensor) -> torch.device:
+        where: torch.device = torch._C.TensorBase.device.__get__(tensor)
+        known = threading.get_ident() == captures and not getattr(tensor, _HOST, False)
+        return torch.device("meta") if known else where
+
+    def tensor_of(data: Any, *, device: Any = None, **options: Any) -> torch.Tensor:
+        """``torch.tensor``, which fills a tensor on the host and copies it to the device that is asked for."""
+        if threading.get_ident() != captures:
+            return _tensor(data, device=device, **options)
+        made: torch.Tensor = _mark(_tensor(data, **options))
+        return made if device is None else made.to(device)
+
+    with _one_capture:
+        torch.Tensor.device = property(device_of)  # type: ignore[assignment]
+        torch.tensor = tensor_of  # type: ignore[assignment]
+        try:
+            yield
+        finally:
+            torch.tensor = _tensor
+            del torch.Tensor.device
 
 
 def _fresh(result: torch.Tensor) -> torch.Tensor:

@@ -39,7 +39,7 @@ def fit_name(family: str, dtype: str) -> str:
         return "any"
     if dtype in ("fp16", "bf16"):
         return "half"
-    return "single" if family in ("attention", "conv_depthwise") else dtype
+    return "single" if FAMILIES[family].single else dtype
 
 
 def itemsize(dtype: str) -> int:
@@ -53,7 +53,7 @@ class Family:
 
     dims: dimension name -> default (None: required); flops and bytes: work of one call, from dims and element size;
     matrix: runs on the matrix units, a fit per dtype (``fit_name``); other families have one, with the element size as
-    a feature.
+    a feature. single: fp32 and TF32 run alike.
     """
 
     name: str
@@ -62,6 +62,7 @@ class Family:
     nbytes: Callable[[Dims, int], Array]
     features: Callable[[Dims, int, int], list[Array]]
     matrix: bool = False
+    single: bool = False
 
     @property
     def sizes(self) -> tuple[str, ...]:
@@ -316,7 +317,7 @@ FAMILIES: dict[str, Family] = {
             matrix=True,
         ),
         *(
-            Family(name, _CONV, _conv_flops, _conv_bytes, _conv_features, matrix=True)
+            Family(name, _CONV, _conv_flops, _conv_bytes, _conv_features, matrix=True, single=name == "conv_depthwise")
             for name in ("conv", "conv_grouped", "conv_depthwise")
         ),
         Family(
@@ -329,6 +330,7 @@ FAMILIES: dict[str, Family] = {
             _attention_bytes,
             _attention_features,
             matrix=True,
+            single=True,
         ),
         Family(
             "pointwise",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import FrameType
 from typing import Any
@@ -270,6 +272,28 @@ def test_inputs_with_known_values_are_on_the_device_for_code_that_asks() -> None
         ("add", "pointwise"),
     ]
     assert torch.zeros(1).device == torch.device("cpu")
+
+
+def test_a_capture_changes_nothing_for_other_threads() -> None:
+    """While one thread captures, tensors of another say where they are; two captures at once do not mix."""
+    seen: list[tuple[torch.device, torch.device]] = []
+
+    def look() -> None:
+        seen.append((torch.zeros(1).device, torch.tensor([1], device="cpu").device))
+
+    def forward(ids: torch.Tensor) -> torch.Tensor:
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join()
+        return ids + torch.arange(ids.shape[1], device=ids.device)
+
+    ids = torch.zeros(2, 4, dtype=torch.int64)
+    graph = of(forward, ids)
+    assert set(seen) == {(torch.device("cpu"), torch.device("cpu"))}
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(lambda _: of(lambda x: x + torch.arange(4, device=x.device), ids), range(4)))
+    assert all([call.op for call in one.calls] == ["arange", "add"] for one in both)
+    assert [call.op for call in graph.calls] == ["arange", "add"]
 
 
 def test_a_number_to_the_power_of_a_tensor_fills_a_tensor_first() -> None:
