@@ -11,10 +11,8 @@ from __future__ import annotations
 import copy
 import gc
 import sys
-import threading
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -22,14 +20,16 @@ from typing import Any
 import torch
 from torch._library import simple_registry
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map_only
+from torch.utils._pytree import tree_leaves, tree_map_only
 
+from predictor import surroundings
 from predictor.errors import PredictorError
 from predictor.inputs import batch_of, call_arguments
 from predictor.macs import count_macs
 from predictor.ops import kind_of
 from predictor.python_trace import PythonTrace
 from predictor.records import Graph, OpCall, TensorSpec
+from predictor.surroundings import HOST, mark, told
 
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 """Dtype names of a prediction -> torch dtype of weights and activations."""
@@ -73,17 +73,32 @@ def _bind(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[s
     bound: dict[str, Any] = {}
     for position, argument in enumerate(func._schema.arguments):
         if position < len(args):
-            bound[argument.name] = _describe(args[position])
+            bound[argument.name] = args[position]
         elif argument.name in kwargs:
-            bound[argument.name] = _describe(kwargs[argument.name])
+            bound[argument.name] = kwargs[argument.name]
         elif argument.has_default_value():
-            bound[argument.name] = _describe(argument.default_value)
+            bound[argument.name] = argument.default_value
     return bound
 
 
-def _outputs(result: Any) -> tuple[TensorSpec, ...]:
-    items = result if isinstance(result, (list, tuple)) else (result,)
-    return tuple(spec_of(t) for t in items if isinstance(t, torch.Tensor))
+def _tensors(*values: Any) -> list[torch.Tensor]:
+    """Tensors among values, those in lists included, in order."""
+    items = [i for v in values for i in (v if isinstance(v, (list, tuple)) else (v,))]
+    return [i for i in items if isinstance(i, torch.Tensor)]
+
+
+def _math_attention(*args: Any, attn_mask: Any = None, **kwargs: Any) -> Any:
+    """Attention as torch computes it where no fused kernel can: a boolean mask is made an additive one first."""
+    query, key, value, *rest = args
+    mask, *rest = rest or [attn_mask]
+    if mask is not None and mask.dtype == torch.bool:
+        mask = torch.where(mask, torch.zeros((), **_like(query)), torch.full((), float("-inf"), **_like(query)))
+    math = torch.ops.aten._scaled_dot_product_attention_math.default
+    return math.decompose(query, key, value, mask, *rest, **kwargs)[0]
+
+
+def _like(tensor: torch.Tensor) -> dict[str, Any]:
+    return {"dtype": tensor.dtype, "device": tensor.device}
 
 
 def _as_fused(result: torch.Tensor) -> torch.Tensor:
@@ -136,50 +151,6 @@ def _on_one_device(args: Any, kwargs: Any) -> tuple[Any, Any]:
     return args, kwargs
 
 
-_HOST = "_made_on_host"
-
-
-def _mark(result: Any) -> Any:
-    """Note that tensors live on the host: made there, by no tensor of the model's device."""
-    for tensor in result if isinstance(result, (list, tuple)) else (result,):
-        if isinstance(tensor, torch.Tensor):
-            setattr(tensor, _HOST, True)
-    return result
-
-
-_one_capture = threading.Lock()
-_tensor = torch.tensor
-
-
-@contextmanager
-def _one_device() -> Iterator[None]:
-    """Tensors with known values are kept on the CPU; code that asks where they are, to put others there, is told the
-    model's device, and what it puts there keeps its values too. Other threads see no difference.
-    """
-    captures = threading.get_ident()
-
-    def device_of(tensor: torch.Tensor) -> torch.device:
-        where: torch.device = torch._C.TensorBase.device.__get__(tensor)
-        known = threading.get_ident() == captures and not getattr(tensor, _HOST, False)
-        return torch.device("meta") if known else where
-
-    def tensor_of(data: Any, *, device: Any = None, **options: Any) -> torch.Tensor:
-        """``torch.tensor``, which fills a tensor on the host and copies it to the device that is asked for."""
-        if threading.get_ident() != captures:
-            return _tensor(data, device=device, **options)
-        made: torch.Tensor = _mark(_tensor(data, **options))
-        return made if device is None else made.to(device)
-
-    with _one_capture:
-        torch.Tensor.device = property(device_of)  # type: ignore[assignment]
-        torch.tensor = tensor_of  # type: ignore[assignment]
-        try:
-            yield
-        finally:
-            torch.tensor = _tensor
-            del torch.Tensor.device
-
-
 def _fresh(result: torch.Tensor) -> torch.Tensor:
     """The same values in a tensor without the mark: it was copied to the device."""
     return result.detach()
@@ -195,7 +166,7 @@ def _place(args: Any, kwargs: Any) -> str:
     to_device = device is not None and torch.device(device).type == "meta"
     if not tensors:
         return "factory" if to_device else "host"
-    if not all(getattr(t, _HOST, False) for t in tensors):
+    if not all(getattr(t, HOST, False) for t in tensors):
         return "device"
     return "upload" if to_device else "host"
 
@@ -234,13 +205,20 @@ def _to_meta(tensor: torch.Tensor) -> torch.Tensor:
     return tensor if tensor.is_meta else tensor.to("meta")
 
 
+_VALUE = "_captured_value"
+
+
 class _Recorder(TorchDispatchMode):
     """Sees every operator before it is split into parts, notes it, and runs it on the meta device."""
 
     def __init__(self) -> None:
         super().__init__()
         self.calls: list[OpCall] = []
-        self.python = PythonTrace(_RECORDER_CODE, frozenset([_DISPATCH_FILE, __file__]), _MODULE_CODE)
+        self._values = 0
+        self.outputs: list[torch.Tensor] = []
+        self.python = PythonTrace(
+            _RECORDER_CODE, frozenset([_DISPATCH_FILE, __file__, surroundings.__file__]), _MODULE_CODE
+        )
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result, call = self._run(func, args, kwargs or {})
@@ -252,37 +230,49 @@ class _Recorder(TorchDispatchMode):
         name = func._schema.name.removeprefix("aten::")
         trait = kind_of(name, _is_pointwise(func), _is_view(func) and not _is_composite(func)).trait
         where = _place(args, kwargs)
-        described = _bind(func, args, kwargs)
+        bound = _bind(func, args, kwargs)
+        described = {name: _describe(value) for name, value in bound.items()}
+        reads = tuple(self._number(t) for t in _tensors(*bound.values()))
         args, kwargs = _on_one_device(args, kwargs)
         parts: tuple[OpCall, ...] = ()
         if where == "upload":
-            name, trait, result = f"{name} device", "sync", _fresh(func(*args, **kwargs))
+            name, result = f"{name} device", _fresh(func(*args, **kwargs))
+            trait = "sync" if result.numel() else "view"  # nothing to copy, nothing to wait for
         elif where == "host":
-            trait, result = "host", _mark(func(*args, **kwargs))
+            trait, result = "host", mark(func(*args, **kwargs))
         elif name == "scaled_dot_product_attention" and _has_strided_mask(described):
             name, trait = "_scaled_dot_product_attention_math", "composite"
-            (result, _), parts = self._split(torch.ops.aten._scaled_dot_product_attention_math.default, args, kwargs)
+            result, parts = self._split(_math_attention, args, kwargs)
         elif trait == "unmodelled" and _is_composite(func):
             trait = "composite"
-            result, parts = self._split(func, args, kwargs)
+            result, parts = self._split(func.decompose, args, kwargs)
         else:
             result = _run_real_or_meta(func, args, kwargs)
             if name == "scaled_dot_product_attention":
                 result = _as_fused(result)
             if where == "factory" and _has_known_values(name, result):
                 result = func(*args, **{**kwargs, "device": torch.device("cpu")})
-        outputs = _outputs(result)
+        outputs = tuple(spec_of(t) for t in _tensors(result))
         if name in _FINITE and result.is_meta:
             result = torch.tensor(_FINITE[name]).expand(result.shape)
-        call = OpCall(name, described, outputs, trait, parts=parts)
+        makes = tuple(self._number(t, new=not parts and trait != "composite") for t in _tensors(result))
+        call = OpCall(name, described, outputs, trait, parts=parts, reads=reads, makes=makes)
         read, written = _traffic(call)
         return result, replace(call, macs=count_macs(call), bytes_read=read, bytes_written=written)
 
-    def _split(self, func: Any, args: Any, kwargs: Any) -> tuple[Any, tuple[OpCall, ...]]:
+    def _number(self, tensor: torch.Tensor, new: bool = False) -> int:
+        """The number of the value that a tensor holds. new: it holds another one now."""
+        recorder, number = getattr(tensor, _VALUE, (None, 0))
+        if new or recorder is not self:
+            number = self._values = self._values + 1
+            setattr(tensor, _VALUE, (self, number))
+        return number
+
+    def _split(self, run: Any, args: Any, kwargs: Any) -> tuple[Any, tuple[OpCall, ...]]:
         outer, self.calls = self.calls, []
         try:
             with self:
-                result = func.decompose(*args, **kwargs)
+                result = run(*args, **kwargs)
             return result, tuple(self.calls)
         finally:
             self.calls = outer
@@ -291,7 +281,8 @@ class _Recorder(TorchDispatchMode):
         """What was seen, the Python between two operators given to the second."""
         *before, tail = self.python.work()
         calls = tuple(replace(call, python=work) for call, work in zip(self.calls, before, strict=True))
-        return Graph(name, calls, dtype, batch, tail, self.python.module_calls, versions())
+        outputs = tuple(self._number(tensor) for tensor in self.outputs)
+        return Graph(name, calls, dtype, batch, tail, self.python.module_calls, versions(), outputs)
 
 
 _RECORDER_CODE = _Recorder.__torch_dispatch__.__code__
@@ -347,11 +338,14 @@ def versions() -> dict[str, str]:
     return found
 
 
-def capture(module: torch.nn.Module, inputs: Any, dtype: str = "fp32", name: str | None = None) -> Graph:
-    """Capture one eager forward pass in inference mode.
+def capture(
+    module: torch.nn.Module, inputs: Any, dtype: str = "fp32", name: str | None = None, branch: str = "eager"
+) -> Graph:
+    """Capture one forward pass in inference mode.
 
     module: in any dtype and on any device, it is not changed. inputs: a tensor, a tuple or a mapping, shapes give batch
-    and length. dtype: what it would run in ("fp32", "tf32", "fp16", "bf16"). Raises PredictorError where the module
+    and length. dtype: what it would run in ("fp32", "tf32", "fp16", "bf16"). branch: what the runtime makes a
+    model's code take ("eager", "traced", "captured", "compiled"). Raises PredictorError where the module
     does not accept the inputs.
 
     >>> capture(torch.nn.Linear(8, 4), torch.empty(2, 8)).macs
@@ -364,29 +358,36 @@ def capture(module: torch.nn.Module, inputs: Any, dtype: str = "fp32", name: str
     args, kwargs = tree_map_only(torch.Tensor, lambda t: _abstract(t, torch_dtype), call_arguments(inputs))
     try:
         if type(module) not in _WARM:
-            _record(abstract, args, kwargs)
+            _record(abstract, args, kwargs, branch)
             _WARM.add(type(module))
-        recorder = _record(abstract, args, kwargs)
+        recorder = _record(abstract, args, kwargs, branch)
     except Exception as error:
         raise PredictorError(f"{type(module).__name__} does not run on these inputs: {_first_line(error)}") from error
     return recorder.graph(name or type(module).__name__, dtype, batch)
 
 
-def _record(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _Recorder:
+def _record(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], branch: str) -> _Recorder:
     recorder = _Recorder()
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with recorder, _one_device():
+        with recorder, told(branch):
             before, collects = sys.gettrace(), gc.isenabled()
             gc.disable()  # finalizers and callbacks of a collection are no part of the pass
             sys.settrace(recorder.python.hook)
             try:
-                module(*args, **kwargs)
+                result = module(*args, **kwargs)
             finally:
                 sys.settrace(before)
                 if collects:
                     gc.enable()
+    recorder.outputs = _returned(result)
     return recorder
+
+
+def _returned(result: Any) -> list[torch.Tensor]:
+    """Tensors that a module returns, in whatever they are wrapped."""
+    result = result.to_tuple() if hasattr(result, "to_tuple") else result
+    return [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
 
 
 def _first_line(error: Exception) -> str:

@@ -34,3 +34,26 @@ def batch_of(inputs: Any) -> int:
     if batch < 1:
         raise PredictorError("the inputs are empty: their first dimension is 0")
     return batch
+
+
+def flat(module: Any, inputs: Any) -> tuple[Any, tuple[Any, ...]]:
+    """(module, tensors): a module that takes and returns tuples of tensors, as tracing and export want them."""
+    import torch
+    from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
+
+    leaves, structure = tree_flatten(call_arguments(inputs))
+    tensors = tuple(leaf for leaf in leaves if isinstance(leaf, torch.Tensor))
+
+    class Flat(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.module = module
+
+        def forward(self, *given: Any) -> Any:
+            rest = iter(given)
+            args, kwargs = tree_unflatten([next(rest) if isinstance(v, torch.Tensor) else v for v in leaves], structure)
+            found = self.module(*args, **kwargs)
+            found = found.to_tuple() if hasattr(found, "to_tuple") else found
+            return tuple(leaf for leaf in tree_leaves(found) if isinstance(leaf, torch.Tensor))
+
+    return Flat().eval(), tensors

@@ -93,7 +93,8 @@ class OpCall:
 
     op: aten name without namespace and overload, "linear"; args: by schema name, tensors as ``TensorSpec``;
     trait: from the op table, or "unmodelled"; python: what ran since the previous operator; parts: the operators that
-    a composite one consists of on the device, empty for others.
+    a composite one consists of on the device, empty for others. reads, makes: numbers of the values that its
+    ``tensors`` and outputs hold, equal where one call reads what another made; writing in place makes a new value.
     """
 
     op: str
@@ -105,6 +106,8 @@ class OpCall:
     bytes_written: int = 0
     python: PythonWork = PythonWork()
     parts: tuple[OpCall, ...] = ()
+    reads: tuple[int, ...] = ()
+    makes: tuple[int, ...] = ()
 
     @property
     def tensors(self) -> tuple[TensorSpec, ...]:
@@ -123,7 +126,7 @@ class Graph:
     """Operator calls of one forward pass, in issue order.
 
     batch: size of the first dimension of the first input; module_calls: total of the pass; tail: Python after the last
-    operator; versions: of the packages that shaped the graph.
+    operator; versions: of the packages that shaped the graph; outputs: values that the model returns.
     """
 
     name: str
@@ -133,6 +136,19 @@ class Graph:
     tail: PythonWork
     module_calls: int
     versions: Mapping[str, str] = field(default_factory=dict)
+    outputs: tuple[int, ...] = ()
+
+    @property
+    def leaves(self) -> tuple[OpCall, ...]:
+        """The operators that composite ones consist of on the device, and all others."""
+        found: list[OpCall] = []
+        waiting = list(reversed(self.calls))
+        while waiting:
+            call = waiting.pop()
+            if not call.parts and call.trait != "composite":
+                found.append(call)
+            waiting.extend(reversed(call.parts))
+        return tuple(found)
 
     @property
     def python_calls(self) -> int:
@@ -175,13 +191,16 @@ class HostCall:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What a runtime really does with a graph. tail: Python after the last operator."""
+    """What a runtime really does with a graph. tail: Python after the last operator; cannot: why the runtime cannot run
+    it, empty where it can.
+    """
 
     runtime: str
     dtype: str
     calls: tuple[HostCall, ...]
     tail: PythonWork
     unmodelled: Mapping[str, int]
+    cannot: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,3 +290,12 @@ class Report:
     extrapolated: Mapping[str, int]
     calibration: Mapping[str, Any]
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A model under one of several runtimes: its report, or why it cannot run."""
+
+    runtime: str
+    report: Report | None
+    reason: str = ""

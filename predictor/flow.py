@@ -1,0 +1,116 @@
+"""Data flow of a captured graph: who makes a value, who reads it, what depends on what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from predictor.records import OpCall
+
+
+def is_in_place(call: OpCall) -> bool:
+    """Whether a call writes into its first tensor."""
+    return call.op.endswith("_") and not call.op.endswith("__")
+
+
+@dataclass(frozen=True)
+class Flow:
+    """calls: in issue order; maker: value -> index of the call that makes it; readers: value -> indices of the calls
+    that read it; ancestors: per call, a bit for each call that it depends on, however far; written: values that some
+    call writes into, or into a view of; outputs: values that the model returns.
+    """
+
+    calls: tuple[OpCall, ...]
+    maker: dict[int, int]
+    readers: dict[int, list[int]]
+    ancestors: list[int]
+    written: frozenset[int]
+    outputs: frozenset[int]
+
+    @classmethod
+    def of(cls, calls: Sequence[OpCall], outputs: Iterable[int]) -> Flow:
+        """Of calls in issue order."""
+        maker: dict[int, int] = {}
+        readers: dict[int, list[int]] = {}
+        ancestors: list[int] = []
+        base: dict[int, int] = {}
+        written: set[int] = set()
+        for index, call in enumerate(calls):
+            above = 0
+            for value in call.reads:
+                readers.setdefault(value, []).append(index)
+                if value in maker:
+                    above |= ancestors[maker[value]] | 1 << maker[value]
+            ancestors.append(above)
+            maker.update(dict.fromkeys(call.makes, index))
+            if call.reads and (call.trait == "view" or is_in_place(call)):
+                base.update(dict.fromkeys(call.makes, call.reads[0]))
+            into = call.reads[0] if call.reads and is_in_place(call) else None
+            while into is not None:
+                written.add(into)
+                into = base.get(into)
+        return cls(tuple(calls), maker, readers, ancestors, frozenset(written), frozenset(outputs))
+
+    def root(self, value: int) -> int:
+        """The value that a view, of a view and so on, looks at."""
+        while value in self.maker and self.calls[self.maker[value]].trait == "view":
+            call = self.calls[self.maker[value]]
+            if not call.reads:
+                break
+            value = call.reads[0]
+        return value
+
+    def without(self, gone: Callable[[int], bool]) -> Flow:
+        """The flow of the calls that stay. gone: of a call's index."""
+        return Flow.of([c for i, c in enumerate(self.calls) if not gone(i)], self.outputs)
+
+    def live(self) -> Flow:
+        """Without calls whose results nobody reads and that write into nothing."""
+        wanted = set(self.outputs)
+        kept = [False] * len(self.calls)
+        for index in reversed(range(len(self.calls))):
+            call = self.calls[index]
+            kept[index] = is_in_place(call) or call.trait == "sync" or not wanted.isdisjoint(call.makes)
+            if kept[index]:
+                wanted.update(call.reads)
+        return self.without(lambda index: not kept[index])
+
+    def constant(self) -> set[int]:
+        """Indices of calls that depend on no input and no weight, and into whose results nothing writes."""
+        found: set[int] = set()
+        for index, call in enumerate(self.calls):
+            depends = all(value in self.maker and self.maker[value] in found for value in call.reads)
+            if depends and call.trait != "sync" and self.written.isdisjoint((*call.makes, *call.reads)):
+                found.add(index)
+        return found
+
+    def once(self) -> Flow:
+        """Without calls that do the same with the same values as an earlier one."""
+        known: dict[Any, OpCall] = {}
+        same: dict[int, int] = {}
+        kept = []
+        for call in self.calls:
+            reads = tuple(same.get(value, value) for value in call.reads)
+            call = replace(call, reads=reads)
+            key = call.op, reads, repr(call.args)
+            first = known.get(key)
+            if first is None or not self.written.isdisjoint((*call.makes, *first.makes, *call.reads)):
+                known[key] = call
+                kept.append(call)
+            else:
+                same.update(zip(call.makes, first.makes, strict=True))
+        return Flow.of(kept, [same.get(value, value) for value in self.outputs])
+
+    def are_joinable(self, first: Iterable[int], second: Iterable[int]) -> bool:
+        """Whether two groups of calls can be one: no call outside depends on one of them and is needed by the other."""
+        members = {*first, *second}
+        bits = sum(1 << i for i in members)
+        for index in members:
+            outside = self.ancestors[index] & ~bits
+            while outside:
+                last = outside.bit_length() - 1
+                if self.ancestors[last] & bits:
+                    return False
+                outside ^= 1 << last
+        return True

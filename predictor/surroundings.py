@@ -1,0 +1,76 @@
+"""What a model's code is told of its surroundings while it is captured: its device, and the runtime that runs it.
+
+Each answer is given to the capturing thread alone; one capture runs at a time.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+HOST = "_made_on_host"
+"""Attribute of a tensor that lives on the host."""
+
+
+def mark(result: Any) -> Any:
+    """Note that tensors live on the host: made there, by no tensor of the model's device."""
+    for tensor in result if isinstance(result, (list, tuple)) else (result,):
+        if isinstance(tensor, torch.Tensor):
+            setattr(tensor, HOST, True)
+    return result
+
+
+_one_capture = threading.Lock()
+_tensor = torch.tensor
+
+
+def _answer(thread: int, yes: bool, question: Callable[[], bool]) -> Callable[[], bool]:
+    return lambda: yes if threading.get_ident() == thread else question()
+
+
+QUESTIONS: tuple[tuple[Any, str, str], ...] = (
+    (torch.jit, "is_tracing", "traced"),
+    (torch.cuda, "is_current_stream_capturing", "captured"),
+    (torch.compiler, "is_compiling", "compiled"),
+    (torch.compiler, "is_dynamo_compiling", "compiled"),
+)
+"""Questions to torch: where, name, and the branch in which the answer is yes."""
+
+
+@contextmanager
+def told(branch: str) -> Iterator[None]:
+    """Tensors with known values are kept on the CPU; code that asks where they are, to put others there, is told the
+    model's device, and what it puts there keeps its values too. Code that asks what is going on is told ``branch``
+    (``QUESTIONS``). Other threads see no difference.
+    """
+    captures = threading.get_ident()
+
+    def device_of(tensor: torch.Tensor) -> torch.device:
+        where: torch.device = torch._C.TensorBase.device.__get__(tensor)
+        known = threading.get_ident() == captures and not getattr(tensor, HOST, False)
+        return torch.device("meta") if known else where
+
+    def tensor_of(data: Any, *, device: Any = None, **options: Any) -> torch.Tensor:
+        """``torch.tensor``, which fills a tensor on the host and copies it to the device that is asked for."""
+        if threading.get_ident() != captures:
+            return _tensor(data, device=device, **options)
+        made: torch.Tensor = mark(_tensor(data, **options))
+        return made if device is None else made.to(device)
+
+    with _one_capture:
+        asked = [(home, name, getattr(home, name)) for home, name, _ in QUESTIONS]
+        torch.Tensor.device = property(device_of)  # type: ignore[assignment]
+        torch.tensor = tensor_of  # type: ignore[assignment]
+        for home, name, yes in QUESTIONS:
+            setattr(home, name, _answer(captures, branch == yes, getattr(home, name)))
+        try:
+            yield
+        finally:
+            for home, name, question in asked:
+                setattr(home, name, question)
+            torch.tensor = _tensor
+            del torch.Tensor.device
