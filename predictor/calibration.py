@@ -131,7 +131,8 @@ class HostCosts:
     beyond the timed call's. On matrix units, where the library's own cost depends on the shape, it grows instead by
     what exp(shapes), of a family and dtype, says of its kernel beyond the timed call's ``shapes_s``. Host time is
     ``op_factor`` times that, ``line_s`` and ``module_s`` for the cold lines and modules of the Python before it
-    (``records.PythonWork``), and ``fixed_s`` a pass. error: of generated modules, left out one at a time, root mean
+    (``records.PythonWork``), ``call_s`` a call, and ``fixed_s`` a pass. gap_s: between kernels, where it is not that of
+    a stream. error: of generated modules, left out one at a time, root mean
     square of log time.
     """
 
@@ -150,6 +151,8 @@ class HostCosts:
     probe_s: float
     environment: Mapping[str, Any]
     provenance: str
+    call_s: float = 0.0
+    gap_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -185,6 +188,10 @@ class Calibration:
     def dtypes(self) -> list[str]:
         """Dtypes whose matrix products were calibrated."""
         return sorted(self.device["peak_flops"])
+
+    def lanes_of(self, host: HostCosts) -> Lanes:
+        """The lanes under a runtime: kernels of a CUDA graph follow each other more closely than those of a stream."""
+        return self.lanes if host.gap_s is None else replace(self.lanes, gap_s=host.gap_s)
 
     def host(self, runtime: str) -> HostCosts:
         """Host costs of a runtime. Raises PredictorError where it was not calibrated."""
@@ -306,7 +313,21 @@ class Calibration:
 
 @cache
 def _host(path: Path, gpu: str) -> HostCosts:
-    return host_costs_of(read_json(path, gpu), path)
+    data = read_json(path, gpu)
+    while "like" in data:  # another runtime's table of operators, with rows of its own
+        other = read_json(path.with_name(f"{data['like']}.json"), gpu)
+        data = with_rows_of(other, {name: value for name, value in data.items() if name != "like"})
+    return host_costs_of(data, path)
+
+
+def with_rows_of(other: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
+    """A runtime's file completed with another's rows: the same operators, called by another host."""
+    tables = {name: {**other.get(name, {}), **data.get(name, {})} for name in _TABLES}
+    further = {"like": other["like"]} if "like" in other else {}
+    return {**data, **tables, **further}
+
+
+_TABLES = ("calls", "launches", "shapes", "shapes_s", "typical_s")
 
 
 def host_costs_of(data: Mapping[str, Any], path: Path) -> HostCosts:

@@ -17,13 +17,14 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def predict(
     context: typer.Context,
     model: Annotated[
-        str | None, typer.Option(help="Zoo model, FILE.py:FUNCTION or a local transformers config.json.")
+        str | None, typer.Option(help="Zoo model, FILE.py:FUNCTION, a transformers config.json, or a FILE.onnx.")
     ] = None,
     gpu: Annotated[str | None, typer.Option(help="Name of a calibrated GPU, or cpu.")] = None,
     runtime: Annotated[str, typer.Option(help="Runtime that runs the model.")] = "eager",
     dtype: Annotated[str | None, typer.Option(help="fp32, tf32, fp16 or bf16; by default fp16, on a CPU fp32.")] = None,
     batch: Annotated[int, typer.Option(help="Batch size.")] = 1,
     estimator: Annotated[str, typer.Option(help="queue, or max: the plain formula.")] = "queue",
+    compare: Annotated[bool, typer.Option("--compare", help="All runtimes side by side.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, times in seconds.")] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Fail where an operator is not modelled or a kernel extrapolated.")
@@ -44,6 +45,8 @@ def predict(
             typer.echo("\n".join(models_zoo.names()))
         elif list_gpus:
             typer.echo(_gpus())
+        elif compare:
+            typer.echo(_compare(model, gpu, dtype, batch, estimator, as_json))
         else:
             typer.echo(_predict(model, gpu, runtime, dtype, batch, estimator, as_json, strict))
 
@@ -128,22 +131,53 @@ def _predict(
     from contextlib import redirect_stdout
 
     from predictor import report
-    from predictor.errors import PredictorError
+    from predictor.errors import CannotRunError, PredictorError
     from predictor.models import load_model
-    from predictor.predict import Predictor, check_batch
+    from predictor.predict import Predictor, check_batch, compare
 
     if model is None or gpu is None:
-        raise PredictorError("say what to predict: --model NAME --gpu NAME (--list-models, --list-gpus)")
+        raise PredictorError(_ASK)
     predictor = Predictor(gpu, runtime, dtype, estimator)
     predictor.check()
-    module, inputs, name = load_model(model, check_batch(batch))
-    with redirect_stdout(sys.stderr):  # what the model prints is not the answer
-        found = predictor.predict(module, inputs, name)
+    if model.endswith(".onnx"):
+        found = predictor.predict_file(model)
+    else:
+        module, inputs, name = load_model(model, check_batch(batch))
+        try:
+            with redirect_stdout(sys.stderr):  # what the model prints is not the answer
+                found = predictor.predict(module, inputs, name)
+        except CannotRunError as error:
+            with redirect_stdout(sys.stderr):
+                others = compare(gpu, dtype, module, inputs, name, estimator)
+            can = ", ".join(o.runtime for o in others if o.report) or "none"
+            raise CannotRunError(f"{name} cannot run under {runtime}: {error} (runtimes that can: {can})") from None
     if strict and found.unmodelled:
         raise PredictorError(f"not modelled: {', '.join(sorted(found.unmodelled))}")
     if strict and found.extrapolated:
         raise PredictorError(f"outside the calibrated range: kernels of {', '.join(sorted(found.extrapolated))}")
     return report.as_json(found) if as_json else report.as_text(found)
+
+
+_ASK = "say what to predict: --model NAME --gpu NAME (--list-models, --list-gpus)"
+
+
+def _compare(model: str | None, gpu: str | None, dtype: str | None, batch: int, estimator: str, as_json: bool) -> str:
+    import sys
+    from contextlib import redirect_stdout
+
+    from predictor import report
+    from predictor.errors import PredictorError
+    from predictor.models import load_model
+    from predictor.predict import check_batch, compare
+
+    if model is None or gpu is None:
+        raise PredictorError(_ASK)
+    if model.endswith(".onnx"):
+        raise PredictorError("an ONNX file runs under onnx and onnx-cudagraph alone: --runtime onnx")
+    module, inputs, name = load_model(model, check_batch(batch))
+    with redirect_stdout(sys.stderr):
+        found = compare(gpu, dtype, module, inputs, name, estimator)
+    return report.comparison_as_json(found) if as_json else report.comparison_as_text(found)
 
 
 def _gpus() -> str:

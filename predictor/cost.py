@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,9 +32,31 @@ def price(program: Program, calibration: Calibration, host: HostCosts) -> tuple[
     priced = []
     for call, call_cold, library_s in zip(program.calls, cold, libraries, strict=True):
         own = tuple(next(kernels) for _ in call.kernels)
+        if call.trait == "replay":
+            own = tuple(_side_by_side(k, p, calibration, host) for k, p in zip(call.kernels, own, strict=True))
         seconds = host.op_factor * _call_s(call, own, program.dtype, host, call_cold, library_s)
+        seconds += 0.0 if call.trait == "host" else host.call_s
         priced.append(PricedCall(seconds + _python_s(call.python, host), own, call.sync))
     return (*priced, PricedCall(_python_s(program.tail, host), ()))
+
+
+ROOF_SHARE = 0.5
+"""Of the roofline, what small kernels that run side by side reach together. A judgement."""
+
+
+def _side_by_side(kernel: Kernel, priced: PricedKernel, calibration: Calibration, host: HostCosts) -> PricedKernel:
+    """A kernel of a CUDA graph. A grouped convolution that a library runs group by group, on streams of its own, runs
+    all groups at the same time there; from a host only where a kernel takes longer than the launch of the next.
+    """
+    groups = kernel.dims.get("groups", 1)
+    if kernel.family != "conv_grouped" or priced.launches < groups:
+        return priced
+    if priced.seconds / priced.launches > host.launch_s:
+        return priced
+    family = FAMILIES[kernel.family]
+    compute, memory = calibration.base(family, kernel.dtype, family.complete(kernel.dims))
+    roof_s = float(max(compute, memory)) / ROOF_SHARE
+    return replace(priced, seconds=min(max(priced.seconds / groups, roof_s), priced.seconds))
 
 
 def _python_s(work: PythonWork, host: HostCosts) -> float:

@@ -10,6 +10,10 @@ class PredictorError(Exception):
     """A request that cannot be answered: unknown name, bad input, missing or broken calibration."""
 
 
+class CannotRunError(PredictorError):
+    """A runtime that cannot run a model: not a mistake in the request, an answer to it."""
+
+
 def unknown(what: str, name: str, known: Iterable[str]) -> PredictorError:
     """The error for a name that nobody knows, with the nearest known names."""
     names = sorted(known)

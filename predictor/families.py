@@ -53,7 +53,8 @@ class Family:
 
     dims: dimension name -> default (None: required); flops and bytes: work of one call, from dims and element size;
     matrix: runs on the matrix units, a fit per dtype (``fit_name``); other families have one, with the element size as
-    a feature. single: fp32 and TF32 run alike.
+    a feature. single: fp32 and TF32 run alike. swept: measured by calls of torch; others are seen in the profiles of
+    modules under the runtime that makes them.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Family:
     features: Callable[[Dims, int, int], list[Array]]
     matrix: bool = False
     single: bool = False
+    swept: bool = True
 
     @property
     def sizes(self) -> tuple[str, ...]:
@@ -298,6 +300,19 @@ def _pool_features(d: Dims, size: int, sms: int) -> list[Array]:
     return [_log(d["elements"]), d["window"], d["maximum"], _log(d["bytes_read"])]
 
 
+# nnc, triton, ort: loops that TorchScript's and Inductor's compilers make of several operators, and ONNX Runtime's own
+# kernels. rows: of a row-wise one, 0 for others; contiguous: all is read in the order in which it is written; kind: 1
+# for transcendental functions, further numbers as in ops/onnx.py.
+
+
+def _made_features(d: Dims, size: int, sms: int) -> list[Array]:
+    ratio = _log(_streamed(d) / np.maximum(d["elements"], 1))
+    cols = np.where(d["rows"] > 0, d["elements"] / np.maximum(d["rows"], 1), 0.0)
+    rows = [(d["rows"] > 0).astype(float), _log(d["rows"] + 1), _log(cols + 1)]
+    flags = [d["inputs"], d["contiguous"], d["kind"]]
+    return [_log(d["elements"]), ratio, *flags, *rows, *_fill(d["elements"] / 512, sms)]
+
+
 _CONV: dict[str, float | None] = {
     **{"batch": None, "c_in": None, "c_out": None, "h": None, "w": None, "r": None, "s": None},
     **{"stride_h": 1, "stride_w": 1, "pad_h": 0, "pad_w": 0, "dilation": 1, "groups": 1, "bias": 0},
@@ -384,6 +399,17 @@ FAMILIES: dict[str, Family] = {
             lambda d: d["elements"] * d["taps"],
             lambda d, size: _streamed(d),
             _interpolate_features,
+        ),
+        *(
+            Family(
+                name,
+                {**_STREAM, "inputs": 1, "contiguous": 1, "kind": 0, "rows": 0},
+                _elements_flops,
+                lambda d, size: _streamed(d),
+                _made_features,
+                swept=False,
+            )
+            for name in ("nnc", "triton", "ort")
         ),
         Family(
             "fill",

@@ -6,13 +6,14 @@ import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from predictor import runtimes
 from predictor.calibration import Calibration, HostCosts, load_calibration
 from predictor.cost import price
-from predictor.errors import PredictorError, unknown
-from predictor.records import Graph, OpCost, PricedCall, Program, Report, Timeline
+from predictor.errors import CannotRunError, PredictorError, unknown
+from predictor.records import Compared, Graph, OpCost, PricedCall, Program, Report, Timeline
 from predictor.timeline import plain, queue
 
 ESTIMATORS = ("queue", "max")
@@ -41,12 +42,20 @@ class Predictor:
 
     def predict(self, module: Any, inputs: Any, name: str | None = None) -> Report:
         """Report for a module and its inputs (tensor, tuple or mapping), in any dtype and on any device, meta
-        included.
+        included. Raises CannotRunError where the runtime cannot run it.
         """
         calibration, host, dtype = self.check()
-        from predictor.capture import capture
+        return report(graph_of(module, inputs, dtype, self.runtime, name), calibration, host, self.estimator)
 
-        return report(capture(module, inputs, dtype, name), calibration, host, self.estimator)
+    def predict_file(self, path: str, name: str | None = None) -> Report:
+        """Report for an ONNX file with fixed shapes, without torch."""
+        calibration, host, dtype = self.check()
+        if runtimes.load(self.runtime).BRANCH != "exported":
+            able = ", ".join(n for n in runtimes.names() if runtimes.load(n).BRANCH == "exported")
+            raise PredictorError(f"{self.runtime} runs modules, not ONNX files: --runtime {able}")
+        from predictor.onnx_file import read
+
+        return report(read(Path(path), dtype, name), calibration, host, self.estimator)
 
     def latency(self, module: Any, inputs: Any) -> float:
         """Seconds of one synchronised forward pass."""
@@ -62,14 +71,54 @@ class Predictor:
             raise unknown(f"dtype of {calibration.gpu}", dtype, calibration.dtypes)
         if self.estimator not in ESTIMATORS:
             raise unknown("estimator", self.estimator, ESTIMATORS)
+        check_target(self.runtime, calibration.lanes.serial)
         return calibration, calibration.host(self.runtime), dtype
 
 
+def graph_of(module: Any, inputs: Any, dtype: str, runtime: str, name: str | None = None) -> Graph:
+    """The graph that a runtime makes of a module. Raises CannotRunError where it makes none."""
+    branch = runtimes.load(runtime).BRANCH
+    if branch == "exported":
+        from predictor.onnx_file import exported
+
+        return exported(module, inputs, dtype, name)
+    from predictor.capture import capture
+
+    return capture(module, inputs, dtype, name, branch)
+
+
+def check_target(runtime: str, serial: bool) -> None:
+    """Raises CannotRunError for a runtime that needs a GPU where there is none."""
+    if serial and not runtimes.load(runtime).ON_CPU:
+        raise CannotRunError(f"{runtime} needs a GPU")
+
+
+def compare(
+    gpu: str, dtype: str | None, module: Any, inputs: Any, name: str | None = None, estimator: str = "queue"
+) -> tuple[Compared, ...]:
+    """A module under every runtime that the GPU is calibrated for; those that cannot run it with the reason."""
+    calibration = load_calibration(gpu)
+    graphs: dict[str, Graph] = {}
+    found = []
+    for runtime in calibration.runtimes:
+        branch = runtimes.load(runtime).BRANCH
+        try:
+            _, host, real = Predictor(gpu, runtime, dtype, estimator).check()
+            if branch not in graphs:
+                graphs[branch] = graph_of(module, inputs, real, runtime, name)
+            found.append(Compared(runtime, report(graphs[branch], calibration, host, estimator)))
+        except CannotRunError as error:
+            found.append(Compared(runtime, None, str(error)))
+    return tuple(found)
+
+
 def report(graph: Graph, calibration: Calibration, host: HostCosts, estimator: str = "queue") -> Report:
-    """Price a captured graph and tell what came of it."""
+    """Price a captured graph and tell what came of it. Raises CannotRunError where the runtime cannot run it."""
     program = runtimes.load(host.runtime).lower(graph)
+    if program.cannot and not calibration.lanes.serial:
+        raise CannotRunError(program.cannot)
     priced = price(program, calibration, host)
-    timeline = queue(priced, calibration.lanes, host.fixed_s)
+    timeline = queue(priced, calibration.lanes_of(host), host.fixed_s)
     serial = calibration.lanes.serial
     latency = timeline.latency_s if estimator == "queue" else plain(timeline, serial)
     spread = log_error(program, priced, timeline, calibration, host)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
-from predictor.records import Report
+from predictor.records import Compared, Report
 
 JSON_FIELDS = (
     *("model", "runtime", "gpu", "dtype", "batch", "estimator", "latency_s", "host_s", "kernel_s", "max_s", "bound"),
@@ -69,3 +70,46 @@ def as_text(report: Report) -> str:
     ]
     lines += [f"  note         {note}" for note in report.notes]
     return "\n".join(lines)
+
+
+def _best(found: Sequence[Compared]) -> str:
+    able = [(one.report.latency_s, one.runtime) for one in found if one.report]
+    return min(able)[1] if able else ""
+
+
+def comparison_as_json(found: Sequence[Compared]) -> str:
+    """A model under several runtimes as one JSON object, times in seconds."""
+    eager = next((one.report.latency_s for one in found if one.report and one.runtime == "eager"), None)
+    rows: list[dict[str, Any]] = []
+    for one in found:
+        if one.report is None:
+            rows.append({"runtime": one.runtime, "cannot": one.reason})
+            continue
+        data = {name: getattr(one.report, name) for name in JSON_FIELDS}
+        rows.append({**data, "speedup_over_eager": eager / one.report.latency_s if eager else None})
+    return json.dumps({"best": _best(found), "runtimes": rows}, indent=1)
+
+
+def comparison_as_text(found: Sequence[Compared]) -> str:
+    """A table, a line for each runtime; the fastest is marked."""
+    able = [one.report for one in found if one.report]
+    eager = next((r.latency_s for r in able if r.runtime == "eager"), None)
+    lines = []
+    if able:
+        first = able[0]
+        lines += [f"{first.model}, batch {first.batch}, {first.dtype} on {first.gpu}", ""]
+    columns = ("runtime", "latency", "90 % interval", "host", "kernels", "launches", "bound", "over eager")
+    lines.append("  {:18} {:>9} {:>20} {:>9} {:>9} {:>8}  {:9} {:>10}".format(*columns))
+    for one in found:
+        if one.report is None:
+            lines.append(f"  {one.runtime:18} cannot run: {one.reason}")
+            continue
+        r, mark = one.report, "*" if one.runtime == _best(found) else " "
+        low, high = (milliseconds(s) for s in r.interval_s)
+        gain = f"{eager / r.latency_s:.2f}x" if eager else ""
+        lines.append(
+            f"{mark} {r.runtime:18} {milliseconds(r.latency_s):>9} {low + ' to ' + high:>20} "
+            f"{milliseconds(r.host_s):>9} {milliseconds(r.kernel_s):>9} {r.launches:>8}  {r.bound:9} {gain:>10}"
+        )
+    notes = dict.fromkeys(note for r in able for note in r.notes)
+    return "\n".join([*lines, "", "  * fastest", *(f"  note: {note}" for note in notes)])

@@ -21,8 +21,8 @@ def complaint(error: Exception) -> str:
 
 @contextmanager
 def complain(debug: bool) -> Iterator[None]:
-    """Turn a PredictorError into a line on standard error and exit code 2."""
-    from predictor.errors import PredictorError
+    """Turn a PredictorError into a line on standard error and exit code 2, 3 where a runtime cannot run a model."""
+    from predictor.errors import CannotRunError, PredictorError
 
     try:
         yield
@@ -31,7 +31,7 @@ def complain(debug: bool) -> Iterator[None]:
             traceback.print_exc()
         else:
             typer.echo(f"error: {complaint(error)}", err=True)
-        raise typer.Exit(2) from None
+        raise typer.Exit(3 if isinstance(error, CannotRunError) else 2) from None
 
 
 def run(app: typer.Typer) -> None:

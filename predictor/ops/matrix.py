@@ -23,7 +23,7 @@ def linear(call: OpCall) -> tuple[Kernel, ...]:
     """
     x, w, bias = tensor(call, "input"), tensor(call, "weight"), call.args.get("bias")
     n, k = w.shape if len(w.shape) == 2 else (1, w.shape[0])
-    fused = x.is_contiguous or len(x.shape) < 3
+    fused = adds_bias(call)
     copy = () if fused or has_even_rows(x) else copy_of(x)
     biased = isinstance(bias, TensorSpec)
     gemm = product(x.dtype, x.elements // max(k, 1), n, k, bias=biased and fused)
@@ -31,6 +31,12 @@ def linear(call: OpCall) -> tuple[Kernel, ...]:
         return copy + gemm
     out = call.outputs[0]
     return copy + gemm + pointwise_of((out, bias), out)
+
+
+def adds_bias(call: OpCall) -> bool:
+    """Whether a linear layer's bias is added in the product."""
+    x = tensor(call, "input")
+    return x.is_contiguous or len(x.shape) < 3
 
 
 def has_even_rows(x: TensorSpec) -> bool:

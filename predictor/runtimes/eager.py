@@ -14,13 +14,31 @@ from predictor.ops.memory import is_heavy
 from predictor.records import Graph, HostCall, Kernel, OpCall, Program, TensorSpec
 
 NAME = "eager"
+BRANCH = "eager"
+ON_CPU = True
 
 
 def lower(graph: Graph) -> Program:
     """Graph -> host calls and their kernels, in issue order."""
     unmodelled: Counter[str] = Counter()
-    calls = tuple(_host_call(call, graph.dtype, unmodelled) for call in graph.calls)
-    return Program(NAME, graph.dtype, calls, graph.tail, dict(unmodelled))
+    calls = tuple(host_call(call, graph.dtype, unmodelled) for call in graph.calls)
+    return Program(NAME, graph.dtype, calls, graph.tail, dict(unmodelled), cannot(graph))
+
+
+def cannot(graph: Graph) -> str:
+    """Why torch cannot run a graph on a GPU, empty where it can."""
+    for call in graph.leaves:
+        if call.trait != "fft" or call.tensors[0].dtype not in _HALF:
+            continue
+        axes = call.args["dim"]
+        for axis in axes if isinstance(axes, tuple) else (axes,):
+            length = call.tensors[0].shape[int(axis)]
+            if length & (length - 1):
+                return f"cuFFT transforms half-precision tensors of powers of two only, not of {length}"
+    return ""
+
+
+_HALF = ("fp16", "bf16", "torch.complex32")
 
 
 def _leaves(call: OpCall) -> Iterator[OpCall]:
@@ -30,7 +48,8 @@ def _leaves(call: OpCall) -> Iterator[OpCall]:
         yield from _leaves(part)
 
 
-def _host_call(call: OpCall, dtype: str, unmodelled: Counter[str]) -> HostCall:
+def host_call(call: OpCall, dtype: str, unmodelled: Counter[str]) -> HostCall:
+    """One captured call on the host and the kernels of its parts. unmodelled: counts what nobody models."""
     leaves = tuple(_leaves(call))
     kernels: list[Kernel] = []
     for leaf in leaves:

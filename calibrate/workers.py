@@ -1,0 +1,74 @@
+"""A process for each model and runtime: what one of them breaks (a failed capture can make CUDA unusable) no other
+feels, and slow preparations (export, compilation) go on at the same time.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Any
+
+
+class Worker:
+    """A process that answers calls of a server object's methods, one after another. Use it in a ``with`` block.
+
+    >>> with Worker(dict, a=1) as worker:
+    ...     worker.ask("get", "a")
+    ...     worker.answer()
+    1
+    """
+
+    def __init__(self, server: Any, *args: Any, **kwargs: Any) -> None:
+        context = get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, server, args, kwargs), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def ask(self, method: str, *args: Any) -> None:
+        """Start a call; ``answer`` waits for it."""
+        with suppress(OSError):  # it has died: the answer says so
+            self._pipe.send((method, args))
+
+    def answer(self) -> Any:
+        """What the call returned. Raises RuntimeError where it raised, or where the process died."""
+        try:
+            failed, found = self._pipe.recv()
+        except (EOFError, OSError):
+            self._process.join(10)
+            raise RuntimeError(f"its process died (exit code {self._process.exitcode})") from None
+        if failed:
+            raise RuntimeError(found)
+        return found
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pipe.close()
+        self._process.join(5)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+
+
+def _serve(pipe: Connection, server: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Answer until the pipe closes: the one who asks has ended, in whatever way."""
+    made = None
+    while True:
+        try:
+            method, values = pipe.recv()
+        except (EOFError, KeyboardInterrupt):
+            return
+        try:
+            made = server(*args, **kwargs) if made is None else made
+            answer = False, getattr(made, method)(*values)
+        except KeyboardInterrupt:
+            return
+        except Exception as error:
+            answer = True, f"{type(error).__name__}: {error}"
+        pipe.send(answer)

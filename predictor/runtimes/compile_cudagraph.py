@@ -1,0 +1,25 @@
+"""torch.compile with ``mode="reduce-overhead"``: Inductor's kernels in CUDA graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from predictor.records import Graph, Program
+from predictor.runtimes import compile
+from predictor.runtimes.cudagraph import replayed
+
+NAME = "compile-cudagraph"
+BRANCH = compile.BRANCH
+ON_CPU = False
+
+
+def lower(graph: Graph) -> Program:
+    """Graph -> replays of Inductor's kernels."""
+    return replace(replayed(compile.lower(graph)), runtime=NAME)
+
+
+def prepare(module: Any, inputs: Any) -> Callable[[], Any]:
+    """A callable that runs one real pass of the compiled module."""
+    return compile.compiled(module, inputs, "reduce-overhead")

@@ -1,0 +1,170 @@
+"""TorchScript: ``torch.jit.trace``, its interpreter and its fuser."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from predictor.flow import Flow
+from predictor.fusion import fused_kernel
+from predictor.inputs import flat
+from predictor.records import Graph, HostCall, OpCall, Program, PythonWork
+from predictor.runtimes import eager
+
+NAME = "torchscript"
+BRANCH = "traced"
+ON_CPU = True
+
+WARM = 4
+"""Passes before a traced module runs as it will: the fuser watches the first ones."""
+
+FUSIBLE = frozenset(
+    {
+        *(
+            "add",
+            "sub",
+            "mul",
+            "div",
+            "rsub",
+            "pow",
+            "remainder",
+            "fmod",
+            "addcmul",
+            "lerp",
+            "neg",
+            "reciprocal",
+            "abs",
+        ),
+        *("eq", "ne", "ge", "gt", "le", "lt", "where", "masked_fill", "clamp", "clamp_min", "clamp_max", "threshold"),
+        *("minimum", "maximum", "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "logical_not"),
+        *("sigmoid", "relu", "leaky_relu", "relu6", "gelu", "silu", "hardtanh", "hardsigmoid", "hardswish", "softplus"),
+        *("mish", "elu", "exp", "expm1", "log", "log2", "log10", "log1p", "erf", "erfc", "sqrt", "rsqrt"),
+        *(
+            "reciprocal",
+            "floor",
+            "ceil",
+            "round",
+            "trunc",
+            "frac",
+            "cos",
+            "sin",
+            "tan",
+            "acos",
+            "asin",
+            "atan",
+            "cosh",
+            "sinh",
+            "tanh",
+        ),
+        *("to", "_to_copy", "type_as", "batch_norm", "cat", "unsqueeze"),
+    }
+)
+"""Operators that the fuser joins (torch/csrc/jit/passes/tensorexpr_fuser.cpp)."""
+
+
+def lower(graph: Graph) -> Program:
+    """Graph -> host calls and their kernels: constants folded, equal operators run once, pointwise ones fused."""
+    calls = [part for call in graph.calls if call.trait != "host" for part in _decomposed(call)]
+    flow = Flow.of(calls, graph.outputs).live()
+    constant = flow.constant()
+    flow = flow.without(lambda index: index in constant).live()
+    flow = flow.once()
+    groups = fusion_groups(flow)
+    grouped = {index for group in groups for index in group}
+    last = {max(group): group for group in groups}
+    unmodelled: Counter[str] = Counter()
+    issued: list[HostCall] = []
+    for index, call in enumerate(flow.calls):
+        if index in last:
+            issued.append(HostCall("fused", (fused_kernel(flow, last[index], "nnc"),), PythonWork(), "pointwise"))
+        elif index not in grouped:
+            issued.append(replace(eager.host_call(call, graph.dtype, unmodelled), python=PythonWork()))
+    return Program(NAME, graph.dtype, tuple(issued), PythonWork(), dict(unmodelled), eager.cannot(graph))
+
+
+def _decomposed(call: OpCall) -> tuple[OpCall, ...]:
+    """A product with a bias is split (torch/csrc/jit/passes/decompose_ops.cpp), so that the sum can be fused."""
+    if call.op != "addmm":
+        return (call,)
+    bias, left, right = call.reads
+    product, out = -call.makes[0], call.outputs
+    args = {"self": call.args["mat1"], "mat2": call.args["mat2"]}
+    summands = {"self": out[0], "other": call.args["self"]}
+    return (
+        replace(call, op="mm", args=args, reads=(left, right), makes=(product,)),
+        OpCall("add", summands, out, "pointwise", reads=(product, bias), makes=call.makes),
+    )
+
+
+def fusion_groups(flow: Flow) -> list[list[int]]:
+    """Groups of two or more calls that become one kernel: each joins the makers of what it reads, from the last one
+    on; then neighbours that do not depend on each other are joined.
+    """
+    group_of: dict[int, list[int]] = {}
+    for index in reversed(range(len(flow.calls))):
+        if index not in group_of and _is_fusible(flow, index):
+            group_of[index] = [index]
+            while _joined_producer(flow, group_of, group_of[index]):
+                pass
+    groups = sorted({id(group): group for group in group_of.values()}.values(), key=min)
+    found = groups[:1]
+    for group in groups[1:]:
+        if _stands_beside(flow, found[-1], group):
+            found[-1] = sorted((*found[-1], *group))
+        else:
+            found.append(group)
+    return [group for group in found if len(group) > 1]
+
+
+def _stands_beside(flow: Flow, group: list[int], following: list[int]) -> bool:
+    """Whether all that the following group reads was made before the group, and not by it."""
+    made = [flow.maker[v] for i in following for v in flow.calls[i].reads if v in flow.maker]
+    return all(i in following or (i < max(group) and i not in group) for i in made)
+
+
+def _is_fusible(flow: Flow, index: int) -> bool:
+    call = flow.calls[index]
+    if call.op not in FUSIBLE or not call.outputs or not all(o.elements for o in call.outputs):
+        return False
+    return call.makes != call.reads[:1]
+
+
+def _joined_producer(flow: Flow, group_of: dict[int, list[int]], group: list[int]) -> bool:
+    producers = {flow.maker[v] for i in group for v in flow.calls[i].reads if v in flow.maker} - set(group)
+    for producer in sorted(producers, reverse=True):
+        if not _is_fusible(flow, producer):
+            continue
+        theirs = group_of.get(producer, [producer])
+        if _can_join(flow, theirs, group):
+            group += theirs
+            group.sort()
+            group_of.update(dict.fromkeys(group, group))
+            return True
+    return False
+
+
+def _can_join(flow: Flow, producers: list[int], group: list[int]) -> bool:
+    """Whether a group can take its producers in; a view only where nobody else reads it."""
+    views = [flow.calls[p] for p in producers if flow.calls[p].op == "unsqueeze"]
+    members = {*producers, *group}
+    alone = members.issuperset(r for view in views for value in view.makes for r in flow.readers[value])
+    return alone and flow.are_joinable(producers, group)
+
+
+def prepare(module: Any, inputs: Any) -> Callable[[], Any]:
+    """A callable that runs one real pass of the traced module, its fused kernels compiled."""
+    import torch
+
+    function, tensors = flat(module, inputs)
+    with torch.inference_mode():
+        traced = torch.jit.trace(function, tensors, strict=False, check_trace=False)  # type: ignore[no-untyped-call]
+        for _ in range(WARM):
+            traced(*tensors)
+
+    def run() -> Any:
+        with torch.inference_mode():
+            return traced(*tensors)
+
+    return run
