@@ -25,6 +25,9 @@ from predictor.timeline import plain, queue
 CROSSOVER = (0.6, 0.9)
 """Kernel time over latency: below the first framework-bound, above the second device-bound, crossover between."""
 
+HALF = 0.5
+"""The same where the host's work and the kernels come after each other: what a CUDA graph's replay waits for."""
+
 ADDS_UP = 0.05
 """How far the durations of a profile's kernels may add up to something else than its kernel time: beyond that they
 overlapped on several streams, and say nothing of a family.
@@ -45,6 +48,7 @@ class Row:
     model: str
     batch: int
     dtype: str
+    runtime: str
     measured: Measurement
     predicted: Mapping[str, float]
     kernel_s: float | None
@@ -70,7 +74,8 @@ class Row:
 
 
 def rows(file: SampleFile, calibration: Calibration, runtime: str, wanted: Collection[str] | None = None) -> list[Row]:
-    """Predict every recorded case again with a calibration. wanted: keys of cases, all if None.
+    """Predict every recorded case again with a calibration, but for those that a runtime cannot run. wanted: keys of
+    cases, all if None.
 
     Host times are scaled by the ratio of the host probes, that beside the case's rounds over that of the calibration:
     how fast the host was just then is no property of the model.
@@ -82,6 +87,8 @@ def rows(file: SampleFile, calibration: Calibration, runtime: str, wanted: Colle
     level = quiet_level([p for own in rounds.values() for r in own for p in (r.probe_before_s, r.probe_after_s)])
     cases = [s for s in file.values() if s["key"].startswith("case/") and s["runtime"] == runtime]
     cases = [s for s in cases if rounds[s["key"][5:]] and (wanted is None or s["key"][5:] in wanted)]
+    cases = [{**s, **file.samples.get(f"program/{s['key'][5:]}", {}), "key": s["key"]} for s in cases]
+    cases = [s for s in cases if "program" in s]
     measured = {s["key"]: summarise(rounds[s["key"][5:]], level) for s in cases}
     flops = _flops_only(cases, measured)
     return [_row(s, measured[s["key"]], flops(s), calibration, runtime) for s in cases]
@@ -93,28 +100,31 @@ def _row(
     program = program_from_json(sample["program"])
     host = calibration.host(runtime)
     priced = price(program, calibration, host)
-    unscaled = queue(priced, calibration.lanes, host.fixed_s)
+    lanes = calibration.lanes_of(host)
+    unscaled = queue(priced, lanes, host.fixed_s)
     scale = measured.probe_s / host.probe_s
     priced = tuple(replace(call, host_s=call.host_s * scale) for call in priced)
-    timeline = queue(priced, calibration.lanes, host.fixed_s * scale)
+    timeline = queue(priced, lanes, host.fixed_s * scale)
     kernel_s = sample.get("kernel_s")
     said = bound(timeline, priced)
     launches = sum(k.launches for call in priced for k in call.kernels)
-    busy = (kernel_s + calibration.lanes.gap_s * sample["launches"]) if kernel_s is not None else timeline.kernel_s
+    busy = (kernel_s + lanes.gap_s * sample["launches"]) if kernel_s is not None else timeline.kernel_s
     share = busy / measured.seconds
+    limit = CROSSOVER[1] if host.gap_s is None else HALF
     return Row(
         model=sample["model"],
         batch=sample["batch"],
         dtype=sample["dtype"],
+        runtime=runtime,
         measured=measured,
-        predicted={"queue": timeline.latency_s, "max": plain(timeline, calibration.lanes.serial), "flops": flops_s},
+        predicted={"queue": timeline.latency_s, "max": plain(timeline, lanes.serial), "flops": flops_s},
         kernel_s=kernel_s,
         predicted_kernel_s=timeline.kernel_s,
         predicted_host_s=timeline.host_s,
         launches=sample.get("launches", 0),
         predicted_launches=launches,
         bound=said,
-        measured_bound="" if kernel_s is None else "framework" if share < CROSSOVER[1] else "device",
+        measured_bound="" if kernel_s is None else "framework" if share < limit else "device",
         interval_s=interval(timeline.latency_s, log_error(program, priced, timeline, calibration, host)),
         unscaled_s=unscaled.latency_s,
         kernels=_kernels(sample, program, priced),
@@ -248,3 +258,46 @@ def by_model(found: Sequence[Row]) -> dict[str, list[Row]]:
     for row in found:
         groups[row.model].append(row)
     return dict(groups)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The fastest runtime of a model and batch, as predicted and as measured. loss: how much slower the predicted one
+    is than the measured one.
+    """
+
+    model: str
+    batch: int
+    dtype: str
+    predicted: str
+    measured: str
+    loss: float
+
+
+def choices(found: Sequence[Row]) -> list[Choice]:
+    """Of every model, batch and dtype that two runtimes or more were measured for. On another host the host's part of a
+    latency is another: measurements are compared as they are, predictions as scaled to the host beside them.
+    """
+    groups: dict[tuple[str, int, str], list[Row]] = defaultdict(list)
+    for row in found:
+        groups[row.model, row.batch, row.dtype].append(row)
+    chosen = []
+    for (model, batch, dtype), own in groups.items():
+        if len(own) > 1:
+            predicted = min(own, key=lambda r: r.predicted["queue"])
+            measured = min(own, key=lambda r: r.measured.seconds)
+            loss = predicted.measured.seconds / measured.measured.seconds - 1
+            chosen.append(Choice(model, batch, dtype, predicted.runtime, measured.runtime, loss))
+    return chosen
+
+
+def refusals(file: SampleFile, runtime: str) -> list[tuple[str, bool, bool]]:
+    """(Case, whether a prediction says that the runtime cannot run it, whether it could not) of every case."""
+    found = []
+    for key in file.samples:
+        case = key.split("/", 1)[1] if key.startswith(("case/", "cannot/")) else ""
+        if case.endswith(f"/{runtime}"):
+            recorded = file.samples.get(f"program/{case}", {})
+            said = bool(recorded.get("cannot") or recorded.get("program", {}).get("cannot"))
+            found.append((case, said, key.startswith("cannot/")))
+    return found

@@ -28,6 +28,9 @@ NAMES = {
     "fill": r"FillFunctor|Memset|arange|tri[lu]_",
     "gemm": r"gemm|nvjet|cutlass|splitK|gemv|dot_kernel|Memset|scal_kernel|epilogue",
     "pointwise": r"elementwise",
+    "nnc": r"^fused_",
+    "triton": r"^triton_",
+    "ort": r"onnxruntime::|op_tensor|op_generic|reduce_tensor|pooling|bn_fw|transpose|Memcpy|Memset",
 }
 """Kernel family -> what its kernels are called in torch, cuBLAS and cuDNN."""
 

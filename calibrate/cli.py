@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from predictor.terminal import complain, run
+
+if TYPE_CHECKING:
+    from predictor.calibration import Calibration
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -18,7 +22,9 @@ def calibrate(
     context: typer.Context,
     gpu: Annotated[str | None, typer.Option(help="Name of the GPU in this machine, for example h200.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, to calibrate this machine's processor.")] = None,
-    runtime: Annotated[str, typer.Option(help="Runtime whose host costs are measured.")] = "eager",
+    runtime: Annotated[
+        str, typer.Option(help="Runtimes whose host costs are measured, comma-separated, or all; eager always is.")
+    ] = "eager",
     quick: Annotated[bool, typer.Option("--quick", help="Fewer samples: under a minute, wider intervals.")] = False,
     thorough: Annotated[
         bool, typer.Option("--thorough", help="Twice the kernels, also on top of a calibration that is there.")
@@ -27,6 +33,9 @@ def calibrate(
         Path | None, typer.Option(help="Folder to write, by default the user's own, where predict looks.")
     ] = None,
     refit: Annotated[bool, typer.Option("--refit", help="Measure nothing, fit the samples in --out again.")] = False,
+    host_only: Annotated[
+        bool, typer.Option("--host-only", help="Measure the host alone; kernels are those of the GPU's calibration.")
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """Measure dispatch overhead and kernel throughput of this machine.
@@ -35,7 +44,7 @@ def calibrate(
     """
     if context.invoked_subcommand is None:
         with complain(debug):
-            _calibrate(gpu, device, runtime, quick, thorough, out, refit)
+            _calibrate(gpu, device, runtime, quick, thorough, out, refit, host_only)
 
 
 @app.command()
@@ -71,9 +80,15 @@ def fit(
 
 
 def _calibrate(
-    gpu: str | None, device: str | None, runtime: str, quick: bool, thorough: bool, out: Path | None, refit: bool
+    gpu: str | None,
+    device: str | None,
+    runtime: str,
+    quick: bool,
+    thorough: bool,
+    out: Path | None,
+    refit: bool,
+    host_only: bool,
 ) -> None:
-    from predictor import runtimes
     from predictor.calibration import user_folder
     from predictor.errors import PredictorError, unknown
 
@@ -84,8 +99,7 @@ def _calibrate(
         raise PredictorError("say what to calibrate: --gpu NAME or --device cpu")
     if device == "cpu" and name != "cpu":
         raise PredictorError(f"--device cpu and --gpu {name} contradict each other")
-    if runtime not in runtimes.names():
-        raise unknown("runtime", runtime, runtimes.names())
+    wanted = _wanted(runtime, on_cpu=name == "cpu")
     folder = out or user_folder() / name
     from calibrate import run as calibration_run
 
@@ -95,16 +109,35 @@ def _calibrate(
         from calibrate.environment import check_device, interrupted
 
         target = check_device(name)
+        if host_only:
+            calibration_run.take_kernels(name, folder)
         effort = calibration_run.effort_of(target, quick, thorough)
+        parts = calibration_run.Parts(not host_only, True, wanted)
         try:
             with typer.progressbar(
-                length=effort.steps, label=f"calibrate {name}", show_eta=True, show_pos=True, file=sys.stderr
+                length=parts.steps(effort), label=f"calibrate {name}", show_eta=True, show_pos=True, file=sys.stderr
             ) as bar:
-                calibration_run.run(name, target, folder, effort, bar.update, lambda line: typer.echo(line, err=True))
+                tell = partial(typer.echo, err=True)
+                calibration_run.run(name, target, folder, effort, parts, bar.update, tell)
         except KeyboardInterrupt:
             typer.echo(f"\n{interrupted()}", err=True)
             raise typer.Exit(130) from None
     typer.echo(_summary(folder))
+
+
+def _wanted(runtime: str, on_cpu: bool) -> tuple[str, ...]:
+    """Runtimes besides eager that are asked for, those that others are like first."""
+    from calibrate.runtimes import TERMS, known
+    from predictor import runtimes
+    from predictor.errors import unknown
+
+    possible = [name for name in known() if runtimes.load(name).ON_CPU or not on_cpu]
+    asked = possible if runtime == "all" else runtime.split(",")
+    for name in asked:
+        if name not in (*possible, "eager"):
+            raise unknown("runtime", name, (*possible, "eager"))
+    needed = {*asked, *(TERMS[name].like for name in asked if name in TERMS)}
+    return tuple(name for name in possible if name in needed)
 
 
 def _summary(folder: Path) -> str:
@@ -120,9 +153,20 @@ def _summary(folder: Path) -> str:
         f"sync {lanes.sync_s * 1e6:.1f} us",
         f"host: {host.op_factor:.2f} x the calls' costs + {host.line_s * 1e6:.2f} us per cold line + "
         f"{host.module_s * 1e6:.2f} us per cold module + {host.fixed_s * 1e6:.0f} us; error {host.error:.1%}",
+        *_others(calibration),
         f"written to {folder}",
     ]
     return "\n".join(lines)
+
+
+def _others(calibration: Calibration) -> list[str]:
+    lines = []
+    for name in calibration.runtimes:
+        host = calibration.host(name)
+        if name != "eager":
+            said = f"gap {host.gap_s * 1e6:.2f} us, " if host.gap_s is not None else ""
+            lines.append(f"{name}: {said}{host.fixed_s * 1e6:.0f} us a pass, error {host.error:.1%}")
+    return lines
 
 
 def main() -> None:

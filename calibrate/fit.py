@@ -248,12 +248,17 @@ def fit_host(
     names = ("op_factor", "line_s", "module_s", "fixed_s")
     return {
         "coefficients": dict(zip(names, map(float, coefficients + np.eye(4)[0]), strict=True)),
-        "error": {
-            "modules": len(latency_s),
-            "log_rms": float(np.sqrt(np.mean(np.square(ratios)))),
-            "mape": float(np.mean(np.abs(np.expm1(ratios)))),
-            "median": float(np.median(np.abs(np.expm1(ratios)))),
-        },
+        "error": error_of(ratios),
+    }
+
+
+def error_of(ratios: Sequence[float] | Array) -> dict[str, Any]:
+    """Error of a host fit from log ratios of predicted and measured modules: root mean square, mean, median."""
+    return {
+        "modules": len(ratios),
+        "log_rms": float(np.sqrt(np.mean(np.square(ratios)))),
+        "mape": float(np.mean(np.abs(np.expm1(ratios)))),
+        "median": float(np.median(np.abs(np.expm1(ratios)))),
     }
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import logging
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
 import torch
 from torch.utils._pytree import tree_map_only
 
-import models_zoo
 from calibrate.bench import (
     KernelEvent,
     Probe,
@@ -23,13 +27,24 @@ from calibrate.bench import (
     short_name,
 )
 from calibrate.environment import describe
-from calibrate.programs import program_to_json
+from calibrate.programs import record
+from calibrate.sources import build, build_inputs
 from calibrate.store import SampleFile
 from calibrate.sweep import set_precision
+from calibrate.workers import Worker
 from predictor import runtimes
 from predictor.calibration import Calibration
-from predictor.capture import DTYPES, capture
+from predictor.capture import DTYPES
 from predictor.errors import PredictorError
+
+FEW = 50
+"""Up to how many programs are captured before it pays to start processes for them."""
+
+AT_ONCE = 10
+"""Models that are ready to run at the same time, each in a process of its own."""
+
+LONGEST_REASON = 500
+"""Characters of why a case cannot run."""
 
 LONG_S = 0.03
 """A pass longer than this is bound by the device, and repeats well: fewer passes make a round."""
@@ -68,34 +83,121 @@ def cases(models: Sequence[str], batches: Sequence[int], dtypes: Sequence[str], 
 def measure(
     wanted: Sequence[Case], file: SampleFile, device: str, protocol: Protocol, advance: Callable[[int], None]
 ) -> None:
-    """Measure every case that is not in the file yet: its program, its kernels, and rounds of latencies."""
+    """Measure every case that is not in the file yet: rounds of latencies, then its kernels; or why it cannot run."""
     if "environment" not in file:
-        file.append(
-            [
-                {
-                    "key": "environment",
-                    "environment": describe(device, float(np.median([Probe(device)() for _ in range(7)]))),
-                }
-            ]
-        )
+        level = float(np.median([Probe(device)() for _ in range(7)]))
+        file.append([{"key": "environment", "environment": describe(device, level)}])
     _check_machine(file, device)
     missing = [c for c in wanted if not _is_complete(c, file, protocol)]
     advance((len(wanted) - len(missing)) * (protocol.rounds + 2))
-    runs = dict(_prepare(missing, device))
-    probe = Probe(device)
-    for number in range(protocol.rounds):
-        for case, run in runs.items():
-            key = f"round/{case.key}/{number}"
-            if key not in file:
-                file.append([{"key": key, "case": case.key, **_round(case, run, device, protocol, probe)}])
-            advance(1)
-    for case, run in runs.items():  # last: the profiler slows every launch after it
-        if f"case/{case.key}" not in file:
-            file.append([_describe(case, run, device, protocol)])
-        advance(2)
+    groups: dict[tuple[str, str, str], list[Case]] = {}
+    for case in missing:
+        groups.setdefault((case.model, case.dtype, case.runtime), []).append(case)
+    waiting = list(groups.items())
+    for first in range(0, len(waiting), AT_ONCE):
+        _measure_groups(dict(waiting[first : first + AT_ONCE]), file, device, protocol, advance)
+
+
+def _measure_groups(
+    groups: Mapping[tuple[str, str, str], Sequence[Case]],
+    file: SampleFile,
+    device: str,
+    protocol: Protocol,
+    advance: Callable[[int], None],
+) -> None:
+    with ExitStack() as stack:
+        workers = {key: stack.enter_context(Worker(Bench, *key, device)) for key in groups}
+        for key, cases in groups.items():
+            workers[key].ask("prepare", [case.batch for case in cases])
+        runnable: list[tuple[Case, Worker]] = []
+        alive = dict(workers)
+        for key, cases in groups.items():
+            try:
+                reasons = workers[key].answer()
+            except RuntimeError as error:
+                reasons = [str(error)] * len(cases)
+            if all(reasons):
+                del alive[key]
+            for case, reason in zip(cases, reasons, strict=True):
+                if reason is None:
+                    runnable.append((case, workers[key]))
+                else:
+                    file.append([{"key": f"cannot/{case.key}", "case": case.key, "reason": reason}])
+                    advance(protocol.rounds + 2)
+        for number in range(protocol.rounds):
+            for case, worker in runnable:
+                name = f"round/{case.key}/{number}"
+                if name not in file:
+                    worker.ask("round", case.batch, protocol.passes)
+                    file.append([{"key": name, "case": case.key, **worker.answer()}])
+                advance(1)
+        for worker in alive.values():  # last: the profiler slows every launch after it
+            worker.ask("open_profiler")
+        for worker in alive.values():
+            worker.answer()
+        for case, worker in runnable:
+            if f"case/{case.key}" not in file:
+                worker.ask("profile", case.batch, protocol.profiles)
+                file.append([{"key": f"case/{case.key}", **asdict(case), **worker.answer()}])
+            advance(2)
+
+
+class Bench:
+    """A zoo model under a runtime, in a process of its own; batches are prepared in ascending order."""
+
+    def __init__(self, model: str, dtype: str, runtime: str, device: str) -> None:
+        warnings.simplefilter("ignore")  # in a process of its own: exporters and compilers have much to say
+        logging.disable(logging.WARNING)
+        self.device, self.dtype = device, dtype
+        self._model, self._runtime = model, runtimes.load(runtime)
+        self._runs: dict[int, Run] = {}
+        set_precision(dtype)
+        torch.backends.cudnn.allow_tf32 = True  # torch's default: TF32 for convolutions
+        self._probe = Probe(device)
+        with torch.device(device):
+            torch.manual_seed(0)
+            self._module = build(model, device)[0].to(DTYPES[dtype])
+
+    def prepare(self, batches: Sequence[int]) -> list[str | None]:
+        """Why a batch cannot run, in one line, or None; what follows a failure is not tried."""
+        reasons: list[str | None] = []
+        for batch in batches:
+            reason = reasons[-1] if reasons else None
+            reasons.append(reason or self._prepare(batch))
+        return reasons
+
+    def _prepare(self, batch: int) -> str | None:
+        try:
+            with torch.device(self.device):
+                inputs = build_inputs(self._model, self.device, batch)
+            run = self._runtime.prepare(*placed(self._module, inputs, self.dtype, self.device))
+            pass_seconds(run, self.device, 3)
+        except Exception as error:
+            return " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_REASON]
+        self._runs[batch] = run
+        return None
+
+    def round(self, batch: int, passes: int) -> dict[str, Any]:
+        """One round: the host probe, passes, the host probe again."""
+        run = self._runs[batch]
+        first = min(pass_seconds(run, self.device, 2))
+        before = self._probe()
+        seconds = lower_quartile(pass_seconds(run, self.device, passes if first < LONG_S else max(passes // 4, 3)))
+        return {"seconds": seconds, "probe_s": [before, self._probe()]}
+
+    def open_profiler(self) -> None:
+        """Its first run takes seconds: here, where others can do the same at the same time."""
+        if self.device == "cuda":
+            profile_events(self._probe)
+
+    def profile(self, batch: int, passes: int) -> dict[str, Any]:
+        """Kernels of a pass, none on a CPU."""
+        return _profile(self._runs[batch], passes) if self.device == "cuda" else {}
 
 
 def _is_complete(case: Case, file: SampleFile, protocol: Protocol) -> bool:
+    if f"cannot/{case.key}" in file:
+        return True
     return f"case/{case.key}" in file and all(f"round/{case.key}/{n}" in file for n in range(protocol.rounds))
 
 
@@ -122,22 +224,6 @@ def check_gpu(file: SampleFile, calibration: Calibration) -> None:
         raise PredictorError(f"{file.path} was measured on {measured or 'a CPU'}, not on {calibrated or 'a CPU'}")
 
 
-def _prepare(wanted: Sequence[Case], device: str) -> Iterator[tuple[Case, Run]]:
-    """Build each model once per dtype, on the device, and hand out its runs with inputs of every batch."""
-    built: dict[tuple[str, str], torch.nn.Module] = {}
-    for case in wanted:
-        key = case.model, case.dtype
-        with torch.device(device):
-            if key not in built:
-                torch.manual_seed(0)
-                built[key] = models_zoo.build(case.model, 1)[0].to(DTYPES[case.dtype])
-            inputs = models_zoo.build_inputs(case.model, case.batch)
-        run = runtimes.load(case.runtime).prepare(*placed(built[key], inputs, case.dtype, device))
-        _use(case)
-        pass_seconds(run, device, 3)
-        yield case, run
-
-
 def placed(module: torch.nn.Module, inputs: Any, dtype: str, device: str) -> tuple[torch.nn.Module, Any]:
     """Module and inputs on a device, what is floating point in a dtype."""
 
@@ -145,31 +231,6 @@ def placed(module: torch.nn.Module, inputs: Any, dtype: str, device: str) -> tup
         return tensor.to(device, DTYPES[dtype] if tensor.is_floating_point() else tensor.dtype)
 
     return module.to(device, DTYPES[dtype]), tree_map_only(torch.Tensor, place, inputs)
-
-
-def _use(case: Case) -> None:
-    """torch's default precision: TF32 for convolutions; for matrix products where the dtype says so."""
-    set_precision(case.dtype)
-    torch.backends.cudnn.allow_tf32 = True
-
-
-def _describe(case: Case, run: Run, device: str, protocol: Protocol) -> dict[str, Any]:
-    _use(case)
-    with torch.device("meta"):
-        module, inputs = models_zoo.build(case.model, case.batch)
-    graph = capture(module, inputs, case.dtype, case.model)
-    row: dict[str, Any] = {
-        "key": f"case/{case.key}",
-        "model": case.model,
-        "batch": case.batch,
-        "dtype": case.dtype,
-        "runtime": case.runtime,
-        "macs": graph.macs,
-        "program": program_to_json(runtimes.load(case.runtime).lower(graph)),
-    }
-    if device == "cuda":
-        row |= _profile(run, protocol.profiles)
-    return row
 
 
 def _profile(run: Run, passes: int) -> dict[str, Any]:
@@ -187,10 +248,13 @@ def _profile(run: Run, passes: int) -> dict[str, Any]:
     }
 
 
-def _round(case: Case, run: Run, device: str, protocol: Protocol, probe: Probe) -> dict[str, Any]:
-    _use(case)
-    first = min(pass_seconds(run, device, 2))
-    passes = protocol.passes if first < LONG_S else max(protocol.passes // 4, 3)
-    before = probe()
-    seconds = lower_quartile(pass_seconds(run, device, passes))
-    return {"seconds": seconds, "probe_s": [before, probe()]}
+def record_programs(wanted: Sequence[Case], file: SampleFile, device: str) -> None:
+    """What each runtime does with its case, captured on this machine, for those that the file does not have yet."""
+    missing = [c for c in wanted if f"program/{c.key}" not in file]
+    arguments = [(c.model, c.batch, c.dtype, c.runtime, device) for c in missing]
+    with ExitStack() as stack:
+        start: Callable[..., Any] = map
+        if len(missing) > FEW:
+            start = stack.enter_context(ProcessPoolExecutor(mp_context=get_context("spawn"))).map
+        for case, found in zip(missing, start(record, *zip(*arguments, strict=True)) if missing else (), strict=True):
+            file.append([{"key": f"program/{case.key}", **found}])

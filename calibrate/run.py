@@ -3,38 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from itertools import repeat
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from calibrate import architectures, modules, sweep
+from calibrate import runtimes, sweep
 from calibrate.bench import Probe, Round, lower_quartile, pass_seconds, quiet_level, summarise
 from calibrate.constants import device_constants
 from calibrate.environment import describe
 from calibrate.fit import fit_host, fit_kernels, fit_shapes
 from calibrate.host import example_kernels, example_launches, host_costs, run_host, run_launches
-from calibrate.measure import placed
-from calibrate.programs import program_from_json, program_to_json
+from calibrate.measure import Case, placed, record_programs
+from calibrate.programs import program_from_json
 from calibrate.shapes import run_shapes, shape_samples
 from calibrate.shapes import total as shape_cases
+from calibrate.sources import build
 from calibrate.store import SampleFile
 from predictor import calibration as files
-from predictor.capture import capture
 from predictor.cost import library_s, price
 from predictor.errors import PredictorError
 from predictor.ops import OPS, WRAPPERS
 from predictor.runtimes import eager
 from predictor.timeline import queue
-
-FEW = 50
-"""Up to how many programs are captured before it pays to start processes for them."""
 
 Advance = Callable[[int], None]
 Tell = Callable[[str], None]
@@ -43,7 +35,7 @@ Tell = Callable[[str], None]
 @dataclass(frozen=True, slots=True)
 class Effort:
     """How much is measured. shapes: calls whose host cost is timed, on average of a family and dtype; modules: how many
-    of each source; passes: of a module in one round.
+    of each source; passes: of a module in one round; others: modules that are run under each runtime besides eager.
     """
 
     plan: sweep.Plan
@@ -52,13 +44,13 @@ class Effort:
     modules: dict[str, int]
     module_rounds: int
     passes: int
+    others: dict[str, int]
 
     @property
-    def steps(self) -> int:
-        """Units of the progress bar."""
+    def host_steps(self) -> int:
+        """Units of the progress bar that eager's host part takes."""
         tens = sum(self.modules.values()) // 10
-        shapes = shape_cases(self.shapes)
-        return self.plan.total + 10 * self.host_rounds + shapes + 5 * self.module_rounds * tens
+        return 10 * self.host_rounds + shape_cases(self.shapes) + 5 * self.module_rounds * tens
 
 
 def effort_of(device: str, quick: bool, thorough: bool = False) -> Effort:
@@ -70,14 +62,36 @@ def effort_of(device: str, quick: bool, thorough: bool = False) -> Effort:
 def _effort(device: str, quick: bool) -> Effort:
     if device == "cuda":
         few, many = {"generated": 5, "library": 15}, {"generated": 45, "library": 75}
-        return Effort(sweep.QUICK_CUDA, 5, 40, few, 3, 10) if quick else Effort(sweep.FULL, 12, 200, many, 5, 15)
+        if quick:
+            return Effort(sweep.QUICK_CUDA, 5, 40, few, 3, 10, {"generated": 3, "library": 6})
+        return Effort(sweep.FULL, 12, 200, many, 5, 15, {"generated": 12, "library": 18})
     few, many = {"generated": 12}, {"generated": 40}  # kernels of a library's models would drown the host there
-    return Effort(sweep.QUICK_CPU, 3, 0, few, 3, 5) if quick else Effort(sweep.FULL_CPU, 12, 0, many, 6, 10)
+    if quick:
+        return Effort(sweep.QUICK_CPU, 3, 0, few, 3, 5, {"generated": 3})
+    return Effort(sweep.FULL_CPU, 12, 0, many, 6, 10, {"generated": 12})
 
 
-def run(gpu: str, device: str, out: Path, effort: Effort, advance: Advance, tell: Tell) -> None:
-    """Measure what is not on disk yet, fit, and write ``device.json``, ``kernels.json`` and ``eager.json`` into
-    ``out``.
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a calibration measures: kernels, eager's host part, and that of other runtimes."""
+
+    kernels: bool
+    eager: bool
+    others: tuple[str, ...]
+
+    def steps(self, effort: Effort) -> int:
+        """Units of the progress bar."""
+        others = sum(effort.others.values()) * len(self.others) * OTHER_STEPS
+        return effort.plan.total * self.kernels + effort.host_steps * self.eager + others
+
+
+OTHER_STEPS = 6
+"""Units of the progress bar for a module under another runtime: its rounds and its profile."""
+
+
+def run(gpu: str, device: str, out: Path, effort: Effort, parts: Parts, advance: Advance, tell: Tell) -> None:
+    """Measure what is not on disk yet, fit, and write ``device.json``, ``kernels.json`` and a file for every runtime
+    into ``out``.
     """
     samples = out / "samples"
     constants_file = SampleFile(samples / "constants.jsonl", tell)
@@ -87,17 +101,33 @@ def run(gpu: str, device: str, out: Path, effort: Effort, advance: Advance, tell
     if "environment" not in constants_file:
         constants_file.append([{"key": "environment", "environment": describe(device, _probe_level(device))}])
     _same_machine(constants_file, device)
-    run_host(host_file, device, effort.host_rounds, lambda n: advance(10 * n))
-    run_modules(module_file, device, effort, advance)
-    if effort.shapes:
-        run_shapes(host_file, device, effort.shapes, advance)
+    if parts.eager:
+        run_host(host_file, device, effort.host_rounds, lambda n: advance(10 * n))
+        run_modules(module_file, device, effort, advance)
+        if effort.shapes:
+            run_shapes(host_file, device, effort.shapes, advance)
+    if parts.others:
+        other_file = SampleFile(samples / "runtimes.jsonl", tell)
+        runtimes.run(parts.others, other_file, device, effort.others, advance)
     if "device" not in constants_file:
         constants_file.append([{"key": "device", "constants": device_constants(device, effort.plan.dtypes)}])
-    record_programs(module_file, device)
-    if device == "cuda":  # the profiler slows every launch after it: nothing below times the host
-        run_launches(host_file)
-    sweep.run_sweep(effort.plan, kernel_file, device, advance)
+    if parts.eager:
+        record_programs(_module_cases(module_file), module_file, device)
+        if device == "cuda":  # the profiler slows every launch after it: nothing below times the host
+            run_launches(host_file)
+    if parts.kernels:
+        sweep.run_sweep(effort.plan, kernel_file, device, advance)
     fit(gpu, out)
+
+
+def take_kernels(gpu: str, out: Path) -> None:
+    """Copy the device's part of a GPU's calibration into ``out``, where there is none yet: PredictorError if nobody
+    calibrated the GPU.
+    """
+    found = files.find(gpu)
+    for name in ("device.json", "kernels.json"):
+        if not (out / name).exists():
+            files.write_json(out / name, files.read_json(found / name, gpu))
 
 
 def _probe_level(device: str) -> float:
@@ -125,7 +155,7 @@ def run_modules(file: SampleFile, device: str, effort: Effort, advance: Advance)
         for source, count in effort.modules.items()
         for seed in range(count)
     ]
-    runs = {name: eager.prepare(*placed(*generated(name, device), name.split("/")[2], device)) for name in names}
+    runs = {name: eager.prepare(*placed(*build(name, device), name.split("/")[2], device)) for name in names}
     probe = Probe(device)
     for run_once in runs.values():
         pass_seconds(run_once, device, 2)
@@ -141,22 +171,9 @@ def run_modules(file: SampleFile, device: str, effort: Effort, advance: Advance)
                 advance(step)
 
 
-def record_programs(file: SampleFile, device: str) -> None:
-    """The lowered program of every generated module, captured where it was measured: a fit repeats anywhere."""
+def _module_cases(file: SampleFile) -> list[Case]:
     names = dict.fromkeys(sample["module"] for sample in file.values() if "module" in sample)
-    missing = [name for name in names if f"program/{name}" not in file]
-    with ExitStack() as stack:
-        start: Callable[..., Any] = map
-        if len(missing) > FEW:
-            start = stack.enter_context(ProcessPoolExecutor(mp_context=get_context("spawn"))).map
-        for name, program in zip(missing, start(_program, missing, repeat(device)), strict=False):
-            file.append([{"key": f"program/{name}", "program": program}])
-
-
-def _program(name: str, device: str) -> dict[str, Any]:
-    with torch.device("meta"):
-        module, inputs = generated(name, device)
-    return program_to_json(eager.lower(capture(module, inputs, name.split("/")[2], name)))
+    return [Case("/".join(name.split("/")[:2]), 1, name.split("/")[2], eager.NAME) for name in names]
 
 
 def fit(gpu: str, out: Path) -> None:
@@ -175,11 +192,12 @@ def fit(gpu: str, out: Path) -> None:
     head = {"schema": files.SCHEMA, "gpu": gpu, "provenance": "measured"}
     device = {**head, **{k: v for k, v in constants.items() if k != "launch_s"}, "environment": environment}
     kernels = opened["kernels"].values()
-    fits = _published(out / "kernels.json", gpu)
-    for family, named in fit_kernels(_without_dispatch(kernels, hot) if serial else kernels, constants).items():
-        fits[family] = named | fits.get(family, {})
-    files.write_json(out / "kernels.json", {**head, "families": fits})
-    files.write_json(out / "device.json", device)
+    if kernels:
+        fits = _published(out / "kernels.json", gpu)
+        for family, named in fit_kernels(_without_dispatch(kernels, hot) if serial else kernels, constants).items():
+            fits[family] = named | fits.get(family, {})
+        files.write_json(out / "kernels.json", {**head, "families": fits})
+        files.write_json(out / "device.json", device)
     files.forget()
     calibration = files.load_calibration(str(out.resolve()))
     host: dict[str, Any] = {
@@ -201,6 +219,27 @@ def fit(gpu: str, out: Path) -> None:
     host["error"] = fitted["error"]
     files.write_json(out / "eager.json", host)
     files.forget()
+    _fit_others(gpu, out, {**head, "environment": environment})
+
+
+def _fit_others(gpu: str, out: Path, head: dict[str, Any]) -> None:
+    """A file for every other runtime that was measured; the kernels that only they make join ``kernels.json``."""
+    file = SampleFile(out / "samples" / "runtimes.jsonl")
+    calibration = files.load_calibration(str(out.resolve()))
+    measured = [name for name in runtimes.known() if any(s.get("runtime") == name for s in file.values())]
+    ran = {name: runtimes.modules(file, name, calibration, calibration.host(eager.NAME)) for name in measured}
+    made = runtimes.fit_made([s for own in ran.values() for s in runtimes.made_kernels(own)], calibration.device)
+    if made and (out / "samples" / "kernels.jsonl").exists():
+        kernels = files.read_json(out / "kernels.json", gpu)
+        files.write_json(out / "kernels.json", {**kernels, "families": {**kernels["families"], **made}})
+        files.forget()
+        calibration = files.load_calibration(str(out.resolve()))
+    for name in measured:
+        like = runtimes.TERMS[name].like
+        costs = calibration.host(like or eager.NAME)
+        fitted = runtimes.fit_runtime(name, runtimes.modules(file, name, calibration, costs), calibration, costs)
+        files.write_json(out / f"{name}.json", {**head, "runtime": name, **({"like": like} if like else {}), **fitted})
+        files.forget()
 
 
 def _published(path: Path, gpu: str) -> dict[str, dict[str, Any]]:
@@ -267,8 +306,8 @@ def _fit_modules(file: SampleFile, calibration: files.Calibration, host: files.H
         if "module" in sample:
             rounds.setdefault(sample["module"], []).append(Round(sample["seconds"], *sample["probe_s"]))
     rows = []
-    for name, own in rounds.items():
-        program = program_from_json(file.samples[f"program/{name}"]["program"])
+    for case, own in zip(_module_cases(file), rounds.values(), strict=True):
+        program = program_from_json(file.samples[f"program/{case.key}"]["program"])
         priced = price(program, calibration, host)
         timeline = queue(priced, lanes)
         kernels = [k for call in priced for k in call.kernels]
@@ -280,14 +319,3 @@ def _fit_modules(file: SampleFile, calibration: files.Calibration, host: files.H
         rows.append((timeline.host_s, lines, modules, after, latency))
     columns = [np.array(column, dtype=float) for column in zip(*rows, strict=True)]
     return fit_host(*columns)
-
-
-Source = Callable[[int, tuple[int, ...]], tuple[torch.nn.Module, Any]]
-SOURCES: dict[str, Source] = {"generated": modules.generate, "library": architectures.generate}
-"""Where the modules come from that the host coefficients are fitted on: none is a model of the zoo."""
-
-
-def generated(name: str, device: str) -> tuple[torch.nn.Module, Any]:
-    """(module, inputs) of a name, source/seed/dtype, in sizes for a device."""
-    source, seed, _ = name.split("/")
-    return SOURCES[source](int(seed), modules.GPU_WIDTHS if device == "cuda" else modules.CPU_WIDTHS)

@@ -48,6 +48,69 @@ def validate(
 
 
 @app.command()
+def runtimes(
+    gpu: Annotated[str, typer.Option(help="GPU whose calibration predicts.")],
+    data: Annotated[Path, typer.Option(help="Folder of measurements, a file <runtime>.jsonl for each runtime.")],
+    dtype: Annotated[str, typer.Option(help="Dtype of the cases.")] = "fp16",
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown tables.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Hold every runtime's predictions against measurements, and the choice of the fastest."""
+    with complain(debug):
+        typer.echo(_runtimes(gpu, data, dtype, markdown))
+
+
+def _runtimes(gpu: str, data: Path, dtype: str, markdown: bool) -> str:
+    import numpy as np
+
+    from calibrate import accuracy, measure
+    from calibrate.store import SampleFile
+    from predictor.calibration import load_calibration
+    from predictor.errors import PredictorError
+
+    calibration = load_calibration(gpu)
+    everything: list[Row] = []
+    lines: list[tuple[str, ...]] = []
+    for runtime in ("eager", *(name for name in calibration.runtimes if name != "eager")):
+        if not (data / f"{runtime}.jsonl").is_file():
+            continue
+        file = SampleFile(data / f"{runtime}.jsonl", _tell)
+        measure.check_gpu(file, calibration)
+        found = [row for row in accuracy.rows(file, calibration, runtime) if row.dtype == dtype]
+        if not found:
+            continue
+        everything += found
+        s, (seconds, launches) = accuracy.summarise_rows(found, "queue"), accuracy.kernel_errors(found)
+        told = [case for case in accuracy.refusals(file, runtime) if case[1] or case[2]]
+        refused = f"{sum(said and could for _, said, could in told)} of {len(told)}" if told else ""
+        repeats = float(np.mean([row.measured.repeatability for row in found]))
+        covered = sum(row.covered for row in found) / len(found)
+        figures = (s.mape, s.median, s.worst, s.bound, seconds, launches, covered, repeats)
+        lines.append((runtime, str(s.cases), *(f"{f:.1%}" for f in figures), refused))
+    if not lines:
+        raise PredictorError(f"no measurements of {dtype} in {data}")
+    table = [_RUNTIMES, *lines]
+    if markdown:
+        table.insert(1, ("---",) * len(_RUNTIMES))
+        text = ["| " + " | ".join(line) + " |" for line in table]
+    else:
+        text = ["{:18} {:>6} {:>7} {:>7} {:>7} {:>7} {:>12} {:>9} {:>9} {:>8}  {}".format(*line) for line in table]
+    chosen = accuracy.choices(everything)
+    right = sum(c.predicted == c.measured for c in chosen)
+    text += ["", f"The fastest runtime is named for {right} of {len(chosen)} models and batches."]
+    wrong = [c for c in chosen if c.predicted != c.measured]
+    said = [f"{c.model}, batch {c.batch}: {c.predicted} instead of {c.measured}, {c.loss:.1%} slower" for c in wrong]
+    text += [f"- {line}" if markdown else line for line in said]
+    return "\n".join(text)
+
+
+_RUNTIMES = (
+    *("runtime", "cases", "MAPE", "median", "worst", "bound", "kernel time", "launches", "in 90 %", "repeats"),
+    "refusals foreseen",
+)
+
+
+@app.command()
 def kernels(
     gpu: Annotated[str, typer.Option(help="GPU that the kernels were measured on, and whose calibration predicts.")],
     data: Annotated[Path, typer.Option(help="File of kernel times: a table (.csv, .csv.gz) or samples (.jsonl).")],
@@ -137,6 +200,10 @@ def _validate(
             _tell(f"\n{interrupted()}")
             raise typer.Exit(130) from None
     measure.check_gpu(file, calibration)
+    measure.record_programs(cases, file, "cpu" if calibration.lanes.serial else "cuda")
+    for case in cases:
+        if f"cannot/{case.key}" in file:
+            _tell(f"{case.key}: cannot run: {file.samples[f'cannot/{case.key}']['reason']}")
     found = accuracy.rows(file, calibration, runtime, {c.key for c in cases})
     typer.echo(_markdown(found) if markdown else _text(found))
 

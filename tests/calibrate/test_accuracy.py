@@ -40,6 +40,7 @@ def row(model: str, measured: float, predicted: float, bound: str, measured_boun
         model=model,
         batch=1,
         dtype="fp16",
+        runtime="eager",
         measured=Measurement(measured, 1e-5, 0.01, 3),
         predicted={"queue": predicted, "max": predicted / 2, "flops": 1.0},
         kernel_s=None,

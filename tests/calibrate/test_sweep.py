@@ -47,7 +47,7 @@ def test_a_plan_is_taken_whole_and_interleaved() -> None:
     assert len(taken) == sweep.QUICK_CPU.total
     assert len({case.key for case in taken}) == len(taken)
     assert Counter(case.kernel.family for case in taken) == Counter(sweep.QUICK_CPU.counts)
-    assert len({case.kernel.family for case in taken[: len(taken) // 4]}) == len(FAMILIES)
+    assert len({case.kernel.family for case in taken[: len(taken) // 4]}) == len(RECIPES)
 
 
 @pytest.mark.parametrize("seed", range(8))

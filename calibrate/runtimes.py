@@ -1,0 +1,293 @@
+"""What runtimes other than eager charge: generated modules are run under each, and what they took is told apart into
+the host's calls, the device's gaps, and the kernels that the runtime alone makes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+
+from calibrate.attribution import align, pattern
+from calibrate.bench import Round, summarise
+from calibrate.fit import error_of, fit_family
+from calibrate.measure import Case, Protocol, measure, record_programs
+from calibrate.programs import program_from_json
+from calibrate.store import SampleFile
+from predictor import runtimes
+from predictor.calibration import Calibration, HostCosts
+from predictor.cost import price
+from predictor.errors import PredictorError
+from predictor.families import FAMILIES, fit_name
+from predictor.records import PricedCall, PricedKernel, Program
+
+Array = NDArray[np.float64]
+
+HOST_BOUND = 0.6
+"""Kernel time over latency, up to which a module says something of the host."""
+
+
+LEAST = 0.1
+"""Share of a latency that is the host's at the least, on a CPU, where kernels are in the same lane."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a runtime's host time is made of. like: the runtime whose operators it calls, for a factor of their cost;
+    calls: rows with a cost of their own; graphs: kernels are nodes of CUDA graphs, with gaps of their own; breaks: a
+    call that looks at data ends what was compiled, and what follows costs what a pass costs once more.
+    """
+
+    like: str = ""
+    calls: tuple[str, ...] = ()
+    graphs: bool = False
+    breaks: bool = False
+
+
+TERMS = {
+    "torchscript": Terms(like="eager", calls=("fused",)),
+    "compile": Terms(like="eager", calls=("triton", "weight"), breaks=True),
+    "onnx": Terms(calls=("view", "gemm", "product", "conv", "other", "launch")),
+    "cudagraph": Terms(like="eager", calls=("replay",), graphs=True),
+    "onnx-cudagraph": Terms(like="onnx", calls=("replay",), graphs=True),
+    "compile-cudagraph": Terms(like="compile", calls=("weight", "replay"), graphs=True, breaks=True),
+}
+"""Runtime -> terms."""
+
+
+def cases(count: Mapping[str, int], runtime: str, device: str) -> list[Case]:
+    """Modules to run: of three one in fp32, one in fp16, and one in fp16 with a batch of 16. On a CPU, which has little
+    use for half precision, all are as the first.
+    """
+    names = [f"{source}/{seed}" for source, n in count.items() for seed in range(n)]
+    if device == "cpu":
+        return [Case(name, 1, "fp32", runtime) for name in names]
+    return [Case(name, 16 if k % 3 == 2 else 1, "fp16" if k % 3 else "fp32", runtime) for k, name in enumerate(names)]
+
+
+def run(
+    wanted: Sequence[str], file: SampleFile, device: str, count: Mapping[str, int], advance: Callable[[int], None]
+) -> None:
+    """Measure modules under each runtime, what the file does not have yet, and record what the runtime does."""
+    protocol = Protocol(rounds=4, profiles=2)
+    for runtime in wanted:
+        own = cases(count, runtime, device)
+        measure(own, file, device, protocol, advance)
+        record_programs([c for c in own if f"case/{c.key}" in file], file, device)
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A module as it ran: its program with predicted prices, its latency as measured and on the reference host, its
+    kernels.
+    """
+
+    model: str
+    program: Program
+    priced: tuple[PricedCall, ...]
+    measured_s: float
+    latency_s: float
+    names: tuple[str, ...]
+    kernels_s: tuple[float, ...]
+
+
+def modules(file: SampleFile, runtime: str, calibration: Calibration, host: HostCosts) -> list[Module]:
+    """Modules that ran under a runtime. host: whose operators price them."""
+    rounds: dict[str, list[Round]] = defaultdict(list)
+    for sample in file.values():
+        if sample["key"].startswith("round/"):
+            rounds[sample["case"]].append(Round(sample["seconds"], *sample["probe_s"]))
+    found = []
+    for sample in file.values():
+        key = sample["key"].removeprefix("case/")
+        recorded = file.samples.get(f"program/{key}", {})
+        if not sample["key"].startswith("case/") or sample["runtime"] != runtime or "program" not in recorded:
+            continue
+        program = program_from_json(recorded["program"])
+        measured = summarise(rounds[key], host.probe_s)
+        seconds = measured.seconds, measured.seconds * host.probe_s / measured.probe_s
+        order = sample.get("kernel_order", ())
+        names = tuple(sample["kernel_names"][i] for i, _ in order)
+        kernels_s = tuple(ns * 1e-9 for _, ns in order)
+        found.append(Module(sample["model"], program, price(program, calibration, host), *seconds, names, kernels_s))
+    return found
+
+
+def made_kernels(ran: Sequence[Module]) -> list[dict[str, Any]]:
+    """Samples of the kernels that only a runtime makes, from profiles aligned with what was predicted."""
+    samples = []
+    for one in ran:
+        pairs = _pairs(one)
+        families = [k.family for k, _ in pairs]
+        if not set(families) & _MADE:
+            continue
+        launches, seconds = [p.launches for _, p in pairs], [p.seconds for _, p in pairs]
+        for (kernel, _), (first, end) in zip(
+            pairs, align(families, launches, seconds, one.names, one.kernels_s), strict=True
+        ):
+            if kernel.family in _MADE and end == first + 1 and _is_of(kernel.family, one.names[first]):
+                dims = dict(kernel.dims)
+                row = {"family": kernel.family, "dtype": kernel.dtype, "dims": dims, "launches": 1}
+                samples.append({**row, "seconds": max(one.kernels_s[first], 1e-7)})
+    return samples
+
+
+_MADE = {name for name, family in FAMILIES.items() if not family.swept}
+
+
+def _is_of(family: str, name: str) -> bool:
+    return bool(re.search(pattern(family), name))
+
+
+def _pairs(one: Module) -> list[tuple[Any, PricedKernel]]:
+    both = zip(one.program.calls, one.priced, strict=False)
+    return [pair for call, own in both for pair in zip(call.kernels, own.kernels, strict=True)]
+
+
+def fit_made(samples: Sequence[Mapping[str, Any]], device: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Family -> name -> fit, of the kernels that runtimes make."""
+    groups: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for sample in samples:
+        groups[sample["family"]].append(sample)
+    return {
+        family: {fit_name(family, "fp16"): fit_family(own, family, device)} for family, own in sorted(groups.items())
+    }
+
+
+def fit_runtime(runtime: str, ran: Sequence[Module], calibration: Calibration, like: HostCosts) -> dict[str, Any]:
+    """A runtime's part of its file: coefficients, rows, gap, and the error on modules left out one at a time."""
+    terms = TERMS[runtime]
+    if terms.graphs:
+        return _fit_graphs(terms, [m for m in ran if m.model.split("/")[0] != "loops"], calibration, like)
+    lanes = calibration.lanes
+    rows, latencies = [], []
+    for one in ran:
+        base, counts = _host_terms(terms, one)
+        kernels = [k for call in one.priced for k in call.kernels]
+        after = _busy(one) if lanes.serial else kernels[-1].seconds + lanes.sync_s + lanes.launch_latency_s
+        of_host = lanes.serial or sum(one.kernels_s) <= HOST_BOUND * one.latency_s
+        if of_host and one.model.split("/")[0] != "loops":
+            rows.append([base, *(counts[name] for name in _columns(terms)), 1.0])
+            latencies.append(max(one.latency_s - after, LEAST * one.latency_s))
+    if not rows:
+        raise PredictorError(f"no module says what {runtime} charges the host: run calibrate again")
+    x, y = np.array(rows), np.array(latencies)
+    coefficients, error = _solve(x, y)
+    names = ("factor", *_columns(terms), "fixed")
+    return _as_rows(
+        terms,
+        dict(zip(names, map(float, coefficients), strict=True)),
+        error,
+        like,
+        calibration.host("eager").calls["item"],
+    )
+
+
+def _busy(one: Module) -> float:
+    return sum(k.seconds for call in one.priced for k in call.kernels)
+
+
+def _columns(terms: Terms) -> tuple[str, ...]:
+    return (*terms.calls, "call") if terms.like else terms.calls
+
+
+def _host_terms(terms: Terms, one: Module) -> tuple[float, Counter[str]]:
+    """Seconds of the operators' own costs, and how many calls there are of each row."""
+    base, counts = 0.0, Counter[str]()
+    for call, price_ in zip(one.program.calls, one.priced, strict=False):
+        if call.op in terms.calls:
+            counts[call.op] += 1
+        elif terms.like:
+            base += price_.host_s
+            counts["call"] += 1
+        else:
+            counts[call.trait if call.trait in terms.calls else "other"] += 1
+            if call.trait == "conv":
+                counts["launch"] += max(sum(k.launches for k in price_.kernels) - 1, 0)
+    return base, counts
+
+
+def _solve(x: Array, y: Array) -> tuple[Array, dict[str, Any]]:
+    """Non-negative coefficients of least mean absolute relative error, and the error on rows left out one at a time."""
+
+    def solve(rows: NDArray[np.bool_]) -> Array:
+        weights = 1 / y[rows]
+        found = nnls(x[rows] * weights[:, None], y[rows] * weights)[0]
+        for _ in range(8):
+            off = np.abs(x[rows] @ found / y[rows] - 1)
+            weights = 1 / y[rows] / np.sqrt(np.maximum(off, 0.03))
+            found = nnls(x[rows] * weights[:, None], y[rows] * weights)[0]
+        return np.asarray(found)
+
+    everything = np.ones(len(y), dtype=bool)
+    ratios = []
+    for one in range(len(y)):
+        others = everything.copy()
+        others[one] = False
+        ratios.append(float(np.log(max(x[one] @ solve(others), 1e-9) / y[one])))
+    return solve(everything), error_of(ratios)
+
+
+def _as_rows(
+    terms: Terms,
+    found: Mapping[str, float],
+    error: Mapping[str, Any],
+    like: HostCosts,
+    item: Mapping[str, tuple[float, float]],
+) -> dict[str, Any]:
+    """The fit as a runtime's file has it."""
+    coefficients = {"line_s": 0.0, "module_s": 0.0, "fixed_s": found["fixed"], "launch_s": 0.0}
+    if terms.like:
+        factor, call_s = max(found["factor"], 1e-3), found["call"]
+        own = {name: max(found[name] - call_s, 0.0) / (factor * like.op_factor) for name in terms.calls}
+        rows = {name: {d: [s, s] for d in ("fp32", "fp16")} for name, s in own.items()}
+        rows |= _breaks(terms, item, found["fixed"] / (factor * like.op_factor))
+        factor *= like.op_factor  # the operators' own costs had it
+        coefficients |= {"op_factor": factor, "call_s": call_s, "launch_s": like.launch_s}
+        return {"coefficients": coefficients, "calls": rows, "error": error}
+    typical = {name: [found[name]] * 2 for name in ("view", "gemm", "product", "conv")}
+    for trait in ("pointwise", "reduction", "copy", "pool", "fill", "host", "composite", "unmodelled", "sync"):
+        typical[trait] = [found["other"]] * 2
+    conv = {name: {d: [found["conv"]] * 2 for d in ("fp32", "fp16")} for name in ("Conv", "FusedConv")}
+    launched = {name: {"fp32": 1.0, "fp16": 1.0} for name in conv}
+    coefficients |= {"op_factor": 1.0, "launch_s": found["launch"]}
+    tables = {"launches": launched, "shapes": {}, "shapes_s": {}, "typical_s": typical}
+    return {"coefficients": coefficients, "calls": conv, **tables, "error": error}
+
+
+def _breaks(terms: Terms, item: Mapping[str, tuple[float, float]], again_s: float) -> dict[str, Any]:
+    """Rows of calls that break a compiled graph: their own cost and that of beginning again."""
+    return {"item": {d: [s + again_s for s in pair] for d, pair in item.items()}} if terms.breaks else {}
+
+
+def _fit_graphs(terms: Terms, ran: Sequence[Module], calibration: Calibration, like: HostCosts) -> dict[str, Any]:
+    """Latency beyond the kernels' own time: what a graph takes to start and a pass to end, the gap of a node, and what
+    is checked before.
+    """
+    checked = [sum(call.op == "weight" for call in one.program.calls) for one in ran]
+    x = np.array([[float(len(one.names)), float(n), 1.0] for one, n in zip(ran, checked, strict=True)])
+    y = np.array([one.measured_s for one in ran])  # the host has little part in it
+    beyond = y - np.array([sum(one.kernels_s) for one in ran])
+    weights = 1 / y
+    gap_s, weight_s, fixed_s = map(float, nnls(x * weights[:, None], np.maximum(beyond, 0.0) * weights)[0])
+    lanes = calibration.lanes
+    launches = np.array([sum(k.launches for c in one.priced for k in c.kernels) for one in ran])
+    ratios = np.log((np.array([_busy(one) for one in ran]) + gap_s * launches + x[:, 1] * weight_s + fixed_s) / y)
+    fixed_s = max(fixed_s - lanes.sync_s - lanes.launch_latency_s, 0.0)
+    own = {"replay": 0.0, "weight": weight_s / like.op_factor}
+    rows = {name: {d: [own[name]] * 2 for d in ("fp32", "fp16")} for name in terms.calls}
+    rows |= _breaks(terms, calibration.host("eager").calls["item"], fixed_s / like.op_factor)
+    coefficients = {"op_factor": like.op_factor, "line_s": 0.0, "module_s": 0.0, "fixed_s": fixed_s}
+    coefficients["launch_s"] = like.launch_s
+    return {"coefficients": {**coefficients, "gap_s": gap_s}, "calls": rows, "error": error_of(ratios)}
+
+
+def known() -> list[str]:
+    """Runtimes besides eager, those that others are like first."""
+    return [name for name in TERMS if name in runtimes.names()]

@@ -1,0 +1,160 @@
+"""ONNX files: read as ONNX Runtime runs them, predicted without torch, refused with a reason."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import onnx
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+from typer.testing import CliRunner
+
+from predictor import onnx_file
+from predictor.cli import app
+from predictor.errors import CannotRunError, PredictorError
+from predictor.runtimes import onnx as runtime
+from tests.helpers import complaint
+
+
+class Block(nn.Module):
+    """Attention over 64 channels and a residual norm, as exporters see them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up, self.down, self.norm = nn.Linear(64, 128), nn.Linear(128, 64), nn.LayerNorm(64)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.norm(x + self.down(nn.functional.gelu(self.up(x))))
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A block as an ONNX file of batch 2."""
+    found = tmp_path_factory.mktemp("onnx") / "block.onnx"
+    runtime.export(Block().eval(), torch.rand(2, 16, 64), found)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def test_a_file_is_what_the_optimiser_leaves_of_it(path: Path) -> None:
+    graph = onnx_file.read(path, "fp16")
+    kinds = Counter(call.op for call in graph.calls)
+    assert kinds["SkipLayerNormalization"] == 1
+    assert kinds["Gelu"] + kinds["BiasGelu"] == 1
+    assert kinds["Gemm"] + kinds["MatMul"] == 2
+    assert graph.batch == 2
+    assert graph.macs == 2 * 2 * 16 * 64 * 128
+    assert {t.dtype for c in graph.calls for t in c.outputs} == {"fp16"}
+
+
+def test_a_biased_product_is_two_kernels(path: Path) -> None:
+    program = runtime.lower(onnx_file.read(path, "fp16"))
+    gemm = next(call for call in program.calls if call.op == "Gemm")
+    assert [k.dims["k"] for k in gemm.kernels] == [1, 64]
+
+
+def test_what_was_optimised_once_is_kept(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = onnx_file.read(path, "fp16")
+    monkeypatch.setattr(onnx_file, "_optimise", lambda path: pytest.fail("optimised again"))
+    assert onnx_file.read(path, "fp16") == first
+
+
+def test_a_damaged_cache_is_made_again(path: Path) -> None:
+    first = onnx_file.read(path, "fp16")
+    (kept,) = onnx_file.cache_folder().iterdir()
+    kept.write_text("{", encoding="utf-8")
+    assert onnx_file.read(path, "fp16") == first
+
+
+def test_a_module_on_meta_is_exported_with_the_weights_that_it_would_have() -> None:
+    with torch.device("meta"):
+        module = Block().eval()
+    found = onnx_file.exported(module, torch.empty(2, 16, 64, device="meta"), "fp16")
+    real = onnx_file.exported(Block().eval(), torch.rand(2, 16, 64), "fp16")
+    assert [c.op for c in found.calls] == [c.op for c in real.calls]
+
+
+def test_a_half_precision_file_is_the_same_graph(path: Path, tmp_path: Path) -> None:
+    half = tmp_path / "half.onnx"
+    runtime.export(Block().eval().half(), torch.rand(2, 16, 64).half(), half)
+    said = [[c.op for c in onnx_file.read(p, "fp16").calls if c.op != "Cast"] for p in (path, half)]
+    assert said[0] == said[1]
+
+
+def test_a_module_that_cannot_be_exported_says_so() -> None:
+    class Decides(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x * 2 if x.sum() > 0 else x
+
+    with pytest.raises((CannotRunError, PredictorError)):
+        onnx_file.exported(Decides(), torch.rand(4), "fp16")
+
+
+def open_file(tmp_path: Path) -> Path:
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 4])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 4])
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "open", [x], [y])
+    path = tmp_path / "open.onnx"
+    onnx.save(helper.make_model(graph), path)
+    return path
+
+
+def softmax_file(tmp_path: Path, whole: list[int], bias: list[int]) -> Path:
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, whole)
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, whole)
+    weight = numpy_helper.from_array(torch.rand(bias).numpy(), "bias")
+    nodes = [helper.make_node("Add", ["x", "bias"], ["s"]), helper.make_node("Softmax", ["s"], ["y"], axis=-1)]
+    path = tmp_path / "softmax.onnx"
+    graph = helper.make_graph(nodes, "softmax", [x], [y], [weight])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("bias", "joined"), [([1, 1, 8, 8], True), ([4, 1, 1, 8], True), ([4, 1, 8, 8], False), ([4, 2, 8, 8], True)]
+)
+def test_a_sum_joins_a_softmax_where_it_is_a_block(tmp_path: Path, bias: list[int], joined: bool) -> None:
+    program = runtime.lower(onnx_file.read(softmax_file(tmp_path, [4, 2, 8, 8], bias), "fp16"))
+    said = [call.op for call in program.calls]
+    assert said == (["BiasSoftmax"] if joined else ["Add", "Softmax"])
+
+
+def test_bad_files_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "bad.onnx").write_text("no protobuf")
+    with pytest.raises(PredictorError, match="no such file"):
+        onnx_file.read(tmp_path / "none.onnx", "fp16")
+    with pytest.raises(PredictorError, match="no ONNX file"):
+        onnx_file.read(tmp_path / "bad.onnx", "fp16")
+    with pytest.raises(PredictorError, match="open dimensions"):
+        onnx_file.read(open_file(tmp_path), "fp16")
+
+
+def test_the_command_takes_a_file(path: Path) -> None:
+    result = CliRunner().invoke(app, ["--model", str(path), "--gpu", "h200", "--runtime", "onnx", "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["runtime"] == "onnx"
+
+
+def test_other_runtimes_say_why_they_do_not(path: Path) -> None:
+    said = complaint(CliRunner().invoke(app, ["--model", str(path), "--gpu", "h200"]))
+    assert "runs modules, not ONNX files" in said
+    assert "onnx" in said
+    assert "--runtime onnx" in complaint(CliRunner().invoke(app, ["--model", str(path), "--gpu", "h200", "--compare"]))
+
+
+def test_a_file_is_predicted_without_torch(path: Path) -> None:
+    code = (
+        "import sys; from predictor import Predictor; "
+        f"Predictor('h200', 'onnx').predict_file({str(path)!r}); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,222 @@
+"""What runtimes make of a graph: constants folded, operators fused, kernels replayed, and what they cannot run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from predictor import runtimes
+from predictor.capture import capture
+from predictor.errors import CannotRunError
+from predictor.flow import Flow
+from predictor.predict import Predictor, compare, graph_of
+from predictor.records import Graph, Program
+from tests.helpers import Function
+
+X = torch.rand(2, 16, 64)
+
+
+def lowered(runtime: str, function: Callable[..., Any], *inputs: torch.Tensor, dtype: str = "fp16") -> Program:
+    module = runtimes.load(runtime)
+    return module.lower(graph_of(Function(function), inputs or (X,), dtype, runtime))
+
+
+def families(program: Program) -> list[str]:
+    return [kernel.family for call in program.calls for kernel in call.kernels]
+
+
+def ops(program: Program) -> Counter[str]:
+    return Counter(call.op for call in program.calls)
+
+
+def of(function: Callable[..., Any], *inputs: torch.Tensor, branch: str = "eager") -> Graph:
+    return capture(Function(function), inputs or (X,), "fp16", branch=branch)
+
+
+def test_a_call_reads_what_another_makes() -> None:
+    first, second = of(lambda x: torch.relu(x + 1)).calls
+    assert second.reads == first.makes
+
+
+def test_writing_in_place_makes_another_value_of_the_same_tensor() -> None:
+    first, second, third = of(lambda x: (x * 2).add_(1) * 3).calls
+    assert second.reads[0] == first.makes[0] != second.makes[0] == third.reads[0]
+
+
+def test_dead_calls_and_repeated_ones_go() -> None:
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        x.tanh()
+        return x.exp() + x.exp()
+
+    graph = of(forward)
+    flow = Flow.of(graph.calls, graph.outputs)
+    assert [c.op for c in flow.live().calls] == ["exp", "exp", "add"]
+    assert [c.op for c in flow.live().once().calls] == ["exp", "add"]
+
+
+def test_constants_depend_on_no_input_and_no_weight() -> None:
+    graph = of(lambda x: x + torch.arange(64, device=x.device) * 2)
+    flow = Flow.of(graph.calls, graph.outputs)
+    assert {flow.calls[i].op for i in flow.constant()} == {"arange", "mul"}
+
+
+def test_two_calls_can_not_be_one_with_a_third_between_them() -> None:
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        y = x * 2
+        return F.linear(y, X[0, :, :].new_ones(64, 64)) + y
+
+    graph = of(forward)
+    flow = Flow.of(graph.calls, graph.outputs)
+    at = {call.op: index for index, call in enumerate(flow.calls)}
+    assert not flow.are_joinable([at["mul"]], [at["add"]])
+    assert flow.are_joinable([at["linear"]], [at["add"]])
+
+
+def test_torchscript_folds_constants_and_fuses_what_hangs_together() -> None:
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        mask = torch.arange(64, device=x.device) > 3
+        return (torch.tanh(x * 0.5) + x).softmax(-1) * mask
+
+    program = lowered("torchscript", forward)
+    assert ops(program) == {"fused": 1, "softmax": 1, "mul broadcast": 1}
+    assert families(program) == ["nnc", "softmax", "pointwise"]
+
+
+def test_torchscript_leaves_a_single_pointwise_operator_alone() -> None:
+    assert families(lowered("torchscript", lambda x: F.gelu(x).softmax(-1))) == ["pointwise", "softmax"]
+
+
+def test_torchscript_joins_neighbours_that_do_not_depend_on_each_other() -> None:
+    program = lowered("torchscript", lambda x, y: (torch.cat((x, x)), torch.cat((y, y))), X, X + 1)
+    assert families(program) == ["nnc"]
+
+
+def test_torchscript_splits_a_product_from_its_bias() -> None:
+    w, b = torch.rand(64, 64), torch.rand(64)
+    assert families(lowered("torchscript", lambda x: torch.addmm(b, x[0], w))) == ["gemm", "pointwise"]
+
+
+def test_inductor_makes_one_kernel_of_a_residual_sum_and_its_norm() -> None:
+    w = torch.rand(64)
+    program = lowered("compile", lambda x, y: F.layer_norm(torch.relu(x) + y, (64,), w, w) * 2, X, X)
+    (kernel,) = [k for call in program.calls for k in call.kernels]
+    assert kernel.family == "triton"
+    assert kernel.dims["rows"] == 32
+    assert kernel.dims["bytes_read"] == 2 * 2 * X.numel() + 4 * 64  # the weight is a constant in single precision
+
+
+def test_inductor_computes_a_small_mask_in_every_loop_that_reads_it() -> None:
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        mask = torch.arange(64, device=x.device) > 3
+        y = (x * mask).softmax(-1)
+        return (F.linear(y, x.new_ones(64, 64)) * mask).softmax(-1)
+
+    program = lowered("compile", forward)
+    assert [f for f in families(program) if f != "gemm"].count("triton") in (2, 3)  # two, and the weight that is made
+
+
+def test_inductor_keeps_the_bias_in_half_precision_products_alone() -> None:
+    layer = nn.Linear(64, 64)
+    assert families(lowered("compile", lambda x: F.gelu(F.linear(x, layer.weight, layer.bias)))) == ["gemm", "triton"]
+    (single, _) = [
+        k
+        for c in lowered("compile", lambda x: F.gelu(F.linear(x, layer.weight, layer.bias)), dtype="fp32").calls
+        for k in c.kernels
+    ]
+    assert single.dims["bias"] == 0
+
+
+def test_inductor_splits_a_norm_over_strided_rows() -> None:
+    w = torch.rand(16)
+    assert families(lowered("compile", lambda x: F.layer_norm(x.transpose(1, 2), (16,), w, w))) == ["triton"] * 3
+
+
+def test_inductor_checks_every_weight_and_input_before_it_runs() -> None:
+    layers = nn.Sequential(nn.Linear(64, 64), nn.Linear(64, 64))
+    program = runtimes.load("compile").lower(graph_of(layers, X, "fp16", "compile"))
+    assert ops(program)["weight"] == 5
+
+
+def test_convolutions_are_made_channels_last_by_inductor() -> None:
+    net = nn.Sequential(nn.Conv2d(16, 32, 3), nn.BatchNorm2d(32), nn.ReLU(), nn.Conv2d(32, 8, 1)).eval()
+    program = runtimes.load("compile").lower(graph_of(net, torch.rand(1, 16, 8, 8), "fp16", "compile"))
+    kernels = [k for c in program.calls for k in c.kernels]
+    assert [k.family for k in kernels if k.family != "triton"] == ["conv", "gemm"]
+    assert next(k for k in kernels if k.family == "conv").dims["channels_last"] == 1
+
+
+@pytest.mark.parametrize("runtime", ["cudagraph", "compile-cudagraph", "onnx-cudagraph"])
+def test_a_graph_is_replayed_by_one_call(runtime: str) -> None:
+    program = lowered(runtime, lambda x: F.gelu(x).softmax(-1))
+    (replay,) = [call for call in program.calls if call.trait != "guard"]
+    assert (replay.op, replay.trait) == ("replay", "replay")
+    assert replay.kernels
+    assert not program.cannot
+
+
+def waits(x: torch.Tensor) -> torch.Tensor:
+    return x * 2 if (torch.ones(2, device=x.device) > 0).all().item() else x
+
+
+def test_a_model_that_waits_for_the_device_cannot_be_captured() -> None:
+    assert "waits for the device" in lowered("cudagraph", waits).cannot
+    with pytest.raises(CannotRunError, match="waits for the device"):
+        Predictor("h200", "cudagraph").predict(Function(waits), (X,))
+
+
+def test_copying_nothing_to_the_device_waits_for_nothing() -> None:
+    program = lowered("cudagraph", lambda x: torch.cat((torch.tensor([], device=x.device), x.flatten())))
+    assert not program.cannot
+
+
+def test_a_break_stands_between_two_replays() -> None:
+    program = lowered("compile-cudagraph", lambda x: waits(F.linear(x, x.new_ones(64, 64))).softmax(-1))
+    said = [call.op for call in program.calls if call.trait != "guard"]
+    assert "item" in said
+    assert said[-1] == "replay"
+
+
+def test_half_precision_transforms_are_of_powers_of_two() -> None:
+    assert not lowered("eager", lambda x: torch.fft.fft(x.float()).real).cannot
+    said = lowered("eager", lambda x: torch.fft.fft(x).real, torch.rand(2, 48)).cannot
+    assert "powers of two only, not of 48" in said
+
+
+def test_the_branch_that_a_capture_or_a_trace_takes_is_taken() -> None:
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        if torch.jit.is_tracing():
+            return x + 1
+        if torch.compiler.is_compiling():
+            return x * 2
+        return x - 1 if torch.cuda.is_current_stream_capturing() else x.exp()
+
+    said = {branch: of(forward, branch=branch).calls[0].op for branch in ("eager", "traced", "captured", "compiled")}
+    assert said == {"eager": "exp", "traced": "add", "captured": "sub", "compiled": "mul"}
+    assert not torch.jit.is_tracing()
+
+
+def test_attention_under_a_strided_boolean_mask_is_computed_step_by_step() -> None:
+    q = torch.rand(2, 4, 16, 16)
+
+    def forward(q: torch.Tensor) -> torch.Tensor:
+        mask = (torch.arange(16, device=q.device) >= 0)[:, None].expand(2, 1, 16, 16)
+        return F.scaled_dot_product_attention(q, q, q, attn_mask=mask)
+
+    (call,) = [c for c in of(forward, q).calls if c.trait == "composite"]
+    said = [part.op for part in call.parts]
+    assert said.count("matmul") + said.count("bmm") >= 2
+    assert "where" in said
+
+
+def test_every_runtime_is_compared(h200: Any) -> None:
+    found = {one.runtime: one for one in compare("h200", "fp16", Function(waits), (X,))}
+    assert set(found) == set(h200.runtimes) == set(runtimes.names())
+    assert "waits" in found["cudagraph"].reason
+    assert found["cudagraph"].report is None
+    assert all(one.report for name, one in found.items() if name in ("eager", "torchscript", "compile"))
