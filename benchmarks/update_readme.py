@@ -15,6 +15,10 @@ COMMANDS = {
         *("validate", "--gpu", "h200", "--markdown"),
         *("--data", "calibrations/h200/validation/eager.jsonl"),
     ],
+    "runtimes": [
+        *("validate", "runtimes", "--gpu", "h200", "--markdown"),
+        *("--data", "calibrations/h200/validation"),
+    ],
 }
 
 
@@ -33,7 +37,7 @@ def main() -> None:
             [BIN / command[0], *command[1:]], cwd=ROOT, check=True, capture_output=True, text=True, encoding="utf-8"
         )
         output = done.stdout.rstrip() + "\n"
-        text = replaced(text, marker, output if marker == "accuracy" else f"```text\n{output}```\n")
+        text = replaced(text, marker, output if "--markdown" in command else f"```text\n{output}```\n")
     readme.write_text(text, encoding="utf-8")
 
 

@@ -228,7 +228,9 @@ def _fit_others(gpu: str, out: Path, head: dict[str, Any]) -> None:
     calibration = files.load_calibration(str(out.resolve()))
     measured = [name for name in runtimes.known() if any(s.get("runtime") == name for s in file.values())]
     ran = {name: runtimes.modules(file, name, calibration, calibration.host(eager.NAME)) for name in measured}
-    made = runtimes.fit_made([s for own in ran.values() for s in runtimes.made_kernels(own)], calibration.device)
+    made = runtimes.fit_made(
+        [s for own in ran.values() for s in runtimes.made_kernels(own, calibration)], calibration.device
+    )
     if made and (out / "samples" / "kernels.jsonl").exists():
         kernels = files.read_json(out / "kernels.json", gpu)
         files.write_json(out / "kernels.json", {**kernels, "families": {**kernels["families"], **made}})

@@ -33,6 +33,9 @@ HOST_BOUND = 0.6
 """Kernel time over latency, up to which a module says something of the host."""
 
 
+TOO_FAST = 0.5
+"""Share of its roofline's time below which a loop is another one, taken for this: a compiler may reorder them."""
+
 LEAST = 0.1
 """Share of a latency that is the host's at the least, on a CPU, where kernels are in the same lane."""
 
@@ -53,7 +56,7 @@ class Terms:
 TERMS = {
     "torchscript": Terms(like="eager", calls=("fused",)),
     "compile": Terms(like="eager", calls=("triton", "weight"), breaks=True),
-    "onnx": Terms(calls=("view", "gemm", "product", "conv", "other", "launch")),
+    "onnx": Terms(calls=("view", "gemm", "product", "conv", "other")),
     "cudagraph": Terms(like="eager", calls=("replay",), graphs=True),
     "onnx-cudagraph": Terms(like="onnx", calls=("replay",), graphs=True),
     "compile-cudagraph": Terms(like="compile", calls=("weight", "replay"), graphs=True, breaks=True),
@@ -119,10 +122,14 @@ def modules(file: SampleFile, runtime: str, calibration: Calibration, host: Host
     return found
 
 
-def made_kernels(ran: Sequence[Module]) -> list[dict[str, Any]]:
-    """Samples of the kernels that only a runtime makes, from profiles aligned with what was predicted."""
+def made_kernels(ran: Sequence[Module], calibration: Calibration) -> list[dict[str, Any]]:
+    """Samples of the kernels that only a runtime makes, from profiles aligned with what was predicted. A compiler
+    reorders loops that do not depend on each other, so of such modules those of an interpreter alone say something.
+    """
     samples = []
     for one in ran:
+        if one.model.split("/")[0] == "loops" and one.program.runtime != "onnx":
+            continue
         pairs = _pairs(one)
         families = [k.family for k, _ in pairs]
         if not set(families) & _MADE:
@@ -132,9 +139,11 @@ def made_kernels(ran: Sequence[Module]) -> list[dict[str, Any]]:
             pairs, align(families, launches, seconds, one.names, one.kernels_s), strict=True
         ):
             if kernel.family in _MADE and end == first + 1 and _is_of(kernel.family, one.names[first]):
-                dims = dict(kernel.dims)
+                dims, seconds_ = dict(kernel.dims), max(one.kernels_s[first], 1e-7)
                 row = {"family": kernel.family, "dtype": kernel.dtype, "dims": dims, "launches": 1}
-                samples.append({**row, "seconds": max(one.kernels_s[first], 1e-7)})
+                compute, memory = calibration.base(FAMILIES[kernel.family], kernel.dtype, dims)
+                if kernel.family == "ort" or seconds_ > TOO_FAST * max(float(compute), float(memory)):
+                    samples.append({**row, "seconds": seconds_})
     return samples
 
 
@@ -168,13 +177,14 @@ def fit_runtime(runtime: str, ran: Sequence[Module], calibration: Calibration, l
     lanes = calibration.lanes
     rows, latencies = [], []
     for one in ran:
-        base, counts = _host_terms(terms, one)
+        base, counts = _host_terms(terms, one, like.launch_s)
         kernels = [k for call in one.priced for k in call.kernels]
         after = _busy(one) if lanes.serial else kernels[-1].seconds + lanes.sync_s + lanes.launch_latency_s
         of_host = lanes.serial or sum(one.kernels_s) <= HOST_BOUND * one.latency_s
         if of_host and one.model.split("/")[0] != "loops":
-            rows.append([base, *(counts[name] for name in _columns(terms)), 1.0])
-            latencies.append(max(one.latency_s - after, LEAST * one.latency_s))
+            known_s = 0.0 if terms.like else base
+            rows.append([base - known_s, *(counts[name] for name in _columns(terms)), 1.0])
+            latencies.append(max(one.latency_s - after - known_s, LEAST * one.latency_s))
     if not rows:
         raise PredictorError(f"no module says what {runtime} charges the host: run calibrate again")
     x, y = np.array(rows), np.array(latencies)
@@ -197,10 +207,11 @@ def _columns(terms: Terms) -> tuple[str, ...]:
     return (*terms.calls, "call") if terms.like else terms.calls
 
 
-def _host_terms(terms: Terms, one: Module) -> tuple[float, Counter[str]]:
+def _host_terms(terms: Terms, one: Module, launch_s: float) -> tuple[float, Counter[str]]:
     """Seconds of the operators' own costs, and how many calls there are of each row."""
     base, counts = 0.0, Counter[str]()
-    for call, price_ in zip(one.program.calls, one.priced, strict=False):
+    both = list(zip(one.program.calls, one.priced, strict=False))
+    for call, price_ in both:
         if call.op in terms.calls:
             counts[call.op] += 1
         elif terms.like:
@@ -208,8 +219,9 @@ def _host_terms(terms: Terms, one: Module) -> tuple[float, Counter[str]]:
             counts["call"] += 1
         else:
             counts[call.trait if call.trait in terms.calls else "other"] += 1
-            if call.trait == "conv":
-                counts["launch"] += max(sum(k.launches for k in price_.kernels) - 1, 0)
+    if not terms.like:  # further launches of a library's convolution cost what a bare launch costs
+        others = sum(k.launches for c, p in both if c.trait != "conv" for k in p.kernels)
+        base = launch_s * max(len(one.names) - others - counts["conv"], 0) if counts["conv"] else 0.0
     return base, counts
 
 
@@ -256,7 +268,7 @@ def _as_rows(
         typical[trait] = [found["other"]] * 2
     conv = {name: {d: [found["conv"]] * 2 for d in ("fp32", "fp16")} for name in ("Conv", "FusedConv")}
     launched = {name: {"fp32": 1.0, "fp16": 1.0} for name in conv}
-    coefficients |= {"op_factor": 1.0, "launch_s": found["launch"]}
+    coefficients |= {"op_factor": 1.0, "launch_s": like.launch_s}
     tables = {"launches": launched, "shapes": {}, "shapes_s": {}, "typical_s": typical}
     return {"coefficients": coefficients, "calls": conv, **tables, "error": error}
 

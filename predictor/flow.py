@@ -11,7 +11,7 @@ from predictor.records import OpCall
 
 def is_in_place(call: OpCall) -> bool:
     """Whether a call writes into its first tensor."""
-    return call.op.endswith("_") and not call.op.endswith("__")
+    return call.op.endswith("_") and not call.op.endswith("__") and call.op != "detach_"
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,10 @@ class Flow:
         """Indices of calls that depend on no input and no weight, and into whose results nothing writes."""
         found: set[int] = set()
         for index, call in enumerate(self.calls):
-            depends = all(value in self.maker and self.maker[value] in found for value in call.reads)
-            if depends and call.trait != "sync" and self.written.isdisjoint((*call.makes, *call.reads)):
+            is_one = all(value in self.maker and self.maker[value] in found for value in call.reads)
+            is_one = is_one or call.trait == "host" or call.op == "lift_fresh"  # made of numbers in the code
+            looks = call.trait == "sync" and not call.outputs  # a copy to the device makes a constant there
+            if is_one and not looks and self.written.isdisjoint((*call.makes, *call.reads)):
                 found.add(index)
         return found
 

@@ -15,7 +15,10 @@ def read_from_outside(flow: Flow, group: Iterable[int]) -> list[TensorSpec]:
     made = {value for i in group for value in flow.calls[i].makes}
     found: dict[int, TensorSpec] = {}
     for i in group:
-        for value, tensor in zip(flow.calls[i].reads, flow.calls[i].tensors, strict=True):
+        call = flow.calls[i]
+        table = call.reads[0] if call.trait == "gather" and call.outputs else None
+        for value, tensor in zip(call.reads, call.tensors, strict=True):
+            tensor = call.outputs[0] if value == table else tensor  # of a table only the rows that are gathered
             root = flow.root(value)
             if root not in made and (root not in found or found[root].elements < tensor.elements):
                 found[root] = tensor

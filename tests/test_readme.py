@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from calibrate.validate import app
@@ -12,9 +13,12 @@ from calibrate.validate import app
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def test_the_accuracy_tables_are_what_the_command_prints() -> None:
-    data = ROOT / "calibrations" / "h200" / "validation" / "eager.jsonl"
-    printed = CliRunner().invoke(app, ["--gpu", "h200", "--data", str(data), "--markdown"]).stdout
-    shown = re.search(r"<!-- accuracy -->\n(.*?)<!-- /accuracy -->", (ROOT / "README.md").read_text("utf-8"), re.S)
+@pytest.mark.parametrize(
+    ("marker", "command", "data"), [("accuracy", [], "eager.jsonl"), ("runtimes", ["runtimes"], "")]
+)
+def test_the_accuracy_tables_are_what_the_command_prints(marker: str, command: list[str], data: str) -> None:
+    path = ROOT / "calibrations" / "h200" / "validation" / data
+    printed = CliRunner().invoke(app, [*command, "--gpu", "h200", "--data", str(path), "--markdown"]).stdout
+    shown = re.search(rf"<!-- {marker} -->\n(.*?)<!-- /{marker} -->", (ROOT / "README.md").read_text("utf-8"), re.S)
     assert shown is not None
     assert shown[1].strip() == printed.strip()

@@ -41,7 +41,7 @@ def lower(graph: Graph) -> Program:
     """Graph -> host calls and their kernels: library calls, and between them loops, fused as far as they fit. Before
     them every weight and input is checked, for they might have changed.
     """
-    leaves = [c for c in graph.leaves if c.trait != "host"]
+    leaves = [_as_loop(c) for c in graph.leaves if c.trait != "host"]
     channels_last = _wants_channels_last(leaves)
     flow = Flow.of([part for call in leaves for part in _decomposed(call)], graph.outputs).live().once()
     unmodelled: Counter[str] = Counter()
@@ -56,6 +56,11 @@ def lower(graph: Graph) -> Program:
         elif call.trait in EXTERN or (index in broken and call.trait != "view"):
             issued += _library_calls(call, graph.dtype, channels_last, unmodelled)
     return Program(NAME, graph.dtype, tuple(issued), PythonWork(), dict(unmodelled), eager.cannot(graph))
+
+
+def _as_loop(call: OpCall) -> OpCall:
+    """What is copied to the device is a constant of the compiled graph, which loops compute for themselves."""
+    return replace(call, trait="fill") if call.trait == "sync" and call.outputs else call
 
 
 def _wants_channels_last(calls: list[OpCall]) -> bool:

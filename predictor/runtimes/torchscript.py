@@ -66,10 +66,9 @@ FUSIBLE = frozenset(
 
 def lower(graph: Graph) -> Program:
     """Graph -> host calls and their kernels: constants folded, equal operators run once, pointwise ones fused."""
-    calls = [part for call in graph.calls if call.trait != "host" for part in _decomposed(call)]
-    flow = Flow.of(calls, graph.outputs).live()
+    flow = Flow.of([part for call in graph.calls for part in _decomposed(call)], graph.outputs).live()
     constant = flow.constant()
-    flow = flow.without(lambda index: index in constant).live()
+    flow = flow.without(lambda index: index in constant or flow.calls[index].trait == "host").live()
     flow = flow.once()
     groups = fusion_groups(flow)
     grouped = {index for group in groups for index in group}

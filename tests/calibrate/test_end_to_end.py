@@ -248,3 +248,22 @@ def test_an_interrupted_calibration_continues_from_its_samples(tmp_path: Path) -
     assert lines_of(kernels) > whole.count(b"\n")
     files.forget()
     assert load_calibration(str(folder)).host("eager").runtime == "eager"
+
+
+def test_another_host_measures_its_own_part_alone(cpu: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "cpu"
+    command = [COMMAND, "--device", "cpu", "--quick", "--host-only", "--out", str(folder)]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    assert found.returncode == 0, found.stderr
+    assert not (folder / "samples" / "kernels.jsonl").exists()
+    for name in ("device.json", "kernels.json"):
+        assert (folder / name).read_bytes() == (cpu / name).read_bytes()
+    assert load_calibration(str(folder)).host("eager").error < 2
+
+
+def test_runtimes_are_compared_on_this_machine(cpu: Path) -> None:
+    result = CliRunner().invoke(predict, ["--model", "distilbert", "--gpu", "cpu", "--compare", "--json"])
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert {row["runtime"] for row in found["runtimes"]} == {"eager", "torchscript"}
+    assert found["best"] in ("eager", "torchscript")

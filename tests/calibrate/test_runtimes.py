@@ -1,0 +1,143 @@
+"""What runtimes charge, told apart: fits on the shipped samples, workers that may die."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from calibrate import accuracy, runtimes
+from calibrate.store import SampleFile
+from calibrate.validate import app as validate
+from calibrate.workers import Worker
+from predictor.calibration import Calibration
+from predictor.cli import app as predict
+from predictor.runtimes import names
+from tests.calibrate.test_accuracy import row as make_row
+
+VALIDATION = Path(__file__).resolve().parents[2] / "calibrations" / "h200" / "validation"
+
+
+class Server:
+    """What a worker runs here."""
+
+    def __init__(self, start: int) -> None:
+        self.total = start
+
+    def add(self, number: int) -> int:
+        self.total += number
+        return self.total
+
+    def fail(self) -> None:
+        raise ValueError("no")
+
+    def die(self) -> None:
+        os._exit(3)
+
+
+def test_a_worker_answers_in_its_own_process_and_says_what_failed() -> None:
+    with Worker(Server, 1) as worker:
+        worker.ask("add", 2)
+        assert worker.answer() == 3
+        worker.ask("fail")
+        with pytest.raises(RuntimeError, match="ValueError: no"):
+            worker.answer()
+        worker.ask("add", 2)
+        assert worker.answer() == 5
+
+
+def test_a_worker_that_dies_says_so() -> None:
+    with Worker(Server, 1) as worker:
+        worker.ask("die")
+        with pytest.raises(RuntimeError, match="died"):
+            worker.answer()
+
+
+def test_every_runtime_but_eager_has_terms() -> None:
+    assert set(runtimes.TERMS) == set(names()) - {"eager"}
+    order = runtimes.known()
+    for name, terms in runtimes.TERMS.items():
+        assert terms.like in ("", "eager") or order.index(terms.like) < order.index(name)
+
+
+def test_coefficients_are_found_again_where_the_model_is_right() -> None:
+    rng = np.random.default_rng(0)
+    x = np.column_stack([rng.uniform(1, 5, 40), rng.integers(0, 50, 40), np.ones(40)])
+    y = x @ np.array([0.8, 0.01, 0.3])
+    found, error = runtimes._solve(x, y)
+    np.testing.assert_allclose(found, [0.8, 0.01, 0.3], rtol=1e-6)
+    assert error["mape"] < 1e-6
+
+
+@pytest.mark.parametrize("runtime", [n for n in names() if n != "eager"])
+def test_measurements_of_every_runtime_are_near_their_predictions(runtime: str, h200: Calibration) -> None:
+    rows = accuracy.rows(SampleFile(VALIDATION / f"{runtime}.jsonl"), h200, runtime)
+    assert len(rows) >= 18
+    assert np.mean([abs(row.error()) for row in rows]) < 0.15
+    assert accuracy.kernel_errors(rows)[1] < 0.06
+
+
+def test_what_cannot_be_captured_was_foreseen(h200: Calibration) -> None:
+    found = accuracy.refusals(SampleFile(VALIDATION / "cudagraph.jsonl"), "cudagraph")
+    assert len(found) == 40
+    assert all(said == could_not for _, said, could_not in found)
+
+
+def test_the_choice_of_a_runtime_is_judged_by_what_it_costs() -> None:
+    def row(runtime: str, predicted: float, measured: float) -> Any:
+        return replace(make_row("a", measured, predicted, "framework", "framework", "framework-bound"), runtime=runtime)
+
+    (choice,) = accuracy.choices([row("eager", 3.0, 3.0), row("compile", 1.0, 2.0), row("onnx", 1.1, 1.6)])
+    assert (choice.predicted, choice.measured) == ("compile", "onnx")
+    assert choice.loss == pytest.approx(0.25)
+
+
+def test_the_command_has_a_row_for_each_runtime() -> None:
+    result = CliRunner().invoke(validate, ["runtimes", "--gpu", "h200", "--data", str(VALIDATION)])
+    assert result.exit_code == 0, result.output
+    assert {line.split()[0] for line in result.stdout.splitlines()[1:8]} == set(names())
+    assert "The fastest runtime is named for" in result.stdout
+
+
+def model(tmp_path: Path) -> str:
+    path = tmp_path / "waits.py"
+    path.write_text(
+        "import torch\n"
+        "class Waits(torch.nn.Module):\n"
+        "    def forward(self, x):\n"
+        "        return x * 2 if (torch.ones(2, device=x.device) > 0).all().item() else x\n"
+        "def build(batch):\n"
+        "    return Waits(), torch.rand(batch, 64)\n"
+    )
+    return f"{path}:build"
+
+
+def test_what_cannot_run_is_exit_code_three_with_the_reason_and_those_that_can(tmp_path: Path) -> None:
+    result = CliRunner().invoke(predict, ["--model", model(tmp_path), "--gpu", "h200", "--runtime", "cudagraph"])
+    assert result.exit_code == 3
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert "waits for the device" in line
+    assert "eager" in line.split("runtimes that can")[1]
+    assert result.stdout == ""
+
+
+def test_a_comparison_marks_the_fastest_and_names_what_cannot_run(tmp_path: Path) -> None:
+    command = ["--model", model(tmp_path), "--gpu", "h200", "--compare"]
+    shown = CliRunner().invoke(predict, command)
+    assert shown.exit_code == 0, shown.output
+    assert sum(line.startswith("*") for line in shown.stdout.splitlines()) == 1
+    assert "cudagraph          cannot run: " in shown.stdout
+    found = json.loads(CliRunner().invoke(predict, [*command, "--json"]).stdout)
+    by_name = {row["runtime"]: row for row in found["runtimes"]}
+    assert set(by_name) == set(names())
+    assert "waits" in by_name["cudagraph"]["cannot"]
+    assert by_name["eager"]["speedup_over_eager"] == 1
+    assert (
+        found["best"] == min((r for r in by_name.values() if "latency_s" in r), key=lambda r: r["latency_s"])["runtime"]
+    )
