@@ -183,12 +183,12 @@ def _compare(model: str | None, gpu: str | None, dtype: str | None, batch: int, 
 def _gpus() -> str:
     from predictor.calibration import known_gpus, load_calibration
 
-    lines = [f"{'gpu':10} {'provenance':10} {'runtimes':12} {'dtypes':22} {'calibrated':10}"]
+    lines = [f"{'gpu':10} {'provenance':10} {'dtypes':22} {'calibrated':10} runtimes"]
     for name in known_gpus():
         calibration = load_calibration(name)
         date = str(calibration.device["environment"]["date"])[:10]
         runtimes, dtypes = ", ".join(calibration.runtimes) or "kernels only", ", ".join(calibration.dtypes)
-        lines.append(f"{name:10} {calibration.provenance:10} {runtimes:12} {dtypes:22} {date:10}")
+        lines.append(f"{name:10} {calibration.provenance:10} {dtypes:22} {date:10} {runtimes}")
     return "\n".join(lines)
 
 

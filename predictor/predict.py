@@ -98,6 +98,8 @@ def compare(
 ) -> tuple[Compared, ...]:
     """A module under every runtime that the GPU is calibrated for; those that cannot run it with the reason."""
     calibration = load_calibration(gpu)
+    if not calibration.runtimes:
+        raise PredictorError(f"{calibration.gpu} is not calibrated for any runtime, kernels alone are: run calibrate")
     graphs: dict[str, Graph] = {}
     found = []
     for runtime in calibration.runtimes:

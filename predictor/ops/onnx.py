@@ -29,8 +29,10 @@ def _nothing(call: OpCall) -> tuple[Kernel, ...]:
     return ()
 
 
-PLAIN, HEAVY, CHECKED, SOFTMAX, NORM, REDUCED, MOVED = range(7)
-"""Kinds of ONNX Runtime's kernels: pointwise, transcendental, with a choice in it, and what its name says."""
+PLAIN, HEAVY, CHECKED, SOFTMAX, NORM, REDUCED, MOVED, CLIPPED, CUT = range(9)
+"""Kinds of ONNX Runtime's kernels, as it has code of its own for them: pointwise, transcendental, with a choice in it;
+row-wise ones; transposes and gathers; clipping, an element at a time; splits and joins, a vector at a time.
+"""
 
 
 def ort(call: OpCall, kind: int = PLAIN, rows: float = 0.0, straight: bool | None = None) -> tuple[Kernel, ...]:
@@ -52,18 +54,24 @@ def ort(call: OpCall, kind: int = PLAIN, rows: float = 0.0, straight: bool | Non
     return (Kernel("ort", out.dtype, dims),)
 
 
-_HEAVY = frozenset({"Gelu", "FastGelu", "QuickGelu", "BiasGelu", "Tanh", "Sigmoid", "Exp", "Log", "Erf", "Pow", "Sqrt"})
+_HEAVY = frozenset({"Gelu", "BiasGelu", "Tanh", "Sigmoid", "Exp", "Log", "Erf", "Pow", "Sqrt"})
 
 
-_CHECKED = frozenset({"Clip", "Where", "IsNaN", "Cast", "Greater", "Less", "Equal", "Not", "And", "Or"})
+_CHECKED = frozenset({"Where", "IsNaN", "Cast", "Greater", "Less", "Equal", "Not", "And", "Or"})
 
 
 def _pointwise(call: OpCall) -> tuple[Kernel, ...]:
+    if call.op == "Clip":
+        return ort(call, CLIPPED)
     return ort(call, HEAVY if call.op in _HEAVY else CHECKED if call.op in _CHECKED else PLAIN)
 
 
 def _moved(call: OpCall) -> tuple[Kernel, ...]:
     return ort(call, MOVED, straight=False)
+
+
+def _cut(call: OpCall) -> tuple[Kernel, ...]:
+    return ort(call, CUT, straight=False)
 
 
 def _product(dtype: str, m: int, n: int, k: int, batch: int, nt: bool, bias: bool = False) -> Kernel:
@@ -179,7 +187,8 @@ ONNX_OPS: dict[str, OnnxKind] = {
     **_kinds("GlobalAveragePool GlobalMaxPool", "reduction", _reduced),
     **_kinds("MaxPool AveragePool Resize Upsample", "pool", _moved),
     **_kinds("Transpose Gather GatherElements GatherND ScatterND ScatterElements", "copy", _moved),
-    **_kinds("Concat Split Slice Pad Expand Tile DepthToSpace SpaceToDepth", "copy", _moved),
+    **_kinds("Concat Split Slice", "copy", _cut),
+    **_kinds("Pad Expand Tile DepthToSpace SpaceToDepth", "copy", _moved),
 }
 """ONNX operator -> row."""
 

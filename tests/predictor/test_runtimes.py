@@ -13,7 +13,7 @@ from torch import nn
 
 from predictor import runtimes
 from predictor.capture import capture
-from predictor.errors import CannotRunError
+from predictor.errors import CannotRunError, PredictorError
 from predictor.flow import Flow
 from predictor.predict import Predictor, compare, graph_of
 from predictor.records import Graph, Program
@@ -220,3 +220,8 @@ def test_every_runtime_is_compared(h200: Any) -> None:
     assert "waits" in found["cudagraph"].reason
     assert found["cudagraph"].report is None
     assert all(one.report for name, one in found.items() if name in ("eager", "torchscript", "compile"))
+
+
+def test_a_gpu_without_runtimes_has_nothing_to_compare() -> None:
+    with pytest.raises(PredictorError, match="not calibrated for any runtime"):
+        compare("a100", "fp16", Function(waits), (X,))
