@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -215,7 +216,9 @@ def test_an_interrupted_calibration_continues_from_its_samples(tmp_path: Path) -
 
     def start() -> subprocess.Popen[str]:
         command = [COMMAND, "--device", "cpu", "--quick", "--runtime", "torchscript", "--out", str(folder)]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
+        heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=os.environ, preexec_fn=heard)
 
     process = start()
     wait_for(lambda: lines_of(host) >= 1, process)
