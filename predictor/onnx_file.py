@@ -72,15 +72,13 @@ def exported(module: Any, inputs: Any, dtype: str, name: str | None = None) -> G
             return torch.zeros(tensor.shape, dtype=kind)
         return tensor.detach().to("cpu", kind)
 
-    memo: dict[int, Any] = {}
-    for parameter in module.parameters():
-        memo[id(parameter)] = torch.nn.Parameter(placed(parameter), requires_grad=False)
-    for buffer in module.buffers():
-        memo[id(buffer)] = placed(buffer)
     said = name or type(module).__name__
     kept = _kept(_fingerprint(module, inputs))
     data = _from_cache(kept)
     if data is None:
+        memo: dict[int, Any] = {id(b): placed(b) for b in module.buffers()}
+        for parameter in module.parameters():
+            memo[id(parameter)] = torch.nn.Parameter(placed(parameter), requires_grad=False)
         real = copy.deepcopy(module, memo).eval()
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.onnx"

@@ -218,15 +218,17 @@ def _emitted(flow: Flow, groups: list[_Group]) -> list[_Group]:
 
 
 SPLIT_BELOW = 8192
-"""Rows of a reduction along a strided dimension below which it is split in two (Inductor's ``reduction_split_factor``:
-two waves of warps on the device's multiprocessors).
+"""Rows of a reduction along a strided dimension below which it is split in two, as profiles on an H200 show it.
+Inductor decides by the device's multiprocessors, so smaller devices split less.
 """
 
 FEW_ROWS, MANY_COLS = 264, 8192
-"""Fewer rows than the first, each longer than the second, are split along a dimension that is not strided, too."""
+"""Fewer rows than the first, each longer than the second, are split along a dimension that is not strided, too: seen
+there likewise.
+"""
 
 PARTS = 8
-"""Parts that a row is split into there."""
+"""Parts that a row is split into there: a guess, which decides little."""
 
 
 def _kernels(flow: Flow, group: _Group) -> Iterator[Kernel]:
