@@ -59,7 +59,12 @@ class Part:
 
 def pattern(family: str) -> str:
     """What a family's kernels are called, as a regular expression."""
-    return _CONV if family.startswith("conv") else NAMES[family]
+    return _CONV if is_conv(family) else NAMES[family]
+
+
+def is_conv(family: str) -> bool:
+    """Whether a family is of convolutions."""
+    return "conv" in family
 
 
 def align(
@@ -86,7 +91,7 @@ def align(
     taken = np.zeros((len(families), width), dtype=np.int16)
     for row, (family, expected, seconds) in enumerate(zip(families, launches, predicted_s, strict=True)):
         found = best + MISSING
-        most = 8 * MOST if family.startswith("conv") else MOST
+        most = 8 * MOST if is_conv(family) else MOST
         for count in range(1, min(most, m) + 1):
             spent = np.maximum(before[count:] - before[:-count], 1e-9)
             cost = odd[family][count:] - odd[family][:-count]

@@ -161,7 +161,7 @@ def _range(samples: Sequence[Mapping[str, Any]], family: str) -> dict[str, dict[
 def _exceptions(samples: Sequence[Mapping[str, Any]], family: str, errors: Array) -> dict[str, Any]:
     """Shapes that the fit misses though it saw them: convolutions, whose algorithm changes abruptly."""
     row = FAMILIES[family]
-    if not family.startswith("conv"):
+    if "conv" not in family:
         return {}
     missed: dict[tuple[Any, ...], list[tuple[float, float]]] = defaultdict(list)
     for sample, error in zip(samples, errors, strict=True):

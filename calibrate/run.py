@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from calibrate import runtimes, sweep
+from calibrate import onnx_convs, runtimes, sweep
 from calibrate.bench import Probe, Round, lower_quartile, pass_seconds, quiet_level, summarise
 from calibrate.constants import device_constants
 from calibrate.environment import describe
@@ -35,7 +35,8 @@ Tell = Callable[[str], None]
 @dataclass(frozen=True, slots=True)
 class Effort:
     """How much is measured. shapes: calls whose host cost is timed, on average of a family and dtype; modules: how many
-    of each source; passes: of a module in one round; others: modules that are run under each runtime besides eager.
+    of each source; passes: of a module in one round; others: modules that are run under each runtime besides eager;
+    convs: convolutions as ONNX Runtime runs them.
     """
 
     plan: sweep.Plan
@@ -45,6 +46,7 @@ class Effort:
     module_rounds: int
     passes: int
     others: dict[str, int]
+    convs: sweep.Plan | None = None
 
     @property
     def host_steps(self) -> int:
@@ -63,8 +65,8 @@ def _effort(device: str, quick: bool) -> Effort:
     if device == "cuda":
         few, many = {"generated": 5, "library": 15}, {"generated": 45, "library": 75}
         if quick:
-            return Effort(sweep.QUICK_CUDA, 5, 40, few, 3, 10, {"generated": 3, "library": 6})
-        return Effort(sweep.FULL, 12, 200, many, 5, 15, {"generated": 12, "library": 18})
+            return Effort(sweep.QUICK_CUDA, 5, 40, few, 3, 10, {"generated": 3, "library": 6}, onnx_convs.QUICK)
+        return Effort(sweep.FULL, 12, 200, many, 5, 15, {"generated": 12, "library": 18}, onnx_convs.FULL)
     few, many = {"generated": 12}, {"generated": 40}  # kernels of a library's models would drown the host there
     if quick:
         return Effort(sweep.QUICK_CPU, 3, 0, few, 3, 5, {"generated": 3})
@@ -79,9 +81,15 @@ class Parts:
     eager: bool
     others: tuple[str, ...]
 
+    @property
+    def convs(self) -> bool:
+        """Whether ONNX Runtime's convolutions are part of it."""
+        return self.kernels and "onnx" in self.others
+
     def steps(self, effort: Effort) -> int:
         """Units of the progress bar."""
         others = sum(effort.others.values()) * len(self.others) * OTHER_STEPS
+        others += effort.convs.total if effort.convs and self.convs else 0
         return effort.plan.total * self.kernels + effort.host_steps * self.eager + others
 
 
@@ -116,7 +124,10 @@ def run(gpu: str, device: str, out: Path, effort: Effort, parts: Parts, advance:
         if device == "cuda":  # the profiler slows every launch after it: nothing below times the host
             run_launches(host_file)
     if parts.kernels:
-        sweep.run_sweep(effort.plan, kernel_file, device, advance)
+        sweep.run_sweep(sweep.cases(effort.plan, kernel_file), kernel_file, device, advance)
+    if parts.convs and effort.convs:
+        wanted = onnx_convs.cases(effort.convs, kernel_file)
+        sweep.run_sweep(wanted, kernel_file, device, advance, onnx_convs.maker)
     fit(gpu, out)
 
 

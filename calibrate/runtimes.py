@@ -147,7 +147,7 @@ def made_kernels(ran: Sequence[Module], calibration: Calibration) -> list[dict[s
     return samples
 
 
-_MADE = {name for name, family in FAMILIES.items() if not family.swept}
+_MADE = {name for name, family in FAMILIES.items() if family.seen_in == "profiles"}
 
 
 def _is_of(family: str, name: str) -> bool:
@@ -173,7 +173,8 @@ def fit_runtime(runtime: str, ran: Sequence[Module], calibration: Calibration, l
     """A runtime's part of its file: coefficients, rows, gap, and the error on modules left out one at a time."""
     terms = TERMS[runtime]
     if terms.graphs:
-        return _fit_graphs(terms, [m for m in ran if m.model.split("/")[0] != "loops"], calibration, like)
+        gap_s = None if runtime == "cudagraph" else _known_gap_s(calibration)
+        return _fit_graphs(terms, [m for m in ran if m.model.split("/")[0] != "loops"], calibration, like, gap_s)
     lanes = calibration.lanes
     rows, latencies = [], []
     for one in ran:
@@ -227,23 +228,22 @@ def _host_terms(terms: Terms, one: Module, launch_s: float) -> tuple[float, Coun
 
 def _solve(x: Array, y: Array) -> tuple[Array, dict[str, Any]]:
     """Non-negative coefficients of least mean absolute relative error, and the error on rows left out one at a time."""
-
-    def solve(rows: NDArray[np.bool_]) -> Array:
-        weights = 1 / y[rows]
-        found = nnls(x[rows] * weights[:, None], y[rows] * weights)[0]
-        for _ in range(8):
-            off = np.abs(x[rows] @ found / y[rows] - 1)
-            weights = 1 / y[rows] / np.sqrt(np.maximum(off, 0.03))
-            found = nnls(x[rows] * weights[:, None], y[rows] * weights)[0]
-        return np.asarray(found)
-
-    everything = np.ones(len(y), dtype=bool)
     ratios = []
     for one in range(len(y)):
-        others = everything.copy()
-        others[one] = False
-        ratios.append(float(np.log(max(x[one] @ solve(others), 1e-9) / y[one])))
-    return solve(everything), error_of(ratios)
+        others = np.arange(len(y)) != one
+        ratios.append(float(np.log(max(x[one] @ _robust(x[others], y[others], y[others]), 1e-9) / y[one])))
+    return _robust(x, y, y), error_of(ratios)
+
+
+def _robust(x: Array, y: Array, whole: Array) -> Array:
+    """Non-negative coefficients of least mean absolute error, relative to the whole that y is a part of: iteratively
+    reweighted, so that a module disturbed while it was measured counts little.
+    """
+    weights = 1 / whole
+    for _ in range(9):
+        found = nnls(x * weights[:, None], y * weights)[0]
+        weights = 1 / whole / np.sqrt(np.maximum(np.abs(x @ found - y) / whole, 0.03))
+    return np.asarray(found)
 
 
 def _as_rows(
@@ -278,16 +278,19 @@ def _breaks(terms: Terms, item: Mapping[str, tuple[float, float]], again_s: floa
     return {"item": {d: [s + again_s for s in pair] for d, pair in item.items()}} if terms.breaks else {}
 
 
-def _fit_graphs(terms: Terms, ran: Sequence[Module], calibration: Calibration, like: HostCosts) -> dict[str, Any]:
-    """Latency beyond the kernels' own time: what a graph takes to start and a pass to end, the gap of a node, and what
-    is checked before.
+def _fit_graphs(
+    terms: Terms, ran: Sequence[Module], calibration: Calibration, like: HostCosts, known_s: float | None
+) -> dict[str, Any]:
+    """Latency beyond the kernels' own time: what a graph takes to start and a pass to end, the gap of a node (known_s,
+    where it is known), and what is checked before.
     """
     checked = [sum(call.op == "weight" for call in one.program.calls) for one in ran]
     x = np.array([[float(len(one.names)), float(n), 1.0] for one, n in zip(ran, checked, strict=True)])
     y = np.array([one.measured_s for one in ran])  # the host has little part in it
     beyond = y - np.array([sum(one.kernels_s) for one in ran])
-    weights = 1 / y
-    gap_s, weight_s, fixed_s = map(float, nnls(x * weights[:, None], np.maximum(beyond, 0.0) * weights)[0])
+    free = x if known_s is None else x[:, 1:]
+    found = _robust(free, np.maximum(beyond - (known_s or 0.0) * x[:, 0], 0.0), y)
+    gap_s, weight_s, fixed_s = map(float, found if known_s is None else (known_s, *found))
     lanes = calibration.lanes
     launches = np.array([sum(k.launches for c in one.priced for k in c.kernels) for one in ran])
     ratios = np.log((np.array([_busy(one) for one in ran]) + gap_s * launches + x[:, 1] * weight_s + fixed_s) / y)
@@ -298,6 +301,13 @@ def _fit_graphs(terms: Terms, ran: Sequence[Module], calibration: Calibration, l
     coefficients = {"op_factor": like.op_factor, "line_s": 0.0, "module_s": 0.0, "fixed_s": fixed_s}
     coefficients["launch_s"] = like.launch_s
     return {"coefficients": {**coefficients, "gap_s": gap_s}, "calls": rows, "error": error_of(ratios)}
+
+
+def _known_gap_s(calibration: Calibration) -> float | None:
+    """Gap of a CUDA graph's nodes, where the replay of an eager module has shown it: it is the device's, whoever
+    captured the graph.
+    """
+    return calibration.host("cudagraph").gap_s if "cudagraph" in calibration.runtimes else None
 
 
 def known() -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -150,7 +150,14 @@ def set_precision(dtype: str) -> None:
     torch.backends.cudnn.allow_tf32 = allowed
 
 
-def maker(case: Case, device: str) -> Callable[[], tuple[Run, Sequence[torch.Tensor]]]:
+Made = Callable[[], tuple[Run, Sequence[torch.Tensor]]]
+"""Builds a case on a device: the call, and its tensors that are warm in cache."""
+
+Maker = Callable[[Case, str], Made]
+"""What builds a case, given the device."""
+
+
+def maker(case: Case, device: str) -> Made:
     """What builds a case on a device: returns the call, and its tensors that are warm in cache."""
 
     def make() -> tuple[Run, Sequence[torch.Tensor]]:
@@ -166,33 +173,44 @@ def maker(case: Case, device: str) -> Callable[[], tuple[Run, Sequence[torch.Ten
     return make
 
 
-def run_sweep(plan: Plan, file: SampleFile, device: str, advance: Callable[[int], None]) -> None:
-    """Take every sample that is not on disk yet. advance: told how many more cases are done, old ones included."""
+def run_sweep(
+    wanted: Iterable[Case | None],
+    file: SampleFile,
+    device: str,
+    advance: Callable[[int], None],
+    make: Maker = maker,
+) -> None:
+    """Take a sample of every case. wanted: None for a sample that is on disk; make: what builds a case; advance: told
+    how many more cases are done, old ones included.
+    """
     before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     try:
         with torch.inference_mode():
             measure = CaseProfiler().measure if device == "cuda" else _measure_on_cpu
             chunk: list[Case] = []
-            for case in cases(plan, file):
+            for case in wanted:
                 if case is None:
                     advance(1)
                     continue
                 chunk.append(case)
                 if len(chunk) == (CHUNK if device == "cuda" else 8):
-                    _take(chunk, measure, file, device)
+                    _take([make(c, device) for c in chunk], chunk, measure, file)
                     advance(len(chunk))
                     chunk = []
             if chunk:
-                _take(chunk, measure, file, device)
+                _take([make(c, device) for c in chunk], chunk, measure, file)
                 advance(len(chunk))
     finally:
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
 
 
 def _take(
-    chunk: Sequence[Case], measure: Callable[..., list[KernelSample | None]], file: SampleFile, device: str
+    makers: Sequence[Made],
+    chunk: Sequence[Case],
+    measure: Callable[..., list[KernelSample | None]],
+    file: SampleFile,
 ) -> None:
-    samples = measure([maker(case, device) for case in chunk])
+    samples = measure(makers)
     file.append(_row(case, sample) for case, sample in zip(chunk, samples, strict=True))
 
 
@@ -215,7 +233,7 @@ def _row(case: Case, sample: KernelSample | None) -> dict[str, Any]:
 
 
 def _measure_on_cpu(
-    makers: Sequence[Callable[[], tuple[Run, Sequence[torch.Tensor]]]],
+    makers: Sequence[Made],
 ) -> list[KernelSample | None]:
     """Wall time of a call on the CPU, where host and kernel are one lane."""
     samples: list[KernelSample | None] = []

@@ -212,14 +212,16 @@ class Calibration:
         """The fit for a family and dtype in a context, see ``kernel_seconds``; memory families have one for all dtypes.
 
         Where one was not made the nearest of this GPU stands in: one context for the other, fp32 for TF32 where the
-        device has none. A fit of this GPU comes before one borrowed from another. A family that is newer than the
-        calibration has its analytic base with the efficiency that is typical of pointwise kernels, all of it outside of
-        the calibrated range.
+        device has none, the family that this one is like. A fit of this GPU comes before one borrowed from another. A
+        family that is newer than the calibration has its analytic base with the efficiency that is typical of pointwise
+        kernels, all of it outside of the calibrated range.
         """
         contexts = ("", REPLAY) if context == "model" else (REPLAY, "")
         names = [fit_name(family, dtype) + suffix for suffix in contexts]
         names += [f"fp32{suffix}" for suffix in contexts if dtype == "tf32"]
         found = [self.fits[family, name] for name in names if (family, name) in self.fits]
+        if not found and FAMILIES[family].like:
+            return self.fit(FAMILIES[family].like, dtype, context)
         if not found and not any(name == family for name, _ in self.fits) and family != "pointwise":
             plain = self.fit("pointwise", dtype, context)
             return replace(

@@ -49,7 +49,7 @@ def _side_by_side(kernel: Kernel, priced: PricedKernel, calibration: Calibration
     all groups at the same time there; from a host only where a kernel takes longer than the launch of the next.
     """
     groups = kernel.dims.get("groups", 1)
-    if kernel.family != "conv_grouped" or priced.launches < groups:
+    if not kernel.family.endswith("conv_grouped") or priced.launches < groups:
         return priced
     if priced.seconds / priced.launches > host.launch_s:
         return priced
@@ -144,12 +144,12 @@ def _element_s(op: str, host: HostCosts) -> float:
 
 def dispatch_s(call: HostCall, dtype: str, host: HostCosts) -> tuple[float, float, float]:
     """Measured seconds of a call, hot and cold, and the launches in them: its own, else those of its parts, else what
-    is typical.
+    is typical. A part that comes again is warm by then.
     """
     own = row_of(call.op, host.calls)
     names = (own, *call.extra) if own else call.parts or (call.op,)
     hot_s = cold_s = launches = 0.0
-    for name in names:
+    for position, name in enumerate(names):
         row = row_of(name, host.calls)
         if row is None:
             trait = OPS[name].trait if name in OPS else call.trait
@@ -159,7 +159,7 @@ def dispatch_s(call: HostCall, dtype: str, host: HostCosts) -> tuple[float, floa
             hot, cold = costs.get(dtype, next(iter(costs.values())))
             launches += counts.get(dtype, 0.0)
         hot_s += hot
-        cold_s += cold
+        cold_s += hot if name in names[:position] else cold
     return hot_s, cold_s, launches
 
 

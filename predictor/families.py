@@ -53,8 +53,9 @@ class Family:
 
     dims: dimension name -> default (None: required); flops and bytes: work of one call, from dims and element size;
     matrix: runs on the matrix units, a fit per dtype (``fit_name``); other families have one, with the element size as
-    a feature. single: fp32 and TF32 run alike. swept: measured by calls of torch; others are seen in the profiles of
-    modules under the runtime that makes them.
+    a feature. single: fp32 and TF32 run alike. seen_in: where it is measured, "calls" of
+    torch, "sessions" of ONNX Runtime, or "profiles" of modules under the runtime that makes it. like: the family whose
+    fit stands in where it was not measured.
     """
 
     name: str
@@ -64,7 +65,8 @@ class Family:
     features: Callable[[Dims, int, int], list[Array]]
     matrix: bool = False
     single: bool = False
-    swept: bool = True
+    seen_in: str = "calls"
+    like: str = ""
 
     @property
     def sizes(self) -> tuple[str, ...]:
@@ -332,7 +334,18 @@ FAMILIES: dict[str, Family] = {
             matrix=True,
         ),
         *(
-            Family(name, _CONV, _conv_flops, _conv_bytes, _conv_features, matrix=True, single=name == "conv_depthwise")
+            Family(
+                maker + name,
+                _CONV,
+                _conv_flops,
+                _conv_bytes,
+                _conv_features,
+                matrix=True,
+                single=name == "conv_depthwise",
+                seen_in="sessions" if maker else "calls",
+                like=name if maker else "",
+            )
+            for maker in ("", "ort_")
             for name in ("conv", "conv_grouped", "conv_depthwise")
         ),
         Family(
@@ -407,7 +420,7 @@ FAMILIES: dict[str, Family] = {
                 _elements_flops,
                 lambda d, size: _streamed(d),
                 _made_features,
-                swept=False,
+                seen_in="profiles",
             )
             for name in ("nnc", "triton", "ort")
         ),

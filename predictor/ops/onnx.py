@@ -76,7 +76,12 @@ def _cut(call: OpCall) -> tuple[Kernel, ...]:
 
 def _product(dtype: str, m: int, n: int, k: int, batch: int, nt: bool, bias: bool = False) -> Kernel:
     dims = {"m": m, "n": n, "k": k, "batch": batch, "nt": float(nt), "bias": float(bias)}
-    return Kernel("gemm", dtype, dims)
+    return Kernel("gemm", _units(dtype), dims)
+
+
+def _units(dtype: str) -> str:
+    """What a product in a dtype runs in: ONNX Runtime allows TF32 by default (option use_tf32 of its CUDA provider)."""
+    return "tf32" if dtype == "fp32" else dtype
 
 
 def gemm(call: OpCall) -> tuple[Kernel, ...]:
@@ -121,8 +126,8 @@ def conv(call: OpCall) -> tuple[Kernel, ...]:
         **{"dilation": (call.args.get("dilations") or (1,))[-1], "groups": groups},
         **{"bias": float(len(call.tensors) > 2), "channels_last": 0.0},
     }
-    family = "conv" if groups == 1 else "conv_depthwise" if groups == x.shape[1] else "conv_grouped"
-    return (Kernel(family, x.dtype, dims),)
+    family = "ort_conv" if groups == 1 else "ort_conv_depthwise" if groups == x.shape[1] else "ort_conv_grouped"
+    return (Kernel(family, _units(x.dtype), dims),)
 
 
 def _rows(call: OpCall) -> tuple[Kernel, ...]:

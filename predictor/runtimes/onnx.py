@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -74,16 +74,20 @@ def prepare(module: Any, inputs: Any) -> Callable[[], Any]:
 
 def session(module: Any, inputs: Any, options: dict[str, str]) -> Callable[[], Any]:
     """A pass of a session on the module, inputs and outputs at fixed addresses. options: of the CUDA provider."""
-    import onnxruntime
-    import torch
-
-    _, tensors = flat(module, inputs)
-    device = tensors[0].device.type
-    providers: list[Any] = [("CUDAExecutionProvider", options)] if device == "cuda" else []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         export(module, inputs, path)
-        made = onnxruntime.InferenceSession(str(path), providers=[*providers, "CPUExecutionProvider"])
+        return bound_session(path, flat(module, inputs)[1], options)
+
+
+def bound_session(path: Path, tensors: Sequence[Any], options: dict[str, str]) -> Callable[[], Any]:
+    """A pass of a session on an ONNX file, see ``session``. tensors: its inputs, on the device that it is to run on."""
+    import onnxruntime
+    import torch
+
+    device = tensors[0].device.type
+    providers: list[Any] = [("CUDAExecutionProvider", options)] if device == "cuda" else []
+    made = onnxruntime.InferenceSession(str(path), providers=[*providers, "CPUExecutionProvider"])
     binding = made.io_binding()
     bound = [tensor.contiguous() for tensor in tensors]
     for wanted, tensor in zip(made.get_inputs(), bound, strict=True):
