@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -31,16 +31,16 @@ from calibrate.programs import record
 from calibrate.sources import build, build_inputs
 from calibrate.store import SampleFile
 from calibrate.sweep import set_precision
-from calibrate.workers import Worker
+from calibrate.workers import Worker, forking
 from predictor import runtimes
 from predictor.calibration import Calibration
 from predictor.capture import DTYPES
 from predictor.errors import PredictorError
 
-FEW = 50
+FEW = 4
 """Up to how many programs are captured before it pays to start processes for them."""
 
-AT_ONCE = 10
+AT_ONCE = max(10, 2 * (os.cpu_count() or 1))
 """Models that are ready to run at the same time, each in a process of its own."""
 
 LONGEST_REASON = 500
@@ -255,6 +255,6 @@ def record_programs(wanted: Sequence[Case], file: SampleFile, device: str) -> No
     with ExitStack() as stack:
         start: Callable[..., Any] = map
         if len(missing) > FEW:
-            start = stack.enter_context(ProcessPoolExecutor(mp_context=get_context("spawn"))).map
+            start = stack.enter_context(ProcessPoolExecutor(mp_context=forking())).map
         for case, found in zip(missing, start(record, *zip(*arguments, strict=True)) if missing else (), strict=True):
             file.append([{"key": f"program/{case.key}", **found}])

@@ -78,11 +78,9 @@ def run(
     wanted: Sequence[str], file: SampleFile, device: str, count: Mapping[str, int], advance: Callable[[int], None]
 ) -> None:
     """Measure modules under each runtime, what the file does not have yet, and record what the runtime does."""
-    protocol = Protocol(rounds=4, profiles=2)
-    for runtime in wanted:
-        own = cases(count, runtime, device)
-        measure(own, file, device, protocol, advance)
-        record_programs([c for c in own if f"case/{c.key}" in file], file, device)
+    own = [case for runtime in wanted for case in cases(count, runtime, device)]
+    measure(own, file, device, Protocol(rounds=4, profiles=2), advance)
+    record_programs([case for case in own if f"case/{case.key}" in file], file, device)
 
 
 @dataclass(frozen=True, slots=True)

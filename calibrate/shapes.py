@@ -33,7 +33,8 @@ def total(count: int) -> int:
 
 
 def _counts(count: int) -> dict[str, int]:
-    return {name: round(SHARES.get(name, USUAL_SHARE) * count) for name, row in FAMILIES.items() if row.matrix}
+    rows = {name for name, row in FAMILIES.items() if row.matrix and row.seen_in == "calls"}
+    return {name: round(SHARES.get(name, USUAL_SHARE) * count) for name in FAMILIES if name in rows}
 
 
 def cases(count: int) -> Iterator[Case]:

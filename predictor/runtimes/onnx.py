@@ -87,7 +87,9 @@ def bound_session(path: Path, tensors: Sequence[Any], options: dict[str, str]) -
 
     device = tensors[0].device.type
     providers: list[Any] = [("CUDAExecutionProvider", options)] if device == "cuda" else []
-    made = onnxruntime.InferenceSession(str(path), providers=[*providers, "CPUExecutionProvider"])
+    quiet = onnxruntime.SessionOptions()
+    quiet.log_severity_level = 3
+    made = onnxruntime.InferenceSession(str(path), quiet, providers=[*providers, "CPUExecutionProvider"])
     binding = made.io_binding()
     bound = [tensor.contiguous() for tensor in tensors]
     for wanted, tensor in zip(made.get_inputs(), bound, strict=True):
