@@ -29,8 +29,10 @@ COUNTS = {"conv": 400, "conv_grouped": 400, "conv_depthwise": 160}
 DTYPES_RUN = ("tf32", "fp16")
 """What ONNX Runtime convolves in: of fp32 the TF32 units, unless told otherwise."""
 
-BIASED = 4
-"""All but one in so many have a bias: a normalisation is folded into most."""
+BIASED = 3
+"""One in so many has a bias, which is a kernel more: a normalisation that is folded into it leaves one, but in an
+untrained model, whose bias is zero, and whose export drops it.
+"""
 
 
 FULL = Plan(COUNTS, DTYPES_RUN, sweep.FULL.scale)
@@ -39,9 +41,10 @@ QUICK = Plan({family: count // 16 for family, count in COUNTS.items()}, DTYPES_R
 
 def cases(own: Plan, done: SampleFile | Sequence[str] = ()) -> Iterator[Case | None]:
     """Every case of a plan as a node of ONNX Runtime; None for one whose key is done."""
-    for number, case in enumerate(sweep.cases(own)):
+    for case in sweep.cases(own):
         assert case is not None
-        dims = {**case.kernel.dims, "channels_last": 0.0, "bias": float(number % BIASED > 0)}
+        biased = int(case.key.split("/")[-1]) % BIASED == 0
+        dims = {**case.kernel.dims, "channels_last": 0.0, "bias": float(biased)}
         dims |= {pad: float(int(dims[pad])) for pad in ("pad_h", "pad_w")}
         kernel = Kernel(PREFIX + case.kernel.family, case.kernel.dtype, dims)
         yield None if PREFIX + case.key in done else replace(case, key=PREFIX + case.key, kernel=kernel, op="Conv")

@@ -33,8 +33,10 @@ HOST_BOUND = 0.6
 """Kernel time over latency, up to which a module says something of the host."""
 
 
-TOO_FAST = 0.5
-"""Share of its roofline's time below which a loop is another one, taken for this: a compiler may reorder them."""
+TOO_FAST = {"ort": 0.2}
+"""Share of its roofline's time below which a kernel is another one, taken for this: half, as a compiler may reorder
+loops, and less where what is read may be in cache.
+"""
 
 LEAST = 0.1
 """Share of a latency that is the host's at the least, on a CPU, where kernels are in the same lane."""
@@ -140,7 +142,7 @@ def made_kernels(ran: Sequence[Module], calibration: Calibration) -> list[dict[s
                 dims, seconds_ = dict(kernel.dims), max(one.kernels_s[first], 1e-7)
                 row = {"family": kernel.family, "dtype": kernel.dtype, "dims": dims, "launches": 1}
                 compute, memory = calibration.base(FAMILIES[kernel.family], kernel.dtype, dims)
-                if kernel.family == "ort" or seconds_ > TOO_FAST * max(float(compute), float(memory)):
+                if seconds_ > TOO_FAST.get(kernel.family, 0.5) * max(float(compute), float(memory)):
                     samples.append({**row, "seconds": seconds_})
     return samples
 

@@ -137,6 +137,14 @@ def _rows(call: OpCall) -> tuple[Kernel, ...]:
     return ort(call, kind, x.elements // max(math.prod(x.shape[axis:]) if x.shape else 1, 1), straight=True)
 
 
+def _softmax(call: OpCall) -> tuple[Kernel, ...]:
+    """The code of torch's softmax, which ONNX Runtime has taken over."""
+    x = call.tensors[0]
+    axis = int(call.args.get("axis", -1))
+    cols = math.prod(x.shape[axis:]) if x.shape else 1
+    return (Kernel("softmax", x.dtype, {"rows": x.elements // max(cols, 1), "cols": cols}),) if x.elements else ()
+
+
 def _reduced(call: OpCall) -> tuple[Kernel, ...]:
     return ort(call, REDUCED, max(call.outputs[0].elements, 1), straight=True)
 
@@ -182,7 +190,8 @@ ONNX_OPS: dict[str, OnnxKind] = {
     **_kinds("MatMul FusedMatMul TransposeMatMul", "product", matmul),
     **_kinds("Einsum", "product", _einsum),
     **_kinds("Conv FusedConv ConvTranspose", "conv", conv),
-    **_kinds("Softmax LogSoftmax LayerNormalization SkipLayerNormalization", "reduction", _rows),
+    **_kinds("Softmax LogSoftmax", "reduction", _softmax),
+    **_kinds("LayerNormalization SkipLayerNormalization", "reduction", _rows),
     **_kinds("SimplifiedLayerNormalization SkipSimplifiedLayerNormalization RMSNormalization", "reduction", _rows),
     **_kinds("BiasSoftmax", "reduction", _rows),
     **_kinds("InstanceNormalization GroupNorm BatchNormalization", "reduction", _reduced),

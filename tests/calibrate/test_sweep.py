@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 import torch
 
 import models_zoo
-from calibrate import architectures, sweep
+from calibrate import architectures, onnx_convs, sweep
 from calibrate.host import example_kernels, examples
 from calibrate.modules import generate
 from calibrate.recipes import RECIPES
@@ -99,7 +100,7 @@ def test_examples_on_matrix_units_have_their_kernels() -> None:
     kernels = example_kernels()
     assert {"linear", "bmm", "matmul", "einsum", "conv2d grouped", "conv1d depthwise"} <= set(kernels)
     assert {family for of in kernels.values() for family in (of["fp16"].family,)} == {
-        name for name, row in FAMILIES.items() if row.matrix
+        name for name, row in FAMILIES.items() if row.matrix and row.seen_in == "calls"
     }
     dims = kernels["linear"]["fp16"].dims
     assert [dims[d] for d in ("m", "n", "k", "bias")] == [128, 768, 768, 1]
@@ -112,7 +113,7 @@ def test_host_costs_of_shapes_are_taken_once_and_scaled_to_a_host(tmp_path: Path
     heard: list[int] = []
     run_shapes(file, "cpu", 1, heard.append)
     assert sum(heard) == shape_cases(1) == len(file.values())
-    assert {s["family"] for s in file.values()} == {family for family, row in FAMILIES.items() if row.matrix}
+    assert {s["family"] for s in file.values()} == {family for family, row in FAMILIES.items() if row.matrix and row.seen_in == "calls"}
     before = file.path.read_bytes()
     run_shapes(file, "cpu", 1, heard.append)
     assert file.path.read_bytes() == before
@@ -141,3 +142,19 @@ def test_a_thorough_plan_adds_to_the_cases_of_the_plain_one() -> None:
     assert len(thorough) == 2 * len(plain) == plan.times(2).total
     none = list(sweep.cases(plan.times(2), sorted(thorough)))
     assert none == [None] * len(thorough)
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "fp16"])
+def test_convolutions_of_onnx_runtime_are_the_sweeps_own_and_run_for_real(dtype: str) -> None:
+    counts = dict.fromkeys(onnx_convs.COUNTS, 4)
+    plan = replace(onnx_convs.QUICK, dtypes=(dtype,), counts=counts, scale=sweep.Scale(elements=1e5, macs=1e6))
+    taken = [case for case in onnx_convs.cases(plan) if case is not None]
+    assert {case.kernel.family for case in taken} == {f"ort_{family}" for family in counts}
+    assert {case.kernel.dims["bias"] for case in taken} == {0.0, 1.0}
+    for case in taken:
+        run, (x,) = onnx_convs.maker(case, "cpu")()
+        run()
+        dims = case.kernel.dims
+        assert tuple(x.shape)[:2] == (dims["batch"], dims["c_in"])
+    keys = [case.key for case in taken]
+    assert list(onnx_convs.cases(plan, keys)) == [None] * len(keys)
