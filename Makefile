@@ -4,10 +4,10 @@ VENV := .venv
 STAMP := $(VENV)/.installed
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint tables clean
+.PHONY: demo test check lint tables graphs clean
 
 demo: $(STAMP)
-	$(BIN)/predict --model bert-base --runtime eager --gpu h200
+	$(BIN)/predict --model funnel --runtime onnx --gpu a100
 
 test: $(STAMP)
 	$(BIN)/pytest -n 2
@@ -22,6 +22,9 @@ check: lint test
 
 tables: $(STAMP)
 	$(BIN)/python benchmarks/update_readme.py
+
+graphs: $(STAMP)
+	$(BIN)/python benchmarks/record_graphs.py
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 COMMANDS = {
-    "demo": ["predict", "--model", "bert-base", "--runtime", "eager", "--gpu", "h200"],
+    "demo": ["predict", "--model", "funnel", "--runtime", "onnx", "--gpu", "a100"],
     "accuracy": [
         *("validate", "--gpu", "h200", "--markdown"),
         *("--data", "calibrations/h200/validation/eager.jsonl"),

@@ -19,6 +19,7 @@ from calibrate.fit import fit_family, unseen_seconds, work_of
 from calibrate.store import SampleFile
 from predictor import calibration as files
 from predictor.calibration import REPLAY, Calibration
+from predictor.derived import device_of, floor_scale
 from predictor.errors import PredictorError, unknown
 from predictor.families import FAMILIES, MATRIX_DTYPES, fit_name
 
@@ -104,22 +105,9 @@ def _derived(gpu: str, folder: Path, like: str | None) -> tuple[dict[str, Any], 
     sheet = files.read_json(folder / "datasheet.json", gpu)
     known = files.load_calibration(like)
     reference = files.read_json(known.folder / "datasheet.json", known.gpu)
-    reached = {dtype: known.device["peak_flops"][dtype] / reference["peak_flops"][dtype] for dtype in MATRIX_DTYPES}
-    bandwidth = known.device["bandwidth_bytes_per_s"] / reference["bandwidth_bytes_per_s"]
-    head = {"schema": files.SCHEMA, "gpu": gpu}
-    device = {
-        **head,
-        "provenance": "derived",
-        "like": known.gpu,
-        **{key: sheet[key] for key in ("name", "sms", "l2_bytes")},
-        "peak_flops": {dtype: sheet["peak_flops"][dtype] * share for dtype, share in reached.items()},
-        "bandwidth_bytes_per_s": sheet["bandwidth_bytes_per_s"] * bandwidth,
-        "lanes": known.device["lanes"],
-        "serial": False,
-        "environment": {"date": known.device["environment"]["date"], "source": sheet["source"]},
-    }
-    floor_scale = reference["clock_hz"] / sheet["clock_hz"]
-    return device, {**head, "provenance": "derived", "like": known.gpu, "floor_scale": floor_scale, "families": {}}
+    device = {"schema": files.SCHEMA, **device_of(gpu, sheet, known.device, reference)}
+    head = {"schema": files.SCHEMA, "gpu": gpu, "provenance": "derived", "like": known.gpu}
+    return device, {**head, "floor_scale": floor_scale(sheet, reference), "families": {}}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,17 @@
 
 Each file has ``build() -> module``, the model from its ``transformers`` configuration with random weights, and
 ``inputs(batch) -> keyword arguments`` of the size used in The Framework Tax (Fernandez et al., EMNLP 2023): 128
-tokens, 3 x 224 x 224 pixels, 2 s of 16 kHz audio. Parameters are made on torch's default device, so ``with
-torch.device("meta")`` builds a model without data.
+tokens, 3 x 224 x 224 pixels, 2 s of 16 kHz audio; those of language models take a length too. Parameters are made on
+torch's default device, so ``with torch.device("meta")`` builds a model without data. ``graphs/`` holds what was
+captured of each, so that a prediction needs neither torch nor transformers.
 """
 
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
+from pathlib import Path
 from typing import Any
 
 PREFIX = "models_zoo."
@@ -20,19 +23,29 @@ def names() -> list[str]:
     return sorted(m.name.replace("__", "-") for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
 
 
-def _module(name: str) -> Any:
+def module(name: str) -> Any:
+    """The file of a zoo model. Raises KeyError for an unknown name."""
     if name not in names():
         raise KeyError(name)
     return importlib.import_module(PREFIX + name.replace("-", "__"))
 
 
-def build(name: str, batch: int = 1) -> tuple[Any, dict[str, Any]]:
-    """(module in evaluation mode, keyword inputs) of a zoo model. Raises KeyError for an unknown name."""
-    found = _module(name)
-    return found.build().eval(), found.inputs(batch)
+def build(name: str, batch: int = 1, length: int | None = None) -> tuple[Any, dict[str, Any]]:
+    """(module in evaluation mode, keyword inputs) of a zoo model. length: tokens, of a language model. Raises KeyError
+    for an unknown name, ValueError for a length of a model that has none.
+    """
+    return module(name).build().eval(), build_inputs(name, batch, length)
 
 
-def build_inputs(name: str, batch: int) -> dict[str, Any]:
+def build_inputs(name: str, batch: int, length: int | None = None) -> dict[str, Any]:
     """The keyword inputs of a zoo model alone."""
-    inputs: dict[str, Any] = _module(name).inputs(batch)
+    make = module(name).inputs
+    if length is not None and "length" not in inspect.signature(make).parameters:
+        raise ValueError(f"{name} takes no tokens: its inputs have one size")
+    inputs: dict[str, Any] = make(batch) if length is None else make(batch, length)
     return inputs
+
+
+def graphs(name: str) -> Path:
+    """File with a zoo model's captured graphs (``predictor.graph_file``)."""
+    return Path(__file__).parent / "graphs" / f"{name}.json.gz"

@@ -9,10 +9,10 @@ PIXELS = 224
 SAMPLES = 32_000  # 2 s at 16 kHz
 
 
-def token_ids(batch: int) -> dict[str, torch.Tensor]:
-    """(batch, 128) token ids on the CPU, the same on every call, from 1000 up: none is a padding or special token."""
+def token_ids(batch: int, length: int = TOKENS) -> dict[str, torch.Tensor]:
+    """(batch, length) token ids on the CPU, the same on every call, from 1000 up: none is padding or special."""
     generator = torch.Generator("cpu").manual_seed(0)
-    ids = torch.randint(1000, 30_000, (batch, TOKENS), generator=generator, device="cpu")
+    ids = torch.randint(1000, 30_000, (batch, length), generator=generator, device="cpu")
     return {"input_ids": ids}
 
 

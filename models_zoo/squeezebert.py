@@ -6,7 +6,7 @@ from typing import Any
 
 from transformers import SqueezeBertConfig, SqueezeBertModel
 
-from models_zoo._inputs import token_ids
+from models_zoo._inputs import TOKENS, token_ids
 
 
 def build() -> Any:
@@ -14,6 +14,6 @@ def build() -> Any:
     return SqueezeBertModel(SqueezeBertConfig())
 
 
-def inputs(batch: int) -> dict[str, Any]:
-    """128 tokens."""
-    return token_ids(batch)
+def inputs(batch: int, length: int = TOKENS) -> dict[str, Any]:
+    """128 tokens, or as many as length says."""
+    return token_ids(batch, length)

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from predictor.derived import check_sheet, device_of, floor_scale, nearest
 from predictor.errors import PredictorError, unknown
 from predictor.families import FAMILIES, Family, fit_name, itemsize
 from predictor.forest import Forest
@@ -38,6 +39,12 @@ REPLAY = " replay"
 BORROWED_ERROR = 0.3
 """What a residual from another architecture adds to the error of a fit, root mean square of log time. A judgement: no
 such GPU was measured.
+"""
+
+HOSTS_DIFFER = 0.3
+"""What a host that was measured with another GPU adds to the error of its costs: the standard deviation of the logarithm
+of a model's latency at batch 1 over the machines of The Framework Tax's published runs (PyTorch 1.12, 2022; eager 0.25
+over 15 sessions, TorchScript 0.30 over 13, mean of eight models).
 """
 
 SHIPPED = Path(__file__).resolve().parent.parent / "calibrations"
@@ -153,6 +160,7 @@ class HostCosts:
     provenance: str
     call_s: float = 0.0
     gap_s: float | None = None
+    borrowed: str = ""
 
 
 @dataclass(frozen=True)
@@ -181,8 +189,9 @@ class Calibration:
 
     @property
     def runtimes(self) -> list[str]:
-        """Runtimes with a host part."""
-        return sorted(p.stem for p in self.folder.glob("*.json") if p.stem not in ("datasheet", "device", "kernels"))
+        """Runtimes with a host part: measured with this GPU, or else with the one that it is like."""
+        own = {p.stem for p in self.folder.glob("*.json")} - {"datasheet", "device", "kernels"}
+        return sorted(own | set(load_calibration(self.device["like"]).runtimes if "like" in self.device else ()))
 
     @property
     def dtypes(self) -> list[str]:
@@ -198,7 +207,12 @@ class Calibration:
         if runtime not in self.runtimes:
             has = ", ".join(self.runtimes) or "none"
             raise PredictorError(f"{self.gpu} is not calibrated for runtime {runtime!r} (it has {has}): run calibrate")
-        return _host(self.folder / f"{runtime}.json", self.gpu)
+        path = self.folder / f"{runtime}.json"
+        if path.is_file():
+            return _host(path, self.gpu)
+        theirs = load_calibration(self.device["like"]).host(runtime)
+        error = math.hypot(theirs.error, HOSTS_DIFFER)
+        return replace(theirs, error=error, provenance="derived", borrowed=str(self.device["like"]))
 
     def base(self, family: Family, dtype: str, dims: Mapping[str, NDArray[np.float64]]) -> tuple[Any, Any]:
         """Roofline terms in seconds: compute and memory (Williams et al., 2009), before the floor."""
@@ -357,7 +371,11 @@ def host_costs_of(data: Mapping[str, Any], path: Path) -> HostCosts:
 
 
 def load_calibration(gpu: str) -> Calibration:
-    """The calibration of a GPU, by name or as a path to its folder. Raises PredictorError where there is none."""
+    """The calibration of a GPU, by name or as a path to its folder; or one derived from a file with its datasheet
+    (.json, see ``derived.check_sheet``). Raises PredictorError where there is none.
+    """
+    if gpu.endswith(".json"):
+        return _of_datasheet(Path(gpu))
     if os.sep in gpu:
         return _load(Path(gpu), None)
     path = find(gpu)
@@ -382,6 +400,23 @@ def _load(path: Path, gpu: str | None) -> Calibration:
     return calibration
 
 
+@cache
+def _of_datasheet(path: Path) -> Calibration:
+    """A calibration of a GPU that is on no list, from the measured one of the nearest architecture."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise PredictorError(f"{path} cannot be read as a datasheet: {error}") from None
+    sheet = check_sheet(content, path)
+    sheets = {gpu: find(gpu) / "datasheet.json" for gpu in known_gpus()}
+    known = {gpu: read_json(own, gpu) for gpu, own in sheets.items() if own.is_file()}
+    measured = {g: s["architecture"] for g, s in known.items() if load_calibration(g).provenance == "measured"}
+    like = nearest(sheet["architecture"], measured)
+    name = str(sheet.get("gpu", path.stem))
+    device = device_of(name, sheet, load_calibration(like).device, known[like])
+    return Calibration(name, path, device, _borrowed_fits(like, floor_scale(sheet, known[like])))
+
+
 def _borrowed_fits(gpu: str, floor_scale: float) -> dict[tuple[str, str], KernelFit]:
     """Another GPU's fits for a device that was not measured: its residuals stand over the device's own roofline."""
     return {
@@ -399,5 +434,5 @@ def _borrowed_fits(gpu: str, floor_scale: float) -> dict[tuple[str, str], Kernel
 
 def forget() -> None:
     """Drop what was read from disk: files have changed."""
-    _host.cache_clear()
-    _load.cache_clear()
+    for read in (_host, _load, _of_datasheet):
+        read.cache_clear()

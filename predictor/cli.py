@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,9 +21,15 @@ def predict(
         str | None, typer.Option(help="Zoo model, FILE.py:FUNCTION, a transformers config.json, or a FILE.onnx.")
     ] = None,
     gpu: Annotated[str | None, typer.Option(help="Name of a calibrated GPU, or cpu.")] = None,
+    gpu_spec: Annotated[
+        Path | None, typer.Option(help="Datasheet of a GPU that is on no list: a JSON file, see the README.")
+    ] = None,
     runtime: Annotated[str, typer.Option(help="Runtime that runs the model.")] = "eager",
     dtype: Annotated[str | None, typer.Option(help="fp32, tf32, fp16 or bf16; by default fp16, on a CPU fp32.")] = None,
     batch: Annotated[int, typer.Option(help="Batch size.")] = 1,
+    length: Annotated[
+        int | None, typer.Option(help="Tokens, for the zoo's language models; by default 128.", min=1)
+    ] = None,
     estimator: Annotated[str, typer.Option(help="queue, or max: the plain formula.")] = "queue",
     compare: Annotated[bool, typer.Option("--compare", help="All runtimes side by side.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, times in seconds.")] = False,
@@ -39,6 +46,7 @@ def predict(
     if context.invoked_subcommand is not None:
         return
     with complain(debug):
+        gpu = _gpu(gpu, gpu_spec)
         if list_models:
             import models_zoo
 
@@ -46,9 +54,22 @@ def predict(
         elif list_gpus:
             typer.echo(_gpus())
         elif compare:
-            typer.echo(_compare(model, gpu, dtype, batch, estimator, as_json))
+            typer.echo(_compare(model, gpu, dtype, batch, length, estimator, as_json))
         else:
-            typer.echo(_predict(model, gpu, runtime, dtype, batch, estimator, as_json, strict))
+            typer.echo(_predict(model, gpu, runtime, dtype, batch, length, estimator, as_json, strict))
+
+
+def _gpu(gpu: str | None, spec: Path | None) -> str | None:
+    """What names the GPU: one of the two options."""
+    from predictor.errors import PredictorError
+
+    if spec is None:
+        return gpu
+    if gpu is not None:
+        raise PredictorError("say either --gpu or --gpu-spec")
+    if spec.suffix != ".json":
+        raise PredictorError(f"--gpu-spec wants a .json file, not {spec}")
+    return str(spec)
 
 
 @app.command()
@@ -123,6 +144,7 @@ def _predict(
     runtime: str,
     dtype: str | None,
     batch: int,
+    length: int | None,
     estimator: str,
     as_json: bool,
     strict: bool,
@@ -132,23 +154,24 @@ def _predict(
 
     from predictor import report
     from predictor.errors import CannotRunError, PredictorError
-    from predictor.models import load_model
+    from predictor.models import source_of
     from predictor.predict import Predictor, check_batch, compare
+    from predictor.predict import report as predicted
 
     if model is None or gpu is None:
         raise PredictorError(_ASK)
     predictor = Predictor(gpu, runtime, dtype, estimator)
-    predictor.check()
+    calibration, host, dtype = predictor.check()
     if model.endswith(".onnx"):
         found = predictor.predict_file(model)
     else:
-        module, inputs, name = load_model(model, check_batch(batch))
+        name, source = source_of(model, check_batch(batch), length)
         try:
             with redirect_stdout(sys.stderr):  # what the model prints is not the answer
-                found = predictor.predict(module, inputs, name)
+                found = predicted(source(dtype, runtime), calibration, host, estimator)
         except CannotRunError as error:
             with redirect_stdout(sys.stderr):
-                others = compare(gpu, dtype, module, inputs, name, estimator)
+                others = compare(gpu, dtype, source, estimator)
             can = ", ".join(o.runtime for o in others if o.report) or "none"
             raise CannotRunError(f"{name} cannot run under {runtime}: {error} (runtimes that can: {can})") from None
     if strict and found.unmodelled:
@@ -158,37 +181,47 @@ def _predict(
     return report.as_json(found) if as_json else report.as_text(found)
 
 
-_ASK = "say what to predict: --model NAME --gpu NAME (--list-models, --list-gpus)"
+_ASK = "say what to predict: --model NAME --gpu NAME or --gpu-spec FILE (--list-models, --list-gpus)"
 
 
-def _compare(model: str | None, gpu: str | None, dtype: str | None, batch: int, estimator: str, as_json: bool) -> str:
+def _compare(
+    model: str | None,
+    gpu: str | None,
+    dtype: str | None,
+    batch: int,
+    length: int | None,
+    estimator: str,
+    as_json: bool,
+) -> str:
     import sys
     from contextlib import redirect_stdout
 
     from predictor import report
     from predictor.errors import PredictorError
-    from predictor.models import load_model
+    from predictor.models import source_of
     from predictor.predict import check_batch, compare
 
     if model is None or gpu is None:
         raise PredictorError(_ASK)
     if model.endswith(".onnx"):
         raise PredictorError("an ONNX file runs under onnx and onnx-cudagraph alone: --runtime onnx")
-    module, inputs, name = load_model(model, check_batch(batch))
+    _, source = source_of(model, check_batch(batch), length)
     with redirect_stdout(sys.stderr):
-        found = compare(gpu, dtype, module, inputs, name, estimator)
+        found = compare(gpu, dtype, source, estimator)
     return report.comparison_as_json(found) if as_json else report.comparison_as_text(found)
 
 
 def _gpus() -> str:
     from predictor.calibration import known_gpus, load_calibration
 
-    lines = [f"{'gpu':10} {'provenance':10} {'dtypes':22} {'calibrated':10} runtimes"]
+    lines = [f"{'gpu':10} {'kernels':10} {'host':10} {'dtypes':22} {'calibrated':10} runtimes"]
     for name in known_gpus():
         calibration = load_calibration(name)
         date = str(calibration.device["environment"]["date"])[:10]
         runtimes, dtypes = ", ".join(calibration.runtimes) or "kernels only", ", ".join(calibration.dtypes)
-        lines.append(f"{name:10} {calibration.provenance:10} {dtypes:22} {date:10} {runtimes}")
+        hosts = sorted({calibration.host(runtime).provenance for runtime in calibration.runtimes})
+        line = f"{name:10} {calibration.provenance:10} {', '.join(hosts):10} {dtypes:22} {date:10} {runtimes}"
+        lines.append(line)
     return "\n".join(lines)
 
 

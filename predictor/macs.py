@@ -76,14 +76,34 @@ def conv_mode_macs(inputs: list[Any], outputs: list[Any]) -> int:
     return out[0] * math.prod(out[2:]) * math.prod(weight)
 
 
+def einsum_macs(inputs: list[Any], outputs: list[Any]) -> Any:
+    """einsum of two operands: a multiplication for each combination of their indices. fvcore's, which rounds to four
+    digits, where an equation names no index.
+    """
+    equation = str(inputs[0].toIValue()).replace(" ", "")
+    operands = [_sizes(operand) for operand in inputs[1].node().inputs()]
+    names = equation.split("->")[0].split(",")
+    if "." in equation or len(operands) != 2:
+        from fvcore.nn.jit_handles import einsum_flop_jit
+
+        return einsum_flop_jit(inputs, outputs)
+    sizes = {
+        index: size
+        for own, operand in zip(names, operands, strict=True)
+        for index, size in zip(own, operand, strict=True)
+    }
+    return math.prod(sizes.values())
+
+
 OWN_HANDLES: Mapping[str, Handle] = {
+    "aten::einsum": einsum_macs,
     "aten::scaled_dot_product_attention": attention_macs,
     "aten::baddbmm": baddbmm_macs,
     "aten::mv": mv_macs,
     "aten::dot": mv_macs,
     "aten::_convolution_mode": conv_mode_macs,
 }
-"""Handles for operators that fvcore counts as nothing. Pass them to ``FlopCountAnalysis.set_op_handle``."""
+"""Handles for operators that fvcore counts as nothing, or roughly. Pass them to ``FlopCountAnalysis.set_op_handle``."""
 
 
 @cache

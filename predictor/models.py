@@ -1,5 +1,5 @@
-"""``--model`` -> module and inputs: a zoo model, ``path/to/file.py:factory``, or a local transformers
-``config.json``.
+"""``--model`` -> its graphs: of a zoo model (from its file, without torch), of ``path/to/file.py:factory``, or of a
+local transformers ``config.json``.
 """
 
 from __future__ import annotations
@@ -11,12 +11,49 @@ from pathlib import Path
 from typing import Any
 
 from predictor.errors import PredictorError, unknown
+from predictor.predict import Source, of_module
+from predictor.records import Graph
+
+
+def source_of(spec: str, batch: int, length: int | None = None) -> tuple[str, Source]:
+    """(name, what gives the model's graphs). length: tokens, of a zoo language model. Raises PredictorError for an
+    unknown name, for a length of a model that has none, and for a factory or configuration that fails.
+    """
+    import models_zoo
+
+    if spec in models_zoo.names():
+        return spec, _of_zoo(spec, batch, length)
+    if length is not None:
+        raise PredictorError("--length is for the zoo's language models: others bring inputs of their own")
+    module, inputs, name = load_model(spec, batch)
+    return name, of_module(module, inputs, name)
+
+
+def _of_zoo(name: str, batch: int, length: int | None) -> Source:
+    """From the model's file; where that has none, captured."""
+    import models_zoo
+    from predictor import graph_file, runtimes
+
+    captured: list[Source] = []
+
+    def graph(dtype: str, runtime: str) -> Graph:
+        branch, path = runtimes.load(runtime).BRANCH, models_zoo.graphs(name)
+        found = graph_file.load(path, name, dtype, branch, batch, length) if path.is_file() else None
+        if found is None and not captured:
+            import torch
+
+            with torch.device("meta"):
+                try:
+                    captured.append(of_module(*models_zoo.build(name, batch, length), name))
+                except ValueError as error:
+                    raise PredictorError(str(error)) from None
+        return found or captured[0](dtype, runtime)
+
+    return graph
 
 
 def load_model(spec: str, batch: int) -> tuple[Any, Any, str]:
-    """(module, inputs, name). Raises PredictorError for an unknown name and for a factory or configuration that
-    fails.
-    """
+    """(module, inputs, name) of what is no zoo model. Raises PredictorError, see ``source_of``."""
     path, separator, factory = spec.rpartition(":")
     if separator and path.endswith(".py"):
         return (*_from_factory(Path(path), factory, batch), f"{Path(path).stem}:{factory}")
@@ -26,12 +63,7 @@ def load_model(spec: str, batch: int) -> tuple[Any, Any, str]:
         raise PredictorError(f"say which function of {spec} makes the model: --model {spec}:FUNCTION")
     import models_zoo
 
-    if spec not in models_zoo.names():
-        raise unknown("model", spec, models_zoo.names())
-    import torch
-
-    with torch.device("meta"):
-        return (*models_zoo.build(spec, batch), spec)
+    raise unknown("model", spec, models_zoo.names())
 
 
 def _from_factory(path: Path, factory: str, batch: int) -> tuple[Any, Any]:

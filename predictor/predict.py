@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -93,10 +94,17 @@ def check_target(runtime: str, serial: bool) -> None:
         raise CannotRunError(f"{runtime} needs a GPU")
 
 
-def compare(
-    gpu: str, dtype: str | None, module: Any, inputs: Any, name: str | None = None, estimator: str = "queue"
-) -> tuple[Compared, ...]:
-    """A module under every runtime that the GPU is calibrated for; those that cannot run it with the reason."""
+Source = Callable[[str, str], Graph]
+"""What gives a model's graph for a dtype and a runtime. Raises CannotRunError where there is none."""
+
+
+def of_module(module: Any, inputs: Any, name: str | None = None) -> Source:
+    """The graphs of a module, captured on demand."""
+    return lambda dtype, runtime: graph_of(module, inputs, dtype, runtime, name)
+
+
+def compare(gpu: str, dtype: str | None, source: Source, estimator: str = "queue") -> tuple[Compared, ...]:
+    """A model under every runtime that the GPU is calibrated for; those that cannot run it with the reason."""
     calibration = load_calibration(gpu)
     if not calibration.runtimes:
         raise PredictorError(f"{calibration.gpu} is not calibrated for any runtime, kernels alone are: run calibrate")
@@ -107,7 +115,7 @@ def compare(
         try:
             _, host, real = Predictor(gpu, runtime, dtype, estimator).check()
             if branch not in graphs:
-                graphs[branch] = graph_of(module, inputs, real, runtime, name)
+                graphs[branch] = source(real, runtime)
             found.append(Compared(runtime, report(graphs[branch], calibration, host, estimator)))
         except CannotRunError as error:
             found.append(Compared(runtime, None, str(error)))
@@ -232,7 +240,9 @@ def _notes(graph: Graph, host: HostCosts) -> tuple[str, ...]:
         for package, version in graph.versions.items()
         if package != "python" and package in theirs and theirs[package].split("+")[0] != version.split("+")[0]
     ]
-    return (f"captured with {', '.join(differ)}",) if differ else ()
+    borrowed = f"host costs are those of a machine with an {host.borrowed}: none with this GPU was measured"
+    captured = f"captured with {', '.join(differ)}"
+    return tuple(note for note, holds in ((borrowed, host.borrowed), (captured, differ)) if holds)
 
 
 def check_batch(batch: int) -> int:

@@ -113,7 +113,9 @@ def test_host_costs_of_shapes_are_taken_once_and_scaled_to_a_host(tmp_path: Path
     heard: list[int] = []
     run_shapes(file, "cpu", 1, heard.append)
     assert sum(heard) == shape_cases(1) == len(file.values())
-    assert {s["family"] for s in file.values()} == {family for family, row in FAMILIES.items() if row.matrix and row.seen_in == "calls"}
+    assert {s["family"] for s in file.values()} == {
+        family for family, row in FAMILIES.items() if row.matrix and row.seen_in == "calls"
+    }
     before = file.path.read_bytes()
     run_shapes(file, "cpu", 1, heard.append)
     assert file.path.read_bytes() == before

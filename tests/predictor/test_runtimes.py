@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from predictor import runtimes
 from predictor.capture import capture
 from predictor.errors import CannotRunError, PredictorError
 from predictor.flow import Flow
-from predictor.predict import Predictor, compare, graph_of
+from predictor.predict import Predictor, compare, graph_of, of_module
 from predictor.records import Graph, Program
 from tests.helpers import Function
 
@@ -215,13 +217,15 @@ def test_attention_under_a_strided_boolean_mask_is_computed_step_by_step() -> No
 
 
 def test_every_runtime_is_compared(h200: Any) -> None:
-    found = {one.runtime: one for one in compare("h200", "fp16", Function(waits), (X,))}
+    found = {one.runtime: one for one in compare("h200", "fp16", of_module(Function(waits), (X,)))}
     assert set(found) == set(h200.runtimes) == set(runtimes.names())
     assert "waits" in found["cudagraph"].reason
     assert found["cudagraph"].report is None
     assert all(one.report for name, one in found.items() if name in ("eager", "torchscript", "compile"))
 
 
-def test_a_gpu_without_runtimes_has_nothing_to_compare() -> None:
+def test_a_gpu_without_runtimes_has_nothing_to_compare(h200: Any, tmp_path: Path) -> None:
+    for name in ("device.json", "kernels.json"):
+        shutil.copy(h200.folder / name, tmp_path / name)
     with pytest.raises(PredictorError, match="not calibrated for any runtime"):
-        compare("a100", "fp16", Function(waits), (X,))
+        compare(str(tmp_path), "fp16", of_module(Function(waits), (X,)))

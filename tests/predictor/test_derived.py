@@ -1,0 +1,111 @@
+"""A GPU that is on no list, from its datasheet."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from predictor.calibration import Calibration, load_calibration
+from predictor.cli import app
+from predictor.derived import nearest
+from tests.helpers import complaint
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def sheet() -> dict[str, Any]:
+    """The README's example."""
+    found = re.search(r"```json\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
+    assert found is not None
+    content: dict[str, Any] = json.loads(found[1])
+    return content
+
+
+def predicted(sheet: dict[str, Any], folder: Path, *more: str) -> Any:
+    path = folder / "spec.json"
+    path.write_text(json.dumps(sheet))
+    return CliRunner().invoke(app, ["--model", "bert-base", "--gpu-spec", str(path), *more])
+
+
+def test_a_datasheet_gives_a_derived_prediction(sheet: dict[str, Any], tmp_path: Path) -> None:
+    found = predicted(sheet, tmp_path, "--json")
+    assert found.exit_code == 0, found.output
+    report = json.loads(found.output)
+    assert report["calibration"]["provenance"] == report["calibration"]["host_provenance"] == "derived"
+    assert any("none with this GPU was measured" in note for note in report["notes"])
+    low, high = report["interval_s"]
+    assert high / low > 2
+
+
+def test_the_datasheet_of_a_measured_gpu_gives_its_kernels(h200: Calibration) -> None:
+    derived = load_calibration(str(h200.folder / "datasheet.json"))
+    for dims in ({"m": 4096, "n": 4096, "k": 4096}, {"m": 32, "n": 768, "k": 768}):
+        ours = h200.kernel_seconds("gemm", "fp16", context="model", **dims)
+        assert derived.kernel_seconds("gemm", "fp16", context="model", **dims) == pytest.approx(ours, rel=1e-6)
+    assert derived.fit("gemm", "fp16").error > h200.fit("gemm", "fp16").error
+
+
+def test_half_the_bandwidth_is_twice_the_time(sheet: dict[str, Any], tmp_path: Path) -> None:
+    found = []
+    for share in (1.0, 0.5):
+        path = tmp_path / f"{share}.json"
+        path.write_text(json.dumps({**sheet, "bandwidth_bytes_per_s": share * sheet["bandwidth_bytes_per_s"]}))
+        calibration = load_calibration(str(path))
+        found.append(
+            calibration.kernel_seconds(
+                "pointwise", "fp16", elements=1e9, bytes_read=2e9, bytes_written=2e9, context="model"
+            )
+        )
+    assert found[1] / found[0] == pytest.approx(2, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"sms": 0}, "sms must be a number above zero"),
+        ({"peak_flops": {"fp16": 1e14}}, "peak_flops[fp32]"),
+        ({"peak_flops": {"fp32": 1e13, "fp8": 1e14}}, "fp8"),
+        ({"architecture": "amper"}, "ampere"),
+        ({"name": None}, "name is missing"),
+    ],
+)
+def test_what_is_wrong_with_a_datasheet_is_said(
+    change: dict[str, Any], said: str, sheet: dict[str, Any], tmp_path: Path
+) -> None:
+    assert said in complaint(predicted({**sheet, **change}, tmp_path))
+
+
+def test_a_gpu_is_named_once(tmp_path: Path) -> None:
+    both = ["--model", "bert-base", "--gpu", "h200", "--gpu-spec", str(tmp_path / "x.json")]
+    assert "either --gpu or --gpu-spec" in complaint(CliRunner().invoke(app, both))
+
+
+@pytest.mark.parametrize("name", ["missing.json", "damaged.json"])
+def test_a_datasheet_that_cannot_be_read_is_said(name: str, tmp_path: Path) -> None:
+    (tmp_path / "damaged.json").write_text("{")
+    path = str(tmp_path / name)
+    said = complaint(CliRunner().invoke(app, ["--model", "bert-base", "--gpu-spec", path]))
+    assert "cannot be read as a datasheet" in said
+
+
+def test_the_nearest_architecture_is_taken_the_newer_of_two() -> None:
+    known = {"v100": "volta", "a100": "ampere", "h200": "hopper"}
+    assert [nearest(a, known) for a in ("pascal", "turing", "ampere", "ada", "blackwell")] == [
+        *("v100", "a100", "a100", "h200", "h200")
+    ]
+
+
+@pytest.mark.parametrize("gpu", ["a100", "h100", "l40s"])
+def test_a_gpu_without_a_measured_host_borrows_one_and_says_so(gpu: str, h200: Calibration) -> None:
+    calibration = load_calibration(gpu)
+    assert calibration.runtimes == h200.runtimes
+    for runtime in calibration.runtimes:
+        host, theirs = calibration.host(runtime), h200.host(runtime)
+        assert (host.provenance, host.borrowed, host.launch_s) == ("derived", "h200", theirs.launch_s)
+        assert host.error > theirs.error

@@ -1,0 +1,145 @@
+"""Shipped graphs: they are what a capture gives, for sizes that they were not made of, and need no torch."""
+
+from __future__ import annotations
+
+import gzip
+import inspect
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from typer.testing import CliRunner
+
+import models_zoo
+from predictor import graph_file, runtimes
+from predictor.capture import capture
+from predictor.cli import app
+from predictor.errors import PredictorError
+from predictor.models import source_of
+from predictor.predict import graph_of
+from predictor.records import Graph
+from tests.helpers import complaint
+
+TOKENS = [n for n in models_zoo.names() if "length" in inspect.signature(models_zoo.module(n).inputs).parameters]
+
+
+def captured(name: str, dtype: str, runtime: str, batch: int, length: int | None = None) -> Graph:
+    with torch.device("meta"):
+        module, inputs = models_zoo.build(name, batch, length)
+    return graph_of(module, inputs, dtype, runtime, name)
+
+
+@pytest.mark.parametrize("batch", [1, 11])
+@pytest.mark.parametrize("name", models_zoo.names())
+def test_a_shipped_graph_is_what_a_capture_gives(name: str, batch: int) -> None:
+    length = 104 if name in TOKENS else None
+    found = graph_file.load(models_zoo.graphs(name), name, "fp16", "eager", batch, length)
+    expected = captured(name, "fp16", "eager", batch, length)
+    assert found == expected
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "tf32", "fp16", "bf16"])
+@pytest.mark.parametrize("runtime", ["torchscript", "cudagraph", "compile", "onnx"])
+def test_a_shipped_graph_is_that_of_every_runtime_and_dtype(runtime: str, dtype: str) -> None:
+    branch = runtimes.load(runtime).BRANCH
+    found = graph_file.load(models_zoo.graphs("distilbert"), "distilbert", dtype, branch, 4)
+    assert found is not None
+    expected = captured("distilbert", dtype, runtime, 4)
+    assert (found.calls, found.outputs, found.dtype) == (expected.calls, expected.outputs, dtype)
+
+
+@pytest.mark.parametrize("name", models_zoo.names())
+def test_every_branch_is_shipped(name: str) -> None:
+    for runtime in runtimes.names():
+        for dtype in ("fp32", "fp16"):
+            branch = runtimes.load(runtime).BRANCH
+            assert graph_file.load(models_zoo.graphs(name), name, dtype, branch, 32) is not None
+
+
+def test_a_length_that_the_file_does_not_have_is_captured() -> None:
+    _, source = source_of("distilbert", 2, 77)
+    path = models_zoo.graphs("distilbert")
+    assert graph_file.load(path, "distilbert", "fp16", "eager", 2, 77) is None
+    assert source("fp16", "eager").calls == captured("distilbert", "fp16", "eager", 2, 77).calls
+
+
+def test_a_length_is_for_language_models() -> None:
+    said = complaint(CliRunner().invoke(app, ["--model", "resnet50", "--gpu", "h200", "--length", "64"]))
+    assert "takes no tokens" in said
+
+
+def test_a_longer_input_takes_longer() -> None:
+    def latency(length: str) -> float:
+        arguments = ["--model", "bert-base", "--gpu", "h200", "--batch", "64", "--length", length, "--json"]
+        return float(json.loads(CliRunner().invoke(app, arguments).output)["latency_s"])
+
+    assert latency("256") > 1.7 * latency("128")
+
+
+def test_a_zoo_model_is_predicted_without_torch() -> None:
+    program = (
+        "import sys; from predictor.cli import app; from typer.testing import CliRunner; "
+        "found = CliRunner().invoke(app, ['--model', 'funnel', '--runtime', 'onnx', '--gpu', 'a100']); "
+        "assert found.exit_code == 0, found.output; "
+        "print(sorted({'torch', 'transformers', 'sklearn', 'onnxruntime'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+class Rows(nn.Module):
+    """A layer whose output has as many rows as its function of the sizes says."""
+
+    def __init__(self, rows: Any) -> None:
+        super().__init__()
+        self.rows = rows
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.ones(self.rows(x.shape[0], x.shape[1]), 4, device=x.device)
+
+
+def graphs_of(rows: Any) -> dict[tuple[int, int], Graph]:
+    return {(b, n): capture(Rows(rows), torch.empty(b, n)) for b in (2, 3) for n in (8, 16, 24)}
+
+
+@pytest.mark.parametrize(
+    "rows", [lambda b, n: 7, lambda b, n: b + 3, lambda b, n: b * n // 2 + 1, lambda b, n: b * n * n - n]
+)
+def test_sizes_are_sums_of_products_of_batch_and_length(rows: Any, tmp_path: Path) -> None:
+    path = tmp_path / "rows.json.gz"
+    graph_file.save(path, {"fp32/eager": {"n": graphs_of(rows)}}, {"usual": 8, "multiple": 8, "most": 1024})
+    found = graph_file.load(path, "Rows", "fp32", "eager", 9, 40)
+    assert found is not None
+    assert found.calls == capture(Rows(rows), torch.empty(9, 40)).calls
+
+
+@pytest.mark.parametrize("rows", [lambda b, n: 2**b, lambda b, n: n**3, lambda b, n: 1000 // n])
+def test_other_sizes_are_refused(rows: Any, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="follow no rule"):
+        graph_file.save(tmp_path / "rows.json.gz", {"fp32/eager": {"n": graphs_of(rows)}}, {})
+
+
+def test_a_graph_whose_operators_depend_on_the_sizes_is_refused(tmp_path: Path) -> None:
+    graphs = {(b, 0): capture(nn.Sequential(*[nn.ReLU()] * b), torch.empty(b, 4)) for b in (2, 3)}
+    with pytest.raises(ValueError, match="number of operators"):
+        graph_file.save(tmp_path / "one.json.gz", {"fp32/eager": {"n": graphs}}, {})
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"no gzip", "no file of graphs"),
+        (gzip.compress(b"{"), "no file of graphs"),
+        (gzip.compress(b'{"schema": 99}'), "reads up to"),
+    ],
+)
+def test_a_damaged_or_newer_file_is_said(content: bytes, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "one.json.gz"
+    path.write_bytes(content)
+    with pytest.raises(PredictorError, match=said):
+        graph_file.load(path, "one", "fp16", "eager", 1)
