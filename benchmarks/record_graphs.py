@@ -61,8 +61,11 @@ def check(name: str, dtype: str, branch: str, runtime: str, tokens: bool) -> Non
     for _, batches in PIECES.values():
         for sizes in [(b, n) for b in batches for n in (CHECKS if tokens else (0,))]:
             found = graph_file.load(models_zoo.graphs(name), name, dtype, branch, *sizes)
-            if found is None or found.calls != captured(name, dtype, runtime, sizes).calls:
-                raise SystemExit(f"{name} {dtype} {branch} {sizes}: the file is not what a capture gives")
+            calls = captured(name, dtype, runtime, sizes).calls
+            if found is None or found.calls != calls:
+                differ = [pair for pair in zip(found.calls, calls, strict=False) if pair[0] != pair[1]] if found else []
+                said = "\n".join(map(str, differ[0])) if differ else "another number of operators"
+                raise SystemExit(f"{name} {dtype} {branch} {sizes}: the file is not what a capture gives: {said}")
 
 
 if __name__ == "__main__":

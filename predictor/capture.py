@@ -289,9 +289,9 @@ _RECORDER_CODE = _Recorder.__torch_dispatch__.__code__
 _MODULE_CODE = torch.nn.Module._call_impl.__code__
 _DISPATCH_FILE = simple_registry.__file__  # looks for a mode's rules before every operator; eager mode does not
 
-_WARM: set[type] = set()
-"""Module classes that have run once in this process: their first pass fills caches, with Python calls that no later
-has.
+_WARM: set[tuple[type, str]] = set()
+"""Module classes and branches that have run once in this process: a first pass fills caches, with Python calls that no
+later has.
 """
 
 
@@ -357,9 +357,9 @@ def capture(
     abstract = abstract_module(module, torch_dtype)
     args, kwargs = tree_map_only(torch.Tensor, lambda t: _abstract(t, torch_dtype), call_arguments(inputs))
     try:
-        if type(module) not in _WARM:
+        if (type(module), branch) not in _WARM:
             _record(abstract, args, kwargs, branch)
-            _WARM.add(type(module))
+            _WARM.add((type(module), branch))
         recorder = _record(abstract, args, kwargs, branch)
     except Exception as error:
         raise PredictorError(f"{type(module).__name__} does not run on these inputs: {_first_line(error)}") from error

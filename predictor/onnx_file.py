@@ -241,7 +241,8 @@ def _graph(data: dict[str, Any], dtype: str, name: str) -> Graph:
             step *= n
         return TensorSpec(tuple(shape), half if kind in ("fp32", "fp16", "bf16") else kind, tuple(stride))
 
-    numbers = {tensor: number for number, tensor in enumerate(data["tensors"])}
+    named = [t for _, inputs, outputs, _ in data["nodes"] for t in (*inputs, *outputs) if t in data["tensors"]]
+    numbers = {tensor: number for number, tensor in enumerate(dict.fromkeys(named))}
     calls = []
     for op, inputs, outputs, values in data["nodes"]:
         known = [(t, s) for t in inputs if (s := spec(t)) is not None]
