@@ -42,9 +42,9 @@ such GPU was measured.
 """
 
 HOSTS_DIFFER = 0.3
-"""What a host that was measured with another GPU adds to the error of its costs: the standard deviation of the logarithm
-of a model's latency at batch 1 over the machines of The Framework Tax's published runs (PyTorch 1.12, 2022; eager 0.25
-over 15 sessions, TorchScript 0.30 over 13, mean of eight models).
+"""What a host that was measured with another GPU adds to the error of its costs: the standard deviation of the
+logarithm of a model's latency at batch 1 over the machines of The Framework Tax's published runs (PyTorch 1.12, 2022;
+eager 0.25 over 15 sessions, TorchScript 0.30 over 13, mean of eight models).
 """
 
 SHIPPED = Path(__file__).resolve().parent.parent / "calibrations"

@@ -45,9 +45,11 @@ def _basis(sizes: Sizes, terms: Sequence[Sequence[int]]) -> list[int]:
 
 
 def save(path: Path, graphs: Mapping[str, Mapping[str, Mapping[Sizes, Graph]]], lengths: Mapping[str, int]) -> None:
-    """Write a model's file. graphs: "dtype/branch" -> "1" for a batch of one and "n" for larger ones -> captures by
-    their sizes; lengths: "usual", "multiple" and "most", empty where the model has none. Raises ValueError where sizes
-    do not follow the rule.
+    """Write a model's file.
+
+    graphs: "dtype/branch" -> "1" for a batch of one and "n" for larger ones -> captures by their sizes, of which more
+    than there are terms check the rule; lengths: "usual", "multiple" and "most", empty where the model has none. Raises
+    ValueError where sizes do not follow the rule.
     """
     table = _Table()
     content = {

@@ -136,7 +136,7 @@ def test_a_gpu_that_nobody_has_gets_what_was_published_and_the_rest_from_its_lik
     assert found.fit("softmax", "fp16").floor_s == pytest.approx(
         2 * h200.fit("softmax", "fp16").floor_s
     )  # half the clock
-    assert (found.runtimes, found.dtypes) == ([], ["bf16", "fp16", "fp32", "tf32"])
+    assert (found.runtimes, found.dtypes) == (h200.runtimes, ["bf16", "fp16", "fp32", "tf32"])
     rng = np.random.default_rng(5)
     errors = []
     for _ in range(100):
@@ -147,10 +147,11 @@ def test_a_gpu_that_nobody_has_gets_what_was_published_and_the_rest_from_its_lik
     assert 2 < slow / h200.kernel_seconds("softmax", "fp16", rows=65536, cols=1024) < 8  # 4.8 times the bandwidth
 
 
-def test_a_gpu_without_a_host_side_says_so(folder: Path, table: Path) -> None:
+def test_a_gpu_without_a_host_side_borrows_that_of_its_like(folder: Path, table: Path, h200: Calibration) -> None:
     fit_published("x1", folder, [table], "h200")
-    with pytest.raises(PredictorError, match="x1 is not calibrated for runtime 'eager'"):
-        load_calibration("x1").host("eager")
+    host = load_calibration("x1").host("eager")
+    assert (host.borrowed, host.provenance) == ("h200", "derived")
+    assert host.error > h200.host("eager").error
 
 
 def test_a_calibrated_gpu_keeps_what_it_has(tmp_path: Path, table: Path, h200: Calibration) -> None:

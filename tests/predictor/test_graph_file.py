@@ -104,7 +104,7 @@ class Rows(nn.Module):
 
 
 def graphs_of(rows: Any) -> dict[tuple[int, int], Graph]:
-    return {(b, n): capture(Rows(rows), torch.empty(b, n)) for b in (2, 3) for n in (8, 16, 24)}
+    return {(b, n): capture(Rows(rows), torch.empty(b, n)) for b in (2, 3, 5) for n in (8, 16, 24, 40)}
 
 
 @pytest.mark.parametrize(
