@@ -65,6 +65,17 @@ def test_half_the_bandwidth_is_twice_the_time(sheet: dict[str, Any], tmp_path: P
     assert found[1] / found[0] == pytest.approx(2, rel=0.02)
 
 
+def test_without_tf32_convolutions_run_as_exact_ones(sheet: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "old.json"
+    peaks = {"fp32": sheet["peak_flops"]["fp32"], "fp16": sheet["peak_flops"]["fp16"]}
+    path.write_text(json.dumps({**sheet, "peak_flops": peaks}))
+    calibration = load_calibration(str(path))
+    shape = {"batch": 32, "c_in": 256, "c_out": 256, "h": 14, "w": 14, "r": 3, "s": 3, "pad_h": 1, "pad_w": 1}
+    exact = calibration.kernel_seconds("conv", "fp32", context="model", **shape)
+    assert calibration.kernel_seconds("conv", "tf32", context="model", **shape) == pytest.approx(exact, rel=0.02)
+    assert calibration.dtypes == ["fp16", "fp32"]
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
