@@ -37,15 +37,15 @@ REPLAY = " replay"
 """Suffix of a dtype in kernels.json: the fit of kernels that were repeated alone."""
 
 BORROWED_ERROR = 0.6
-"""What a residual from another architecture adds to the error of a fit, root mean square of log time: of the published
-latencies of The Framework Tax that kernels bind, against kernel times derived from the H200 and a datasheet, 0.36 on an
-A100, 0.5 to 0.7 on seven GPUs of less bandwidth, which reach a larger share of their own: predictions are too slow.
+"""What a residual from another architecture adds to the error of a fit, root mean square of log time. A judgement,
+after a trial with the kernel-bound passes of The Framework Tax's published latencies: kernel times derived from the
+H200 were off by 0.4 on an A100 and by 0.5 to 0.7 on seven GPUs of less bandwidth, mostly too long.
 """
 
 HOSTS_DIFFER = 0.3
-"""What a host that was measured with another GPU adds to the error of its costs: the standard deviation of the
-logarithm of a model's latency at batch 1 over the machines of The Framework Tax's published runs (PyTorch 1.12, 2022;
-eager 0.25 over 15 sessions, TorchScript 0.30 over 13, mean of eight models).
+"""What a host that was measured with another GPU adds to the error of its costs: how much the latency of a model at
+batch 1 differs between the machines of The Framework Tax's published runs (standard deviation of its logarithm,
+``benchmarks/published_hosts.py``).
 """
 
 SHIPPED = Path(__file__).resolve().parent.parent / "calibrations"

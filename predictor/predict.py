@@ -28,9 +28,9 @@ _NINETY = 1.645  # standard deviations that hold 90 % of a normal distribution
 class Predictor:
     """Predicts latency on one GPU and runtime.
 
-    gpu: name of a calibration or path to its folder; runtime: see ``predictor.runtimes``; dtype: what the model would
-    run in ("fp32", "tf32", "fp16", "bf16"; None: fp16, or fp32 where fp16 is not calibrated); estimator: "queue" or
-    "max". The first call raises PredictorError for unknown names.
+    gpu: name of a calibration, path to its folder, or to a datasheet (.json); runtime: see ``predictor.runtimes``;
+    dtype: what the model would run in ("fp32", "tf32", "fp16", "bf16"; None: fp16, or fp32 where fp16 is not
+    calibrated); estimator: "queue" or "max". The first call raises PredictorError for unknown names.
 
     >>> Predictor(gpu="h200", dtype="fp16").latency(module, inputs)  # doctest: +SKIP
     0.0039
