@@ -12,7 +12,8 @@ from calibrate.architectures import FAMILIES
 from calibrate.bench import Round, summarise
 from calibrate.programs import program_from_json
 from calibrate.store import SampleFile
-from predictor.calibration import find, load_calibration
+from predictor.calibration import load_calibration
+from predictor.calibration_files import find
 from predictor.cost import price
 from predictor.timeline import queue
 

@@ -69,7 +69,8 @@ def fit(
     """
     with complain(debug):
         from calibrate.published import fit_published
-        from predictor.calibration import find, load_calibration
+        from predictor.calibration import load_calibration
+        from predictor.calibration_files import find
 
         folder = out or find(gpu)
         fit_published(gpu, folder, kernels, like, source)
@@ -89,7 +90,7 @@ def _calibrate(
     refit: bool,
     host_only: bool,
 ) -> None:
-    from predictor.calibration import user_folder
+    from predictor.calibration_files import user_folder
     from predictor.errors import PredictorError, unknown
 
     if device not in (None, "cpu", "cuda"):

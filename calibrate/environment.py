@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from predictor.calibration import gpu_name
+from predictor.calibration_files import gpu_name
 from predictor.errors import PredictorError
 
 _PACKAGES = ("torch", "transformers", "fvcore", "numpy", "scikit-learn")

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from calibrate.fit import fit_family, unseen_seconds, work_of
 from calibrate.store import SampleFile
-from predictor import calibration as files
-from predictor.calibration import REPLAY, Calibration
+from predictor import calibration_files as files
+from predictor.calibration import REPLAY, Calibration, forget, load_calibration
 from predictor.derived import device_of, floor_scale
 from predictor.errors import PredictorError, unknown
 from predictor.families import FAMILIES, MATRIX_DTYPES, fit_name
@@ -95,7 +95,7 @@ def fit_published(gpu: str, folder: Path, kernels: Sequence[Path], like: str | N
     files.write_json(folder / "kernels.json", content)
     if not measured:
         files.write_json(folder / "device.json", device)
-    files.forget()
+    forget()
 
 
 def _derived(gpu: str, folder: Path, like: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -103,7 +103,7 @@ def _derived(gpu: str, folder: Path, like: str | None) -> tuple[dict[str, Any], 
     if like is None:
         raise PredictorError(f"{gpu} was not calibrated: say which calibrated GPU it is --like")
     sheet = files.read_json(folder / "datasheet.json", gpu)
-    known = files.load_calibration(like)
+    known = load_calibration(like)
     reference = files.read_json(known.folder / "datasheet.json", known.gpu)
     device = {"schema": files.SCHEMA, **device_of(gpu, sheet, known.device, reference)}
     head = {"schema": files.SCHEMA, "gpu": gpu, "provenance": "derived", "like": known.gpu}

@@ -21,7 +21,8 @@ from calibrate.shapes import run_shapes, shape_samples
 from calibrate.shapes import total as shape_cases
 from calibrate.sources import build
 from calibrate.store import SampleFile
-from predictor import calibration as files
+from predictor import calibration_files as files
+from predictor.calibration import REPLAY, Calibration, HostCosts, forget, host_costs_of, load_calibration
 from predictor.cost import library_s, price
 from predictor.errors import PredictorError
 from predictor.ops import OPS, WRAPPERS
@@ -209,8 +210,8 @@ def fit(gpu: str, out: Path) -> None:
             fits[family] = named | fits.get(family, {})
         files.write_json(out / "kernels.json", {**head, "families": fits})
         files.write_json(out / "device.json", device)
-    files.forget()
-    calibration = files.load_calibration(str(out.resolve()))
+    forget()
+    calibration = load_calibration(str(out.resolve()))
     host: dict[str, Any] = {
         **head,
         "runtime": eager.NAME,
@@ -225,18 +226,18 @@ def fit(gpu: str, out: Path) -> None:
         "typical_s": _typical(calls),
         "environment": environment,
     }
-    fitted = _fit_modules(opened["modules"], calibration, files.host_costs_of(host, out))
+    fitted = _fit_modules(opened["modules"], calibration, host_costs_of(host, out))
     host["coefficients"] |= fitted["coefficients"]
     host["error"] = fitted["error"]
     files.write_json(out / "eager.json", host)
-    files.forget()
+    forget()
     _fit_others(gpu, out, {**head, "environment": environment})
 
 
 def _fit_others(gpu: str, out: Path, head: dict[str, Any]) -> None:
     """A file for every other runtime that was measured; the kernels that only they make join ``kernels.json``."""
     file = SampleFile(out / "samples" / "runtimes.jsonl")
-    calibration = files.load_calibration(str(out.resolve()))
+    calibration = load_calibration(str(out.resolve()))
     measured = [name for name in runtimes.known() if any(s.get("runtime") == name for s in file.values())]
     ran = {name: runtimes.modules(file, name, calibration, calibration.host(eager.NAME)) for name in measured}
     made = runtimes.fit_made(
@@ -245,14 +246,14 @@ def _fit_others(gpu: str, out: Path, head: dict[str, Any]) -> None:
     if made and (out / "samples" / "kernels.jsonl").exists():
         kernels = files.read_json(out / "kernels.json", gpu)
         files.write_json(out / "kernels.json", {**kernels, "families": {**kernels["families"], **made}})
-        files.forget()
-        calibration = files.load_calibration(str(out.resolve()))
+        forget()
+        calibration = load_calibration(str(out.resolve()))
     for name in measured:
         like = runtimes.TERMS[name].like
         costs = calibration.host(like or eager.NAME)
         fitted = runtimes.fit_runtime(name, runtimes.modules(file, name, calibration, costs), calibration, costs)
         files.write_json(out / f"{name}.json", {**head, "runtime": name, **({"like": like} if like else {}), **fitted})
-        files.forget()
+        forget()
 
 
 def _published(path: Path, gpu: str) -> dict[str, dict[str, Any]]:
@@ -262,13 +263,13 @@ def _published(path: Path, gpu: str) -> dict[str, dict[str, Any]]:
     except (PredictorError, KeyError):  # none yet, or damaged
         return {}
     return {
-        family: {name: fit for name, fit in named.items() if name.endswith(files.REPLAY)}
+        family: {name: fit for name, fit in named.items() if name.endswith(REPLAY)}
         for family, named in families.items()
     }
 
 
 def _shapes(
-    file: SampleFile, calibration: files.Calibration, hot: dict[str, dict[str, float]], probe_s: float
+    file: SampleFile, calibration: Calibration, hot: dict[str, dict[str, float]], probe_s: float
 ) -> dict[str, Any]:
     """Host cost of library calls by shape, and how much of an example's cost that stands for: all of it where the
     operator was itself timed by shape, else what is said of the example's own shape.
@@ -311,7 +312,7 @@ def _typical(calls: dict[str, dict[str, list[float]]]) -> dict[str, list[float]]
     }
 
 
-def _fit_modules(file: SampleFile, calibration: files.Calibration, host: files.HostCosts) -> dict[str, Any]:
+def _fit_modules(file: SampleFile, calibration: Calibration, host: HostCosts) -> dict[str, Any]:
     """The host coefficients, from the latencies of the generated modules."""
     lanes = calibration.lanes
     rounds: dict[str, list[Round]] = {}

@@ -164,7 +164,8 @@ def _validate(
 ) -> None:
     import models_zoo
     from predictor import runtimes
-    from predictor.calibration import load_calibration, user_folder
+    from predictor.calibration import load_calibration
+    from predictor.calibration_files import user_folder
     from predictor.errors import unknown
 
     calibration = load_calibration(gpu)

@@ -212,7 +212,8 @@ def _compare(
 
 
 def _gpus() -> str:
-    from predictor.calibration import known_gpus, load_calibration
+    from predictor.calibration import load_calibration
+    from predictor.calibration_files import known_gpus
 
     lines = [f"{'gpu':10} {'kernels':10} {'host':10} {'dtypes':22} {'calibrated':10} runtimes"]
     for name in known_gpus():

@@ -15,7 +15,8 @@ from calibrate import sweep
 from calibrate.programs import program_from_json, program_to_json
 from calibrate.recipes import RECIPES
 from predictor import runtimes
-from predictor.calibration import SHIPPED, Calibration, known_gpus, load_calibration
+from predictor.calibration import Calibration, load_calibration
+from predictor.calibration_files import SHIPPED, known_gpus
 from predictor.cost import price
 from predictor.families import FAMILIES
 from predictor.ops import OPS, OpKind

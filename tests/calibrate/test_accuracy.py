@@ -9,7 +9,8 @@ from scipy.stats import kendalltau
 from calibrate.accuracy import Row, by_model, by_regime, kendall, rows, summarise_rows
 from calibrate.bench import Measurement
 from calibrate.store import SampleFile
-from predictor.calibration import SHIPPED, Calibration
+from predictor.calibration import Calibration
+from predictor.calibration_files import SHIPPED
 
 RECORDED = SHIPPED / "h200" / "validation" / "eager.jsonl"
 

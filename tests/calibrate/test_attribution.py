@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from calibrate.attribution import NAMES, align, by_family, pattern
-from predictor.calibration import SHIPPED, load_calibration
+from predictor.calibration import load_calibration
+from predictor.calibration_files import SHIPPED
 from predictor.families import FAMILIES
 
 GEMM, ADD, NORM = (

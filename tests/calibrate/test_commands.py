@@ -83,7 +83,7 @@ def test_a_request_for_cuda_without_cuda_is_one_line(command: tuple[str, ...], t
 
 def test_recorded_measurements_are_compared_without_the_gpu(tmp_path: Path) -> None:
     """What the file holds is not measured again: the shipped table is made anywhere."""
-    from predictor.calibration import SHIPPED
+    from predictor.calibration_files import SHIPPED
 
     data = tmp_path / "eager.jsonl"
     data.write_bytes((SHIPPED / "h200" / "validation" / "eager.jsonl").read_bytes())

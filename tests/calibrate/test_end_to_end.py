@@ -25,8 +25,7 @@ from calibrate.accuracy import rows
 from calibrate.cli import app as calibrate
 from calibrate.store import SampleFile
 from calibrate.validate import app as validate
-from predictor import calibration as files
-from predictor.calibration import load_calibration
+from predictor.calibration import forget, load_calibration
 from predictor.cli import app as predict
 from predictor.families import FAMILIES
 
@@ -60,7 +59,7 @@ def calibrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def cpu(calibrated: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The calibration, where the commands look."""
     monkeypatch.setenv("PREDICTOR_CALIBRATIONS", str(calibrated.parent))
-    files.forget()
+    forget()
     return calibrated
 
 
@@ -249,7 +248,7 @@ def test_an_interrupted_calibration_continues_from_its_samples(tmp_path: Path) -
     whole = killed["kernels.jsonl"].rpartition(b"\n")[0] + b"\n"
     assert kernels.read_bytes().startswith(whole)
     assert lines_of(kernels) > whole.count(b"\n")
-    files.forget()
+    forget()
     assert load_calibration(str(folder)).host("eager").runtime == "eager"
 
 

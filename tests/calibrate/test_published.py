@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 from calibrate.cli import app as calibrate
 from calibrate.published import fit_published, judge, read_kernels
 from calibrate.validate import app as validate
-from predictor import calibration as files
-from predictor.calibration import SHIPPED, Calibration, load_calibration
+from predictor import calibration_files as files
+from predictor.calibration import Calibration, forget, load_calibration
+from predictor.calibration_files import SHIPPED
 from predictor.errors import PredictorError
 from tests.helpers import complaint
 
@@ -58,7 +59,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     }
     files.write_json(path / "datasheet.json", sheet)
     monkeypatch.setenv("PREDICTOR_CALIBRATIONS", str(path.parent))
-    files.forget()
+    forget()
     return path
 
 

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from predictor import calibration as files
-from predictor.calibration import SCHEMA, SHIPPED, Calibration, load_calibration, read_json, write_json
+from predictor.calibration import Calibration, forget, load_calibration
+from predictor.calibration_files import SCHEMA, SHIPPED, read_json, write_json
 from predictor.errors import PredictorError
 from predictor.families import FAMILIES
 
@@ -195,7 +195,7 @@ def test_files_that_changed_are_read_again_after_forget(copied: Path) -> None:
     before = use().line_s
     edit(copied / "eager.json", lambda data: data["coefficients"].update(line_s=2 * before))
     assert use().line_s == before
-    files.forget()
+    forget()
     assert use().line_s == 2 * before
 
 

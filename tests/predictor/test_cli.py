@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import models_zoo
-from predictor.calibration import SHIPPED
+from predictor.calibration_files import SHIPPED
 from predictor.cli import app
 from tests.helpers import complaint
 from tests.predictor.test_predict import FACTS
