@@ -67,7 +67,7 @@ def _effort(device: str, quick: bool) -> Effort:
         few, many = {"generated": 5, "library": 15}, {"generated": 45, "library": 75}
         if quick:
             return Effort(sweep.QUICK_CUDA, 5, 40, few, 3, 10, {"generated": 3, "library": 6}, onnx_convs.QUICK)
-        return Effort(sweep.FULL, 12, 160, many, 4, 15, {"generated": 4, "library": 6}, onnx_convs.FULL)
+        return Effort(sweep.FULL, 12, 200, many, 5, 15, {"generated": 10, "library": 15}, onnx_convs.FULL)
     few, many = {"generated": 12}, {"generated": 40}  # kernels of a library's models would drown the host there
     if quick:
         return Effort(sweep.QUICK_CPU, 3, 0, few, 3, 5, {"generated": 3})

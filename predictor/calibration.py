@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.calibration_files import find, known_gpus, read_json
+from predictor.calibration_files import datasheets, find, read_json
 from predictor.derived import check_sheet, device_of, floor_scale, nearest
 from predictor.errors import PredictorError, unknown
 from predictor.families import FAMILIES, Family, fit_name, itemsize
@@ -323,9 +323,10 @@ def _of_datasheet(path: Path) -> Calibration:
     except (OSError, ValueError) as error:
         raise PredictorError(f"{path} cannot be read as a datasheet: {error}") from None
     sheet = check_sheet(content, path)
-    sheets = {gpu: find(gpu) / "datasheet.json" for gpu in known_gpus()}
-    known = {gpu: read_json(own, gpu) for gpu, own in sheets.items() if own.is_file()}
+    known = {gpu: read_json(own, gpu) for gpu, own in datasheets().items()}
     measured = {g: s["architecture"] for g, s in known.items() if load_calibration(g).provenance == "measured"}
+    if not measured:
+        raise PredictorError("no GPU with a datasheet is measured: there is nothing to derive another from")
     like = nearest(sheet["architecture"], measured)
     name = str(sheet.get("gpu", path.stem))
     device = device_of(name, sheet, load_calibration(like).device, known[like])

@@ -53,6 +53,13 @@ def find(gpu: str) -> Path:
     raise unknown("GPU", gpu, known_gpus())
 
 
+def datasheets() -> dict[str, Path]:
+    """GPU -> its datasheet, of those with a calibration; whoever calibrated a GPU again has none beside it."""
+    kept = {gpu: (folder / gpu / "datasheet.json" for folder in folders()) for gpu in known_gpus()}
+    found = {gpu: next((path for path in paths if path.is_file()), None) for gpu, paths in kept.items()}
+    return {gpu: path for gpu, path in found.items() if path is not None}
+
+
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
     """Write aside, then rename: a reader sees the old file or the new one, never a half."""
     path.parent.mkdir(parents=True, exist_ok=True)

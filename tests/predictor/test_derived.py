@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
-from predictor.calibration import Calibration, load_calibration
+from predictor.calibration import Calibration, forget, load_calibration
 from predictor.cli import app
 from predictor.derived import nearest
 from tests.helpers import complaint
@@ -49,6 +50,19 @@ def test_the_datasheet_of_a_measured_gpu_gives_its_kernels(h200: Calibration) ->
         ours = h200.kernel_seconds("gemm", "fp16", context="model", **dims)
         assert derived.kernel_seconds("gemm", "fp16", context="model", **dims) == pytest.approx(ours, rel=1e-6)
     assert derived.fit("gemm", "fp16").error > h200.fit("gemm", "fp16").error
+
+
+def test_a_gpu_that_was_calibrated_again_keeps_its_datasheet(
+    h200: Calibration, sheet: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("device.json", "kernels.json", "eager.json"):
+        (tmp_path / "own" / "h200").mkdir(parents=True, exist_ok=True)
+        shutil.copy(h200.folder / name, tmp_path / "own" / "h200" / name)
+    monkeypatch.setenv("PREDICTOR_CALIBRATIONS", str(tmp_path / "own"))
+    forget()
+    found = predicted(sheet, tmp_path, "--json")
+    forget()
+    assert found.exit_code == 0, found.output
 
 
 def test_half_the_bandwidth_is_twice_the_time(sheet: dict[str, Any], tmp_path: Path) -> None:
