@@ -55,9 +55,8 @@ def find(gpu: str) -> Path:
 
 def datasheets() -> dict[str, Path]:
     """GPU -> its datasheet, of those with a calibration; whoever calibrated a GPU again has none beside it."""
-    kept = {gpu: (folder / gpu / "datasheet.json" for folder in folders()) for gpu in known_gpus()}
-    found = {gpu: next((path for path in paths if path.is_file()), None) for gpu, paths in kept.items()}
-    return {gpu: path for gpu, path in found.items() if path is not None}
+    paths = [folder / gpu / "datasheet.json" for folder in reversed(folders()) for gpu in known_gpus()]
+    return {path.parent.name: path for path in paths if path.is_file()}
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
