@@ -137,6 +137,7 @@ def test_a_graph_whose_operators_depend_on_the_sizes_is_refused(tmp_path: Path) 
         (gzip.compress(b"{"), "no file of graphs"),
         (gzip.compress(b'{"schema": 99}'), "reads up to"),
     ],
+    ids=["no gzip", "no JSON", "newer"],
 )
 def test_a_damaged_or_newer_file_is_said(content: bytes, said: str, tmp_path: Path) -> None:
     path = tmp_path / "one.json.gz"
