@@ -23,7 +23,7 @@ from predictor.runtimes.onnx import bound_session
 PREFIX = "ort_"
 """Of the families that ONNX Runtime's convolutions are, before the name of torch's."""
 
-COUNTS = {"conv": 400, "conv_grouped": 400, "conv_depthwise": 160}
+COUNTS = {"conv": 500, "conv_grouped": 900, "conv_depthwise": 160}
 """Samples of a dtype. Fewer than torch's: the fastest of several algorithms changes less abruptly than a guess."""
 
 DTYPES_RUN = ("tf32", "fp16")

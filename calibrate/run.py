@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from calibrate import onnx_convs, runtimes, sweep
+from calibrate import inductor_loops, onnx_convs, onnx_nodes, runtimes, sweep
 from calibrate.bench import Probe, Round, lower_quartile, pass_seconds, quiet_level, summarise
 from calibrate.constants import device_constants
 from calibrate.environment import describe
@@ -37,7 +37,7 @@ Tell = Callable[[str], None]
 class Effort:
     """How much is measured. shapes: calls whose host cost is timed, on average of a family and dtype; modules: how many
     of each source; passes: of a module in one round; others: modules that are run under each runtime besides eager;
-    convs: convolutions as ONNX Runtime runs them.
+    convs, nodes and loops: convolutions and other nodes as ONNX Runtime runs them, and what Inductor compiles.
     """
 
     plan: sweep.Plan
@@ -48,6 +48,8 @@ class Effort:
     passes: int
     others: dict[str, int]
     convs: sweep.Plan | None = None
+    nodes: int = 0
+    loops: int = 0
 
     @property
     def host_steps(self) -> int:
@@ -66,8 +68,10 @@ def _effort(device: str, quick: bool) -> Effort:
     if device == "cuda":
         few, many = {"generated": 5, "library": 15}, {"generated": 45, "library": 75}
         if quick:
-            return Effort(sweep.QUICK_CUDA, 5, 40, few, 3, 10, {"generated": 3, "library": 6}, onnx_convs.QUICK)
-        return Effort(sweep.FULL, 12, 200, many, 5, 15, {"generated": 10, "library": 15}, onnx_convs.FULL)
+            alone = onnx_convs.QUICK, onnx_nodes.QUICK_COUNT, inductor_loops.QUICK_COUNT
+            return Effort(sweep.QUICK_CUDA, 5, 40, few, 3, 10, {"generated": 3, "library": 6}, *alone)
+        alone = onnx_convs.FULL, onnx_nodes.COUNT, inductor_loops.COUNT
+        return Effort(sweep.FULL, 12, 200, many, 5, 15, {"generated": 10, "library": 15}, *alone)
     few, many = {"generated": 12}, {"generated": 40}  # kernels of a library's models would drown the host there
     if quick:
         return Effort(sweep.QUICK_CPU, 3, 0, few, 3, 5, {"generated": 3})
@@ -82,15 +86,13 @@ class Parts:
     eager: bool
     others: tuple[str, ...]
 
-    @property
-    def convs(self) -> bool:
-        """Whether ONNX Runtime's convolutions are part of it."""
-        return self.kernels and "onnx" in self.others
-
     def steps(self, effort: Effort) -> int:
         """Units of the progress bar."""
         others = sum(effort.others.values()) * len(self.others) * OTHER_STEPS
-        others += effort.convs.total if effort.convs and self.convs else 0
+        if self.kernels and "onnx" in self.others:
+            others += effort.nodes + (effort.convs.total if effort.convs else 0)
+        if self.kernels and "compile" in self.others:
+            others += effort.loops
         return effort.plan.total * self.kernels + effort.host_steps * self.eager + others
 
 
@@ -126,10 +128,19 @@ def run(gpu: str, device: str, out: Path, effort: Effort, parts: Parts, advance:
             run_launches(host_file)
     if parts.kernels:
         sweep.run_sweep(sweep.cases(effort.plan, kernel_file), kernel_file, device, advance)
-    if parts.convs and effort.convs:
-        wanted = onnx_convs.cases(effort.convs, kernel_file)
-        sweep.run_sweep(wanted, kernel_file, device, advance, onnx_convs.maker)
+        for cases, maker in _alone(effort, parts.others, kernel_file):
+            sweep.run_sweep(cases, kernel_file, device, advance, maker)
     fit(gpu, out)
+
+
+def _alone(effort: Effort, others: Sequence[str], done: SampleFile) -> Iterator[tuple[Iterator[Any], sweep.Maker]]:
+    """(Cases, what builds them) of the kernels that other runtimes make, each alone."""
+    if "onnx" in others:
+        if effort.convs:
+            yield onnx_convs.cases(effort.convs, done), onnx_convs.maker
+        yield onnx_nodes.cases(effort.nodes, done), onnx_nodes.maker
+    if "compile" in others:
+        yield inductor_loops.cases(effort.loops, done), inductor_loops.maker
 
 
 def take_kernels(gpu: str, out: Path) -> None:
@@ -203,7 +214,7 @@ def fit(gpu: str, out: Path) -> None:
     calls = {op: {d: [hot[op][d], cold[op][d]] for d in hot[op]} for op in hot}
     head = {"schema": files.SCHEMA, "gpu": gpu, "provenance": "measured"}
     device = {**head, **{k: v for k, v in constants.items() if k != "launch_s"}, "environment": environment}
-    kernels = opened["kernels"].values()
+    kernels = [s for s in opened["kernels"].values() if s.get("family") not in runtimes.MADE]
     if kernels:
         fits = _published(out / "kernels.json", gpu)
         for family, named in fit_kernels(_without_dispatch(kernels, hot) if serial else kernels, constants).items():
@@ -240,9 +251,10 @@ def _fit_others(gpu: str, out: Path, head: dict[str, Any]) -> None:
     calibration = load_calibration(str(out.resolve()))
     measured = [name for name in runtimes.known() if any(s.get("runtime") == name for s in file.values())]
     ran = {name: runtimes.modules(file, name, calibration, calibration.host(eager.NAME)) for name in measured}
-    made = runtimes.fit_made(
-        [s for own in ran.values() for s in runtimes.made_kernels(own, calibration)], calibration.device
-    )
+    swept = SampleFile(out / "samples" / "kernels.jsonl").values()
+    alone = [s for s in swept if s.get("family") in runtimes.MADE and not s.get("failed")]
+    seen = [s for own in ran.values() for s in runtimes.made_kernels(own, calibration)]
+    made = runtimes.fit_made([*alone, *seen], calibration.device)
     if made and (out / "samples" / "kernels.jsonl").exists():
         kernels = files.read_json(out / "kernels.json", gpu)
         files.write_json(out / "kernels.json", {**kernels, "families": {**kernels["families"], **made}})

@@ -132,13 +132,13 @@ def made_kernels(ran: Sequence[Module], calibration: Calibration) -> list[dict[s
             continue
         pairs = _pairs(one)
         families = [k.family for k, _ in pairs]
-        if not set(families) & _MADE:
+        if not set(families) & MADE:
             continue
         launches, seconds = [p.launches for _, p in pairs], [p.seconds for _, p in pairs]
         for (kernel, _), (first, end) in zip(
             pairs, align(families, launches, seconds, one.names, one.kernels_s), strict=True
         ):
-            if kernel.family in _MADE and end == first + 1 and _is_of(kernel.family, one.names[first]):
+            if kernel.family in MADE and end == first + 1 and _is_of(kernel.family, one.names[first]):
                 dims, seconds_ = dict(kernel.dims), max(one.kernels_s[first], 1e-7)
                 row = {"family": kernel.family, "dtype": kernel.dtype, "dims": dims, "launches": 1}
                 compute, memory = calibration.base(FAMILIES[kernel.family], kernel.dtype, dims)
@@ -147,7 +147,8 @@ def made_kernels(ran: Sequence[Module], calibration: Calibration) -> list[dict[s
     return samples
 
 
-_MADE = {name for name, family in FAMILIES.items() if family.seen_in == "profiles"}
+MADE = frozenset(name for name, family in FAMILIES.items() if family.seen_in == "profiles")
+"""Kernels that only a runtime makes: seen in profiles of modules, and alone."""
 
 
 def _is_of(family: str, name: str) -> bool:
@@ -189,8 +190,8 @@ def fit_runtime(runtime: str, ran: Sequence[Module], calibration: Calibration, l
     if not rows:
         raise PredictorError(f"no module says what {runtime} charges the host: run calibrate again")
     x, y = np.array(rows), np.array(latencies)
-    coefficients, error = _solve(x, y)
     names = ("factor", *_columns(terms), "fixed")
+    coefficients, error = _solve(x, y, [] if terms.like else [names.index(name) for name in terms.calls])
     return _as_rows(
         terms,
         dict(zip(names, map(float, coefficients), strict=True)),
@@ -226,22 +227,37 @@ def _host_terms(terms: Terms, one: Module, launch_s: float) -> tuple[float, Coun
     return base, counts
 
 
-def _solve(x: Array, y: Array) -> tuple[Array, dict[str, Any]]:
-    """Non-negative coefficients of least mean absolute relative error, and the error on rows left out one at a time."""
+def _solve(x: Array, y: Array, alike: Sequence[int]) -> tuple[Array, dict[str, Any]]:
+    """Non-negative coefficients of least mean absolute relative error, and the error on rows left out one at a time.
+    alike: columns whose coefficients are of one size.
+    """
     ratios = []
     for one in range(len(y)):
         others = np.arange(len(y)) != one
-        ratios.append(float(np.log(max(x[one] @ _robust(x[others], y[others], y[others]), 1e-9) / y[one])))
-    return _robust(x, y, y), error_of(ratios)
+        found = _robust(x[others], y[others], y[others], alike)
+        ratios.append(float(np.log(max(x[one] @ found, 1e-9) / y[one])))
+    return _robust(x, y, y, alike), error_of(ratios)
 
 
-def _robust(x: Array, y: Array, whole: Array) -> Array:
+ALIKE = 0.3
+"""Error of a module that weighs as much as a coefficient twice as large as its like: without that, a few modules may
+leave one of them without bounds.
+"""
+
+
+def _robust(x: Array, y: Array, whole: Array, alike: Sequence[int] = ()) -> Array:
     """Non-negative coefficients of least mean absolute error, relative to the whole that y is a part of: iteratively
-    reweighted, so that a module disturbed while it was measured counts little.
+    reweighted, so that a module disturbed while it was measured counts little. alike: see ``_solve``.
     """
+    pull, pulled = np.zeros((len(alike), x.shape[1])), np.zeros(len(alike))
+    if len(alike):
+        together = np.delete(x, alike, axis=1)
+        usual = _robust(np.column_stack([together, x[:, alike].sum(axis=1)]), y, whole)[-1]
+        pull[range(len(alike)), alike] = ALIKE / max(usual, 1e-9)
+        pulled[:] = ALIKE
     weights = 1 / whole
     for _ in range(9):
-        found = nnls(x * weights[:, None], y * weights)[0]
+        found = nnls(np.vstack([x * weights[:, None], pull]), np.concatenate([y * weights, pulled]))[0]
         weights = 1 / whole / np.sqrt(np.maximum(np.abs(x @ found - y) / whole, 0.03))
     return np.asarray(found)
 

@@ -81,10 +81,12 @@ QUICK_CPU = Plan(
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One sample to take: a recipe, its dtype, and the kernel that the capture sees in it."""
+    """One sample to take: a recipe, or what else its maker builds it of, its dtype, and the kernel that the capture
+    sees in it.
+    """
 
     key: str
-    recipe: Recipe
+    recipe: Any
     dtype: str
     kernel: Kernel
     op: str

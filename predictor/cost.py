@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -46,7 +47,9 @@ ROOF_SHARE = 0.5
 
 def _side_by_side(kernel: Kernel, priced: PricedKernel, calibration: Calibration, host: HostCosts) -> PricedKernel:
     """A kernel of a CUDA graph. A grouped convolution that a library runs group by group, on streams of its own, runs
-    all groups at the same time there; from a host only where a kernel takes longer than the launch of the next.
+    all groups at the same time there; from a host only where a kernel takes longer than the launch of the next. What
+    that gains is the square root of the groups: on an H200 a generated RegNet's convolutions took 0.8 of their time
+    with two groups and 0.5 to 0.7 with four.
     """
     groups = kernel.dims.get("groups", 1)
     if not kernel.family.endswith("conv_grouped") or priced.launches < groups:
@@ -56,7 +59,7 @@ def _side_by_side(kernel: Kernel, priced: PricedKernel, calibration: Calibration
     family = FAMILIES[kernel.family]
     compute, memory = calibration.base(family, kernel.dtype, family.complete(kernel.dims))
     roof_s = float(max(compute, memory)) / ROOF_SHARE
-    return replace(priced, seconds=min(max(priced.seconds / groups, roof_s), priced.seconds))
+    return replace(priced, seconds=min(max(priced.seconds / math.sqrt(groups), roof_s), priced.seconds))
 
 
 def _python_s(work: PythonWork, host: HostCosts) -> float:

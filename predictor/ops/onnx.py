@@ -29,9 +29,9 @@ def _nothing(call: OpCall) -> tuple[Kernel, ...]:
     return ()
 
 
-PLAIN, HEAVY, CHECKED, SOFTMAX, NORM, REDUCED, MOVED, CLIPPED, CUT = range(9)
+PLAIN, HEAVY, CHECKED, SOFTMAX, NORM, REDUCED, MOVED, CLIPPED, CUT, GATHERED, POOLED = range(11)
 """Kinds of ONNX Runtime's kernels, as it has code of its own for them: pointwise, transcendental, with a choice in it;
-row-wise ones; transposes and gathers; clipping, an element at a time; splits and joins, a vector at a time.
+row-wise ones; transposes; clipping, an element at a time; splits and joins, a vector at a time; gathers; pooling.
 """
 
 
@@ -68,6 +68,19 @@ def _pointwise(call: OpCall) -> tuple[Kernel, ...]:
 
 def _moved(call: OpCall) -> tuple[Kernel, ...]:
     return ort(call, MOVED, straight=False)
+
+
+def _gathered(call: OpCall) -> tuple[Kernel, ...]:
+    return ort(call, GATHERED, straight=False)
+
+
+def _pooled(call: OpCall) -> tuple[Kernel, ...]:
+    return ort(call, POOLED, straight=False)
+
+
+def _instances(call: OpCall) -> tuple[Kernel, ...]:
+    """A normalisation of every channel of every instance."""
+    return ort(call, REDUCED, max(math.prod(call.outputs[0].shape[:2]), 1), straight=True)
 
 
 def _cut(call: OpCall) -> tuple[Kernel, ...]:
@@ -194,15 +207,15 @@ ONNX_OPS: dict[str, OnnxKind] = {
     **_kinds("LayerNormalization SkipLayerNormalization", "reduction", _rows),
     **_kinds("SimplifiedLayerNormalization SkipSimplifiedLayerNormalization RMSNormalization", "reduction", _rows),
     **_kinds("BiasSoftmax", "reduction", _rows),
-    **_kinds("InstanceNormalization GroupNorm BatchNormalization", "reduction", _reduced),
+    **_kinds("InstanceNormalization GroupNorm BatchNormalization", "reduction", _instances),
     **_kinds("ReduceMean", "reduction", _mean),
     **_kinds("ReduceSum ReduceMax ReduceMin ReduceL1 ReduceL2 ReduceProd", "reduction", _reduced),
     **_kinds("ReduceLogSumExp ReduceSumSquare ArgMax ArgMin CumSum TopK", "reduction", _reduced),
     **_kinds("GlobalAveragePool GlobalMaxPool", "reduction", _reduced),
-    **_kinds("MaxPool AveragePool Resize Upsample", "pool", _moved),
-    **_kinds("Transpose Gather GatherElements GatherND ScatterND ScatterElements", "copy", _moved),
+    **_kinds("MaxPool AveragePool Resize Upsample", "pool", _pooled),
+    **_kinds("Gather GatherElements GatherND ScatterND ScatterElements", "copy", _gathered),
     **_kinds("Concat Split Slice", "copy", _cut),
-    **_kinds("Pad Expand Tile DepthToSpace SpaceToDepth", "copy", _moved),
+    **_kinds("Transpose Pad Expand Tile DepthToSpace SpaceToDepth", "copy", _moved),
 }
 """ONNX operator -> row."""
 

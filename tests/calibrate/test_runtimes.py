@@ -70,9 +70,22 @@ def test_coefficients_are_found_again_where_the_model_is_right() -> None:
     rng = np.random.default_rng(0)
     x = np.column_stack([rng.uniform(1, 5, 40), rng.integers(0, 50, 40), np.ones(40)])
     y = x @ np.array([0.8, 0.01, 0.3])
-    found, error = runtimes._solve(x, y)
+    found, error = runtimes._solve(x, y, [])
     np.testing.assert_allclose(found, [0.8, 0.01, 0.3], rtol=1e-6)
     assert error["mape"] < 1e-6
+
+
+def test_a_coefficient_that_few_modules_show_stays_near_its_like() -> None:
+    rng = np.random.default_rng(1)
+    x = np.column_stack([rng.integers(20, 60, 12), rng.integers(20, 60, 12), np.zeros(12), np.ones(12)]).astype(float)
+    x[0, 2] = 1.0  # one module alone has one such call, and was disturbed
+    y = x @ np.array([2e-6, 3e-6, 2e-6, 5e-5])
+    y[0] *= 1.5
+    free, _ = runtimes._solve(x, y, [])
+    pulled, _ = runtimes._solve(x, y, [0, 1, 2])
+    assert free[2] > 5e-5
+    assert pulled[2] < 1e-5
+    assert pulled[:2] == pytest.approx([2e-6, 3e-6], rel=0.15)
 
 
 @pytest.mark.parametrize("runtime", [n for n in names() if n != "eager"])
