@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 
@@ -20,55 +23,90 @@ from predictor.records import Graph
 USUAL, MOST, MULTIPLE = 128, 448, 8
 """Tokens by default, at most, and what other lengths are multiples of: poolings halve them."""
 
-PIECES: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]] = {"1": ((1,), (1,)), "n": ((2, 3), (5,))}
-"""Batches that a piece is made of, and those that check it."""
+PIECES: Mapping[str, tuple[int, ...]] = {"1": (1,), "n": (2, 3)}
+"""Batches that a piece is made of."""
 
 LENGTHS, CHECKS = (128, 256, 384), (72, 320)
 DTYPES = ("fp32", "fp16")
 
+Build = Callable[[Sizes], tuple[Any, Any]]
+"""Sizes -> a model in evaluation mode and its inputs."""
 
-def captured(name: str, dtype: str, runtime: str, sizes: Sizes) -> Graph:
+
+class Branch(NamedTuple):
+    """A branch: a runtime that takes it, the lengths that its graphs are made of, and those that check them."""
+
+    runtime: str
+    lengths: tuple[int, ...]
+    checks: tuple[int, ...]
+
+
+def captured(name: str, build: Build, dtype: str, runtime: str, sizes: Sizes) -> Graph:
     """A real capture."""
     with torch.device("meta"):
-        module, inputs = models_zoo.build(name, sizes[0], sizes[1] or None)
+        module, inputs = build(sizes)
     return graph_of(module, inputs, dtype, runtime, name)
 
 
-def record(name: str) -> None:
-    """Capture one model and write its file."""
-    tokens = "length" in inspect.signature(models_zoo.module(name).inputs).parameters
-    branches = {runtimes.load(runtime).BRANCH: runtime for runtime in reversed(runtimes.names())}
+def record(
+    name: str,
+    path: Path,
+    build: Build,
+    branches: Mapping[str, Branch],
+    usual: Mapping[str, int],
+    batches: tuple[int, ...],
+) -> None:
+    """Capture one model, write its file and check it. usual: the file's lengths (``graph_file.save``); batches: those
+    that check it, beside one. What cannot run on a branch is said and left out.
+    """
     graphs: dict[str, dict[str, dict[Sizes, Graph]]] = {}
     for dtype in DTYPES:
-        for branch, runtime in branches.items():
-            lengths = (0,) if not tokens else (USUAL,) if branch == "exported" else LENGTHS
+        for branch, (runtime, lengths, _) in branches.items():
             try:
                 graphs[f"{dtype}/{branch}"] = {
-                    which: {(b, n): captured(name, dtype, runtime, (b, n)) for b in batches for n in lengths}
-                    for which, (batches, _) in PIECES.items()
+                    which: {(b, n): captured(name, build, dtype, runtime, (b, n)) for b in made for n in lengths}
+                    for which, made in PIECES.items()
                 }
             except PredictorError as error:
                 print(f"{name} {dtype} {branch}: {error}", file=sys.stderr)
-    usual = {"usual": USUAL, "multiple": MULTIPLE, "most": MOST} if tokens else {}
-    graph_file.save(models_zoo.graphs(name), graphs, usual)
+    graph_file.save(path, graphs, usual)
     for key in graphs:
         dtype, branch = key.split("/")
-        check(name, dtype, branch, branches[branch], tokens and branch != "exported")
+        checks = [(b, n) for b in (1, *batches) for n in branches[branch].checks]
+        check(name, path, build, dtype, branch, branches[branch].runtime, checks)
 
 
-def check(name: str, dtype: str, branch: str, runtime: str, tokens: bool) -> None:
+def check(name: str, path: Path, build: Build, dtype: str, branch: str, runtime: str, checks: list[Sizes]) -> None:
     """Compare the file with captures of sizes that it was not made of: raises SystemExit where they differ."""
-    for _, batches in PIECES.values():
-        for sizes in [(b, n) for b in batches for n in (CHECKS if tokens else (0,))]:
-            found = graph_file.load(models_zoo.graphs(name), name, dtype, branch, *sizes)
-            calls = captured(name, dtype, runtime, sizes).calls
-            if found is None or found.calls != calls:
-                differ = [pair for pair in zip(found.calls, calls, strict=False) if pair[0] != pair[1]] if found else []
-                said = "\n".join(map(str, differ[0])) if differ else "another number of operators"
-                raise SystemExit(f"{name} {dtype} {branch} {sizes}: the file is not what a capture gives: {said}")
+    told = attrgetter("calls", "tail", "module_calls", "outputs")
+    for sizes in checks:
+        found = graph_file.load(path, name, dtype, branch, *sizes)
+        expected = captured(name, build, dtype, runtime, sizes)
+        if found is None or told(found) != told(expected):
+            pairs = zip(found.calls, expected.calls, strict=False) if found else []
+            differ = [pair for pair in pairs if pair[0] != pair[1]]
+            said = "\n".join(map(str, differ[0])) if differ else "another number of operators, or another end"
+            raise SystemExit(f"{name} {dtype} {branch} {sizes}: the file is not what a capture gives: {said}")
+
+
+def record_zoo_model(name: str) -> None:
+    """Capture one zoo model and write its file."""
+    tokens = "length" in inspect.signature(models_zoo.module(name).inputs).parameters
+
+    def build(sizes: Sizes) -> tuple[Any, Any]:
+        return models_zoo.build(name, sizes[0], sizes[1] or None)
+
+    branches = {}
+    for runtime in reversed(runtimes.names()):
+        branch = runtimes.load(runtime).BRANCH
+        one = (USUAL,) if tokens else (0,)
+        varies = tokens and branch != "exported"
+        branches[branch] = Branch(runtime, LENGTHS if varies else one, CHECKS if varies else one)
+    usual = {"usual": USUAL, "multiple": MULTIPLE, "most": MOST} if tokens else {}
+    record(name, models_zoo.graphs(name), build, branches, usual, batches=(5,))
 
 
 if __name__ == "__main__":
     for one in sys.argv[1:] or models_zoo.names():
-        record(one)
+        record_zoo_model(one)
         print(one, models_zoo.graphs(one).stat().st_size, flush=True)

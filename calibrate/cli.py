@@ -49,10 +49,14 @@ def calibrate(
 
 @app.command()
 def fit(
-    gpu: Annotated[str, typer.Option(help="GPU that the kernels were measured on.")],
+    gpu: Annotated[str, typer.Option(help="GPU that was measured; of --published several, comma-separated, or all.")],
     kernels: Annotated[
-        list[Path], typer.Option(help="File of kernel times: a table (.csv, .csv.gz) or samples (.jsonl); repeatable.")
-    ],
+        list[Path] | None,
+        typer.Option(help="File of kernel times: a table (.csv, .csv.gz) or samples (.jsonl); repeatable."),
+    ] = None,
+    published: Annotated[
+        Path | None, typer.Option(help="Table (.csv) of latencies of whole models on this and other GPUs.")
+    ] = None,
     like: Annotated[
         str | None, typer.Option(help="Calibrated GPU whose residuals stand in for families that nobody measured.")
     ] = None,
@@ -63,21 +67,51 @@ def fit(
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
-    """Fit kernel times that others measured into a calibration.
+    """Fit what others measured, kernel times or latencies of whole models, into a calibration.
 
-    A calibrated GPU keeps what it has. Any other needs --like and a datasheet.json in its folder.
+    A calibrated GPU keeps what it has. Any other needs a datasheet.json in its folder, and for kernels --like.
     """
     with complain(debug):
-        from calibrate.published import fit_published
-        from predictor.calibration import load_calibration
         from predictor.calibration_files import find
+        from predictor.errors import PredictorError
 
-        folder = out or find(gpu)
-        fit_published(gpu, folder, kernels, like, source)
-        for (family, name), one in sorted(load_calibration(str(folder.resolve())).fits.items()):
-            if one.provenance == "fitted":
-                typer.echo(f"{family:12} {name:12} error {one.error:.1%}")
-        typer.echo(f"written to {folder}")
+        if not kernels and published is None:
+            raise PredictorError("say what to fit: --kernels FILE or --published FILE")
+        rows = []
+        if published is not None:
+            from calibrate.passes import read_passes
+
+            rows = read_passes(published)
+        gpus = sorted({row.gpu for row in rows}) if gpu == "all" else gpu.split(",")
+        if len(gpus) > 1 and (kernels or out):
+            raise PredictorError("--kernels and --out are for one GPU")
+        folders = {name: out or find(name) for name in gpus}
+        if kernels:
+            from calibrate.published import fit_published
+
+            fit_published(gpu, folders[gpu], kernels, like, source)
+        if rows:
+            from calibrate.hosts import fit_passes
+
+            fit_passes(folders, rows)
+        for folder in folders.values():
+            typer.echo(_fitted(folder))
+
+
+def _fitted(folder: Path) -> str:
+    """What was fitted from others' figures, and its errors."""
+    from predictor.calibration import load_calibration
+
+    calibration = load_calibration(str(folder.resolve()))
+    lines = [
+        f"{family:12} {name:12} error {one.error:.1%}"
+        for (family, name), one in sorted(calibration.fits.items())
+        if one.provenance == "fitted"
+    ]
+    if calibration.kernels_error is not None:
+        lines.append(f"kernel time of a pass: error {calibration.kernels_error:.1%}")
+    lines += [f"host {name}: {calibration.slower_host(name):.2f} x the reference" for name in calibration.hosts]
+    return "\n".join([*lines, f"written to {folder}"])
 
 
 def _calibrate(

@@ -19,7 +19,7 @@ from calibrate.fit import fit_family, unseen_seconds, work_of
 from calibrate.store import SampleFile
 from predictor import calibration_files as files
 from predictor.calibration import REPLAY, Calibration, forget, load_calibration
-from predictor.derived import device_of, floor_scale
+from predictor.derived import device_of, slower
 from predictor.errors import PredictorError, unknown
 from predictor.families import FAMILIES, MATRIX_DTYPES, fit_name
 
@@ -107,7 +107,7 @@ def _derived(gpu: str, folder: Path, like: str | None) -> tuple[dict[str, Any], 
     reference = files.read_json(known.folder / "datasheet.json", known.gpu)
     device = {"schema": files.SCHEMA, **device_of(gpu, sheet, known.device, reference)}
     head = {"schema": files.SCHEMA, "gpu": gpu, "provenance": "derived", "like": known.gpu}
-    return device, {**head, "floor_scale": floor_scale(sheet, reference), "families": {}}
+    return device, {**head, "slower": float(f"{slower(sheet, reference):.6g}"), "families": {}}
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,10 @@ from calibrate.shapes import total as shape_cases
 from calibrate.sources import build
 from calibrate.store import SampleFile
 from predictor import calibration_files as files
-from predictor.calibration import REPLAY, Calibration, HostCosts, forget, host_costs_of, load_calibration
+from predictor.calibration import REPLAY, Calibration, forget, load_calibration
 from predictor.cost import library_s, price
 from predictor.errors import PredictorError
+from predictor.host_costs import HostCosts, host_costs_of
 from predictor.ops import OPS, WRAPPERS
 from predictor.runtimes import eager
 from predictor.timeline import queue

@@ -21,10 +21,11 @@ from calibrate.measure import Case, Protocol, measure, record_programs
 from calibrate.programs import program_from_json
 from calibrate.store import SampleFile
 from predictor import runtimes
-from predictor.calibration import Calibration, HostCosts
+from predictor.calibration import Calibration
 from predictor.cost import price
 from predictor.errors import PredictorError
 from predictor.families import FAMILIES, fit_name
+from predictor.host_costs import HostCosts
 from predictor.records import PricedCall, PricedKernel, Program
 
 Array = NDArray[np.float64]

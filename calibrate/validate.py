@@ -136,6 +136,48 @@ def kernels(
         typer.echo(_kernel_table(judge(samples, calibration, as_is)))
 
 
+@app.command()
+def published(
+    data: Annotated[Path, typer.Option(help="Table (.csv) of latencies of whole models.")],
+    gpu: Annotated[str | None, typer.Option(help="Show the sessions of this GPU alone.")] = None,
+    like: Annotated[str, typer.Option(help="Calibrated GPU whose host is the reference.")] = "h200",
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Hold published latencies against what fits predict that have not seen the model: each is left out once.
+
+    Beside them two simpler formulas: multiply-accumulates alone, and max(launches, kernel time), with constants of the
+    session that have not seen the model either.
+    """
+    with complain(debug):
+        from calibrate.passes import read_passes
+        from calibrate.passes_judged import COLUMNS, cells, judge_passes
+        from predictor.calibration_files import gpu_name
+        from predictor.errors import unknown
+
+        rows = read_passes(data)
+        own = {row.session for row in rows if gpu is None or gpu_name(row.gpu) == gpu_name(gpu)}
+        if not own:
+            raise unknown("published GPU", str(gpu), sorted({row.gpu for row in rows}))
+        found = judge_passes(rows, like)
+        shown = [one for one in found if one.name in own or (gpu is None and one.name not in {r.session for r in rows})]
+        typer.echo(_columns(COLUMNS, [cells(one) for one in shown], markdown))
+
+
+def _columns(head: Sequence[str], lines: Sequence[Sequence[str]], markdown: bool) -> str:
+    """A table whose first column is text and the others numbers."""
+    if markdown:
+        rows = [head, ["---"] * len(head), *lines]
+        return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    widths = [max(len(row[i]) for row in (head, *lines)) for i in range(len(head))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in (head, *lines)
+    )
+
+
 def _kernel_table(found: Sequence[Judged]) -> str:
     lines = [
         f"{'family':14} {'dtype':5} {'FLOPs':>8} {'kernels':>7} {'predictor':15} {'MAPE':>7} {'median':>7} {'p90':>7}"

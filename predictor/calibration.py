@@ -10,7 +10,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.calibration_files import datasheets, find, read_json
-from predictor.derived import check_sheet, device_of, floor_scale, nearest
+from predictor.derived import check_sheet, device_of, nearest, slower, transferred
 from predictor.errors import PredictorError, unknown
 from predictor.families import FAMILIES, Family, fit_name, itemsize
 from predictor.forest import Forest
+from predictor.host_costs import HOSTS_DIFFER, HostCosts, named_host, read_host
 from predictor.kernel_fit import KernelFit
 from predictor.records import Lanes
 
@@ -36,56 +37,23 @@ after a trial with the kernel-bound passes of The Framework Tax's published late
 H200 were off by 0.4 on an A100 and by 0.5 to 0.7 on seven GPUs of less bandwidth, mostly too long.
 """
 
-HOSTS_DIFFER = 0.3
-"""What a host that was measured with another GPU adds to the error of its costs: how much the latency of a model at
-batch 1 differs between the machines of The Framework Tax's published runs (standard deviation of its logarithm,
-``benchmarks/published_hosts.py``).
-"""
-
-
-@dataclass(frozen=True)
-class HostCosts:
-    """Host side of a runtime on one host.
-
-    calls: operator -> dtype -> seconds of one call, (hot, cold): in a tight loop, and among a hundred others; launches:
-    kernels that the timed call launched; typical_s: the same of a typical operator, by trait. The cost of a call is
-    ``hot + (cold - hot) x its coldness`` (``reuse.coldness``), grown by ``launch_s`` for every kernel that it launches
-    beyond the timed call's. On matrix units, where the library's own cost depends on the shape, it grows instead by
-    what exp(shapes), of a family and dtype, says of its kernel beyond the timed call's ``shapes_s``. Host time is
-    ``op_factor`` times that, ``line_s`` and ``module_s`` for the cold lines and modules of the Python before it
-    (``records.PythonWork``), ``call_s`` a call, and ``fixed_s`` a pass. gap_s: between kernels, where it is not that of
-    a stream. error: of generated modules, left out one at a time, root mean
-    square of log time.
-    """
-
-    runtime: str
-    op_factor: float
-    line_s: float
-    module_s: float
-    fixed_s: float
-    launch_s: float
-    calls: Mapping[str, Mapping[str, tuple[float, float]]]
-    launches: Mapping[str, Mapping[str, float]]
-    shapes: Mapping[tuple[str, str], Forest]
-    shapes_s: Mapping[str, Mapping[str, float]]
-    typical_s: Mapping[str, tuple[float, float]]
-    error: float
-    probe_s: float
-    environment: Mapping[str, Any]
-    provenance: str
-    call_s: float = 0.0
-    gap_s: float | None = None
-    borrowed: str = ""
-
 
 @dataclass(frozen=True)
 class Calibration:
-    """The device part of a calibration, and the way to its host parts. Build it with ``load_calibration``."""
+    """The device part of a calibration, and the way to its host parts. Build it with ``load_calibration``.
+
+    slower: see ``derived.slower``, for fits borrowed from another GPU; factors: (family, fit's name) -> what kernels of
+    models take, relative to the fit, as fitted to whole passes; kernels_error: of the kernel time of a pass, where it
+    is known as a whole (standard deviation of its logarithm).
+    """
 
     gpu: str
     folder: Path
     device: Mapping[str, Any]
     fits: Mapping[tuple[str, str], KernelFit]
+    slower: float = 1.0
+    factors: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    kernels_error: float | None = None
 
     @cached_property
     def lanes(self) -> Lanes:
@@ -103,9 +71,18 @@ class Calibration:
         return str(self.device["provenance"])
 
     @property
+    def typical_error(self) -> float:
+        """Error of kernel times, standard deviation of their logarithm: of a pass, or where that is not known of a
+        half-precision product, or of what there is.
+        """
+        if self.kernels_error is not None:
+            return self.kernels_error
+        return self.fit("gemm", "fp16" if "fp16" in self.dtypes else "fp32").error
+
+    @property
     def runtimes(self) -> list[str]:
         """Runtimes with a host part: measured with this GPU, or else with the one that it is like."""
-        own = {p.stem for p in self.folder.glob("*.json")} - {"datasheet", "device", "kernels"}
+        own = {p.stem for p in self.folder.glob("*.json")} - {"datasheet", "device", "kernels", "hosts"}
         return sorted(own | set(load_calibration(self.device["like"]).runtimes if "like" in self.device else ()))
 
     @property
@@ -117,17 +94,40 @@ class Calibration:
         """The lanes under a runtime: kernels of a CUDA graph follow each other more closely than those of a stream."""
         return self.lanes if host.gap_s is None else replace(self.lanes, gap_s=host.gap_s)
 
-    def host(self, runtime: str) -> HostCosts:
-        """Host costs of a runtime. Raises PredictorError where it was not calibrated."""
+    @property
+    def hosts(self) -> list[str]:
+        """Names of the hosts that the calibration knows, where it knows them by name."""
+        return sorted(self._named["hosts"]) if self._named else []
+
+    def slower_host(self, name: str) -> float:
+        """How many times as long a host of ``hosts`` takes as the one that it is scaled from."""
+        return float(self._named["hosts"][name]["slower"])
+
+    @cached_property
+    def _named(self) -> dict[str, Any]:
+        path = self.folder / "hosts.json"
+        return read_json(path, self.gpu) if path.is_file() else {}
+
+    def host(self, runtime: str, name: str | None = None) -> HostCosts:
+        """Host costs of a runtime. name: of one of ``hosts``, by default the least disturbed one that was measured
+        under this runtime. Raises PredictorError where the runtime was not calibrated, or for an unknown host.
+        """
         if runtime not in self.runtimes:
             has = ", ".join(self.runtimes) or "none"
             raise PredictorError(f"{self.gpu} is not calibrated for runtime {runtime!r} (it has {has}): run calibrate")
+        if name is not None and name not in self.hosts:
+            if not self.hosts:
+                raise PredictorError(f"the calibration of {self.gpu} has one host, without a name")
+            raise unknown(f"host of {self.gpu}", name, self.hosts)
         path = self.folder / f"{runtime}.json"
         if path.is_file():
-            return _host(path, self.gpu)
+            return read_host(path, self.gpu)
         theirs = load_calibration(self.device["like"]).host(runtime)
+        if self._named:
+            return named_host(theirs, self._named, runtime, name)
         error = math.hypot(theirs.error, HOSTS_DIFFER)
-        return replace(theirs, error=error, provenance="derived", borrowed=str(self.device["like"]))
+        like = str(self.device["like"])
+        return replace(theirs, error=error, provenance="derived", borrowed=like, beside=like)
 
     def base(self, family: Family, dtype: str, dims: Mapping[str, NDArray[np.float64]]) -> tuple[Any, Any]:
         """Roofline terms in seconds: compute and memory (Williams et al., 2009), before the floor."""
@@ -146,6 +146,7 @@ class Calibration:
         kernels, all of it outside of the calibrated range.
         """
         contexts = ("", REPLAY) if context == "model" else (REPLAY, "")
+        dtype = self.units(dtype)
         names = [fit_name(family, dtype) + suffix for suffix in contexts]
         names += [f"fp32{suffix}" for suffix in contexts if dtype == "tf32"]
         found = [self.fits[family, name] for name in names if (family, name) in self.fits]
@@ -190,9 +191,16 @@ class Calibration:
         arrays = row.complete(dims)
         fit = self.fit(family, dtype, context)
         compute, memory = self.base(row, dtype, arrays)
+        factor = self.factors.get((family, fit_name(family, self.units(dtype))), 1.0) if context == "model" else 1.0
+        if fit.borrowed:
+            other, roof_s = load_calibration(fit.borrowed), np.maximum(compute, memory).ravel()
+            seconds, launches, _ = other.price(family, self.units(dtype), context, **dims)
+            theirs = np.maximum(*other.base(row, self.units(dtype), arrays)).ravel()
+            seconds = factor * transferred(seconds, theirs, roof_s, self.slower)
+            return seconds, launches, (compute > memory).ravel()
         features = row.matrix_of_features(arrays, dtype, self.sms)
         base = (np.maximum(compute, memory) + fit.floor_s).ravel()
-        seconds = base * np.exp(fit.residual.predict(features))
+        seconds = factor * base * np.exp(fit.residual.predict(features))
         launches = fit.launch_count(
             features, np.ravel(arrays["groups"]) if "groups" in row.dims else np.ones(len(base))
         )
@@ -200,6 +208,10 @@ class Calibration:
             for i, shape in enumerate(zip(*(np.ravel(arrays[d]) for d in row.dims), strict=True)):
                 seconds[i], launches[i] = fit.exceptions.get((dtype, *shape), (seconds[i], launches[i]))
         return seconds, launches, (compute > memory).ravel()
+
+    def units(self, dtype: str) -> str:
+        """What products and convolutions in a dtype run in here: exact ones where there is no TF32."""
+        return "fp32" if dtype == "tf32" and "tf32" not in self.device["peak_flops"] else dtype
 
     def kernel_seconds(
         self, family: str, dtype: str, *, context: str = "replay", monotone: bool = False, **dims: Any
@@ -242,49 +254,6 @@ class Calibration:
         return float(self.price(family, dtype, context, **smaller)[0].max())
 
 
-@cache
-def _host(path: Path, gpu: str) -> HostCosts:
-    data = read_json(path, gpu)
-    while "like" in data:  # another runtime's table of operators, with rows of its own
-        other = read_json(path.with_name(f"{data['like']}.json"), gpu)
-        data = with_rows_of(other, {name: value for name, value in data.items() if name != "like"})
-    return host_costs_of(data, path)
-
-
-def with_rows_of(other: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
-    """A runtime's file completed with another's rows: the same operators, called by another host."""
-    tables = {name: {**other.get(name, {}), **data.get(name, {})} for name in _TABLES}
-    further = {"like": other["like"]} if "like" in other else {}
-    return {**data, **tables, **further}
-
-
-_TABLES = ("calls", "launches", "shapes", "shapes_s", "typical_s")
-
-
-def host_costs_of(data: Mapping[str, Any], path: Path) -> HostCosts:
-    """Host costs from the content of a runtime's file. Raises PredictorError where something is missing."""
-    try:
-        return HostCosts(
-            runtime=data["runtime"],
-            calls={op: {d: (hot, cold) for d, (hot, cold) in costs.items()} for op, costs in data["calls"].items()},
-            launches=data["launches"],
-            shapes={
-                (family, dtype): Forest.from_json(forest)
-                for family, dtypes in data["shapes"].items()
-                for dtype, forest in dtypes.items()
-            },
-            shapes_s=data["shapes_s"],
-            typical_s={trait: (hot, cold) for trait, (hot, cold) in data["typical_s"].items()},
-            error=data["error"]["log_rms"],
-            probe_s=data["environment"]["probe_s"],
-            environment=data["environment"],
-            provenance=data["provenance"],
-            **data["coefficients"],
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise PredictorError(f"calibration file {path} is incomplete ({error}): run calibrate again") from None
-
-
 def load_calibration(gpu: str) -> Calibration:
     """The calibration of a GPU, by name or as a path to its folder; or one derived from a file with its datasheet
     (.json, see ``derived.check_sheet``). Raises PredictorError where there is none.
@@ -302,13 +271,16 @@ def _load(path: Path, gpu: str | None) -> Calibration:
     device = read_json(path / "device.json", gpu)
     kernels = read_json(path / "kernels.json", device["gpu"])
     try:
-        fits = _borrowed_fits(kernels["like"], kernels["floor_scale"]) if "like" in kernels else {}
+        fits = _borrowed_fits(kernels["like"]) if "like" in kernels else {}
         fits |= {
             (family, name): KernelFit.from_json(fit, kernels["provenance"])
             for family, named in kernels["families"].items()
             for name, fit in named.items()
         }
-        calibration = Calibration(str(device["gpu"]), path, device, fits)
+        named = kernels.get("factors", {}).items()
+        factors = {(family, name): float(f) for family, own in named for name, f in own.items()}
+        more = float(kernels.get("slower", 1.0)), factors, kernels.get("error", {}).get("log_sd")
+        calibration = Calibration(str(device["gpu"]), path, device, fits, *more)
         calibration.lanes, calibration.sms, device["peak_flops"]["fp32"], device["bandwidth_bytes_per_s"]
     except (KeyError, TypeError, ValueError) as error:
         raise PredictorError(f"the calibration in {path} is incomplete ({error}): run calibrate again") from None
@@ -330,22 +302,13 @@ def _of_datasheet(path: Path) -> Calibration:
     like = nearest(sheet["architecture"], measured)
     name = str(sheet.get("gpu", path.stem))
     device = device_of(name, sheet, load_calibration(like).device, known[like])
-    fits = _borrowed_fits(like, floor_scale(sheet, known[like]))
-    if "tf32" not in sheet["peak_flops"]:  # convolutions are exact there, as products are
-        fits = {key: fit for key, fit in fits.items() if key[1] != "tf32"}
-    return Calibration(name, path, device, fits)
+    return Calibration(name, path, device, _borrowed_fits(like), slower(sheet, known[like]))
 
 
-def _borrowed_fits(gpu: str, floor_scale: float) -> dict[tuple[str, str], KernelFit]:
-    """Another GPU's fits for a device that was not measured: its residuals stand over the device's own roofline."""
+def _borrowed_fits(gpu: str) -> dict[tuple[str, str], KernelFit]:
+    """Another GPU's fits for a device that was not measured, see ``derived.transferred``."""
     return {
-        key: replace(
-            fit,
-            floor_s=fit.floor_s * floor_scale,
-            error=math.hypot(fit.error, BORROWED_ERROR),
-            provenance="derived",
-            exceptions={},
-        )
+        key: replace(fit, error=math.hypot(fit.error, BORROWED_ERROR), provenance="derived", borrowed=gpu)
         for key, fit in load_calibration(gpu).fits.items()
         if not key[1].endswith(REPLAY)
     }
@@ -353,5 +316,5 @@ def _borrowed_fits(gpu: str, floor_scale: float) -> dict[tuple[str, str], Kernel
 
 def forget() -> None:
     """Drop what was read from disk: files have changed."""
-    for read in (_host, _load, _of_datasheet):
+    for read in (read_host, _load, _of_datasheet):
         read.cache_clear()

@@ -34,8 +34,9 @@ def folders() -> list[Path]:
 
 
 def gpu_name(name: str) -> str:
-    """The forgiving form of a GPU's name: "RTX 3090" and "rtx-3090" are "rtx3090"."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+    """The forgiving form of a GPU's name, without its brand: "GeForce RTX 3090" and "rtx-3090" are "3090"."""
+    bare = re.sub(r"[^a-z0-9]", "", name.lower())
+    return re.sub(r"^(nvidia)?(geforce|quadro|tesla)?(rtx|gtx)?(?=[a-z]?\d)", "", bare)
 
 
 def known_gpus() -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import gc
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -25,6 +25,14 @@ def predict(
         Path | None, typer.Option(help="Datasheet of a GPU that is on no list: a JSON file, see the README.")
     ] = None,
     runtime: Annotated[str, typer.Option(help="Runtime that runs the model.")] = "eager",
+    host: Annotated[
+        str | None,
+        typer.Option(help="Machine that the GPU is in, one of those that its calibration knows (--list-hosts)."),
+    ] = None,
+    attention: Annotated[
+        str | None,
+        typer.Option(help="sdpa, fused, or eager, multiplied out; by default what the calibration's torch has."),
+    ] = None,
     dtype: Annotated[str | None, typer.Option(help="fp32, tf32, fp16 or bf16; by default fp16, on a CPU fp32.")] = None,
     batch: Annotated[int, typer.Option(help="Batch size.")] = 1,
     length: Annotated[
@@ -40,6 +48,9 @@ def predict(
     list_gpus: Annotated[
         bool, typer.Option("--list-gpus", help="Calibrated GPUs and where their figures come from.")
     ] = False,
+    list_hosts: Annotated[
+        bool, typer.Option("--list-hosts", help="Machines that the GPU's calibration knows by name.")
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """Predict the latency of a neural network, and what bounds it."""
@@ -47,16 +58,28 @@ def predict(
         return
     with complain(debug):
         gpu = _gpu(gpu, gpu_spec)
+        options = Options(dtype, estimator, host, attention)
         if list_models:
             import models_zoo
 
             typer.echo("\n".join(models_zoo.names()))
         elif list_gpus:
             typer.echo(_gpus())
+        elif list_hosts:
+            typer.echo(_hosts(gpu))
         elif compare:
-            typer.echo(_compare(model, gpu, dtype, batch, length, estimator, as_json))
+            typer.echo(_compare(model, gpu, batch, length, options, as_json))
         else:
-            typer.echo(_predict(model, gpu, runtime, dtype, batch, length, estimator, as_json, strict))
+            typer.echo(_predict(model, gpu, runtime, batch, length, options, as_json, strict))
+
+
+class Options(NamedTuple):
+    """What a prediction may leave open."""
+
+    dtype: str | None
+    estimator: str
+    host: str | None
+    attention: str | None
 
 
 def _gpu(gpu: str | None, spec: Path | None) -> str | None:
@@ -142,10 +165,9 @@ def _predict(
     model: str | None,
     gpu: str | None,
     runtime: str,
-    dtype: str | None,
     batch: int,
     length: int | None,
-    estimator: str,
+    options: Options,
     as_json: bool,
     strict: bool,
 ) -> str:
@@ -156,11 +178,10 @@ def _predict(
     from predictor.errors import CannotRunError, PredictorError
     from predictor.models import source_of
     from predictor.predict import Predictor, check_batch, compare
-    from predictor.predict import report as predicted
 
     if model is None or gpu is None:
         raise PredictorError(_ASK)
-    predictor = Predictor(gpu, runtime, dtype, estimator)
+    predictor = Predictor(gpu, runtime, *options)
     calibration, host, dtype = predictor.check()
     if model.endswith(".onnx"):
         found = predictor.predict_file(model)
@@ -168,10 +189,10 @@ def _predict(
         name, source = source_of(model, check_batch(batch), length)
         try:
             with redirect_stdout(sys.stderr):  # what the model prints is not the answer
-                found = predicted(source(dtype, runtime), calibration, host, estimator)
+                found = predictor.report(source(dtype, runtime), calibration, host)
         except CannotRunError as error:
             with redirect_stdout(sys.stderr):
-                others = compare(gpu, dtype, source, estimator)
+                others = compare(gpu, dtype, source, *options[1:])
             can = ", ".join(o.runtime for o in others if o.report) or "none"
             raise CannotRunError(f"{name} cannot run under {runtime}: {error} (runtimes that can: {can})") from None
     if strict and found.unmodelled:
@@ -187,10 +208,9 @@ _ASK = "say what to predict: --model NAME --gpu NAME or --gpu-spec FILE (--list-
 def _compare(
     model: str | None,
     gpu: str | None,
-    dtype: str | None,
     batch: int,
     length: int | None,
-    estimator: str,
+    options: Options,
     as_json: bool,
 ) -> str:
     import sys
@@ -207,7 +227,7 @@ def _compare(
         raise PredictorError("an ONNX file runs under onnx and onnx-cudagraph alone: --runtime onnx")
     _, source = source_of(model, check_batch(batch), length)
     with redirect_stdout(sys.stderr):
-        found = compare(gpu, dtype, source, estimator)
+        found = compare(gpu, options.dtype, source, *options[1:])
     return report.comparison_as_json(found) if as_json else report.comparison_as_text(found)
 
 
@@ -215,15 +235,38 @@ def _gpus() -> str:
     from predictor.calibration import load_calibration
     from predictor.calibration_files import known_gpus
 
-    lines = [f"{'gpu':10} {'kernels':10} {'host':10} {'dtypes':22} {'calibrated':10} runtimes"]
+    lines = [
+        f"{'gpu':8} {'kernels':9} {'error':>6} {'host':17} {'error':>6} {'torch':8} {'dtypes':22} {'date':10} runtimes"
+    ]
     for name in known_gpus():
         calibration = load_calibration(name)
-        date = str(calibration.device["environment"]["date"])[:10]
-        runtimes, dtypes = ", ".join(calibration.runtimes) or "kernels only", ", ".join(calibration.dtypes)
-        hosts = sorted({calibration.host(runtime).provenance for runtime in calibration.runtimes})
-        line = f"{name:10} {calibration.provenance:10} {', '.join(hosts):10} {dtypes:22} {date:10} {runtimes}"
-        lines.append(line)
-    return "\n".join(lines)
+        hosts = {runtime: calibration.host(runtime) for runtime in calibration.runtimes}
+        origins = ", ".join(sorted({host.provenance for host in hosts.values()}))
+        eager = hosts.get("eager")
+        torch = str(eager.environment.get("versions", {}).get("torch", "?")) if eager else ""
+        date = str((eager.environment if eager else calibration.device["environment"])["date"])[:10]
+        kernels = f"{calibration.typical_error:.0%}"
+        lines.append(
+            f"{name:8} {calibration.provenance:9} {kernels:>6} {origins:17} {f'{eager.error:.0%}' if eager else '':>6} "
+            f"{torch:8} {', '.join(calibration.dtypes):22} {date:10} {', '.join(hosts) or 'kernels only'}"
+        )
+    note = "errors: standard deviation of log time, of a pass's kernels (measured: of a product) and of the eager host"
+    return "\n".join([*lines, "", note])
+
+
+def _hosts(gpu: str | None) -> str:
+    from predictor.calibration import load_calibration
+    from predictor.errors import PredictorError
+
+    if gpu is None:
+        raise PredictorError("say whose hosts: --gpu NAME")
+    calibration = load_calibration(gpu)
+    defaults = {calibration.host(runtime).name for runtime in calibration.runtimes}
+    lines = [
+        f"{name:28} {calibration.slower_host(name):5.2f} x the reference{'  (default)' if name in defaults else ''}"
+        for name in calibration.hosts
+    ]
+    return "\n".join(lines) or f"the calibration of {calibration.gpu} has one host, without a name"
 
 
 def main() -> None:

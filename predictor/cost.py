@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.calibration import Calibration, HostCosts
+from predictor.calibration import Calibration, load_calibration
 from predictor.families import FAMILIES
 from predictor.forest import Forest
+from predictor.host_costs import HostCosts, kind_of_call
 from predictor.ops import OPS
 from predictor.records import HostCall, Kernel, PricedCall, PricedKernel, Program, PythonWork
 from predictor.reuse import coldness
@@ -29,7 +30,7 @@ def price(program: Program, calibration: Calibration, host: HostCosts) -> tuple[
     """Every call of the program with its host seconds and its priced kernels, in issue order."""
     kernels = iter(_price_kernels([k for call in program.calls for k in call.kernels], calibration))
     cold = coldness([call.op for call in program.calls])
-    libraries = _library_s(program, calibration, host)
+    libraries = _library_s(program, load_calibration(host.beside) if host.beside else calibration, host)
     priced = []
     for call, call_cold, library_s in zip(program.calls, cold, libraries, strict=True):
         own = tuple(next(kernels) for _ in call.kernels)
@@ -37,8 +38,9 @@ def price(program: Program, calibration: Calibration, host: HostCosts) -> tuple[
             own = tuple(_side_by_side(k, p, calibration, host) for k, p in zip(call.kernels, own, strict=True))
         seconds = host.op_factor * _call_s(call, own, program.dtype, host, call_cold, library_s)
         seconds += 0.0 if call.trait == "host" else host.call_s
-        priced.append(PricedCall(seconds + _python_s(call.python, host), own, call.sync))
-    return (*priced, PricedCall(_python_s(program.tail, host), ()))
+        seconds *= host.kinds.get(kind_of_call(call.trait), 1.0)
+        priced.append(PricedCall(seconds + python_s(call.python, host), own, call.sync))
+    return (*priced, PricedCall(python_s(program.tail, host), ()))
 
 
 ROOF_SHARE = 0.5
@@ -62,7 +64,8 @@ def _side_by_side(kernel: Kernel, priced: PricedKernel, calibration: Calibration
     return replace(priced, seconds=min(max(priced.seconds / math.sqrt(groups), roof_s), priced.seconds))
 
 
-def _python_s(work: PythonWork, host: HostCosts) -> float:
+def python_s(work: PythonWork, host: HostCosts) -> float:
+    """Host seconds of the Python before a call."""
     return host.line_s * work.cold_lines + host.module_s * work.cold_modules
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from predictor.errors import PredictorError, unknown
 
 ARCHITECTURES = ("maxwell", "pascal", "volta", "turing", "ampere", "ada", "hopper", "blackwell")
@@ -67,6 +69,23 @@ def device_of(
     }
 
 
-def floor_scale(sheet: Mapping[str, Any], reference: Mapping[str, Any]) -> float:
-    """How much longer the smallest kernels take than on the reference: they wait for instructions, not for memory."""
-    return float(reference["clock_hz"] / sheet["clock_hz"])
+def slower(sheet: Mapping[str, Any], reference: Mapping[str, Any]) -> float:
+    """How much slower all multiprocessors of a GPU together issue instructions than those of the reference."""
+    issued, theirs = (float(one["sms"] * one["clock_hz"]) for one in (sheet, reference))
+    return theirs / issued
+
+
+SHARPNESS = 2.0
+"""How abruptly one limit takes over from the other: 1 adds them, infinity takes the larger."""
+
+
+def transferred(seconds: Any, their_roof_s: Any, roof_s: Any, slower: float) -> Any:
+    """Seconds of a kernel on a GPU that was not measured, from those on one that was; arrays.
+
+    What it takes beyond its roofline there it owes to the multiprocessors that issue its instructions, and those need
+    ``slower`` times as long here; the roofline (their_roof_s there, roof_s here) changes with peaks and bandwidth. Of
+    the two the larger decides, softly. A kernel that beats its roofline, out of a cache, does so here as well.
+    """
+    reached = np.minimum(seconds / their_roof_s, 1.0)
+    issued = np.maximum(seconds**SHARPNESS - their_roof_s**SHARPNESS, 0.0)
+    return ((reached * roof_s) ** SHARPNESS + slower**SHARPNESS * issued) ** (1 / SHARPNESS)

@@ -20,7 +20,8 @@ class KernelFit:
     by group or at once. error: cross-validated, of log time (root mean square); provenance: "measured", "fitted" (from
     published measurements) or "derived" (another GPU's); exceptions: (dtype, *dimensions in the family's order) ->
     (seconds, launches) of shapes that were measured and that the fit misses; largest: dimension -> largest value
-    measured; only: dimension -> its value, of those that never varied.
+    measured; only: dimension -> its value, of those that never varied; borrowed: the GPU that it was measured on, where
+    it is another.
     """
 
     floor_s: float
@@ -32,6 +33,7 @@ class KernelFit:
     exceptions: Mapping[tuple[Any, ...], tuple[float, float]]
     largest: Mapping[str, float]
     only: Mapping[str, float]
+    borrowed: str = ""
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], provenance: str) -> KernelFit:

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from predictor import runtimes
-from predictor.calibration import Calibration, HostCosts, load_calibration
+from predictor.attention import CHOICES, attention_of, multiplied_out
+from predictor.calibration import Calibration, load_calibration
 from predictor.cost import price
 from predictor.errors import CannotRunError, PredictorError, unknown
+from predictor.host_costs import HostCosts
 from predictor.records import Compared, Graph, OpCost, PricedCall, Program, Report, Timeline
 from predictor.timeline import plain, queue
 
@@ -30,7 +32,9 @@ class Predictor:
 
     gpu: name of a calibration, path to its folder, or to a datasheet (.json); runtime: see ``predictor.runtimes``;
     dtype: what the model would run in ("fp32", "tf32", "fp16", "bf16"; None: fp16, or fp32 where fp16 is not
-    calibrated); estimator: "queue" or "max". The first call raises PredictorError for unknown names.
+    calibrated); estimator: "queue" or "max"; host: one of ``Calibration.hosts``, where a calibration knows several
+    (None: the least disturbed); attention: "sdpa", as captured, or "eager", multiplied out (None: what the torch of the
+    calibration has). The first call raises PredictorError for unknown names.
 
     >>> Predictor(gpu="h200", dtype="fp16").latency(module, inputs)  # doctest: +SKIP
     0.0039
@@ -40,13 +44,15 @@ class Predictor:
     runtime: str = "eager"
     dtype: str | None = None
     estimator: str = "queue"
+    host: str | None = None
+    attention: str | None = None
 
     def predict(self, module: Any, inputs: Any, name: str | None = None) -> Report:
         """Report for a module and its inputs (tensor, tuple or mapping), in any dtype and on any device, meta
         included. Raises CannotRunError where the runtime cannot run it.
         """
         calibration, host, dtype = self.check()
-        return report(graph_of(module, inputs, dtype, self.runtime, name), calibration, host, self.estimator)
+        return self.report(graph_of(module, inputs, dtype, self.runtime, name), calibration, host)
 
     def predict_file(self, path: str, name: str | None = None) -> Report:
         """Report for an ONNX file with fixed shapes, without torch."""
@@ -56,7 +62,11 @@ class Predictor:
             raise PredictorError(f"{self.runtime} runs modules, not ONNX files: --runtime {able}")
         from predictor.onnx_file import read
 
-        return report(read(Path(path), dtype, name), calibration, host, self.estimator)
+        return self.report(read(Path(path), dtype, name), calibration, host)
+
+    def report(self, graph: Graph, calibration: Calibration, host: HostCosts) -> Report:
+        """Report for a captured graph, see ``report``."""
+        return report(graph, calibration, host, self.estimator, self.attention)
 
     def latency(self, module: Any, inputs: Any) -> float:
         """Seconds of one synchronised forward pass."""
@@ -72,8 +82,10 @@ class Predictor:
             raise unknown(f"dtype of {calibration.gpu}", dtype, calibration.dtypes)
         if self.estimator not in ESTIMATORS:
             raise unknown("estimator", self.estimator, ESTIMATORS)
+        if self.attention not in (None, *CHOICES):
+            raise unknown("attention", str(self.attention), CHOICES)
         check_target(self.runtime, calibration.lanes.serial)
-        return calibration, calibration.host(self.runtime), dtype
+        return calibration, calibration.host(self.runtime, self.host), dtype
 
 
 def graph_of(module: Any, inputs: Any, dtype: str, runtime: str, name: str | None = None) -> Graph:
@@ -103,7 +115,14 @@ def of_module(module: Any, inputs: Any, name: str | None = None) -> Source:
     return lambda dtype, runtime: graph_of(module, inputs, dtype, runtime, name)
 
 
-def compare(gpu: str, dtype: str | None, source: Source, estimator: str = "queue") -> tuple[Compared, ...]:
+def compare(
+    gpu: str,
+    dtype: str | None,
+    source: Source,
+    estimator: str = "queue",
+    host: str | None = None,
+    attention: str | None = None,
+) -> tuple[Compared, ...]:
     """A model under every runtime that the GPU is calibrated for; those that cannot run it with the reason."""
     calibration = load_calibration(gpu)
     if not calibration.runtimes:
@@ -113,17 +132,25 @@ def compare(gpu: str, dtype: str | None, source: Source, estimator: str = "queue
     for runtime in calibration.runtimes:
         branch = runtimes.load(runtime).BRANCH
         try:
-            _, host, real = Predictor(gpu, runtime, dtype, estimator).check()
+            predictor = Predictor(gpu, runtime, dtype, estimator, host, attention)
+            _, costs, real = predictor.check()
             if branch not in graphs:
                 graphs[branch] = source(real, runtime)
-            found.append(Compared(runtime, report(graphs[branch], calibration, host, estimator)))
+            found.append(Compared(runtime, predictor.report(graphs[branch], calibration, costs)))
         except CannotRunError as error:
             found.append(Compared(runtime, None, str(error)))
     return tuple(found)
 
 
-def report(graph: Graph, calibration: Calibration, host: HostCosts, estimator: str = "queue") -> Report:
-    """Price a captured graph and tell what came of it. Raises CannotRunError where the runtime cannot run it."""
+def report(
+    graph: Graph, calibration: Calibration, host: HostCosts, estimator: str = "queue", attention: str | None = None
+) -> Report:
+    """Price a captured graph and tell what came of it. attention: see ``Predictor``. Raises CannotRunError where the
+    runtime cannot run it.
+    """
+    versions = host.environment.get("versions", {})
+    if (attention or attention_of(str(versions.get("torch", "")))) == "eager":
+        graph = multiplied_out(graph)
     program = runtimes.load(host.runtime).lower(graph)
     if program.cannot and not calibration.lanes.serial:
         raise CannotRunError(program.cannot)
@@ -189,13 +216,19 @@ def log_error(
             beyond_s += one.seconds if one.extrapolated else 0.0
     kernel_s = max(timeline.kernel_s, 1e-12)
     squares = [(s / kernel_s * calibration.fit(*key).error) ** 2 for key, s in shares.items()]
-    on_device = math.sqrt(sum(squares) + (beyond_s / kernel_s * EXTRAPOLATION_ERROR) ** 2)
+    known = calibration.kernels_error
+    of_fits = sum(squares) if known is None else known**2
+    on_device = math.sqrt(of_fits + (beyond_s / kernel_s * EXTRAPOLATION_ERROR) ** 2)
     if calibration.lanes.serial:
         on_host = timeline.host_s / max(timeline.host_s + timeline.kernel_s, 1e-12)
     else:
-        ratio = timeline.host_s / kernel_s
-        on_host = 1 / (1 + ratio**-8) if ratio > 0 else 0.0  # a soft switch around host = kernel
+        on_host = share_of_host(timeline.host_s, kernel_s)
     return math.sqrt((on_host * host.error) ** 2 + ((1 - on_host) * on_device) ** 2)
+
+
+def share_of_host(host_s: float, kernel_s: float) -> float:
+    """How much of a pass's error is the host's: all where it takes much longer, none where the kernels do."""
+    return 1 / (1 + (kernel_s / host_s) ** 8) if host_s > 0 else 0.0
 
 
 def _extrapolated(program: Program, priced: tuple[PricedCall, ...]) -> dict[str, int]:
@@ -240,7 +273,10 @@ def _notes(graph: Graph, host: HostCosts) -> tuple[str, ...]:
         for package, version in graph.versions.items()
         if package != "python" and package in theirs and theirs[package].split("+")[0] != version.split("+")[0]
     ]
-    borrowed = f"host costs are those of a machine with an {host.borrowed}: none with this GPU was measured"
+    scaled = f", scaled to {host.name}" if host.name else ""
+    borrowed = (
+        f"host costs are those of a machine with an {host.borrowed}{scaled}: nobody measured this runtime with this GPU"
+    )
     captured = f"captured with {', '.join(differ)}"
     return tuple(note for note, holds in ((borrowed, host.borrowed), (captured, differ)) if holds)
 

@@ -94,9 +94,17 @@ def test_a_copy_loads_as_the_original_does(copied: Path, h200: Calibration) -> N
     assert found.host("eager").shapes.keys() == h200.host("eager").shapes.keys()
 
 
-@pytest.mark.parametrize("name", ["h200", "H200", "h-200", "H 200", "h_200"])
-def test_names_of_gpus_are_forgiving(name: str) -> None:
-    assert load_calibration(name).gpu == "h200"
+@pytest.mark.parametrize(
+    ("name", "gpu"),
+    [
+        *((name, "h200") for name in ("h200", "H200", "h-200", "H 200", "h_200", "NVIDIA H200")),
+        *(("RTX 3090", "3090"), ("GeForce RTX 2080 Ti", "2080ti"), ("GTX 1080 Ti", "1080ti"), ("TITAN X", "titanx")),
+        *(("rtx-8000", "rtx8000"), ("Quadro RTX 8000", "rtx8000"), ("NVIDIA RTX A6000", "a6000")),
+        *(("Tesla V100", "v100"), ("A100", "a100")),
+    ],
+)
+def test_names_of_gpus_are_forgiving(name: str, gpu: str) -> None:
+    assert load_calibration(name).gpu == gpu
 
 
 def test_a_path_names_a_calibration_too(copied: Path) -> None:
@@ -106,7 +114,7 @@ def test_a_path_names_a_calibration_too(copied: Path) -> None:
 def test_an_unknown_gpu_is_answered_with_the_nearest_names() -> None:
     with pytest.raises(PredictorError, match=r"unknown GPU 'h20': did you mean h200 or h100\?"):
         load_calibration("h20")
-    with pytest.raises(PredictorError, match=r"unknown GPU 'abacus': known: a100, h100, h200, l40s"):
+    with pytest.raises(PredictorError, match=r"unknown GPU 'abacus': known: 1080ti, 2080ti, 3090, a100, a6000, h100"):
         load_calibration("abacus")
 
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from predictor.calibration import Calibration, HostCosts
+from predictor.calibration import Calibration
 from predictor.cost import HOST_ELEMENTS, dispatch_s, price
 from predictor.forest import Forest
+from predictor.host_costs import HostCosts
 from predictor.records import HostCall, Kernel, Program, PythonWork
 from predictor.reuse import HALF_DISTANCE
 

@@ -1,0 +1,142 @@
+"""Capture the 20 models whose latencies The Framework Tax (Fernandez et al., EMNLP 2023) published and write
+``calibrate/published_graphs``, so that a fit of those latencies needs neither torchvision nor timm. To repeat it:
+
+    pip install --no-deps torchvision==0.28.0 timm==1.0.31
+    python benchmarks/record_published.py [model ...]
+
+Models are named as in the published table. Each is the variant whose multiply-accumulates are nearest to the published
+ones (within 5 %, products of attention aside) and whose layers are as many as the published calls of modules, at the
+published input size: 128 tokens or 224 pixels. So "efficientnet" is the second version's M, of 245 convolutions, 157
+normalisations and a linear layer: 403 calls. Attention is multiplied out, as libraries did when it was measured.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from record_graphs import Branch, record
+
+from models_zoo._inputs import PIXELS, TOKENS, token_ids
+from predictor import graph_file
+from predictor.graph_file import Sizes
+
+FOLDER = Path(__file__).resolve().parent.parent / "calibrate" / "published_graphs"
+
+TABLE = Path(__file__).resolve().parents[2] / "shared" / "data" / "published_latency_2022.csv"
+"""The published figures, to compare multiply-accumulates with; the graphs are written without it too."""
+
+BATCHES = (8, 32)
+"""Batches that check a file, which was made of others."""
+
+
+def import_torchvision() -> None:
+    """Import torchvision before transformers and timm do.
+
+    Beside a torch without CUDA the library of torchvision's own operators, which was built for CUDA, cannot be loaded,
+    and the import fails where it describes those operators to ``torch.library``. No model here uses them, so for the
+    time of the import nothing is described.
+    """
+    described = torch.library.register_fake
+    torch.library.register_fake = lambda *_, **__: lambda function: function
+    try:
+        importlib.import_module("torchvision")
+    finally:
+        torch.library.register_fake = described
+
+
+def language(kind: str, **options: Any) -> Any:
+    """A model of transformers from its configuration."""
+    config = getattr(transformers, f"{kind}Config")(**options)
+    return getattr(transformers, f"{kind}Model")(config)
+
+
+def multiplied(kind: str, **options: Any) -> Any:
+    """A model of transformers whose attention is matmul, softmax, matmul: its "eager" implementation."""
+    config = getattr(transformers, f"{kind}Config")(**options)
+    return getattr(transformers, f"{kind}Model")._from_config(config, attn_implementation="eager")
+
+
+def torchvision(name: str, **options: Any) -> Any:
+    """A model of torchvision."""
+    return getattr(importlib.import_module("torchvision.models"), name)(**options)
+
+
+def timm(name: str) -> Any:
+    """A model of timm, attention multiplied out."""
+    importlib.import_module("timm.layers").set_fused_attn(False)
+    return importlib.import_module("timm").create_model(name)
+
+
+LANGUAGE: dict[str, Callable[[], Any]] = {
+    "albert": lambda: multiplied("Albert", hidden_size=768, num_attention_heads=12, intermediate_size=3072),
+    "bert": lambda: multiplied("Bert"),
+    "funnel_transformer": lambda: language("Funnel"),
+    "longformer": lambda: language("Longformer", attention_window=512, vocab_size=50265, max_position_embeddings=4098),
+    "mobile_bert": lambda: multiplied("MobileBert"),
+}
+
+VISION: dict[str, Callable[[], Any]] = {
+    "alexnet": lambda: torchvision("alexnet"),
+    "efficientnet": lambda: timm("tf_efficientnetv2_m"),
+    "efficientnet_lite": lambda: timm("tf_efficientnet_lite1"),
+    "gernet": lambda: timm("gernet_m"),
+    "googlenet": lambda: torchvision("googlenet", aux_logits=False, init_weights=False),
+    "inception": lambda: torchvision("inception_v3", aux_logits=False, init_weights=False),
+    "mobilenet_v2": lambda: torchvision("mobilenet_v2"),
+    "resnet101": lambda: torchvision("resnet101"),
+    "resnet152": lambda: torchvision("resnet152"),
+    "resnet50": lambda: torchvision("resnet50"),
+    "resnext50_32x4d": lambda: torchvision("resnext50_32x4d"),
+    "shufflenet": lambda: torchvision("shufflenet_v2_x1_0"),
+    "squeezenet": lambda: torchvision("squeezenet1_0"),
+    "vgg16": lambda: torchvision("vgg16"),
+    "vit32": lambda: timm("vit_base_patch32_224"),
+}
+
+BRANCHES = {"eager": "eager", "traced": "torchscript", "exported": "onnx"}
+"""Branch -> the published runtime that takes it."""
+
+NO_ONNX = frozenset({"albert", "funnel_transformer", "longformer", "mobile_bert", "resnext50_32x4d", "shufflenet"})
+"""Models without a published latency of ONNX Runtime."""
+
+
+def record_published(name: str) -> str:
+    """Capture one model, write its file, and tell what is in it."""
+    length = TOKENS if name in LANGUAGE else 0
+
+    def build(sizes: Sizes) -> tuple[Any, Any]:
+        if name in LANGUAGE:
+            return LANGUAGE[name]().eval(), token_ids(*sizes)
+        return VISION[name]().eval(), torch.empty(sizes[0], 3, PIXELS, PIXELS)
+
+    path = FOLDER / f"{name}.json.gz"
+    own = {b: Branch(r, (length,), (length,)) for b, r in BRANCHES.items() if not (b == "exported" and name in NO_ONNX)}
+    usual = {"usual": length, "multiple": length, "most": length} if length else {}
+    record(name, path, build, own, usual, BATCHES)
+    found = {branch: graph_file.load(path, name, "fp32", branch, 1) for branch in own}
+    counts = ", ".join(f"{b} {len(g.calls)} calls {g.macs / 1e9:.3f} GMAC" for b, g in found.items() if g)
+    published = published_macs().get(name)
+    ratio = f", {found['eager'].macs / published:.3f} of the published" if found["eager"] and published else ""
+    return f"{name}: {counts}{ratio}, {path.stat().st_size} bytes"
+
+
+def published_macs() -> dict[str, float]:
+    """Multiply-accumulates at batch 1 by model, as the authors counted them; empty without their table."""
+    if not TABLE.is_file():
+        return {}
+    with TABLE.open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["batch"] == "1" and row["macs"]]
+    return {row["model"]: float(row["macs"]) for row in rows}
+
+
+if __name__ == "__main__":
+    import_torchvision()
+    for one in sys.argv[1:] or sorted({**LANGUAGE, **VISION}):
+        print(record_published(one), flush=True)

@@ -1,0 +1,225 @@
+"""Published passes, fitted: what is put in comes out, and the shipped calibrations are what the command makes."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from calibrate import cli
+from calibrate.hosts import Model, Table, leave_models_out, log_sd, table_of
+from calibrate.passes import GRAPHS, KINDS, Pass, Workload, families_of, read_passes
+from calibrate.passes_judged import judge_passes
+from calibrate.validate import app as validate
+from predictor import runtimes
+from predictor.calibration import load_calibration
+from predictor.calibration_files import SHIPPED
+from predictor.cli import app
+from predictor.graph_file import load
+from predictor.predict import Predictor, report
+from tests.helpers import complaint
+
+PUBLISHED = Path(__file__).resolve().parents[3] / "shared" / "data" / "published_latency_2022.csv"
+FITTED = ("1080ti", "2080ti", "3090", "a100", "a6000", "rtx8000", "titanx", "v100")
+
+
+def table() -> Table:
+    """Sessions of three hosts and two GPUs, whose speeds and factors are known."""
+    rng = np.random.default_rng(0)
+    rows, host, kernel = [], [], []
+    for session, gpu, slower in (("a", "x", 1.5), ("b", "x", 3.0), ("c", "y", 2.0)):
+        for model in range(12):
+            calls = rng.uniform(0.2, 2.0, len(KINDS)) * 1e-3
+            work = np.random.default_rng(model).uniform(0.1, 1.0, 2) * 1e-3
+            for batch in (1, 8, 64):
+                by_host, by_kernel = calls.sum() * slower, batch * work @ (0.5, 1.0 if gpu == "x" else 2.0)
+                rows.append(Pass(session, gpu, "eager", "fp16", f"m{model}", batch, max(by_host, by_kernel)))
+                host.append(calls)
+                kernel.append(batch * work)
+    asked = [Workload(tuple(one), {}, 1, 1) for one in host]
+    return Table(rows, asked, np.array(host), np.array(kernel), [("gemm", "half"), ("pointwise", "any")])
+
+
+def test_speeds_and_factors_that_were_put_in_come_out() -> None:
+    known = table()
+    model = Model(known)
+    speeds, kinds, families, gpus = model.parts(model.fit(np.arange(len(known.rows))))
+    assert np.exp(speeds) == pytest.approx([1.5, 3.0, 2.0], rel=0.05)
+    assert np.abs(kinds).max() < 0.15
+    assert np.exp(families[0] + gpus[0, 0]) == pytest.approx(0.5, rel=0.1)
+    assert np.exp(families[1] + gpus[1, 1]) == pytest.approx(2.0, rel=0.1)
+
+
+def test_a_pass_that_ran_elsewhere_counts_little() -> None:
+    known = table()
+    spoilt = [Pass(**{**{n: getattr(r, n) for n in Pass.__slots__}, "seconds": r.seconds * (60 if i == 4 else 1)})
+              for i, r in enumerate(known.rows)]  # fmt: skip
+    model = Model(Table(spoilt, known.asked, known.host_s, known.kernel_s, known.factors))
+    assert np.exp(model.parts(model.fit(np.arange(len(spoilt))))[0]) == pytest.approx([1.5, 3.0, 2.0], rel=0.07)
+
+
+def test_a_model_that_is_left_out_does_not_say_anything_about_itself() -> None:
+    known = table()
+    lied = [Pass(r.session, r.gpu, r.runtime, r.dtype, r.model, r.batch, r.seconds * (2 if r.model == "m3" else 1))
+            for r in known.rows]  # fmt: skip
+    found = leave_models_out(Model(Table(lied, known.asked, known.host_s, known.kernel_s, known.factors)))
+    own = np.array([row.model == "m3" for row in lied])
+    assert (found.seconds / np.array([row.seconds for row in lied]))[own] == pytest.approx(0.5, rel=0.1)
+
+
+def test_an_error_is_the_width_that_holds_nine_tenths() -> None:
+    ratios = np.random.default_rng(0).normal(0, 0.2, 20_000)
+    assert log_sd(ratios) == pytest.approx(0.2, rel=0.03)
+
+
+@pytest.mark.parametrize("gpu", FITTED)
+def test_a_fitted_gpu_names_its_hosts_and_says_what_each_is(gpu: str) -> None:
+    calibration = load_calibration(gpu)
+    assert calibration.provenance == "fitted"
+    assert len(calibration.hosts) > 1
+    fitted = [runtime for runtime in calibration.runtimes if calibration.host(runtime).provenance == "fitted"]
+    assert "eager" in fitted
+    for runtime in calibration.runtimes:
+        default = calibration.host(runtime)
+        named = calibration.host(runtime, calibration.hosts[0])
+        assert default.error > named.error  # it does not know which
+        assert (default.borrowed == "h200") == (runtime not in fitted)
+        assert default.environment["versions"]["torch"] == "1.12.1"
+    speeds = [calibration.slower_host(name) for name in calibration.hosts if "-eager-" in name]
+    default = calibration.host("eager")
+    assert calibration.slower_host(default.name) == min(speeds)
+
+
+def test_a_slower_host_takes_longer_and_the_device_as_long() -> None:
+    graph = load(GRAPHS / "bert.json.gz", "bert", "fp16", "eager", 1)
+    assert graph is not None
+    calibration = load_calibration("v100")
+    fast, slow = (report(graph, calibration, calibration.host("eager", n)) for n in calibration.hosts[:2])
+    ratio = calibration.slower_host(calibration.hosts[1]) / calibration.slower_host(calibration.hosts[0])
+    assert slow.host_s / fast.host_s == pytest.approx(ratio, rel=1e-3)
+    assert slow.kernel_s == fast.kernel_s
+
+
+def test_the_option_names_a_host() -> None:
+    run = CliRunner().invoke
+    found = run(app, ["--list-hosts", "--gpu", "v100"]).output
+    assert "v100-eager-fp32-a" in found
+    assert found.count("(default)") == 2  # one for eager, one for TorchScript
+    named = ["--model", "bert-base", "--gpu", "v100", "--host", "v100-eager-fp32-a"]
+    assert "host v100-eager-fp32-a" in run(app, named).output
+    assert "v100-eager-fp32-a" in run(app, [*named, "--compare"]).output
+    assert "unknown host of v100 'v100-eager-fp23-a': did you mean" in complaint(
+        run(app, [*named[:-1], "v100-eager-fp23-a"])
+    )
+    assert "has one host" in complaint(run(app, ["--model", "bert-base", "--gpu", "h200", "--host", "x"]))
+    assert "say whose hosts" in complaint(run(app, ["--list-hosts"]))
+
+
+def test_the_papers_statements_come_out() -> None:
+    def seconds(model: str, gpu: str, dtype: str = "fp16") -> tuple[float, int]:
+        graph = load(GRAPHS / f"{model}.json.gz", model, dtype, "eager", 1)
+        assert graph is not None
+        calibration = load_calibration(gpu)
+        found = report(graph, calibration, calibration.host("eager"))
+        return found.latency_s, found.macs
+
+    assert seconds("bert", "a100")[0] > 0.97 * seconds("bert", "v100")[0]
+    for gpu in ("a100", "v100", "rtx8000"):
+        (funnel, fewer), (bert, more) = seconds("funnel_transformer", gpu), seconds("bert", gpu)
+        assert funnel > bert
+        assert fewer < more
+        slowest = seconds("mobile_bert", gpu)[0]
+        assert all(slowest > seconds(m, gpu)[0] for m in ("albert", "bert", "funnel_transformer", "longformer"))
+
+
+def test_what_cannot_be_fitted_is_said(tmp_path: Path) -> None:
+    run, path = CliRunner().invoke, tmp_path / "table.csv"
+    assert "say what to fit" in complaint(run(cli.app, ["fit", "--gpu", "v100"]))
+    path.write_text("session,gpu\na,b\n")
+    assert "cannot be read as a table" in complaint(run(cli.app, ["fit", "--gpu", "v100", "--published", str(path)]))
+    path.write_text("session,gpu,runtime,precision,model,batch,latency_ms\na,v100,eager,fp16,nonesuch,1,2.0\n")
+    assert "no graph of nonesuch" in complaint(run(cli.app, ["fit", "--gpu", "v100", "--published", str(path)]))
+    assert "cannot be read" in complaint(run(validate, ["published", "--data", str(tmp_path / "none.csv")]))
+
+
+@pytest.fixture(scope="module")
+def some() -> list[Pass]:
+    """Three sessions at a few batches."""
+    if not PUBLISHED.is_file():
+        pytest.skip("the published measurements are not here")
+    sessions = {"v100-eager-fp16-a", "a100-torchscript-fp16-a", "rtx8000-onnx-fp32-a"}
+    return [row for row in read_passes(PUBLISHED) if row.session in sessions and row.batch in (1, 32)]
+
+
+def test_a_table_is_what_a_prediction_sees(some: list[Pass]) -> None:
+    rows = [row for row in some if row.model in ("bert", "resnet50", "mobilenet_v2", "vgg16")]
+    found = table_of(rows, "h200")
+    for row, host_s, kernel_s in zip(rows, found.host_s, found.kernel_s, strict=True):
+        calibration = load_calibration(row.gpu)
+        graph = load(
+            GRAPHS / f"{row.model}.json.gz", row.model, row.dtype, runtimes.load(row.runtime).BRANCH, row.batch
+        )
+        assert graph is not None
+        own = json.loads((SHIPPED / row.gpu / "hosts.json").read_text("utf-8"))
+        kinds = np.array([own["kinds"][row.runtime][kind] for kind in KINDS])
+        factors = [calibration.factors[families_of(factor)[0], factor[1]] for factor in found.factors]
+        predicted = report(graph, calibration, calibration.host(row.runtime, row.session))
+        near = 0.07 if row.gpu == "a100" else 0.01  # products that were measured there alone know of one launch each
+        assert predicted.host_s == pytest.approx(host_s @ kinds * calibration.slower_host(row.session), rel=near)
+        assert predicted.kernel_s == pytest.approx(kernel_s @ factors, rel=0.01)
+
+
+def test_shipped_calibrations_predict_what_was_published(some: list[Pass]) -> None:
+    errors = []
+    for row in some:
+        graph = load(
+            GRAPHS / f"{row.model}.json.gz", row.model, row.dtype, runtimes.load(row.runtime).BRANCH, row.batch
+        )
+        assert graph is not None
+        calibration = load_calibration(row.gpu)
+        predicted = report(graph, calibration, calibration.host(row.runtime, row.session))
+        errors.append(abs(predicted.max_s / row.seconds - 1))
+    assert np.mean(errors) < 0.14
+    assert np.median(errors) < 0.1
+
+
+def test_models_unseen_are_judged_session_by_session(some: list[Pass], tmp_path: Path) -> None:
+    found = {one.name: one for one in judge_passes(some, "h200")}
+    one = found["v100-eager-fp16-a"]
+    assert (one.models, one.rows) == (17, 34)
+    assert one.mape < one.flops / 2
+    assert one.tau > 0.7
+    path = tmp_path / "some.csv"
+    names = ("session", "gpu", "runtime", "dtype", "model", "batch", "seconds")
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["session", "gpu", "runtime", "precision", "model", "batch", "latency_ms"])
+        writer.writerows([*(getattr(row, n) for n in names[:-1]), row.seconds * 1e3] for row in some)
+    printed = CliRunner().invoke(validate, ["published", "--data", str(path), "--gpu", "V100", "--markdown"])
+    assert printed.exit_code == 0, printed.output
+    assert f"| v100-eager-fp16-a | 17 | 34 | {one.mape:.1%} |" in printed.output
+    assert "a100" not in printed.output
+
+
+def test_a_fit_can_be_repeated_to_the_byte(some: list[Pass], tmp_path: Path) -> None:
+    from calibrate.hosts import fit_passes
+
+    for folder in ("one", "two"):
+        fit_passes({"v100": tmp_path / folder}, some)
+    for name in ("device.json", "hosts.json", "kernels.json"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    fitted = load_calibration(str(tmp_path / "one"))
+    assert fitted.hosts == ["v100-eager-fp16-a"]
+    graph = load(GRAPHS / "bert.json.gz", "bert", "fp16", "eager", 1)
+    assert graph is not None
+    measured = next(r.seconds for r in some if (r.session, r.model, r.batch) == ("v100-eager-fp16-a", "bert", 1))
+    assert report(graph, fitted, fitted.host("eager")).max_s == pytest.approx(measured, rel=0.25)
+
+
+def test_a_predictor_takes_a_host_and_the_way_to_attend() -> None:
+    found = Predictor("v100", host="v100-eager-fp32-a", attention="sdpa").check()
+    assert found[1].name == "v100-eager-fp32-a"
