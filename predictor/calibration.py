@@ -195,6 +195,8 @@ class Calibration:
         if fit.borrowed:
             other, roof_s = load_calibration(fit.borrowed), np.maximum(compute, memory).ravel()
             seconds, launches, _ = other.price(family, self.units(dtype), context, **dims)
+            if self.units(dtype) != dtype:  # as many as the host was seen to issue
+                launches = other.price(family, dtype, context, **dims)[1]
             theirs = np.maximum(*other.base(row, self.units(dtype), arrays)).ravel()
             seconds = factor * transferred(seconds, theirs, roof_s, self.slower)
             return seconds, launches, (compute > memory).ravel()

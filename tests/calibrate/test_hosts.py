@@ -168,9 +168,7 @@ def test_a_table_is_what_a_prediction_sees(some: list[Pass]) -> None:
         kinds = np.array([own["kinds"][row.runtime][kind] for kind in KINDS])
         factors = [calibration.factors[families_of(factor)[0], factor[1]] for factor in found.factors]
         predicted = report(graph, calibration, calibration.host(row.runtime, row.session))
-        # products measured on an A100 alone, and exact convolutions under ONNX Runtime, know of one launch each
-        near = 0.01 if row.gpu == "v100" else 0.07
-        assert predicted.host_s == pytest.approx(host_s @ kinds * calibration.slower_host(row.session), rel=near)
+        assert predicted.host_s == pytest.approx(host_s @ kinds * calibration.slower_host(row.session), rel=0.01)
         assert predicted.kernel_s == pytest.approx(kernel_s @ factors, rel=0.01)
 
 
