@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from calibrate.hosts import Model, log_sd, table_of
+from calibrate.fit import log_sd
+from calibrate.hosts import Model, table_of
 from calibrate.passes import read_passes
 
 DEVICE_BOUND = 1.3

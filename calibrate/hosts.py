@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from scipy.special import expit
 
+from calibrate.fit import log_sd
 from calibrate.passes import KINDS, Factor, Pass, Workload, factor_of, families_of, kernel_seconds, workloads
 from predictor import calibration_files as files
 from predictor.calibration import Calibration, forget, load_calibration
@@ -214,15 +215,6 @@ def leave_models_out(model: Model) -> Unseen:
         rows = model.table.where(names == name)
         host_s[rows], kernel_s[rows] = model.predicted(own, rows)
     return Unseen(host_s, kernel_s)
-
-
-NINETY = 1.645
-"""Standard deviations that hold 90 % of a normal distribution."""
-
-
-def log_sd(ratios: Array) -> float:
-    """Standard deviation of the normal distribution that has as many within its 90 % interval as some log ratios."""
-    return float(np.quantile(np.abs(ratios), 0.9) / NINETY)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
-from calibrate.hosts import NINETY, Model, Table, Unseen, leave_models_out, log_sd, table_of
+from calibrate.fit import NINETY, log_sd
+from calibrate.hosts import Model, Table, Unseen, leave_models_out, table_of
 from calibrate.passes import Pass
 from predictor.predict import share_of_host
 

@@ -31,8 +31,8 @@ class HostCosts:
     what exp(shapes), of a family and dtype, says of its kernel beyond the timed call's ``shapes_s``. Host time is
     ``op_factor`` times that, ``line_s`` and ``module_s`` for the cold lines and modules of the Python before it
     (``records.PythonWork``), ``call_s`` a call, and ``fixed_s`` a pass. gap_s: between kernels, where it is not that of
-    a stream. error: of generated modules, left out one at a time, root mean square of log time. borrowed: the GPU whose
-    host this is, where nobody measured the runtime beside this one; beside: the GPU beside which the costs were
+    a stream. error: of generated modules, left out one at a time, standard deviation of log time. borrowed: the GPU
+    whose host this is, where nobody measured the runtime beside this one; beside: the GPU beside which the costs were
     measured, where it is another; name: of a host among several; kinds: see ``scaled``.
     """
 
@@ -145,7 +145,7 @@ def host_costs_of(data: Mapping[str, Any], path: Path) -> HostCosts:
             },
             shapes_s=data["shapes_s"],
             typical_s={trait: (hot, cold) for trait, (hot, cold) in data["typical_s"].items()},
-            error=data["error"]["log_rms"],
+            error=data["error"].get("log_sd", data["error"]["log_rms"]),
             probe_s=data["environment"]["probe_s"],
             environment=data["environment"],
             provenance=data["provenance"],

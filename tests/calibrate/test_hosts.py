@@ -11,7 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from calibrate import cli
-from calibrate.hosts import Model, Table, leave_models_out, log_sd, table_of
+from calibrate.fit import log_sd
+from calibrate.hosts import Model, Table, leave_models_out, table_of
 from calibrate.passes import GRAPHS, KINDS, Pass, Workload, families_of, read_passes
 from calibrate.passes_judged import judge_passes
 from calibrate.validate import app as validate
