@@ -15,9 +15,9 @@ import torch.nn.functional as F
 
 from calibrate.bench import Run
 from calibrate.loops import CHAINS
-from calibrate.recipes.base import LENGTHS, WIDTHS, Operand, Recipe, Rng, pick, power_of_two
+from calibrate.recipes.base import Operand, Recipe, Rng, image, pick, power_of_two, sequence
 from calibrate.store import SampleFile
-from calibrate.sweep import MEMORY_DTYPES, Case, Made
+from calibrate.sweep import MEMORY_DTYPES, Case, Made, RecipeModule
 from predictor.capture import DTYPES, capture
 from predictor.errors import PredictorError
 from predictor.runtimes import compile
@@ -30,23 +30,12 @@ LARGEST = 4e7
 """Elements of the largest tensor."""
 
 
-class _Call(torch.nn.Module):
-    def __init__(self, call: Callable[..., Any]) -> None:
-        super().__init__()
-        self.call = call
-
-    def forward(self, *operands: torch.Tensor) -> Any:
-        return self.call(*operands)
-
-
 def _sequence(rng: Rng) -> tuple[int, int, int]:
-    width, length = pick(rng, *WIDTHS), pick(rng, *LENGTHS)
-    return power_of_two(rng, min(max(LARGEST / width / length, 1), 64)), length, width
+    return sequence(rng, LARGEST, 64)
 
 
 def _image(rng: Rng) -> tuple[int, int, int, int]:
-    side, channels = pick(rng, 7, 14, 28, 56, 112), pick(rng, 16, 24, 32, 64, 96, 144, 256, 384, 512, 1024, 2048)
-    return power_of_two(rng, min(max(LARGEST / side**2 / channels, 1), 128)), channels, side, side
+    return image(rng, LARGEST, 128)
 
 
 def _chain(rng: Rng) -> Recipe:
@@ -142,7 +131,7 @@ def _case(key: str, index: int) -> Case:
         recipe = DRAWN[index % len(DRAWN)](rng)
         try:
             operands = tuple(o.make(DTYPES[dtype], "meta") for o in recipe.operands)
-            program = compile.lower(capture(_Call(recipe.call), operands, dtype, branch="compiled"))
+            program = compile.lower(capture(RecipeModule(recipe), operands, dtype, branch="compiled"))
         except (PredictorError, RuntimeError):
             continue
         kernels = [kernel for call in program.calls for kernel in call.kernels]
@@ -158,6 +147,6 @@ def maker(case: Case, device: str) -> Made:
         torch._dynamo.reset()
         tensors = tuple(o.make(DTYPES[case.dtype], device) for o in case.recipe.operands)
         warm = [t for t, o in zip(tensors, case.recipe.operands, strict=True) if o.warm]
-        return compile.compiled(_Call(case.recipe.call), tensors, "default"), warm
+        return compile.compiled(RecipeModule(case.recipe), tensors, "default"), warm
 
     return make

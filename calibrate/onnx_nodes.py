@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from calibrate.bench import Run, synchronize
-from calibrate.recipes.base import LENGTHS, WIDTHS, Rng, pick, power_of_two
+from calibrate.recipes.base import Rng, image, pick, power_of_two, sequence
 from calibrate.store import SampleFile
 from calibrate.sweep import MEMORY_DTYPES, Case, Made
 from predictor.capture import DTYPES
@@ -53,15 +53,11 @@ def _one(op: str, inputs: Mapping[str, Sequence[int]], more: Sequence[str] = (),
 
 
 def _rows(rng: Rng) -> tuple[int, int, int]:
-    """Batch, length and width of a sequence's tensor."""
-    width, length = pick(rng, *WIDTHS), pick(rng, *LENGTHS)
-    return power_of_two(rng, min(max(LARGEST / width / length, 1), 256)), length, width
+    return sequence(rng, LARGEST, 256)
 
 
 def _image(rng: Rng) -> tuple[int, int, int, int]:
-    """Batch, channels, height and width of an image."""
-    side, channels = pick(rng, 7, 14, 28, 56, 112), pick(rng, 16, 24, 32, 64, 96, 144, 256, 384, 512, 1024, 2048)
-    return power_of_two(rng, min(max(LARGEST / side**2 / channels, 1), 256)), channels, side, side
+    return image(rng, LARGEST, 256)
 
 
 def _scores(rng: Rng) -> tuple[int, int, int, int]:

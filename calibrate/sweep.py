@@ -92,7 +92,9 @@ class Case:
     op: str
 
 
-class _Call(torch.nn.Module):
+class RecipeModule(torch.nn.Module):
+    """A recipe's call as a module, for a capture."""
+
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
         self.recipe = recipe
@@ -127,7 +129,7 @@ def make_case(family: str, dtype: str, index: int, scale: Scale) -> Case:
         recipe = RECIPES[family](rng, scale)
         try:
             operands = tuple(o.make(DTYPES[real], "meta") for o in recipe.operands)
-            program = eager.lower(capture(_Call(recipe), operands, real))
+            program = eager.lower(capture(RecipeModule(recipe), operands, real))
         except (PredictorError, RuntimeError):
             continue
         kernels = [k for call in program.calls for k in call.kernels]
