@@ -15,7 +15,7 @@ import torch.nn.functional as F
 
 from calibrate.bench import Run
 from calibrate.loops import CHAINS
-from calibrate.recipes.base import Operand, Recipe, Rng, image, pick, power_of_two, sequence
+from calibrate.recipes.base import Operand, Recipe, Rng, pick, power_of_two, usual_image, usual_sequence
 from calibrate.store import SampleFile
 from calibrate.sweep import MEMORY_DTYPES, Case, Made, RecipeModule
 from predictor.capture import DTYPES, capture
@@ -31,11 +31,11 @@ LARGEST = 4e7
 
 
 def _sequence(rng: Rng) -> tuple[int, int, int]:
-    return sequence(rng, LARGEST, 64)
+    return usual_sequence(rng, LARGEST, 64)
 
 
 def _image(rng: Rng) -> tuple[int, int, int, int]:
-    return image(rng, LARGEST, 128)
+    return usual_image(rng, LARGEST, 128)
 
 
 def _chain(rng: Rng) -> Recipe:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from calibrate.bench import Run, synchronize
-from calibrate.recipes.base import Rng, image, pick, power_of_two, sequence
+from calibrate.recipes.base import Rng, pick, power_of_two, usual_image, usual_sequence
 from calibrate.store import SampleFile
 from calibrate.sweep import MEMORY_DTYPES, Case, Made
 from predictor.capture import DTYPES
@@ -53,11 +53,11 @@ def _one(op: str, inputs: Mapping[str, Sequence[int]], more: Sequence[str] = (),
 
 
 def _rows(rng: Rng) -> tuple[int, int, int]:
-    return sequence(rng, LARGEST, 256)
+    return usual_sequence(rng, LARGEST, 256)
 
 
 def _image(rng: Rng) -> tuple[int, int, int, int]:
-    return image(rng, LARGEST, 256)
+    return usual_image(rng, LARGEST, 256)
 
 
 def _scores(rng: Rng) -> tuple[int, int, int, int]:

@@ -97,13 +97,13 @@ def pick(rng: Rng, *values: Any) -> Any:
     return values[int(rng.integers(len(values)))]
 
 
-def sequence(rng: Rng, elements: float, batches: int) -> tuple[int, int, int]:
+def usual_sequence(rng: Rng, elements: float, batches: int) -> tuple[int, int, int]:
     """Batch, length and width of a sequence's tensor of up to so many elements, where a batch of one has no more."""
     width, length = pick(rng, *WIDTHS), pick(rng, *LENGTHS)
     return power_of_two(rng, min(max(elements / width / length, 1), batches)), length, width
 
 
-def image(rng: Rng, elements: float, batches: int) -> tuple[int, int, int, int]:
+def usual_image(rng: Rng, elements: float, batches: int) -> tuple[int, int, int, int]:
     """Batch, channels, height and width of an image's tensor of up to so many elements."""
     side, channels = pick(rng, 7, 14, 28, 56, 112), pick(rng, 16, 24, 32, 64, 96, 144, 256, 384, 512, 1024, 2048)
     return power_of_two(rng, min(max(elements / side**2 / channels, 1), batches)), channels, side, side
