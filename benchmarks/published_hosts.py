@@ -12,11 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from calibrate.passes import UNRELIABLE
+
 MODELS = ("bert", "albert", "mobile_bert", "funnel_transformer", "mobilenet_v2", "efficientnet", "shufflenet")
 """Bound by the host at batch 1 on every GPU."""
-
-UNRELIABLE = "a100-eager-fp32-a"
-"""A session that contradicts itself."""
 
 
 def main(path: Path) -> None:
@@ -24,7 +23,7 @@ def main(path: Path) -> None:
     sessions: dict[str, dict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
     with path.open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            if row["batch"] == "1" and row["session"] != UNRELIABLE:
+            if row["batch"] == "1" and row["session"] not in UNRELIABLE:
                 sessions[row["runtime"]][row["session"]][row["model"]] = float(row["latency_ms"])
     for runtime, found in sessions.items():
         whole = [own for own in found.values() if set(MODELS) <= set(own)]

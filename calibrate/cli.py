@@ -25,7 +25,9 @@ def calibrate(
     runtime: Annotated[
         str, typer.Option(help="Runtimes whose host costs are measured, comma-separated, or all; eager always is.")
     ] = "eager",
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer samples: under a minute, wider intervals.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Fewer samples: under a minute for eager, wider intervals.")
+    ] = False,
     thorough: Annotated[
         bool, typer.Option("--thorough", help="Twice the kernels, also on top of a calibration that is there.")
     ] = False,

@@ -31,7 +31,9 @@ from predictor.host_costs import HOSTS_DIFFER
 Array = NDArray[np.float64]
 
 NOISE = 0.1
-"""Error of a row, of its logarithm; much larger ones count little (a Cauchy loss): some passes ran on the CPU."""
+"""Error of a row, of its logarithm; much larger ones count little (a Cauchy loss): some passes take thirty times as
+long in half precision.
+"""
 
 USUAL_SPEED = 2.0
 """How many times as long a host of 2022 is expected to take as the reference's."""

@@ -76,7 +76,8 @@ def _groups(samples: Sequence[Sample]) -> dict[tuple[str, str], list[Sample]]:
 def fit_published(gpu: str, folder: Path, kernels: Sequence[Path], like: str | None, source: str = "") -> None:
     """Fit published kernel times into the calibration in ``folder``.
 
-    A GPU that was calibrated keeps all that it has, the fits come beside. Any other gets ``device.json`` from its
+    A GPU that was calibrated keeps all that it has, the fits come beside; one that was fitted to passes keeps its hosts
+    and factors, which ``calibrate fit --published`` makes anew. Any other gets ``device.json`` from its
     ``datasheet.json`` and from what the GPU ``like`` reaches of its own, whose residuals stand in for the families that
     nobody measured. source: who measured the kernels, kept with the fits. Raises PredictorError where a file or
     ``like`` is missing.
@@ -89,6 +90,10 @@ def fit_published(gpu: str, folder: Path, kernels: Sequence[Path], like: str | N
         device, content = (files.read_json(folder / f"{name}.json", gpu) for name in ("device", "kernels"))
     else:
         device, content = _derived(gpu, folder, like)
+        if (folder / "hosts.json").is_file():  # fitted to passes: that stays
+            before = files.read_json(folder / "kernels.json", gpu)
+            content |= {name: before[name] for name in ("provenance", "factors", "error")}
+            device |= {"provenance": "fitted"}
     for (family, name), own in _groups(samples).items():
         fit = {"provenance": "fitted", "source": source, **fit_family(own, family, device)}
         content["families"].setdefault(family, {})[f"{name}{REPLAY}"] = fit

@@ -33,7 +33,7 @@ REPLAY = " replay"
 
 BORROWED_ERROR = 0.33
 """What a transfer from another GPU adds to the error of a fit, standard deviation of log time: of the kernels of
-published passes on eight GPUs, transferred from the H200 before anything was fitted to them, from 0.15 on a 3090 to 0.5
+published passes on eight GPUs, transferred from the H200 before anything was fitted to them, from 0.10 on a 3090 to 0.5
 in fp32 on a 1080 Ti (``benchmarks/transferred_kernels.py``).
 """
 
@@ -120,7 +120,7 @@ class Calibration:
                 raise PredictorError(f"the calibration of {self.gpu} has one host, without a name")
             raise unknown(f"host of {self.gpu}", name, self.hosts)
         path = self.folder / f"{runtime}.json"
-        if path.is_file():
+        if path.is_file() and name is None:
             return read_host(path, self.gpu)
         theirs = load_calibration(self.device["like"]).host(runtime)
         if self._named:

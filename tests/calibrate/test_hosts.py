@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from calibrate.fit import log_sd
 from calibrate.hosts import Model, Table, leave_models_out, table_of
 from calibrate.passes import GRAPHS, KINDS, Pass, Workload, families_of, read_passes
 from calibrate.passes_judged import judge_passes
+from calibrate.published import fit_published
 from calibrate.validate import app as validate
 from predictor import runtimes
 from predictor.calibration import load_calibration
@@ -223,3 +225,27 @@ def test_a_fit_can_be_repeated_to_the_byte(some: list[Pass], tmp_path: Path) -> 
 def test_a_predictor_takes_a_host_and_the_way_to_attend() -> None:
     found = Predictor("v100", host="v100-eager-fp32-a", attention="sdpa").check()
     assert found[1].name == "v100-eager-fp32-a"
+
+
+def test_kernels_that_are_fitted_later_leave_hosts_and_factors(tmp_path: Path) -> None:
+    folder = tmp_path / "a100"
+    shutil.copytree(SHIPPED / "a100", folder)
+    table = tmp_path / "gemm.csv"
+    rng = np.random.default_rng(0)
+    shapes = rng.integers(64, 4096, (60, 3)).tolist()
+    table.write_text("m,n,k,kernel_us\n" + "".join(f"{m},{n},{k},{m * n * k * 1e-8 + 5}\n" for m, n, k in shapes))
+    fit_published("a100", folder, [table], "h200")
+    before, after = load_calibration("a100"), load_calibration(str(folder))
+    assert (after.provenance, after.hosts) == ("fitted", before.hosts)
+    assert (after.factors, after.kernels_error) == (before.factors, before.kernels_error)
+    assert after.fit("gemm", "bf16").error != before.fit("gemm", "bf16").error
+
+
+def test_a_name_is_a_published_host_also_beside_a_host_that_was_measured(tmp_path: Path) -> None:
+    folder = tmp_path / "v100"
+    shutil.copytree(SHIPPED / "v100", folder)
+    own = json.loads((SHIPPED / "h200" / "eager.json").read_text("utf-8"))
+    (folder / "eager.json").write_text(json.dumps({**own, "gpu": "v100"}))
+    calibration = load_calibration(str(folder))
+    assert calibration.host("eager").provenance == "measured"
+    assert calibration.host("eager", "v100-eager-fp32-a").name == "v100-eager-fp32-a"
