@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -198,6 +199,10 @@ class _ProbeLayer(torch.nn.Module):
         return x + self.mlp(self.after(x))
 
 
+FRESH_S = 0.02
+"""A host is what it was this long ago."""
+
+
 class Probe:
     """A pass of a fixed small model: how fast the host is right now, in seconds.
 
@@ -210,11 +215,18 @@ class Probe:
         self.model = torch.nn.Sequential(*(_ProbeLayer() for _ in range(8))).eval().to(device)
         with torch.inference_mode():
             self.x = torch.ones(1, 16, 64, device=device)
+        self._last, self._when = 0.0, -math.inf
 
     @torch.inference_mode()
     def __call__(self) -> float:
         """Lower quartile of a few passes, about 10 ms in all."""
-        return lower_quartile(pass_seconds(lambda: self.model(self.x), self.device, 6)[1:])
+        self._last = lower_quartile(pass_seconds(lambda: self.model(self.x), self.device, 6)[1:])
+        self._when = time.perf_counter()
+        return self._last
+
+    def recent(self) -> float:
+        """The last reading, while it is fresh; else a new one."""
+        return self._last if time.perf_counter() - self._when < FRESH_S else self()
 
 
 def lower_quartile(values: Sequence[float]) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -41,7 +41,10 @@ FEW = 4
 """Up to how many programs are captured before it pays to start processes for them."""
 
 AT_ONCE = max(10, 2 * (os.cpu_count() or 1))
-"""Models that are ready to run at the same time, each in a process of its own."""
+"""Models that are ready to run at the same time, each in a process of its own, where the device has room."""
+
+ROOM_BYTES = 1.5e9
+"""Device memory for each: a context, libraries, and what a model keeps between its passes."""
 
 LONGEST_REASON = 500
 """Characters of why a case cannot run."""
@@ -90,37 +93,51 @@ def measure(
     _check_machine(file, device)
     missing = [c for c in wanted if not _is_complete(c, file, protocol)]
     advance((len(wanted) - len(missing)) * (protocol.rounds + 2))
-    groups: dict[tuple[str, str, str], list[Case]] = {}
+    groups: dict[tuple[str, str], list[Case]] = {}
     for case in missing:
-        groups.setdefault((case.model, case.dtype, case.runtime), []).append(case)
-    waiting = list(groups.items())
-    for first in range(0, len(waiting), AT_ONCE):
-        _measure_groups(dict(waiting[first : first + AT_ONCE]), file, device, protocol, advance)
+        groups.setdefault((case.model, case.dtype), []).append(case)
+    waiting, together = list(groups.values()), _at_once(device)
+    while waiting:
+        now, waiting = waiting[:together], waiting[together:]
+        waiting += _measure_groups(now, file, device, protocol, advance)
+
+
+def _at_once(device: str) -> int:
+    if device != "cuda":
+        return AT_ONCE
+    return int(min(AT_ONCE, max(torch.cuda.mem_get_info()[0] // ROOM_BYTES, 1)))
 
 
 def _measure_groups(
-    groups: Mapping[tuple[str, str, str], Sequence[Case]],
+    groups: Sequence[Sequence[Case]],
     file: SampleFile,
     device: str,
     protocol: Protocol,
     advance: Callable[[int], None],
-) -> None:
+) -> list[list[Case]]:
+    """Measure groups of cases of one model and dtype each, every group in a process. Returned are those to begin again
+    with: where one of several runtimes cannot run, it may have harmed the others, so each gets a process of its own.
+    """
+    again: list[list[Case]] = []
     with ExitStack() as stack:
-        workers = {key: stack.enter_context(Worker(Bench, *key, device)) for key in groups}
-        for key, cases in groups.items():
-            workers[key].ask("prepare", [case.batch for case in cases])
+        workers = [stack.enter_context(Worker(Bench, cases[0].model, cases[0].dtype, device)) for cases in groups]
+        for worker, cases in zip(workers, groups, strict=True):
+            worker.ask("prepare", [(case.runtime, case.batch) for case in cases])
         runnable: list[tuple[Case, Worker]] = []
-        alive = dict(workers)
-        for key, cases in groups.items():
+        for worker, cases in zip(workers, groups, strict=True):
             try:
-                reasons = workers[key].answer()
+                reasons = worker.answer()
             except RuntimeError as error:
                 reasons = [str(error)] * len(cases)
-            if all(reasons):
-                del alive[key]
+            by_runtime: dict[str, list[Case]] = {}
+            for case in cases:
+                by_runtime.setdefault(case.runtime, []).append(case)
+            if any(reasons) and len(by_runtime) > 1:
+                again += by_runtime.values()
+                continue
             for case, reason in zip(cases, reasons, strict=True):
                 if reason is None:
-                    runnable.append((case, workers[key]))
+                    runnable.append((case, worker))
                 else:
                     file.append([{"key": f"cannot/{case.key}", "case": case.key, "reason": reason}])
                     advance(protocol.rounds + 2)
@@ -128,29 +145,33 @@ def _measure_groups(
             for case, worker in runnable:
                 name = f"round/{case.key}/{number}"
                 if name not in file:
-                    worker.ask("round", case.batch, protocol.passes)
+                    worker.ask("round", case.runtime, case.batch, protocol.passes)
                     file.append([{"key": name, "case": case.key, **worker.answer()}])
                 advance(1)
-        for worker in alive.values():  # last: the profiler slows every launch after it
+        alive = list(dict.fromkeys(worker for _, worker in runnable))
+        for worker in alive:  # last: the profiler slows every launch after it
             worker.ask("open_profiler")
-        for worker in alive.values():
+        for worker in alive:
             worker.answer()
         for case, worker in runnable:
             if f"case/{case.key}" not in file:
-                worker.ask("profile", case.batch, protocol.profiles)
+                worker.ask("profile", case.runtime, case.batch, protocol.profiles)
                 file.append([{"key": f"case/{case.key}", **asdict(case), **worker.answer()}])
             advance(2)
+        for worker in workers:  # all at once: to leave a device takes each a while
+            worker.close()
+    return again
 
 
 class Bench:
-    """A zoo model under a runtime, in a process of its own; batches are prepared in ascending order."""
+    """A model under runtimes, in a process of its own."""
 
-    def __init__(self, model: str, dtype: str, runtime: str, device: str) -> None:
+    def __init__(self, model: str, dtype: str, device: str) -> None:
         warnings.simplefilter("ignore")  # in a process of its own: exporters and compilers have much to say
         logging.disable(logging.WARNING)
         self.device, self.dtype = device, dtype
-        self._model, self._runtime = model, runtimes.load(runtime)
-        self._runs: dict[int, Run] = {}
+        self._model = model
+        self._runs: dict[tuple[str, int], Run] = {}
         set_precision(dtype)
         torch.backends.cudnn.allow_tf32 = True  # torch's default: TF32 for convolutions
         self._probe = Probe(device)
@@ -158,30 +179,35 @@ class Bench:
             torch.manual_seed(0)
             self._module = build(model, device)[0].to(DTYPES[dtype])
 
-    def prepare(self, batches: Sequence[int]) -> list[str | None]:
-        """Why a batch cannot run, in one line, or None; what follows a failure is not tried."""
+    def prepare(self, wanted: Sequence[tuple[str, int]]) -> list[str | None]:
+        """Why a runtime cannot run a batch, in one line, or None; of a runtime that failed no other batch is tried.
+        wanted: (runtime, batch), the batches in ascending order.
+        """
+        failed: dict[str, str] = {}
         reasons: list[str | None] = []
-        for batch in batches:
-            reason = reasons[-1] if reasons else None
-            reasons.append(reason or self._prepare(batch))
+        for runtime, batch in wanted:
+            reason = failed.get(runtime) or self._prepare(runtime, batch)
+            if reason:
+                failed[runtime] = reason
+            reasons.append(reason)
         return reasons
 
-    def _prepare(self, batch: int) -> str | None:
+    def _prepare(self, runtime: str, batch: int) -> str | None:
         try:
             with torch.device(self.device):
                 inputs = build_inputs(self._model, self.device, batch)
-            run = self._runtime.prepare(*placed(self._module, inputs, self.dtype, self.device))
+            run = runtimes.load(runtime).prepare(*placed(self._module, inputs, self.dtype, self.device))
             pass_seconds(run, self.device, 3)
         except Exception as error:
             return " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_REASON]
-        self._runs[batch] = run
+        self._runs[runtime, batch] = run
         return None
 
-    def round(self, batch: int, passes: int) -> dict[str, Any]:
+    def round(self, runtime: str, batch: int, passes: int) -> dict[str, Any]:
         """One round: the host probe, passes, the host probe again."""
-        run = self._runs[batch]
+        run = self._runs[runtime, batch]
         first = min(pass_seconds(run, self.device, 2))
-        before = self._probe()
+        before = self._probe.recent()
         seconds = lower_quartile(pass_seconds(run, self.device, passes if first < LONG_S else max(passes // 4, 3)))
         return {"seconds": seconds, "probe_s": [before, self._probe()]}
 
@@ -190,9 +216,9 @@ class Bench:
         if self.device == "cuda":
             profile_events(self._probe)
 
-    def profile(self, batch: int, passes: int) -> dict[str, Any]:
+    def profile(self, runtime: str, batch: int, passes: int) -> dict[str, Any]:
         """Kernels of a pass, none on a CPU."""
-        return _profile(self._runs[batch], passes) if self.device == "cuda" else {}
+        return _profile(self._runs[runtime, batch], passes) if self.device == "cuda" else {}
 
 
 def _is_complete(case: Case, file: SampleFile, protocol: Protocol) -> bool:

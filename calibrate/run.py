@@ -72,7 +72,7 @@ def _effort(device: str, quick: bool) -> Effort:
             alone = onnx_convs.QUICK, onnx_nodes.QUICK_COUNT, inductor_loops.QUICK_COUNT
             return Effort(sweep.QUICK_CUDA, 5, 40, few, 3, 10, {"generated": 3, "library": 6}, *alone)
         alone = onnx_convs.FULL, onnx_nodes.COUNT, inductor_loops.COUNT
-        return Effort(sweep.FULL, 12, 200, many, 5, 15, {"generated": 10, "library": 15}, *alone)
+        return Effort(sweep.FULL, 12, 120, many, 4, 15, {"generated": 10, "library": 15}, *alone)
     few, many = {"generated": 12}, {"generated": 40}  # kernels of a library's models would drown the host there
     if quick:
         return Effort(sweep.QUICK_CPU, 3, 0, few, 3, 5, {"generated": 3})
@@ -188,7 +188,7 @@ def run_modules(file: SampleFile, device: str, effort: Effort, advance: Advance)
             key = f"{number}/{name}"
             if key not in file:
                 pass_seconds(run_once, device, 2)
-                before = probe()
+                before = probe.recent()
                 seconds = lower_quartile(pass_seconds(run_once, device, effort.passes))
                 file.append([{"key": key, "module": name, "seconds": seconds, "probe_s": [before, probe()]}])
             if done % 10 == 0:

@@ -1,5 +1,5 @@
-"""A process for each model and runtime: what one of them breaks (a failed capture can make CUDA unusable) no other
-feels, and slow preparations (export, compilation) go on at the same time.
+"""A process for each model: what one of them breaks (a failed capture can make CUDA unusable) no other feels, and slow
+preparations (export, compilation) go on at the same time.
 """
 
 from __future__ import annotations
@@ -55,13 +55,17 @@ class Worker:
             raise RuntimeError(found)
         return found
 
+    def close(self) -> None:
+        """Let the process end, without waiting for that."""
+        self._pipe.close()
+
     def __enter__(self) -> Worker:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pipe.close()
+        self.close()
         self._process.join(5)
         if self._process.is_alive():
             self._process.kill()

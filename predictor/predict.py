@@ -173,6 +173,7 @@ def report(
         kernel_s=timeline.kernel_s,
         max_s=plain(timeline, serial),
         bound=bound(timeline, priced),
+        critical_host=timeline.critical_host,
         macs=graph.macs,
         launches=sum(k.launches for k in kernels),
         operators=len(graph.calls),
@@ -192,8 +193,12 @@ def interval(latency_s: float, log_sd: float) -> tuple[float, float]:
 
 
 def bound(timeline: Timeline, priced: tuple[PricedCall, ...]) -> str:
-    """ "framework" where host time exceeds kernel time; else the roof under which most kernel time stands."""
-    if timeline.host_s > timeline.kernel_s:
+    """ "framework" where most of the critical path is the host's; else the roof under which most kernel time stands.
+
+    Without calls that wait for the device that is where host time exceeds kernel time, but for passes whose lanes take
+    about the same: there it depends on which of them is ahead for longer.
+    """
+    if timeline.critical_host > 0.5:
         return "framework"
     compute = sum(k.seconds for call in priced for k in call.kernels if k.bound == "compute")
     return "compute" if compute > timeline.kernel_s / 2 else "memory"

@@ -241,12 +241,21 @@ class Lanes:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """The outcome of a pass: latency_s of one synchronised pass, and the two terms that it comes from."""
+    """The outcome of a pass: latency_s of one synchronised pass, and the two terms that it comes from.
+
+    critical_kernel_s: the kernels' part of the critical path, see ``timeline.queue``; the rest is the host's.
+    """
 
     latency_s: float
     host_s: float
     kernel_s: float
     pipelined_s: float
+    critical_kernel_s: float
+
+    @property
+    def critical_host(self) -> float:
+        """The host's share of the critical path."""
+        return 1 - self.critical_kernel_s / self.latency_s if self.latency_s else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +273,8 @@ class Report:
     """A prediction. Seconds; interval_s: 5th and 95th percentile of the latency; bound: "framework", "compute" or
     "memory".
 
-    max_s: the plain formula, max(host time, kernel time); unmodelled: operator -> count; extrapolated: kernel family ->
+    max_s: the plain formula, max(host time, kernel time); critical_host: the host's share of the critical path;
+    unmodelled: operator -> count; extrapolated: kernel family ->
     kernels outside its calibrated range; calibration: its provenance.
     """
 
@@ -280,6 +290,7 @@ class Report:
     kernel_s: float
     max_s: float
     bound: str
+    critical_host: float
     macs: int
     launches: int
     operators: int

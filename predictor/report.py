@@ -9,7 +9,8 @@ from typing import Any
 from predictor.records import Compared, Report
 
 JSON_FIELDS = (
-    *("model", "runtime", "gpu", "dtype", "batch", "estimator", "latency_s", "host_s", "kernel_s", "max_s", "bound"),
+    *("model", "runtime", "gpu", "dtype", "batch", "estimator", "latency_s", "host_s", "kernel_s", "max_s"),
+    *("bound", "critical_host"),
     *("interval_s", "macs", "launches", "operators", "unmodelled", "extrapolated", "calibration", "notes"),
 )
 """Fields of the JSON report, times in seconds."""
@@ -45,6 +46,7 @@ def as_text(report: Report) -> str:
         f"  latency      {milliseconds(report.latency_s)}   "
         f"(90 % interval {milliseconds(low)} to {milliseconds(high)})",
         f"  bound        {_BOUNDS[report.bound]}",
+        f"{'':15}(the host is {report.critical_host:.0%} of the critical path)",
         f"  host time    {milliseconds(report.host_s)}   {report.operators} operators, "
         f"{report.module_calls} module calls, {report.python_calls} Python calls",
         f"  kernel time  {milliseconds(report.kernel_s)}   {report.launches} launches, {report.macs / 1e9:.2f} GMACs",

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from calibrate import accuracy, runtimes
+from calibrate.measure import Case, Protocol, complete, measure
 from calibrate.store import SampleFile
 from calibrate.validate import app as validate
 from calibrate.workers import Worker
@@ -57,6 +58,18 @@ def test_a_worker_that_dies_says_so() -> None:
         worker.ask("die")
         with pytest.raises(RuntimeError, match="died"):
             worker.answer()
+
+
+def test_a_runtime_that_cannot_run_leaves_the_others_a_process_each(tmp_path: Path) -> None:
+    """On a CPU no CUDA graph can be captured: what shared its process is measured all the same, apart."""
+    wanted = [Case("generated/0", 1, "fp32", name) for name in ("cudagraph", "eager", "torchscript")]
+    file, steps = SampleFile(tmp_path / "runtimes.jsonl"), list[int]()
+    protocol = Protocol(rounds=2, passes=2, profiles=1)
+    measure(wanted, file, "cpu", protocol, steps.append)
+    said = [key for key in file.samples if key.startswith(("case/", "cannot/"))]
+    assert said == [f"cannot/{wanted[0].key}", f"case/{wanted[1].key}", f"case/{wanted[2].key}"]
+    assert sum(steps) == len(wanted) * (protocol.rounds + 2)
+    assert complete(wanted, file, protocol)
 
 
 def test_every_runtime_but_eager_has_terms() -> None:

@@ -94,6 +94,31 @@ def test_many_passes_back_to_back_approach_the_pipelined_time_per_pass() -> None
     assert often.latency_s / 400 == pytest.approx(once.pipelined_s, rel=0.01)
 
 
+def test_the_critical_path_of_a_host_bound_pass_is_the_hosts_but_for_the_last_kernel() -> None:
+    timeline = queue([call(1.0, 0.25)] * 3, FREE)
+    assert timeline.critical_kernel_s == 0.25
+    assert timeline.critical_host == pytest.approx(3 / 3.25)
+
+
+def test_the_critical_path_of_a_device_bound_pass_is_its_kernels_after_the_first_launch() -> None:
+    """1 + 0.5 until the first kernel, then three of 10."""
+    assert queue([call(1.0, 10.0)] * 3, Lanes(0.5, 0.0, 0.0)).critical_kernel_s == 30.0
+
+
+def test_a_host_that_waited_has_the_kernels_that_it_waited_for_on_its_path() -> None:
+    """Host 1, kernel to 11, host again to 12, kernel to 14; and where the host ends last, its path ends with it."""
+    calls = (call(1.0, 10.0), call(1.0, sync=True), call(1.0, 2.0))
+    assert queue(calls, FREE).critical_kernel_s == 12.0
+    assert queue((*calls, call(5.0)), FREE).critical_kernel_s == 10.0
+
+
+def test_a_path_may_be_the_devices_though_the_host_takes_longer() -> None:
+    """Host 1, 1 and 9, kernels 10 and 0.5: those end at 11.5, when the host, with 11 in all, has long passed them."""
+    timeline = queue([call(1.0, 10.0), call(1.0, 0.5), call(9.0)], FREE)
+    assert timeline.host_s > timeline.kernel_s
+    assert timeline.critical_kernel_s == 10.5
+
+
 seconds = st.floats(0.0, 10.0, allow_nan=False)
 kernels = st.builds(PricedKernel, seconds, st.integers(1, 5), st.just("memory"))
 calls_of = st.lists(
@@ -144,6 +169,18 @@ def test_a_pass_has_no_time_scale_of_its_own(calls: list[PricedCall], lanes: Lan
     slowed = Lanes(lanes.launch_latency_s * factor, lanes.gap_s * factor, lanes.sync_s * factor, lanes.serial)
     expected = queue(calls, lanes).latency_s * factor
     assert queue([slow(c) for c in calls], slowed).latency_s == pytest.approx(expected, rel=1e-6, abs=1e-9)
+
+
+@given(calls_of, lanes_of, seconds, st.floats(1.0, 3.0))
+def test_slower_kernels_delay_a_pass_by_those_of_its_critical_path_at_the_least(
+    calls: list[PricedCall], lanes: Lanes, fixed: float, factor: float
+) -> None:
+    slowed = [replace(c, kernels=tuple(replace(k, seconds=k.seconds * factor) for k in c.kernels)) for c in calls]
+    before = queue(calls, lanes, fixed)
+    after = queue(slowed, replace(lanes, gap_s=lanes.gap_s * factor), fixed)
+    assert -ROUNDING <= before.critical_host <= 1
+    expected = before.latency_s + (factor - 1) * before.critical_kernel_s
+    assert after.latency_s >= expected * (1 - ROUNDING) - ROUNDING
 
 
 @given(calls_of, lanes_of)
