@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -116,7 +116,7 @@ def _measure_groups(
     advance: Callable[[int], None],
 ) -> list[list[Case]]:
     """Measure groups of cases of one model and dtype each, every group in a process. Returned are those to begin again
-    with: where one of several runtimes cannot run, it may have harmed the others, so each gets a process of its own.
+    with, a runtime each: what failed together with another runtime, which may have harmed it.
     """
     again: list[list[Case]] = []
     with ExitStack() as stack:
@@ -125,17 +125,18 @@ def _measure_groups(
             worker.ask("prepare", [(case.runtime, case.batch) for case in cases])
         runnable: list[tuple[Case, Worker]] = []
         for worker, cases in zip(workers, groups, strict=True):
+            of_runtime = dict.fromkeys(case.runtime for case in cases)
             try:
                 reasons = worker.answer()
+                failed = dict.fromkeys(case.runtime for case, reason in zip(cases, reasons, strict=True) if reason)
+                suspects = list(failed)[1:]
             except RuntimeError as error:
                 reasons = [str(error)] * len(cases)
-            by_runtime: dict[str, list[Case]] = {}
-            for case in cases:
-                by_runtime.setdefault(case.runtime, []).append(case)
-            if any(reasons) and len(by_runtime) > 1:
-                again += by_runtime.values()
-                continue
+                suspects = list(of_runtime) if len(of_runtime) > 1 else []
+            again += [[case for case in cases if case.runtime == name] for name in suspects]
             for case, reason in zip(cases, reasons, strict=True):
+                if case.runtime in suspects:
+                    continue
                 if reason is None:
                     runnable.append((case, worker))
                 else:
@@ -169,6 +170,11 @@ class Bench:
     def __init__(self, model: str, dtype: str, device: str) -> None:
         warnings.simplefilter("ignore")  # in a process of its own: exporters and compilers have much to say
         logging.disable(logging.WARNING)
+        if device == "cuda":  # other processes prepare at the same time
+            from torch._inductor import config
+
+            torch.set_num_threads(1)
+            config.compile_threads = 1
         self.device, self.dtype = device, dtype
         self._model = model
         self._runs: dict[tuple[str, int], Run] = {}
@@ -181,7 +187,7 @@ class Bench:
 
     def prepare(self, wanted: Sequence[tuple[str, int]]) -> list[str | None]:
         """Why a runtime cannot run a batch, in one line, or None; of a runtime that failed no other batch is tried.
-        wanted: (runtime, batch), the batches in ascending order.
+        wanted: (runtime, batch), the batches in ascending order. Raises where a failure has harmed what ran before it.
         """
         failed: dict[str, str] = {}
         reasons: list[str | None] = []
@@ -190,6 +196,8 @@ class Bench:
             if reason:
                 failed[runtime] = reason
             reasons.append(reason)
+        for run in self._runs.values() if failed else ():
+            pass_seconds(run, self.device, 1)
         return reasons
 
     def _prepare(self, runtime: str, batch: int) -> str | None:
@@ -274,13 +282,14 @@ def _profile(run: Run, passes: int) -> dict[str, Any]:
     }
 
 
-def record_programs(wanted: Sequence[Case], file: SampleFile, device: str) -> None:
-    """What each runtime does with its case, captured on this machine, for those that the file does not have yet."""
-    missing = [c for c in wanted if f"program/{c.key}" not in file]
-    arguments = [(c.model, c.batch, c.dtype, c.runtime, device) for c in missing]
+def record_programs(wanted: Iterable[tuple[Case, SampleFile]], device: str) -> None:
+    """What each runtime does with its case, captured on this machine, for those that their file does not have yet."""
+    missing = [(case, file) for case, file in wanted if f"program/{case.key}" not in file]
+    arguments = [(c.model, c.batch, c.dtype, c.runtime, device) for c, _ in missing]
     with ExitStack() as stack:
         start: Callable[..., Any] = map
         if len(missing) > FEW:
             start = stack.enter_context(ProcessPoolExecutor(mp_context=forking())).map
-        for case, found in zip(missing, start(record, *zip(*arguments, strict=True)) if missing else (), strict=True):
-            file.append([{"key": f"program/{case.key}", **found}])
+        found = start(record, *zip(*arguments, strict=True)) if missing else ()
+        for (case, file), program in zip(missing, found, strict=True):
+            file.append([{"key": f"program/{case.key}", **program}])

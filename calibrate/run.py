@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,8 +38,9 @@ Tell = Callable[[str], None]
 @dataclass(frozen=True, slots=True)
 class Effort:
     """How much is measured. shapes: calls whose host cost is timed, on average of a family and dtype; modules: how many
-    of each source; passes: of a module in one round; others: modules that are run under each runtime besides eager;
-    convs, nodes and loops: convolutions and other nodes as ONNX Runtime runs them, and what Inductor compiles.
+    of each source; passes: of a module in one round; others: modules that are run under each runtime besides eager,
+    compiled: under those that compile them, which may take a minute; convs, nodes and loops: convolutions and other
+    nodes as ONNX Runtime runs them, and what Inductor compiles.
     """
 
     plan: sweep.Plan
@@ -48,9 +50,14 @@ class Effort:
     module_rounds: int
     passes: int
     others: dict[str, int]
+    compiled: dict[str, int]
     convs: sweep.Plan | None = None
     nodes: int = 0
     loops: int = 0
+
+    def modules_of(self, runtime: str) -> dict[str, int]:
+        """How many modules of each source run under a runtime besides eager."""
+        return self.compiled if "compile" in runtime else self.others
 
     @property
     def host_steps(self) -> int:
@@ -70,13 +77,15 @@ def _effort(device: str, quick: bool) -> Effort:
         few, many = {"generated": 5, "library": 15}, {"generated": 45, "library": 75}
         if quick:
             alone = onnx_convs.QUICK, onnx_nodes.QUICK_COUNT, inductor_loops.QUICK_COUNT
-            return Effort(sweep.QUICK_CUDA, 5, 40, few, 3, 10, {"generated": 3, "library": 6}, *alone)
+            least = {"generated": 3, "library": 6}
+            return Effort(sweep.QUICK_CUDA, 5, 40, few, 3, 10, least, least, *alone)
         alone = onnx_convs.FULL, onnx_nodes.COUNT, inductor_loops.COUNT
-        return Effort(sweep.FULL, 12, 120, many, 4, 15, {"generated": 10, "library": 15}, *alone)
+        others, compiled = {"generated": 10, "library": 15}, {"generated": 8, "library": 10}
+        return Effort(sweep.FULL, 12, 120, many, 4, 10, others, compiled, *alone)
     few, many = {"generated": 12}, {"generated": 40}  # kernels of a library's models would drown the host there
     if quick:
-        return Effort(sweep.QUICK_CPU, 3, 0, few, 3, 5, {"generated": 3})
-    return Effort(sweep.FULL_CPU, 12, 0, many, 6, 10, {"generated": 12})
+        return Effort(sweep.QUICK_CPU, 3, 0, few, 3, 5, {"generated": 3}, {"generated": 3})
+    return Effort(sweep.FULL_CPU, 12, 0, many, 6, 10, {"generated": 12}, {"generated": 12})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +98,7 @@ class Parts:
 
     def steps(self, effort: Effort) -> int:
         """Units of the progress bar."""
-        others = sum(effort.others.values()) * len(self.others) * OTHER_STEPS
+        others = OTHER_STEPS * sum(sum(effort.modules_of(name).values()) for name in self.others)
         if self.kernels and "onnx" in self.others:
             others += effort.nodes + (effort.convs.total if effort.convs else 0)
         if self.kernels and "compile" in self.others:
@@ -113,24 +122,31 @@ def run(gpu: str, device: str, out: Path, effort: Effort, parts: Parts, advance:
     if "environment" not in constants_file:
         constants_file.append([{"key": "environment", "environment": describe(device, _probe_level(device))}])
     _same_machine(constants_file, device)
+    start = time.perf_counter()
     if parts.eager:
         run_host(host_file, device, effort.host_rounds, lambda n: advance(10 * n))
         run_modules(module_file, device, effort, advance)
         if effort.shapes:
             run_shapes(host_file, device, effort.shapes, advance)
+    ran: list[tuple[Case, SampleFile]] = []
     if parts.others:
         other_file = SampleFile(samples / "runtimes.jsonl", tell)
-        runtimes.run(parts.others, other_file, device, effort.others, advance)
+        wanted = {name: effort.modules_of(name) for name in parts.others}
+        ran += [(case, other_file) for case in runtimes.run(wanted, other_file, device, advance)]
     if "device" not in constants_file:
         constants_file.append([{"key": "device", "constants": device_constants(device, effort.plan.dtypes)}])
     if parts.eager:
-        record_programs(_module_cases(module_file), module_file, device)
-        if device == "cuda":  # the profiler slows every launch after it: nothing below times the host
-            run_launches(host_file)
+        ran += [(case, module_file) for case in _module_cases(module_file)]
+    record_programs(ran, device)
+    if parts.eager and device == "cuda":  # the profiler slows every launch after it: nothing below times the host
+        run_launches(host_file)
+    tell(f"\nhost measured in {time.perf_counter() - start:.0f} s")
+    start = time.perf_counter()
     if parts.kernels:
         sweep.run_sweep(sweep.cases(effort.plan, kernel_file), kernel_file, device, advance)
         for cases, maker in _alone(effort, parts.others, kernel_file):
             sweep.run_sweep(cases, kernel_file, device, advance, maker)
+        tell(f"\nkernels measured in {time.perf_counter() - start:.0f} s")
     fit(gpu, out)
 
 

@@ -17,7 +17,7 @@ from scipy.optimize import nnls
 from calibrate.attribution import align, pattern
 from calibrate.bench import Round, summarise
 from calibrate.fit import error_of, fit_family
-from calibrate.measure import Case, Protocol, measure, record_programs
+from calibrate.measure import Case, Protocol, measure
 from calibrate.programs import program_from_json
 from calibrate.store import SampleFile
 from predictor import runtimes
@@ -71,19 +71,21 @@ def cases(count: Mapping[str, int], runtime: str, device: str) -> list[Case]:
     """Modules to run: of three one in fp32, one in fp16, and one in fp16 with a batch of 16. On a CPU, which has little
     use for half precision, all are as the first.
     """
-    names = [f"{source}/{seed}" for source, n in count.items() for seed in range(n)]
-    if device == "cpu":
-        return [Case(name, 1, "fp32", runtime) for name in names]
-    return [Case(name, 16 if k % 3 == 2 else 1, "fp16" if k % 3 else "fp32", runtime) for k, name in enumerate(names)]
+    kinds = [(1, "fp32"), (1, "fp16"), (16, "fp16")] if device == "cuda" else [(1, "fp32")]
+    return [
+        Case(f"{source}/{seed}", *kinds[seed % len(kinds)], runtime) for source, n in count.items() for seed in range(n)
+    ]
 
 
 def run(
-    wanted: Sequence[str], file: SampleFile, device: str, count: Mapping[str, int], advance: Callable[[int], None]
-) -> None:
-    """Measure modules under each runtime, what the file does not have yet, and record what the runtime does."""
-    own = [case for runtime in wanted for case in cases(count, runtime, device)]
-    measure(own, file, device, Protocol(rounds=4, profiles=2), advance)
-    record_programs([case for case in own if f"case/{case.key}" in file], file, device)
+    wanted: Mapping[str, Mapping[str, int]], file: SampleFile, device: str, advance: Callable[[int], None]
+) -> list[Case]:
+    """Measure modules under each runtime, what the file does not have yet; returned are those that ran. wanted:
+    runtime -> source -> how many modules.
+    """
+    own = [case for runtime, count in wanted.items() for case in cases(count, runtime, device)]
+    measure(own, file, device, Protocol(rounds=4, passes=10, profiles=2), advance)
+    return [case for case in own if f"case/{case.key}" in file]
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ def run_shapes(file: SampleFile, device: str, count: int, advance: Callable[[int
             while chunk := list(islice(remaining, CHUNK)):
                 missing = [case for case in chunk if _key(case) not in file]
                 if missing:
-                    first = probe()
+                    first = probe.recent()
                     timed = [(case, _time(case, device)) for case in missing]
                     probes = [first, probe()]
                     file.append(_sample(case, seconds, probes) for case, seconds in timed)

@@ -243,7 +243,7 @@ def _validate(
             _tell(f"\n{interrupted()}")
             raise typer.Exit(130) from None
     measure.check_gpu(file, calibration)
-    measure.record_programs(cases, file, "cpu" if calibration.lanes.serial else "cuda")
+    measure.record_programs([(case, file) for case in cases], "cpu" if calibration.lanes.serial else "cuda")
     for case in cases:
         if f"cannot/{case.key}" in file:
             _tell(f"{case.key}: cannot run: {file.samples[f'cannot/{case.key}']['reason']}")
