@@ -85,5 +85,26 @@ def generate(seed: int, widths: tuple[int, ...]) -> tuple[torch.nn.Module, dict[
     heads = max(width // 64, 4)
     if name in IMAGE:
         return IMAGE[name](width, heads, layers).eval(), {"pixel_values": torch.rand(1, 3, 112, 112)}
-    ids = torch.randint(VOCABULARY // 2, VOCABULARY, (1, int(rng.choice([32, 64, 128]))), device="cpu")
-    return TEXT[name](width, heads, layers).eval(), {"input_ids": ids}
+    return TEXT[name](width, heads, layers).eval(), {"input_ids": _ids(int(rng.choice([32, 64, 128])))}
+
+
+def _ids(length: int) -> torch.Tensor:
+    return torch.randint(VOCABULARY // 2, VOCABULARY, (1, length), device="cpu")
+
+
+DEEP = ("opt", "albert", "llama")
+"""Families whose layers are alike, for a compiler one much as many: with weights and biases of their own, with those of
+one layer shared by all, and with more operators than weights.
+"""
+
+LAYERS = 16
+"""Of a deep model: it has as many operators and weights as a small one in use."""
+
+
+def deep(seed: int, widths: tuple[int, ...]) -> tuple[torch.nn.Module, dict[str, torch.Tensor]]:
+    """(Deep and narrow model in evaluation mode, inputs of batch 1) of a seed: host costs that come with every weight
+    or call show there, those of a pass do not.
+    """
+    torch.manual_seed(seed)
+    width = min(widths)
+    return TEXT[DEEP[seed % len(DEEP)]](width, max(width // 64, 4), LAYERS).eval(), {"input_ids": _ids(32)}

@@ -36,11 +36,27 @@ Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
+class Others:
+    """How many modules of each source run under runtimes besides eager: usually, where they are compiled, which may
+    take a minute, and as CUDA graphs, which differ little.
+    """
+
+    usually: dict[str, int]
+    compiled: dict[str, int]
+    graphs: dict[str, int]
+
+    def under(self, runtime: str) -> dict[str, int]:
+        """Those of a runtime."""
+        if runtimes.TERMS[runtime].graphs:
+            return self.graphs
+        return self.compiled if runtime == "compile" else self.usually
+
+
+@dataclass(frozen=True, slots=True)
 class Effort:
     """How much is measured. shapes: calls whose host cost is timed, on average of a family and dtype; modules: how many
-    of each source; passes: of a module in one round; others: modules that are run under each runtime besides eager,
-    compiled: under those that compile them, which may take a minute; convs, nodes and loops: convolutions and other
-    nodes as ONNX Runtime runs them, and what Inductor compiles.
+    of each source; passes: of a module in one round; others: modules under other runtimes; convs, nodes and loops:
+    convolutions and other nodes as ONNX Runtime runs them, and what Inductor compiles.
     """
 
     plan: sweep.Plan
@@ -49,15 +65,10 @@ class Effort:
     modules: dict[str, int]
     module_rounds: int
     passes: int
-    others: dict[str, int]
-    compiled: dict[str, int]
+    others: Others
     convs: sweep.Plan | None = None
     nodes: int = 0
     loops: int = 0
-
-    def modules_of(self, runtime: str) -> dict[str, int]:
-        """How many modules of each source run under a runtime besides eager."""
-        return self.compiled if "compile" in runtime else self.others
 
     @property
     def host_steps(self) -> int:
@@ -76,16 +87,16 @@ def _effort(device: str, quick: bool) -> Effort:
     if device == "cuda":
         few, many = {"generated": 5, "library": 15}, {"generated": 45, "library": 75}
         if quick:
+            others = Others(*[{"generated": 3, "library": 4, "deep": 2}] * 3)
             alone = onnx_convs.QUICK, onnx_nodes.QUICK_COUNT, inductor_loops.QUICK_COUNT
-            least = {"generated": 3, "library": 6}
-            return Effort(sweep.QUICK_CUDA, 5, 40, few, 3, 10, least, least, *alone)
+            return Effort(sweep.QUICK_CUDA, 5, 40, few, 3, 10, others, *alone)
+        others = Others(*({"generated": n, "library": m, "deep": 3} for n, m in ((9, 12), (7, 9), (4, 5))))
         alone = onnx_convs.FULL, onnx_nodes.COUNT, inductor_loops.COUNT
-        others, compiled = {"generated": 10, "library": 15}, {"generated": 8, "library": 10}
-        return Effort(sweep.FULL, 12, 120, many, 4, 10, others, compiled, *alone)
+        return Effort(sweep.FULL, 12, 120, many, 4, 10, others, *alone)
     few, many = {"generated": 12}, {"generated": 40}  # kernels of a library's models would drown the host there
     if quick:
-        return Effort(sweep.QUICK_CPU, 3, 0, few, 3, 5, {"generated": 3}, {"generated": 3})
-    return Effort(sweep.FULL_CPU, 12, 0, many, 6, 10, {"generated": 12}, {"generated": 12})
+        return Effort(sweep.QUICK_CPU, 3, 0, few, 3, 5, Others(*[{"generated": 3}] * 3))
+    return Effort(sweep.FULL_CPU, 12, 0, many, 6, 10, Others(*[{"generated": 12}] * 3))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +109,7 @@ class Parts:
 
     def steps(self, effort: Effort) -> int:
         """Units of the progress bar."""
-        others = OTHER_STEPS * sum(sum(effort.modules_of(name).values()) for name in self.others)
+        others = OTHER_STEPS * sum(sum(effort.others.under(name).values()) for name in self.others)
         if self.kernels and "onnx" in self.others:
             others += effort.nodes + (effort.convs.total if effort.convs else 0)
         if self.kernels and "compile" in self.others:
@@ -131,7 +142,7 @@ def run(gpu: str, device: str, out: Path, effort: Effort, parts: Parts, advance:
     ran: list[tuple[Case, SampleFile]] = []
     if parts.others:
         other_file = SampleFile(samples / "runtimes.jsonl", tell)
-        wanted = {name: effort.modules_of(name) for name in parts.others}
+        wanted = {name: effort.others.under(name) for name in parts.others}
         ran += [(case, other_file) for case in runtimes.run(wanted, other_file, device, advance)]
     if "device" not in constants_file:
         constants_file.append([{"key": "device", "constants": device_constants(device, effort.plan.dtypes)}])

@@ -15,6 +15,7 @@ Source = Callable[[int, tuple[int, ...]], tuple[torch.nn.Module, Any]]
 SOURCES: dict[str, Source] = {
     "generated": modules.generate,
     "library": architectures.generate,
+    "deep": architectures.deep,
     "loops": loops.generate,
 }
 """Where generated models come from: "library/3" is the third of its source."""

@@ -81,6 +81,17 @@ def test_a_library_model_runs_is_modelled_and_is_no_model_of_the_zoo(seed: int) 
     assert type(module).__module__ not in zoo_modules()
 
 
+@pytest.mark.parametrize("seed", range(len(architectures.DEEP)), ids=architectures.DEEP)
+def test_a_deep_model_is_modelled_and_is_many_layers_of_one_kind(seed: int) -> None:
+    with torch.device("meta"):
+        module, inputs = architectures.deep(seed, (128, 256))
+    program = eager.lower(capture(module, inputs))
+    assert program.unmodelled == {}
+    kernels = [kernel for call in program.calls for kernel in call.kernels]
+    distinct = {(k.family, tuple(k.dims.items())) for k in kernels}
+    assert len(distinct) < 30 < 150 < len(kernels)
+
+
 @cache
 def zoo_modules() -> set[str]:
     """Modules of the library that the zoo's models are from."""
