@@ -21,7 +21,18 @@ from scipy.optimize import least_squares
 from scipy.special import expit
 
 from calibrate.fit import log_sd
-from calibrate.passes import KINDS, Factor, Pass, Workload, factor_of, families_of, kernel_seconds, workloads
+from calibrate.passes import (
+    KINDS,
+    TORCH,
+    Factor,
+    Pass,
+    Workload,
+    asked_of,
+    factor_of,
+    families_of,
+    kernel_seconds,
+    workloads,
+)
 from predictor import calibration_files as files
 from predictor.calibration import Calibration, forget, load_calibration
 from predictor.derived import device_of, nearest, slower
@@ -98,14 +109,15 @@ def base_of(gpu: str) -> Calibration:
 
 def table_of(rows: Sequence[Pass], like: str) -> Table:
     """Rows with what each asks for. like: the GPU whose host is the reference."""
-    known = workloads([row.key for row in rows], like)
-    asked = [known[row.key] for row in rows]
     calibrations = {gpu: base_of(gpu) for gpu in sorted({row.gpu for row in rows})}
+    wanted = [asked_of(row, calibrations[row.gpu].architecture) for row in rows]
+    known = workloads(wanted, like)
+    asked = [known[one] for one in wanted]
     factors = sorted(
         {
-            factor_of(family, calibrations[row.gpu].units(dtype))
+            factor_of(family, calibrations[row.gpu].units(dtype), dict(dims))
             for row, one in zip(rows, asked, strict=True)
-            for family, dtype, _ in one.kernels
+            for family, dtype, dims in one.kernels
         }
     )
     kernel_s = np.zeros((len(rows), len(factors)))
@@ -230,7 +242,7 @@ class Origin:
 
 FRAMEWORK_TAX = Origin(
     "The Framework Tax (Fernandez et al., EMNLP 2023), runs of its public repository",
-    {"torch": "1.12.1", "cuda": "11.6", "onnxruntime": "1.7"},
+    {"torch": TORCH, "cuda": "11.6", "onnxruntime": "1.7"},
     "2022-10-25",
 )
 """The published runs of 2022."""

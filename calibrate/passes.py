@@ -20,10 +20,12 @@ from predictor import runtimes
 from predictor.calibration import Calibration, load_calibration
 from predictor.cost import price, python_s
 from predictor.errors import PredictorError
-from predictor.families import FAMILIES, fit_name
+from predictor.families import FAMILIES, WINOGRAD, fit_name, is_winograd
 from predictor.graph_file import load
 from predictor.host_costs import HostCosts, kind_of_call
-from predictor.records import Program
+from predictor.records import TODAY, Program, Target
+from predictor.runtimes import torchscript
+from predictor.runtimes.torchscript import BEFORE_VOLTA
 
 Array = NDArray[np.float64]
 
@@ -37,7 +39,10 @@ FEWEST_MODELS = 10
 UNRELIABLE = frozenset({"a100-eager-fp32-a"})
 """Sessions that contradict themselves: Funnel takes twice as long as MobileBERT there, a third less everywhere else."""
 
-KINDS = ("matrix", "conv", "norm", "pointwise", "view", "other", "python", "fixed")
+TORCH = "1.12.1"
+"""Version that the rows were measured with."""
+
+KINDS = ("matrix", "conv", "norm", "pointwise", "fused", "view", "other", "python", "fixed")
 """What host time is made of: calls by kind, the Python around them, and what a pass takes besides."""
 
 
@@ -52,11 +57,6 @@ class Pass:
     model: str
     batch: int
     seconds: float
-
-    @property
-    def key(self) -> tuple[str, int, str, str]:
-        """What was run."""
-        return self.model, self.batch, self.dtype, self.runtime
 
 
 def read_passes(path: Path) -> list[Pass]:
@@ -89,6 +89,16 @@ def read_passes(path: Path) -> list[Pass]:
     ]
 
 
+Asked = tuple[str, int, str, str, Target]
+"""Model, batch, dtype, runtime, and what for."""
+
+
+def asked_of(row: Pass, architecture: str) -> Asked:
+    """What a row ran. architecture: of its GPU, which decides on TorchScript's fuser alone."""
+    target = Target(TORCH, architecture if architecture in BEFORE_VOLTA else "")
+    return row.model, row.batch, row.dtype, row.runtime, target if row.runtime == torchscript.NAME else TODAY
+
+
 Shape = tuple[str, str, tuple[tuple[str, float], ...]]
 """A kernel: family, dtype, dimensions."""
 
@@ -103,24 +113,25 @@ class Workload:
     macs: int
 
 
-def workloads(wanted: Sequence[tuple[str, int, str, str]], like: str) -> dict[tuple[str, int, str, str], Workload]:
-    """What each (model, batch, dtype, runtime) asks for. like: the GPU whose host is the reference."""
-    keys = sorted(set(wanted))
+def workloads(wanted: Sequence[Asked], like: str) -> dict[Asked, Workload]:
+    """What each asks for. like: the GPU whose host is the reference."""
+    keys = sorted(set(wanted), key=repr)
     models = sorted({key[0] for key in keys})
     found = Parallel(n_jobs=-1)(delayed(_of_model)([k for k in keys if k[0] == model], like) for model in models)
     return {key: one for own in found for key, one in own.items()}
 
 
-def _of_model(keys: Sequence[tuple[str, int, str, str]], like: str) -> dict[tuple[str, int, str, str], Workload]:
+def _of_model(keys: Sequence[Asked], like: str) -> dict[Asked, Workload]:
     reference = load_calibration(like)
     found = {}
-    for model, batch, dtype, runtime in keys:
+    for key in keys:
+        model, batch, dtype, runtime, target = key
         module = runtimes.load(runtime)
         graph = load(GRAPHS / f"{model}.json.gz", model, dtype, module.BRANCH, batch)
         if graph is None:
             raise PredictorError(f"no graph of {model} in {dtype} for {runtime}")
-        program = module.lower(graph)
-        found[model, batch, dtype, runtime] = workload(program, reference, reference.host(runtime), graph.macs)
+        program = module.lower(graph, target)
+        found[key] = workload(program, reference, reference.host(runtime), graph.macs)
     return found
 
 
@@ -140,19 +151,26 @@ def workload(program: Program, reference: Calibration, host: HostCosts, macs: in
 
 
 GROUPS = {
-    **{"nnc": "pointwise", "triton": "pointwise", "cat": "copy", "reduce": "norm"},
+    **{"triton": "pointwise", "cat": "copy", "reduce": "norm"},
     **dict.fromkeys(("layer_norm", "batch_norm", "group_norm"), "norm"),
     **dict.fromkeys(("gather", "fill", "scan", "sort", "fft", "weight_norm", "interpolate", "attention"), "other"),
 }
 """Family -> whose factor it has, its own where it is not here."""
 
 Factor = tuple[str, str]
-"""What a factor is for: group of families, and name of the fit (``families.fit_name``)."""
+"""What a factor is for: group of families, and name of the fit (``families.fit_name``), of its 3x3 convolutions apart
+where that tells them apart.
+"""
+
+EXACT = "fp32"
+"""Units on which convolutions have an algorithm of their own for 3x3, see ``families.is_winograd``."""
 
 
-def factor_of(family: str, dtype: str) -> Factor:
-    """The factor of a family's kernels in a dtype."""
-    return GROUPS.get(family, family), fit_name(family, dtype)
+def factor_of(family: str, dtype: str, dims: Mapping[str, float]) -> Factor:
+    """The factor of a kernel in a dtype."""
+    name = fit_name(family, dtype)
+    apart = family in ("conv", "ort_conv") and name == EXACT and is_winograd(dims)
+    return GROUPS.get(family, family), name + WINOGRAD if apart else name
 
 
 def kernel_seconds(gpu: Calibration, asked: Sequence[Workload], factors: Sequence[Factor]) -> Array:
@@ -169,7 +187,7 @@ def kernel_seconds(gpu: Calibration, asked: Sequence[Workload], factors: Sequenc
     table = np.zeros((len(asked), len(factors)))
     for row, one in enumerate(asked):
         for shape, count in one.kernels.items():
-            table[row, column[factor_of(shape[0], gpu.units(shape[1]))]] += count * seconds[shape]
+            table[row, column[factor_of(shape[0], gpu.units(shape[1]), dict(shape[2]))]] += count * seconds[shape]
     return table
 
 

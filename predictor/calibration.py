@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from predictor.calibration_files import datasheets, find, read_json
 from predictor.derived import check_sheet, device_of, nearest, slower, transferred
 from predictor.errors import PredictorError, unknown
-from predictor.families import FAMILIES, Family, fit_name, itemsize
+from predictor.families import FAMILIES, WINOGRAD, Family, fit_name, is_winograd, itemsize
 from predictor.forest import Forest
 from predictor.host_costs import HOSTS_DIFFER, HostCosts, named_host, read_host
 from predictor.kernel_fit import KernelFit
@@ -64,6 +64,11 @@ class Calibration:
     def sms(self) -> int:
         """Multiprocessors, or cores of a CPU."""
         return int(self.device["sms"])
+
+    @property
+    def architecture(self) -> str:
+        """Of the GPU, see ``derived.ARCHITECTURES``; empty where it was measured itself."""
+        return str(self.device.get("architecture", ""))
 
     @property
     def provenance(self) -> str:
@@ -191,7 +196,7 @@ class Calibration:
         arrays = row.complete(dims)
         fit = self.fit(family, dtype, context)
         compute, memory = self.base(row, dtype, arrays)
-        factor = self.factors.get((family, fit_name(family, self.units(dtype))), 1.0) if context == "model" else 1.0
+        factor = self._factor(family, fit_name(family, self.units(dtype)), arrays) if context == "model" else 1.0
         if fit.borrowed:
             other, roof_s = load_calibration(fit.borrowed), np.maximum(compute, memory).ravel()
             seconds, launches, _ = other.price(family, self.units(dtype), context, **dims)
@@ -210,6 +215,10 @@ class Calibration:
             for i, shape in enumerate(zip(*(np.ravel(arrays[d]) for d in row.dims), strict=True)):
                 seconds[i], launches[i] = fit.exceptions.get((dtype, *shape), (seconds[i], launches[i]))
         return seconds, launches, (compute > memory).ravel()
+
+    def _factor(self, family: str, name: str, arrays: Mapping[str, Any]) -> Any:
+        usual, apart = self.factors.get((family, name), 1.0), self.factors.get((family, name + WINOGRAD))
+        return usual if apart is None else np.where(is_winograd(arrays), apart, usual).ravel()
 
     def units(self, dtype: str) -> str:
         """What products and convolutions in a dtype run in here: exact ones where there is no TF32."""

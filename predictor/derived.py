@@ -60,7 +60,7 @@ def device_of(
         "gpu": gpu,
         "provenance": "derived",
         "like": measured["gpu"],
-        **{key: sheet[key] for key in ("name", "sms", "l2_bytes")},
+        **{key: sheet[key] for key in ("name", "architecture", "sms", "l2_bytes")},
         "peak_flops": {d: peak * reached.get(d, reached["fp32"]) for d, peak in sheet["peak_flops"].items()},
         "bandwidth_bytes_per_s": sheet["bandwidth_bytes_per_s"] * bandwidth,
         "lanes": measured["lanes"],

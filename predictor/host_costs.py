@@ -76,7 +76,7 @@ class HostCosts:
 
 CALL_KINDS = {
     **{"gemm": "matrix", "attention": "matrix", "product": "matrix", "conv": "conv", "reduction": "norm"},
-    **{"pointwise": "pointwise", "view": "view"},
+    **{"pointwise": "pointwise", "fused": "fused", "view": "view"},
 }
 """Trait of a call -> its kind, "other" for all else: what two hosts may differ in, besides their speed."""
 

@@ -16,7 +16,7 @@ from predictor.calibration import Calibration, load_calibration
 from predictor.cost import price
 from predictor.errors import CannotRunError, PredictorError, unknown
 from predictor.host_costs import HostCosts
-from predictor.records import Compared, Graph, OpCost, PricedCall, Program, Report, Timeline
+from predictor.records import Compared, Graph, OpCost, PricedCall, Program, Report, Target, Timeline
 from predictor.timeline import plain, queue
 
 ESTIMATORS = ("queue", "max")
@@ -149,9 +149,10 @@ def report(
     runtime cannot run it.
     """
     versions = host.environment.get("versions", {})
-    if (attention or attention_of(str(versions.get("torch", "")))) == "eager":
+    target = Target(str(versions.get("torch", "")), calibration.architecture)
+    if (attention or attention_of(target.torch)) == "eager":
         graph = multiplied_out(graph)
-    program = runtimes.load(host.runtime).lower(graph)
+    program = runtimes.load(host.runtime).lower(graph, target)
     if program.cannot and not calibration.lanes.serial:
         raise CannotRunError(program.cannot)
     priced = price(program, calibration, host)

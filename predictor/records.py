@@ -162,6 +162,19 @@ class Graph:
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """What a program is to run with, where runtimes differ by that. torch: its version, "1.12.1" or alike;
+    architecture: of the GPU, see ``derived.ARCHITECTURES``; both empty for those of today.
+    """
+
+    torch: str = ""
+    architecture: str = ""
+
+
+TODAY = Target()
+
+
+@dataclass(frozen=True, slots=True)
 class Kernel:
     """Work that one operator puts on the device: a family of kernels (``families.py``), a dtype and its dimensions."""
 

@@ -1,4 +1,4 @@
-"""Runtimes, one file each, found by its name: ``lower(graph)`` and ``prepare(module, inputs)``."""
+"""Runtimes, one file each, found by its name: ``lower(graph, target)`` and ``prepare(module, inputs)``."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from predictor.fusion import fused_kernel, read_from_outside
 from predictor.inputs import call_arguments
 from predictor.ops import kind_of
 from predictor.ops.matrix import adds_bias
-from predictor.records import Graph, HostCall, Kernel, OpCall, Program, PythonWork, TensorSpec
+from predictor.records import TODAY, Graph, HostCall, Kernel, OpCall, Program, PythonWork, Target, TensorSpec
 from predictor.runtimes import eager
 
 NAME = "compile"
@@ -37,7 +37,7 @@ CALLS_PER_CONV = 300
 """Convolutions are made channels-last where fewer calls than this come with each (Inductor's ``decide_layout_opt``)."""
 
 
-def lower(graph: Graph) -> Program:
+def lower(graph: Graph, target: Target = TODAY) -> Program:
     """Graph -> host calls and their kernels: library calls, and between them loops, fused as far as they fit. Before
     them every weight and input is checked, for they might have changed.
     """

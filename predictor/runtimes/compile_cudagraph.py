@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from predictor.records import Graph, Program
+from predictor.records import TODAY, Graph, Program, Target
 from predictor.runtimes import compile
 from predictor.runtimes.cudagraph import replayed
 
@@ -15,9 +15,9 @@ BRANCH = compile.BRANCH
 ON_CPU = False
 
 
-def lower(graph: Graph) -> Program:
+def lower(graph: Graph, target: Target = TODAY) -> Program:
     """Graph -> replays of Inductor's kernels."""
-    return replace(replayed(compile.lower(graph)), runtime=NAME)
+    return replace(replayed(compile.lower(graph, target)), runtime=NAME)
 
 
 def prepare(module: Any, inputs: Any) -> Callable[[], Any]:

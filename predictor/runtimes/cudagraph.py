@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from predictor.inputs import flat
-from predictor.records import Graph, HostCall, Kernel, Program, PythonWork
+from predictor.records import TODAY, Graph, HostCall, Kernel, Program, PythonWork, Target
 from predictor.runtimes import eager
 
 NAME = "cudagraph"
@@ -15,9 +15,9 @@ BRANCH = "captured"
 ON_CPU = False
 
 
-def lower(graph: Graph) -> Program:
+def lower(graph: Graph, target: Target = TODAY) -> Program:
     """Graph -> one replay of all kernels. A call that waits for the device cannot be captured."""
-    program = eager.lower(graph)
+    program = eager.lower(graph, target)
     waits = [call.op for call in program.calls if call.sync]
     if waits and not program.cannot:
         reason = f"a CUDA graph cannot be captured: the model waits for the device ({waits[0]}, {len(waits)} times)"

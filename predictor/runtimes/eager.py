@@ -11,14 +11,14 @@ from predictor.families import FAMILIES
 from predictor.inputs import call_arguments
 from predictor.ops import WRAPPERS, kind_of
 from predictor.ops.memory import is_heavy
-from predictor.records import Graph, HostCall, Kernel, OpCall, Program, TensorSpec
+from predictor.records import TODAY, Graph, HostCall, Kernel, OpCall, Program, Target, TensorSpec
 
 NAME = "eager"
 BRANCH = "eager"
 ON_CPU = True
 
 
-def lower(graph: Graph) -> Program:
+def lower(graph: Graph, target: Target = TODAY) -> Program:
     """Graph -> host calls and their kernels, in issue order."""
     unmodelled: Counter[str] = Counter()
     calls = tuple(host_call(call, graph.dtype, unmodelled) for call in graph.calls)

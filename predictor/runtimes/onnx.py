@@ -11,7 +11,7 @@ from typing import Any
 from predictor.flow import Flow
 from predictor.inputs import flat
 from predictor.ops.onnx import onnx_kind
-from predictor.records import Graph, HostCall, OpCall, Program, PythonWork
+from predictor.records import TODAY, Graph, HostCall, OpCall, Program, PythonWork, Target
 
 NAME = "onnx"
 BRANCH = "exported"
@@ -20,7 +20,7 @@ ON_CPU = True
 _TORCH = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(int64)": "int64", "tensor(bool)": "bool"}
 
 
-def lower(graph: Graph) -> Program:
+def lower(graph: Graph, target: Target = TODAY) -> Program:
     """Graph of ONNX nodes -> host calls and their kernels."""
     calls = tuple(
         HostCall(c.op, onnx_kind(c.op).lower(c) if c.outputs else (), PythonWork(), onnx_kind(c.op).trait)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from predictor.flow import Flow
+from predictor.flow import Flow, is_in_place
 from predictor.fusion import fused_kernel
 from predictor.inputs import flat
-from predictor.records import Graph, HostCall, OpCall, Program, PythonWork
+from predictor.records import TODAY, Graph, HostCall, OpCall, Program, PythonWork, Target
 from predictor.runtimes import eager
 
 NAME = "torchscript"
@@ -20,71 +21,81 @@ ON_CPU = True
 WARM = 4
 """Passes before a traced module runs as it will: the fuser watches the first ones."""
 
-FUSIBLE = frozenset(
+POINTWISE = frozenset(
     {
-        *(
-            "add",
-            "sub",
-            "mul",
-            "div",
-            "rsub",
-            "pow",
-            "remainder",
-            "fmod",
-            "addcmul",
-            "lerp",
-            "neg",
-            "reciprocal",
-            "abs",
-        ),
-        *("eq", "ne", "ge", "gt", "le", "lt", "where", "masked_fill", "clamp", "clamp_min", "clamp_max", "threshold"),
-        *("minimum", "maximum", "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "logical_not"),
-        *("sigmoid", "relu", "leaky_relu", "relu6", "gelu", "silu", "hardtanh", "hardsigmoid", "hardswish", "softplus"),
-        *("mish", "elu", "exp", "expm1", "log", "log2", "log10", "log1p", "erf", "erfc", "sqrt", "rsqrt"),
-        *(
-            "reciprocal",
-            "floor",
-            "ceil",
-            "round",
-            "trunc",
-            "frac",
-            "cos",
-            "sin",
-            "tan",
-            "acos",
-            "asin",
-            "atan",
-            "cosh",
-            "sinh",
-            "tanh",
-        ),
-        *("to", "_to_copy", "type_as", "batch_norm", "cat", "unsqueeze"),
+        *("add", "sub", "mul", "div", "rsub", "pow", "remainder", "fmod", "addcmul", "lerp", "neg", "reciprocal"),
+        *("abs", "eq", "ne", "ge", "gt", "le", "lt", "where", "clamp", "threshold", "bitwise_not"),
+        *("sigmoid", "relu", "leaky_relu", "gelu", "silu", "hardtanh", "softplus", "tanh", "sqrt", "rsqrt"),
+        *("exp", "expm1", "log", "log2", "log10", "log1p", "erf", "erfc", "floor", "ceil", "round", "trunc", "frac"),
+        *("cos", "sin", "tan", "acos", "asin", "atan", "cosh", "sinh", "to", "_to_copy", "type_as"),
     }
 )
-"""Operators that the fuser joins (torch/csrc/jit/passes/tensorexpr_fuser.cpp)."""
+"""Operators on every element by itself that both fusers join."""
 
 
-def lower(graph: Graph) -> Program:
-    """Graph -> host calls and their kernels: constants folded, equal operators run once, pointwise ones fused."""
-    flow = Flow.of([part for call in graph.calls for part in _decomposed(call)], graph.outputs).live()
+@dataclass(frozen=True, slots=True)
+class Fuser:
+    """What makes one kernel of several operators. operators: that it joins; functional: what writes into its input is
+    taken as if it did not.
+    """
+
+    operators: frozenset[str]
+    functional: bool = False
+
+
+NNC = Fuser(
+    POINTWISE
+    | {"masked_fill", "clamp_min", "clamp_max", "minimum", "maximum", "bitwise_and", "bitwise_or", "bitwise_xor"}
+    | {"logical_not", "relu6", "hardsigmoid", "hardswish", "mish", "elu", "batch_norm", "cat", "unsqueeze"}
+)
+"""torch/csrc/jit/passes/tensorexpr_fuser.cpp."""
+
+NVFUSER_POINTWISE = Fuser(POINTWISE | {"dropout"}, functional=True)
+"""torch/csrc/jit/codegen/cuda/parser.cpp of torch 1.12, on a GPU before Volta (partition.cpp beside it)."""
+
+NVFUSER = Fuser(
+    NVFUSER_POINTWISE.operators | {"batch_norm", "layer_norm", "softmax", "log_softmax", "mean", "sum", "amax"},
+    functional=True,
+)
+"""The same on later ones, where it joins normalisations and reductions, too."""
+
+BEFORE_VOLTA = ("maxwell", "pascal")
+
+
+def fuser_of(target: Target) -> Fuser:
+    """torch's default: nvFuser from 1.12 on and before 2.1 (github.com/pytorch/pytorch/pull/105185), else NNC."""
+    numbers = re.findall(r"\d+", target.torch)
+    if not (1, 12) <= tuple(map(int, numbers[:2])) < (2, 1):
+        return NNC
+    return NVFUSER_POINTWISE if target.architecture in BEFORE_VOLTA else NVFUSER
+
+
+def lower(graph: Graph, target: Target = TODAY) -> Program:
+    """Graph -> host calls and their kernels: constants folded, equal operators run once, and as many of them fused as
+    the fuser of the target joins.
+    """
+    fuser = fuser_of(target)
+    flow = Flow.of([part for call in graph.calls for part in _decomposed(call, fuser)], graph.outputs).live()
     constant = flow.constant()
     flow = flow.without(lambda index: index in constant or flow.calls[index].trait == "host").live()
     flow = flow.once()
-    groups = fusion_groups(flow)
+    groups = fusion_groups(flow, fuser)
     grouped = {index for group in groups for index in group}
     last = {max(group): group for group in groups}
     unmodelled: Counter[str] = Counter()
     issued: list[HostCall] = []
     for index, call in enumerate(flow.calls):
         if index in last:
-            issued.append(HostCall("fused", (fused_kernel(flow, last[index], "nnc"),), PythonWork(), "pointwise"))
+            issued.append(HostCall("fused", (fused_kernel(flow, last[index], "nnc"),), PythonWork(), "fused"))
         elif index not in grouped:
             issued.append(replace(eager.host_call(call, graph.dtype, unmodelled), python=PythonWork()))
     return Program(NAME, graph.dtype, tuple(issued), PythonWork(), dict(unmodelled), eager.cannot(graph))
 
 
-def _decomposed(call: OpCall) -> tuple[OpCall, ...]:
+def _decomposed(call: OpCall, fuser: Fuser) -> tuple[OpCall, ...]:
     """A product with a bias is split (torch/csrc/jit/passes/decompose_ops.cpp), so that the sum can be fused."""
+    if fuser.functional and is_in_place(call) and call.op[:-1] in fuser.operators:
+        return (replace(call, op=call.op[:-1]),)
     if call.op != "addmm":
         return (call,)
     bias, left, right = call.reads
@@ -97,15 +108,15 @@ def _decomposed(call: OpCall) -> tuple[OpCall, ...]:
     )
 
 
-def fusion_groups(flow: Flow) -> list[list[int]]:
+def fusion_groups(flow: Flow, fuser: Fuser) -> list[list[int]]:
     """Groups of two or more calls that become one kernel: each joins the makers of what it reads, from the last one
     on; then neighbours that do not depend on each other are joined.
     """
     group_of: dict[int, list[int]] = {}
     for index in reversed(range(len(flow.calls))):
-        if index not in group_of and _is_fusible(flow, index):
+        if index not in group_of and _is_fusible(flow, index, fuser):
             group_of[index] = [index]
-            while _joined_producer(flow, group_of, group_of[index]):
+            while _joined_producer(flow, group_of, group_of[index], fuser):
                 pass
     groups = sorted({id(group): group for group in group_of.values()}.values(), key=min)
     found = groups[:1]
@@ -123,17 +134,17 @@ def _stands_beside(flow: Flow, group: list[int], following: list[int]) -> bool:
     return all(i in following or (i < max(group) and i not in group) for i in made)
 
 
-def _is_fusible(flow: Flow, index: int) -> bool:
+def _is_fusible(flow: Flow, index: int, fuser: Fuser) -> bool:
     call = flow.calls[index]
-    if call.op not in FUSIBLE or not call.outputs or not all(o.elements for o in call.outputs):
+    if call.op not in fuser.operators or not call.outputs or not all(o.elements for o in call.outputs):
         return False
     return call.makes != call.reads[:1]
 
 
-def _joined_producer(flow: Flow, group_of: dict[int, list[int]], group: list[int]) -> bool:
+def _joined_producer(flow: Flow, group_of: dict[int, list[int]], group: list[int], fuser: Fuser) -> bool:
     producers = {flow.maker[v] for i in group for v in flow.calls[i].reads if v in flow.maker} - set(group)
     for producer in sorted(producers, reverse=True):
-        if not _is_fusible(flow, producer):
+        if not _is_fusible(flow, producer, fuser):
             continue
         theirs = group_of.get(producer, [producer])
         if _can_join(flow, theirs, group):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,18 @@ def test_without_tf32_convolutions_run_as_exact_ones(sheet: dict[str, Any], tmp_
     exact = calibration.kernel_seconds("conv", "fp32", context="model", **shape)
     assert calibration.kernel_seconds("conv", "tf32", context="model", **shape) == pytest.approx(exact, rel=0.02)
     assert calibration.dtypes == ["fp16", "fp32"]
+
+
+def test_convolutions_of_three_by_three_have_a_factor_of_their_own(sheet: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps({**sheet, "peak_flops": {"fp32": sheet["peak_flops"]["fp32"]}}))
+    plain = load_calibration(str(path))
+    scaled = replace(plain, factors={("conv", "fp32"): 2.0, ("conv", "fp32 3x3"): 0.5})
+    shape = {"batch": 32, "c_in": 256, "c_out": 256, "h": 14, "w": 14, "context": "model"}
+    for size, stride, factor in ((3, 1, 0.5), (3, 2, 2.0), (1, 1, 2.0)):
+        dims = {**shape, "r": size, "s": size, "stride_h": stride, "stride_w": stride}
+        seconds = [one.kernel_seconds("conv", "fp32", **dims) for one in (plain, scaled)]
+        assert seconds[1] / seconds[0] == pytest.approx(factor)
 
 
 @pytest.mark.parametrize(

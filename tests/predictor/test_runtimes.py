@@ -18,7 +18,7 @@ from predictor.capture import capture
 from predictor.errors import CannotRunError, PredictorError
 from predictor.flow import Flow
 from predictor.predict import Predictor, compare, graph_of, of_module
-from predictor.records import Graph, Program
+from predictor.records import Graph, Program, Target
 from tests.helpers import Function
 
 X = torch.rand(2, 16, 64)
@@ -97,6 +97,42 @@ def test_torchscript_leaves_a_single_pointwise_operator_alone() -> None:
 def test_torchscript_joins_neighbours_that_do_not_depend_on_each_other() -> None:
     program = lowered("torchscript", lambda x, y: (torch.cat((x, x)), torch.cat((y, y))), X, X + 1)
     assert families(program) == ["nnc"]
+
+
+@pytest.mark.parametrize(
+    ("torch_version", "architecture", "expected"),
+    [
+        ("", "", ["batch_norm", "pointwise", "layer_norm"]),  # NNC: a call that writes into its input stays
+        ("1.11.0", "volta", ["batch_norm", "pointwise", "layer_norm"]),
+        (
+            "1.12.1",
+            "pascal",
+            ["batch_norm", "pointwise", "layer_norm"],
+        ),  # pointwise operators alone, and one is too few
+        ("1.12.1", "volta", ["nnc"]),
+        ("2.0.1+cu118", "", ["nnc"]),
+        ("2.1.0", "volta", ["batch_norm", "pointwise", "layer_norm"]),
+    ],
+)
+def test_torchscript_has_the_fuser_of_its_version(torch_version: str, architecture: str, expected: list[str]) -> None:
+    weight = torch.rand(16)
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        return F.layer_norm(torch.relu_(F.batch_norm(x, weight, weight)), [64])
+
+    graph = graph_of(Function(forward), (X,), "fp16", "torchscript")
+    program = runtimes.load("torchscript").lower(graph, Target(torch_version, architecture))
+    assert families(program) == expected
+
+
+def test_what_writes_into_its_input_is_joined_by_one_fuser_alone() -> None:
+    graph = graph_of(Function(lambda x: torch.tanh(x).add_(1).mul_(2)), (X,), "fp16", "torchscript")
+    lower = runtimes.load("torchscript").lower
+    assert families(lower(graph)) == ["pointwise"] * 3
+    for architecture in ("pascal", "ampere"):
+        (call,) = lower(graph, Target("1.12.1", architecture)).calls
+        assert [kernel.family for kernel in call.kernels] == ["nnc"]
+        assert call.kernels[0].dims["bytes_read"] == call.kernels[0].dims["bytes_written"] == X.numel() * 2
 
 
 def test_torchscript_splits_a_product_from_its_bias() -> None:
