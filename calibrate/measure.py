@@ -43,7 +43,7 @@ FEW = 4
 AT_ONCE = max(10, 4 * (os.cpu_count() or 1))
 """Processes that prepare and wait at the same time, where memory has room for them."""
 
-ROOM_BYTES = 1.5e9
+ROOM_BYTES = 1e9
 """Memory for each, on the host and on the device: libraries, a context, and what a model keeps between its passes."""
 
 ALONE = frozenset(name for name in runtimes.names() if not runtimes.load(name).ON_CPU)
