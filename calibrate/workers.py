@@ -1,4 +1,4 @@
-"""A process for each model: what one of them breaks (a failed capture can make CUDA unusable) no other feels, and slow
+"""A process for each model, or each of its runtimes: what one of them breaks (a failed capture can make CUDA unusable) no other feels, and slow
 preparations (export, compilation) go on at the same time.
 """
 

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from calibrate import accuracy, runtimes
-from calibrate.measure import Case, Protocol, complete, measure
+from calibrate.measure import Case, Protocol, _measure_groups, complete, measure
 from calibrate.store import SampleFile
 from calibrate.validate import app as validate
 from calibrate.workers import Worker
@@ -61,18 +61,28 @@ def test_a_worker_that_dies_says_so() -> None:
 
 
 def test_runtimes_that_cannot_run_leave_the_others_alone(tmp_path: Path) -> None:
-    """Nobody knows two of three: the second is tried again by itself, for what failed first might have harmed it. On a
-    CPU no CUDA graph can be captured, which is tried apart from the start.
+    """Nobody knows two of three that share a process: the second is to be tried again by itself, for what failed first
+    might have harmed it.
     """
-    wanted = [Case("generated/0", 1, "fp32", name) for name in ("cudagraph", "nobody", "torchscript", "no-one")]
+    shared = [Case("generated/0", 1, "fp32", name) for name in ("nobody", "torchscript", "no-one")]
     file, steps = SampleFile(tmp_path / "runtimes.jsonl"), list[int]()
     protocol = Protocol(rounds=2, passes=2, profiles=1)
-    measure(wanted, file, "cpu", protocol, steps.append)
+    again = _measure_groups([shared], file, "cpu", protocol, steps.append)
     said = [key for key in file.samples if key.startswith(("case/", "cannot/"))]
-    cannot = [f"cannot/{wanted[i].key}" for i in (0, 1, 3)]
-    assert said == [*cannot[:2], f"case/{wanted[2].key}", cannot[2]]
-    assert sum(steps) == len(wanted) * (protocol.rounds + 2)
-    assert complete(wanted, file, protocol)
+    assert said == [f"cannot/{shared[0].key}", f"case/{shared[1].key}"]
+    assert again == [[shared[2]]]
+    assert _measure_groups(again, file, "cpu", protocol, steps.append) == []
+    assert f"cannot/{shared[2].key}" in file
+    assert sum(steps) == len(shared) * (protocol.rounds + 2)
+    assert complete(shared, file, protocol)
+
+
+def test_no_runtime_shares_a_process_on_a_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[Case]] = []
+    monkeypatch.setattr("calibrate.measure._measure_groups", lambda groups, *_: asked.extend(groups) or [])
+    wanted = [Case("generated/0", batch, "fp32", name) for name in ("torchscript", "onnx") for batch in (1, 2)]
+    measure(wanted, SampleFile(tmp_path / "runtimes.jsonl"), "cpu", Protocol(), lambda _: None)
+    assert asked == [wanted[:2], wanted[2:]]
 
 
 def test_every_runtime_but_eager_has_terms() -> None:
