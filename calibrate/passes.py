@@ -20,9 +20,10 @@ from predictor import runtimes
 from predictor.calibration import Calibration, load_calibration
 from predictor.cost import price, python_s
 from predictor.errors import PredictorError
-from predictor.families import FAMILIES, WINOGRAD, fit_name, is_winograd
+from predictor.families import FAMILIES, fit_name
 from predictor.graph_file import load
 from predictor.host_costs import HostCosts, kind_of_call
+from predictor.kernel_fit import WINOGRAD, is_winograd
 from predictor.records import TODAY, Program, Target
 from predictor.runtimes import torchscript
 from predictor.runtimes.torchscript import BEFORE_VOLTA
@@ -163,7 +164,7 @@ where that tells them apart.
 """
 
 EXACT = "fp32"
-"""Units on which convolutions have an algorithm of their own for 3x3, see ``families.is_winograd``."""
+"""Units on which convolutions have an algorithm of their own for 3x3, see ``kernel_fit.is_winograd``."""
 
 
 def factor_of(family: str, dtype: str, dims: Mapping[str, float]) -> Factor:

@@ -1,5 +1,5 @@
-"""A process for each model, or each of its runtimes: what one of them breaks (a failed capture can make CUDA unusable) no other feels, and slow
-preparations (export, compilation) go on at the same time.
+"""A process for each model, or each of its runtimes: what one of them breaks (a failed capture can make CUDA unusable)
+no other feels, and slow preparations (export, compilation) go on at the same time.
 """
 
 from __future__ import annotations

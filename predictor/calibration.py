@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from predictor.calibration_files import datasheets, find, read_json
 from predictor.derived import check_sheet, device_of, nearest, slower, transferred
 from predictor.errors import PredictorError, unknown
-from predictor.families import FAMILIES, WINOGRAD, Family, fit_name, is_winograd, itemsize
+from predictor.families import FAMILIES, Family, fit_name, itemsize
 from predictor.forest import Forest
 from predictor.host_costs import HOSTS_DIFFER, HostCosts, named_host, read_host
-from predictor.kernel_fit import KernelFit
+from predictor.kernel_fit import WINOGRAD, KernelFit, is_winograd
 from predictor.records import Lanes
 
 CONTEXTS = ("replay", "model")

@@ -42,18 +42,6 @@ def fit_name(family: str, dtype: str) -> str:
     return "single" if FAMILIES[family].single else dtype
 
 
-WINOGRAD = " 3x3"
-"""After the name of a fit: that of its factor for the convolutions of ``is_winograd``."""
-
-
-def is_winograd(dims: Mapping[str, Any]) -> Any:
-    """Whether convolutions are of the kind that in single precision takes fewer multiplications by Winograd's algorithm
-    (Lavin and Gray, CVPR 2016): three by three, step by step.
-    """
-    same = [np.equal(dims[name], size) for name, size in {"r": 3, "s": 3, "stride_h": 1, "stride_w": 1}.items()]
-    return np.logical_and.reduce([*same, np.equal(dims["dilation"], 1), np.equal(dims["groups"], 1)])
-
-
 def itemsize(dtype: str) -> int:
     """Bytes of one stored element; tf32 is stored as fp32."""
     return ITEMSIZE["fp32" if dtype == "tf32" else dtype]
