@@ -93,8 +93,8 @@ def _ids(length: int) -> torch.Tensor:
 
 
 DEEP = ("opt", "albert", "llama")
-"""Families whose layers are alike, for a compiler one much as many: with weights and biases of their own, with those of
-one layer shared by all, and with more operators than weights.
+"""Families whose layers are all alike, so that a compiler makes few kernels for many of them: with weights and biases
+of their own, with those of one layer shared by all, and with more operators than weights.
 """
 
 LAYERS = 16

@@ -99,14 +99,19 @@ def measure(
     _check_machine(file, device)
     missing = [c for c in wanted if not _is_complete(c, file, protocol)]
     advance((len(wanted) - len(missing)) * (protocol.rounds + 2))
-    groups: dict[tuple[str, str, str], list[Case]] = {}
-    for case in missing:
-        shares = device == "cuda" and case.runtime not in ALONE
-        groups.setdefault((case.model, case.dtype, "" if shares else case.runtime), []).append(case)
-    waiting, together = list(groups.values()), _at_once(device)
+    waiting, together = groups_of(missing, device), _at_once(device)
     while waiting:
         now, waiting = waiting[:together], waiting[together:]
         waiting += _measure_groups(now, file, device, protocol, advance)
+
+
+def groups_of(cases: Sequence[Case], device: str) -> list[list[Case]]:
+    """Cases that share a process, see ``ALONE``: of one model and dtype."""
+    groups: dict[tuple[str, str, str], list[Case]] = {}
+    for case in cases:
+        shares = device == "cuda" and case.runtime not in ALONE
+        groups.setdefault((case.model, case.dtype, "" if shares else case.runtime), []).append(case)
+    return list(groups.values())
 
 
 def _at_once(device: str) -> int:

@@ -26,7 +26,6 @@ from predictor.host_costs import HostCosts, kind_of_call
 from predictor.kernel_fit import WINOGRAD, is_winograd
 from predictor.records import TODAY, Program, Target
 from predictor.runtimes import torchscript
-from predictor.runtimes.torchscript import BEFORE_VOLTA
 
 Array = NDArray[np.float64]
 
@@ -96,7 +95,7 @@ Asked = tuple[str, int, str, str, Target]
 
 def asked_of(row: Pass, architecture: str) -> Asked:
     """What a row ran. architecture: of its GPU, which decides on TorchScript's fuser alone."""
-    target = Target(TORCH, architecture if architecture in BEFORE_VOLTA else "")
+    target = Target(TORCH, architecture if architecture in torchscript.BEFORE_VOLTA else "")
     return row.model, row.batch, row.dtype, row.runtime, target if row.runtime == torchscript.NAME else TODAY
 
 

@@ -287,8 +287,8 @@ class Report:
     "memory".
 
     max_s: the plain formula, max(host time, kernel time); critical_host: the host's share of the critical path;
-    unmodelled: operator -> count; extrapolated: kernel family ->
-    kernels outside its calibrated range; calibration: its provenance.
+    unmodelled: operator -> count; extrapolated: kernel family -> kernels outside its calibrated range; calibration: its
+    provenance.
     """
 
     model: str

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calibrate.bench import (
+    FRESH_S,
     KernelEvent,
     Probe,
     Round,
@@ -87,6 +88,14 @@ def test_timers_see_the_time_that_passes() -> None:
     passes = pass_seconds(lambda: time.sleep(0.01), "cpu", 4)
     assert len(passes) == 4
     assert min(passes) >= 0.01
+
+
+def test_a_reading_of_the_probe_serves_while_it_is_fresh() -> None:
+    probe = Probe("cpu")
+    last = probe()
+    assert probe.recent() == last
+    time.sleep(FRESH_S)
+    assert probe.recent() != last
 
 
 def test_the_host_probe_is_a_small_call() -> None:

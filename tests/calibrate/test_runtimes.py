@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from calibrate import accuracy, runtimes
-from calibrate.measure import Case, Protocol, _measure_groups, complete, measure
+from calibrate.measure import Case, Protocol, _measure_groups, complete, groups_of
 from calibrate.store import SampleFile
 from calibrate.validate import app as validate
 from calibrate.workers import Worker
@@ -77,12 +77,13 @@ def test_runtimes_that_cannot_run_leave_the_others_alone(tmp_path: Path) -> None
     assert complete(shared, file, protocol)
 
 
-def test_no_runtime_shares_a_process_on_a_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[list[Case]] = []
-    monkeypatch.setattr("calibrate.measure._measure_groups", lambda groups, *_: asked.extend(groups) or [])
-    wanted = [Case("generated/0", batch, "fp32", name) for name in ("torchscript", "onnx") for batch in (1, 2)]
-    measure(wanted, SampleFile(tmp_path / "runtimes.jsonl"), "cpu", Protocol(), lambda _: None)
-    assert asked == [wanted[:2], wanted[2:]]
+def test_runtimes_share_a_process_on_a_gpu_but_for_cuda_graphs() -> None:
+    names = ("torchscript", "onnx", "cudagraph", "onnx-cudagraph")
+    torchscript, onnx, *graphs = ([Case("generated/0", batch, "fp16", name) for batch in (1, 2)] for name in names)
+    other = [Case("generated/1", 1, "fp16", "onnx"), Case("generated/0", 1, "fp32", "onnx")]
+    wanted = [*torchscript, *onnx, *graphs[0], *graphs[1], *other]
+    assert groups_of(wanted, "cuda") == [[*torchscript, *onnx], *graphs, [other[0]], [other[1]]]
+    assert groups_of(wanted, "cpu") == [torchscript, onnx, *graphs, [other[0]], [other[1]]]
 
 
 def test_every_runtime_but_eager_has_terms() -> None:

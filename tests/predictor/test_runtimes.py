@@ -104,11 +104,8 @@ def test_torchscript_joins_neighbours_that_do_not_depend_on_each_other() -> None
     [
         ("", "", ["batch_norm", "pointwise", "layer_norm"]),  # NNC: a call that writes into its input stays
         ("1.11.0", "volta", ["batch_norm", "pointwise", "layer_norm"]),
-        (
-            "1.12.1",
-            "pascal",
-            ["batch_norm", "pointwise", "layer_norm"],
-        ),  # pointwise operators alone, and one is too few
+        # pointwise operators alone, and one is too few
+        ("1.12.1", "pascal", ["batch_norm", "pointwise", "layer_norm"]),
         ("1.12.1", "volta", ["nnc"]),
         ("2.0.1+cu118", "", ["nnc"]),
         ("2.1.0", "volta", ["batch_norm", "pointwise", "layer_norm"]),
