@@ -16,6 +16,7 @@ import csv
 import importlib
 import sys
 from collections.abc import Callable
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -57,39 +58,38 @@ def language(kind: str, **options: Any) -> Any:
     return getattr(transformers, f"{kind}Model")(config)
 
 
-def multiplied(kind: str, **options: Any) -> Any:
-    """A model of transformers whose attention is matmul, softmax, matmul: its "eager" implementation."""
-    config = getattr(transformers, f"{kind}Config")(**options)
-    return getattr(transformers, f"{kind}Model")._from_config(config, attn_implementation="eager")
-
-
 def torchvision(name: str, **options: Any) -> Any:
     """A model of torchvision."""
-    return getattr(importlib.import_module("torchvision.models"), name)(**options)
+    return attrgetter(name)(importlib.import_module("torchvision.models"))(**options)
 
 
 def timm(name: str) -> Any:
-    """A model of timm, attention multiplied out."""
-    importlib.import_module("timm.layers").set_fused_attn(False)
-    return importlib.import_module("timm").create_model(name)
+    """A model of timm, which looks at values while it builds."""
+    with torch.device("cpu"):
+        return importlib.import_module("timm").create_model(name).to("meta")
 
+
+LONGFORMER = {
+    **{"attention_window": [512] * 12, "vocab_size": 50265, "max_position_embeddings": 4098},
+    **{"type_vocab_size": 1, "pad_token_id": 1},
+}
 
 LANGUAGE: dict[str, Callable[[], Any]] = {
-    "albert": lambda: multiplied("Albert", hidden_size=768, num_attention_heads=12, intermediate_size=3072),
-    "bert": lambda: multiplied("Bert"),
+    "albert": lambda: language("Albert", hidden_size=768, num_attention_heads=12, intermediate_size=3072),
+    "bert": lambda: language("Bert"),
     "funnel_transformer": lambda: language("Funnel"),
-    "longformer": lambda: language("Longformer", attention_window=512, vocab_size=50265, max_position_embeddings=4098),
-    "mobile_bert": lambda: multiplied("MobileBert"),
+    "longformer": lambda: language("Longformer", **LONGFORMER),
+    "mobile_bert": lambda: language("MobileBert", classifier_activation=False),
 }
 
 VISION: dict[str, Callable[[], Any]] = {
     "alexnet": lambda: torchvision("alexnet"),
-    "efficientnet": lambda: timm("tf_efficientnetv2_m"),
-    "efficientnet_lite": lambda: timm("tf_efficientnet_lite1"),
+    "efficientnet": lambda: timm("efficientnetv2_m"),
+    "efficientnet_lite": lambda: timm("efficientnet_lite1"),
     "gernet": lambda: timm("gernet_m"),
-    "googlenet": lambda: torchvision("googlenet", aux_logits=False, init_weights=False),
-    "inception": lambda: torchvision("inception_v3", aux_logits=False, init_weights=False),
-    "mobilenet_v2": lambda: torchvision("mobilenet_v2"),
+    "googlenet": lambda: torchvision("googlenet", init_weights=False),
+    "inception": lambda: torchvision("inception_v3", init_weights=False),
+    "mobilenet_v2": lambda: torchvision("quantization.mobilenet_v2", quantize=False),
     "resnet101": lambda: torchvision("resnet101"),
     "resnet152": lambda: torchvision("resnet152"),
     "resnet50": lambda: torchvision("resnet50"),

@@ -34,6 +34,7 @@ from calibrate.sweep import set_precision
 from calibrate.workers import Worker, forking
 from predictor import runtimes
 from predictor.calibration import Calibration
+from predictor.calibration_files import gpu_name
 from predictor.capture import DTYPES
 from predictor.errors import PredictorError
 
@@ -264,11 +265,17 @@ def _check_machine(file: SampleFile, device: str) -> None:
 
 
 def check_gpu(file: SampleFile, calibration: Calibration) -> None:
-    """Measurements are held against a calibration of the same GPU only: raises PredictorError."""
+    """Measurements are held against a calibration of the same GPU only: raises PredictorError.
+
+    One that nobody calibrated is known by its name alone.
+    """
     measured = file.samples.get("environment", {}).get("environment", {}).get("gpu")
     calibrated = calibration.device["environment"].get("gpu")
-    if measured != calibrated:
-        raise PredictorError(f"{file.path} was measured on {measured or 'a CPU'}, not on {calibrated or 'a CPU'}")
+    named = calibrated is None and not calibration.lanes.serial and measured is not None
+    if gpu_name(calibration.gpu) not in gpu_name(measured) if named else measured != calibrated:
+        raise PredictorError(
+            f"{file.path} was measured on {measured or 'a CPU'}, not on {calibrated or calibration.device['name']}"
+        )
 
 
 def placed(module: torch.nn.Module, inputs: Any, dtype: str, device: str) -> tuple[torch.nn.Module, Any]:

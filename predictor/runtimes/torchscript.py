@@ -50,9 +50,9 @@ NNC = Fuser(
 )
 """torch/csrc/jit/passes/tensorexpr_fuser.cpp."""
 
-NVFUSER_POINTWISE = Fuser(POINTWISE | {"dropout"}, functional=True)
-"""On a GPU before Volta (torch/csrc/jit/codegen/cuda/partition.cpp); the operators follow parser.cpp beside it. It does
-not have hardtanh, but published latencies of MobileNetV2 are those of a model where it is fused. No profile was seen.
+NVFUSER_POINTWISE = Fuser(POINTWISE - {"hardtanh"} | {"dropout"}, functional=True)
+"""On a GPU before Volta (torch/csrc/jit/codegen/cuda/partition.cpp); the operators follow parser.cpp beside it, which
+does not have hardtanh. No profile was seen.
 """
 
 NVFUSER = Fuser(
