@@ -2,8 +2,8 @@
 
 Few parameters, all of them logarithms, small unless the data say otherwise: a speed for every session, a factor for
 every kind of host work (shared by the hosts of a runtime), a factor for every family of kernels (shared by all GPUs)
-and what each GPU departs from it. Where latency does not grow with the batch it says how slow the host is, where it
-does, how fast the kernels are: both at once, through ``max(host time, kernel time)``.
+and what each host and GPU departs from these. Where latency does not grow with the batch it says how slow the host is,
+where it does, how fast the kernels are: both at once, through ``max(host time, kernel time)``.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ long in half precision.
 USUAL_SPEED = 2.0
 """How many times as long a host of 2022 is expected to take as the reference's."""
 
-SPEEDS_DIFFER, KINDS_DIFFER, FAMILIES_DIFFER, GPUS_DIFFER = 0.5, 0.3, 0.6, 0.4
+SPEEDS_DIFFER, KINDS_DIFFER, FAMILIES_DIFFER, GPUS_DIFFER, HOSTS_DIFFER_IN_KINDS = 0.5, 0.3, 0.6, 0.4, 0.15
 """How far parameters are expected to be from that, or from 1, as standard deviations of their logarithm: speeds of
-hosts, factors of kinds of host work, of families, and of a GPU's departure from its families.
+hosts, factors of kinds of host work, of families, and a GPU's departure from its families and a host's from its kinds.
 """
 
 FARTHEST = 5.0
@@ -104,7 +104,10 @@ def base_of(gpu: str) -> Calibration:
     folder = files.find(gpu)
     if not (folder / "kernels.json").is_file():
         return load_calibration(str(folder / "datasheet.json"))
-    return replace(load_calibration(str(folder.resolve())), factors={}, kernels_error=None)
+    before = load_calibration(str(folder.resolve()))
+    sheet, like = files.read_json(folder / "datasheet.json", gpu), str(before.device["like"])
+    reference = files.read_json(files.find(like) / "datasheet.json", like)
+    return replace(before, slower=slower(sheet, reference), factors={}, kernels_error=None)
 
 
 def table_of(rows: Sequence[Pass], like: str) -> Table:
@@ -137,29 +140,33 @@ class Model:
             len(table.runtimes) * len(KINDS),
             len(table.factors),
             len(table.gpus) * len(table.factors),
+            len(table.sessions) * len(KINDS),
         )
         self.ends = np.cumsum([0, *sizes])
         self.session = np.array([table.sessions.index(row.session) for row in table.rows])
         self.runtime = np.array([table.runtimes.index(row.runtime) for row in table.rows])
         self.gpu = np.array([table.gpus.index(row.gpu) for row in table.rows])
 
-    def parts(self, theta: Array) -> tuple[Array, Array, Array, Array]:
-        """Logarithms: (sessions,), (runtimes, kinds), (factors,), (GPUs, factors)."""
+    def parts(self, theta: Array) -> tuple[Array, Array, Array, Array, Array]:
+        """Logarithms: (sessions,), (runtimes, kinds), (factors,), (GPUs, factors), (sessions, kinds)."""
         bounded = np.clip(theta, -FARTHEST, FARTHEST)
-        speeds, kinds, families, gpus = (bounded[a:b] for a, b in zip(self.ends[:-1], self.ends[1:], strict=True))
-        return speeds, kinds.reshape(-1, len(KINDS)), families, gpus.reshape(len(self.table.gpus), -1)
+        speeds, kinds, families, gpus, own = (bounded[a:b] for a, b in zip(self.ends[:-1], self.ends[1:], strict=True))
+        by_kind = kinds.reshape(-1, len(KINDS)), own.reshape(-1, len(KINDS))
+        return speeds, by_kind[0], families, gpus.reshape(len(self.table.gpus), -1), by_kind[1]
 
     def terms(self, theta: Array, rows: NDArray[np.intp]) -> tuple[Array, Array]:
         """Host seconds by kind and kernel seconds by factor of some rows."""
-        speeds, kinds, families, gpus = self.parts(theta)
-        host = self.table.host_s[rows] * np.exp(kinds[self.runtime[rows]] + speeds[self.session[rows], None])
+        speeds, kinds, families, gpus, own = self.parts(theta)
+        logs = kinds[self.runtime[rows]] + speeds[self.session[rows], None] + own[self.session[rows]]
+        host = self.table.host_s[rows] * np.exp(logs)
         return host, self.table.kernel_s[rows] * np.exp(families + gpus[self.gpu[rows]])
 
     def fit(self, rows: NDArray[np.intp]) -> Array:
         """The parameters, from some of the rows."""
         count, many = np.arange(len(rows)), len(KINDS)
         logs = np.log(self.table.measured[rows])
-        widths = np.repeat([SPEEDS_DIFFER, KINDS_DIFFER, FAMILIES_DIFFER, GPUS_DIFFER], np.diff(self.ends))
+        differ = [SPEEDS_DIFFER, KINDS_DIFFER, FAMILIES_DIFFER, GPUS_DIFFER, HOSTS_DIFFER_IN_KINDS]
+        widths = np.repeat(differ, np.diff(self.ends))
         kinds = self.ends[1] + np.arange(len(self.table.runtimes) * many)
         pull = np.zeros((len(widths) + len(self.table.runtimes), self.ends[-1]))
         pull[np.arange(len(widths)), np.arange(len(widths))] = 1 / widths
@@ -178,7 +185,9 @@ class Model:
             found = np.zeros((len(rows), self.ends[-1]))
             found[count, self.session[rows]] = of_host
             for kind in range(many):
-                found[count, self.ends[1] + self.runtime[rows] * many + kind] = by_kind[:, kind] / host * of_host
+                share = by_kind[:, kind] / host * of_host
+                found[count, self.ends[1] + self.runtime[rows] * many + kind] = share
+                found[count, self.ends[4] + self.session[rows] * many + kind] = share
             for one in range(by_factor.shape[1]):
                 share = by_factor[:, one] / kernel * (1 - of_host)
                 found[:, self.ends[2] + one] = share
@@ -323,12 +332,18 @@ def _device_part(gpu: str, folder: Path, like: str) -> tuple[dict[str, Any], dic
 
 
 def _hosts(model: Model, theta: Array, gpu: str) -> dict[str, dict[str, Any]]:
-    """Session -> its runtime, and how much slower its host is than the reference's."""
-    speeds = model.parts(theta)[0]
+    """Session -> its runtime, how much slower its host is than the reference's, and in what kinds of work more so than
+    others that run this runtime.
+    """
+    speeds, *_, own = model.parts(theta)
     runtime_of = {row.session: row.runtime for row in model.table.rows if row.gpu == gpu}
     return {
-        session: {"runtime": runtime_of[session], "slower": _rounded(np.exp(speed))}
-        for session, speed in zip(model.table.sessions, speeds, strict=True)
+        session: {
+            "runtime": runtime_of[session],
+            "slower": _rounded(np.exp(speed)),
+            "kinds": {kind: _rounded(np.exp(one)) for kind, one in zip(KINDS, kinds, strict=True)},
+        }
+        for session, speed, kinds in zip(model.table.sessions, speeds, own, strict=True)
         if session in runtime_of
     }
 
@@ -343,7 +358,7 @@ def _least_disturbed(hosts: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
 
 def _factors(model: Model, theta: Array, gpu: str) -> dict[str, dict[str, float]]:
     """Family -> name of a fit -> factor."""
-    _, _, families, gpus = model.parts(theta)
+    _, _, families, gpus, _ = model.parts(theta)
     logs = families + gpus[model.table.gpus.index(gpu)]
     found: dict[str, dict[str, float]] = {}
     for factor, one in zip(model.table.factors, logs, strict=True):

@@ -91,9 +91,16 @@ def cases(models: Sequence[str], batches: Sequence[int], dtypes: Sequence[str], 
 
 
 def measure(
-    wanted: Sequence[Case], file: SampleFile, device: str, protocol: Protocol, advance: Callable[[int], None]
+    wanted: Sequence[Case],
+    file: SampleFile,
+    device: str,
+    protocol: Protocol,
+    advance: Callable[[int], None],
+    meanwhile: Callable[[], None] | None = None,
 ) -> None:
-    """Measure every case that is not in the file yet: rounds of latencies, then its kernels; or why it cannot run."""
+    """Measure every case that is not in the file yet: rounds of latencies, then its kernels; or why it cannot run.
+    meanwhile: other work that needs no quiet host; it is done while the first processes prepare.
+    """
     if "environment" not in file:
         level = float(np.median([Probe(device)() for _ in range(7)]))
         file.append([{"key": "environment", "environment": describe(device, level)}])
@@ -101,9 +108,10 @@ def measure(
     missing = [c for c in wanted if not _is_complete(c, file, protocol)]
     advance((len(wanted) - len(missing)) * (protocol.rounds + 2))
     waiting, together = groups_of(missing, device), _at_once(device)
-    while waiting:
+    while waiting or meanwhile:
         now, waiting = waiting[:together], waiting[together:]
-        waiting += _measure_groups(now, file, device, protocol, advance)
+        waiting += _measure_groups(now, file, device, protocol, advance, meanwhile)
+        meanwhile = None
 
 
 def groups_of(cases: Sequence[Case], device: str) -> list[list[Case]]:
@@ -128,6 +136,7 @@ def _measure_groups(
     device: str,
     protocol: Protocol,
     advance: Callable[[int], None],
+    meanwhile: Callable[[], None] | None = None,
 ) -> list[list[Case]]:
     """Measure groups of cases of one model and dtype each, every group in a process. Returned are those to begin again
     with, a runtime each: what failed together with another runtime, which may have harmed it.
@@ -137,6 +146,8 @@ def _measure_groups(
         workers = [stack.enter_context(Worker(Bench, cases[0].model, cases[0].dtype, device)) for cases in groups]
         for worker, cases in zip(workers, groups, strict=True):
             worker.ask("prepare", [(case.runtime, case.batch) for case in cases])
+        if meanwhile:
+            meanwhile()
         runnable: list[tuple[Case, Worker]] = []
         for worker, cases in zip(workers, groups, strict=True):
             of_runtime = dict.fromkeys(case.runtime for case in cases)

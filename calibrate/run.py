@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from calibrate import inductor_loops, onnx_convs, onnx_nodes, runtimes, sweep
-from calibrate.bench import Probe, Round, lower_quartile, pass_seconds, quiet_level, summarise
+from calibrate.bench import Probe, Round, Run, lower_quartile, pass_seconds, quiet_level, summarise
 from calibrate.constants import device_constants
 from calibrate.environment import describe
 from calibrate.fit import fit_host, fit_kernels, fit_shapes
 from calibrate.host import example_kernels, example_launches, host_costs, run_host, run_launches
 from calibrate.measure import Case, placed, record_programs
 from calibrate.programs import program_from_json
-from calibrate.shapes import run_shapes, shape_samples
+from calibrate.shapes import prepare_shapes, run_shapes, shape_samples
 from calibrate.shapes import total as shape_cases
 from calibrate.sources import build
 from calibrate.store import SampleFile
@@ -134,21 +135,25 @@ def run(gpu: str, device: str, out: Path, effort: Effort, parts: Parts, advance:
         constants_file.append([{"key": "environment", "environment": describe(device, _probe_level(device))}])
     _same_machine(constants_file, device)
     start = time.perf_counter()
-    if parts.eager:
-        run_host(host_file, device, effort.host_rounds, lambda n: advance(10 * n))
-        run_modules(module_file, device, effort, advance)
-        if effort.shapes:
-            run_shapes(host_file, device, effort.shapes, advance)
-    ran: list[tuple[Case, SampleFile]] = []
-    if parts.others:
-        other_file = SampleFile(samples / "runtimes.jsonl", tell)
-        wanted = {name: effort.others.under(name) for name in parts.others}
-        ran += [(case, other_file) for case in runtimes.run(wanted, other_file, device, advance)]
+    other_file = SampleFile(samples / "runtimes.jsonl", tell)
+    others = runtimes.wanted({name: effort.others.under(name) for name in parts.others}, device)
+    modules = _modules(effort, device) if parts.eager else []
+    ready: dict[str, Run] = {}
+    shapes: list[sweep.Case] = []
+
+    def meanwhile() -> None:
+        if parts.eager:
+            ready.update(prepare_modules(modules, device))
+            shapes.extend(prepare_shapes(host_file, device, effort.shapes))
+        record_programs([(case, module_file) for case in modules] + [(case, other_file) for case in others], device)
+
+    runtimes.run(others, other_file, device, advance, meanwhile)
     if "device" not in constants_file:
         constants_file.append([{"key": "device", "constants": device_constants(device, effort.plan.dtypes)}])
     if parts.eager:
-        ran += [(case, module_file) for case in _module_cases(module_file)]
-    record_programs(ran, device)
+        run_host(host_file, device, effort.host_rounds, lambda n: advance(10 * n))
+        run_modules(ready, module_file, device, effort, advance)
+        run_shapes(shapes, host_file, device, advance)
     if parts.eager and device == "cuda":  # the profiler slows every launch after it: nothing below times the host
         run_launches(host_file)
     tell(f"\nhost measured in {time.perf_counter() - start:.0f} s")
@@ -198,20 +203,32 @@ def _same_machine(file: SampleFile, device: str) -> None:
             )
 
 
-def run_modules(file: SampleFile, device: str, effort: Effort, advance: Advance) -> None:
-    """Latency of generated modules in interleaved rounds, the host probe before and after each case."""
-    step = 5
-    names = [
-        f"{source}/{seed}/{'fp16' if device == 'cuda' and seed % 2 else 'fp32'}"
+def _modules(effort: Effort, device: str) -> list[Case]:
+    """Modules whose latency the host coefficients are fitted on."""
+    return [
+        Case(f"{source}/{seed}", 1, "fp16" if device == "cuda" and seed % 2 else "fp32", eager.NAME)
         for source, count in effort.modules.items()
         for seed in range(count)
     ]
-    runs = {name: eager.prepare(*placed(*build(name, device), name.split("/")[2], device)) for name in names}
-    probe = Probe(device)
-    for run_once in runs.values():
+
+
+def prepare_modules(modules: Sequence[Case], device: str) -> dict[str, Run]:
+    """Name -> a pass of each module, which has run."""
+    ready = {}
+    for case in modules:
+        with torch.device(device):  # random weights are made there many times faster
+            module, inputs = build(case.model, device)
+        ready[f"{case.model}/{case.dtype}"] = run_once = eager.prepare(*placed(module, inputs, case.dtype, device))
         pass_seconds(run_once, device, 2)
+    return ready
+
+
+def run_modules(ready: Mapping[str, Run], file: SampleFile, device: str, effort: Effort, advance: Advance) -> None:
+    """Latency of generated modules in interleaved rounds, the host probe before and after each case."""
+    step = 5
+    probe = Probe(device)
     for number in range(effort.module_rounds):
-        for done, (name, run_once) in enumerate(runs.items(), start=1):
+        for done, (name, run_once) in enumerate(ready.items(), start=1):
             key = f"{number}/{name}"
             if key not in file:
                 pass_seconds(run_once, device, 2)

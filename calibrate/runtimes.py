@@ -77,15 +77,20 @@ def cases(count: Mapping[str, int], runtime: str, device: str) -> list[Case]:
     ]
 
 
+def wanted(count: Mapping[str, Mapping[str, int]], device: str) -> list[Case]:
+    """Modules to run. count: runtime -> source -> how many."""
+    return [case for runtime, own in count.items() for case in cases(own, runtime, device)]
+
+
 def run(
-    wanted: Mapping[str, Mapping[str, int]], file: SampleFile, device: str, advance: Callable[[int], None]
-) -> list[Case]:
-    """Measure modules under each runtime, what the file does not have yet; returned are those that ran. wanted:
-    runtime -> source -> how many modules.
-    """
-    own = [case for runtime, count in wanted.items() for case in cases(count, runtime, device)]
-    measure(own, file, device, Protocol(rounds=4, passes=10, profiles=2), advance)
-    return [case for case in own if f"case/{case.key}" in file]
+    wanted: Sequence[Case],
+    file: SampleFile,
+    device: str,
+    advance: Callable[[int], None],
+    meanwhile: Callable[[], None] | None = None,
+) -> None:
+    """Measure modules under each runtime, what the file does not have yet. meanwhile: see ``measure``."""
+    measure(wanted, file, device, Protocol(rounds=4, passes=10, profiles=2), advance, meanwhile)
 
 
 @dataclass(frozen=True, slots=True)

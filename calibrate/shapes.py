@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
 
-from calibrate.bench import Probe, tight_seconds
+from calibrate.bench import Probe, Run, tight_seconds
 from calibrate.recipes import Scale
 from calibrate.store import SampleFile
 from calibrate.sweep import Case, describe, make_case, maker
@@ -46,21 +47,38 @@ def cases(count: int) -> Iterator[Case]:
                 yield make_case(family, dtype, index, SCALE)
 
 
-def run_shapes(file: SampleFile, device: str, count: int, advance: Callable[[int], None]) -> None:
+def prepare_shapes(file: SampleFile, device: str, count: int) -> list[Case]:
+    """Draw every case and call those that are not in the file yet once: a library loads what it runs them with, and
+    needs no quiet host for that.
+    """
+    drawn = list(cases(count))
+    with _precision_kept(), torch.inference_mode():
+        for case in drawn:
+            if _key(case) not in file:
+                _try(case, device)
+    return drawn
+
+
+def run_shapes(drawn: Sequence[Case], file: SampleFile, device: str, advance: Callable[[int], None]) -> None:
     """Time the host side of every case, the host probe around every few."""
     probe = Probe(device)
+    with _precision_kept(), torch.inference_mode():
+        remaining = iter(drawn)
+        while chunk := list(islice(remaining, CHUNK)):
+            missing = [case for case in chunk if _key(case) not in file]
+            if missing:
+                first = probe.recent()
+                timed = [(case, _time(case, device)) for case in missing]
+                probes = [first, probe()]
+                file.append(_sample(case, seconds, probes) for case, seconds in timed)
+            advance(len(chunk))
+
+
+@contextmanager
+def _precision_kept() -> Iterator[None]:
     before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     try:
-        with torch.inference_mode():
-            remaining = cases(count)
-            while chunk := list(islice(remaining, CHUNK)):
-                missing = [case for case in chunk if _key(case) not in file]
-                if missing:
-                    first = probe.recent()
-                    timed = [(case, _time(case, device)) for case in missing]
-                    probes = [first, probe()]
-                    file.append(_sample(case, seconds, probes) for case, seconds in timed)
-                advance(len(chunk))
+        yield
     finally:
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
 
@@ -71,11 +89,17 @@ def _key(case: Case) -> str:
 
 def _time(case: Case, device: str) -> float | None:
     """Seconds of a call, the best of three short loops: fewer launches than wait in a stream."""
+    call = _try(case, device)
+    return min(tight_seconds(call, device, CALLS) for _ in range(3)) if call else None
+
+
+def _try(case: Case, device: str) -> Run | None:
+    """The call, made once; None where it cannot run."""
     try:
         call, _ = maker(case, device)()
         call()
         call()
-        return min(tight_seconds(call, device, CALLS) for _ in range(3))
+        return call
     except (RuntimeError, NotImplementedError) as error:
         if "CUDA error" in str(error):
             raise

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.calibration_files import datasheets, find, read_json
-from predictor.derived import check_sheet, device_of, nearest, slower, transferred
+from predictor.derived import check_sheet, device_of, equal_waves, nearest, slower, transferred
 from predictor.errors import PredictorError, unknown
 from predictor.families import FAMILIES, Family, fit_name, itemsize
 from predictor.forest import Forest
@@ -198,13 +198,10 @@ class Calibration:
         compute, memory = self.base(row, dtype, arrays)
         factor = self._factor(family, fit_name(family, self.units(dtype)), arrays) if context == "model" else 1.0
         if fit.borrowed:
-            other, roof_s = load_calibration(fit.borrowed), np.maximum(compute, memory).ravel()
-            seconds, launches, _ = other.price(family, self.units(dtype), context, **dims)
-            if self.units(dtype) != dtype:  # as many as the host was seen to issue
-                launches = other.price(family, dtype, context, **dims)[1]
-            theirs = np.maximum(*other.base(row, self.units(dtype), arrays)).ravel()
-            seconds = factor * transferred(seconds, theirs, roof_s, self.slower)
-            return seconds, launches, (compute > memory).ravel()
+            other = load_calibration(fit.borrowed)
+            seconds = self._transferred(other, row, dtype, context, arrays, np.maximum(compute, memory).ravel())
+            launches = other.price(family, dtype, context, **dims)[1]  # as many as the host was seen to issue
+            return factor * seconds, launches, (compute > memory).ravel()
         features = row.matrix_of_features(arrays, dtype, self.sms)
         base = (np.maximum(compute, memory) + fit.floor_s).ravel()
         seconds = factor * base * np.exp(fit.residual.predict(features))
@@ -215,6 +212,19 @@ class Calibration:
             for i, shape in enumerate(zip(*(np.ravel(arrays[d]) for d in row.dims), strict=True)):
                 seconds[i], launches[i] = fit.exceptions.get((dtype, *shape), (seconds[i], launches[i]))
         return seconds, launches, (compute > memory).ravel()
+
+    def _transferred(
+        self, other: Calibration, row: Family, dtype: str, context: str, arrays: Mapping[str, Any], roof_s: Any
+    ) -> Any:
+        """Seconds of kernels, from what another GPU takes for such as load its multiprocessors as much."""
+        units = self.units(dtype)
+        logs = np.zeros(len(roof_s))
+        for times, weight in equal_waves(other.sms, self.sms):
+            theirs = row.grown(arrays, times)
+            seconds = other.price(row.name, units, context, **theirs)[0]
+            their_roof_s = np.maximum(*other.base(row, units, theirs)).ravel()
+            logs += weight * np.log(transferred(seconds, their_roof_s, roof_s, self.slower))
+        return np.exp(logs)
 
     def _factor(self, family: str, name: str, arrays: Mapping[str, Any]) -> Any:
         usual, apart = self.factors.get((family, name), 1.0), self.factors.get((family, name + WINOGRAD))

@@ -90,6 +90,17 @@ class Family:
         )
         return dict(zip(self.dims, arrays, strict=True))
 
+    def grown(self, dims: Dims, times: float) -> dict[str, Array]:
+        """The same kernel with so many times the thread blocks: of one product the rows, else the batch, or all that
+        it streams.
+        """
+        grown = dict(dims)
+        if self.name == "gemm":
+            one = dims["batch"] == 1
+            return grown | {"m": dims["m"] * np.where(one, times, 1), "batch": dims["batch"] * np.where(one, 1, times)}
+        names = ("batch",) if "batch" in dims else ("elements", "bytes_read", "bytes_written", "rows")
+        return grown | {name: dims[name] * times for name in names if name in dims}
+
     def matrix_of_features(self, dims: Dims, dtype: str, sms: int) -> Array:
         """Feature matrix, one row per kernel. sms: multiprocessors of the device (cores of a CPU)."""
         size = itemsize(dtype)

@@ -96,9 +96,10 @@ def named_host(theirs: HostCosts, named: Mapping[str, Any], runtime: str, name: 
     fitted = runtime in named["kinds"]
     chosen = [name] if name else [named["default"][r] for r in ((runtime,) if fitted else sorted(named["default"]))]
     speed = math.exp(sum(math.log(hosts[one]["slower"]) for one in chosen) / len(chosen))
+    kinds = {kind: k * hosts[chosen[0]]["kinds"].get(kind, 1.0) for kind, k in named["kinds"].get(runtime, {}).items()}
     error = float(named["error"]["log_sd"][runtime]) if fitted else math.hypot(theirs.error, HOSTS_DIFFER)
     return replace(
-        theirs.scaled(speed, named["kinds"].get(runtime, {})),
+        theirs.scaled(speed, kinds),
         error=error if name else math.hypot(error, spread),
         provenance="fitted" if fitted else "derived",
         environment={

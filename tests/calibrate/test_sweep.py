@@ -16,7 +16,7 @@ from calibrate import architectures, inductor_loops, onnx_convs, onnx_nodes, swe
 from calibrate.host import example_kernels, examples
 from calibrate.modules import generate
 from calibrate.recipes import RECIPES
-from calibrate.shapes import run_shapes, shape_samples
+from calibrate.shapes import prepare_shapes, run_shapes, shape_samples
 from calibrate.shapes import total as shape_cases
 from calibrate.store import SampleFile
 from predictor.capture import capture
@@ -122,13 +122,13 @@ def test_host_costs_of_shapes_are_taken_once_and_scaled_to_a_host(tmp_path: Path
     """Real calls on the CPU, of two families; a second run measures nothing."""
     file = SampleFile(tmp_path / "host.jsonl")
     heard: list[int] = []
-    run_shapes(file, "cpu", 1, heard.append)
+    run_shapes(prepare_shapes(file, "cpu", 1), file, "cpu", heard.append)
     assert sum(heard) == shape_cases(1) == len(file.values())
     assert {s["family"] for s in file.values()} == {
         family for family, row in FAMILIES.items() if row.matrix and row.seen_in == "calls"
     }
     before = file.path.read_bytes()
-    run_shapes(file, "cpu", 1, heard.append)
+    run_shapes(prepare_shapes(file, "cpu", 1), file, "cpu", heard.append)
     assert file.path.read_bytes() == before
     raw = {s["key"]: s for s in file.values()}
     for sample in shape_samples(file, reference_s=1.0):
