@@ -22,6 +22,10 @@ COMMANDS = {
         *("validate", "runtimes", "--gpu", "h200", "--markdown"),
         *("--data", "calibrations/h200/validation"),
     ],
+    "derived": [
+        *("validate", "runtimes", "--gpu", "h100", "--markdown"),
+        *("--data", "calibrations/h100/validation"),
+    ],
     "gpus": ["predict", "--list-gpus"],
     "published": ["validate", "published", "--markdown", "--data", str(PUBLISHED)],
 }

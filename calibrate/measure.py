@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -31,7 +31,7 @@ from calibrate.programs import record
 from calibrate.sources import build, build_inputs
 from calibrate.store import SampleFile
 from calibrate.sweep import set_precision
-from calibrate.workers import Worker, forking
+from calibrate.workers import Worker, forking, give_way
 from predictor import runtimes
 from predictor.calibration import Calibration
 from predictor.calibration_files import gpu_name
@@ -44,8 +44,10 @@ FEW = 4
 AT_ONCE = max(10, 4 * (os.cpu_count() or 1))
 """Processes that prepare and wait at the same time, where memory has room for them."""
 
-ROOM_BYTES = 1e9
-"""Memory for each, on the host and on the device: libraries, a context, and what a model keeps between its passes."""
+ROOM_BYTES, OWN_BYTES = 1.1e9, 12e9
+"""Memory for each, on the host and on the device (libraries, a context, and what a model keeps between its passes), and
+for what this process prepares meanwhile.
+"""
 
 ALONE = frozenset(name for name in runtimes.names() if not runtimes.load(name).ON_CPU)
 """Runtimes that share no process with others, those that replay CUDA graphs: where a compiler and ONNX Runtime had run
@@ -127,7 +129,7 @@ def _at_once(device: str) -> int:
     free = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2]
     if device == "cuda":
         free.append(torch.cuda.mem_get_info()[0])
-    return int(min(AT_ONCE, max(min(free) // ROOM_BYTES, 1)))
+    return int(min(AT_ONCE, max((min(free) - OWN_BYTES) // ROOM_BYTES, 1)))
 
 
 def _measure_groups(
@@ -200,6 +202,7 @@ class Bench:
 
             torch.set_num_threads(1)
             config.compile_threads = 1
+            give_way()
         self.device, self.dtype = device, dtype
         self._model = model
         self._runs: dict[tuple[str, int], Run] = {}
@@ -313,14 +316,25 @@ def _profile(run: Run, passes: int) -> dict[str, Any]:
     }
 
 
-def record_programs(wanted: Iterable[tuple[Case, SampleFile]], device: str) -> None:
-    """What each runtime does with its case, captured on this machine, for those that their file does not have yet."""
+@contextmanager
+def programs_recorded(wanted: Iterable[tuple[Case, SampleFile]], device: str) -> Iterator[None]:
+    """What each runtime does with its case, captured on this machine for those that their file does not have yet: in
+    processes of their own while the block runs, where there are many.
+    """
     missing = [(case, file) for case, file in wanted if f"program/{case.key}" not in file]
     arguments = [(c.model, c.batch, c.dtype, c.runtime, device) for c, _ in missing]
     with ExitStack() as stack:
         start: Callable[..., Any] = map
         if len(missing) > FEW:
-            start = stack.enter_context(ProcessPoolExecutor(mp_context=forking())).map
+            pool = ProcessPoolExecutor(mp_context=forking(), initializer=give_way)
+            start = stack.enter_context(pool).map
         found = start(record, *zip(*arguments, strict=True)) if missing else ()
+        yield
         for (case, file), program in zip(missing, found, strict=True):
             file.append([{"key": f"program/{case.key}", **program}])
+
+
+def record_programs(wanted: Iterable[tuple[Case, SampleFile]], device: str) -> None:
+    """Record programs, see ``programs_recorded``, and wait for them."""
+    with programs_recorded(wanted, device):
+        pass

@@ -17,7 +17,7 @@ from calibrate.constants import device_constants
 from calibrate.environment import describe
 from calibrate.fit import fit_host, fit_kernels, fit_shapes
 from calibrate.host import example_kernels, example_launches, host_costs, run_host, run_launches
-from calibrate.measure import Case, placed, record_programs
+from calibrate.measure import Case, placed, programs_recorded
 from calibrate.programs import program_from_json
 from calibrate.shapes import prepare_shapes, run_shapes, shape_samples
 from calibrate.shapes import total as shape_cases
@@ -93,7 +93,7 @@ def _effort(device: str, quick: bool) -> Effort:
             return Effort(sweep.QUICK_CUDA, 5, 40, few, 3, 10, others, *alone)
         others = Others(*({"generated": n, "library": m, "deep": 3} for n, m in ((9, 12), (7, 9), (4, 5))))
         alone = onnx_convs.FULL, onnx_nodes.COUNT, inductor_loops.COUNT
-        return Effort(sweep.FULL, 12, 120, many, 4, 10, others, *alone)
+        return Effort(sweep.FULL, 12, 120, many, 3, 10, others, *alone)
     few, many = {"generated": 12}, {"generated": 40}  # kernels of a library's models would drown the host there
     if quick:
         return Effort(sweep.QUICK_CPU, 3, 0, few, 3, 5, Others(*[{"generated": 3}] * 3))
@@ -142,10 +142,11 @@ def run(gpu: str, device: str, out: Path, effort: Effort, parts: Parts, advance:
     shapes: list[sweep.Case] = []
 
     def meanwhile() -> None:
-        if parts.eager:
-            ready.update(prepare_modules(modules, device))
-            shapes.extend(prepare_shapes(host_file, device, effort.shapes))
-        record_programs([(case, module_file) for case in modules] + [(case, other_file) for case in others], device)
+        programs = [(case, module_file) for case in modules] + [(case, other_file) for case in others]
+        with programs_recorded(programs, device):
+            if parts.eager:
+                ready.update(prepare_modules(modules, device))
+                shapes.extend(prepare_shapes(host_file, device, effort.shapes))
 
     runtimes.run(others, other_file, device, advance, meanwhile)
     if "device" not in constants_file:

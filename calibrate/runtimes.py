@@ -90,7 +90,7 @@ def run(
     meanwhile: Callable[[], None] | None = None,
 ) -> None:
     """Measure modules under each runtime, what the file does not have yet. meanwhile: see ``measure``."""
-    measure(wanted, file, device, Protocol(rounds=4, passes=10, profiles=2), advance, meanwhile)
+    measure(wanted, file, device, Protocol(rounds=3, passes=10, profiles=2), advance, meanwhile)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,9 +53,11 @@ def prepare_shapes(file: SampleFile, device: str, count: int) -> list[Case]:
     """
     drawn = list(cases(count))
     with _precision_kept(), torch.inference_mode():
-        for case in drawn:
+        for number, case in enumerate(drawn):
             if _key(case) not in file:
                 _try(case, device)
+            if device == "cuda" and number % CHUNK == 0:  # other processes want its memory, too
+                torch.cuda.empty_cache()
     return drawn
 
 

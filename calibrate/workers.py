@@ -4,6 +4,7 @@ no other feels, and slow preparations (export, compilation) go on at the same ti
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from functools import cache
 from multiprocessing import get_context
@@ -21,6 +22,12 @@ def forking() -> Any:
     context = get_context("forkserver")
     context.set_forkserver_preload(list(PRELOADED))
     return context
+
+
+def give_way() -> None:
+    """Let a process compute when no other wants to: the one that waits for it has work of its own meanwhile."""
+    if hasattr(os, "nice"):
+        os.nice(10)
 
 
 class Worker:

@@ -146,9 +146,11 @@ class Calibration:
         """The fit for a family and dtype in a context, see ``kernel_seconds``; memory families have one for all dtypes.
 
         Where one was not made the nearest of this GPU stands in: one context for the other, fp32 for TF32 where the
-        device has none, the family that this one is like. A fit of this GPU comes before one borrowed from another. A
-        family that is newer than the calibration has its analytic base with the efficiency that is typical of pointwise
-        kernels, all of it outside of the calibrated range.
+        device has none, the family that this one is like. A fit of this GPU comes before one borrowed from another, but
+        for kernels of a model that were not measured in one: those of a GPU of the same architecture, measured with
+        the framework that runs the model, come before a table of others' alone. A family that is newer than the
+        calibration has its analytic base with the efficiency that is typical of pointwise kernels, all of it outside of
+        the calibrated range.
         """
         contexts = ("", REPLAY) if context == "model" else (REPLAY, "")
         dtype = self.units(dtype)
@@ -172,7 +174,12 @@ class Calibration:
             raise PredictorError(
                 f"the calibration of {self.gpu} has no {family} kernels in {dtype}: run calibrate again"
             )
-        return min(found, key=lambda fit: fit.provenance == "derived")
+        kin = context == "model" and any(fit.borrowed and self._is_kin(fit.borrowed) for fit in found)
+        return min(found, key=lambda fit: fit.provenance == "derived" and not (kin and fit.borrowed))
+
+    def _is_kin(self, other: str) -> bool:
+        """Whether another GPU has this one's architecture, and so its libraries' kernels."""
+        return bool(self.architecture) and _architecture_of(other) == self.architecture
 
     def extrapolated(self, family: str, dtype: str, context: str = "model", **dims: Any) -> Any:
         """Whether kernels lie outside the calibrated range: a dimension beyond twice the largest that was measured, or
@@ -309,6 +316,12 @@ def _load(path: Path, gpu: str | None) -> Calibration:
 
 
 @cache
+def _architecture_of(gpu: str) -> str:
+    path = datasheets().get(gpu)
+    return str(read_json(path, gpu)["architecture"]) if path else ""
+
+
+@cache
 def _of_datasheet(path: Path) -> Calibration:
     """A calibration of a GPU that is on no list, from the measured one of the nearest architecture."""
     try:
@@ -337,5 +350,5 @@ def _borrowed_fits(gpu: str) -> dict[tuple[str, str], KernelFit]:
 
 def forget() -> None:
     """Drop what was read from disk: files have changed."""
-    for read in (read_host, _load, _of_datasheet):
+    for read in (read_host, _load, _of_datasheet, _architecture_of):
         read.cache_clear()

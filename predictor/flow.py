@@ -77,10 +77,13 @@ class Flow:
         return self.without(lambda index: not kept[index])
 
     def constant(self) -> set[int]:
-        """Indices of calls that depend on no input and no weight, and into whose results nothing writes."""
+        """Indices of calls that depend on no input and no weight, and into whose results nothing writes. What is made
+        of a size (a mask, positions) depends on the input, whose size it usually is.
+        """
         found: set[int] = set()
         for index, call in enumerate(self.calls):
             is_one = all(value in self.maker and self.maker[value] in found for value in call.reads)
+            is_one = is_one and (bool(call.reads) or all(output.elements <= 1 for output in call.outputs))
             is_one = is_one or call.trait == "host" or call.op == "lift_fresh"  # made of numbers in the code
             looks = call.trait == "sync" and not call.outputs  # a copy to the device makes a constant there
             if is_one and not looks and self.written.isdisjoint((*call.makes, *call.reads)):

@@ -14,11 +14,16 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.mark.parametrize(
-    ("marker", "command", "data"), [("accuracy", [], "eager.jsonl"), ("runtimes", ["runtimes"], "")]
+    ("marker", "gpu", "command", "data"),
+    [
+        ("accuracy", "h200", [], "eager.jsonl"),
+        ("runtimes", "h200", ["runtimes"], ""),
+        ("derived", "h100", ["runtimes"], ""),
+    ],
 )
-def test_the_accuracy_tables_are_what_the_command_prints(marker: str, command: list[str], data: str) -> None:
-    path = ROOT / "calibrations" / "h200" / "validation" / data
-    printed = CliRunner().invoke(app, [*command, "--gpu", "h200", "--data", str(path), "--markdown"]).stdout
+def test_the_accuracy_tables_are_what_the_command_prints(marker: str, gpu: str, command: list[str], data: str) -> None:
+    path = ROOT / "calibrations" / gpu / "validation" / data
+    printed = CliRunner().invoke(app, [*command, "--gpu", gpu, "--data", str(path), "--markdown"]).stdout
     shown = re.search(rf"<!-- {marker} -->\n(.*?)<!-- /{marker} -->", (ROOT / "README.md").read_text("utf-8"), re.S)
     assert shown is not None
     assert shown[1].strip() == printed.strip()

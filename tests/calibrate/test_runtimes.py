@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from calibrate import accuracy, runtimes
-from calibrate.measure import Case, Protocol, _measure_groups, complete, groups_of
+from calibrate.measure import Case, Protocol, _measure_groups, complete, groups_of, measure
 from calibrate.store import SampleFile
 from calibrate.validate import app as validate
 from calibrate.workers import Worker
@@ -75,6 +75,16 @@ def test_runtimes_that_cannot_run_leave_the_others_alone(tmp_path: Path) -> None
     assert f"cannot/{shared[2].key}" in file
     assert sum(steps) == len(shared) * (protocol.rounds + 2)
     assert complete(shared, file, protocol)
+
+
+def test_other_work_is_done_once_while_processes_prepare(tmp_path: Path) -> None:
+    """And also where nothing is left to measure."""
+    case, file, done = Case("generated/0", 1, "fp32", "eager"), SampleFile(tmp_path / "runtimes.jsonl"), list[int]()
+    protocol = Protocol(rounds=1, passes=1, profiles=1)
+    for _ in range(2):
+        measure([case], file, "cpu", protocol, lambda n: None, lambda: done.append(len(file.samples)))
+    assert done == [1, 3]  # the environment; then also a round and the profile
+    assert complete([case], file, protocol)
 
 
 def test_runtimes_share_a_process_on_a_gpu_but_for_cuda_graphs() -> None:
