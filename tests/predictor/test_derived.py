@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from predictor.calibration import Calibration, forget, load_calibration
 from predictor.cli import app
-from predictor.derived import nearest
+from predictor.derived import equal_waves, nearest
 from tests.helpers import complaint
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,6 +78,48 @@ def test_half_the_bandwidth_is_twice_the_time(sheet: dict[str, Any], tmp_path: P
             )
         )
     assert found[1] / found[0] == pytest.approx(2, rel=0.02)
+
+
+def test_kernels_are_compared_where_a_multiprocessor_has_as_much_to_do() -> None:
+    assert equal_waves(132, 132) == [(1.0, 1.0)]
+    assert equal_waves(132, 66) == [(2.0, 1.0)]
+    (few, less), (many, more) = equal_waves(132, 28)
+    assert (few, many) == (4.0, 8.0)
+    assert less + more == pytest.approx(1)
+    assert few**less * many**more == pytest.approx(132 / 28)
+
+
+def test_half_a_gpu_takes_as_long_as_a_whole_one_for_twice_the_work(h200: Calibration, tmp_path: Path) -> None:
+    whole = json.loads((h200.folder / "datasheet.json").read_text(encoding="utf-8"))
+    halves = {
+        "sms": whole["sms"] // 2,
+        "bandwidth_bytes_per_s": whole["bandwidth_bytes_per_s"] / 2,
+        "peak_flops": {dtype: peak / 2 for dtype, peak in whole["peak_flops"].items()},
+    }
+    path = tmp_path / "half.json"
+    path.write_text(json.dumps({**whole, "gpu": "half", "name": "half", **halves}))
+    half = load_calibration(str(path))
+    product = {"n": 4096, "k": 4096, "context": "model"}
+    assert half.kernel_seconds("gemm", "fp16", m=2048, **product) == pytest.approx(
+        h200.kernel_seconds("gemm", "fp16", m=4096, **product), rel=1e-6
+    )
+    image = {"c_in": 64, "c_out": 64, "h": 28, "w": 28, "r": 3, "s": 3, "pad_h": 1, "pad_w": 1, "context": "model"}
+    small, large = {"rows": 1024, "cols": 768, "context": "model"}, {"rows": 2048, "cols": 768, "context": "model"}
+    assert half.kernel_seconds("softmax", "fp16", **small) == pytest.approx(
+        h200.kernel_seconds("softmax", "fp16", **large), rel=1e-6
+    )
+    assert half.kernel_seconds("conv", "fp16", batch=64, **image) == pytest.approx(
+        h200.kernel_seconds("conv", "fp16", batch=128, **image), rel=0.02
+    )
+
+
+def test_in_models_a_gpu_has_the_kernels_of_one_of_its_architecture() -> None:
+    """The H100's table of attention is of another library's; the H200's is torch's."""
+    h100, a100 = load_calibration("h100"), load_calibration("a100")
+    for family in ("gemm", "attention"):
+        assert h100.fit(family, "bf16", "model").borrowed == "h200"
+        assert h100.fit(family, "bf16", "replay").provenance == "fitted"
+        assert a100.fit(family, "bf16", "model").provenance == "fitted"  # Ampere's are not Hopper's
 
 
 def test_without_tf32_convolutions_run_as_exact_ones(sheet: dict[str, Any], tmp_path: Path) -> None:
