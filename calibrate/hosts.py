@@ -104,10 +104,11 @@ def base_of(gpu: str) -> Calibration:
     folder = files.find(gpu)
     if not (folder / "kernels.json").is_file():
         return load_calibration(str(folder / "datasheet.json"))
-    before = load_calibration(str(folder.resolve()))
+    before = replace(load_calibration(str(folder.resolve())), factors={}, kernels_error=None)
+    if "like" not in before.device:  # its owner measured it
+        return before
     sheet, like = files.read_json(folder / "datasheet.json", gpu), str(before.device["like"])
-    reference = files.read_json(files.find(like) / "datasheet.json", like)
-    return replace(before, slower=slower(sheet, reference), factors={}, kernels_error=None)
+    return replace(before, slower=slower(sheet, files.read_json(files.find(like) / "datasheet.json", like)))
 
 
 def table_of(rows: Sequence[Pass], like: str) -> Table:

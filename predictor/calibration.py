@@ -223,14 +223,18 @@ class Calibration:
     def _transferred(
         self, other: Calibration, row: Family, dtype: str, context: str, arrays: Mapping[str, Any], roof_s: Any
     ) -> Any:
-        """Seconds of kernels, from what another GPU takes for such as load its multiprocessors as much."""
+        """Seconds of kernels, from what another GPU takes for such as load its multiprocessors as much. Where another
+        library's stand in for them, which picks its own for each size: from what it takes for those of their size.
+        """
         units = self.units(dtype)
+        stand_in = bool(row.like) and (row.name, fit_name(row.name, units)) not in other.fits
+        longer = self.slower * (other.sms / self.sms if stand_in else 1)
         logs = np.zeros(len(roof_s))
-        for times, weight in equal_waves(other.sms, self.sms):
+        for times, weight in equal_waves(other.sms, other.sms if stand_in else self.sms):
             theirs = row.grown(arrays, times)
             seconds = other.price(row.name, units, context, **theirs)[0]
             their_roof_s = np.maximum(*other.base(row, units, theirs)).ravel()
-            logs += weight * np.log(transferred(seconds, their_roof_s, roof_s, self.slower))
+            logs += weight * np.log(transferred(seconds, their_roof_s, roof_s, longer))
         return np.exp(logs)
 
     def _factor(self, family: str, name: str, arrays: Mapping[str, Any]) -> Any:
