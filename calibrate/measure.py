@@ -326,7 +326,7 @@ def programs_recorded(wanted: Iterable[tuple[Case, SampleFile]], device: str) ->
     with ExitStack() as stack:
         start: Callable[..., Any] = map
         if len(missing) > FEW:
-            pool = ProcessPoolExecutor(mp_context=forking(), initializer=give_way)
+            pool = ProcessPoolExecutor(mp_context=forking(), initializer=give_way if device == "cuda" else None)
             start = stack.enter_context(pool).map
         found = start(record, *zip(*arguments, strict=True)) if missing else ()
         yield
