@@ -148,11 +148,12 @@ def run(gpu: str, device: str, out: Path, effort: Effort, parts: Parts, advance:
                 ready.update(prepare_modules(modules, device))
                 shapes.extend(prepare_shapes(host_file, device, effort.shapes))
 
+    if parts.eager:
+        run_host(host_file, device, effort.host_rounds, lambda n: advance(10 * n))
     runtimes.run(others, other_file, device, advance, meanwhile)
     if "device" not in constants_file:
         constants_file.append([{"key": "device", "constants": device_constants(device, effort.plan.dtypes)}])
     if parts.eager:
-        run_host(host_file, device, effort.host_rounds, lambda n: advance(10 * n))
         run_modules(ready, module_file, device, effort, advance)
         run_shapes(shapes, host_file, device, advance)
     if parts.eager and device == "cuda":  # the profiler slows every launch after it: nothing below times the host
