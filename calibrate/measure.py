@@ -44,9 +44,9 @@ FEW = 4
 AT_ONCE = max(10, 4 * (os.cpu_count() or 1))
 """Processes that prepare and wait at the same time, where memory has room for them."""
 
-ROOM_BYTES, OWN_BYTES = 1.1e9, 12e9
-"""Memory for each, on the host and on the device (libraries, a context, and what a model keeps between its passes), and
-for what this process prepares meanwhile.
+ROOM_BYTES, CARD_BYTES, OWN_BYTES = 1e9, 1.1e9, 12e9
+"""Memory for each on the host and on the device (libraries, a context, and what a model keeps between its passes), and
+on the device for what this process prepares meanwhile.
 """
 
 ALONE = frozenset(name for name in runtimes.names() if not runtimes.load(name).ON_CPU)
@@ -126,10 +126,10 @@ def groups_of(cases: Sequence[Case], device: str) -> list[list[Case]]:
 
 
 def _at_once(device: str) -> int:
-    free = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2]
+    room = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2 / ROOM_BYTES
     if device == "cuda":
-        free.append(torch.cuda.mem_get_info()[0])
-    return int(min(AT_ONCE, max((min(free) - OWN_BYTES) // ROOM_BYTES, 1)))
+        room = min(room, (torch.cuda.mem_get_info()[0] - OWN_BYTES) / CARD_BYTES)
+    return int(min(AT_ONCE, max(room, 1)))
 
 
 def _measure_groups(
