@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from predictor.calibration_files import gpu_name
+from predictor.calibration_files import is_named
 from predictor.errors import PredictorError
 
 _PACKAGES = ("torch", "transformers", "fvcore", "numpy", "scikit-learn")
@@ -89,7 +89,7 @@ def check_device(gpu: str) -> str:
             f"{gpu} needs CUDA, and torch finds none here (torch {torch.__version__}); --device cpu works"
         )
     here = torch.cuda.get_device_name()
-    if gpu_name(gpu) not in gpu_name(here):
+    if not is_named(gpu, here):
         raise PredictorError(f"this machine's GPU is {here!r}, not {gpu!r}")
     return "cuda"
 

@@ -34,7 +34,7 @@ from calibrate.sweep import set_precision
 from calibrate.workers import Worker, forking, give_way
 from predictor import runtimes
 from predictor.calibration import Calibration
-from predictor.calibration_files import gpu_name
+from predictor.calibration_files import is_named
 from predictor.capture import DTYPES
 from predictor.errors import PredictorError
 
@@ -285,8 +285,9 @@ def check_gpu(file: SampleFile, calibration: Calibration) -> None:
     """
     measured = file.samples.get("environment", {}).get("environment", {}).get("gpu")
     calibrated = calibration.device["environment"].get("gpu")
-    named = calibrated is None and not calibration.lanes.serial and measured is not None
-    if gpu_name(calibration.gpu) not in gpu_name(measured) if named else measured != calibrated:
+    nobody_did = calibrated is None and not calibration.lanes.serial
+    same = is_named(calibration.gpu, measured or "") if nobody_did else measured == calibrated
+    if not same:
         raise PredictorError(
             f"{file.path} was measured on {measured or 'a CPU'}, not on {calibrated or calibration.device['name']}"
         )

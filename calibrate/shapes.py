@@ -48,8 +48,8 @@ def cases(count: int) -> Iterator[Case]:
 
 
 def prepare_shapes(file: SampleFile, device: str, count: int) -> list[Case]:
-    """Draw every case and call those that are not in the file yet once: a library loads what it runs them with, and
-    needs no quiet host for that.
+    """Draw every case and call those that are not in the file yet: a library loads what it runs them with, and needs no
+    quiet host for that.
     """
     drawn = list(cases(count))
     with _precision_kept(), torch.inference_mode():
@@ -96,7 +96,7 @@ def _time(case: Case, device: str) -> float | None:
 
 
 def _try(case: Case, device: str) -> Run | None:
-    """The call, made once; None where it cannot run."""
+    """The call, which has run; None where it cannot."""
     try:
         call, _ = maker(case, device)()
         call()

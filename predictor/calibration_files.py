@@ -39,6 +39,11 @@ def gpu_name(name: str) -> str:
     return re.sub(r"^(nvidia)?(geforce|quadro|tesla)?(rtx|gtx)?(?=[a-z]?\d)", "", bare)
 
 
+def is_named(gpu: str, driver: str) -> bool:
+    """Whether what a driver calls a GPU ("NVIDIA H100 80GB HBM3") is of a name ("h100")."""
+    return gpu_name(gpu) in gpu_name(driver)
+
+
 def known_gpus() -> list[str]:
     """Names of every GPU with a calibration."""
     return sorted({d.name for f in folders() if f.is_dir() for d in f.iterdir() if (d / "device.json").is_file()})

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
 from calibrate.accuracy import Row, by_model, by_regime, kendall, rows, summarise_rows
 from calibrate.bench import Measurement
+from calibrate.measure import check_gpu
 from calibrate.store import SampleFile
-from predictor.calibration import Calibration
+from predictor.calibration import Calibration, load_calibration
 from predictor.calibration_files import SHIPPED
+from predictor.errors import PredictorError
 
 RECORDED = SHIPPED / "h200" / "validation" / "eager.jsonl"
 
@@ -136,3 +140,12 @@ def test_predicted_kernel_time_is_near_what_the_profiler_saw(recorded: list[Row]
 def test_a_choice_of_cases_gives_those_rows(h200: Calibration) -> None:
     found = rows(SampleFile(RECORDED), h200, "eager", {"bert-base/1/fp16/eager", "gpt2/8/fp32/eager"})
     assert {(r.model, r.batch, r.dtype) for r in found} == {("bert-base", 1, "fp16"), ("gpt2", 8, "fp32")}
+
+
+def test_measurements_are_of_the_gpu_that_predicts_also_where_nobody_calibrated_it(tmp_path: Path) -> None:
+    file = SampleFile(tmp_path / "eager.jsonl")
+    file.append([{"key": "environment", "environment": {"gpu": "NVIDIA H100 80GB HBM3"}}])
+    check_gpu(file, load_calibration("h100"))
+    for gpu in ("h200", "l40s", "a100"):
+        with pytest.raises(PredictorError, match="was measured on NVIDIA H100 80GB HBM3, not on"):
+            check_gpu(file, load_calibration(gpu))
