@@ -1,10 +1,10 @@
 """Capture the 20 models whose latencies The Framework Tax (Fernandez et al., EMNLP 2023) published and write
-``calibrate/published_graphs``, so that a fit of those latencies needs none of the libraries. To repeat it, in an
-environment of its own:
+``calibrate/published_graphs``, so that a fit of those latencies needs none of the libraries. To repeat it, with those
+of the time in a folder that comes before today's:
 
-    pip install --no-deps transformers==4.16.2 tokenizers==0.13.3 huggingface_hub==0.10.1 timm==0.4.12
-    pip install --no-deps torchvision==0.28.0
-    python benchmarks/record_published.py [model ...]
+    pip install --no-deps --target then transformers==4.16.2 tokenizers==0.13.3 huggingface_hub==0.10.1 timm==0.4.12 \\
+        torchvision==0.28.0 sacremoses six requests urllib3 idna certifi charset_normalizer filelock
+    PYTHONPATH=then:. python benchmarks/record_published.py [model ...]
 
 Models are named as in the published table and built as the authors' harness builds them
 (github.com/JaredFern/Framework-Tax, pytorch/config.py), at the published input size: 128 tokens or 224 pixels. The
