@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from calibrate.validate import app
+from predictor.runtimes import names
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -27,3 +28,5 @@ def test_the_accuracy_tables_are_what_the_command_prints(marker: str, gpu: str, 
     shown = re.search(rf"<!-- {marker} -->\n(.*?)<!-- /{marker} -->", (ROOT / "README.md").read_text("utf-8"), re.S)
     assert shown is not None
     assert shown[1].strip() == printed.strip()
+    if (marker, gpu) == ("runtimes", "h200"):
+        assert {line.split()[1] for line in printed.splitlines()[2:9]} == set(names())
