@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -167,28 +167,40 @@ def _measure_groups(
                 if reason is None:
                     runnable.append((case, worker))
                 else:
-                    file.append([{"key": f"cannot/{case.key}", "case": case.key, "reason": reason}])
+                    file.append([_cannot(case, reason)])
                     advance(protocol.rounds + 2)
         for number in range(protocol.rounds):
             for case, worker in runnable:
-                name = f"round/{case.key}/{number}"
-                if name not in file:
-                    worker.ask("round", case.runtime, case.batch, protocol.passes)
-                    file.append([{"key": name, "case": case.key, **worker.answer()}])
+                head = {"key": f"round/{case.key}/{number}", "case": case.key}
+                _take(case, head, file, worker, "round", protocol.passes)
                 advance(1)
         alive = list(dict.fromkeys(worker for _, worker in runnable))
         for worker in alive:  # last: the profiler slows every launch after it
             worker.ask("open_profiler")
         for worker in alive:
-            worker.answer()
+            with suppress(RuntimeError):  # the cases' own profiles say why
+                worker.answer()
         for case, worker in runnable:
-            if f"case/{case.key}" not in file:
-                worker.ask("profile", case.runtime, case.batch, protocol.profiles)
-                file.append([{"key": f"case/{case.key}", **asdict(case), **worker.answer()}])
+            _take(case, {"key": f"case/{case.key}", **asdict(case)}, file, worker, "profile", protocol.profiles)
             advance(2)
         for worker in workers:  # all at once: to leave a device takes each a while
             worker.close()
     return again
+
+
+def _take(case: Case, head: Mapping[str, Any], file: SampleFile, worker: Worker, method: str, passes: int) -> None:
+    """Add what a worker says of a case to the file, unless it is there; or why the case, which had run, fails now."""
+    if head["key"] in file or f"cannot/{case.key}" in file:
+        return
+    worker.ask(method, case.runtime, case.batch, passes)
+    try:
+        file.append([{**head, **worker.answer()}])
+    except RuntimeError as error:
+        file.append([_cannot(case, str(error))])
+
+
+def _cannot(case: Case, reason: str) -> dict[str, Any]:
+    return {"key": f"cannot/{case.key}", "case": case.key, "reason": reason}
 
 
 class Bench:

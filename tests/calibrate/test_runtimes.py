@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from calibrate import accuracy, runtimes
-from calibrate.measure import Case, Protocol, _measure_groups, complete, groups_of, measure
+from calibrate.measure import Case, Protocol, _measure_groups, _take, complete, groups_of, measure
 from calibrate.store import SampleFile
 from calibrate.validate import app as validate
 from calibrate.workers import Worker
@@ -39,7 +39,7 @@ class Server:
     def fail(self) -> None:
         raise ValueError("no")
 
-    def die(self) -> None:
+    def die(self, *args: Any) -> None:
         os._exit(3)
 
 
@@ -76,6 +76,17 @@ def test_runtimes_that_cannot_run_leave_the_others_alone(tmp_path: Path) -> None
     assert f"cannot/{shared[2].key}" in file
     assert sum(steps) == len(shared) * (protocol.rounds + 2)
     assert complete(shared, file, protocol)
+
+
+def test_a_case_that_fails_after_it_ran_is_said_and_ends_nothing(tmp_path: Path) -> None:
+    """A device may run out of memory later than while things are prepared."""
+    case, file = Case("generated/0", 1, "fp32", "eager"), SampleFile(tmp_path / "runtimes.jsonl")
+    with Worker(Server, 1) as worker:
+        for number in range(2):
+            _take(case, {"key": f"round/{case.key}/{number}", "case": case.key}, file, worker, "die", 1)
+    assert list(file.samples) == [f"cannot/{case.key}"]
+    assert "died" in file.samples[f"cannot/{case.key}"]["reason"]
+    assert complete([case], file, Protocol())
 
 
 def test_other_work_is_done_once_while_processes_prepare(tmp_path: Path) -> None:
