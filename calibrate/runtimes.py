@@ -22,7 +22,7 @@ from calibrate.programs import program_from_json
 from calibrate.store import SampleFile
 from predictor import runtimes
 from predictor.calibration import Calibration
-from predictor.cost import price
+from predictor.cost import UNCALLED, price
 from predictor.errors import PredictorError
 from predictor.families import FAMILIES, fit_name
 from predictor.host_costs import HostCosts
@@ -218,15 +218,17 @@ def _columns(terms: Terms) -> tuple[str, ...]:
 
 
 def _host_terms(terms: Terms, one: Module, launch_s: float) -> tuple[float, Counter[str]]:
-    """Seconds of the operators' own costs, and how many calls there are of each row."""
+    """Seconds of the operators' own costs, and how many calls there are of each row, and of all that ``price`` charges
+    ``call_s`` for: a row's own cost is what it takes beyond that.
+    """
     base, counts = 0.0, Counter[str]()
     both = list(zip(one.program.calls, one.priced, strict=False))
     for call, price_ in both:
+        counts["call"] += bool(terms.like) and call.trait not in UNCALLED
         if call.op in terms.calls:
             counts[call.op] += 1
         elif terms.like:
             base += price_.host_s
-            counts["call"] += 1
         else:
             counts[call.trait if call.trait in terms.calls else "other"] += 1
     if not terms.like:  # further launches of a library's convolution cost what a bare launch costs
@@ -281,7 +283,7 @@ def _as_rows(
     coefficients = {"line_s": 0.0, "module_s": 0.0, "fixed_s": found["fixed"], "launch_s": 0.0}
     if terms.like:
         factor, call_s = max(found["factor"], 1e-3), found["call"]
-        own = {name: max(found[name] - call_s, 0.0) / (factor * like.op_factor) for name in terms.calls}
+        own = {name: found[name] / (factor * like.op_factor) for name in terms.calls}
         rows = {name: {d: [s, s] for d in ("fp32", "fp16")} for name, s in own.items()}
         rows |= _breaks(terms, item, found["fixed"] / (factor * like.op_factor))
         factor *= like.op_factor  # the operators' own costs had it

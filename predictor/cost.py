@@ -25,6 +25,9 @@ HOST_ELEMENTS = 2**14
 HOST_DTYPE = {"tf32": "fp32", "bf16": "fp16"}
 """Dtypes whose host costs are those of another: the same code path issues them."""
 
+UNCALLED = frozenset({"host", "guard"})
+"""Traits of what a runtime does without calling anything: it costs no ``HostCosts.call_s``."""
+
 
 def price(program: Program, calibration: Calibration, host: HostCosts) -> tuple[PricedCall, ...]:
     """Every call of the program with its host seconds and its priced kernels, in issue order."""
@@ -37,7 +40,7 @@ def price(program: Program, calibration: Calibration, host: HostCosts) -> tuple[
         if call.trait == "replay":
             own = tuple(_side_by_side(k, p, calibration, host) for k, p in zip(call.kernels, own, strict=True))
         seconds = host.op_factor * _call_s(call, own, program.dtype, host, call_cold, library_s)
-        seconds += 0.0 if call.trait == "host" else host.call_s
+        seconds += 0.0 if call.trait in UNCALLED else host.call_s
         seconds *= host.kinds.get(kind_of_call(call.trait), 1.0)
         priced.append(PricedCall(seconds + python_s(call.python, host), own, call.sync))
     return (*priced, PricedCall(python_s(program.tail, host), ()))

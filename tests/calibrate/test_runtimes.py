@@ -20,10 +20,14 @@ from calibrate.validate import app as validate
 from calibrate.workers import Worker
 from predictor.calibration import Calibration
 from predictor.cli import app as predict
+from predictor.cost import price
+from predictor.host_costs import HostCosts, host_costs_of, with_rows_of
+from predictor.records import Program
 from predictor.runtimes import names
 from tests.calibrate.test_accuracy import row as make_row
 
-VALIDATION = Path(__file__).resolve().parents[2] / "calibrations" / "h200" / "validation"
+H200 = Path(__file__).resolve().parents[2] / "calibrations" / "h200"
+VALIDATION = H200 / "validation"
 
 
 class Server:
@@ -122,6 +126,31 @@ def test_coefficients_are_found_again_where_the_model_is_right() -> None:
     found, error = runtimes._solve(x, y, [])
     np.testing.assert_allclose(found, [0.8, 0.01, 0.3], rtol=1e-6)
     assert error["mape"] < 1e-6
+
+
+def test_a_guard_is_not_charged_what_a_call_of_a_compiled_graph_costs(h200: Calibration) -> None:
+    """Of guards a model has hundreds. Here each call costs 10 us beyond the operator's own cost, a guard 0.5 us."""
+    eager, compiled = h200.host("eager"), h200.host("compile")
+    own = {name: {"fp32": (s, s), "fp16": (s, s)} for name, s in (("weight", 5e-7), ("triton", 3e-6))}
+    truth, ran = replace(compiled, call_s=0.0, calls={**compiled.calls, **own}), []
+
+    def beyond_s(one: runtimes.Module) -> float:
+        last = next(k for call in reversed(one.priced) for k in reversed(call.kernels))
+        return last.seconds + h200.lanes.sync_s + h200.lanes.launch_latency_s
+
+    for one in runtimes.modules(SampleFile(H200 / "samples" / "runtimes.jsonl"), "compile", h200, eager):
+        host_s = _host_s(one.program, h200, truth) + 1e-5 * sum(call.op != "weight" for call in one.program.calls)
+        ran.append(replace(one, latency_s=host_s + beyond_s(one)))
+    fitted = runtimes.fit_runtime("compile", ran, h200, eager)
+    head = {"runtime": "compile", "environment": compiled.environment, "provenance": "measured"}
+    found = host_costs_of(with_rows_of(json.loads((H200 / "eager.json").read_text()), {**head, **fitted}), H200)
+    assert len(ran) > 30
+    for one in ran:
+        assert one.latency_s - beyond_s(one) == pytest.approx(_host_s(one.program, h200, found), rel=0.02)
+
+
+def _host_s(program: Program, calibration: Calibration, host: HostCosts) -> float:
+    return host.fixed_s + sum(call.host_s for call in price(program, calibration, host))
 
 
 def test_a_coefficient_that_few_modules_show_stays_near_its_like() -> None:
