@@ -26,6 +26,10 @@ COMMANDS = {
         *("validate", "runtimes", "--gpu", "h100", "--markdown"),
         *("--data", "calibrations/h100/validation"),
     ],
+    "own_host": [
+        *("validate", "runtimes", "--gpu", "calibrations/h100/own_host", "--markdown"),
+        *("--data", "calibrations/h100/validation"),
+    ],
     "gpus": ["predict", "--list-gpus"],
     "published": ["validate", "published", "--markdown", "--data", str(PUBLISHED)],
 }

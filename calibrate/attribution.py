@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 NAMES = {
@@ -78,35 +79,53 @@ def align(
 
     names, measured_s: of the measured kernels; all are given to a predicted one.
     """
-    m, width = len(names), len(names) + 1
+    if not names:
+        return [(0, 0)] * len(families)
     distinct = sorted(set(names))
     order = np.array([distinct.index(name) for name in names], dtype=int)
-    before = np.concatenate([[0.0], np.cumsum(measured_s)])
+    spent = np.log(np.maximum(_ending_at(np.cumsum(measured_s)), 1e-9))
     odd: dict[str, NDArray[np.float64]] = {}
     for family in set(families):
-        fits = np.array([bool(re.search(pattern(family), name)) for name in distinct])
-        odd[family] = np.concatenate([[0.0], np.cumsum(np.where(fits[order], 0.0, ODD))])
-    best = np.full(width, np.inf)
-    best[0] = 0.0
-    taken = np.zeros((len(families), width), dtype=np.int16)
-    for row, (family, expected, seconds) in enumerate(zip(families, launches, predicted_s, strict=True)):
-        found = best + MISSING
         most = 8 * MOST if is_conv(family) else MOST
-        for count in range(1, min(most, m) + 1):
-            spent = np.maximum(before[count:] - before[:-count], 1e-9)
-            cost = odd[family][count:] - odd[family][:-count]
-            cost = cost + SURPLUS * abs(np.log(count / expected)) + DURATION * np.abs(np.log(spent / seconds))
-            total = best[:-count] + cost
-            better = total < found[count:]
-            found[count:][better] = total[better]
-            taken[row, count:][better] = count
-        best = found
-    runs, end = [], m
+        fits = np.array([bool(re.search(pattern(family), name)) for name in distinct])
+        odd[family] = _ending_at(np.cumsum(np.where(fits[order], 0.0, ODD)))[:most]
+    memory = np.empty_like(spent)
+    best = np.full(len(names) + 1, np.inf)
+    best[0] = 0.0
+    taken = np.zeros((len(families), len(names) + 1), dtype=np.int16)
+    for row, (family, expected, seconds) in enumerate(zip(families, launches, predicted_s, strict=True)):
+        most = len(odd[family])
+        cost = np.subtract(spent[:most], np.log(seconds), out=memory[:most])
+        np.abs(cost, out=cost)
+        cost *= DURATION
+        cost += odd[family]
+        cost += SURPLUS * np.abs(np.log(np.arange(1, most + 1) / expected))[:, None]
+        cost += _shifted(best, most)
+        count = cost.argmin(axis=0)
+        least = cost[count, np.arange(cost.shape[1])]
+        found = best + MISSING
+        better = least < found
+        best = np.where(better, least, found)
+        taken[row] = np.where(better, count + 1, 0)
+    runs, end = [], len(names)
     for row in reversed(range(len(families))):
         first = end - int(taken[row, end])
         runs.append((first, end))
         end = first
     return runs[::-1]
+
+
+def _shifted(values: NDArray[np.float64], most: int, before: float = np.inf) -> NDArray[np.float64]:
+    """[count - 1, end] -> the value at end - count, for counts up to most."""
+    padded = np.concatenate([np.full(most, before), values])
+    return sliding_window_view(padded, len(values))[most - 1 :: -1]
+
+
+def _ending_at(cumulated: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[count - 1, end] -> the sum of the count values before end."""
+    before = np.concatenate([[0.0], cumulated])
+    most = min(8 * MOST, len(cumulated))
+    return before - _shifted(before, most, before=0.0)
 
 
 def by_family(

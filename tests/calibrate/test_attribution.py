@@ -47,6 +47,10 @@ def test_a_predicted_kernel_may_have_none() -> None:
     ]
 
 
+def test_where_nothing_ran_every_predicted_kernel_has_none() -> None:
+    assert align(["gemm", "conv"], [1, 1], [5e-6] * 2, [], []) == [(0, 0)] * 2
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_has_names(family: str) -> None:
     assert pattern(family)
