@@ -1,4 +1,6 @@
-"""Models by name: the zoo's, and the generated ones that the host coefficients are fitted on; none is both."""
+"""Models by name: the zoo's, the generated ones that the host coefficients are fitted on (none is both), and users'
+own, ``path/to/file.py:factory``.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ from torch.utils._pytree import tree_map_only
 
 import models_zoo
 from calibrate import architectures, loops, modules
+from predictor.models import load_model
 
 Source = Callable[[int, tuple[int, ...]], tuple[torch.nn.Module, Any]]
 SOURCES: dict[str, Source] = {
@@ -22,10 +25,14 @@ SOURCES: dict[str, Source] = {
 
 
 def build(name: str, device: str, batch: int = 1) -> tuple[torch.nn.Module, Any]:
-    """(module, inputs) of a zoo model or of "source/seed" (what follows is ignored), in sizes for a device."""
+    """(module, inputs) of a zoo model, of a factory, or of "source/seed" (what follows is ignored), in sizes for a
+    device.
+    """
     source, *rest = name.split("/")
-    if source not in SOURCES:
+    if name in models_zoo.names():
         return models_zoo.build(name, batch)
+    if source not in SOURCES:
+        return load_model(name, batch)[:2]
     widths = modules.GPU_WIDTHS if device == "cuda" else modules.CPU_WIDTHS
     module, inputs = SOURCES[source](int(rest[0]), widths)
     return module, tree_map_only(torch.Tensor, lambda t: t.repeat(batch, *[1] * (t.dim() - 1)), inputs)

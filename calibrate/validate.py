@@ -1,4 +1,4 @@
-"""The command ``validate``: predictions against real measurements over the model zoo."""
+"""The command ``validate``: predictions against real measurements, over the model zoo and of users' own models."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ def validate(
         str | None, typer.Option(help="GPU whose calibration predicts; measuring needs it in this machine.")
     ] = None,
     runtime: Annotated[str, typer.Option(help="Runtime to validate.")] = "eager",
-    models: Annotated[str, typer.Option(help="Zoo models, comma-separated, or all.")] = "all",
+    models: Annotated[
+        str, typer.Option(help="Zoo models or factories (FILE.py:FUNCTION), comma-separated, or all: of the zoo.")
+    ] = "all",
     batches: Annotated[str, typer.Option(help="Batch sizes, comma-separated.")] = "1,8,32,128",
     dtypes: Annotated[str, typer.Option(help="Dtypes, comma-separated.")] = "fp16,fp32",
     data: Annotated[
@@ -216,8 +218,7 @@ def _validate(
     calibration.host(runtime)
     names = models_zoo.names() if models == "all" else models.split(",")
     for name in names:
-        if name not in models_zoo.names():
-            raise unknown("model", name, models_zoo.names())
+        _check_model(name)
     wanted_dtypes = dtypes.split(",")
     for dtype in wanted_dtypes:
         if dtype not in calibration.dtypes:
@@ -251,6 +252,22 @@ def _validate(
     typer.echo(_markdown(found) if markdown else _text(found))
 
 
+def _check_model(name: str) -> None:
+    """Raises PredictorError for what is neither a model of the zoo nor a factory that makes one."""
+    import torch
+
+    import models_zoo
+    from predictor.errors import PredictorError
+    from predictor.models import load_model
+
+    if name in models_zoo.names():
+        return
+    if name.endswith(".json"):
+        raise PredictorError(f"{name} has no weights that could run: write a factory, --models FILE.py:FUNCTION")
+    with torch.device("meta"):
+        load_model(name, 1)
+
+
 def _tell(line: str) -> None:
     typer.echo(line, err=True)
 
@@ -264,7 +281,7 @@ def _text(found: Sequence[Row]) -> str:
         said = f" ({r.measured_bound})" if r.measured_bound else ""
         measured, predicted = r.measured.seconds * 1e3, r.predicted["queue"] * 1e3
         lines.append(
-            f"{r.model:13} {r.batch:>5} {r.dtype:5} {measured:>6.2f} ms {predicted:>6.2f} ms "
+            f"{r.model.rpartition('/')[2]:13} {r.batch:>5} {r.dtype:5} {measured:>6.2f} ms {predicted:>6.2f} ms "
             f"{r.error():>+7.1%} {r.measured.repeatability:>7.1%}  {r.bound}{said}"
         )
     lines.append("")

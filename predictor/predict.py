@@ -17,6 +17,7 @@ from predictor.cost import price
 from predictor.errors import CannotRunError, PredictorError, unknown
 from predictor.host_costs import HostCosts
 from predictor.records import Compared, Graph, OpCost, PricedCall, Program, Report, Target, Timeline
+from predictor.runtimes import eager
 from predictor.timeline import plain, queue
 
 ESTIMATORS = ("queue", "max")
@@ -97,7 +98,13 @@ def graph_of(module: Any, inputs: Any, dtype: str, runtime: str, name: str | Non
         return exported(module, inputs, dtype, name)
     from predictor.capture import capture
 
-    return capture(module, inputs, dtype, name, branch)
+    try:
+        return capture(module, inputs, dtype, name, branch)
+    except PredictorError as error:
+        if branch == eager.BRANCH:
+            raise
+        capture(module, inputs, dtype, name, eager.BRANCH)  # raises where the model or its inputs are at fault
+        raise CannotRunError(f"its code fails as {runtime} runs it ({error})") from error
 
 
 def check_target(runtime: str, serial: bool) -> None:

@@ -49,6 +49,18 @@ QUESTIONS: tuple[tuple[Any, str, str], ...] = (
 """Questions to torch: where, name, and the branch in which the answer is yes."""
 
 
+ROUNDED = ("ceil", "floor", "round", "sqrt")
+"""Functions of tensors that traced code calls with what it knows as a number otherwise: a size is a tensor there."""
+
+
+def _of_numbers(thread: int, function: Callable[..., Any]) -> Callable[..., Any]:
+    def of_number(value: Any, *args: Any, **options: Any) -> Any:
+        number = isinstance(value, (int, float)) and threading.get_ident() == thread
+        return function(mark(_tensor(float(value))) if number else value, *args, **options)
+
+    return of_number
+
+
 @contextmanager
 def told(branch: str) -> Iterator[None]:
     """Tensors with known values are kept on the CPU; code that asks where they are, to put others there, is told the
@@ -73,6 +85,9 @@ def told(branch: str) -> Iterator[None]:
         asked = [(home, name, getattr(home, name)) for home, name, _ in QUESTIONS]
         torch.Tensor.device = property(device_of)  # type: ignore[assignment]
         torch.tensor = tensor_of  # type: ignore[assignment]
+        for name in ROUNDED if branch == "traced" else ():
+            asked.append((torch, name, getattr(torch, name)))
+            setattr(torch, name, _of_numbers(captures, getattr(torch, name)))
         for home, name, yes in QUESTIONS:
             if branch == yes or not _says_no(getattr(home, name)):
                 setattr(home, name, _answer(captures, branch == yes, getattr(home, name)))

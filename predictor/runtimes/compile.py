@@ -111,8 +111,12 @@ def _loop(read: TensorSpec, written: TensorSpec) -> tuple[Kernel, ...]:
 
 
 def _channels_last(kernel: Kernel, call: OpCall) -> Kernel:
-    """A convolution's kernel in that layout, where one of single pixels is a matrix product."""
+    """A convolution's kernel in that layout, where one of single pixels is a matrix product. One that is priced as a
+    product already (transposed, three-dimensional) stays.
+    """
     d = kernel.dims
+    if "r" not in d:
+        return kernel
     if (d["r"], d["s"], d["stride_h"], d["stride_w"], d["pad_h"], d["pad_w"], d["groups"]) == (1, 1, 1, 1, 0, 0, 1):
         out = call.outputs[0]
         dims = {"m": out.elements // out.shape[1], "n": d["c_out"], "k": d["c_in"], "batch": 1, "nt": 1.0, "bias": 0.0}
