@@ -125,3 +125,100 @@ def unet(batch: int) -> Made:
             return found
 
     return _image(UNet(), batch, 256)
+
+
+def modernbert(batch: int) -> Made:
+    """ModernBERT-Base: rotary positions, gated products, windows of attention."""
+    return _text(tf.ModernBertModel(tf.ModernBertConfig()), batch)
+
+
+def nystromformer(batch: int) -> Made:
+    """Nystroemformer: attention through landmarks."""
+    return _text(tf.NystromformerModel(tf.NystromformerConfig()), batch)
+
+
+def gpt_bigcode(batch: int) -> Made:
+    """A decoder whose queries share one key and value."""
+    return _text(tf.GPTBigCodeModel(tf.GPTBigCodeConfig(use_cache=False)), batch)
+
+
+def pvt_v2(batch: int) -> Made:
+    """PVTv2-B0: attention over shrunken keys, convolutions between the products."""
+    return _image(tf.PvtV2Model(tf.PvtV2Config()), batch)
+
+
+def cvt(batch: int) -> Made:
+    """CvT-13: convolutions before attention."""
+    return _image(tf.CvtModel(tf.CvtConfig()), batch)
+
+
+def swiftformer(batch: int) -> Made:
+    """SwiftFormer: additive attention between convolutions."""
+    return _image(tf.SwiftFormerModel(tf.SwiftFormerConfig()), batch)
+
+
+def hiera(batch: int) -> Made:
+    """Hiera: attention within units that are pooled."""
+    return _image(tf.HieraModel(tf.HieraConfig()), batch)
+
+
+def sew(batch: int) -> Made:
+    """SEW on two seconds of sound: convolutions, and attention on every second frame."""
+    return tf.SEWModel(tf.SEWConfig()).eval(), _inputs.audio(batch)
+
+
+def mixer(batch: int) -> Made:
+    """An MLP-Mixer, S/16."""
+
+    class Block(nn.Module):
+        def __init__(self, tokens: int, width: int) -> None:
+            super().__init__()
+            self.norms = nn.ModuleList([nn.LayerNorm(width), nn.LayerNorm(width)])
+            self.tokens = nn.Sequential(nn.Linear(tokens, 256), nn.GELU(), nn.Linear(256, tokens))
+            self.channels = nn.Sequential(nn.Linear(width, 2048), nn.GELU(), nn.Linear(2048, width))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = x + self.tokens(self.norms[0](x).transpose(1, 2)).transpose(1, 2)
+            mixed: torch.Tensor = x + self.channels(self.norms[1](x))
+            return mixed
+
+    class Mixer(nn.Module):
+        def __init__(self, width: int = 512, layers: int = 8) -> None:
+            super().__init__()
+            self.patches = nn.Conv2d(3, width, 16, stride=16)
+            self.blocks = nn.Sequential(*(Block(196, width) for _ in range(layers)))
+            self.head = nn.Linear(width, 1000)
+
+        def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
+            x = self.patches(pixel_values).flatten(2).transpose(1, 2)
+            found: torch.Tensor = self.head(self.blocks(x).mean(dim=1))
+            return found
+
+    return _image(Mixer(), batch)
+
+
+def recommender(batch: int) -> Made:
+    """Tables of embeddings, their products with each other, batch-normalised layers: 64 rows for each of a batch."""
+
+    class Recommender(nn.Module):
+        def __init__(self, tables: int = 16, width: int = 64) -> None:
+            super().__init__()
+            self.tables = nn.ModuleList(nn.Embedding(10_000, width) for _ in range(tables))
+            sizes = [tables * width + tables * tables, 1024, 512, 256]
+            self.layers = nn.Sequential(
+                *(
+                    nn.Sequential(nn.Linear(i, o), nn.BatchNorm1d(o), nn.ReLU())
+                    for i, o in zip(sizes, sizes[1:], strict=False)
+                )
+            )
+            self.head = nn.Linear(sizes[-1], 1)
+
+        def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+            found = torch.stack([table(input_ids[:, i]) for i, table in enumerate(self.tables)], dim=1)
+            products = torch.bmm(found, found.transpose(1, 2))
+            x = torch.cat([found.flatten(1), products.flatten(1)], dim=1)
+            clicks: torch.Tensor = torch.sigmoid(self.head(self.layers(x)))
+            return clicks
+
+    ids = torch.randint(10_000, (64 * batch, 16), device="cpu")
+    return Recommender().eval(), {"input_ids": ids}

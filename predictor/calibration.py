@@ -186,7 +186,8 @@ class Calibration:
         other than the only one that was; arrays broadcast and come back flat.
 
         Such a kernel's price is its analytic base with the efficiency at the edge of the range, which is where trees
-        stay. Kernels smaller than any measured take the floor's time, as these do.
+        stay; a row that is longer than any measured takes as many times what the longest takes beyond the floor.
+        Kernels smaller than any measured take the floor's time, as these do.
         """
         arrays = FAMILIES[family].complete(dims)
         outside = np.zeros(next(iter(arrays.values())).shape, dtype=bool)
@@ -215,6 +216,12 @@ class Calibration:
         launches = fit.launch_count(
             features, np.ravel(arrays["groups"]) if "groups" in row.dims else np.ones(len(base))
         )
+        longest = fit.largest.get("cols", -1.0)
+        if 0 < longest < np.max(arrays.get("cols", 0.0), initial=0.0):
+            edge = {**arrays, "cols": np.minimum(arrays["cols"], longest)}
+            edge_s = self.price(family, dtype, context, **edge)[0]
+            grown_s = (edge_s - factor * fit.floor_s) * np.ravel(arrays["cols"]) / longest + factor * fit.floor_s
+            seconds = np.where(np.ravel(arrays["cols"]) > longest, grown_s, seconds)
         if fit.exceptions:
             for i, shape in enumerate(zip(*(np.ravel(arrays[d]) for d in row.dims), strict=True)):
                 seconds[i], launches[i] = fit.exceptions.get((dtype, *shape), (seconds[i], launches[i]))

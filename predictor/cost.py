@@ -163,6 +163,7 @@ def dispatch_s(call: HostCall, dtype: str, host: HostCosts) -> tuple[float, floa
         if row is None:
             trait = OPS[name].trait if name in OPS else call.trait
             hot, cold = host.typical_s.get(trait, host.typical_s["pointwise"])
+            launches += trait == "rnn"  # the first of them
         else:
             costs, counts = host.calls[row], host.launches.get(row, {})
             hot, cold = costs.get(dtype, next(iter(costs.values())))

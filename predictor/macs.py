@@ -76,6 +76,12 @@ def conv_mode_macs(inputs: list[Any], outputs: list[Any]) -> int:
     return out[0] * math.prod(out[2:]) * math.prod(weight)
 
 
+def rnn_macs(inputs: list[Any], outputs: list[Any]) -> int:
+    """Recurrent layers: every weight once for each token."""
+    weights = [_sizes(weight) for weight in inputs[2].node().inputs()]
+    return math.prod(_sizes(inputs[0])[:-1]) * sum(math.prod(sizes) for sizes in weights if len(sizes) == 2)
+
+
 def einsum_macs(inputs: list[Any], outputs: list[Any]) -> Any:
     """einsum of two operands: a multiplication for each combination of their indices. fvcore's, which rounds to four
     digits, where an equation names no index.
@@ -100,6 +106,7 @@ OWN_HANDLES: Mapping[str, Handle] = {
     "aten::scaled_dot_product_attention": attention_macs,
     "aten::baddbmm": baddbmm_macs,
     "aten::mv": mv_macs,
+    **dict.fromkeys(("aten::lstm", "aten::gru", "aten::rnn_tanh", "aten::rnn_relu"), rnn_macs),
     "aten::dot": mv_macs,
     "aten::_convolution_mode": conv_mode_macs,
 }

@@ -11,8 +11,8 @@ def queue(calls: Iterable[PricedCall], lanes: Lanes, fixed_s: float = 0.0) -> Ti
     """Latency of one synchronised pass.
 
     Host calls and kernels are taken in issue order. A kernel starts when it has been launched and the one before it has
-    ended: ``start = max(device + gap, host + launch latency)``. fixed_s: host time of the pass outside its calls.
-    On a serial target (a CPU) the two lanes are one.
+    ended: ``start = max(device + gap, host + launch latency)``. A call with several kernels launches them evenly while
+    it lasts. fixed_s: host time of the pass outside its calls. On a serial target (a CPU) the two lanes are one.
 
     The critical path is what led to the last clock, step by step back: a kernel that waited for the device follows the
     kernel before it, one that waited for the host follows the calls up to its launch.
@@ -26,9 +26,10 @@ def queue(calls: Iterable[PricedCall], lanes: Lanes, fixed_s: float = 0.0) -> Ti
     host_in_kernels, device_in_kernels = 0.0, 0.0  # of the path that led to each clock
     host_s, kernel_s, launches = fixed_s, 0.0, 0
     for call in calls:
+        begun = host
         host += call.host_s
         host_s += call.host_s
-        for kernel in call.kernels:
+        for number, kernel in enumerate(call.kernels, start=1):
             launches += kernel.launches
             kernel_s += kernel.seconds
             inside = lanes.gap_s * max(kernel.launches - 1, 0)
@@ -36,7 +37,8 @@ def queue(calls: Iterable[PricedCall], lanes: Lanes, fixed_s: float = 0.0) -> Ti
                 host += kernel.seconds
                 host_in_kernels += kernel.seconds
             else:
-                free, launched = device + lanes.gap_s, host + lanes.launch_latency_s
+                issued = begun + call.host_s * number / len(call.kernels)
+                free, launched = device + lanes.gap_s, issued + lanes.launch_latency_s
                 before = device_in_kernels + lanes.gap_s if free > launched else host_in_kernels
                 device = max(free, launched) + kernel.seconds + inside
                 device_in_kernels = before + kernel.seconds + inside

@@ -39,6 +39,7 @@ def _rows_of_table() -> tuple[OpKind, ...]:
         *kind("bmm baddbmm", "gemm", matrix.bmm),
         *kind("conv1d conv2d conv3d convolution _convolution", "conv", matrix.conv),
         *kind("scaled_dot_product_attention", "attention", matrix.attention),
+        *kind("lstm gru rnn_tanh rnn_relu", "rnn", matrix.rnn),
         *kind("softmax log_softmax _softmax _log_softmax", "reduction", memory.softmax),
         *kind("_safe_softmax", "reduction", memory.safe_softmax),
         *kind("layer_norm native_layer_norm rms_norm", "reduction", memory.layer_norm),

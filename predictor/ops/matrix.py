@@ -137,3 +137,33 @@ def attention(call: OpCall) -> tuple[Kernel, ...]:
         out = TensorSpec(mask.shape, q.dtype, mask.stride)
         extra = fill_of(out) + pointwise_of((mask,), out)
     return (*extra, Kernel("attention", q.dtype, dims))
+
+
+GATES = {"lstm": 4, "gru": 3}
+"""Recurrent layer -> how many products of the hidden state a step takes; one for others."""
+
+CHUNKS = 8
+"""Parts of the sequence that cuDNN multiplies the input in, where a layer follows a layer: seen on an H100."""
+
+
+def rnn(call: OpCall) -> tuple[Kernel, ...]:
+    """Recurrent layers as cuDNN's standard algorithm runs them: the products of a layer's inputs at once, then for each
+    step a product of the hidden state and a kernel of what the gates do. cuDNN's persistent kernels, which torch has it
+    use for single layers in half precision and batches of eight and more, are not modelled: they are faster.
+    """
+    x, params = tensor(call, "input", "data"), call.args["params"]
+    layers, both = int(call.args.get("num_layers", 1)), 1 + int(bool(call.args.get("bidirectional")))
+    batch_first = bool(call.args.get("batch_first"))
+    steps, batch = (x.shape[1], x.shape[0]) if batch_first else (x.shape[0], x.shape[1])
+    matrices = [p for p in params if isinstance(p, TensorSpec) and len(p.shape) == 2]
+    own = len(matrices) // (layers * both)  # two, and a third for a projection
+    chunks = CHUNKS if layers > 1 else 1
+    kernels = copy_of(x) if batch_first and batch > 1 else ()
+    for first in range(0, len(matrices), own):
+        (gates, inputs), *hidden = (m.shape for m in matrices[first : first + own])
+        kernels += product(x.dtype, math.ceil(batch * steps / chunks), gates, inputs) * chunks
+        width = gates // GATES.get(call.op, 1)
+        state, gated = (TensorSpec((batch, n), x.dtype, (n, 1)) for n in (width, gates))
+        step = sum((product(x.dtype, batch, n, k) for n, k in hidden), ())
+        kernels += (step + pointwise_of((gated, gated, state), state, heavy=True)) * steps
+    return kernels

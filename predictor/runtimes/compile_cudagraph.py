@@ -15,9 +15,13 @@ BRANCH = compile.BRANCH
 ON_CPU = False
 
 
+UNCOMPILED = frozenset({"rnn"})
+"""Traits of what is left to eager mode, between two compiled graphs: Dynamo does not trace recurrent layers."""
+
+
 def lower(graph: Graph, target: Target = TODAY) -> Program:
     """Graph -> replays of Inductor's kernels."""
-    return replace(replayed(compile.lower(graph, target)), runtime=NAME)
+    return replace(replayed(compile.lower(graph, target), UNCOMPILED), runtime=NAME)
 
 
 def prepare(module: Any, inputs: Any) -> Callable[[], Any]:

@@ -25,9 +25,10 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
     return replace(replayed(program), runtime=NAME)
 
 
-def replayed(program: Program) -> Program:
-    """A program whose kernels one graph replays, but for what waits for the device, between two graphs, and the checks
-    before them."""
+def replayed(program: Program, outside: frozenset[str] = frozenset()) -> Program:
+    """A program whose kernels one graph replays, but for what waits for the device and calls of the traits ``outside``,
+    between two graphs, and the checks before them.
+    """
     calls: list[HostCall] = []
     kernels: list[Kernel] = []
 
@@ -37,7 +38,7 @@ def replayed(program: Program) -> Program:
             kernels.clear()
 
     for call in program.calls:
-        if call.sync or call.trait == "guard":
+        if call.sync or call.trait == "guard" or call.trait in outside:
             replay()
             calls.append(call)
         elif call.trait != "host":
