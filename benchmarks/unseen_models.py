@@ -4,6 +4,7 @@ saw, ``validate --models benchmarks/unseen_models.py:electra,...``.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -206,10 +207,7 @@ def recommender(batch: int) -> Made:
             self.tables = nn.ModuleList(nn.Embedding(10_000, width) for _ in range(tables))
             sizes = [tables * width + tables * tables, 1024, 512, 256]
             self.layers = nn.Sequential(
-                *(
-                    nn.Sequential(nn.Linear(i, o), nn.BatchNorm1d(o), nn.ReLU())
-                    for i, o in zip(sizes, sizes[1:], strict=False)
-                )
+                *(nn.Sequential(nn.Linear(i, o), nn.BatchNorm1d(o), nn.ReLU()) for i, o in pairwise(sizes))
             )
             self.head = nn.Linear(sizes[-1], 1)
 

@@ -30,6 +30,10 @@ COMMANDS = {
         *("validate", "runtimes", "--gpu", "calibrations/h100/own_host", "--markdown"),
         *("--data", "calibrations/h100/validation"),
     ],
+    "unseen": [
+        *("validate", "runtimes", "--gpu", "h100", "--markdown"),
+        *("--data", "calibrations/h100/unseen"),
+    ],
     "gpus": ["predict", "--list-gpus"],
     "published": ["validate", "published", "--markdown", "--data", str(PUBLISHED)],
 }

@@ -91,15 +91,17 @@ class Predictor:
 
 def graph_of(module: Any, inputs: Any, dtype: str, runtime: str, name: str | None = None) -> Graph:
     """The graph that a runtime makes of a module. Raises CannotRunError where it makes none."""
-    branch = runtimes.load(runtime).BRANCH
-    if branch == "exported":
-        from predictor.onnx_file import exported
-
-        return exported(module, inputs, dtype, name)
     from predictor.capture import capture
 
+    branch = runtimes.load(runtime).BRANCH
     try:
+        if branch == "exported":
+            from predictor.onnx_file import exported
+
+            return exported(module, inputs, dtype, name)
         return capture(module, inputs, dtype, name, branch)
+    except CannotRunError:
+        raise
     except PredictorError as error:
         if branch == eager.BRANCH:
             raise

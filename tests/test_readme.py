@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
         ("runtimes", "h200", ["runtimes"], "h200/validation"),
         ("derived", "h100", ["runtimes"], "h100/validation"),
         ("own_host", str(ROOT / "calibrations" / "h100" / "own_host"), ["runtimes"], "h100/validation"),
+        ("unseen", "h100", ["runtimes"], "h100/unseen"),
     ],
 )
 def test_the_accuracy_tables_are_what_the_command_prints(marker: str, gpu: str, command: list[str], data: str) -> None:

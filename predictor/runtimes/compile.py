@@ -90,8 +90,12 @@ def _decomposed(call: OpCall) -> Iterator[OpCall]:
 
 
 def _library_calls(call: OpCall, dtype: str, channels_last: bool, unmodelled: Counter[str]) -> Iterator[HostCall]:
-    """A library's call, and the loops that bring what it reads into the layout that it wants."""
+    """A library's call, and the loops that bring what it reads into the layout that it wants: for a linear layer the
+    loops that make its input do that.
+    """
     found = replace(eager.host_call(call, dtype, unmodelled), python=PythonWork())
+    if call.op == "linear":
+        found = replace(found, kernels=tuple(k for k in found.kernels if k.family != "copy"))
     if call.trait == "conv" and channels_last:
         weight = _weight(call)
         if math.prod(weight.shape[2:]) > 1 and weight.shape[1] > 1:

@@ -16,6 +16,7 @@ from calibrate.validate import app as validate
 from tests.helpers import complaint
 
 BIN = Path(sys.executable).parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def refused(app: typer.Typer, *arguments: str) -> str:
@@ -98,3 +99,31 @@ def test_recorded_measurements_are_compared_without_the_gpu(tmp_path: Path) -> N
     assert table.exit_code == 0
     assert "| bert-base | 8 |" in table.stdout
     assert data.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("models", "said"),
+    [
+        ("nobody", "unknown model"),
+        ("config.json", "write a factory"),
+        ("benchmarks/unseen_models.py:nobody", "unknown function"),
+        ("nowhere.py:make", "no such file"),
+    ],
+)
+def test_models_to_validate_are_of_the_zoo_or_made_by_a_factory(
+    models: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert said in refused(validate, "--gpu", "h200", "--models", models)
+
+
+def test_measurements_of_a_factory_s_model_are_predicted_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a GPU: what is measured already is not measured again."""
+    monkeypatch.chdir(ROOT)
+    model, data = "benchmarks/unseen_models.py:electra", tmp_path / "eager.jsonl"
+    lines = Path("calibrations/h100/unseen/eager.jsonl").read_text("utf-8").splitlines(keepends=True)
+    data.write_text("".join(line for line in lines if '"environment"' in line or f"{model}/1/" in line), "utf-8")
+    options = ["--batches", "1", "--dtypes", "fp16", "--rounds", "3", "--data", str(data)]
+    result = CliRunner().invoke(validate, ["--gpu", "h100", "--models", model, *options])
+    assert result.exit_code == 0, result.output
+    assert "unseen_models.py:electra" in result.stdout

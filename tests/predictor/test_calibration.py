@@ -239,6 +239,16 @@ def test_a_kernel_larger_than_any_measured_is_extrapolated_at_the_edge_s_efficie
     assert seconds[3] == pytest.approx(8 / 2.1 * seconds[2], rel=0.15)
 
 
+def test_a_row_that_is_longer_than_any_measured_takes_as_many_times_as_long(h200: Calibration) -> None:
+    """Also where few rows leave most of the device idle, and the roofline says nothing."""
+    fit = h200.fit("batch_norm", "fp16")
+    longest = fit.largest["cols"]
+    one, four = (h200.price("batch_norm", "fp16", rows=32, cols=n * longest)[0][0] for n in (1, 4))
+    assert four - fit.floor_s == pytest.approx(4 * (one - fit.floor_s))
+    mixed = h200.price("batch_norm", "fp16", rows=32, cols=np.array([longest, 4 * longest]))[0]
+    assert list(mixed) == pytest.approx([one, four])
+
+
 def test_unknown_families_and_contexts_are_answered_with_the_known(h200: Calibration) -> None:
     with pytest.raises(PredictorError, match="unknown kernel family 'gem': did you mean gemm"):
         h200.kernel_seconds("gem", "fp16", m=1, n=1, k=1)

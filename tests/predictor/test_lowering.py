@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from predictor.capture import capture
-from predictor.records import HostCall, Kernel
+from predictor.ops.onnx import onnx_kind
+from predictor.records import HostCall, Kernel, OpCall, TensorSpec
 from predictor.runtimes import eager
 
 
@@ -214,3 +215,52 @@ def test_an_empty_tensor_launches_nothing() -> None:
 def test_a_dropout_in_evaluation_mode_is_host_work_alone() -> None:
     (call,) = lowered(lambda x: F.dropout(x, 0.1, training=False), torch.empty(4))
     assert (call.op, call.kernels) == ("dropout", ())
+
+
+@pytest.mark.parametrize(("layer", "gates"), [(nn.LSTM, 4), (nn.GRU, 3), (nn.RNN, 1)])
+def test_recurrent_layers_are_a_product_and_a_kernel_of_their_gates_for_every_step(layer: Any, gates: int) -> None:
+    steps, batch, width = 5, 2, 32
+    module = layer(16, width, num_layers=2, bidirectional=True)
+    (call,) = (c for c in eager.lower(capture(module, torch.empty(steps, batch, 16), "fp16")).calls if c.trait == "rnn")
+    hidden = [k for k in call.kernels if k.family == "gemm" and k.dims["k"] == width and k.dims["m"] == batch]
+    cells = [k for k in call.kernels if k.family == "pointwise"]
+    assert len(cells) == len(hidden) == 2 * 2 * steps
+    assert {(k.dims["n"], k.dims["batch"]) for k in hidden} == {(gates * width, 1)}
+    assert {k.dims["elements"] for k in cells} == {batch * width}
+
+
+def test_a_batch_norm_without_pixels_has_no_rows_of_its_own() -> None:
+    def norm(x: torch.Tensor) -> torch.Tensor:
+        c = torch.ones(64)
+        return F.batch_norm(x, c, c, c, c)
+
+    flat = only(norm, torch.empty(4096, 64))
+    last = only(norm, torch.empty(4, 64, 32, 32).contiguous(memory_format=torch.channels_last))
+    first = only(norm, torch.empty(4, 64, 32, 32))
+    assert flat.dims == last.dims == {"rows": 256, "cols": 1024}
+    assert first.dims == {"rows": 256, "cols": 1024}
+    assert only(norm, torch.empty(2, 64)).dims == {"rows": 1, "cols": 128}
+
+
+def node(op: str, *inputs: tuple[int, ...], dtype: str = "fp16") -> list[Kernel]:
+    """Kernels of an ONNX node that makes what its first input is."""
+    specs = [TensorSpec(shape, dtype, (1,) * len(shape)) for shape in inputs]
+    args = {f"input{i}": spec for i, spec in enumerate(specs)}
+    return list(onnx_kind(op).lower(OpCall(op, args, (specs[0],), onnx_kind(op).trait)))
+
+
+def test_onnx_runtime_casts_what_a_half_precision_batch_norm_is_made_of() -> None:
+    inputs = ((8, 64, 14, 14), *[(64,)] * 4)
+    *casts, norm = node("BatchNormalization", *inputs)
+    assert [k.dims["elements"] for k in casts] == [64] * 4
+    assert norm.dims["rows"] == 8 * 64
+    assert len(node("BatchNormalization", *inputs, dtype="fp32")) == 1
+    without_pixels = node("BatchNormalization", (4096, 64), *[(64,)] * 4)[-1]
+    assert without_pixels.dims["bytes_read"] > 100 * 2 * 4096 * 64
+
+
+def test_onnx_runtime_s_recurrent_layer_is_a_step_after_another() -> None:
+    steps, batch, inputs, width = 7, 2, 16, 32
+    found = node("LSTM", (steps, batch, inputs), (1, 4 * width, inputs), (1, 4 * width, width))
+    assert [k.family for k in found] == ["gemm", *["gemm", "pointwise"] * steps]
+    assert (found[0].dims["m"], found[0].dims["k"]) == (steps * batch, inputs)

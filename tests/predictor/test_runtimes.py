@@ -285,3 +285,68 @@ def test_a_gpu_without_runtimes_has_nothing_to_compare(h200: Any, tmp_path: Path
         shutil.copy(h200.folder / name, tmp_path / name)
     with pytest.raises(PredictorError, match="not calibrated for any runtime"):
         compare(str(tmp_path), "fp16", of_module(Function(waits), (X,)))
+
+
+def test_a_transposed_convolution_is_compiled_beside_others() -> None:
+    """Among convolutions, which are made channels-last."""
+    weight, grown = torch.rand(8, 8, 3, 3), torch.rand(8, 4, 2, 2)
+    image = torch.rand(1, 8, 16, 16)
+    program = lowered("compile", lambda x: F.conv_transpose2d(F.conv2d(x, weight), grown, stride=2), image)
+    assert [f for f in families(program) if f != "triton"] == ["conv", "gemm"]
+
+
+def test_an_average_over_a_large_window_is_a_loop_over_all_of_it() -> None:
+    def elements(side: int) -> float:
+        program = lowered("compile", lambda x: F.avg_pool2d(x, side, ceil_mode=True), torch.rand(1, 64, 7, 7))
+        return max(k.dims["elements"] for call in program.calls for k in call.kernels)
+
+    assert elements(5) == 64 * 4
+    assert elements(1280) > 64 * 1280**2
+
+
+def test_recurrent_layers_are_left_out_of_compiled_graphs() -> None:
+    """Dynamo does not trace them: they run as in eager mode, between two replays."""
+
+    class Tagger(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn = nn.LSTM(64, 64, batch_first=True)
+
+        def forward(self, x: torch.Tensor) -> Any:
+            return self.rnn(x.tanh())[0].exp() * 2
+
+    def calls(runtime: str) -> list[str]:
+        program = runtimes.load(runtime).lower(graph_of(Tagger(), X, "fp16", runtime))
+        return [call.trait for call in program.calls if call.trait != "guard"]
+
+    assert [t for t in calls("compile-cudagraph") if t != "view"] == ["replay", "rnn", "replay"]
+    assert calls("cudagraph") == ["replay"]
+    assert "rnn" in calls("torchscript")
+
+
+def test_sizes_that_traced_code_rounds_are_tensors() -> None:
+    """As in a trace, where a size is one; elsewhere such code has numbers."""
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        rows = torch.ceil(x.shape[1] / 3) if torch.jit.is_tracing() else -(-x.shape[1] // 3)
+        return x[:, : int(rows)] * 2
+
+    traced, plain = (of(forward, branch=branch).calls[-1].outputs for branch in ("traced", "eager"))
+    assert traced == plain
+    assert torch.ceil(torch.tensor(1.5)) == 2
+    with pytest.raises(TypeError):
+        torch.ceil(1.5)  # type: ignore[call-overload]
+
+
+def test_a_model_that_one_branch_cannot_run_is_said_for_its_runtime_alone(h200: Any) -> None:
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        if torch.jit.is_tracing():
+            raise ValueError("no tracing")
+        return x * 2
+
+    found = {one.runtime: one for one in compare("h200", "fp16", of_module(Function(forward), (X,)))}
+    assert found["torchscript"].report is None
+    assert "no tracing" in found["torchscript"].reason
+    assert found["eager"].report is not None
+    with pytest.raises(PredictorError, match="does not run on these inputs"):
+        graph_of(nn.Linear(3, 3), X, "fp16", "torchscript")
