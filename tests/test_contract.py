@@ -40,7 +40,7 @@ TRAITS = {
     "view",
     "sync",
 }
-TRAITS |= {"pointwise"}
+TRAITS |= {"pointwise", "rnn"}
 
 
 def spec(*shape: int, dtype: str = "fp16") -> TensorSpec:
@@ -67,6 +67,7 @@ BY_TRAIT: dict[str, dict[str, Any]] = {
     "pool": {"self": IMAGE, "kernel_size": (1, 1)},
     "scan": {"self": IMAGE, "dim": -1},
     "fft": {"self": IMAGE, "dim": (-1,)},
+    "rnn": {"input": BATCHED, "params": (spec(24, 8), spec(24, 8), spec(24), spec(24)), "num_layers": 1},
 }
 
 

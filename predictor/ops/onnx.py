@@ -103,8 +103,21 @@ def _batch_norm(call: OpCall) -> tuple[Kernel, ...]:
     return (*casts, replace(kernel, dims={**kernel.dims, "bytes_read": read}))
 
 
+POINTERS = 4
+"""Copies to the device before pieces of several sizes are joined or split: addresses, sizes, and which element is of
+which piece. Equal pieces need none, and three along the last axis are split by a kernel of its own.
+"""
+
+
 def _cut(call: OpCall) -> tuple[Kernel, ...]:
     return ort(call, CUT, straight=False)
+
+
+def _cut_unevenly(call: OpCall) -> tuple[Kernel, ...]:
+    pieces = call.tensors if call.op == "Concat" else call.outputs
+    thirds = call.op == "Split" and len(pieces) == 3 and len({piece.shape[-1] for piece in pieces}) > 1
+    copies = POINTERS if len({piece.shape for piece in pieces}) > 1 and not thirds else 0
+    return made_of(*[TensorSpec((len(pieces),), "int64", (1,))] * copies) + _cut(call)
 
 
 def _product(dtype: str, m: int, n: int, k: int, batch: int, nt: bool, bias: bool = False) -> Kernel:
@@ -249,7 +262,8 @@ ONNX_OPS: dict[str, OnnxKind] = {
     **_kinds("GlobalAveragePool GlobalMaxPool", "reduction", _reduced),
     **_kinds("MaxPool AveragePool Resize Upsample", "pool", _pooled),
     **_kinds("Gather GatherElements GatherND ScatterND ScatterElements", "copy", _gathered),
-    **_kinds("Concat Split Slice", "copy", _cut),
+    **_kinds("Concat Split", "copy", _cut_unevenly),
+    **_kinds("Slice", "copy", _cut),
     **_kinds("Transpose Pad Expand Tile DepthToSpace SpaceToDepth", "copy", _moved),
 }
 """ONNX operator -> row."""

@@ -264,3 +264,15 @@ def test_onnx_runtime_s_recurrent_layer_is_a_step_after_another() -> None:
     found = node("LSTM", (steps, batch, inputs), (1, 4 * width, inputs), (1, 4 * width, width))
     assert [k.family for k in found] == ["gemm", *["gemm", "pointwise"] * steps]
     assert (found[0].dims["m"], found[0].dims["k"]) == (steps * batch, inputs)
+
+
+def test_onnx_runtime_copies_where_uneven_pieces_are_before_it_joins_them() -> None:
+    """As profiles of every such node show: a class token beside 196 patches takes four copies, equal halves none."""
+    assert len(node("Concat", (1, 196, 64), (1, 196, 64))) == 1
+    *copies, join = node("Concat", (1, 196, 64), (1, 1, 64))
+    assert len(copies) == 4
+    assert join.dims["elements"] == 196 * 64
+    whole = TensorSpec((2, 64), "fp16", (64, 1))
+    for sizes, count in (([16, 16, 32], 1), ([16, 48], 5), ([32, 32], 1)):
+        outputs = tuple(TensorSpec((2, n), "fp16", (n, 1)) for n in sizes)
+        assert len(onnx_kind("Split").lower(OpCall("Split", {"input0": whole}, outputs, "copy"))) == count
