@@ -1,5 +1,6 @@
 """Models that are neither in the zoo nor among those that calibrations run: a test of predictions on what they never
-saw, ``validate --models benchmarks/unseen_models.py:electra,...``.
+saw, ``validate --models benchmarks/unseen_models.py:electra``. Faults were mended on the first ten, from ELECTRA to the
+U-Net; the others were measured after that.
 """
 
 from __future__ import annotations
@@ -35,21 +36,11 @@ def roformer(batch: int) -> Made:
     return _text(tf.RoFormerModel(tf.RoFormerConfig()), batch)
 
 
-def convbert(batch: int) -> Made:
-    """ConvBERT: convolutions made by the input beside attention."""
-    return _text(tf.ConvBertModel(tf.ConvBertConfig()), batch)
-
-
 def qwen2(batch: int) -> Made:
     """Qwen2 0.5B without its head: grouped queries, RMS norms, gated products."""
     sizes: dict[str, Any] = {"hidden_size": 896, "intermediate_size": 4864, "num_hidden_layers": 24}
     heads = {"num_attention_heads": 14, "num_key_value_heads": 2}
     return _text(tf.Qwen2Model(tf.Qwen2Config(vocab_size=50_000, use_cache=False, **sizes, **heads)), batch)
-
-
-def beit(batch: int) -> Made:
-    """BEiT-Base: biases of relative positions."""
-    return _image(tf.BeitModel(tf.BeitConfig(use_relative_position_bias=True)), batch)
 
 
 def efficientnet(batch: int) -> Made:

@@ -31,6 +31,12 @@ def test_a_host_bound_pass_ends_with_the_last_kernel_after_the_last_launch() -> 
     assert (timeline.host_s, timeline.kernel_s) == (3.0, 0.75)
 
 
+def test_a_call_launches_its_kernels_while_it_lasts() -> None:
+    """One call of 4 launches at 1, 2, 3 and 4; a device that is slower than that ends with all kernels after 1."""
+    assert queue([call(4.0, 0.5, 0.5, 0.5, 0.5)], FREE).latency_s == 4.5
+    assert queue([call(4.0, 2.0, 2.0, 2.0, 2.0)], FREE).latency_s == 9.0
+
+
 def test_launch_latency_delays_a_kernel_on_an_idle_device() -> None:
     """Launched at 1 and at 2, each starts 0.5 later: 2.5 + 0.25, and 0.1 to synchronise."""
     assert queue([call(1.0, 0.25)] * 2, Lanes(0.5, 0.0, 0.1)).latency_s == pytest.approx(2.85)
