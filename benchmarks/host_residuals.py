@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from calibrate.architectures import FAMILIES
-from calibrate.bench import Round, summarise
-from calibrate.programs import program_from_json
-from calibrate.store import SampleFile
-from predictor.calibration import load_calibration
-from predictor.calibration_files import find
-from predictor.cost import price
-from predictor.timeline import queue
+from calibrate.measure.timers import Round, summarise
+from calibrate.samples.programs import program_from_json
+from calibrate.samples.store import SampleFile
+from calibrate.workloads.architectures import FAMILIES
+from predictor.calibration.files import find
+from predictor.calibration.load import load_calibration
+from predictor.pricing.program import price
+from predictor.timeline.queue import queue
 
 
 def kind(name: str) -> str:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from calibrate import runtimes
-from calibrate.store import SampleFile
-from predictor.calibration import load_calibration
+from calibrate.fit import runtimes
+from calibrate.samples.store import SampleFile
+from predictor.calibration.load import load_calibration
 
 
 def main(gpu: str) -> None:

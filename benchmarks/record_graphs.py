@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import torch
 
 import models_zoo
-from predictor import graph_file, runtimes
+from predictor import runtimes
 from predictor.errors import PredictorError
-from predictor.graph_file import Sizes
+from predictor.graph import files as graph_file
+from predictor.graph.files import Sizes
 from predictor.predict import graph_of
 from predictor.records import Graph
 

@@ -28,8 +28,8 @@ import transformers
 from record_graphs import Branch, record
 
 from models_zoo._inputs import PIXELS, TOKENS, token_ids
-from predictor import graph_file
-from predictor.graph_file import Sizes
+from predictor.graph import files as graph_file
+from predictor.graph.files import Sizes
 
 FOLDER = Path(__file__).resolve().parent.parent / "calibrate" / "published_graphs"
 

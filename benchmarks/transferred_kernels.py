@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from calibrate.fit import log_sd
-from calibrate.hosts import Model, table_of
-from calibrate.passes import read_passes
+from calibrate.fit.kernels import log_sd
+from calibrate.fit.passes import Model, table_of
+from calibrate.samples.passes import read_passes
 
 DEVICE_BOUND = 1.3
 """How many times as long as the host, as fitted, the device must take."""

@@ -47,5 +47,5 @@ def build_inputs(name: str, batch: int, length: int | None = None) -> dict[str, 
 
 
 def graphs(name: str) -> Path:
-    """File with a zoo model's captured graphs (``predictor.graph_file``)."""
+    """File with a zoo model's captured graphs (``predictor.graph.files``)."""
     return Path(__file__).parent / "graphs" / f"{name}.json.gz"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from predictor.calibration import load_calibration
+    from predictor.calibration.load import load_calibration
     from predictor.errors import PredictorError
     from predictor.predict import Predictor
     from predictor.records import Report
@@ -17,7 +17,7 @@ _HOMES = {
     "Predictor": "predictor.predict",
     "PredictorError": "predictor.errors",
     "Report": "predictor.records",
-    "load_calibration": "predictor.calibration",
+    "load_calibration": "predictor.calibration.load",
 }
 
 

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from predictor import runtimes
-from predictor.attention import CHOICES, attention_of, multiplied_out
-from predictor.calibration import Calibration, load_calibration
-from predictor.cost import price
+from predictor.calibration.host_costs import HostCosts
+from predictor.calibration.load import Calibration, load_calibration
 from predictor.errors import CannotRunError, PredictorError, unknown
-from predictor.host_costs import HostCosts
+from predictor.graph.attention import CHOICES, attention_of, multiplied_out
+from predictor.pricing.program import price
 from predictor.records import Compared, Graph, OpCost, PricedCall, Program, Report, Target, Timeline
 from predictor.runtimes import eager
-from predictor.timeline import plain, queue
+from predictor.timeline.queue import plain, queue
 
 ESTIMATORS = ("queue", "max")
 COSTLIEST = 8
@@ -61,7 +61,7 @@ class Predictor:
         if runtimes.load(self.runtime).BRANCH != "exported":
             able = ", ".join(n for n in runtimes.names() if runtimes.load(n).BRANCH == "exported")
             raise PredictorError(f"{self.runtime} runs modules, not ONNX files: --runtime {able}")
-        from predictor.onnx_file import read
+        from predictor.capture.onnx_file import read
 
         return self.report(read(Path(path), dtype, name), calibration, host)
 
@@ -91,12 +91,12 @@ class Predictor:
 
 def graph_of(module: Any, inputs: Any, dtype: str, runtime: str, name: str | None = None) -> Graph:
     """The graph that a runtime makes of a module. Raises CannotRunError where it makes none."""
-    from predictor.capture import capture
+    from predictor.capture.recorder import capture
 
     branch = runtimes.load(runtime).BRANCH
     try:
         if branch == "exported":
-            from predictor.onnx_file import exported
+            from predictor.capture.onnx_file import exported
 
             return exported(module, inputs, dtype, name)
         return capture(module, inputs, dtype, name, branch)

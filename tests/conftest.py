@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from predictor.calibration import Calibration, load_calibration
+from predictor.calibration.load import Calibration, load_calibration
 from predictor.records import Graph
 
 LONGEST = ("test_end_to_end.py", "test_contract.py", "test_macs.py")
@@ -54,7 +54,7 @@ def zoo_graph() -> Callable[..., Graph]:
     import torch
 
     import models_zoo
-    from predictor.capture import capture
+    from predictor.capture.recorder import capture
 
     captured: dict[tuple[str, str, int], Graph] = {}
 

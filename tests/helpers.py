@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from typer.testing import Result
 
-from predictor.capture import capture
+from predictor.capture.recorder import capture
 from predictor.records import Graph, OpCall
 
 

@@ -11,19 +11,19 @@ import pytest
 import torch
 
 import models_zoo
-from calibrate import sweep
-from calibrate.programs import program_from_json, program_to_json
-from calibrate.recipes import RECIPES
+from calibrate.measure import sweep
+from calibrate.samples.programs import program_from_json, program_to_json
+from calibrate.workloads.recipes import RECIPES
 from predictor import runtimes
-from predictor.calibration import Calibration, load_calibration
-from predictor.calibration_files import SHIPPED, known_gpus
-from predictor.cost import price
-from predictor.families import FAMILIES
+from predictor.calibration.files import SHIPPED, known_gpus
+from predictor.calibration.load import Calibration, load_calibration
+from predictor.kernels.families import FAMILIES
 from predictor.ops import OPS, OpKind
 from predictor.predict import graph_of, report
+from predictor.pricing.program import price
 from predictor.records import Graph, OpCall, PythonWork, TensorSpec
 from predictor.runtimes import eager
-from predictor.timeline import queue
+from predictor.timeline.queue import queue
 
 TRAITS = {
     "fft",

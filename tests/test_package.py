@@ -50,7 +50,7 @@ def test_the_wheel_has_the_three_commands(wheel: list[str]) -> None:
 def test_the_predictor_never_imports_the_calibration() -> None:
     code = """
 import sys
-import predictor.cli, predictor.predict, predictor.capture, predictor.models, predictor.report
+import predictor.cli.main, predictor.predict, predictor.capture.recorder, predictor.sources, predictor.report.formats
 from predictor.runtimes import eager
 print(sorted(name for name in sys.modules if name.split(".")[0] == "calibrate"))
 """

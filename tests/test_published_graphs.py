@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from predictor import graph_file, runtimes
+from predictor import runtimes
+from predictor.graph import files as graph_file
 from predictor.predict import graph_of
 from predictor.records import Graph
 from predictor.runtimes import eager

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from calibrate.validate import app
+from calibrate.cli.validate import app
 from predictor.runtimes import names
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -1,4 +1,4 @@
-"""Runtimes, one file each, found by its name: ``lower(graph, target)`` and ``prepare(module, inputs)``."""
+"""Runtimes, one folder each, found by its name: ``lower(graph, target)`` and ``prepare(module, inputs)``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from predictor.errors import unknown
 
 def names() -> list[str]:
     """Names of the runtimes, as users type them."""
-    return sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules(__path__))
+    return sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules(__path__) if m.ispkg)
 
 
 def load(name: str) -> ModuleType:

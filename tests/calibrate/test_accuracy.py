@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from calibrate.accuracy import Row, by_model, by_regime, kendall, rows, summarise_rows
-from calibrate.bench import Measurement
-from calibrate.measure import check_gpu
-from calibrate.store import SampleFile
-from predictor.calibration import Calibration, load_calibration
-from predictor.calibration_files import SHIPPED
+from calibrate.measure.models import check_gpu
+from calibrate.measure.timers import Measurement
+from calibrate.samples.store import SampleFile
+from calibrate.validate.accuracy import Row, by_model, by_regime, kendall, rows, summarise_rows
+from predictor.calibration.files import SHIPPED
+from predictor.calibration.load import Calibration, load_calibration
 from predictor.errors import PredictorError
 
 RECORDED = SHIPPED / "h200" / "validation" / "eager.jsonl"

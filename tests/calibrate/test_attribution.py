@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from calibrate.attribution import NAMES, align, by_family, pattern
-from predictor.calibration import load_calibration
-from predictor.calibration_files import SHIPPED
-from predictor.families import FAMILIES
+from calibrate.samples.alignment import NAMES, align, by_family, pattern
+from predictor.calibration.files import SHIPPED
+from predictor.calibration.load import load_calibration
+from predictor.kernels.families import FAMILIES
 
 GEMM, ADD, NORM = (
     "nvjet_sm90_hsh_64x64",
@@ -59,8 +59,8 @@ def test_every_family_has_names(family: str) -> None:
 
 def test_recorded_passes_are_told_apart_by_family() -> None:
     """Of the H200's recorded passes, what is not a convolution is found nearly launch for launch."""
-    from calibrate import accuracy
-    from calibrate.store import SampleFile
+    from calibrate.samples.store import SampleFile
+    from calibrate.validate import accuracy
 
     file = SampleFile(SHIPPED / "h200" / "validation" / "eager.jsonl")
     wanted = {"bert-base/32/fp16/eager", "vit-base/8/fp16/eager", "gpt2/1/fp16/eager"}
@@ -79,8 +79,8 @@ def test_recorded_passes_are_told_apart_by_family() -> None:
 
 def test_a_pass_whose_kernels_overlapped_says_nothing_of_families() -> None:
     """Durations that add up to twice the kernel time."""
-    from calibrate import accuracy
-    from calibrate.store import SampleFile
+    from calibrate.samples.store import SampleFile
+    from calibrate.validate import accuracy
 
     file, name = SampleFile(SHIPPED / "h200" / "validation" / "eager.jsonl"), "vit-base/8/fp16/eager"
     (before,) = accuracy.rows(file, load_calibration("h200"), "eager", {name})

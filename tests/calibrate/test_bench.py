@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibrate.bench import (
+from calibrate.measure.timers import (
     FRESH_S,
     KernelEvent,
     Probe,

@@ -11,8 +11,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from calibrate.cli import app as calibrate
-from calibrate.validate import app as validate
+from calibrate.cli.calibrate import app as calibrate
+from calibrate.cli.validate import app as validate
 from tests.helpers import complaint
 
 BIN = Path(sys.executable).parent
@@ -84,7 +84,7 @@ def test_a_request_for_cuda_without_cuda_is_one_line(command: tuple[str, ...], t
 
 def test_recorded_measurements_are_compared_without_the_gpu(tmp_path: Path) -> None:
     """What the file holds is not measured again: the shipped table is made anywhere."""
-    from predictor.calibration_files import SHIPPED
+    from predictor.calibration.files import SHIPPED
 
     data = tmp_path / "eager.jsonl"
     data.write_bytes((SHIPPED / "h200" / "validation" / "eager.jsonl").read_bytes())

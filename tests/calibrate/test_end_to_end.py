@@ -21,13 +21,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from calibrate.accuracy import rows
-from calibrate.cli import app as calibrate
-from calibrate.store import SampleFile
-from calibrate.validate import app as validate
-from predictor.calibration import forget, load_calibration
-from predictor.cli import app as predict
-from predictor.families import FAMILIES
+from calibrate.cli.calibrate import app as calibrate
+from calibrate.cli.validate import app as validate
+from calibrate.samples.store import SampleFile
+from calibrate.validate.accuracy import rows
+from predictor.calibration.load import forget, load_calibration
+from predictor.cli.main import app as predict
+from predictor.kernels.families import FAMILIES
 
 COMMAND = str(Path(sys.executable).parent / "calibrate")
 SAMPLES = ("constants", "host", "kernels", "modules", "runtimes")

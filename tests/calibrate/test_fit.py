@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calibrate.fit import fit_family, fit_host, fit_kernels, fit_shapes
-from predictor.calibration import Calibration
-from predictor.cost import shape_features
-from predictor.families import FAMILIES, itemsize
-from predictor.forest import Forest
-from predictor.kernel_fit import KernelFit
+from calibrate.fit.kernels import fit_family, fit_host, fit_kernels, fit_shapes
+from predictor.calibration.kernel_models import KernelFit
+from predictor.calibration.load import Calibration
+from predictor.calibration.trees import Forest
+from predictor.kernels.families import FAMILIES, itemsize
+from predictor.pricing.program import shape_features
 
 DEVICE = {"peak_flops": {"fp32": 5e13, "fp16": 8e14}, "bandwidth_bytes_per_s": 4e12, "sms": 132}
 

@@ -12,18 +12,18 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from calibrate import cli
-from calibrate.fit import log_sd
-from calibrate.hosts import Model, Table, leave_models_out, table_of
-from calibrate.passes import GRAPHS, KINDS, Pass, Workload, families_of, read_passes, workload
-from calibrate.passes_judged import judge_passes
-from calibrate.published import fit_published
-from calibrate.validate import app as validate
+from calibrate.cli.calibrate import calibrate as cli
+from calibrate.cli.validate import app as validate
+from calibrate.fit.kernels import log_sd
+from calibrate.fit.passes import Model, Table, leave_models_out, table_of
+from calibrate.fit.published import fit_published
+from calibrate.samples.passes import GRAPHS, KINDS, Pass, Workload, families_of, read_passes, workload
+from calibrate.validate.published import judge_passes
 from predictor import runtimes
-from predictor.calibration import load_calibration
-from predictor.calibration_files import SHIPPED
-from predictor.cli import app
-from predictor.graph_file import load
+from predictor.calibration.files import SHIPPED
+from predictor.calibration.load import load_calibration
+from predictor.cli.main import app
+from predictor.graph.files import load
 from predictor.predict import Predictor, report
 from tests.helpers import complaint
 
@@ -234,7 +234,7 @@ def test_models_unseen_are_judged_session_by_session(some: list[Pass], tmp_path:
 
 
 def test_a_fit_can_be_repeated_to_the_byte(some: list[Pass], tmp_path: Path) -> None:
-    from calibrate.hosts import fit_passes
+    from calibrate.fit.passes import fit_passes
 
     for folder in ("one", "two"):
         fit_passes({"v100": tmp_path / folder}, some)

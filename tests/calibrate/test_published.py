@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from calibrate.cli import app as calibrate
-from calibrate.published import fit_published, judge, read_kernels
-from calibrate.validate import app as validate
-from predictor import calibration_files as files
-from predictor.calibration import Calibration, forget, load_calibration
-from predictor.calibration_files import SHIPPED
+from calibrate.cli.calibrate import app as calibrate
+from calibrate.cli.validate import app as validate
+from calibrate.fit.published import fit_published, judge, read_kernels
+from predictor.calibration import files
+from predictor.calibration.files import SHIPPED
+from predictor.calibration.load import Calibration, forget, load_calibration
 from predictor.errors import PredictorError
 from tests.helpers import complaint
 

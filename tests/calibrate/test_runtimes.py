@@ -13,15 +13,16 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from calibrate import accuracy, runtimes
-from calibrate.measure import Case, Protocol, _measure_groups, _take, complete, groups_of, measure
-from calibrate.store import SampleFile
-from calibrate.validate import app as validate
-from calibrate.workers import Worker
-from predictor.calibration import Calibration
-from predictor.cli import app as predict
-from predictor.cost import price
-from predictor.host_costs import HostCosts, host_costs_of, with_rows_of
+from calibrate.cli.validate import app as validate
+from calibrate.fit import runtimes
+from calibrate.measure.models import Case, Protocol, _measure_groups, _take, complete, groups_of, measure
+from calibrate.measure.workers import Worker
+from calibrate.samples.store import SampleFile
+from calibrate.validate import accuracy
+from predictor.calibration.host_costs import HostCosts, host_costs_of, with_rows_of
+from predictor.calibration.load import Calibration
+from predictor.cli.main import app as predict
+from predictor.pricing.program import price
 from predictor.records import Program
 from predictor.runtimes import names
 from tests.calibrate.test_accuracy import row as make_row

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from calibrate.store import SampleFile
+from calibrate.samples.store import SampleFile
 from predictor.errors import PredictorError
 
 

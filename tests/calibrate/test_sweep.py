@@ -12,15 +12,16 @@ import pytest
 import torch
 
 import models_zoo
-from calibrate import architectures, inductor_loops, onnx_convs, onnx_nodes, sweep
-from calibrate.host import example_kernels, examples
-from calibrate.modules import generate
-from calibrate.recipes import RECIPES
-from calibrate.shapes import prepare_shapes, run_shapes, shape_samples
-from calibrate.shapes import total as shape_cases
-from calibrate.store import SampleFile
-from predictor.capture import capture
-from predictor.families import FAMILIES
+from calibrate.measure import sweep
+from calibrate.measure.operators import example_kernels, examples
+from calibrate.measure.shapes import prepare_shapes, run_shapes, shape_samples
+from calibrate.measure.shapes import total as shape_cases
+from calibrate.samples.store import SampleFile
+from calibrate.workloads import architectures, inductor_loops, onnx_convs, onnx_nodes
+from calibrate.workloads.modules import generate
+from calibrate.workloads.recipes import RECIPES
+from predictor.capture.recorder import capture
+from predictor.kernels.families import FAMILIES
 from predictor.runtimes import eager
 
 

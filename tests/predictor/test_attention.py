@@ -11,10 +11,10 @@ from transformers import BertConfig, BertModel
 from typer.testing import CliRunner
 
 import models_zoo
-from predictor import graph_file
-from predictor.attention import attention_of, multiplied_out
-from predictor.capture import capture
-from predictor.cli import app
+from predictor.capture.recorder import capture
+from predictor.cli.main import app
+from predictor.graph import files as graph_file
+from predictor.graph.attention import attention_of, multiplied_out
 from predictor.predict import graph_of
 from predictor.records import Graph, Kernel
 from predictor.runtimes import eager

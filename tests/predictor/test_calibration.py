@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from predictor.calibration import Calibration, forget, load_calibration
-from predictor.calibration_files import SCHEMA, SHIPPED, read_json, write_json
+from predictor.calibration.files import SCHEMA, SHIPPED, read_json, write_json
+from predictor.calibration.load import Calibration, forget, load_calibration
 from predictor.errors import PredictorError
-from predictor.families import FAMILIES
+from predictor.kernels.families import FAMILIES
 
 FILES = ("device.json", "kernels.json", "eager.json")
 

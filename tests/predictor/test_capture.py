@@ -16,10 +16,10 @@ import torch
 from torch import nn
 from transformers import BertConfig, BertModel, MobileBertConfig, MobileBertModel
 
-from predictor.capture import batch_of, capture
+from predictor.capture.recorder import batch_of, capture
 from predictor.errors import PredictorError
+from predictor.graph.coldness import HALF_DISTANCE
 from predictor.records import Graph, OpCall, PythonWork
-from predictor.reuse import HALF_DISTANCE
 from predictor.runtimes import eager
 from tests.helpers import of, only
 

@@ -15,8 +15,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import models_zoo
-from predictor.calibration_files import SHIPPED
-from predictor.cli import app
+from predictor.calibration.files import SHIPPED
+from predictor.cli.main import app
 from tests.helpers import complaint
 from tests.predictor.test_predict import FACTS
 
@@ -136,7 +136,7 @@ def test_help_is_quick() -> None:
     assert min(times) < 1.5
 
 
-@pytest.mark.parametrize("module", ["predictor.cli", "calibrate.cli", "calibrate.validate"])
+@pytest.mark.parametrize("module", ["predictor.cli.main", "calibrate.cli.calibrate", "calibrate.cli.validate"])
 def test_help_imports_no_framework(module: str) -> None:
     code = f"""
 import sys

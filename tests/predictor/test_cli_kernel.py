@@ -7,8 +7,8 @@ import json
 import pytest
 from typer.testing import CliRunner, Result
 
-from predictor.calibration import Calibration
-from predictor.cli import app
+from predictor.calibration.load import Calibration
+from predictor.cli.main import app
 from tests.helpers import complaint
 
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from predictor.calibration import Calibration
-from predictor.cost import HOST_ELEMENTS, dispatch_s, price
-from predictor.forest import Forest
-from predictor.host_costs import HostCosts
+from predictor.calibration.host_costs import HostCosts
+from predictor.calibration.load import Calibration
+from predictor.calibration.trees import Forest
+from predictor.graph.coldness import HALF_DISTANCE
+from predictor.pricing.program import HOST_ELEMENTS, dispatch_s, price
 from predictor.records import HostCall, Kernel, Program, PythonWork
-from predictor.reuse import HALF_DISTANCE
 
 HOST = HostCosts(
     runtime="eager",

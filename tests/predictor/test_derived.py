@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from predictor.calibration import Calibration, forget, load_calibration
-from predictor.cli import app
-from predictor.derived import equal_waves, nearest
+from predictor.calibration.datasheets import equal_waves, nearest
+from predictor.calibration.load import Calibration, forget, load_calibration
+from predictor.cli.main import app
 from tests.helpers import complaint
 
 ROOT = Path(__file__).resolve().parents[2]

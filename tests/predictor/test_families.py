@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from predictor.families import FAMILIES, conv_out, itemsize
+from predictor.kernels.families import FAMILIES, conv_out, itemsize
 
 
 def work(family: str, dtype: str, **dims: Any) -> tuple[float, float]:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.tree import DecisionTreeRegressor
 
-from calibrate.fit import boosted, export, launch_patterns
-from predictor.forest import Forest
+from calibrate.fit.kernels import boosted, export, launch_patterns
+from predictor.calibration.trees import Forest
 
 Array = NDArray[np.float64]
 

@@ -16,13 +16,14 @@ from torch import nn
 from typer.testing import CliRunner
 
 import models_zoo
-from predictor import graph_file, runtimes
-from predictor.capture import capture
-from predictor.cli import app
+from predictor import runtimes
+from predictor.capture.recorder import capture
+from predictor.cli.main import app
 from predictor.errors import PredictorError
-from predictor.models import source_of
+from predictor.graph import files as graph_file
 from predictor.predict import graph_of
 from predictor.records import Graph
+from predictor.sources import source_of
 from tests.helpers import complaint
 
 TOKENS = [n for n in models_zoo.names() if "length" in inspect.signature(models_zoo.module(n).inputs).parameters]
@@ -83,7 +84,7 @@ def test_a_longer_input_takes_longer() -> None:
 
 def test_a_zoo_model_is_predicted_without_torch() -> None:
     program = (
-        "import sys; from predictor.cli import app; from typer.testing import CliRunner; "
+        "import sys; from predictor.cli.main import app; from typer.testing import CliRunner; "
         "found = CliRunner().invoke(app, ['--model', 'funnel', '--runtime', 'onnx', '--gpu', 'a100']); "
         "assert found.exit_code == 0, found.output; "
         "print(sorted({'torch', 'transformers', 'sklearn', 'onnxruntime'} & set(sys.modules)))"

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from predictor.capture import capture
+from predictor.capture.recorder import capture
 from predictor.ops.onnx import onnx_kind
 from predictor.records import HostCall, Kernel, OpCall, TensorSpec
 from predictor.runtimes import eager

@@ -12,8 +12,8 @@ from fvcore.nn import FlopCountAnalysis
 from torch import nn
 
 import models_zoo
-from predictor.capture import capture
-from predictor.macs import handles
+from predictor.capture.recorder import capture
+from predictor.ops.macs import handles
 from predictor.records import Graph
 
 

@@ -15,8 +15,8 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 from typer.testing import CliRunner
 
-from predictor import onnx_file
-from predictor.cli import app
+from predictor.capture import onnx_file
+from predictor.cli.main import app
 from predictor.errors import CannotRunError, PredictorError
 from predictor.runtimes import onnx as runtime
 from tests.helpers import complaint

@@ -13,7 +13,7 @@ from torch import nn
 import models_zoo
 import predictor
 from predictor import Predictor, PredictorError, Report, load_calibration
-from predictor.report import as_json, as_text
+from predictor.report.formats import as_json, as_text
 
 FACTS = (
     *("model", "runtime", "gpu", "dtype", "batch", "latency_s", "host_s", "kernel_s", "bound", "interval_s"),
@@ -159,7 +159,7 @@ def test_unknown_names_are_answered_with_the_nearest(arguments: dict[str, str], 
         Predictor(**{"gpu": "h200", **arguments}).predict(mlp(), torch.empty(1, 64))
 
 
-def test_a_predictor_takes_a_path_to_a_calibration(h200: predictor.calibration.Calibration) -> None:  # type: ignore[name-defined]
+def test_a_predictor_takes_a_path_to_a_calibration(h200: predictor.calibration.load.Calibration) -> None:  # type: ignore[name-defined]
     by_path = Predictor(str(Path(h200.folder)), dtype="fp16").latency(mlp(), torch.empty(7, 64))
     assert by_path == Predictor("h200", dtype="fp16").latency(mlp(), torch.empty(7, 64))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from predictor.reuse import HALF_DISTANCE, coldness
+from predictor.graph.coldness import HALF_DISTANCE, coldness
 
 
 @given(st.lists(st.sampled_from("abcdefgh"), max_size=40))

@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from predictor import runtimes
-from predictor.capture import capture
+from predictor.capture.recorder import capture
 from predictor.errors import CannotRunError, PredictorError
-from predictor.flow import Flow
+from predictor.graph.dataflow import Flow
 from predictor.predict import Predictor, compare, graph_of, of_module
 from predictor.records import Graph, Program, Target
 from tests.helpers import Function

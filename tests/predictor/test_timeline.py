@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from predictor.records import Lanes, PricedCall, PricedKernel
-from predictor.timeline import plain, queue
+from predictor.timeline.queue import plain, queue
 
 FREE = Lanes(launch_latency_s=0.0, gap_s=0.0, sync_s=0.0)
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from predictor.capture import capture
+from predictor.capture.recorder import capture
 from predictor.runtimes import eager
 from tests.helpers import of, only
 

@@ -1,0 +1,1 @@
+"""Samples -> coefficients. Measures nothing."""

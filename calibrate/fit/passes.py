@@ -1,0 +1,372 @@
+"""Published passes -> how slow each host was, and how kernels of each GPU depart from what another GPU's say.
+
+Few parameters, all of them logarithms, small unless the data say otherwise: a speed for every session, a factor for
+every kind of host work (shared by the hosts of a runtime), a factor for every family of kernels (shared by all GPUs)
+and what each host and GPU departs from these. Where latency does not grow with the batch it says how slow the host is,
+where it does, how fast the kernels are: both at once, through ``max(host time, kernel time)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+from scipy.optimize import least_squares
+from scipy.special import expit
+
+from calibrate.fit.kernels import log_sd
+from calibrate.samples.passes import (
+    KINDS,
+    TORCH,
+    Factor,
+    Pass,
+    Workload,
+    asked_of,
+    factor_of,
+    families_of,
+    kernel_seconds,
+    workloads,
+)
+from predictor.calibration import files
+from predictor.calibration.datasheets import device_of, nearest, slower
+from predictor.calibration.host_costs import HOSTS_DIFFER
+from predictor.calibration.load import Calibration, forget, load_calibration
+from predictor.errors import PredictorError, unknown
+
+Array = NDArray[np.float64]
+
+NOISE = 0.1
+"""Error of a row, of its logarithm; much larger ones count little (a Cauchy loss): some passes take thirty times as
+long in half precision.
+"""
+
+USUAL_SPEED = 2.0
+"""How many times as long a host of 2022 is expected to take as the reference's."""
+
+SPEEDS_DIFFER, KINDS_DIFFER, FAMILIES_DIFFER, GPUS_DIFFER, HOSTS_DIFFER_IN_KINDS = 0.5, 0.3, 0.6, 0.4, 0.15
+"""How far parameters are expected to be from that, or from 1, as standard deviations of their logarithm: speeds of
+hosts, factors of kinds of host work, of families, and a GPU's departure from its families and a host's from its kinds.
+"""
+
+FARTHEST = 5.0
+"""How far a logarithm may go: a step of the solver too far must not overflow."""
+
+ROUNDS, STEPS = 6, 20
+"""Of reweighting, and of the solver in each."""
+
+SWITCH = 8
+"""How abruptly the larger of host and kernel time takes over, in the fit alone."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows to fit, with what each asks for. host_s: (rows, kinds); kernel_s: (rows, factors)."""
+
+    rows: Sequence[Pass]
+    asked: Sequence[Workload]
+    host_s: Array
+    kernel_s: Array
+    factors: Sequence[Factor]
+
+    @cached_property
+    def sessions(self) -> list[str]:
+        """Names of the sessions."""
+        return sorted({row.session for row in self.rows})
+
+    @cached_property
+    def gpus(self) -> list[str]:
+        """Names of the GPUs."""
+        return sorted({row.gpu for row in self.rows})
+
+    @cached_property
+    def runtimes(self) -> list[str]:
+        """Names of the runtimes."""
+        return sorted({row.runtime for row in self.rows})
+
+    @cached_property
+    def measured(self) -> Array:
+        """Seconds as measured, (rows,)."""
+        return np.array([row.seconds for row in self.rows])
+
+    def where(self, kept: Sequence[bool] | NDArray[np.bool_]) -> NDArray[np.intp]:
+        """Positions of rows."""
+        return np.flatnonzero(np.asarray(kept))
+
+
+def base_of(gpu: str) -> Calibration:
+    """A GPU's calibration before passes are fitted: its own measured kernels, and those of another, transferred."""
+    folder = files.find(gpu)
+    if not (folder / "kernels.json").is_file():
+        return load_calibration(str(folder / "datasheet.json"))
+    before = replace(load_calibration(str(folder.resolve())), factors={}, kernels_error=None)
+    if "like" not in before.device:  # its owner measured it
+        return before
+    sheet, like = files.read_json(folder / "datasheet.json", gpu), str(before.device["like"])
+    return replace(before, slower=slower(sheet, files.read_json(files.find(like) / "datasheet.json", like)))
+
+
+def table_of(rows: Sequence[Pass], like: str) -> Table:
+    """Rows with what each asks for. like: the GPU whose host is the reference."""
+    calibrations = {gpu: base_of(gpu) for gpu in sorted({row.gpu for row in rows})}
+    wanted = [asked_of(row, calibrations[row.gpu].architecture) for row in rows]
+    known = workloads(wanted, like)
+    asked = [known[one] for one in wanted]
+    factors = sorted(
+        {
+            factor_of(family, calibrations[row.gpu].units(dtype), dict(dims))
+            for row, one in zip(rows, asked, strict=True)
+            for family, dtype, dims in one.kernels
+        }
+    )
+    kernel_s = np.zeros((len(rows), len(factors)))
+    for gpu, calibration in calibrations.items():
+        own = [i for i, row in enumerate(rows) if row.gpu == gpu]
+        kernel_s[own] = kernel_seconds(calibration, [asked[i] for i in own], factors)
+    return Table(rows, asked, np.array([one.host_s for one in asked]), kernel_s, factors)
+
+
+class Model:
+    """The parameters of a table as one vector, and what they predict."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        sizes = (
+            len(table.sessions),
+            len(table.runtimes) * len(KINDS),
+            len(table.factors),
+            len(table.gpus) * len(table.factors),
+            len(table.sessions) * len(KINDS),
+        )
+        self.ends = np.cumsum([0, *sizes])
+        self.session = np.array([table.sessions.index(row.session) for row in table.rows])
+        self.runtime = np.array([table.runtimes.index(row.runtime) for row in table.rows])
+        self.gpu = np.array([table.gpus.index(row.gpu) for row in table.rows])
+
+    def parts(self, theta: Array) -> tuple[Array, Array, Array, Array, Array]:
+        """Logarithms: (sessions,), (runtimes, kinds), (factors,), (GPUs, factors), (sessions, kinds)."""
+        bounded = np.clip(theta, -FARTHEST, FARTHEST)
+        speeds, kinds, families, gpus, own = (bounded[a:b] for a, b in zip(self.ends[:-1], self.ends[1:], strict=True))
+        by_kind = kinds.reshape(-1, len(KINDS)), own.reshape(-1, len(KINDS))
+        return speeds, by_kind[0], families, gpus.reshape(len(self.table.gpus), -1), by_kind[1]
+
+    def terms(self, theta: Array, rows: NDArray[np.intp]) -> tuple[Array, Array]:
+        """Host seconds by kind and kernel seconds by factor of some rows."""
+        speeds, kinds, families, gpus, own = self.parts(theta)
+        logs = kinds[self.runtime[rows]] + speeds[self.session[rows], None] + own[self.session[rows]]
+        host = self.table.host_s[rows] * np.exp(logs)
+        return host, self.table.kernel_s[rows] * np.exp(families + gpus[self.gpu[rows]])
+
+    def fit(self, rows: NDArray[np.intp]) -> Array:
+        """The parameters, from some of the rows."""
+        count, many = np.arange(len(rows)), len(KINDS)
+        logs = np.log(self.table.measured[rows])
+        differ = [SPEEDS_DIFFER, KINDS_DIFFER, FAMILIES_DIFFER, GPUS_DIFFER, HOSTS_DIFFER_IN_KINDS]
+        widths = np.repeat(differ, np.diff(self.ends))
+        kinds = self.ends[1] + np.arange(len(self.table.runtimes) * many)
+        pull = np.zeros((len(widths) + len(self.table.runtimes), self.ends[-1]))
+        pull[np.arange(len(widths)), np.arange(len(widths))] = 1 / widths
+        for runtime in range(len(self.table.runtimes)):  # a speed common to all kinds is the session's
+            pull[len(widths) + runtime, kinds[runtime * many : (runtime + 1) * many]] = 5 / many
+
+        def errors(theta: Array) -> Array:
+            host, kernel = (part.sum(axis=1) for part in self.terms(theta, rows))
+            both = np.logaddexp(SWITCH * np.log(host), SWITCH * np.log(kernel)) / SWITCH
+            return np.asarray((both - logs) / NOISE)
+
+        def slopes(theta: Array) -> Array:
+            by_kind, by_factor = self.terms(theta, rows)
+            host, kernel = by_kind.sum(axis=1), by_factor.sum(axis=1)
+            of_host = expit(SWITCH * np.log(host / kernel))
+            found = np.zeros((len(rows), self.ends[-1]))
+            found[count, self.session[rows]] = of_host
+            for kind in range(many):
+                share = by_kind[:, kind] / host * of_host
+                found[count, self.ends[1] + self.runtime[rows] * many + kind] = share
+                found[count, self.ends[4] + self.session[rows] * many + kind] = share
+            for one in range(by_factor.shape[1]):
+                share = by_factor[:, one] / kernel * (1 - of_host)
+                found[:, self.ends[2] + one] = share
+                found[count, self.ends[3] + self.gpu[rows] * by_factor.shape[1] + one] = share
+            return found / NOISE
+
+        theta = np.zeros(self.ends[-1])
+        theta[: self.ends[1]] = np.log(USUAL_SPEED)
+        expected = theta
+        weights = np.ones(len(rows))
+        for _ in range(ROUNDS):
+            root = np.sqrt(weights)
+            theta = least_squares(
+                lambda t, root=root: np.concatenate([root * errors(t), pull @ (t - expected)]),  # type: ignore[misc]
+                theta,
+                jac=lambda t, root=root: np.vstack([root[:, None] * slopes(t), pull]),  # type: ignore[misc]
+                max_nfev=STEPS,
+            ).x
+            weights = 1 / (1 + errors(theta) ** 2)  # a Cauchy loss, of the rows alone
+        return np.asarray(theta)
+
+    def predicted(self, theta: Array, rows: NDArray[np.intp]) -> tuple[Array, Array]:
+        """(host seconds, kernel seconds) of some rows."""
+        host, kernel = self.terms(theta, rows)
+        return host.sum(axis=1), kernel.sum(axis=1)
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """Every row as predicted by a fit that never saw its model, (rows,) each."""
+
+    host_s: Array
+    kernel_s: Array
+
+    @property
+    def seconds(self) -> Array:
+        """A pass, back to back with others."""
+        return np.maximum(self.host_s, self.kernel_s)
+
+
+def leave_models_out(model: Model) -> Unseen:
+    """Every row as predicted by a fit that never saw its model."""
+    names = np.array([row.model for row in model.table.rows])
+    host_s, kernel_s = np.zeros(len(names)), np.zeros(len(names))
+    left = sorted(set(names.tolist()))
+    fits = Parallel(n_jobs=-1)(delayed(model.fit)(model.table.where(names != name)) for name in left)
+    for name, own in zip(left, fits, strict=True):
+        rows = model.table.where(names == name)
+        host_s[rows], kernel_s[rows] = model.predicted(own, rows)
+    return Unseen(host_s, kernel_s)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where passes come from: who measured them, with which versions of what, when (ISO 8601)."""
+
+    source: str
+    versions: Mapping[str, str]
+    date: str
+
+
+FRAMEWORK_TAX = Origin(
+    "The Framework Tax (Fernandez et al., EMNLP 2023), runs of its public repository",
+    {"torch": TORCH, "cuda": "11.6", "onnxruntime": "1.7"},
+    "2022-10-25",
+)
+"""The published runs of 2022."""
+
+
+def fit_passes(folders: Mapping[str, Path], rows: Sequence[Pass], origin: Origin = FRAMEWORK_TAX) -> None:
+    """Fit published passes and write ``device.json``, ``kernels.json`` and ``hosts.json`` of GPUs.
+
+    All rows are fitted, whatever the GPU, for they share ratios. folders: GPU -> folder to write; origin: kept with the
+    fit. Raises PredictorError where no row is of a GPU.
+    """
+    names = {files.gpu_name(row.gpu): row.gpu for row in rows}
+    for gpu in folders:
+        if files.gpu_name(gpu) not in names:
+            raise unknown("published GPU", gpu, sorted(names.values()))
+    wanted = {names[files.gpu_name(gpu)]: folder for gpu, folder in folders.items()}
+    like = _reference(next(iter(wanted)))
+    model = Model(table_of(rows, like))
+    theta, unseen = model.fit(np.arange(len(rows))), leave_models_out(model)
+    for gpu, folder in wanted.items():
+        head = {"schema": files.SCHEMA, "gpu": gpu, "provenance": "fitted", "like": like}
+        files.write_json(folder / "hosts.json", {**head, **_host_part(model, theta, unseen, gpu, origin)})
+        device, kernels = _device_part(gpu, folder, like)
+        fitted = {"factors": _factors(model, theta, gpu), "error": {"log_sd": _kernels_error(model, unseen, gpu)}}
+        files.write_json(folder / "kernels.json", {**head, **fitted, **kernels})
+        files.write_json(folder / "device.json", device)
+    forget()
+
+
+def _host_part(model: Model, theta: Array, unseen: Unseen, gpu: str, origin: Origin) -> dict[str, Any]:
+    """What hosts.json says."""
+    rows, kinds = model.table.rows, model.parts(theta)[1]
+    ratios = np.log(unseen.seconds / model.table.measured)
+    by_host = unseen.host_s > unseen.kernel_s
+    own = {row.runtime for row in rows if row.gpu == gpu}
+    errors = {r: log_sd(ratios[np.array([row.runtime == r for row in rows]) & by_host]) for r in sorted(own)}
+    hosts = _hosts(model, theta, gpu)
+    speeds = [np.log(one["slower"]) for one in hosts.values()]
+    spread = float(np.std(speeds, ddof=1)) if len(speeds) > 1 else HOSTS_DIFFER
+    return {
+        **{"source": origin.source, "versions": dict(origin.versions), "date": origin.date},
+        "default": _least_disturbed(hosts),
+        "kinds": {
+            runtime: {kind: _rounded(np.exp(one)) for kind, one in zip(KINDS, row, strict=True)}
+            for runtime, row in zip(model.table.runtimes, kinds, strict=True)
+            if runtime in own
+        },
+        "error": {"log_sd": {r: _rounded(error) for r, error in errors.items()}, "hosts": _rounded(spread)},
+        "hosts": hosts,
+    }
+
+
+def _kernels_error(model: Model, unseen: Unseen, gpu: str) -> float:
+    """Of the kernel time of passes on a GPU, of models that the fit has not seen."""
+    ratios = np.log(unseen.seconds / model.table.measured)
+    of_gpu = np.array([row.gpu == gpu for row in model.table.rows])
+    return _rounded(log_sd(ratios[of_gpu & (unseen.host_s <= unseen.kernel_s)]))
+
+
+def _reference(gpu: str) -> str:
+    """The measured GPU that another is like."""
+    sheets = {name: files.read_json(path, name) for name, path in files.datasheets().items()}
+    measured = {n: s["architecture"] for n, s in sheets.items() if load_calibration(n).provenance == "measured"}
+    if not measured:
+        raise PredictorError("no GPU with a datasheet is measured: there is nothing to fit another from")
+    return nearest(files.read_json(files.find(gpu) / "datasheet.json", gpu)["architecture"], measured)
+
+
+def _device_part(gpu: str, folder: Path, like: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """device.json and kernels.json of a GPU, with the kernels that were measured on it."""
+    sheet = files.read_json(files.find(gpu) / "datasheet.json", gpu)
+    known = load_calibration(like)
+    reference = files.read_json(known.folder / "datasheet.json", known.gpu)
+    device = {"schema": files.SCHEMA, **device_of(gpu, sheet, known.device, reference), "provenance": "fitted"}
+    own = folder / "kernels.json"
+    families = files.read_json(own, gpu)["families"] if own.is_file() else {}
+    return device, {"slower": _rounded(slower(sheet, reference)), "families": families}
+
+
+def _hosts(model: Model, theta: Array, gpu: str) -> dict[str, dict[str, Any]]:
+    """Session -> its runtime, how much slower its host is than the reference's, and in what kinds of work more so than
+    others that run this runtime.
+    """
+    speeds, *_, own = model.parts(theta)
+    runtime_of = {row.session: row.runtime for row in model.table.rows if row.gpu == gpu}
+    return {
+        session: {
+            "runtime": runtime_of[session],
+            "slower": _rounded(np.exp(speed)),
+            "kinds": {kind: _rounded(np.exp(one)) for kind, one in zip(KINDS, kinds, strict=True)},
+        }
+        for session, speed, kinds in zip(model.table.sessions, speeds, own, strict=True)
+        if session in runtime_of
+    }
+
+
+def _least_disturbed(hosts: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Runtime -> its fastest host."""
+    found: dict[str, str] = {}
+    for name, one in sorted(hosts.items(), key=lambda item: item[1]["slower"]):
+        found.setdefault(one["runtime"], name)
+    return dict(sorted(found.items()))
+
+
+def _factors(model: Model, theta: Array, gpu: str) -> dict[str, dict[str, float]]:
+    """Family -> name of a fit -> factor."""
+    _, _, families, gpus, _ = model.parts(theta)
+    logs = families + gpus[model.table.gpus.index(gpu)]
+    found: dict[str, dict[str, float]] = {}
+    for factor, one in zip(model.table.factors, logs, strict=True):
+        for family in families_of(factor):
+            found.setdefault(family, {})[factor[1]] = _rounded(np.exp(one))
+    return dict(sorted(found.items()))
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.4g}")

@@ -1,0 +1,1 @@
+"""Timers, and everything that runs on the device."""

@@ -1,0 +1,122 @@
+"""Constants of a device: peaks, bandwidth, launch latency, gap between kernels, synchronisation."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from calibrate.measure.sweep import set_precision
+from calibrate.measure.timers import Run, lower_quartile, pass_seconds, profile_events, synchronize, tight_seconds
+from predictor.capture.recorder import DTYPES
+
+
+def device_constants(device: str, dtypes: tuple[str, ...]) -> dict[str, Any]:
+    """What ``device.json`` says of the device, measured."""
+    cuda = device == "cuda"
+    with torch.inference_mode():
+        found: dict[str, Any] = {
+            "name": torch.cuda.get_device_name() if cuda else "CPU",
+            "sms": torch.cuda.get_device_properties(0).multi_processor_count if cuda else torch.get_num_threads(),
+            "l2_bytes": getattr(torch.cuda.get_device_properties(0), "L2_cache_size", 0) if cuda else 0,
+            "peak_flops": {dtype: _matrix_peak(device, dtype) for dtype in dtypes},
+            "bandwidth_bytes_per_s": _bandwidth(device),
+            "launch_s": _launch_s() if cuda else 0.0,
+            "lanes": _lanes() if cuda else {"launch_latency_s": 0.0, "gap_s": 0.0, "sync_s": 0.0},
+            "serial": not cuda,
+        }
+    set_precision("fp32")
+    torch.backends.cudnn.allow_tf32 = True  # torch's default
+    return found
+
+
+def _device_seconds(run: Run, device: str, repeats: int) -> float:
+    """Fastest of some repeats, on the device's own clock where it has one."""
+    run()
+    if device != "cuda":
+        return min(pass_seconds(run, device, repeats))
+    found = []
+    for _ in range(repeats):
+        start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        start.record()
+        run()
+        end.record()
+        synchronize(device)
+        found.append(start.elapsed_time(end) * 1e-3)
+    return min(found)
+
+
+def _matrix_peak(device: str, dtype: str) -> float:
+    """FLOP/s of the fastest of a few square products."""
+    set_precision(dtype)
+    best = 0.0
+    for size in (4096, 8192) if device == "cuda" else (1024,):
+        a, b = (torch.rand(size, size, device=device).to(DTYPES[dtype]) for _ in range(2))
+        seconds = _device_seconds(lambda a=a, b=b: a @ b, device, 6)  # type: ignore[misc]
+        best = max(best, 2 * size**3 / seconds)
+    return best
+
+
+def _bandwidth(device: str) -> float:
+    """Bytes per second, read and written, of a large copy."""
+    elements = 2**29 if device == "cuda" else 2**24
+    source = torch.zeros(elements, dtype=torch.float32, device=device)
+    target = torch.empty_like(source)
+    return 2 * 4 * elements / _device_seconds(lambda: target.copy_(source), device, 6)
+
+
+def _median_of(measure: Callable[[], float], rounds: int) -> float:
+    return float(np.median([measure() for _ in range(rounds)]))
+
+
+def _lanes() -> dict[str, float]:
+    """Launch latency, gap and synchronisation cost, in seconds.
+
+    sync: of an idle device. latency: a synchronised small kernel, less its host cost, its duration and the sync (only
+    the sum of latency and sync shows in a pass). gap: small kernels that wait in the stream behind a long one, their
+    period less their duration.
+    """
+    x = torch.ones(1024, device="cuda")
+
+    def add() -> Any:
+        return x.add_(1.0)
+
+    def idle_sync() -> float:
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        torch.cuda.synchronize()
+        return time.perf_counter() - start
+
+    for _ in range(20):
+        add()
+    sync = _median_of(idle_sync, 200)
+    host = lower_quartile([tight_seconds(add, "cuda", 50) for _ in range(20)])
+    round_trip = lower_quartile(pass_seconds(add, "cuda", 400))
+    period = _median_of(lambda: _period(add), 10)
+    kernel = float(np.median([e.duration_ns for e in profile_events(lambda: [add() for _ in range(50)])])) * 1e-9
+    around = max(round_trip - host - kernel, 0.0)
+    return {
+        "launch_latency_s": around - min(sync, around),
+        "gap_s": max(period - kernel, 0.0),
+        "sync_s": min(sync, around),
+    }
+
+
+def _period(call: Run, count: int = 200) -> float:
+    """Seconds per kernel of a stream that never runs dry."""
+    start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    torch.cuda._sleep(20_000_000)  # about 10 ms: the host gets ahead
+    start.record()
+    for _ in range(count):
+        call()
+    end.record()
+    torch.cuda.synchronize()
+    return float(start.elapsed_time(end)) * 1e-3 / count
+
+
+def _launch_s() -> float:
+    """Host seconds of a bare launch, without the operator around it."""
+    return lower_quartile([tight_seconds(lambda: torch.cuda._sleep(1), "cuda", 100) for _ in range(20)])

@@ -1,0 +1,122 @@
+"""Host cost of a call by its shape, where a library chooses how to run it: a convolution is one launch or seventy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+
+from calibrate.measure.sweep import Case, describe, make_case, maker
+from calibrate.measure.timers import Probe, Run, tight_seconds
+from calibrate.samples.store import SampleFile
+from calibrate.workloads.recipes import Scale
+from predictor.kernels.families import FAMILIES
+
+SCALE = Scale(elements=2e7, macs=3e9)
+"""Small enough that the device keeps up with the host."""
+
+CALLS = 8
+CHUNK = 8
+
+SHARES = {"conv": 1.2, "conv_grouped": 3.0}
+"""Families that a library runs in many ways -> their share of the cases; the others have ``USUAL_SHARE``."""
+
+USUAL_SHARE = 0.6
+
+
+def total(count: int) -> int:
+    """How many cases there are for an average of ``count``."""
+    return 2 * sum(_counts(count).values())
+
+
+def _counts(count: int) -> dict[str, int]:
+    rows = {name for name, row in FAMILIES.items() if row.matrix and row.seen_in == "calls"}
+    return {name: round(SHARES.get(name, USUAL_SHARE) * count) for name in FAMILIES if name in rows}
+
+
+def cases(count: int) -> Iterator[Case]:
+    """Cases of every family on matrix units in two dtypes, ``count`` on average of each, interleaved."""
+    counts = _counts(count)
+    for index in range(max(counts.values())):
+        for family in (family for family, own in counts.items() if index < own):
+            for dtype in ("tf32" if family.startswith("conv") else "fp32", "fp16"):
+                yield make_case(family, dtype, index, SCALE)
+
+
+def prepare_shapes(file: SampleFile, device: str, count: int) -> list[Case]:
+    """Draw every case and call those that are not in the file yet: a library loads what it runs them with, and needs no
+    quiet host for that.
+    """
+    drawn = list(cases(count))
+    with _precision_kept(), torch.inference_mode():
+        for number, case in enumerate(drawn):
+            if _key(case) not in file:
+                _try(case, device)
+            if device == "cuda" and number % CHUNK == 0:  # other processes want its memory, too
+                torch.cuda.empty_cache()
+    return drawn
+
+
+def run_shapes(drawn: Sequence[Case], file: SampleFile, device: str, advance: Callable[[int], None]) -> None:
+    """Time the host side of every case, the host probe around every few."""
+    probe = Probe(device)
+    with _precision_kept(), torch.inference_mode():
+        remaining = iter(drawn)
+        while chunk := list(islice(remaining, CHUNK)):
+            missing = [case for case in chunk if _key(case) not in file]
+            if missing:
+                first = probe.recent()
+                timed = [(case, _time(case, device)) for case in missing]
+                probes = [first, probe()]
+                file.append(_sample(case, seconds, probes) for case, seconds in timed)
+            advance(len(chunk))
+
+
+@contextmanager
+def _precision_kept() -> Iterator[None]:
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+
+
+def _key(case: Case) -> str:
+    return f"shape/{case.key}"
+
+
+def _time(case: Case, device: str) -> float | None:
+    """Seconds of a call, the best of three short loops: fewer launches than wait in a stream."""
+    call = _try(case, device)
+    return min(tight_seconds(call, device, CALLS) for _ in range(3)) if call else None
+
+
+def _try(case: Case, device: str) -> Run | None:
+    """The call, which has run; None where it cannot."""
+    try:
+        call, _ = maker(case, device)()
+        call()
+        call()
+        return call
+    except (RuntimeError, NotImplementedError) as error:
+        if "CUDA error" in str(error):
+            raise
+        return None
+
+
+def _sample(case: Case, seconds: float | None, probes: list[float]) -> dict[str, Any]:
+    row = {**describe(case), "key": _key(case)}
+    return {**row, "failed": True} if seconds is None else {**row, "seconds": seconds, "probe_s": probes}
+
+
+def shape_samples(file: SampleFile, reference_s: float) -> list[dict[str, Any]]:
+    """The samples as they would be on a host whose probe shows ``reference_s``."""
+    return [
+        {**s, "seconds": s["seconds"] * reference_s / float(np.mean(s["probe_s"]))}
+        for s in file.values()
+        if s["key"].startswith("shape/") and not s.get("failed")
+    ]

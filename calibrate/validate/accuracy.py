@@ -1,0 +1,303 @@
+"""Predictions against recorded measurements: errors, ranking and bounds, beside the plain formula and a FLOPs-only
+fit.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from calibrate.measure.timers import Measurement, Round, quiet_level, summarise
+from calibrate.samples.alignment import Part
+from calibrate.samples.alignment import by_family as parts_of
+from calibrate.samples.programs import program_from_json
+from calibrate.samples.store import SampleFile
+from predictor.calibration.load import Calibration
+from predictor.predict import bound, interval, log_error
+from predictor.pricing.program import price
+from predictor.records import PricedCall, Program
+from predictor.timeline.queue import plain, queue
+
+CROSSOVER = (0.6, 0.9)
+"""Kernel time over latency: below the first framework-bound, above the second device-bound, crossover between."""
+
+HALF = 0.5
+"""The same where the host's work and the kernels come after each other: what a CUDA graph's replay waits for."""
+
+ADDS_UP = 0.05
+"""How far the durations of a profile's kernels may add up to something else than its kernel time: beyond that they
+overlapped on several streams, and say nothing of a family.
+"""
+
+ESTIMATORS = ("queue", "max", "flops")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One measured case and its predictions, seconds.
+
+    measured_bound: "framework" or "device" (a profile does not tell compute from memory), empty without a profile;
+    unscaled_s: the queue's prediction without the host probe; kernels: by family, none without a profile or where the
+    profile's durations do not add up to its kernel time.
+    """
+
+    model: str
+    batch: int
+    dtype: str
+    runtime: str
+    measured: Measurement
+    predicted: Mapping[str, float]
+    kernel_s: float | None
+    predicted_kernel_s: float
+    predicted_host_s: float
+    launches: int
+    predicted_launches: int
+    bound: str
+    measured_bound: str
+    regime: str
+    interval_s: tuple[float, float]
+    unscaled_s: float
+    kernels: tuple[Part, ...]
+
+    @property
+    def covered(self) -> bool:
+        """Whether the 90 % interval of the queue holds the measurement."""
+        return self.interval_s[0] <= self.measured.seconds <= self.interval_s[1]
+
+    def error(self, estimator: str = "queue") -> float:
+        """Signed relative error."""
+        return self.predicted[estimator] / self.measured.seconds - 1
+
+
+def rows(file: SampleFile, calibration: Calibration, runtime: str, wanted: Collection[str] | None = None) -> list[Row]:
+    """Predict every recorded case again with a calibration, but for those that a runtime cannot run. wanted: keys of
+    cases, all if None.
+
+    Host times are scaled by the ratio of the host probes, that beside the case's rounds over that of the calibration:
+    how fast the host was just then is no property of the model.
+    """
+    rounds: dict[str, list[Round]] = defaultdict(list)
+    for sample in file.values():
+        if sample["key"].startswith("round/"):
+            rounds[sample["case"]].append(Round(sample["seconds"], *sample["probe_s"]))
+    level = quiet_level([p for own in rounds.values() for r in own for p in (r.probe_before_s, r.probe_after_s)])
+    cases = [s for s in file.values() if s["key"].startswith("case/") and s["runtime"] == runtime]
+    cases = [s for s in cases if rounds[s["key"][5:]] and (wanted is None or s["key"][5:] in wanted)]
+    cases = [{**s, **file.samples.get(f"program/{s['key'][5:]}", {}), "key": s["key"]} for s in cases]
+    cases = [s for s in cases if "program" in s]
+    measured = {s["key"]: summarise(rounds[s["key"][5:]], level) for s in cases}
+    flops = _flops_only(cases, measured)
+    return [_row(s, measured[s["key"]], flops(s), calibration, runtime) for s in cases]
+
+
+def _row(
+    sample: Mapping[str, Any], measured: Measurement, flops_s: float, calibration: Calibration, runtime: str
+) -> Row:
+    program = program_from_json(sample["program"])
+    host = calibration.host(runtime)
+    priced = price(program, calibration, host)
+    lanes = calibration.lanes_of(host)
+    unscaled = queue(priced, lanes, host.fixed_s)
+    scale = measured.probe_s / host.probe_s
+    priced = tuple(replace(call, host_s=call.host_s * scale) for call in priced)
+    timeline = queue(priced, lanes, host.fixed_s * scale)
+    kernel_s = sample.get("kernel_s")
+    said = bound(timeline, priced)
+    launches = sum(k.launches for call in priced for k in call.kernels)
+    busy = (kernel_s + lanes.gap_s * sample["launches"]) if kernel_s is not None else timeline.kernel_s
+    share = busy / measured.seconds
+    limit = CROSSOVER[1] if host.gap_s is None else HALF
+    return Row(
+        model=sample["model"],
+        batch=sample["batch"],
+        dtype=sample["dtype"],
+        runtime=runtime,
+        measured=measured,
+        predicted={"queue": timeline.latency_s, "max": plain(timeline, lanes.serial), "flops": flops_s},
+        kernel_s=kernel_s,
+        predicted_kernel_s=timeline.kernel_s,
+        predicted_host_s=timeline.host_s,
+        launches=sample.get("launches", 0),
+        predicted_launches=launches,
+        bound=said,
+        measured_bound="" if kernel_s is None else "framework" if share < limit else "device",
+        interval_s=interval(timeline.latency_s, log_error(program, priced, timeline, calibration, host)),
+        unscaled_s=unscaled.latency_s,
+        kernels=_kernels(sample, program, priced),
+        regime="framework-bound" if share < CROSSOVER[0] else "compute-bound" if share > CROSSOVER[1] else "crossover",
+    )
+
+
+def _kernels(sample: Mapping[str, Any], program: Program, priced: Sequence[PricedCall]) -> tuple[Part, ...]:
+    if "kernel_order" not in sample:
+        return ()
+    measured_s = [ns * 1e-9 for _, ns in sample["kernel_order"]]
+    if abs(sum(measured_s) / sample["kernel_s"] - 1) > ADDS_UP:
+        return ()
+    both = zip(program.calls, priced, strict=False)  # the Python after the last call launches nothing
+    pairs = [pair for call, own in both for pair in zip(call.kernels, own.kernels, strict=True)]
+    names = [sample["kernel_names"][index] for index, _ in sample["kernel_order"]]
+    families, launches = [k.family for k, _ in pairs], [p.launches for _, p in pairs]
+    return tuple(parts_of(families, launches, [p.seconds for _, p in pairs], names, measured_s))
+
+
+def _flops_only(
+    cases: Sequence[Mapping[str, Any]], measured: Mapping[str, Measurement]
+) -> Callable[[Mapping[str, Any]], float]:
+    """The baseline: log latency as a line in log MACs, per dtype, fitted to the other models of these very
+    measurements.
+    """
+
+    def predict(sample: Mapping[str, Any]) -> float:
+        others = [s for s in cases if s["dtype"] == sample["dtype"] and s["model"] != sample["model"]]
+        if len({s["macs"] for s in others}) < 2:
+            return float("nan")
+        x = np.log([s["macs"] for s in others])
+        y = np.log([measured[s["key"]].seconds for s in others])
+        slope, intercept = np.polyfit(x, y, 1)
+        return float(np.exp(intercept + slope * np.log(sample["macs"])))
+
+    return predict
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Figures of a group of rows.
+
+    MAPE, median and worst of the relative error; bound: share where framework-bound or device-bound is right, not a
+    number where no profile says which.
+    """
+
+    cases: int
+    mape: float
+    median: float
+    worst: float
+    bound: float
+    tau: float
+
+
+def summarise_rows(group: Sequence[Row], estimator: str) -> Summary:
+    """Summary of an estimator over a group."""
+    errors = np.abs([r.error(estimator) for r in group])
+    known = [r for r in group if r.measured_bound]
+    right = np.mean([(r.bound == "framework") == (r.measured_bound == "framework") for r in known]) if known else np.nan
+    tau = kendall([r.predicted[estimator] for r in group], [r.measured.seconds for r in group])
+    return Summary(len(group), float(errors.mean()), float(np.median(errors)), float(errors.max()), float(right), tau)
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyError:
+    """Kernels of one family over a group of rows.
+
+    time: its share of the kernel time, error: of the absolute errors of all families, bias: what its errors add to the
+    kernel time; means over the rows, in which every row weighs the same.
+    """
+
+    time: float
+    error: float
+    bias: float
+    predicted_launches: int
+    measured_launches: int
+
+
+def by_family(group: Sequence[Row]) -> dict[str, FamilyError]:
+    """Kernel family -> its part in the kernel time and in its error, the worst first."""
+    profiled = [r for r in group if r.kernels]
+    parts: dict[str, list[tuple[Part, float]]] = defaultdict(list)
+    for row in profiled:
+        whole = sum(part.measured_s for part in row.kernels)
+        for part in row.kernels:
+            parts[part.family].append((part, whole))
+    errors = {f: sum(abs(p.predicted_s - p.measured_s) / whole for p, whole in own) for f, own in parts.items()}
+    return {
+        family: FamilyError(
+            sum(p.measured_s / whole for p, whole in parts[family]) / len(profiled),
+            errors[family] / sum(errors.values()),
+            sum((p.predicted_s - p.measured_s) / whole for p, whole in parts[family]) / len(profiled),
+            sum(p.predicted_launches for p, _ in parts[family]),
+            sum(p.measured_launches for p, _ in parts[family]),
+        )
+        for family in sorted(errors, key=lambda f: -errors[f])
+    }
+
+
+def kernel_errors(group: Sequence[Row]) -> tuple[float, float]:
+    """(MAPE of the kernel time, MAPE of the launches) against the profiler; not a number without profiles."""
+    known = [r for r in group if r.kernel_s and r.launches]
+    if not known:
+        return float("nan"), float("nan")
+    seconds = [abs(r.predicted_kernel_s / r.kernel_s - 1) for r in known if r.kernel_s]
+    return float(np.mean(seconds)), float(np.mean([abs(r.predicted_launches / r.launches - 1) for r in known]))
+
+
+def kendall(a: Sequence[float], b: Sequence[float]) -> float:
+    """Kendall's tau-a: concordant less discordant pairs, over all pairs. 1 for fewer than two values."""
+    x, y = np.asarray(a), np.asarray(b)
+    if len(x) < 2:
+        return 1.0
+    upper = np.triu_indices(len(x), 1)
+    signs = np.sign(x[:, None] - x)[upper] * np.sign(y[:, None] - y)[upper]
+    return float(signs.mean())
+
+
+def by_regime(found: Sequence[Row]) -> dict[str, list[Row]]:
+    """Rows of each regime, and of all."""
+    groups = {
+        name: [r for r in found if r.regime == name] for name in ("framework-bound", "crossover", "compute-bound")
+    }
+    return {name: group for name, group in groups.items() if group} | {"all": list(found)}
+
+
+def by_model(found: Sequence[Row]) -> dict[str, list[Row]]:
+    """Rows of each model."""
+    groups: dict[str, list[Row]] = defaultdict(list)
+    for row in found:
+        groups[row.model].append(row)
+    return dict(groups)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The fastest runtime of a model and batch, as predicted and as measured. loss: how much slower the predicted one
+    is than the measured one.
+    """
+
+    model: str
+    batch: int
+    dtype: str
+    predicted: str
+    measured: str
+    loss: float
+
+
+def choices(found: Sequence[Row]) -> list[Choice]:
+    """Of every model, batch and dtype that two runtimes or more were measured for. On another host the host's part of a
+    latency is another: measurements are compared as they are, predictions as scaled to the host beside them.
+    """
+    groups: dict[tuple[str, int, str], list[Row]] = defaultdict(list)
+    for row in found:
+        groups[row.model, row.batch, row.dtype].append(row)
+    chosen = []
+    for (model, batch, dtype), own in groups.items():
+        if len(own) > 1:
+            predicted = min(own, key=lambda r: r.predicted["queue"])
+            measured = min(own, key=lambda r: r.measured.seconds)
+            loss = predicted.measured.seconds / measured.measured.seconds - 1
+            chosen.append(Choice(model, batch, dtype, predicted.runtime, measured.runtime, loss))
+    return chosen
+
+
+def refusals(file: SampleFile, runtime: str) -> list[tuple[str, bool, bool]]:
+    """(Case, whether a prediction says that the runtime cannot run it, whether it could not) of every case."""
+    found = []
+    for key in file.samples:
+        case = key.split("/", 1)[1] if key.startswith(("case/", "cannot/")) else ""
+        if case.endswith(f"/{runtime}"):
+            recorded = file.samples.get(f"program/{case}", {})
+            said = bool(recorded.get("cannot") or recorded.get("program", {}).get("cannot"))
+            found.append((case, said, key.startswith("cannot/")))
+    return found

@@ -1,0 +1,153 @@
+"""How well published passes of models that a fit has not seen are predicted, session by session, beside two simpler
+formulas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import kendalltau
+
+from calibrate.fit.kernels import NINETY, log_sd
+from calibrate.fit.passes import Model, Table, Unseen, leave_models_out, table_of
+from calibrate.samples.passes import Pass
+from predictor.predict import share_of_host
+
+Array = NDArray[np.float64]
+
+FLAT = 1.25
+"""Up to this many times the latency of batch 1 a pass counts as bound by the host: it does not grow with the batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Errors over some rows, relative, of models that the fit has not seen.
+
+    tau: Kendall's rank correlation of predicted and measured latency; bound: share of rows, of batches above 1, with
+    the right one of host and device; covered: share within the 90 % interval; flops, plain: mean absolute error of
+    multiply-accumulates alone, and of the larger of launches and unfitted kernel time, each with constants of the
+    session.
+    """
+
+    name: str
+    models: int
+    rows: int
+    mape: float
+    median: float
+    tau: float
+    bound: float
+    covered: float
+    flops: float
+    plain: float
+
+
+def judge_passes(rows: Sequence[Pass], like: str) -> list[Judged]:
+    """A line for every session, then one for every runtime. like: the GPU whose host is the reference."""
+    table = table_of(rows, like)
+    unseen = leave_models_out(Model(table))
+    covered, simple = _covered(table, unseen), _simple(table)
+    sessions = [(session, [row.session == session for row in rows]) for session in table.sessions]
+    alike = [(runtime, [row.runtime == runtime for row in rows]) for runtime in table.runtimes]
+    tau = {name: _tau(table, unseen, np.array(kept)) for name, kept in sessions}
+    of_runtime = {row.session: row.runtime for row in rows}
+    tau |= {r: float(np.mean([tau[s] for s in table.sessions if of_runtime[s] == r])) for r in table.runtimes}
+    return [_judged(name, np.array(kept), table, unseen, tau[name], covered, simple) for name, kept in sessions + alike]
+
+
+def _judged(
+    name: str,
+    own: NDArray[np.bool_],
+    table: Table,
+    unseen: Unseen,
+    tau: float,
+    covered: NDArray[np.bool_],
+    simple: tuple[Array, Array],
+) -> Judged:
+    def errors(predicted: Array) -> Array:
+        return np.abs(predicted[own] / table.measured[own] - 1)
+
+    found = errors(unseen.seconds)
+    flat, above = _flat(table), np.array([row.batch > 1 for row in table.rows]) & own
+    return Judged(
+        name,
+        len({row.model for row, kept in zip(table.rows, own, strict=True) if kept}),
+        int(own.sum()),
+        float(found.mean()),
+        float(np.median(found)),
+        tau,
+        float(np.mean((unseen.host_s > unseen.kernel_s)[above] == flat[above])),
+        float(np.mean(covered[own])),
+        float(errors(simple[0]).mean()),
+        float(errors(simple[1]).mean()),
+    )
+
+
+def _tau(table: Table, unseen: Unseen, own: NDArray[np.bool_]) -> float:
+    return float(kendalltau(table.measured[own], unseen.seconds[own]).statistic)
+
+
+def _flat(table: Table) -> NDArray[np.bool_]:
+    """Whether a row takes no longer than its model does at batch 1."""
+    alone = {(row.session, row.model): row.seconds for row in table.rows if row.batch == 1}
+    return np.array([row.seconds <= FLAT * alone.get((row.session, row.model), 0.0) for row in table.rows])
+
+
+def _covered(table: Table, unseen: Unseen) -> NDArray[np.bool_]:
+    """Whether rows lie within their interval, whose width other models say."""
+    ratios = np.log(unseen.seconds / table.measured)
+    by_host = unseen.host_s > unseen.kernel_s
+    models = np.array([row.model for row in table.rows])
+    runtimes, gpus = np.array([row.runtime for row in table.rows]), np.array([row.gpu for row in table.rows])
+    found = np.zeros(len(ratios), dtype=bool)
+    for model in sorted(set(models.tolist())):
+        others = models != model
+        host = {r: log_sd(ratios[others & by_host & (runtimes == r)]) for r in table.runtimes}
+        kernels = {g: log_sd(ratios[others & ~by_host & (gpus == g)]) for g in table.gpus}
+        for row in table.where(~others):
+            share = share_of_host(float(unseen.host_s[row]), float(unseen.kernel_s[row]))
+            error = np.hypot(share * host[runtimes[row]], (1 - share) * kernels[gpus[row]])
+            found[row] = abs(ratios[row]) <= NINETY * error
+    return found
+
+
+def _simple(table: Table) -> tuple[Array, Array]:
+    """Latencies from multiply-accumulates alone, and from the larger of launches and unfitted kernel time; their
+    constants are medians over the other models of a session.
+    """
+    macs = np.array([float(one.macs) for one in table.asked])
+    launches = np.array([float(one.launches) for one in table.asked])
+    kernel_s = table.kernel_s.sum(axis=1)
+    smallest = np.array([row.batch == 1 for row in table.rows])
+    flops, plain = np.zeros(len(macs)), np.zeros(len(macs))
+    models, sessions = np.array([row.model for row in table.rows]), np.array([row.session for row in table.rows])
+    for session in table.sessions:
+        own = sessions == session
+        largest = own & (np.array([row.batch for row in table.rows]) >= 32)
+        for model in sorted(set(models[own].tolist())):
+            others, here = models != model, own & (models == model)
+            flops[here] = macs[here] * _scale(table.measured, macs, own & others)
+            dispatch = launches[here] * _scale(table.measured, launches, own & others & smallest)
+            plain[here] = np.maximum(dispatch, kernel_s[here] * _scale(table.measured, kernel_s, largest & others))
+    return flops, plain
+
+
+def _scale(measured: Array, amount: Array, rows: NDArray[np.bool_]) -> float:
+    return float(np.median(measured[rows] / amount[rows]))
+
+
+COLUMNS = (
+    *("session", "models", "rows", "MAPE", "median", "tau", "bound right", "in interval", "FLOPs alone"),
+    "max(launches, kernels)",
+)
+
+
+def cells(one: Judged) -> tuple[str, ...]:
+    """A line as text."""
+    shares = one.mape, one.median
+    return (
+        *(one.name, str(one.models), str(one.rows), *(f"{share:.1%}" for share in shares), f"{one.tau:.2f}"),
+        *(f"{one.bound:.0%}", f"{one.covered:.0%}", f"{one.flops:.0%}", f"{one.plain:.0%}"),
+    )

@@ -1,0 +1,1 @@
+"""What is run to be measured: modules, single calls, single kernels."""

@@ -1,0 +1,1 @@
+"""Calibrations as data: files, host costs, kernel models, datasheets."""

@@ -1,0 +1,1 @@
+"""A module, a configuration or an ONNX file -> ``Graph``."""

@@ -1,0 +1,87 @@
+"""The Python that runs around operators: functions, their lines, the modules they belong to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import CodeType, FrameType
+from typing import Any
+
+from predictor.graph.coldness import HALF_LINES, coldness
+from predictor.records import PythonWork
+
+
+@dataclass(slots=True)
+class _Frame:
+    """A Python function call: its code, the module whose call it is, the lines that it ran."""
+
+    code: int
+    module: int | None
+    lines: set[int] = field(default_factory=set)
+
+    def trace(self, frame: FrameType, event: str, argument: Any) -> Any:
+        """Local ``sys.settrace`` hook."""
+        if event == "line":
+            self.lines.add(frame.f_lineno)
+        return self.trace
+
+
+class PythonTrace:
+    """Python function calls of a pass, in order, with marks between them.
+
+    observer: code of the function that watches the pass; what it calls is none of the pass, nor is what stands in the
+    files ``aside``. module_call: code of the function that calls a module, its ``self``.
+    """
+
+    def __init__(self, observer: CodeType, aside: frozenset[str], module_call: CodeType) -> None:
+        self.observer = observer
+        self.aside = aside
+        self.module_call = module_call
+        self._ran: list[_Frame | None] = []  # None: a mark
+        self._inside = 0
+
+    def hook(self, frame: FrameType, event: str, argument: Any) -> Any:
+        """Global ``sys.settrace`` hook."""
+        if frame.f_code is self.observer:
+            self._inside += 1
+            return self._leave
+        if self._inside or frame.f_code.co_filename in self.aside:
+            return None
+        module = id(frame.f_locals["self"]) if frame.f_code is self.module_call else None
+        called = _Frame(id(frame.f_code), module)
+        self._ran.append(called)
+        return called.trace
+
+    def _leave(self, frame: FrameType, event: str, argument: Any) -> Any:
+        if event == "return":
+            self._inside -= 1
+        return self._leave
+
+    def mark(self) -> None:
+        """The observer saw an operator; one inside another is no mark."""
+        if self._inside == 1:
+            self._ran.append(None)
+
+    @property
+    def module_calls(self) -> int:
+        """Calls of modules in the pass."""
+        return sum(frame is not None and frame.module is not None for frame in self._ran)
+
+    def work(self) -> list[PythonWork]:
+        """The Python before each mark, and after the last."""
+        frames = [frame for frame in self._ran if frame is not None]
+        sizes: dict[int, int] = {}
+        for frame in frames:
+            sizes[frame.code] = max(sizes.get(frame.code, 0), len(frame.lines))
+        code_cold = iter(coldness([frame.code for frame in frames], HALF_LINES, sizes))
+        module_cold = iter(coldness([frame.module for frame in frames if frame.module is not None]))
+        found = []
+        calls, lines, modules = 0, 0.0, 0.0
+        for ran in (*self._ran, None):
+            if ran is None:
+                found.append(PythonWork(calls, round(lines, 2), round(modules, 2)))
+                calls, lines, modules = 0, 0.0, 0.0
+                continue
+            calls += 1
+            lines += len(ran.lines) * next(code_cold)
+            modules += next(module_cold) if ran.module is not None else 0.0
+        return found

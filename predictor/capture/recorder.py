@@ -1,0 +1,397 @@
+"""``nn.Module`` and inputs -> ``Graph``: the operators that eager mode runs, in issue order, without running them.
+
+The module is copied to the meta device (no data, no kernels) and run once under a dispatch mode. Nothing is traced,
+so the module takes the branches that it takes in eager mode. Integer and boolean tensors keep their values on the
+CPU, so that code which looks at them (``mask.all()``, ``pad_id in input_ids``) finds an answer. The Python that runs
+is counted on the way, that of the capture itself left out.
+"""
+
+from __future__ import annotations
+
+import copy
+import gc
+import sys
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import torch
+from torch._library import simple_registry
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map_only
+
+from predictor.capture import capture_mode as surroundings
+from predictor.capture.capture_mode import HOST, mark, told
+from predictor.capture.python_trace import PythonTrace
+from predictor.errors import PredictorError
+from predictor.graph.inputs import batch_of, call_arguments
+from predictor.ops import kind_of
+from predictor.ops.macs import count_macs
+from predictor.records import Graph, OpCall, TensorSpec
+
+DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+"""Dtype names of a prediction -> torch dtype of weights and activations."""
+
+_NAMES = {
+    torch.float64: "fp64",
+    torch.float32: "fp32",
+    torch.float16: "fp16",
+    torch.bfloat16: "bf16",
+    torch.int64: "int64",
+    torch.int32: "int32",
+    torch.int16: "int16",
+    torch.int8: "int8",
+    torch.uint8: "uint8",
+    torch.bool: "bool",
+    torch.complex64: "complex64",
+    torch.complex128: "complex128",
+}
+
+_NO_TRAFFIC = ("view", "sync", "host", "unmodelled")
+
+
+def spec_of(tensor: torch.Tensor) -> TensorSpec:
+    """Shape, dtype and strides of a tensor."""
+    stride = tuple(tensor.stride()) if tensor.layout == torch.strided else (1,) * tensor.dim()
+    return TensorSpec(tuple(tensor.shape), _NAMES.get(tensor.dtype, str(tensor.dtype)), stride)
+
+
+def _describe(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return spec_of(value)
+    if isinstance(value, (list, tuple)):
+        return tuple(_describe(v) for v in value)
+    if isinstance(value, (int, float, bool, str)) or value is None:
+        return value
+    return _NAMES.get(value, str(value)) if isinstance(value, torch.dtype) else str(value)
+
+
+def _bind(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments by their names in the operator's schema, in schema order, defaults filled in."""
+    bound: dict[str, Any] = {}
+    for position, argument in enumerate(func._schema.arguments):
+        if position < len(args):
+            bound[argument.name] = args[position]
+        elif argument.name in kwargs:
+            bound[argument.name] = kwargs[argument.name]
+        elif argument.has_default_value():
+            bound[argument.name] = argument.default_value
+    return bound
+
+
+def _tensors(*values: Any) -> list[torch.Tensor]:
+    """Tensors among values, those in lists included, in order."""
+    items = [i for v in values for i in (v if isinstance(v, (list, tuple)) else (v,))]
+    return [i for i in items if isinstance(i, torch.Tensor)]
+
+
+def _math_attention(*args: Any, attn_mask: Any = None, **kwargs: Any) -> Any:
+    """Attention as torch computes it where no fused kernel can: a boolean mask is made an additive one first."""
+    query, key, value, *rest = args
+    mask, *rest = rest or [attn_mask]
+    if mask is not None and mask.dtype == torch.bool:
+        mask = torch.where(mask, torch.zeros((), **_like(query)), torch.full((), float("-inf"), **_like(query)))
+    math = torch.ops.aten._scaled_dot_product_attention_math.default
+    return math.decompose(query, key, value, mask, *rest, **kwargs)[0]
+
+
+def _like(tensor: torch.Tensor) -> dict[str, Any]:
+    return {"dtype": tensor.dtype, "device": tensor.device}
+
+
+def _as_fused(result: torch.Tensor) -> torch.Tensor:
+    """Attention's output as the fused kernels lay it out, heads beside head_dim: merging them copies nothing."""
+    if result.dim() != 4 or not result.is_meta:
+        return result
+    batch, heads, length, head_dim = result.shape
+    return result.new_empty(batch, length, heads, head_dim).transpose(1, 2)
+
+
+def _has_strided_mask(described: Mapping[str, Any]) -> bool:
+    """Whether attention takes the math path, its operators one by one: no fused kernel reads a mask whose last
+    dimension is strided (torch/aten/src/ATen/native/transformers/cuda/sdp_utils.cpp).
+    """
+    mask = described.get("attn_mask")
+    return isinstance(mask, TensorSpec) and mask.shape[-1] > 1 and mask.stride[-1] != 1
+
+
+def _is_view(func: Any) -> bool:
+    aliases = [a.alias_info for a in func._schema.arguments if a.alias_info is not None]
+    return bool(aliases) and not any(a.is_write for a in aliases)
+
+
+@cache
+def _is_pointwise(func: Any) -> bool:
+    """Torch's tag, which an in-place operator lacks where its out-of-place form has it."""
+    name = func._schema.name.removeprefix("aten::")
+    if torch.Tag.pointwise in func.tags or not name.endswith("_"):
+        return torch.Tag.pointwise in func.tags
+    plain = getattr(torch.ops.aten, name.rstrip("_"), None)
+    return plain is not None and any(torch.Tag.pointwise in getattr(plain, o).tags for o in plain.overloads())
+
+
+def _is_composite(func: Any) -> bool:
+    key = torch._C.DispatchKey.CompositeImplicitAutograd
+    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), key))
+
+
+def _on_one_device(args: Any, kwargs: Any) -> tuple[Any, Any]:
+    """Real tensors join meta ones when both meet in one call; a real tensor is never moved off the CPU."""
+    device = kwargs.get("device")
+    kinds: set[bool] = set()
+    tree_map_only(torch.Tensor, lambda t: kinds.add(t.is_meta), (args, kwargs))
+    if kinds == {True, False}:
+        return tree_map_only(torch.Tensor, _to_meta, (args, kwargs))
+    if kinds == {False} and device is not None and torch.device(device).type == "meta":
+        kwargs = {**kwargs, "device": torch.device("cpu")}
+    if kinds == {False}:
+        args = tuple(torch.device("cpu") if isinstance(a, torch.device) and a.type == "meta" else a for a in args)
+    return args, kwargs
+
+
+def _fresh(result: torch.Tensor) -> torch.Tensor:
+    """The same values in a tensor without the mark: it was copied to the device."""
+    return result.detach()
+
+
+def _place(args: Any, kwargs: Any) -> str:
+    """Where an operator runs: "device", "host" (on host tensors alone, or made there), "upload" (host to device, which
+    waits for the device), "factory" (made on the device from no tensor).
+    """
+    tensors: list[torch.Tensor] = []
+    tree_map_only(torch.Tensor, tensors.append, (args, kwargs))
+    device = kwargs.get("device") or next((a for a in args if isinstance(a, torch.device)), None)
+    to_device = device is not None and torch.device(device).type == "meta"
+    if not tensors:
+        return "factory" if to_device else "host"
+    if not all(getattr(t, HOST, False) for t in tensors):
+        return "device"
+    return "upload" if to_device else "host"
+
+
+_CONSTANT = frozenset({"ones", "zeros", "full", "arange", "linspace", "eye", "scalar_tensor"})
+_SMALL = 2**16  # elements
+_FINITE = {"isfinite": True, "isnan": False, "isinf": False}
+"""What models ask of activations, and the answer for a healthy one."""
+
+
+def _has_known_values(name: str, result: Any) -> bool:
+    """Whether a tensor made on the device keeps its values, on the CPU: integers, booleans and small constants."""
+    if not isinstance(result, torch.Tensor):
+        return False
+    whole = not (result.is_floating_point() or result.is_complex())
+    return whole or (name in _CONSTANT and result.numel() <= _SMALL)
+
+
+def _run_real_or_meta(func: Any, args: Any, kwargs: Any) -> Any:
+    """Run an operator; real tensors for which the CPU has no kernel (half precision) give up their values."""
+    try:
+        return func(*args, **kwargs)
+    except (RuntimeError, NotImplementedError):
+        if not _has_real(args, kwargs):
+            raise
+        return func(*tree_map_only(torch.Tensor, _to_meta, args), **tree_map_only(torch.Tensor, _to_meta, kwargs))
+
+
+def _has_real(*values: Any) -> bool:
+    tensors: list[torch.Tensor] = []
+    tree_map_only(torch.Tensor, tensors.append, values)
+    return any(not t.is_meta for t in tensors)
+
+
+def _to_meta(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor if tensor.is_meta else tensor.to("meta")
+
+
+_VALUE = "_captured_value"
+
+
+class _Recorder(TorchDispatchMode):
+    """Sees every operator before it is split into parts, notes it, and runs it on the meta device."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[OpCall] = []
+        self._values = 0
+        self.outputs: list[torch.Tensor] = []
+        self.python = PythonTrace(
+            _RECORDER_CODE, frozenset([_DISPATCH_FILE, __file__, surroundings.__file__]), _MODULE_CODE
+        )
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result, call = self._run(func, args, kwargs or {})
+        self.calls.append(call)
+        self.python.mark()
+        return result
+
+    def _run(self, func: Any, args: Any, kwargs: Any) -> tuple[Any, OpCall]:
+        name = func._schema.name.removeprefix("aten::")
+        trait = kind_of(name, _is_pointwise(func), _is_view(func) and not _is_composite(func)).trait
+        where = _place(args, kwargs)
+        bound = _bind(func, args, kwargs)
+        described = {name: _describe(value) for name, value in bound.items()}
+        reads = tuple(self._number(t) for t in _tensors(*bound.values()))
+        args, kwargs = _on_one_device(args, kwargs)
+        parts: tuple[OpCall, ...] = ()
+        if where == "upload":
+            name, result = f"{name} device", _fresh(func(*args, **kwargs))
+            trait = "sync" if result.numel() else "view"  # nothing to copy, nothing to wait for
+        elif where == "host":
+            trait, result = "host", mark(func(*args, **kwargs))
+        elif name == "scaled_dot_product_attention" and _has_strided_mask(described):
+            name, trait = "_scaled_dot_product_attention_math", "composite"
+            result, parts = self._split(_math_attention, args, kwargs)
+        elif trait == "unmodelled" and _is_composite(func):
+            trait = "composite"
+            result, parts = self._split(func.decompose, args, kwargs)
+        else:
+            result = _run_real_or_meta(func, args, kwargs)
+            if name == "scaled_dot_product_attention":
+                result = _as_fused(result)
+            if where == "factory" and _has_known_values(name, result):
+                result = func(*args, **{**kwargs, "device": torch.device("cpu")})
+        outputs = tuple(spec_of(t) for t in _tensors(result))
+        if name in _FINITE and result.is_meta:
+            result = torch.tensor(_FINITE[name]).expand(result.shape)
+        makes = tuple(self._number(t, new=not parts and trait != "composite") for t in _tensors(result))
+        call = OpCall(name, described, outputs, trait, parts=parts, reads=reads, makes=makes)
+        read, written = _traffic(call)
+        return result, replace(call, macs=count_macs(call), bytes_read=read, bytes_written=written)
+
+    def _number(self, tensor: torch.Tensor, new: bool = False) -> int:
+        """The number of the value that a tensor holds. new: it holds another one now."""
+        recorder, number = getattr(tensor, _VALUE, (None, 0))
+        if new or recorder is not self:
+            number = self._values = self._values + 1
+            setattr(tensor, _VALUE, (self, number))
+        return number
+
+    def _split(self, run: Any, args: Any, kwargs: Any) -> tuple[Any, tuple[OpCall, ...]]:
+        outer, self.calls = self.calls, []
+        try:
+            with self:
+                result = run(*args, **kwargs)
+            return result, tuple(self.calls)
+        finally:
+            self.calls = outer
+
+    def graph(self, name: str, dtype: str, batch: int) -> Graph:
+        """What was seen, the Python between two operators given to the second."""
+        *before, tail = self.python.work()
+        calls = tuple(replace(call, python=work) for call, work in zip(self.calls, before, strict=True))
+        outputs = tuple(self._number(tensor) for tensor in self.outputs)
+        return Graph(name, calls, dtype, batch, tail, self.python.module_calls, versions(), outputs)
+
+
+_RECORDER_CODE = _Recorder.__torch_dispatch__.__code__
+_MODULE_CODE = torch.nn.Module._call_impl.__code__
+_DISPATCH_FILE = simple_registry.__file__  # looks for a mode's rules before every operator; eager mode does not
+
+_WARM: set[tuple[type, str]] = set()
+"""Module classes and branches that have run once in this process: a first pass fills caches, with Python calls that no
+later has.
+"""
+
+
+def _traffic(call: OpCall) -> tuple[int, int]:
+    """Bytes read and written: those of the parts, none for a view, the gathered rows alone for a gather."""
+    if call.parts:
+        return sum(p.bytes_read for p in call.parts), sum(p.bytes_written for p in call.parts)
+    if call.trait in _NO_TRAFFIC:
+        return 0, 0
+    written = sum(o.nbytes for o in call.outputs)
+    return (written if call.trait == "gather" else sum(t.nbytes for t in call.tensors)), written
+
+
+def _abstract(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """A stand-in: floating point on meta in ``dtype``; integers and booleans on the CPU with their values (0 if on
+    meta).
+    """
+    if tensor.is_complex():
+        return tensor.detach().to("meta")
+    if tensor.is_floating_point():
+        return torch.empty_strided(tensor.shape, tensor.stride(), dtype=dtype, device="meta")
+    if tensor.is_meta:
+        return torch.zeros(tensor.shape, dtype=tensor.dtype)
+    return tensor.detach().cpu()
+
+
+def abstract_module(module: torch.nn.Module, dtype: torch.dtype) -> torch.nn.Module:
+    """A copy of the module in evaluation mode without its data: floating-point tensors on meta in ``dtype``."""
+    memo: dict[int, Any] = {}
+    for parameter in module.parameters():
+        abstract = torch.nn.Parameter(_abstract(parameter, dtype), requires_grad=False)
+        memo[id(parameter)] = abstract
+    for buffer in module.buffers():
+        memo[id(buffer)] = _abstract(buffer, dtype)
+    return copy.deepcopy(module, memo).eval()
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that shape a graph."""
+    found = {"torch": torch.__version__, "python": ".".join(map(str, sys.version_info[:3]))}
+    transformers = sys.modules.get("transformers")
+    if transformers is not None:
+        found["transformers"] = transformers.__version__
+    return found
+
+
+def capture(
+    module: torch.nn.Module, inputs: Any, dtype: str = "fp32", name: str | None = None, branch: str = "eager"
+) -> Graph:
+    """Capture one forward pass in inference mode.
+
+    module: in any dtype and on any device, it is not changed. inputs: a tensor, a tuple or a mapping, shapes give batch
+    and length. dtype: what it would run in ("fp32", "tf32", "fp16", "bf16"). branch: what the runtime makes a
+    model's code take ("eager", "traced", "captured", "compiled"). Raises PredictorError where the module
+    does not accept the inputs.
+
+    >>> capture(torch.nn.Linear(8, 4), torch.empty(2, 8)).macs
+    64
+    """
+    if not isinstance(module, torch.nn.Module):
+        raise PredictorError(f"a model is a torch.nn.Module, not {type(module).__name__}")
+    torch_dtype, batch = DTYPES[dtype], batch_of(inputs)
+    abstract = abstract_module(module, torch_dtype)
+    args, kwargs = tree_map_only(torch.Tensor, lambda t: _abstract(t, torch_dtype), call_arguments(inputs))
+    try:
+        if (type(module), branch) not in _WARM:
+            _record(abstract, args, kwargs, branch)
+            _WARM.add((type(module), branch))
+        recorder = _record(abstract, args, kwargs, branch)
+    except Exception as error:
+        raise PredictorError(f"{type(module).__name__} does not run on these inputs: {_first_line(error)}") from error
+    return recorder.graph(name or type(module).__name__, dtype, batch)
+
+
+def _record(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], branch: str) -> _Recorder:
+    recorder = _Recorder()
+    with torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with recorder, told(branch):
+            before, collects = sys.gettrace(), gc.isenabled()
+            gc.disable()  # finalizers and callbacks of a collection are no part of the pass
+            sys.settrace(recorder.python.hook)
+            try:
+                result = module(*args, **kwargs)
+            finally:
+                sys.settrace(before)
+                if collects:
+                    gc.enable()
+    recorder.outputs = _returned(result)
+    return recorder
+
+
+def _returned(result: Any) -> list[torch.Tensor]:
+    """Tensors that a module returns, in whatever they are wrapped."""
+    result = result.to_tuple() if hasattr(result, "to_tuple") else result
+    return [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    if "cannot be called on meta tensors" in text:
+        return "it decides by the values of floating-point tensors, which a prediction does not compute"
+    return text.splitlines()[0][:200]

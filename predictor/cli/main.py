@@ -1,0 +1,276 @@
+"""The command ``predict``."""
+
+from __future__ import annotations
+
+import atexit
+import gc
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import typer
+
+from predictor.cli.terminal import complain, run
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback(invoke_without_command=True)
+def predict(
+    context: typer.Context,
+    model: Annotated[
+        str | None, typer.Option(help="Zoo model, FILE.py:FUNCTION, a transformers config.json, or a FILE.onnx.")
+    ] = None,
+    gpu: Annotated[str | None, typer.Option(help="Name of a calibrated GPU, or cpu.")] = None,
+    gpu_spec: Annotated[
+        Path | None, typer.Option(help="Datasheet of a GPU that is on no list: a JSON file, see the README.")
+    ] = None,
+    runtime: Annotated[str, typer.Option(help="Runtime that runs the model.")] = "eager",
+    host: Annotated[
+        str | None,
+        typer.Option(help="Machine that the GPU is in, one of those that its calibration knows (--list-hosts)."),
+    ] = None,
+    attention: Annotated[
+        str | None,
+        typer.Option(help="sdpa, fused, or eager, multiplied out; by default what the calibration's torch has."),
+    ] = None,
+    dtype: Annotated[str | None, typer.Option(help="fp32, tf32, fp16 or bf16; by default fp16, on a CPU fp32.")] = None,
+    batch: Annotated[int, typer.Option(help="Batch size.")] = 1,
+    length: Annotated[
+        int | None, typer.Option(help="Tokens, for the zoo's language models; by default 128.", min=1)
+    ] = None,
+    estimator: Annotated[str, typer.Option(help="queue, or max: the plain formula.")] = "queue",
+    compare: Annotated[bool, typer.Option("--compare", help="All runtimes side by side.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, times in seconds.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Fail where an operator is not modelled or a kernel extrapolated.")
+    ] = False,
+    list_models: Annotated[bool, typer.Option("--list-models", help="Names of the zoo models.")] = False,
+    list_gpus: Annotated[
+        bool, typer.Option("--list-gpus", help="Calibrated GPUs and where their figures come from.")
+    ] = False,
+    list_hosts: Annotated[
+        bool, typer.Option("--list-hosts", help="Machines that the GPU's calibration knows by name.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Predict the latency of a neural network, and what bounds it."""
+    if context.invoked_subcommand is not None:
+        return
+    with complain(debug):
+        gpu = _gpu(gpu, gpu_spec)
+        options = Options(dtype, estimator, host, attention)
+        if list_models:
+            import models_zoo
+
+            typer.echo("\n".join(models_zoo.names()))
+        elif list_gpus:
+            typer.echo(_gpus())
+        elif list_hosts:
+            typer.echo(_hosts(gpu))
+        elif compare:
+            typer.echo(_compare(model, gpu, batch, length, options, as_json))
+        else:
+            typer.echo(_predict(model, gpu, runtime, batch, length, options, as_json, strict))
+
+
+class Options(NamedTuple):
+    """What a prediction may leave open."""
+
+    dtype: str | None
+    estimator: str
+    host: str | None
+    attention: str | None
+
+
+def _gpu(gpu: str | None, spec: Path | None) -> str | None:
+    """What names the GPU: one of the two options."""
+    from predictor.errors import PredictorError
+
+    if spec is None:
+        return gpu
+    if gpu is not None:
+        raise PredictorError("say either --gpu or --gpu-spec")
+    if spec.suffix != ".json":
+        raise PredictorError(f"--gpu-spec wants a .json file, not {spec}")
+    return str(spec)
+
+
+@app.command()
+def kernel(
+    family: Annotated[str, typer.Argument(help="Kernel family, for example gemm or attention.")],
+    dims: Annotated[list[str], typer.Argument(help="Its dimensions, for example m=4096 n=4096 k=4096.")],
+    gpu: Annotated[str, typer.Option(help="Name of a calibrated GPU.")],
+    dtype: Annotated[str, typer.Option(help="fp32, tf32, fp16 or bf16.")] = "fp16",
+    context: Annotated[
+        str, typer.Option(help="replay: repeated alone, caches warm; model: among others, weights cold.")
+    ] = "replay",
+    monotone: Annotated[
+        bool, typer.Option("--monotone", help="No less than a kernel that is smaller by powers of four.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, times in seconds.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Predict the time of one kernel."""
+    with complain(debug):
+        typer.echo(_kernel(family, dims, gpu, dtype, context, monotone, as_json))
+
+
+def _kernel(family: str, dims: list[str], gpu: str, dtype: str, context: str, monotone: bool, as_json: bool) -> str:
+    import json
+    import math
+
+    from predictor.calibration.load import load_calibration
+    from predictor.errors import PredictorError, unknown
+    from predictor.kernels.families import FAMILIES
+    from predictor.predict import EXTRAPOLATION_ERROR, interval
+
+    calibration = load_calibration(gpu)
+    if family not in FAMILIES:
+        raise unknown("kernel family", family, sorted(FAMILIES))
+    if dtype not in calibration.dtypes:
+        raise unknown(f"dtype of {calibration.gpu}", dtype, calibration.dtypes)
+    try:
+        values = {name: float(value) for name, value in (part.split("=") for part in dims)}
+    except ValueError:
+        raise PredictorError(f"dimensions are NAME=NUMBER, not {' '.join(dims)!r}") from None
+    row = FAMILIES[family]
+    try:
+        row.complete(values)
+    except KeyError as error:
+        raise PredictorError(str(error.args[0])) from None
+    seconds = calibration.kernel_seconds(family, dtype, context=context, monotone=monotone, **values)
+    fit = calibration.fit(family, dtype, context)
+    arrays = row.complete(values)
+    compute, memory = calibration.base(row, dtype, arrays)
+    far = bool(calibration.extrapolated(family, dtype, context, **values)[0])
+    low, high = interval(seconds, math.hypot(fit.error, EXTRAPOLATION_ERROR if far else 0.0))
+    found = {
+        **{"family": family, "gpu": calibration.gpu, "dtype": dtype, "context": context},
+        **{"seconds": seconds, "interval_s": [low, high], "bound": "compute" if compute > memory else "memory"},
+        **{"flops": float(row.flops(arrays)), "roofline_s": float(max(compute, memory)), "provenance": fit.provenance},
+        "extrapolated": far,
+    }
+    if as_json:
+        return json.dumps(found)
+    rate, share = found["flops"] / seconds * 1e-12, found["roofline_s"] / seconds
+    return (
+        f"{family} {' '.join(dims)}, {dtype} on {calibration.gpu}: {seconds * 1e6:.4g} us "
+        f"(90 % interval {low * 1e6:.4g} to {high * 1e6:.4g} us)\n"
+        f"{found['bound']}-bound, {rate:.4g} TFLOP/s, {share:.0%} of the roofline; {fit.provenance}"
+        f"{', extrapolated beyond the calibrated range' if far else ''}"
+    )
+
+
+def _predict(
+    model: str | None,
+    gpu: str | None,
+    runtime: str,
+    batch: int,
+    length: int | None,
+    options: Options,
+    as_json: bool,
+    strict: bool,
+) -> str:
+    import sys
+    from contextlib import redirect_stdout
+
+    from predictor.errors import CannotRunError, PredictorError
+    from predictor.predict import Predictor, check_batch, compare
+    from predictor.report import formats as report
+    from predictor.sources import source_of
+
+    if model is None or gpu is None:
+        raise PredictorError(_ASK)
+    predictor = Predictor(gpu, runtime, *options)
+    calibration, host, dtype = predictor.check()
+    if model.endswith(".onnx"):
+        found = predictor.predict_file(model)
+    else:
+        name, source = source_of(model, check_batch(batch), length)
+        try:
+            with redirect_stdout(sys.stderr):  # what the model prints is not the answer
+                found = predictor.report(source(dtype, runtime), calibration, host)
+        except CannotRunError as error:
+            with redirect_stdout(sys.stderr):
+                others = compare(gpu, dtype, source, *options[1:])
+            can = ", ".join(o.runtime for o in others if o.report) or "none"
+            raise CannotRunError(f"{name} cannot run under {runtime}: {error} (runtimes that can: {can})") from None
+    if strict and found.unmodelled:
+        raise PredictorError(f"not modelled: {', '.join(sorted(found.unmodelled))}")
+    if strict and found.extrapolated:
+        raise PredictorError(f"outside the calibrated range: kernels of {', '.join(sorted(found.extrapolated))}")
+    return report.as_json(found) if as_json else report.as_text(found)
+
+
+_ASK = "say what to predict: --model NAME --gpu NAME or --gpu-spec FILE (--list-models, --list-gpus)"
+
+
+def _compare(
+    model: str | None,
+    gpu: str | None,
+    batch: int,
+    length: int | None,
+    options: Options,
+    as_json: bool,
+) -> str:
+    import sys
+    from contextlib import redirect_stdout
+
+    from predictor.errors import PredictorError
+    from predictor.predict import check_batch, compare
+    from predictor.report import formats as report
+    from predictor.sources import source_of
+
+    if model is None or gpu is None:
+        raise PredictorError(_ASK)
+    if model.endswith(".onnx"):
+        raise PredictorError("an ONNX file runs under onnx and onnx-cudagraph alone: --runtime onnx")
+    _, source = source_of(model, check_batch(batch), length)
+    with redirect_stdout(sys.stderr):
+        found = compare(gpu, options.dtype, source, *options[1:])
+    return report.comparison_as_json(found) if as_json else report.comparison_as_text(found)
+
+
+def _gpus() -> str:
+    from predictor.calibration.files import known_gpus
+    from predictor.calibration.load import load_calibration
+
+    lines = [
+        f"{'gpu':8} {'kernels':9} {'error':>6} {'host':17} {'error':>6} {'torch':8} {'dtypes':22} {'date':10} runtimes"
+    ]
+    for name in known_gpus():
+        calibration = load_calibration(name)
+        hosts = {runtime: calibration.host(runtime) for runtime in calibration.runtimes}
+        origins = ", ".join(sorted({host.provenance for host in hosts.values()}))
+        eager = hosts.get("eager")
+        torch = str(eager.environment.get("versions", {}).get("torch", "?")) if eager else ""
+        date = str((eager.environment if eager else calibration.device["environment"])["date"])[:10]
+        kernels = f"{calibration.typical_error:.0%}"
+        lines.append(
+            f"{name:8} {calibration.provenance:9} {kernels:>6} {origins:17} {f'{eager.error:.0%}' if eager else '':>6} "
+            f"{torch:8} {', '.join(calibration.dtypes):22} {date:10} {', '.join(hosts) or 'kernels only'}"
+        )
+    note = "errors: standard deviation of log time, of a pass's kernels (measured: of a product) and of the eager host"
+    return "\n".join([*lines, "", note])
+
+
+def _hosts(gpu: str | None) -> str:
+    from predictor.calibration.load import load_calibration
+    from predictor.errors import PredictorError
+
+    if gpu is None:
+        raise PredictorError("say whose hosts: --gpu NAME")
+    calibration = load_calibration(gpu)
+    defaults = {calibration.host(runtime).name for runtime in calibration.runtimes}
+    lines = [
+        f"{name:28} {calibration.slower_host(name):5.2f} x the reference{'  (default)' if name in defaults else ''}"
+        for name in calibration.hosts
+    ]
+    return "\n".join(lines) or f"the calibration of {calibration.gpu} has one host, without a name"
+
+
+def main() -> None:
+    """Entry point. One prediction makes no garbage worth collecting: doing without saves a second."""
+    gc.disable()
+    atexit.register(gc.freeze)
+    run(app)

@@ -1,0 +1,1 @@
+"""The operator graph as data: its data flow, its sizes, its files."""

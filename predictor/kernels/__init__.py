@@ -1,0 +1,1 @@
+"""Kernel families: dimensions, work, features."""

@@ -1,0 +1,1 @@
+"""A program's calls and kernels -> seconds."""

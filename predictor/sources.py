@@ -1,0 +1,147 @@
+"""``--model`` -> its graphs: of a zoo model (from its file, without torch), of ``path/to/file.py:factory``, or of a
+local transformers ``config.json``.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from predictor.errors import PredictorError, unknown
+from predictor.predict import Source, of_module
+from predictor.records import Graph
+
+
+def source_of(spec: str, batch: int, length: int | None = None) -> tuple[str, Source]:
+    """(name, what gives the model's graphs). length: tokens, of a zoo language model. Raises PredictorError for an
+    unknown name, for a length of a model that has none, and for a factory or configuration that fails.
+    """
+    import models_zoo
+
+    if spec in models_zoo.names():
+        return spec, _of_zoo(spec, batch, length)
+    if length is not None:
+        raise PredictorError("--length is for the zoo's language models: others bring inputs of their own")
+    module, inputs, name = load_model(spec, batch)
+    return name, of_module(module, inputs, name)
+
+
+def _of_zoo(name: str, batch: int, length: int | None) -> Source:
+    """From the model's file; where that has none, captured."""
+    import models_zoo
+    from predictor import runtimes
+    from predictor.graph import files as graph_file
+
+    captured: list[Source] = []
+
+    def graph(dtype: str, runtime: str) -> Graph:
+        branch, path = runtimes.load(runtime).BRANCH, models_zoo.graphs(name)
+        found = graph_file.load(path, name, dtype, branch, batch, length) if path.is_file() else None
+        if found is None and not captured:
+            import torch
+
+            with torch.device("meta"):
+                try:
+                    captured.append(of_module(*models_zoo.build(name, batch, length), name))
+                except ValueError as error:
+                    raise PredictorError(str(error)) from None
+        return found or captured[0](dtype, runtime)
+
+    return graph
+
+
+def load_model(spec: str, batch: int) -> tuple[Any, Any, str]:
+    """(module, inputs, name) of what is no zoo model. Raises PredictorError, see ``source_of``."""
+    path, separator, factory = spec.rpartition(":")
+    if separator and path.endswith(".py"):
+        return (*_from_factory(Path(path), factory, batch), f"{Path(path).stem}:{factory}")
+    if spec.endswith(".json"):
+        return (*_from_config(Path(spec), batch), Path(spec).resolve().parent.name)
+    if spec.endswith(".py"):
+        raise PredictorError(f"say which function of {spec} makes the model: --model {spec}:FUNCTION")
+    import models_zoo
+
+    raise unknown("model", spec, models_zoo.names())
+
+
+def _from_factory(path: Path, factory: str, batch: int) -> tuple[Any, Any]:
+    """Call ``factory(batch)``, or ``factory()`` where it takes no argument: it returns (module, inputs)."""
+    if not path.is_file():
+        raise PredictorError(f"no such file: {path}")
+    specification = importlib.util.spec_from_file_location(path.stem, path)
+    if specification is None or specification.loader is None:
+        raise PredictorError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[path.stem] = module
+    try:
+        specification.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        raise PredictorError(f"{path} fails to import: {_said(error)}") from error
+    function = getattr(module, factory, None)
+    if not callable(function):
+        raise unknown(f"function of {path.name}", factory, [n for n in vars(module) if not n.startswith("_")])
+    try:
+        made = _call(function, batch)
+    except (Exception, SystemExit) as error:
+        raise PredictorError(f"{path.name}:{factory} raised {_said(error)}") from error
+    import torch
+
+    if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], torch.nn.Module)):
+        raise PredictorError(f"{path.name}:{factory} must return (torch.nn.Module, inputs), not {_kind(made)}")
+    return made
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _call(function: Any, batch: int) -> Any:
+    import inspect
+
+    return function(batch) if inspect.signature(function).parameters else function()
+
+
+def _kind(made: Any) -> str:
+    if isinstance(made, tuple):
+        return f"a tuple of {', '.join(type(m).__name__ for m in made)}"
+    return type(made).__name__
+
+
+def _from_config(path: Path, batch: int) -> tuple[Any, Any]:
+    """The base model of a local transformers configuration, with the inputs that its kind takes."""
+    if not path.is_file():
+        raise PredictorError(f"no such file: {path}")
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise PredictorError(f"{path} is no JSON file: {error}") from error
+    if not isinstance(fields, dict) or "model_type" not in fields:
+        raise PredictorError(f"{path} is no transformers configuration: it has no model_type")
+    import torch
+    from transformers import AutoConfig, AutoModel
+
+    from models_zoo import _inputs
+
+    kind = fields.pop("model_type")
+    try:
+        config = AutoConfig.for_model(kind, **fields)
+        with torch.device("meta"):
+            model = AutoModel.from_config(config).eval()
+    except Exception as error:
+        raise PredictorError(f"transformers cannot build {kind!r} from {path}: {str(error).splitlines()[0]}") from error
+    makers = {"input_ids": _inputs.token_ids, "pixel_values": _inputs.image, "input_values": _inputs.audio}
+    maker = makers.get(model.main_input_name)
+    if maker is None:
+        raise PredictorError(f"{kind} takes {model.main_input_name}: write a factory, --model FILE.py:FUNCTION")
+    with torch.device("meta"):
+        inputs = maker(batch)
+    vocabulary = getattr(config, "vocab_size", None)
+    if "input_ids" in inputs and vocabulary:
+        inputs["input_ids"] = inputs["input_ids"] % vocabulary
+    side = getattr(config, "image_size", None)
+    if "pixel_values" in inputs and isinstance(side, int):
+        inputs["pixel_values"] = torch.empty(batch, getattr(config, "num_channels", 3), side, side, device="meta")
+    return model, inputs

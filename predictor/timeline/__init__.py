@@ -1,0 +1,1 @@
+"""Priced calls -> the two-lane queue."""
