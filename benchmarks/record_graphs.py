@@ -99,7 +99,7 @@ def record_zoo_model(name: str) -> None:
 
     branches = {}
     for runtime in reversed(runtimes.names()):
-        branch = runtimes.load(runtime).BRANCH
+        branch = runtimes.load(runtime).capture_mode
         one = (USUAL,) if tokens else (0,)
         varies = tokens and branch != "exported"
         branches[branch] = Branch(runtime, LENGTHS if varies else one, CHECKS if varies else one)

@@ -31,7 +31,8 @@ from predictor.calibration.load import REPLAY, Calibration, forget, load_calibra
 from predictor.errors import PredictorError
 from predictor.ops import OPS, WRAPPERS
 from predictor.pricing.program import library_s, price
-from predictor.runtimes import eager
+from predictor.runtimes.eager import execution as eager_runtime
+from predictor.runtimes.eager import lowering as eager
 from predictor.timeline.queue import queue
 
 Advance = Callable[[int], None]
@@ -222,7 +223,9 @@ def prepare_modules(modules: Sequence[Case], device: str) -> dict[str, Run]:
     for case in modules:
         with torch.device(device):  # random weights are made there many times faster
             module, inputs = build(case.model, device)
-        ready[f"{case.model}/{case.dtype}"] = run_once = eager.prepare(*placed(module, inputs, case.dtype, device))
+        ready[f"{case.model}/{case.dtype}"] = run_once = eager_runtime.prepare(
+            *placed(module, inputs, case.dtype, device)
+        )
         pass_seconds(run_once, device, 2)
     return ready
 

@@ -16,8 +16,7 @@ from predictor.calibration.load import Calibration, load_calibration
 from predictor.errors import CannotRunError, PredictorError, unknown
 from predictor.graph.attention import CHOICES, attention_of, multiplied_out
 from predictor.pricing.program import price
-from predictor.records import Compared, Graph, OpCost, PricedCall, Program, Report, Target, Timeline
-from predictor.runtimes import eager
+from predictor.records import CaptureMode, Compared, Graph, OpCost, PricedCall, Program, Report, Target, Timeline
 from predictor.timeline.queue import plain, queue
 
 ESTIMATORS = ("queue", "max")
@@ -58,8 +57,8 @@ class Predictor:
     def predict_file(self, path: str, name: str | None = None) -> Report:
         """Report for an ONNX file with fixed shapes, without torch."""
         calibration, host, dtype = self.check()
-        if runtimes.load(self.runtime).BRANCH != "exported":
-            able = ", ".join(n for n in runtimes.names() if runtimes.load(n).BRANCH == "exported")
+        if runtimes.load(self.runtime).capture_mode is not CaptureMode.EXPORTED:
+            able = ", ".join(n for n in runtimes.names() if runtimes.load(n).capture_mode is CaptureMode.EXPORTED)
             raise PredictorError(f"{self.runtime} runs modules, not ONNX files: --runtime {able}")
         from predictor.capture.onnx_file import read
 
@@ -93,9 +92,9 @@ def graph_of(module: Any, inputs: Any, dtype: str, runtime: str, name: str | Non
     """The graph that a runtime makes of a module. Raises CannotRunError where it makes none."""
     from predictor.capture.recorder import capture
 
-    branch = runtimes.load(runtime).BRANCH
+    branch = runtimes.load(runtime).capture_mode
     try:
-        if branch == "exported":
+        if branch is CaptureMode.EXPORTED:
             from predictor.capture.onnx_file import exported
 
             return exported(module, inputs, dtype, name)
@@ -103,15 +102,15 @@ def graph_of(module: Any, inputs: Any, dtype: str, runtime: str, name: str | Non
     except CannotRunError:
         raise
     except PredictorError as error:
-        if branch == eager.BRANCH:
+        if branch is CaptureMode.EAGER:
             raise
-        capture(module, inputs, dtype, name, eager.BRANCH)  # raises where the model or its inputs are at fault
+        capture(module, inputs, dtype, name, CaptureMode.EAGER)  # raises where the model or its inputs are at fault
         raise CannotRunError(f"its code fails as {runtime} runs it ({error})") from error
 
 
 def check_target(runtime: str, serial: bool) -> None:
     """Raises CannotRunError for a runtime that needs a GPU where there is none."""
-    if serial and not runtimes.load(runtime).ON_CPU:
+    if serial and runtimes.load(runtime).needs_gpu:
         raise CannotRunError(f"{runtime} needs a GPU")
 
 
@@ -139,7 +138,7 @@ def compare(
     graphs: dict[str, Graph] = {}
     found = []
     for runtime in calibration.runtimes:
-        branch = runtimes.load(runtime).BRANCH
+        branch = runtimes.load(runtime).capture_mode
         try:
             predictor = Predictor(gpu, runtime, dtype, estimator, host, attention)
             _, costs, real = predictor.check()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 ITEMSIZE = {
@@ -159,6 +160,20 @@ class Graph:
     def macs(self) -> int:
         """Multiply-accumulates as fvcore counts them."""
         return sum(c.macs for c in self.calls)
+
+
+class CaptureMode(StrEnum):
+    """What a model's code is told while it is captured: which of its branches a runtime takes.
+
+    EAGER: nothing; TRACED: torch.jit traces it; CAPTURED: a CUDA graph captures it; COMPILED: torch.compile does;
+    EXPORTED: it is exported to ONNX.
+    """
+
+    EAGER = "eager"
+    TRACED = "traced"
+    CAPTURED = "captured"
+    COMPILED = "compiled"
+    EXPORTED = "exported"
 
 
 @dataclass(frozen=True, slots=True)

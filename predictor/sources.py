@@ -38,7 +38,7 @@ def _of_zoo(name: str, batch: int, length: int | None) -> Source:
     captured: list[Source] = []
 
     def graph(dtype: str, runtime: str) -> Graph:
-        branch, path = runtimes.load(runtime).BRANCH, models_zoo.graphs(name)
+        branch, path = runtimes.load(runtime).capture_mode, models_zoo.graphs(name)
         found = graph_file.load(path, name, dtype, branch, batch, length) if path.is_file() else None
         if found is None and not captured:
             import torch

@@ -15,7 +15,7 @@ from predictor import runtimes
 from predictor.graph import files as graph_file
 from predictor.predict import graph_of
 from predictor.records import Graph
-from predictor.runtimes import eager
+from predictor.runtimes.eager import lowering as eager
 
 FOLDER = Path(__file__).resolve().parent.parent / "calibrate" / "published_graphs"
 
@@ -111,7 +111,7 @@ def test_a_graph_has_the_kernels_of_todays_model(runtime: str, batch: int) -> No
         module = BertModel._from_config(BertConfig(), attn_implementation="eager").eval()
     inputs = {"input_ids": torch.full((batch, 128), 1000)}
     today = graph_of(module, inputs, "fp16", runtime, "bert")
-    then = loaded("bert", "fp16", runtimes.load(runtime).BRANCH, batch)
+    then = loaded("bert", "fp16", runtimes.load(runtime).capture_mode, batch)
 
     def kernels(graph: Graph) -> Counter[str]:
         found = [k for call in eager.lower(graph).calls for k in call.kernels]

@@ -168,7 +168,7 @@ def _wanted(runtime: str, on_cpu: bool) -> tuple[str, ...]:
     from predictor import runtimes
     from predictor.errors import unknown
 
-    possible = [name for name in known() if runtimes.load(name).ON_CPU or not on_cpu]
+    possible = [name for name in known() if not runtimes.load(name).needs_gpu or not on_cpu]
     asked = possible if runtime == "all" else runtime.split(",")
     for name in asked:
         if name not in (*possible, "eager"):

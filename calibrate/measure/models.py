@@ -49,7 +49,7 @@ ROOM_BYTES, CARD_BYTES, OWN_BYTES = 1e9, 1.1e9, 12e9
 on the device for what this process prepares meanwhile.
 """
 
-ALONE = frozenset(name for name in runtimes.names() if not runtimes.load(name).ON_CPU)
+ALONE = frozenset(name for name in runtimes.names() if runtimes.load(name).needs_gpu)
 """Runtimes that share no process with others, those that replay CUDA graphs: where a compiler and ONNX Runtime had run
 before, a graph's nodes followed each other 0.2 us later. On a CPU none does: memory that one had freed malloc kept for
 the next, whose passes took up to a third less.

@@ -26,7 +26,7 @@ from predictor.errors import PredictorError
 from predictor.kernels.families import FAMILIES
 from predictor.pricing.program import HOST_ELEMENTS
 from predictor.records import Kernel
-from predictor.runtimes import eager
+from predictor.runtimes.eager import lowering as eager
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
 

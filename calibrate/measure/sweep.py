@@ -19,7 +19,7 @@ from predictor.capture.recorder import DTYPES, capture
 from predictor.errors import PredictorError
 from predictor.kernels.families import FAMILIES, MATRIX_DTYPES, fit_name
 from predictor.records import Kernel
-from predictor.runtimes import eager
+from predictor.runtimes.eager import lowering as eager
 
 MEMORY_DTYPES = ("fp32", "fp16")
 """Element sizes that the memory families are measured in; their fit has the size as a feature."""

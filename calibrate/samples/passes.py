@@ -25,7 +25,7 @@ from predictor.graph.files import load
 from predictor.kernels.families import FAMILIES, fit_name
 from predictor.pricing.program import price, python_s
 from predictor.records import TODAY, Program, Target
-from predictor.runtimes import torchscript
+from predictor.runtimes.torchscript import lowering as torchscript
 
 Array = NDArray[np.float64]
 
@@ -127,7 +127,7 @@ def _of_model(keys: Sequence[Asked], like: str) -> dict[Asked, Workload]:
     for key in keys:
         model, batch, dtype, runtime, target = key
         module = runtimes.load(runtime)
-        graph = load(GRAPHS / f"{model}.json.gz", model, dtype, module.BRANCH, batch)
+        graph = load(GRAPHS / f"{model}.json.gz", model, dtype, module.capture_mode, batch)
         if graph is None:
             raise PredictorError(f"no graph of {model} in {dtype} for {runtime}")
         program = module.lower(graph, target)

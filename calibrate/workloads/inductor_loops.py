@@ -20,7 +20,8 @@ from calibrate.workloads.loops import CHAINS
 from calibrate.workloads.recipes.base import Operand, Recipe, Rng, pick, power_of_two, usual_image, usual_sequence
 from predictor.capture.recorder import DTYPES, capture
 from predictor.errors import PredictorError
-from predictor.runtimes import compile
+from predictor.runtimes.compile.execution import compiled
+from predictor.runtimes.compile.lowering import lower
 
 FAMILY = "triton"
 COUNT, QUICK_COUNT = 240, 24
@@ -131,7 +132,7 @@ def _case(key: str, index: int) -> Case:
         recipe = DRAWN[index % len(DRAWN)](rng)
         try:
             operands = tuple(o.make(DTYPES[dtype], "meta") for o in recipe.operands)
-            program = compile.lower(capture(RecipeModule(recipe), operands, dtype, branch="compiled"))
+            program = lower(capture(RecipeModule(recipe), operands, dtype, branch="compiled"))
         except (PredictorError, RuntimeError):
             continue
         kernels = [kernel for call in program.calls for kernel in call.kernels]
@@ -147,6 +148,6 @@ def maker(case: Case, device: str) -> Made:
         torch._dynamo.reset()
         tensors = tuple(o.make(DTYPES[case.dtype], device) for o in case.recipe.operands)
         warm = [t for t, o in zip(tensors, case.recipe.operands, strict=True) if o.warm]
-        return compile.compiled(RecipeModule(case.recipe), tensors, "default"), warm
+        return compiled(RecipeModule(case.recipe), tensors, "default"), warm
 
     return make

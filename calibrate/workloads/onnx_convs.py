@@ -18,7 +18,7 @@ from calibrate.samples.store import SampleFile
 from predictor.capture.recorder import DTYPES
 from predictor.kernels.families import FAMILIES
 from predictor.records import Kernel
-from predictor.runtimes.onnx import bound_session
+from predictor.runtimes.onnx.execution import bound_session
 
 PREFIX = "ort_"
 """Of the families that ONNX Runtime's convolutions are, before the name of torch's."""

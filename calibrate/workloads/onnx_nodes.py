@@ -17,8 +17,8 @@ from calibrate.samples.store import SampleFile
 from calibrate.workloads.recipes.base import Rng, pick, power_of_two, usual_image, usual_sequence
 from predictor.capture.recorder import DTYPES
 from predictor.errors import PredictorError
-from predictor.runtimes import onnx as runtime
-from predictor.runtimes.onnx import bound_session
+from predictor.runtimes.onnx import lowering as runtime
+from predictor.runtimes.onnx.execution import bound_session
 
 FAMILY = "ort"
 COUNT, QUICK_COUNT = 700, 60

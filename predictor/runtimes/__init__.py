@@ -1,12 +1,19 @@
-"""Runtimes, one folder each, found by its name: ``lower(graph, target)`` and ``prepare(module, inputs)``."""
+"""Runtimes, one folder each, found by its name.
+
+A folder's ``__init__`` holds ``RUNTIME`` (``runtime.Runtime``): how it lowers a graph (``lowering.py``), how it really
+runs a module (``execution.py``), and what its host time is made of. Nothing else names it: the commands, comparisons,
+calibration, validation and the contract tests take what is here.
+"""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from types import ModuleType
 
 from predictor.errors import unknown
+from predictor.runtimes.runtime import HostTerms, Runtime
+
+__all__ = ["HostTerms", "Runtime", "load", "names"]
 
 
 def names() -> list[str]:
@@ -14,8 +21,9 @@ def names() -> list[str]:
     return sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules(__path__) if m.ispkg)
 
 
-def load(name: str) -> ModuleType:
-    """The module of a runtime. Raises PredictorError for an unknown name."""
+def load(name: str) -> Runtime:
+    """A runtime by its name. Raises PredictorError for an unknown one."""
     if name not in names():
         raise unknown("runtime", name, names())
-    return importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
+    found: Runtime = importlib.import_module(f"{__name__}.{name.replace('-', '_')}").RUNTIME
+    return found

@@ -189,7 +189,7 @@ def test_a_table_is_what_a_prediction_sees(some: list[Pass]) -> None:
     for row, host_s, kernel_s in zip(rows, found.host_s, found.kernel_s, strict=True):
         calibration = load_calibration(row.gpu)
         graph = load(
-            GRAPHS / f"{row.model}.json.gz", row.model, row.dtype, runtimes.load(row.runtime).BRANCH, row.batch
+            GRAPHS / f"{row.model}.json.gz", row.model, row.dtype, runtimes.load(row.runtime).capture_mode, row.batch
         )
         assert graph is not None
         own = json.loads((SHIPPED / row.gpu / "hosts.json").read_text("utf-8"))
@@ -205,7 +205,7 @@ def test_shipped_calibrations_predict_what_was_published(some: list[Pass]) -> No
     errors = []
     for row in some:
         graph = load(
-            GRAPHS / f"{row.model}.json.gz", row.model, row.dtype, runtimes.load(row.runtime).BRANCH, row.batch
+            GRAPHS / f"{row.model}.json.gz", row.model, row.dtype, runtimes.load(row.runtime).capture_mode, row.batch
         )
         assert graph is not None
         calibration = load_calibration(row.gpu)

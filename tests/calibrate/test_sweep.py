@@ -22,7 +22,7 @@ from calibrate.workloads.modules import generate
 from calibrate.workloads.recipes import RECIPES
 from predictor.capture.recorder import capture
 from predictor.kernels.families import FAMILIES
-from predictor.runtimes import eager
+from predictor.runtimes.eager import lowering as eager
 
 
 @pytest.mark.parametrize("family", RECIPES)

@@ -17,7 +17,7 @@ from predictor.graph import files as graph_file
 from predictor.graph.attention import attention_of, multiplied_out
 from predictor.predict import graph_of
 from predictor.records import Graph, Kernel
-from predictor.runtimes import eager
+from predictor.runtimes.eager import lowering as eager
 from tests.helpers import complaint
 
 

@@ -20,7 +20,7 @@ from predictor.capture.recorder import batch_of, capture
 from predictor.errors import PredictorError
 from predictor.graph.coldness import HALF_DISTANCE
 from predictor.records import Graph, OpCall, PythonWork
-from predictor.runtimes import eager
+from predictor.runtimes.eager import lowering as eager
 from tests.helpers import of, only
 
 

@@ -47,7 +47,7 @@ def test_a_shipped_graph_is_what_a_capture_gives(name: str, batch: int) -> None:
 @pytest.mark.parametrize("dtype", ["fp32", "tf32", "fp16", "bf16"])
 @pytest.mark.parametrize("runtime", ["torchscript", "cudagraph", "compile", "onnx"])
 def test_a_shipped_graph_is_that_of_every_runtime_and_dtype(runtime: str, dtype: str) -> None:
-    branch = runtimes.load(runtime).BRANCH
+    branch = runtimes.load(runtime).capture_mode
     found = graph_file.load(models_zoo.graphs("distilbert"), "distilbert", dtype, branch, 4)
     assert found is not None
     expected = captured("distilbert", dtype, runtime, 4)
@@ -58,7 +58,7 @@ def test_a_shipped_graph_is_that_of_every_runtime_and_dtype(runtime: str, dtype:
 def test_every_branch_is_shipped(name: str) -> None:
     for runtime in runtimes.names():
         for dtype in ("fp32", "fp16"):
-            branch = runtimes.load(runtime).BRANCH
+            branch = runtimes.load(runtime).capture_mode
             assert graph_file.load(models_zoo.graphs(name), name, dtype, branch, 32) is not None
 
 

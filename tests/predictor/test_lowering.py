@@ -13,7 +13,7 @@ from torch import nn
 from predictor.capture.recorder import capture
 from predictor.ops.onnx import onnx_kind
 from predictor.records import HostCall, Kernel, OpCall, TensorSpec
-from predictor.runtimes import eager
+from predictor.runtimes.eager import lowering as eager
 
 
 def lowered(function: Callable[..., Any], *inputs: torch.Tensor, dtype: str = "fp16") -> tuple[HostCall, ...]:

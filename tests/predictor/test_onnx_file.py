@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from predictor.capture import onnx_file
 from predictor.cli.main import app
 from predictor.errors import CannotRunError, PredictorError
-from predictor.runtimes import onnx as runtime
+from predictor.runtimes.onnx import lowering as runtime
 from tests.helpers import complaint
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from predictor.capture.recorder import capture
-from predictor.runtimes import eager
+from predictor.runtimes.eager import lowering as eager
 from tests.helpers import of, only
 
 # bytes, by hand

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+from predictor.records import CaptureMode
+from predictor.runtimes.compile_cudagraph.execution import prepare
+from predictor.runtimes.compile_cudagraph.lowering import NAME, lower
+from predictor.runtimes.runtime import HostTerms, Runtime
 
-from predictor.records import TODAY, Graph, Program, Target
-from predictor.runtimes import compile
-from predictor.runtimes.cudagraph import replayed
-
-NAME = "compile-cudagraph"
-BRANCH = compile.BRANCH
-ON_CPU = False
-
-
-UNCOMPILED = frozenset({"rnn"})
-"""Traits of what is left to eager mode, between two compiled graphs: Dynamo does not trace recurrent layers."""
-
-
-def lower(graph: Graph, target: Target = TODAY) -> Program:
-    """Graph -> replays of Inductor's kernels."""
-    return replace(replayed(compile.lower(graph, target), UNCOMPILED), runtime=NAME)
-
-
-def prepare(module: Any, inputs: Any) -> Callable[[], Any]:
-    """A callable that runs one real pass of the compiled module."""
-    return compile.compiled(module, inputs, "reduce-overhead")
+RUNTIME = Runtime(
+    name=NAME,
+    capture_mode=CaptureMode.COMPILED,
+    needs_gpu=True,
+    lower=lower,
+    prepare=prepare,
+    host_terms=HostTerms(base="compile", rows=("weight", "replay"), uses_graphs=True, recompiles=True),
+)

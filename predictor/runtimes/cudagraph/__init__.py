@@ -2,71 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+from predictor.records import CaptureMode
+from predictor.runtimes.cudagraph.execution import prepare
+from predictor.runtimes.cudagraph.lowering import NAME, lower
+from predictor.runtimes.runtime import HostTerms, Runtime
 
-from predictor.graph.inputs import flat
-from predictor.records import TODAY, Graph, HostCall, Kernel, Program, PythonWork, Target
-from predictor.runtimes import eager
-
-NAME = "cudagraph"
-BRANCH = "captured"
-ON_CPU = False
-
-
-def lower(graph: Graph, target: Target = TODAY) -> Program:
-    """Graph -> one replay of all kernels. A call that waits for the device cannot be captured."""
-    program = eager.lower(graph, target)
-    waits = [call.op for call in program.calls if call.sync]
-    if waits and not program.cannot:
-        reason = f"a CUDA graph cannot be captured: the model waits for the device ({waits[0]}, {len(waits)} times)"
-        return replace(program, runtime=NAME, cannot=reason)
-    return replace(replayed(program), runtime=NAME)
-
-
-def replayed(program: Program, outside: frozenset[str] = frozenset()) -> Program:
-    """A program whose kernels one graph replays, but for what waits for the device and calls of the traits ``outside``,
-    between two graphs, and the checks before them.
-    """
-    calls: list[HostCall] = []
-    kernels: list[Kernel] = []
-
-    def replay() -> None:
-        if kernels:
-            calls.append(HostCall("replay", tuple(kernels), PythonWork(), "replay"))
-            kernels.clear()
-
-    for call in program.calls:
-        if call.sync or call.trait == "guard" or call.trait in outside:
-            replay()
-            calls.append(call)
-        elif call.trait != "host":
-            kernels.extend(call.kernels)
-    replay()
-    return replace(program, calls=tuple(calls), tail=PythonWork())
-
-
-def prepare(module: Any, inputs: Any) -> Callable[[], Any]:
-    """A callable that replays the captured pass. Raises RuntimeError where it cannot be captured; CUDA may be unusable
-    in the process after that.
-    """
-    import torch
-
-    function, tensors = flat(module, inputs)
-    graph = torch.cuda.CUDAGraph()
-    with torch.inference_mode():
-        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):
-            for _ in range(3):
-                function(*tensors)
-        torch.cuda.current_stream().wait_stream(aside)
-        with torch.cuda.graph(graph):
-            outputs = function(*tensors)
-
-    def run() -> Any:
-        graph.replay()
-        return (outputs, tensors)[0]  # the inputs are read at every replay, so they live as long as this
-
-    return run
+RUNTIME = Runtime(
+    name=NAME,
+    capture_mode=CaptureMode.CAPTURED,
+    needs_gpu=True,
+    lower=lower,
+    prepare=prepare,
+    host_terms=HostTerms(base="eager", rows=("replay",), uses_graphs=True),
+)

@@ -2,107 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from predictor.records import CaptureMode
+from predictor.runtimes.onnx.execution import prepare
+from predictor.runtimes.onnx.lowering import NAME, lower
+from predictor.runtimes.runtime import HostTerms, Runtime
 
-from predictor.graph.dataflow import Flow
-from predictor.graph.inputs import flat
-from predictor.graph.onnx_export import export
-from predictor.ops.onnx import onnx_kind
-from predictor.records import TODAY, Graph, HostCall, OpCall, Program, PythonWork, Target
-
-NAME = "onnx"
-BRANCH = "exported"
-ON_CPU = True
-
-_TORCH = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(int64)": "int64", "tensor(bool)": "bool"}
-
-
-def lower(graph: Graph, target: Target = TODAY) -> Program:
-    """Graph of ONNX nodes -> host calls and their kernels."""
-    calls = tuple(
-        HostCall(c.op, onnx_kind(c.op).lower(c) if c.outputs else (), PythonWork(), onnx_kind(c.op).trait)
-        for c in _with_biased_softmax(graph)
-    )
-    return Program(NAME, graph.dtype, calls, PythonWork(), {})
-
-
-def _with_biased_softmax(graph: Graph) -> list[OpCall]:
-    """The nodes, a sum before a softmax joined with it where the second summand is one block or the same for all rows
-    that follow each other (onnxruntime's bias_softmax_fusion.cc, which has no part in what the CPU runs).
-    """
-    flow = Flow.of(graph.calls, graph.outputs)
-    joined: dict[int, OpCall] = {}
-    for index, call in enumerate(flow.calls):
-        maker = flow.maker.get(call.reads[0]) if call.op == "Softmax" else None
-        if maker is None or flow.calls[maker].op != "Add" or len(flow.readers[call.reads[0]]) > 1:
-            continue
-        whole, bias = sorted(flow.calls[maker].tensors, key=lambda t: -t.elements)
-        if whole.shape == call.outputs[0].shape and _is_block(bias.shape, whole.shape):
-            args = {**call.args, "input0": whole, "input1": bias}
-            joined[maker] = replace(call, op="BiasSoftmax", args=args, reads=flow.calls[maker].reads)
-            joined[index] = joined[maker]
-    return [joined.get(i, c) for i, c in enumerate(flow.calls) if not (i in joined and c.op == "Add")]
-
-
-def _is_block(bias: tuple[int, ...], whole: tuple[int, ...]) -> bool:
-    """Whether a summand is broadcast along its first dimensions alone, or along those between the first and the
-    last alone, down to the row.
-    """
-    bias = (1,) * (len(whole) - len(bias)) + bias
-    same = [b == w for b, w in zip(bias, whole, strict=True)]
-    first = next((i for i, s in enumerate(same) if s and whole[i] > 1), len(same))
-    last_different = max((i for i, s in enumerate(same) if not s), default=-1)
-    return same[-1] and (last_different < first or last_different == len(same) - 2)
-
-
-def prepare(module: Any, inputs: Any) -> Callable[[], Any]:
-    """A callable that runs one real pass of the exported module, on the device that its inputs are on."""
-    return session(module, inputs, {})
-
-
-def session(module: Any, inputs: Any, options: dict[str, str]) -> Callable[[], Any]:
-    """A pass of a session on the module, inputs and outputs at fixed addresses. options: of the CUDA provider."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
-        export(module, inputs, path)
-        return bound_session(path, flat(module, inputs)[1], options)
-
-
-def bound_session(path: Path, tensors: Sequence[Any], options: dict[str, str]) -> Callable[[], Any]:
-    """A pass of a session on an ONNX file, see ``session``. tensors: its inputs, on the device that it is to run on."""
-    import onnxruntime
-    import torch
-
-    device = tensors[0].device.type
-    providers: list[Any] = [("CUDAExecutionProvider", options)] if device == "cuda" else []
-    quiet = onnxruntime.SessionOptions()
-    quiet.log_severity_level = 3
-    made = onnxruntime.InferenceSession(str(path), quiet, providers=[*providers, "CPUExecutionProvider"])
-    binding = made.io_binding()
-    bound = [tensor.contiguous() for tensor in tensors]
-    for wanted, tensor in zip(made.get_inputs(), bound, strict=True):
-        binding.bind_input(wanted.name, device, 0, _numpy_type(tensor), tuple(tensor.shape), tensor.data_ptr())
-    for output in made.get_outputs():
-        tensor = torch.empty(output.shape, dtype=getattr(torch, _TORCH[output.type]), device=device)
-        binding.bind_output(output.name, device, 0, _numpy_type(tensor), tuple(tensor.shape), tensor.data_ptr())
-        bound.append(tensor)
-    if device == "cuda":
-        torch.cuda.synchronize()
-
-    def run() -> Any:
-        made.run_with_iobinding(binding)
-        return bound[len(tensors) :]
-
-    for _ in range(3):
-        run()
-    return run
-
-
-def _numpy_type(tensor: Any) -> Any:
-    import numpy as np
-
-    return np.dtype(str(tensor.dtype).removeprefix("torch.")).type
+RUNTIME = Runtime(
+    name=NAME,
+    capture_mode=CaptureMode.EXPORTED,
+    needs_gpu=False,
+    lower=lower,
+    prepare=prepare,
+    host_terms=HostTerms(rows=("view", "gemm", "product", "conv", "other")),
+)

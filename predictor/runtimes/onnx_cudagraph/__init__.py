@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+from predictor.records import CaptureMode
+from predictor.runtimes.onnx_cudagraph.execution import prepare
+from predictor.runtimes.onnx_cudagraph.lowering import NAME, lower
+from predictor.runtimes.runtime import HostTerms, Runtime
 
-from predictor.records import TODAY, Graph, Program, Target
-from predictor.runtimes import onnx
-from predictor.runtimes.cudagraph import replayed
-
-NAME = "onnx-cudagraph"
-BRANCH = onnx.BRANCH
-ON_CPU = False
-
-
-def lower(graph: Graph, target: Target = TODAY) -> Program:
-    """Graph of ONNX nodes -> one replay of their kernels."""
-    return replace(replayed(onnx.lower(graph, target)), runtime=NAME)
-
-
-def prepare(module: Any, inputs: Any) -> Callable[[], Any]:
-    """A callable that replays the captured session. Raises where a node has no CUDA kernel."""
-    return onnx.session(module, inputs, {"enable_cuda_graph": "1"})
+RUNTIME = Runtime(
+    name=NAME,
+    capture_mode=CaptureMode.EXPORTED,
+    needs_gpu=True,
+    lower=lower,
+    prepare=prepare,
+    host_terms=HostTerms(base="onnx", rows=("replay",), uses_graphs=True),
+)

@@ -1,0 +1,287 @@
+"""torch.compile with its default backend, Inductor."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+from predictor.graph.dataflow import Flow
+from predictor.ops import kind_of
+from predictor.ops.common import pair
+from predictor.ops.matrix import adds_bias
+from predictor.records import TODAY, Graph, HostCall, Kernel, OpCall, Program, PythonWork, Target, TensorSpec
+from predictor.runtimes.eager import lowering as eager
+from predictor.runtimes.fusion import fused_kernel, read_from_outside
+
+NAME = "compile"
+
+
+EXTERN = frozenset({"gemm", "conv", "attention", "rnn", "sort", "fft", "sync", "unmodelled"})
+"""Traits of operators that stay calls of a library; all others become loops, which are fused."""
+
+
+BREAKS = frozenset({"item", "_local_scalar_dense", "is_nonzero", "equal"})
+"""Operators that look at data: what was captured so far is compiled, and a new graph begins."""
+
+
+SHORT = 40
+"""Calls between two breaks, below which they are taken to run uncompiled: a loop with a break in it is not compiled."""
+
+
+CHEAP_READS = 4
+"""Values that a loop may read and still be computed again by each of its readers, as Inductor does by default."""
+
+
+CALLS_PER_CONV = 300
+"""Convolutions are made channels-last where fewer calls than this come with each (Inductor's ``decide_layout_opt``)."""
+
+
+def lower(graph: Graph, target: Target = TODAY) -> Program:
+    """Graph -> host calls and their kernels: library calls, and between them loops, fused as far as they fit. Before
+    them every weight and input is checked, for they might have changed.
+    """
+    leaves = [_as_loop(c) for c in graph.leaves if c.trait != "host"]
+    channels_last = _wants_channels_last(leaves)
+    flow = Flow.of([part for call in leaves for part in _decomposed(call)], graph.outputs).live().once()
+    unmodelled: Counter[str] = Counter()
+    broken = _between_breaks(flow)
+    groups = _emitted(flow, _groups(flow, broken))
+    last = {max(group.members): group for group in groups}
+    weights = {v for c in flow.calls for v in c.reads if v not in flow.maker}
+    issued = [HostCall("weight", (), PythonWork(), "guard")] * len(weights)
+    for index, call in enumerate(flow.calls):
+        if index in last:
+            issued += [HostCall("triton", (k,), PythonWork(), "pointwise") for k in _kernels(flow, last[index])]
+        elif call.trait in EXTERN or (index in broken and call.trait != "view"):
+            issued += _library_calls(call, graph.dtype, channels_last, unmodelled)
+    return Program(NAME, graph.dtype, tuple(issued), PythonWork(), dict(unmodelled), eager.cannot(graph))
+
+
+def _as_loop(call: OpCall) -> OpCall:
+    """What is copied to the device is a constant of the compiled graph, which loops compute for themselves."""
+    return replace(call, trait="fill") if call.trait == "sync" and call.outputs else call
+
+
+def _wants_channels_last(calls: list[OpCall]) -> bool:
+    convs = [c for c in calls if c.op == "conv2d"]
+    return bool(convs) and len(calls) < CALLS_PER_CONV * len(convs)
+
+
+def _weight(call: OpCall) -> TensorSpec:
+    weight: TensorSpec = call.args["weight"]
+    return weight
+
+
+def _decomposed(call: OpCall) -> Iterator[OpCall]:
+    """A bias that the library does not add (that of a convolution, of a product in single precision or with a strided
+    input) is added by a loop, which is fused with what follows.
+    """
+    apart = call.trait == "conv" or (call.op == "linear" and not (adds_bias(call) and call.outputs[0].itemsize == 2))
+    if not apart or not isinstance(call.args.get("bias"), TensorSpec):
+        yield call
+        return
+    x, weight, bias = call.reads[:3]
+    out = -call.makes[0]
+    yield replace(call, args={**call.args, "bias": None}, reads=(x, weight), makes=(out,))
+    summands = {"self": call.outputs[0], "other": call.args["bias"]}
+    yield OpCall("add", summands, call.outputs, "pointwise", reads=(out, bias), makes=call.makes)
+
+
+def _library_calls(call: OpCall, dtype: str, channels_last: bool, unmodelled: Counter[str]) -> Iterator[HostCall]:
+    """A library's call, and the loops that bring what it reads into the layout that it wants: for a linear layer the
+    loops that make its input do that.
+    """
+    found = replace(eager.host_call(call, dtype, unmodelled), python=PythonWork())
+    if call.op == "linear":
+        found = replace(found, kernels=tuple(k for k in found.kernels if k.family != "copy"))
+    if call.trait == "conv" and channels_last:
+        weight = _weight(call)
+        if math.prod(weight.shape[2:]) > 1 and weight.shape[1] > 1:
+            yield HostCall("triton", _loop(weight, weight), PythonWork(), "copy")
+        found = replace(found, kernels=tuple(_channels_last(k, call) for k in found.kernels))
+    if call.trait == "attention" and len(found.kernels) > 1:  # a boolean mask is made an additive one by one loop
+        mask = call.args["attn_mask"]
+        loop = _loop(mask, replace(mask, dtype=call.outputs[0].dtype))
+        yield HostCall("triton", loop, PythonWork(), "pointwise")
+        found = replace(found, kernels=found.kernels[-1:])
+    yield found
+
+
+def _loop(read: TensorSpec, written: TensorSpec) -> tuple[Kernel, ...]:
+    """A loop from one tensor to another."""
+    dims = {"elements": written.elements, "bytes_read": read.nbytes, "bytes_written": written.nbytes}
+    return (Kernel("triton", written.dtype, {**dims, "inputs": 1.0, "contiguous": 0.0, "kind": 0.0, "rows": 0.0}),)
+
+
+def _channels_last(kernel: Kernel, call: OpCall) -> Kernel:
+    """A convolution's kernel in that layout, where one of single pixels is a matrix product. One that is priced as a
+    product already (transposed, three-dimensional) stays.
+    """
+    d = kernel.dims
+    if "r" not in d:
+        return kernel
+    if (d["r"], d["s"], d["stride_h"], d["stride_w"], d["pad_h"], d["pad_w"], d["groups"]) == (1, 1, 1, 1, 0, 0, 1):
+        out = call.outputs[0]
+        dims = {"m": out.elements // out.shape[1], "n": d["c_out"], "k": d["c_in"], "batch": 1, "nt": 1.0, "bias": 0.0}
+        return Kernel("gemm", kernel.dtype, dims)
+    return replace(kernel, dims={**d, "channels_last": 1.0})
+
+
+@dataclass
+class _Group:
+    """Loops that become one kernel. size: iterations; rows: those of its reduction, none for a pointwise one."""
+
+    members: list[int]
+    size: int
+    rows: int | None = None
+    inlined: set[int] = field(default_factory=set)
+
+
+def _rows(call: OpCall) -> int | None:
+    """Rows of a reduction, None for other loops."""
+    if call.op in ("batch_norm", "native_batch_norm") or not call.tensors:
+        return None
+    x = call.tensors[0]
+    kernels = kind_of(call.op).lower(call) if call.trait in ("reduction", "scan") or "adaptive" in call.op else ()
+    rows = [k.dims["rows"] for k in kernels if "rows" in k.dims]
+    return int(rows[0]) if rows and x.elements else None
+
+
+def _size(call: OpCall) -> int:
+    if call.trait in ("reduction", "scan") and call.tensors:
+        return max(call.tensors[0].elements, call.outputs[0].elements)
+    return call.outputs[0].elements if call.outputs else 0
+
+
+def _between_breaks(flow: Flow) -> set[int]:
+    """Calls that run as in eager mode: the few between two that look at data, at each of which the graph breaks."""
+    breaks = [index for index, call in enumerate(flow.calls) if call.op in BREAKS]
+    gaps = [range(a, b + 1) for a, b in pairwise(breaks) if b - a < SHORT]
+    return {index for gap in gaps for index in gap} | set(breaks)
+
+
+def _groups(flow: Flow, broken: set[int]) -> list[_Group]:
+    """Every loop in a group, in issue order: it joins the loops whose results it reads where both run alike. broken:
+    calls that are not compiled.
+    """
+    group_of: dict[int, _Group] = {}
+    for index, call in enumerate(flow.calls):
+        if call.trait in EXTERN or call.trait == "view" or not _size(call) or index in broken:
+            continue
+        own = group_of[index] = _Group([index], _size(call), _rows(call))
+        for producer in sorted(_sources(flow, index), reverse=True):
+            theirs = group_of.get(producer)
+            if theirs is None or theirs is own or not _run_alike(theirs, own):
+                continue
+            if flow.are_joinable(theirs.members, own.members):
+                own = _join(group_of, theirs, own)
+    return list({id(group): group for group in group_of.values()}.values())
+
+
+def _join(group_of: dict[int, _Group], first: _Group, second: _Group) -> _Group:
+    both = _Group(sorted((*first.members, *second.members)), max(first.size, second.size), first.rows or second.rows)
+    group_of.update(dict.fromkeys(both.members, both))
+    return both
+
+
+def _sources(flow: Flow, index: int) -> set[int]:
+    """Calls that make what a call reads, behind views."""
+    roots = (flow.root(value) for value in flow.calls[index].reads)
+    return {flow.maker[root] for root in roots if root in flow.maker}
+
+
+def _run_alike(first: _Group, second: _Group) -> bool:
+    """Whether two groups run over the same iterations: all of them, or the rows of a reduction."""
+    if first.rows is not None and second.rows is not None:
+        return (first.rows, first.size) == (second.rows, second.size)
+    if first.rows is None and second.rows is None:
+        return first.size == second.size
+    reduction, loop = (first, second) if first.rows is not None else (second, first)
+    return loop.size == reduction.size or (reduction is first and loop.size == reduction.rows)
+
+
+def _emitted(flow: Flow, groups: list[_Group]) -> list[_Group]:
+    """Groups that become kernels: not those that their readers compute again for themselves."""
+    group_of = {index: group for group in groups for index in group.members}
+    readers: dict[int, set[int]] = {}
+    for index, call in enumerate(flow.calls):
+        if call.trait != "view":
+            for source in _sources(flow, index):
+                readers.setdefault(source, set()).add(index)
+    returned = {flow.maker[flow.root(v)] for v in flow.outputs if flow.root(v) in flow.maker}
+    found = []
+    for group in groups:
+        others = {r for i in group.members for r in readers.get(i, ())} - set(group.members)
+        by_loops = all(r in group_of for r in others) and returned.isdisjoint(group.members)
+        windows = any(flow.calls[r].trait == "pool" for r in others)
+        alone = len({id(group_of[r]) for r in others if r in group_of}) == 1
+        cheap = alone or len(read_from_outside(flow, group.members)) <= CHEAP_READS
+        if others and by_loops and group.rows is None and cheap and not windows:
+            for reader in others:
+                group_of[reader].inlined |= {*group.members, *group.inlined}
+        else:
+            found.append(group)
+    return found
+
+
+SPLIT_BELOW = 8192
+"""Rows of a reduction along a strided dimension below which it is split in two, as profiles on an H200 show it.
+Inductor decides by the device's multiprocessors, so smaller devices split less.
+"""
+
+
+FEW_ROWS, MANY_COLS = 264, 8192
+"""Fewer rows than the first, each longer than the second, are split along a dimension that is not strided, too: seen
+there likewise.
+"""
+
+
+PARTS = 8
+"""Parts that a row is split into there: a guess, which decides little."""
+
+
+UNROLLED = 25
+"""Pixels of a window, up to which Inductor writes an average out; above it loops over all, also those that lie outside
+of the image.
+"""
+
+
+ITERATION = 24
+"""Elements of a pointwise loop that take as long as one pixel of such a window: an average over 1280 x 1280 pixels of
+an image of 7 x 7 took 29 ms on an H100 for 20,480 channels and 1.4 ms for 1280, which are 28 and 20 (EfficientNet, the
+only model seen to do that); not measured by a calibration.
+"""
+
+
+def _looped(call: OpCall) -> float:
+    """Iterations of the loop that averages over large windows, 0 for anything else."""
+    if not call.op.startswith("avg_pool"):
+        return 0.0
+    window = math.prod(pair(call.args["kernel_size"], 1 if "1d" in call.op else 2))
+    return call.outputs[0].elements * window if window > UNROLLED else 0.0
+
+
+def _kernels(flow: Flow, group: _Group) -> Iterator[Kernel]:
+    """The kernel of a group. A reduction of few rows that are strided or very long takes three: parts of the
+    rows, the rows, and the loop that uses them.
+    """
+    if group.rows is None:
+        kernel = fused_kernel(flow, group.members, "triton", group.inlined)
+        looped = ITERATION * sum(_looped(flow.calls[i]) for i in group.members)
+        yield replace(kernel, dims={**kernel.dims, "elements": max(kernel.dims["elements"], looped)})
+        return
+    call = next(flow.calls[i] for i in group.members if _rows(flow.calls[i]) is not None)
+    whole = fused_kernel(flow, group.members, "triton", group.inlined, group.rows)
+    strided, cols = not call.tensors[0].is_contiguous, group.size // group.rows
+    if group.rows >= (SPLIT_BELOW if strided else FEW_ROWS) or (not strided and cols < MANY_COLS):
+        yield whole
+        return
+    parts = group.rows * PARTS
+    written = parts * 4.0
+    yield replace(whole, dims={**whole.dims, "bytes_written": written, "rows": float(parts), "contiguous": 0.0})
+    small = {"elements": float(parts), "bytes_read": written, "bytes_written": group.rows * 4.0, "inputs": 1.0}
+    yield Kernel("triton", "fp32", {**small, "contiguous": 1.0, "kind": 0.0, "rows": float(group.rows)})
+    yield fused_kernel(flow, group.members, "triton", group.inlined)

@@ -1,0 +1,42 @@
+"""CUDA Graphs: the eager module, captured once, replayed with one launch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from predictor.records import TODAY, Graph, HostCall, Kernel, Program, PythonWork, Target
+from predictor.runtimes.eager import lowering as eager
+
+NAME = "cudagraph"
+
+
+def lower(graph: Graph, target: Target = TODAY) -> Program:
+    """Graph -> one replay of all kernels. A call that waits for the device cannot be captured."""
+    program = eager.lower(graph, target)
+    waits = [call.op for call in program.calls if call.sync]
+    if waits and not program.cannot:
+        reason = f"a CUDA graph cannot be captured: the model waits for the device ({waits[0]}, {len(waits)} times)"
+        return replace(program, runtime=NAME, cannot=reason)
+    return replace(replayed(program), runtime=NAME)
+
+
+def replayed(program: Program, outside: frozenset[str] = frozenset()) -> Program:
+    """A program whose kernels one graph replays, but for what waits for the device and calls of the traits ``outside``,
+    between two graphs, and the checks before them.
+    """
+    calls: list[HostCall] = []
+    kernels: list[Kernel] = []
+
+    def replay() -> None:
+        if kernels:
+            calls.append(HostCall("replay", tuple(kernels), PythonWork(), "replay"))
+            kernels.clear()
+
+    for call in program.calls:
+        if call.sync or call.trait == "guard" or call.trait in outside:
+            replay()
+            calls.append(call)
+        elif call.trait != "host":
+            kernels.extend(call.kernels)
+    replay()
+    return replace(program, calls=tuple(calls), tail=PythonWork())

@@ -1,0 +1,97 @@
+"""Eager PyTorch: one dispatch per operator, in inference mode."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+
+from predictor.kernels.families import FAMILIES
+from predictor.ops import WRAPPERS, kind_of
+from predictor.ops.memory import is_heavy
+from predictor.records import TODAY, Graph, HostCall, Kernel, OpCall, Program, Target, TensorSpec
+
+NAME = "eager"
+
+
+def lower(graph: Graph, target: Target = TODAY) -> Program:
+    """Graph -> host calls and their kernels, in issue order."""
+    unmodelled: Counter[str] = Counter()
+    calls = tuple(host_call(call, graph.dtype, unmodelled) for call in graph.calls)
+    return Program(NAME, graph.dtype, calls, graph.tail, dict(unmodelled), cannot(graph))
+
+
+def cannot(graph: Graph) -> str:
+    """Why torch cannot run a graph on a GPU, empty where it can."""
+    for call in graph.leaves:
+        if call.trait != "fft" or call.tensors[0].dtype not in _HALF:
+            continue
+        axes = call.args["dim"]
+        for axis in axes if isinstance(axes, tuple) else (axes,):
+            length = call.tensors[0].shape[int(axis)]
+            if length & (length - 1):
+                return f"cuFFT transforms half-precision tensors of powers of two only, not of {length}"
+    return ""
+
+
+_HALF = ("fp16", "bf16", "torch.complex32")
+
+
+def _leaves(call: OpCall) -> Iterator[OpCall]:
+    if not call.parts and call.trait != "composite":
+        yield call
+    for part in call.parts:
+        yield from _leaves(part)
+
+
+def host_call(call: OpCall, dtype: str, unmodelled: Counter[str]) -> HostCall:
+    """One captured call on the host and the kernels of its parts. unmodelled: counts what nobody models."""
+    leaves = tuple(_leaves(call))
+    kernels: list[Kernel] = []
+    for leaf in leaves:
+        if leaf.trait == "unmodelled":
+            unmodelled[leaf.op] += 1
+            continue
+        kernels += _kernels(leaf, dtype)
+    working = tuple(leaf.op for leaf in leaves if leaf.trait != "view")
+    return HostCall(
+        op=_host_row(call, kernels),
+        kernels=tuple(kernels),
+        python=call.python,
+        trait=call.trait,
+        parts=tuple(leaf.op for leaf in leaves) if call.parts else (),
+        extra=working if call.op in WRAPPERS else (),
+        sync=any(leaf.trait == "sync" for leaf in leaves),
+        elements=sum(o.elements for o in call.outputs) if call.trait == "host" and not _is_view(call) else 0,
+    )
+
+
+def _host_row(call: OpCall, kernels: list[Kernel]) -> str:
+    """The operator, and which of its paths it takes where they cost the host differently: "conv2d depthwise",
+    "add broadcast", "mul scalar".
+    """
+    if call.trait == "host":
+        return "host view" if _is_view(call) else "host heavy" if is_heavy(call.op) else "host"
+    variant = next((k.family.removeprefix("conv_") for k in kernels if k.family.startswith("conv_")), "")
+    if call.trait == "pointwise" and "other" in call.args:
+        shapes = {t.shape for t in call.tensors}
+        variant = "broadcast" if len(shapes) > 1 else "" if isinstance(call.args["other"], TensorSpec) else "scalar"
+    return f"{call.op} {variant}".strip()
+
+
+def _is_view(call: OpCall) -> bool:
+    return kind_of(call.op).trait == "view"
+
+
+def _kernels(call: OpCall, dtype: str) -> Iterator[Kernel]:
+    if call.trait == "host" or (call.outputs and not any(o.elements for o in call.outputs)):
+        return
+    for kernel in kind_of(call.op, call.trait == "pointwise", call.trait == "view").lower(call):
+        yield replace(kernel, dtype=_unit(kernel, dtype)) if FAMILIES[kernel.family].matrix else kernel
+
+
+def _unit(kernel: Kernel, dtype: str) -> str:
+    """Which matrix units run it: fp32 convolutions use TF32 by default in torch, matrix products only where allowed."""
+    if kernel.dtype not in ("fp16", "bf16"):
+        return "tf32" if dtype == "tf32" or kernel.family.startswith("conv") else "fp32"
+    return kernel.dtype

@@ -1,0 +1,49 @@
+"""ONNX Runtime: the exported graph after all of its optimisations, inputs and outputs bound to device memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from predictor.graph.dataflow import Flow
+from predictor.ops.onnx import onnx_kind
+from predictor.records import TODAY, Graph, HostCall, OpCall, Program, PythonWork, Target
+
+NAME = "onnx"
+
+
+def lower(graph: Graph, target: Target = TODAY) -> Program:
+    """Graph of ONNX nodes -> host calls and their kernels."""
+    calls = tuple(
+        HostCall(c.op, onnx_kind(c.op).lower(c) if c.outputs else (), PythonWork(), onnx_kind(c.op).trait)
+        for c in _with_biased_softmax(graph)
+    )
+    return Program(NAME, graph.dtype, calls, PythonWork(), {})
+
+
+def _with_biased_softmax(graph: Graph) -> list[OpCall]:
+    """The nodes, a sum before a softmax joined with it where the second summand is one block or the same for all rows
+    that follow each other (onnxruntime's bias_softmax_fusion.cc, which has no part in what the CPU runs).
+    """
+    flow = Flow.of(graph.calls, graph.outputs)
+    joined: dict[int, OpCall] = {}
+    for index, call in enumerate(flow.calls):
+        maker = flow.maker.get(call.reads[0]) if call.op == "Softmax" else None
+        if maker is None or flow.calls[maker].op != "Add" or len(flow.readers[call.reads[0]]) > 1:
+            continue
+        whole, bias = sorted(flow.calls[maker].tensors, key=lambda t: -t.elements)
+        if whole.shape == call.outputs[0].shape and _is_block(bias.shape, whole.shape):
+            args = {**call.args, "input0": whole, "input1": bias}
+            joined[maker] = replace(call, op="BiasSoftmax", args=args, reads=flow.calls[maker].reads)
+            joined[index] = joined[maker]
+    return [joined.get(i, c) for i, c in enumerate(flow.calls) if not (i in joined and c.op == "Add")]
+
+
+def _is_block(bias: tuple[int, ...], whole: tuple[int, ...]) -> bool:
+    """Whether a summand is broadcast along its first dimensions alone, or along those between the first and the
+    last alone, down to the row.
+    """
+    bias = (1,) * (len(whole) - len(bias)) + bias
+    same = [b == w for b, w in zip(bias, whole, strict=True)]
+    first = next((i for i, s in enumerate(same) if s and whole[i] > 1), len(same))
+    last_different = max((i for i, s in enumerate(same) if not s), default=-1)
+    return same[-1] and (last_different < first or last_different == len(same) - 2)

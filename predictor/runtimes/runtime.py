@@ -1,0 +1,48 @@
+"""What a runtime is: one record, which its folder holds as ``RUNTIME``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from predictor.records import CaptureMode, Graph, Program, Target
+
+
+class Lower(Protocol):
+    """Graph -> what the runtime really does with it, on a target."""
+
+    def __call__(self, graph: Graph, target: Target = ...) -> Program: ...
+
+
+@dataclass(frozen=True, slots=True)
+class HostTerms:
+    """What a runtime's host time is fitted as.
+
+    base: the runtime whose operators it calls, whose measured costs it shares but for a factor; empty for one with
+    operators of its own. rows: calls with a cost of their own. uses_graphs: kernels are nodes of CUDA graphs, with a
+    gap of their own. recompiles: a call that reads data ends what was compiled, and what follows costs a pass's fixed
+    time again.
+    """
+
+    base: str = ""
+    rows: tuple[str, ...] = ()
+    uses_graphs: bool = False
+    recompiles: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """A runtime: how it lowers a graph, how it really runs a module, and what its host time is made of.
+
+    name: as users type it; capture_mode: which branch a model's code takes under it; needs_gpu: it runs nothing on a
+    CPU. ``prepare(module, inputs)`` returns a callable that runs one real pass. host_terms: None where single
+    operators are timed instead (eager).
+    """
+
+    name: str
+    capture_mode: CaptureMode
+    needs_gpu: bool
+    lower: Lower
+    prepare: Callable[[Any, Any], Callable[[], Any]]
+    host_terms: HostTerms | None = None
