@@ -11,8 +11,8 @@ import pytest
 import torch
 
 import models_zoo
-from calibrate.measure import sweep
 from calibrate.samples.programs import program_from_json, program_to_json
+from calibrate.workloads import sweeps
 from calibrate.workloads.recipes import RECIPES
 from predictor import runtimes
 from predictor.calibration.files import SHIPPED, known_gpus
@@ -108,7 +108,7 @@ def test_every_family_has_a_recipe_and_every_recipe_a_family() -> None:
 
 
 def test_every_family_is_part_of_every_sweep() -> None:
-    for plan in (sweep.FULL, sweep.QUICK_CUDA, sweep.FULL_CPU, sweep.QUICK_CPU):
+    for plan in (sweeps.FULL, sweeps.QUICK_CUDA, sweeps.FULL_CPU, sweeps.QUICK_CPU):
         assert set(plan.counts) == SWEPT
         assert min(plan.counts.values()) > 0
 

@@ -1,4 +1,4 @@
-"""Samples -> coefficients, with scikit-learn: kernel residuals per family; three coefficients and shapes per host."""
+"""Samples of kernels -> how each family departs from its roofline, with scikit-learn."""
 
 from __future__ import annotations
 
@@ -10,13 +10,10 @@ import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from sklearn.ensemble import GradientBoostingRegressor
-from sklearn.linear_model import LinearRegression
 from sklearn.tree import DecisionTreeClassifier
 
-from predictor.calibration.load import Calibration
 from predictor.calibration.trees import Forest
 from predictor.kernels.families import FAMILIES, fit_name, itemsize
-from predictor.pricing.program import shape_features
 
 Array = NDArray[np.float64]
 FOLDS = 4
@@ -204,87 +201,20 @@ def _part(sample: Mapping[str, Any], family: str) -> str:
     return str([float(dims.get(name, 1)) for name in names])
 
 
-def fit_kernels(samples: Sequence[Mapping[str, Any]], device: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Family -> name (``families.fit_name``) -> fit."""
+def by_fit(samples: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], list[Mapping[str, Any]]]:
+    """(Family, name of the fit, see ``families.fit_name``) -> its samples; failed ones are in none."""
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
     for sample in samples:
         if not sample.get("failed"):
             groups[sample["family"], fit_name(sample["family"], sample["dtype"])].append(sample)
-    wanted = sorted(groups)
-    found = Parallel(n_jobs=-1)(delayed(fit_family)(groups[key], key[0], device) for key in wanted)
+    return dict(sorted(groups.items()))
+
+
+def fit_kernels(samples: Sequence[Mapping[str, Any]], device: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Family -> name (``families.fit_name``) -> fit."""
+    groups = by_fit(samples)
+    found = Parallel(n_jobs=-1)(delayed(fit_family)(own, key[0], device) for key, own in groups.items())
     fits: dict[str, dict[str, Any]] = defaultdict(dict)
-    for (family, name), fit in zip(wanted, found, strict=True):
+    for (family, name), fit in zip(groups, found, strict=True):
         fits[family][name] = fit
     return dict(fits)
-
-
-def fit_host(
-    calls_s: Array, cold_lines: Array, cold_modules: Array, device_s: Array, latency_s: Array
-) -> dict[str, Any]:
-    """Coefficients of ``latency = factor x calls + per cold line + per cold module + fixed + device``, none negative,
-    the factor 1 or more.
-
-    calls_s: what the operators cost by themselves; device_s: what the device adds after the last call. The mean
-    absolute relative error is minimised (iteratively reweighted least squares), so that a module disturbed while it was
-    measured counts little. error: leave-one-module-out, root mean square of log ratios, mean, and median.
-    """
-    x = np.stack([calls_s, cold_lines, cold_modules, np.ones_like(calls_s)], axis=1) / latency_s[:, None]
-    y = 1 - (calls_s + device_s) / latency_s
-
-    def solve(rows: NDArray[np.bool_]) -> Array:
-        weights = np.ones(int(rows.sum()))
-        for _ in range(8):
-            model = LinearRegression(positive=True, fit_intercept=False).fit(x[rows], y[rows], weights)
-            weights = 1 / np.maximum(np.abs(y[rows] - model.predict(x[rows])), 0.02)
-        return np.asarray(model.coef_)
-
-    everything = np.ones(len(latency_s), dtype=bool)
-    coefficients = solve(everything)
-    ratios = []
-    for one in range(len(latency_s)):
-        others = everything.copy()
-        others[one] = False
-        ratios.append(float(np.log1p(x[one] @ solve(others) - y[one])))
-    names = ("op_factor", "line_s", "module_s", "fixed_s")
-    return {
-        "coefficients": dict(zip(names, map(float, coefficients + np.eye(4)[0]), strict=True)),
-        "error": error_of(ratios),
-    }
-
-
-NINETY = 1.645
-"""Standard deviations that hold 90 % of a normal distribution."""
-
-
-def log_sd(ratios: Sequence[float] | Array) -> float:
-    """Standard deviation of the normal distribution that has as many within its 90 % interval as some log ratios."""
-    return float(np.quantile(np.abs(ratios), 0.9) / NINETY)
-
-
-def error_of(ratios: Sequence[float] | Array) -> dict[str, Any]:
-    """Error of a host fit from log ratios of predicted and measured modules: the standard deviation of the normal
-    distribution that has as many within its 90 % interval, root mean square, mean, median.
-    """
-    return {
-        "modules": len(ratios),
-        "log_sd": log_sd(ratios),
-        "log_rms": float(np.sqrt(np.mean(np.square(ratios)))),
-        "mape": float(np.mean(np.abs(np.expm1(ratios)))),
-        "median": float(np.median(np.abs(np.expm1(ratios)))),
-    }
-
-
-def fit_shapes(samples: Sequence[Mapping[str, Any]], calibration: Calibration) -> dict[tuple[str, str], Forest]:
-    """(Family, dtype) -> logarithm of the host seconds of a library call, by its shape.
-
-    samples: "family", "dtype", "dims", "seconds".
-    """
-    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
-    for sample in samples:
-        groups[sample["family"], sample["dtype"]].append(sample)
-    fits = {}
-    for (family, dtype), own in sorted(groups.items()):
-        dims = {name: np.array([s["dims"][name] for s in own], dtype=float) for name in own[0]["dims"]}
-        x = shape_features(calibration, family, dtype, dims)
-        fits[family, dtype] = boosted(x, np.log([s["seconds"] for s in own]), most=60)
-    return fits

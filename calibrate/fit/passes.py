@@ -20,12 +20,10 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from scipy.special import expit
 
-from calibrate.fit.kernels import log_sd
-from calibrate.samples.passes import (
+from calibrate.fit.errors import log_sd
+from calibrate.fit.pass_work import (
     KINDS,
-    TORCH,
     Factor,
-    Pass,
     Workload,
     asked_of,
     factor_of,
@@ -33,6 +31,7 @@ from calibrate.samples.passes import (
     kernel_seconds,
     workloads,
 )
+from calibrate.samples.passes import TORCH, Pass
 from predictor.calibration import files
 from predictor.calibration.datasheets import device_of, nearest, slower
 from predictor.calibration.host_costs import HOSTS_DIFFER

@@ -6,27 +6,31 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from calibrate.fit.kernels import error_of, fit_family
-from calibrate.measure.models import Case, Protocol, measure
-from calibrate.measure.timers import Round, summarise
-from calibrate.samples.alignment import align, pattern
+from calibrate.fit.alignment import align, pattern
+from calibrate.fit.errors import error_of
+from calibrate.fit.kernels import fit_family
 from calibrate.samples.programs import program_from_json
+from calibrate.samples.rounds import Round, summarise
 from calibrate.samples.store import SampleFile
+from calibrate.workloads.generated import Source, source_of
 from predictor import runtimes
 from predictor.calibration.host_costs import HostCosts
 from predictor.calibration.load import Calibration
 from predictor.errors import PredictorError
 from predictor.kernels.families import FAMILIES, fit_name
 from predictor.pricing.program import UNCALLED, price
-from predictor.records import PricedCall, PricedKernel, Program
+from predictor.records import CaptureMode, PricedCall, PricedKernel, Program
+from predictor.runtimes import HostTerms
+from predictor.runtimes.eager.lowering import NAME as REFERENCE
 
 Array = NDArray[np.float64]
 
@@ -43,54 +47,44 @@ LEAST = 0.1
 """Share of a latency that is the host's at the least, on a CPU, where kernels are in the same lane."""
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What a runtime's host time is made of. like: the runtime whose operators it calls, for a factor of their cost;
-    calls: rows with a cost of their own; graphs: kernels are nodes of CUDA graphs, with gaps of their own; breaks: a
-    call that looks at data ends what was compiled, and what follows costs what a pass costs once more.
+INTERPRETED = CaptureMode.EXPORTED
+"""An exported graph runs node by node in its own order; a compiler reorders what does not depend on each other."""
+
+
+def terms_of(runtime: str) -> HostTerms:
+    """What a runtime's host time is fitted as. Raises KeyError for the one whose calls are timed one by one."""
+    terms = runtimes.load(runtime).host_terms
+    if terms is None:
+        raise KeyError(runtime)
+    return terms
+
+
+def fitted() -> list[str]:
+    """Runtimes whose host time is fitted from modules, each after those that its fit needs: the one that it is based
+    on, and for those that replay graphs one that shows the gap of their nodes.
     """
-
-    like: str = ""
-    calls: tuple[str, ...] = ()
-    graphs: bool = False
-    breaks: bool = False
-
-
-TERMS = {
-    "torchscript": Terms(like="eager", calls=("fused",)),
-    "compile": Terms(like="eager", calls=("triton", "weight"), breaks=True),
-    "onnx": Terms(calls=("view", "gemm", "product", "conv", "other")),
-    "cudagraph": Terms(like="eager", calls=("replay",), graphs=True),
-    "onnx-cudagraph": Terms(like="onnx", calls=("replay",), graphs=True),
-    "compile-cudagraph": Terms(like="compile", calls=("weight", "replay"), graphs=True, breaks=True),
-}
-"""Runtime -> terms."""
+    terms = {name: own for name in runtimes.names() if (own := runtimes.load(name).host_terms) is not None}
+    showing = [name for name in terms if _shows_gap(terms[name])]
+    needs = {
+        name: [n for n in (own.base, *(showing if own.uses_graphs and name not in showing else ())) if n in terms]
+        for name, own in terms.items()
+    }
+    return list(TopologicalSorter(needs).static_order())
 
 
-def cases(count: Mapping[str, int], runtime: str, device: str) -> list[Case]:
-    """Modules to run: of three one in fp32, one in fp16, and one in fp16 with a batch of 16. On a CPU, which has little
-    use for half precision, all are as the first.
-    """
-    kinds = [(1, "fp32"), (1, "fp16"), (16, "fp16")] if device == "cuda" else [(1, "fp32")]
-    return [
-        Case(f"{source}/{seed}", *kinds[seed % len(kinds)], runtime) for source, n in count.items() for seed in range(n)
-    ]
+def _shows_gap(terms: HostTerms) -> bool:
+    """Whether graphs are of the operators that are timed one by one: they show the gap between a graph's nodes."""
+    return terms.uses_graphs and bool(terms.base) and runtimes.load(terms.base).host_terms is None
 
 
-def wanted(count: Mapping[str, Mapping[str, int]], device: str) -> list[Case]:
-    """Modules to run. count: runtime -> source -> how many."""
-    return [case for runtime, own in count.items() for case in cases(own, runtime, device)]
-
-
-def run(
-    wanted: Sequence[Case],
-    file: SampleFile,
-    device: str,
-    advance: Callable[[int], None],
-    meanwhile: Callable[[], None] | None = None,
-) -> None:
-    """Measure modules under each runtime, what the file does not have yet. meanwhile: see ``measure``."""
-    measure(wanted, file, device, Protocol(rounds=3, passes=10, profiles=2), advance, meanwhile)
+def with_bases(wanted: Collection[str]) -> list[str]:
+    """Some runtimes and all that they are based on, in the order of their fits."""
+    order = fitted()
+    needed = set(wanted)
+    for name in reversed(order):  # a base comes before what is based on it
+        if name in needed:
+            needed.add(terms_of(name).base)
+    return [name for name in order if name in needed]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +130,8 @@ def made_kernels(ran: Sequence[Module], calibration: Calibration) -> list[dict[s
     """
     samples = []
     for one in ran:
-        if one.model.split("/")[0] == "loops" and one.program.runtime != "onnx":
+        in_order = runtimes.load(one.program.runtime).capture_mode is INTERPRETED
+        if not (in_order or _source(one).ordered):
             continue
         pairs = _pairs(one)
         families = [k.family for k, _ in pairs]
@@ -180,10 +175,10 @@ def fit_made(samples: Sequence[Mapping[str, Any]], device: Mapping[str, Any]) ->
 
 def fit_runtime(runtime: str, ran: Sequence[Module], calibration: Calibration, like: HostCosts) -> dict[str, Any]:
     """A runtime's part of its file: coefficients, rows, gap, and the error on modules left out one at a time."""
-    terms = TERMS[runtime]
-    if terms.graphs:
-        gap_s = None if runtime == "cudagraph" else _known_gap_s(calibration)
-        return _fit_graphs(terms, [m for m in ran if m.model.split("/")[0] != "loops"], calibration, like, gap_s)
+    terms = terms_of(runtime)
+    ran = [one for one in ran if _source(one).shows_host]
+    if terms.uses_graphs:
+        return _fit_graphs(terms, ran, calibration, like, None if _shows_gap(terms) else _known_gap_s(calibration))
     lanes = calibration.lanes
     rows, latencies = [], []
     for one in ran:
@@ -191,21 +186,21 @@ def fit_runtime(runtime: str, ran: Sequence[Module], calibration: Calibration, l
         kernels = [k for call in one.priced for k in call.kernels]
         after = _busy(one) if lanes.serial else kernels[-1].seconds + lanes.sync_s + lanes.launch_latency_s
         of_host = lanes.serial or sum(one.kernels_s) <= HOST_BOUND * one.latency_s
-        if of_host and one.model.split("/")[0] != "loops":
-            known_s = 0.0 if terms.like else base
+        if of_host:
+            known_s = 0.0 if terms.base else base
             rows.append([base - known_s, *(counts[name] for name in _columns(terms)), 1.0])
             latencies.append(max(one.latency_s - after - known_s, LEAST * one.latency_s))
     if not rows:
         raise PredictorError(f"no module says what {runtime} charges the host: run calibrate again")
     x, y = np.array(rows), np.array(latencies)
     names = ("factor", *_columns(terms), "fixed")
-    coefficients, error = _solve(x, y, [] if terms.like else [names.index(name) for name in terms.calls])
+    coefficients, error = _solve(x, y, [] if terms.base else [names.index(name) for name in terms.rows])
     return _as_rows(
         terms,
         dict(zip(names, map(float, coefficients), strict=True)),
         error,
         like,
-        calibration.host("eager").calls["item"],
+        calibration.host(REFERENCE).calls["item"],
     )
 
 
@@ -213,25 +208,25 @@ def _busy(one: Module) -> float:
     return sum(k.seconds for call in one.priced for k in call.kernels)
 
 
-def _columns(terms: Terms) -> tuple[str, ...]:
-    return (*terms.calls, "call") if terms.like else terms.calls
+def _columns(terms: HostTerms) -> tuple[str, ...]:
+    return (*terms.rows, "call") if terms.base else terms.rows
 
 
-def _host_terms(terms: Terms, one: Module, launch_s: float) -> tuple[float, Counter[str]]:
+def _host_terms(terms: HostTerms, one: Module, launch_s: float) -> tuple[float, Counter[str]]:
     """Seconds of the operators' own costs, and how many calls there are of each row, and of all that ``price`` charges
     ``call_s`` for: a row's own cost is what it takes beyond that.
     """
     base, counts = 0.0, Counter[str]()
     both = list(zip(one.program.calls, one.priced, strict=False))
     for call, price_ in both:
-        counts["call"] += bool(terms.like) and call.trait not in UNCALLED
-        if call.op in terms.calls:
+        counts["call"] += bool(terms.base) and call.trait not in UNCALLED
+        if call.op in terms.rows:
             counts[call.op] += 1
-        elif terms.like:
+        elif terms.base:
             base += price_.host_s
         else:
-            counts[call.trait if call.trait in terms.calls else "other"] += 1
-    if not terms.like:  # further launches of a library's convolution cost what a bare launch costs
+            counts[call.trait if call.trait in terms.rows else "other"] += 1
+    if not terms.base:  # further launches of a library's convolution cost what a bare launch costs
         others = sum(k.launches for c, p in both if c.trait != "conv" for k in p.kernels)
         base = launch_s * max(len(one.names) - others - counts["conv"], 0) if counts["conv"] else 0.0
     return base, counts
@@ -273,7 +268,7 @@ def _robust(x: Array, y: Array, whole: Array, alike: Sequence[int] = ()) -> Arra
 
 
 def _as_rows(
-    terms: Terms,
+    terms: HostTerms,
     found: Mapping[str, float],
     error: Mapping[str, Any],
     like: HostCosts,
@@ -281,9 +276,9 @@ def _as_rows(
 ) -> dict[str, Any]:
     """The fit as a runtime's file has it."""
     coefficients = {"line_s": 0.0, "module_s": 0.0, "fixed_s": found["fixed"], "launch_s": 0.0}
-    if terms.like:
+    if terms.base:
         factor, call_s = max(found["factor"], 1e-3), found["call"]
-        own = {name: found[name] / (factor * like.op_factor) for name in terms.calls}
+        own = {name: found[name] / (factor * like.op_factor) for name in terms.rows}
         rows = {name: {d: [s, s] for d in ("fp32", "fp16")} for name, s in own.items()}
         rows |= _breaks(terms, item, found["fixed"] / (factor * like.op_factor))
         factor *= like.op_factor  # the operators' own costs had it
@@ -299,13 +294,13 @@ def _as_rows(
     return {"coefficients": coefficients, "calls": conv, **tables, "error": error}
 
 
-def _breaks(terms: Terms, item: Mapping[str, tuple[float, float]], again_s: float) -> dict[str, Any]:
+def _breaks(terms: HostTerms, item: Mapping[str, tuple[float, float]], again_s: float) -> dict[str, Any]:
     """Rows of calls that break a compiled graph: their own cost and that of beginning again."""
-    return {"item": {d: [s + again_s for s in pair] for d, pair in item.items()}} if terms.breaks else {}
+    return {"item": {d: [s + again_s for s in pair] for d, pair in item.items()}} if terms.recompiles else {}
 
 
 def _fit_graphs(
-    terms: Terms, ran: Sequence[Module], calibration: Calibration, like: HostCosts, known_s: float | None
+    terms: HostTerms, ran: Sequence[Module], calibration: Calibration, like: HostCosts, known_s: float | None
 ) -> dict[str, Any]:
     """Latency beyond the kernels' own time: what a graph takes to start and a pass to end, the gap of a node (known_s,
     where it is known), and what is checked before.
@@ -322,8 +317,8 @@ def _fit_graphs(
     ratios = np.log((np.array([_busy(one) for one in ran]) + gap_s * launches + x[:, 1] * weight_s + fixed_s) / y)
     fixed_s = max(fixed_s - lanes.sync_s - lanes.launch_latency_s, 0.0)
     own = {"replay": 0.0, "weight": weight_s / like.op_factor}
-    rows = {name: {d: [own[name]] * 2 for d in ("fp32", "fp16")} for name in terms.calls}
-    rows |= _breaks(terms, calibration.host("eager").calls["item"], fixed_s / like.op_factor)
+    rows = {name: {d: [own[name]] * 2 for d in ("fp32", "fp16")} for name in terms.rows}
+    rows |= _breaks(terms, calibration.host(REFERENCE).calls["item"], fixed_s / like.op_factor)
     coefficients = {"op_factor": like.op_factor, "line_s": 0.0, "module_s": 0.0, "fixed_s": fixed_s}
     coefficients["launch_s"] = like.launch_s
     return {"coefficients": {**coefficients, "gap_s": gap_s}, "calls": rows, "error": error_of(ratios)}
@@ -333,9 +328,11 @@ def _known_gap_s(calibration: Calibration) -> float | None:
     """Gap of a CUDA graph's nodes, where the replay of an eager module has shown it: it is the device's, whoever
     captured the graph.
     """
-    return calibration.host("cudagraph").gap_s if "cudagraph" in calibration.runtimes else None
+    showing = [name for name in fitted() if name in calibration.runtimes and _shows_gap(terms_of(name))]
+    return calibration.host(showing[0]).gap_s if showing else None
 
 
-def known() -> list[str]:
-    """Runtimes besides eager, those that others are like first."""
-    return [name for name in TERMS if name in runtimes.names()]
+def _source(one: Module) -> Source:
+    generated = source_of(one.model)
+    assert generated is not None, f"{one.model} is no generated model"
+    return generated[0]

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from calibrate.measure.sweep import set_precision
-from calibrate.measure.timers import Run, lower_quartile, pass_seconds, profile_events, synchronize, tight_seconds
+from calibrate.measure.timers import pass_seconds, profile_events, tight_seconds
+from calibrate.samples.rounds import lower_quartile
+from calibrate.workloads.device import Run, set_precision, synchronize
 from predictor.capture.recorder import DTYPES
 
 

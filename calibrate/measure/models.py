@@ -15,28 +15,25 @@ import numpy as np
 import torch
 from torch.utils._pytree import tree_map_only
 
-from calibrate.measure.sweep import set_precision
+from calibrate.measure.programs import record
 from calibrate.measure.timers import (
     KernelEvent,
     Probe,
-    Run,
     added_ns,
     busy_ns,
-    lower_quartile,
     pass_seconds,
     profile_events,
     short_name,
 )
 from calibrate.measure.workers import Worker, forking, give_way
-from calibrate.samples.environment import describe
-from calibrate.samples.programs import record
+from calibrate.samples.environment import check_machine, describe
+from calibrate.samples.records import Case
+from calibrate.samples.rounds import lower_quartile
 from calibrate.samples.store import SampleFile
+from calibrate.workloads.device import Run, set_precision
 from calibrate.workloads.sources import build, build_inputs
 from predictor import runtimes
-from predictor.calibration.files import is_named
-from predictor.calibration.load import Calibration
 from predictor.capture.recorder import DTYPES
-from predictor.errors import PredictorError
 
 FEW = 4
 """Up to how many programs are captured before it pays to start processes for them."""
@@ -60,20 +57,6 @@ LONGEST_REASON = 500
 
 LONG_S = 0.03
 """A pass longer than this is bound by the device, and repeats well: fewer passes make a round."""
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One thing to measure."""
-
-    model: str
-    batch: int
-    dtype: str
-    runtime: str
-
-    @property
-    def key(self) -> str:
-        return f"{self.model}/{self.batch}/{self.dtype}/{self.runtime}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +89,7 @@ def measure(
     if "environment" not in file:
         level = float(np.median([Probe(device)() for _ in range(7)]))
         file.append([{"key": "environment", "environment": describe(device, level)}])
-    _check_machine(file, device)
+    check_machine(file, device, "--data")
     missing = [c for c in wanted if not _is_complete(c, file, protocol)]
     advance((len(wanted) - len(missing)) * (protocol.rounds + 2))
     waiting, together = groups_of(missing, device), _at_once(device)
@@ -278,31 +261,6 @@ def _is_complete(case: Case, file: SampleFile, protocol: Protocol) -> bool:
 def complete(wanted: Sequence[Case], file: SampleFile, protocol: Protocol) -> bool:
     """Whether everything about every case is in the file."""
     return all(_is_complete(c, file, protocol) for c in wanted)
-
-
-def _check_machine(file: SampleFile, device: str) -> None:
-    recorded, here = file.samples["environment"]["environment"], describe(device, 0.0)
-    for key in ("gpu", "cpu"):
-        if recorded.get(key) != here.get(key):
-            raise PredictorError(
-                f"{file.path} holds measurements of another machine ({recorded.get(key)}, not {here.get(key)}): "
-                "choose another --data"
-            )
-
-
-def check_gpu(file: SampleFile, calibration: Calibration) -> None:
-    """Measurements are held against a calibration of the same GPU only: raises PredictorError.
-
-    One that nobody calibrated is known by its name alone.
-    """
-    measured = file.samples.get("environment", {}).get("environment", {}).get("gpu")
-    calibrated = calibration.device["environment"].get("gpu")
-    nobody_did = calibrated is None and not calibration.lanes.serial
-    same = is_named(calibration.gpu, measured or "") if nobody_did else measured == calibrated
-    if not same:
-        raise PredictorError(
-            f"{file.path} was measured on {measured or 'a CPU'}, not on {calibrated or calibration.device['name']}"
-        )
 
 
 def placed(module: torch.nn.Module, inputs: Any, dtype: str, device: str) -> tuple[torch.nn.Module, Any]:

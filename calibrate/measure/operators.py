@@ -10,17 +10,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from calibrate.measure.timers import (
-    Probe,
-    Round,
-    Run,
-    lower_quartile,
-    profile_events,
-    quiet_level,
-    synchronize,
-    tight_seconds,
-)
+from calibrate.measure.timers import Probe, profile_events, tight_seconds
+from calibrate.samples.rounds import lower_quartile
 from calibrate.samples.store import SampleFile
+from calibrate.workloads.device import Run, synchronize
 from predictor.capture.recorder import capture
 from predictor.errors import PredictorError
 from predictor.kernels.families import FAMILIES
@@ -215,10 +208,6 @@ def examples(dtype: torch.dtype, device: str, large: bool) -> dict[str, Run]:
     }
 
 
-NESTED = {"index_select": ("select",), "index": ("select",)}
-"""Operators that an example calls besides its own: their cost is taken off."""
-
-
 def launch_count(call: Run) -> int:
     """Kernels that one call launches."""
     call()
@@ -302,37 +291,3 @@ def run_host(file: SampleFile, device: str, rounds: int, advance: Callable[[int]
             sample = {"tight": tight, "mixed": mixed, "probe_s": [first, second, probe()]}
             file.append([{"key": f"round/{number}", **sample}])
         advance(1)
-
-
-def host_costs(file: SampleFile, kind: str, reference_s: float) -> dict[str, dict[str, float]]:
-    """Operator -> dtype -> seconds on a host whose probe shows ``reference_s``. kind: "tight" (hot) or "mixed" (cold).
-
-    Median over the quiet rounds (all, if few were), each divided by its probe; the cost of calling and timing nothing,
-    and what an example calls besides, are taken off.
-    """
-    rounds = [s for s in file.values() if s["key"].startswith("round/")]
-    level = quiet_level([p for r in rounds for p in r["probe_s"]])
-    around = slice(0, 2) if kind == "tight" else slice(1, 3)
-    quiet = [r for r in rounds if Round(0.0, *r["probe_s"][around]).quiet(level)]
-    used = [(r[kind], float(np.mean(r["probe_s"][around]))) for r in (quiet if len(quiet) > 2 else rounds)]
-    found: dict[str, dict[str, float]] = {}
-    for dtype in rounds[0][kind]:
-        raw = {
-            op: reference_s * float(np.median([costs[dtype][op] / probe_s for costs, probe_s in used]))
-            for op in rounds[0][kind][dtype]
-        }
-        nothing = raw.pop("nothing")
-        for op, seconds in raw.items():
-            besides = nothing + sum(raw[n] - nothing for n in NESTED.get(op, ()))
-            found.setdefault(op, {})[dtype] = max(seconds - besides, 1e-8)
-    return found
-
-
-def example_launches(file: SampleFile) -> dict[str, dict[str, float]]:
-    """Operator -> dtype -> kernels that its example launches (none on a CPU)."""
-    recorded: Mapping[str, Mapping[str, float]] = file.samples.get("launches", {}).get("launches", {})
-    found: dict[str, dict[str, float]] = {}
-    for dtype, counts in recorded.items():
-        for op, count in counts.items():
-            found.setdefault(op, {})[dtype] = float(count)
-    return found

@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
-import numpy as np
 import torch
 
-from calibrate.measure.sweep import Case, describe, make_case, maker
-from calibrate.measure.timers import Probe, Run, tight_seconds
+from calibrate.measure.sweep import describe
+from calibrate.measure.timers import Probe, tight_seconds
 from calibrate.samples.store import SampleFile
+from calibrate.workloads.device import Run
 from calibrate.workloads.recipes import Scale
+from calibrate.workloads.sweeps import Case, make_case, maker
 from predictor.kernels.families import FAMILIES
 
 SCALE = Scale(elements=2e7, macs=3e9)
@@ -111,12 +112,3 @@ def _try(case: Case, device: str) -> Run | None:
 def _sample(case: Case, seconds: float | None, probes: list[float]) -> dict[str, Any]:
     row = {**describe(case), "key": _key(case)}
     return {**row, "failed": True} if seconds is None else {**row, "seconds": seconds, "probe_s": probes}
-
-
-def shape_samples(file: SampleFile, reference_s: float) -> list[dict[str, Any]]:
-    """The samples as they would be on a host whose probe shows ``reference_s``."""
-    return [
-        {**s, "seconds": s["seconds"] * reference_s / float(np.mean(s["probe_s"]))}
-        for s in file.values()
-        if s["key"].startswith("shape/") and not s.get("failed")
-    ]

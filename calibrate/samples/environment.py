@@ -1,7 +1,8 @@
-"""Where a measurement was made: GPU, driver, clocks, CPU, framework versions, date."""
+"""Where a measurement was made: GPU, driver, clocks, CPU, framework versions, date; and what must agree."""
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
@@ -10,9 +11,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from calibrate.samples.store import SampleFile
 from predictor.calibration.files import is_named
+from predictor.calibration.load import Calibration
 from predictor.errors import PredictorError
 
 _PACKAGES = ("torch", "transformers", "fvcore", "numpy", "scikit-learn")
@@ -54,10 +55,12 @@ def versions() -> dict[str, str]:
 
 def describe(device: str, probe_s: float) -> dict[str, Any]:
     """The environment as plain data. probe_s: the host probe, seconds per call."""
+    import torch
+
     found: dict[str, Any] = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "cpu": cpu_model(),
-        "cores": torch.get_num_threads() if device == "cpu" else _cores(),
+        "cores": torch.get_num_threads() if device == "cpu" else os.cpu_count() or 1,
         "system": platform.system(),
         "versions": versions(),
         "probe_s": probe_s,
@@ -74,16 +77,38 @@ def describe(device: str, probe_s: float) -> dict[str, Any]:
     return found
 
 
-def _cores() -> int:
-    import os
+def check_machine(file: SampleFile, device: str, option: str) -> None:
+    """Samples of different machines never mix: raises PredictorError. option: which names another place for them."""
+    recorded, here = file.samples["environment"]["environment"], describe(device, 0.0)
+    for key in ("gpu", "cpu"):
+        if recorded.get(key) != here.get(key):
+            raise PredictorError(
+                f"{file.path} holds samples of another machine ({recorded.get(key)}, not {here.get(key)}): "
+                f"choose another {option}"
+            )
 
-    return os.cpu_count() or 1
+
+def check_gpu(file: SampleFile, calibration: Calibration) -> None:
+    """Measurements are held against a calibration of the same GPU only: raises PredictorError.
+
+    One that nobody calibrated is known by its name alone.
+    """
+    measured = file.samples.get("environment", {}).get("environment", {}).get("gpu")
+    calibrated = calibration.device["environment"].get("gpu")
+    nobody_did = calibrated is None and not calibration.lanes.serial
+    same = is_named(calibration.gpu, measured or "") if nobody_did else measured == calibrated
+    if not same:
+        raise PredictorError(
+            f"{file.path} was measured on {measured or 'a CPU'}, not on {calibrated or calibration.device['name']}"
+        )
 
 
 def check_device(gpu: str) -> str:
     """ "cuda" or "cpu" for a GPU name. Raises PredictorError where this machine does not have it."""
     if gpu == "cpu":
         return "cpu"
+    import torch
+
     if not torch.cuda.is_available():
         raise PredictorError(
             f"{gpu} needs CUDA, and torch finds none here (torch {torch.__version__}); --device cpu works"

@@ -6,12 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import torch
-
-from calibrate.workloads.sources import build
-from predictor import runtimes
-from predictor.errors import CannotRunError
-from predictor.predict import graph_of
 from predictor.records import HostCall, Kernel, Program, PythonWork
 
 
@@ -63,17 +57,6 @@ def program_from_json(data: Mapping[str, Any]) -> Program:
     ]
     order = tuple(replace(calls[i], python=work) for i, work in zip(data["order"], before, strict=True))
     return Program(data["runtime"], data["dtype"], order, tail, data["unmodelled"], data.get("cannot", ""))
-
-
-def record(name: str, batch: int, dtype: str, runtime: str, device: str) -> dict[str, Any]:
-    """What a runtime does with a model of ``sources``: its program as data, and its MACs; or why it cannot run."""
-    with torch.device("meta"):
-        module, inputs = build(name, device, batch)
-    try:
-        graph = graph_of(module, inputs, dtype, runtime, name)
-    except CannotRunError as error:
-        return {"cannot": str(error)}
-    return {"program": program_to_json(runtimes.load(runtime).lower(graph)), "macs": graph.macs}
 
 
 def _python(work: PythonWork) -> list[float]:

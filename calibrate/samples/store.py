@@ -10,6 +10,9 @@ from typing import Any
 
 from predictor.errors import PredictorError
 
+Tell = Callable[[str], None]
+"""Hears what a user should know."""
+
 
 class SampleFile:
     """An append-only file of samples, each with a "key" that no other has.
@@ -18,13 +21,13 @@ class SampleFile:
     A file that is damaged elsewhere, or holds something else, is left as it is: PredictorError.
     """
 
-    def __init__(self, path: Path, tell: Callable[[str], None] = print) -> None:
+    def __init__(self, path: Path, tell: Tell = print) -> None:
         self.path = path
         self.samples: dict[str, dict[str, Any]] = {}
         if path.exists():
             self._read(tell)
 
-    def _read(self, tell: Callable[[str], None]) -> None:
+    def _read(self, tell: Tell) -> None:
         lines = self.path.read_bytes().splitlines(keepends=True)
         kept = 0
         for number, line in enumerate(lines, start=1):
@@ -41,7 +44,7 @@ class SampleFile:
             else:
                 raise PredictorError(f"{self.path} is not a file of samples, or is damaged in line {number}")
 
-    def __contains__(self, key: str) -> bool:
+    def __contains__(self, key: object) -> bool:
         return key in self.samples
 
     def append(self, samples: Iterable[Mapping[str, Any]]) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from calibrate.measure.timers import Measurement, Round, quiet_level, summarise
-from calibrate.samples.alignment import Part
-from calibrate.samples.alignment import by_family as parts_of
+from calibrate.fit.alignment import Part
+from calibrate.fit.alignment import by_family as parts_of
 from calibrate.samples.programs import program_from_json
+from calibrate.samples.rounds import Measurement, Round, quiet_level, summarise
 from calibrate.samples.store import SampleFile
 from predictor.calibration.load import Calibration
 from predictor.predict import bound, interval, log_error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from calibrate.samples.alignment import NAMES, align, by_family, pattern
+from calibrate.fit.alignment import NAMES, align, by_family, pattern
 from predictor.calibration.files import SHIPPED
 from predictor.calibration.load import load_calibration
 from predictor.kernels.families import FAMILIES

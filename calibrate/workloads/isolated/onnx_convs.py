@@ -5,20 +5,21 @@ guess. The sweep's own cases, each a node in a session of its own.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from calibrate.measure import sweep
-from calibrate.measure.sweep import Case, Made, Plan
-from calibrate.measure.timers import Run, synchronize
-from calibrate.samples.store import SampleFile
+from calibrate.workloads import sweeps
+from calibrate.workloads.device import Run, synchronize
+from calibrate.workloads.sweeps import Case, IsolatedSweep, Made, Plan
 from predictor.capture.recorder import DTYPES
 from predictor.kernels.families import FAMILIES
 from predictor.records import Kernel
 from predictor.runtimes.onnx.execution import bound_session
+from predictor.runtimes.onnx.lowering import NAME
 
 PREFIX = "ort_"
 """Of the families that ONNX Runtime's convolutions are, before the name of torch's."""
@@ -35,13 +36,13 @@ untrained model, whose bias is zero, and whose export drops it.
 """
 
 
-FULL = Plan(COUNTS, DTYPES_RUN, sweep.FULL.scale)
-QUICK = Plan({family: count // 16 for family, count in COUNTS.items()}, DTYPES_RUN, sweep.QUICK_CUDA.scale)
+FULL = Plan(COUNTS, DTYPES_RUN, sweeps.FULL.scale)
+QUICK = Plan({family: count // 16 for family, count in COUNTS.items()}, DTYPES_RUN, sweeps.QUICK_CUDA.scale)
 
 
-def cases(own: Plan, done: SampleFile | Sequence[str] = ()) -> Iterator[Case | None]:
+def cases(own: Plan, done: Container[Any] = ()) -> Iterator[Case | None]:
     """Every case of a plan as a node of ONNX Runtime; None for one whose key is done."""
-    for case in sweep.cases(own):
+    for case in sweeps.cases(own):
         assert case is not None
         biased = int(case.key.split("/")[-1]) % BIASED == 0
         dims = {**case.kernel.dims, "channels_last": 0.0, "bias": float(biased)}
@@ -113,3 +114,10 @@ def _write(case: Case, path: Path) -> None:
         [numpy_helper.from_array(tensor.numpy(), name) for name, tensor in tensors.items()],
     )
     save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+
+
+def _plan(quick: bool) -> Plan:
+    return QUICK if quick else FULL
+
+
+SWEEP = IsolatedSweep(NAME, lambda quick: _plan(quick).total, lambda quick, done: cases(_plan(quick), done), maker)

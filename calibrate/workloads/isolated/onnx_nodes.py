@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from calibrate.measure.sweep import MEMORY_DTYPES, Case, Made
-from calibrate.measure.timers import Run, synchronize
-from calibrate.samples.store import SampleFile
+from calibrate.workloads.device import Run, synchronize
 from calibrate.workloads.recipes.base import Rng, pick, power_of_two, usual_image, usual_sequence
+from calibrate.workloads.sweeps import MEMORY_DTYPES, Case, IsolatedSweep, Made
 from predictor.capture.recorder import DTYPES
 from predictor.errors import PredictorError
 from predictor.runtimes.onnx import lowering as runtime
@@ -199,7 +198,7 @@ DRAWN: Sequence[Callable[[Rng], Nodes]] = (
 """What draws a case: each in turn."""
 
 
-def cases(count: int, done: SampleFile | Sequence[str] = ()) -> Iterator[Case | None]:
+def cases(count: int, done: Container[Any] = ()) -> Iterator[Case | None]:
     """Every case of a sweep of so many, the same on every run; None for one whose key is done."""
     for index in range(count):
         key = f"{FAMILY}/node/{index}"
@@ -300,3 +299,10 @@ def _made_kind(nodes: Nodes, kind: int) -> int:
 
     op, *_, attributes = nodes.steps[-1]
     return int(TensorProto.BOOL if op in ("Greater", "Less") else attributes.get("to", kind))
+
+
+def _count(quick: bool) -> int:
+    return QUICK_COUNT if quick else COUNT
+
+
+SWEEP = IsolatedSweep(runtime.NAME, _count, lambda quick, done: cases(_count(quick), done), maker)

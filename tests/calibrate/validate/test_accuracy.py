@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from calibrate.measure.models import check_gpu
-from calibrate.measure.timers import Measurement
+from calibrate.samples.environment import check_gpu
 from calibrate.samples.store import SampleFile
 from calibrate.validate.accuracy import Row, by_model, by_regime, kendall, rows, summarise_rows
 from predictor.calibration.files import SHIPPED
 from predictor.calibration.load import Calibration, load_calibration
 from predictor.errors import PredictorError
+from tests.calibrate.builders import row
 
 RECORDED = SHIPPED / "h200" / "validation" / "eager.jsonl"
 
@@ -38,28 +38,6 @@ def test_rank_correlation_is_that_of_scipy() -> None:
     a = rng.normal(size=50)
     b = a + rng.normal(size=50)
     assert kendall(list(a), list(b)) == pytest.approx(kendalltau(a, b).statistic)
-
-
-def row(model: str, measured: float, predicted: float, bound: str, measured_bound: str, regime: str) -> Row:
-    return Row(
-        model=model,
-        batch=1,
-        dtype="fp16",
-        runtime="eager",
-        measured=Measurement(measured, 1e-5, 0.01, 3),
-        predicted={"queue": predicted, "max": predicted / 2, "flops": 1.0},
-        kernel_s=None,
-        predicted_kernel_s=0.0,
-        predicted_host_s=0.0,
-        launches=0,
-        predicted_launches=0,
-        bound=bound,
-        measured_bound=measured_bound,
-        regime=regime,
-        interval_s=(predicted / 1.2, predicted * 1.2),
-        unscaled_s=predicted,
-        kernels=(),
-    )
 
 
 ROWS = [

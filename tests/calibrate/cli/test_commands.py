@@ -16,7 +16,7 @@ from calibrate.cli.validate import app as validate
 from tests.helpers import complaint
 
 BIN = Path(sys.executable).parent
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def refused(app: typer.Typer, *arguments: str) -> str:

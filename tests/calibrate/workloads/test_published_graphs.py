@@ -7,17 +7,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
+from calibrate.samples.passes import GRAPHS as FOLDER
 from predictor import runtimes
 from predictor.graph import files as graph_file
 from predictor.predict import graph_of
 from predictor.records import Graph
 from predictor.runtimes.eager import lowering as eager
-
-FOLDER = Path(__file__).resolve().parent.parent / "calibrate" / "published_graphs"
 
 MACS = {
     "albert": 10894311424,
@@ -92,7 +90,7 @@ def test_attention_is_multiplied_out(name: str) -> None:
 
 def test_no_torch_is_needed() -> None:
     program = (
-        "import sys; from pathlib import Path; from predictor import graph_file; "
+        "import sys; from pathlib import Path; from predictor.graph import files as graph_file; "
         f"found = graph_file.load(Path({str(FOLDER / 'resnet50.json.gz')!r}), 'resnet50', 'fp16', 'traced', 4); "
         "assert found is not None; "
         "print(sorted({'torch', 'transformers', 'torchvision', 'timm', 'sklearn', 'onnxruntime'} & set(sys.modules)))"

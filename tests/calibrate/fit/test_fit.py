@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calibrate.fit.kernels import fit_family, fit_host, fit_kernels, fit_shapes
+from calibrate.fit.host import fit_host, fit_shapes
+from calibrate.fit.kernels import fit_family, fit_kernels
 from predictor.calibration.kernel_models import KernelFit
 from predictor.calibration.load import Calibration
 from predictor.calibration.trees import Forest

@@ -6,22 +6,21 @@ can.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from calibrate.measure.sweep import MEMORY_DTYPES, Case, Made, RecipeModule
-from calibrate.measure.timers import Run
-from calibrate.samples.store import SampleFile
+from calibrate.workloads.device import Run
 from calibrate.workloads.loops import CHAINS
 from calibrate.workloads.recipes.base import Operand, Recipe, Rng, pick, power_of_two, usual_image, usual_sequence
+from calibrate.workloads.sweeps import MEMORY_DTYPES, Case, IsolatedSweep, Made, RecipeModule
 from predictor.capture.recorder import DTYPES, capture
 from predictor.errors import PredictorError
 from predictor.runtimes.compile.execution import compiled
-from predictor.runtimes.compile.lowering import lower
+from predictor.runtimes.compile.lowering import NAME, lower
 
 FAMILY = "triton"
 COUNT, QUICK_COUNT = 240, 24
@@ -117,7 +116,7 @@ DRAWN: Sequence[Callable[[Rng], Recipe]] = (_chain, _scores, _norm, _batch_norm,
 """What draws a case: each in turn."""
 
 
-def cases(count: int, done: SampleFile | Sequence[str] = ()) -> Iterator[Case | None]:
+def cases(count: int, done: Container[Any] = ()) -> Iterator[Case | None]:
     """Every case of a sweep of so many, the same on every run; None for one whose key is done."""
     for index in range(count):
         key = f"{FAMILY}/alone/{index}"
@@ -151,3 +150,10 @@ def maker(case: Case, device: str) -> Made:
         return compiled(RecipeModule(case.recipe), tensors, "default"), warm
 
     return make
+
+
+def _count(quick: bool) -> int:
+    return QUICK_COUNT if quick else COUNT
+
+
+SWEEP = IsolatedSweep(NAME, _count, lambda quick, done: cases(_count(quick), done), maker)

@@ -1,0 +1,189 @@
+"""Samples of a host -> what eager's calls cost on it, and three coefficients for the Python around them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LinearRegression
+
+from calibrate.fit.errors import error_of
+from calibrate.fit.kernels import boosted
+from calibrate.samples.programs import program_from_json
+from calibrate.samples.records import Case
+from calibrate.samples.rounds import Round, quiet_level, summarise
+from calibrate.samples.store import SampleFile
+from predictor.calibration.host_costs import HostCosts
+from predictor.calibration.load import Calibration
+from predictor.calibration.trees import Forest
+from predictor.ops import OPS, WRAPPERS
+from predictor.pricing.program import library_s, price, shape_features
+from predictor.records import Kernel
+from predictor.runtimes.eager import lowering as eager
+from predictor.timeline.queue import queue
+
+Array = NDArray[np.float64]
+
+NESTED = {"index_select": ("select",), "index": ("select",)}
+"""Operators that an example calls besides its own: their cost is taken off."""
+
+
+def host_costs(file: SampleFile, kind: str, reference_s: float) -> dict[str, dict[str, float]]:
+    """Operator -> dtype -> seconds on a host whose probe shows ``reference_s``. kind: "tight" (hot) or "mixed" (cold).
+
+    Median over the quiet rounds (all, if few were), each divided by its probe; the cost of calling and timing nothing,
+    and what an example calls besides, are taken off.
+    """
+    rounds = [s for s in file.values() if s["key"].startswith("round/")]
+    level = quiet_level([p for r in rounds for p in r["probe_s"]])
+    around = slice(0, 2) if kind == "tight" else slice(1, 3)
+    quiet = [r for r in rounds if Round(0.0, *r["probe_s"][around]).quiet(level)]
+    used = [(r[kind], float(np.mean(r["probe_s"][around]))) for r in (quiet if len(quiet) > 2 else rounds)]
+    found: dict[str, dict[str, float]] = {}
+    for dtype in rounds[0][kind]:
+        raw = {
+            op: reference_s * float(np.median([costs[dtype][op] / probe_s for costs, probe_s in used]))
+            for op in rounds[0][kind][dtype]
+        }
+        nothing = raw.pop("nothing")
+        for op, seconds in raw.items():
+            besides = nothing + sum(raw[n] - nothing for n in NESTED.get(op, ()))
+            found.setdefault(op, {})[dtype] = max(seconds - besides, 1e-8)
+    return found
+
+
+def example_launches(file: SampleFile) -> dict[str, dict[str, float]]:
+    """Operator -> dtype -> kernels that its example launches (none on a CPU)."""
+    recorded: Mapping[str, Mapping[str, float]] = file.samples.get("launches", {}).get("launches", {})
+    found: dict[str, dict[str, float]] = {}
+    for dtype, counts in recorded.items():
+        for op, count in counts.items():
+            found.setdefault(op, {})[dtype] = float(count)
+    return found
+
+
+def shape_samples(file: SampleFile, reference_s: float) -> list[dict[str, Any]]:
+    """The samples as they would be on a host whose probe shows ``reference_s``."""
+    return [
+        {**s, "seconds": s["seconds"] * reference_s / float(np.mean(s["probe_s"]))}
+        for s in file.values()
+        if s["key"].startswith("shape/") and not s.get("failed")
+    ]
+
+
+def shapes(
+    file: SampleFile,
+    calibration: Calibration,
+    hot: dict[str, dict[str, float]],
+    probe_s: float,
+    examples: Callable[[], Mapping[str, Mapping[str, Kernel]]],
+) -> dict[str, Any]:
+    """Host cost of library calls by shape, and how much of an example's cost that stands for: all of it where the
+    operator was itself timed by shape, else what is said of the example's own shape.
+    """
+    samples = shape_samples(file, probe_s)
+    fits, sampled = fit_shapes(samples, calibration), {s["op"] for s in samples}
+    by_shape: dict[str, dict[str, Any]] = {}
+    for (family, dtype), forest in fits.items():
+        by_shape.setdefault(family, {})[dtype] = forest.to_json()
+    timed: dict[str, dict[str, float]] = {}
+    for op, kernels in examples().items() if fits else ():
+        for dtype, kernel in kernels.items():
+            if op in hot and (kernel.family, kernel.dtype) in fits:
+                forest = fits[kernel.family, kernel.dtype]
+                seconds = library_s(forest, calibration, kernel.family, kernel.dtype, [kernel])
+                timed.setdefault(op, {})[dtype] = hot[op][dtype] if op in sampled else float(seconds[0])
+    return {"shapes": by_shape, "shapes_s": timed}
+
+
+def typical(calls: dict[str, dict[str, list[float]]]) -> dict[str, list[float]]:
+    """Trait -> median cost, hot and cold, of its operators: the price of an operator without one of its own."""
+    by_trait: dict[str, list[list[float]]] = {}
+    for op, costs in calls.items():
+        trait = OPS[op].trait if op in OPS else "view" if op in WRAPPERS else "pointwise"
+        if op.startswith("host"):
+            trait = "host"
+        by_trait.setdefault(trait, []).append(next(iter(costs.values())))
+    found = {trait: [float(m) for m in np.median(costs, axis=0)] for trait, costs in by_trait.items()}
+    return found | {trait: found["pointwise"] for trait in ("composite", "unmodelled", "sync") if trait not in found}
+
+
+def _module_cases(file: SampleFile) -> list[Case]:
+    names = dict.fromkeys(sample["module"] for sample in file.values() if "module" in sample)
+    return [Case("/".join(name.split("/")[:2]), 1, name.split("/")[2], eager.NAME) for name in names]
+
+
+def fit_modules(file: SampleFile, calibration: Calibration, host: HostCosts) -> dict[str, Any]:
+    """The host coefficients, from the latencies of the generated modules."""
+    lanes = calibration.lanes
+    rounds: dict[str, list[Round]] = {}
+    for sample in file.values():
+        if "module" in sample:
+            rounds.setdefault(sample["module"], []).append(Round(sample["seconds"], *sample["probe_s"]))
+    rows = []
+    for case, own in zip(_module_cases(file), rounds.values(), strict=True):
+        program = program_from_json(file.samples[f"program/{case.key}"]["program"])
+        priced = price(program, calibration, host)
+        timeline = queue(priced, lanes)
+        kernels = [k for call in priced for k in call.kernels]
+        after = timeline.kernel_s if lanes.serial else lanes.launch_latency_s + lanes.sync_s + kernels[-1].seconds
+        measured = summarise(own, host.probe_s)
+        python = [call.python for call in program.calls] + [program.tail]
+        lines, modules = sum(p.cold_lines for p in python), sum(p.cold_modules for p in python)
+        latency = measured.seconds * host.probe_s / measured.probe_s
+        rows.append((timeline.host_s, lines, modules, after, latency))
+    columns = [np.array(column, dtype=float) for column in zip(*rows, strict=True)]
+    return fit_host(*columns)
+
+
+def fit_host(
+    calls_s: Array, cold_lines: Array, cold_modules: Array, device_s: Array, latency_s: Array
+) -> dict[str, Any]:
+    """Coefficients of ``latency = factor x calls + per cold line + per cold module + fixed + device``, none negative,
+    the factor 1 or more.
+
+    calls_s: what the operators cost by themselves; device_s: what the device adds after the last call. The mean
+    absolute relative error is minimised (iteratively reweighted least squares), so that a module disturbed while it was
+    measured counts little. error: leave-one-module-out, root mean square of log ratios, mean, and median.
+    """
+    x = np.stack([calls_s, cold_lines, cold_modules, np.ones_like(calls_s)], axis=1) / latency_s[:, None]
+    y = 1 - (calls_s + device_s) / latency_s
+
+    def solve(rows: NDArray[np.bool_]) -> Array:
+        weights = np.ones(int(rows.sum()))
+        for _ in range(8):
+            model = LinearRegression(positive=True, fit_intercept=False).fit(x[rows], y[rows], weights)
+            weights = 1 / np.maximum(np.abs(y[rows] - model.predict(x[rows])), 0.02)
+        return np.asarray(model.coef_)
+
+    everything = np.ones(len(latency_s), dtype=bool)
+    coefficients = solve(everything)
+    ratios = []
+    for one in range(len(latency_s)):
+        others = everything.copy()
+        others[one] = False
+        ratios.append(float(np.log1p(x[one] @ solve(others) - y[one])))
+    names = ("op_factor", "line_s", "module_s", "fixed_s")
+    return {
+        "coefficients": dict(zip(names, map(float, coefficients + np.eye(4)[0]), strict=True)),
+        "error": error_of(ratios),
+    }
+
+
+def fit_shapes(samples: Sequence[Mapping[str, Any]], calibration: Calibration) -> dict[tuple[str, str], Forest]:
+    """(Family, dtype) -> logarithm of the host seconds of a library call, by its shape.
+
+    samples: "family", "dtype", "dims", "seconds".
+    """
+    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
+    for sample in samples:
+        groups[sample["family"], sample["dtype"]].append(sample)
+    fits = {}
+    for (family, dtype), own in sorted(groups.items()):
+        dims = {name: np.array([s["dims"][name] for s in own], dtype=float) for name in own[0]["dims"]}
+        x = shape_features(calibration, family, dtype, dims)
+        fits[family, dtype] = boosted(x, np.log([s["seconds"] for s in own]), most=60)
+    return fits
