@@ -156,8 +156,7 @@ def report(
     """Price a captured graph and tell what came of it. attention: see ``Predictor``. Raises CannotRunError where the
     runtime cannot run it.
     """
-    versions = host.environment.get("versions", {})
-    target = Target(str(versions.get("torch", "")), calibration.architecture)
+    target = Target(host.environment.torch, calibration.architecture)
     if (attention or attention_of(target.torch)) == "eager":
         graph = multiplied_out(graph)
     program = runtimes.load(host.runtime).lower(graph, target)
@@ -256,7 +255,7 @@ def _extrapolated(program: Program, priced: tuple[PricedCall, ...]) -> dict[str,
 def _costliest(program: Program, priced: tuple[PricedCall, ...]) -> tuple[OpCost, ...]:
     rows: dict[str, list[float]] = defaultdict(lambda: [0, 0.0, 0.0])
     for call, prices in zip(program.calls, priced, strict=False):
-        row = rows[call.op]
+        row = rows[call.row.label]
         row[0] += 1
         row[1] += prices.host_s
         row[2] += sum(k.seconds for k in prices.kernels)
@@ -266,33 +265,34 @@ def _costliest(program: Program, priced: tuple[PricedCall, ...]) -> tuple[OpCost
 
 def _provenance(calibration: Calibration, host: HostCosts) -> dict[str, Any]:
     environment = host.environment
-    made = datetime.fromisoformat(environment["date"])
+    made = datetime.fromisoformat(environment.date)
     made = made if made.tzinfo else made.replace(tzinfo=UTC)
     return {
         "gpu": calibration.gpu,
-        "device": calibration.device["name"],
+        "device": calibration.device.name,
         "provenance": calibration.provenance,
         "host_provenance": host.provenance,
-        "date": environment["date"],
+        "date": environment.date,
         "age_days": max((datetime.now(UTC) - made).days, 0),
-        "host": environment.get("cpu", ""),
-        "versions": environment.get("versions", {}),
+        "host": environment.cpu,
+        "versions": environment.versions,
     }
 
 
 def _notes(graph: Graph, host: HostCosts) -> tuple[str, ...]:
-    theirs = host.environment.get("versions", {})
+    theirs = host.environment.versions
     differ = [
         f"{package} {version} (calibrated with {theirs[package]})"
         for package, version in graph.versions.items()
         if package != "python" and package in theirs and theirs[package].split("+")[0] != version.split("+")[0]
     ]
     scaled = f", scaled to {host.name}" if host.name else ""
-    borrowed = (
-        f"host costs are those of a machine with an {host.borrowed}{scaled}: nobody measured this runtime with this GPU"
+    unmeasured = (
+        f"host costs are those of a machine with an {host.reference_gpu}{scaled}: "
+        "nobody measured this runtime with this GPU"
     )
     captured = f"captured with {', '.join(differ)}"
-    return tuple(note for note, holds in ((borrowed, host.borrowed), (captured, differ)) if holds)
+    return tuple(note for note, holds in ((unmeasured, host.is_unmeasured), (captured, differ)) if holds)
 
 
 def check_batch(batch: int) -> int:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 ITEMSIZE = {
     "fp64": 8,
@@ -198,11 +198,42 @@ class Kernel:
     dims: Mapping[str, float]
 
 
+class Variant(StrEnum):
+    """Which of an operator's paths a call takes, where they cost the host differently.
+
+    PLAIN: the usual one; DEPTHWISE, GROUPED: of a convolution; BROADCAST, SCALAR: of a pointwise operator whose second
+    operand has another shape, or is a number; of a call on tensors that a model keeps on the CPU, whose operator is
+    "host": VIEW; HEAVY: computes transcendental functions; MANY, MANY_HEAVY: the same on many elements.
+    """
+
+    PLAIN = "plain"
+    DEPTHWISE = "depthwise"
+    GROUPED = "grouped"
+    BROADCAST = "broadcast"
+    SCALAR = "scalar"
+    VIEW = "view"
+    HEAVY = "heavy"
+    MANY = "many"
+    MANY_HEAVY = "many_heavy"
+
+
+class HostRow(NamedTuple):
+    """What a measured host cost is of: an operator and which of its paths."""
+
+    op: str
+    variant: Variant = Variant.PLAIN
+
+    @property
+    def label(self) -> str:
+        """As a person reads it: "conv2d", "conv2d depthwise"."""
+        return self.op if self.variant is Variant.PLAIN else f"{self.op} {self.variant.replace('_', ' ')}"
+
+
 @dataclass(frozen=True, slots=True)
 class HostCall:
     """One call on the host lane and the kernels that it launches.
 
-    op: whose measured host cost this is; python: what runs before it; parts: the operators whose costs are summed where
+    op, variant: whose measured host cost this is; python: what runs before it; parts: the operators whose costs are summed where
     ``op`` has none of its own, extra: those that are added to it; sync: the host waits for the device before it goes
     on; elements: that the host itself computes, of a tensor that a model keeps on the CPU.
     """
@@ -215,6 +246,12 @@ class HostCall:
     extra: tuple[str, ...] = ()
     sync: bool = False
     elements: int = 0
+    variant: Variant = Variant.PLAIN
+
+    @property
+    def row(self) -> HostRow:
+        """Operator and variant."""
+        return HostRow(self.op, self.variant)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from predictor.calibration.schema import Fit
 from predictor.calibration.trees import Forest
-
-WINOGRAD = " 3x3"
-"""After the name of a fit: that of its factor for the convolutions of ``is_winograd``."""
-
 
 def is_winograd(dims: Mapping[str, Any]) -> Any:
     """Whether convolutions are of the kind that in single precision takes fewer multiplications by Winograd's algorithm
@@ -31,8 +28,8 @@ class KernelFit:
     by group or at once. error: cross-validated, of log time (root mean square); provenance: "measured", "fitted" (from
     published measurements) or "derived" (another GPU's); exceptions: (dtype, *dimensions in the family's order) ->
     (seconds, launches) of shapes that were measured and that the fit misses; largest: dimension -> largest value
-    measured; only: dimension -> its value, of those that never varied; borrowed: the GPU that it was measured on, where
-    it is another.
+    measured; only: dimension -> its value, of those that never varied; reference_gpu: the GPU that it was measured on,
+    where it is another.
     """
 
     floor_s: float
@@ -44,23 +41,21 @@ class KernelFit:
     exceptions: Mapping[tuple[Any, ...], tuple[float, float]]
     largest: Mapping[str, float]
     only: Mapping[str, float]
-    borrowed: str = ""
+    reference_gpu: str = ""
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any], provenance: str) -> KernelFit:
-        """From a calibration file. provenance: of the file, where the fit has none of its own. Raises KeyError,
-        TypeError or ValueError for anything else.
-        """
+    def of(cls, fit: Fit) -> KernelFit:
+        """From a calibration file. Raises ValueError where its arrays are no trees."""
         return cls(
-            floor_s=float(data["floor_s"]),
-            residual=Forest.from_json(data["residual"]),
-            launches=Forest.from_json(data["launches"]),
-            patterns=np.array(data["patterns"], dtype=float).reshape(-1, 2),
-            error=float(data["error"]["log_rms"]),
-            provenance=data.get("provenance", provenance),
-            exceptions={tuple(shape): (s, launches) for *shape, s, launches in data.get("exceptions", ())},
-            largest=data["largest"],
-            only=data.get("only", {}),
+            floor_s=fit.floor_s,
+            residual=Forest.from_record(fit.residual),
+            launches=Forest.from_record(fit.launches),
+            patterns=np.array(fit.patterns, dtype=float),
+            error=fit.error.log_rms,
+            provenance=fit.provenance,
+            exceptions={(s.dtype, *s.dims): (s.seconds, s.launches) for s in fit.exceptions},
+            largest=fit.largest,
+            only=fit.only,
         )
 
     def launch_count(self, features: NDArray[np.float64], groups: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -6,32 +6,45 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.calibration.datasheets import check_sheet, device_of, equal_waves, nearest, slower, transferred
-from predictor.calibration.files import datasheets, find, read_json
-from predictor.calibration.host_costs import HOSTS_DIFFER, HostCosts, named_host, read_host
-from predictor.calibration.kernel_models import WINOGRAD, KernelFit, is_winograd
+from predictor.calibration.datasheets import (
+    derived_device,
+    equal_waves,
+    instruction_time_factor,
+    nearest,
+    transferred,
+)
+from predictor.calibration.files import datasheets, find, read
+from predictor.calibration.host_costs import HOSTS_DIFFER, HostCosts, host_costs_of, named_host
+from predictor.calibration.kernel_models import KernelFit, is_winograd
+from predictor.calibration.schema import (
+    FILES,
+    Datasheet,
+    Device,
+    FactorKey,
+    FitKey,
+    Kernels,
+    NamedHosts,
+    RuntimeCosts,
+)
 from predictor.calibration.trees import Forest
 from predictor.errors import PredictorError, unknown
 from predictor.kernels.families import FAMILIES, Family, fit_name, itemsize
 from predictor.records import Lanes
 
 CONTEXTS = ("replay", "model")
-REPLAY = " replay"
-"""Suffix of a dtype in kernels.json: the fit of kernels that were repeated alone."""
 
-BORROWED_ERROR = 0.29
+TRANSFER_ERROR = 0.29
 """What a transfer from another GPU adds to the error of a fit, standard deviation of log time: of the kernels of
 published passes on eight GPUs, transferred from the H200 before anything was fitted to them, from 0.11 on a 3090 to 0.4
 in fp32 on a 1080 Ti (``benchmarks/transferred_kernels.py``).
@@ -40,40 +53,81 @@ in fp32 on a 1080 Ti (``benchmarks/transferred_kernels.py``).
 
 @dataclass(frozen=True)
 class Calibration:
-    """The device part of a calibration, and the way to its host parts. Build it with ``load_calibration``.
+    """The device part of a calibration, and the way to its host parts. Build it with ``load_calibration``, or with
+    ``Calibration.of`` from what was measured.
 
-    slower: see ``derived.slower``, for fits borrowed from another GPU; factors: (family, fit's name) -> what kernels of
-    models take, relative to the fit, as fitted to whole passes; kernels_error: of the kernel time of a pass, where it
-    is known as a whole (standard deviation of its logarithm).
+    folder: where its files are, None where it has none; fits: by family, units and context; time_factor: see
+    ``schema.Kernels``, for fits of another GPU; factors: what kernels of models take, relative to the fit, as fitted to
+    whole passes; kernels_error: of the kernel time of a pass, where it is known as a whole (standard deviation of its
+    logarithm); runtime_costs: runtime -> its costs on the host; named_hosts: hosts that are known by name.
     """
 
     gpu: str
-    folder: Path
-    device: Mapping[str, Any]
-    fits: Mapping[tuple[str, str], KernelFit]
-    slower: float = 1.0
-    factors: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    folder: Path | None
+    device: Device
+    fits: Mapping[FitKey, KernelFit]
+    time_factor: float = 1.0
+    factors: Mapping[FactorKey, float] = field(default_factory=dict)
     kernels_error: float | None = None
+    runtime_costs: Mapping[str, RuntimeCosts] = field(default_factory=dict)
+    named_hosts: NamedHosts | None = None
 
-    @cached_property
+    @classmethod
+    def of(
+        cls,
+        device: Device,
+        kernels: Kernels,
+        runtime_costs: Mapping[str, RuntimeCosts] | None = None,
+        named_hosts: NamedHosts | None = None,
+        folder: Path | None = None,
+    ) -> Calibration:
+        """A calibration from the content of its files. Raises PredictorError where they contradict each other."""
+        where = folder or device.gpu
+        for name, part in {"kernels": kernels, "hosts": named_hosts}.items():
+            if part is not None and part.reference_gpu != device.reference_gpu:
+                raise PredictorError(
+                    f"{where}/{name}.json: $.reference_gpu: expected that of device.json, {device.reference_gpu!r}, "
+                    f"got {part.reference_gpu!r}"
+                )
+        if device.provenance == "fitted" and named_hosts is None:
+            raise PredictorError(f"{where}/hosts.json: is missing: it has the hosts of a GPU whose figures are fitted")
+        fits = _fits_of_reference(device.reference_gpu, where) if device.reference_gpu else {}
+        for number, fit in enumerate(kernels.fits):
+            try:
+                fits[FitKey(fit.family, fit.units, fit.context)] = KernelFit.of(fit)
+            except ValueError as error:
+                raise PredictorError(f"{where}/kernels.json: $.fits[{number}]: {error}") from None
+        return cls(
+            device.gpu,
+            folder,
+            device,
+            fits,
+            kernels.time_factor,
+            {FactorKey(f.family, f.units, f.winograd): f.time_factor for f in kernels.factors},
+            kernels.log_sd,
+            runtime_costs or {},
+            named_hosts,
+        )
+
+    @property
     def lanes(self) -> Lanes:
         """Constants of the queue."""
-        return Lanes(**self.device["lanes"], serial=bool(self.device["serial"]))
+        return self.device.queue_lanes
 
     @property
     def sms(self) -> int:
         """Multiprocessors, or cores of a CPU."""
-        return int(self.device["sms"])
+        return self.device.sms
 
     @property
     def architecture(self) -> str:
-        """Of the GPU, see ``derived.ARCHITECTURES``; empty where it was measured itself."""
-        return str(self.device.get("architecture", ""))
+        """Of the GPU, see ``schema.ARCHITECTURES``; empty where it is not known."""
+        return self.device.architecture
 
     @property
     def provenance(self) -> str:
         """ "measured", "fitted" or "derived"."""
-        return str(self.device["provenance"])
+        return self.device.provenance
 
     @property
     def typical_error(self) -> float:
@@ -86,14 +140,19 @@ class Calibration:
 
     @property
     def runtimes(self) -> list[str]:
-        """Runtimes with a host part: measured with this GPU, or else with the one that it is like."""
-        own = {p.stem for p in self.folder.glob("*.json")} - {"datasheet", "device", "kernels", "hosts"}
-        return sorted(own | set(load_calibration(self.device["like"]).runtimes if "like" in self.device else ()))
+        """Runtimes with a host part: measured with this GPU, or else with its reference GPU."""
+        return sorted({*self.runtime_costs, *(self.reference.runtimes if self.reference else ())})
+
+    @property
+    def reference(self) -> Calibration | None:
+        """The calibration of the measured GPU that stands in for what was not measured here."""
+        gpu = self.device.reference_gpu
+        return _reference(gpu, self.folder or self.gpu) if gpu else None
 
     @property
     def dtypes(self) -> list[str]:
         """Dtypes whose matrix products were calibrated."""
-        return sorted(self.device["peak_flops"])
+        return sorted(self.device.peak_flops)
 
     def lanes_of(self, host: HostCosts) -> Lanes:
         """The lanes under a runtime: kernels of a CUDA graph follow each other more closely than those of a stream."""
@@ -102,16 +161,12 @@ class Calibration:
     @property
     def hosts(self) -> list[str]:
         """Names of the hosts that the calibration knows, where it knows them by name."""
-        return sorted(self._named["hosts"]) if self._named else []
+        return sorted(self.named_hosts.hosts) if self.named_hosts else []
 
-    def slower_host(self, name: str) -> float:
+    def host_time_factor(self, name: str) -> float:
         """How many times as long a host of ``hosts`` takes as the one that it is scaled from."""
-        return float(self._named["hosts"][name]["slower"])
-
-    @cached_property
-    def _named(self) -> dict[str, Any]:
-        path = self.folder / "hosts.json"
-        return read_json(path, self.gpu) if path.is_file() else {}
+        assert self.named_hosts is not None
+        return self.named_hosts.hosts[name].time_factor
 
     def host(self, runtime: str, name: str | None = None) -> HostCosts:
         """Host costs of a runtime. name: of one of ``hosts``, by default the least disturbed one that was measured
@@ -124,22 +179,21 @@ class Calibration:
             if not self.hosts:
                 raise PredictorError(f"the calibration of {self.gpu} has one host, without a name")
             raise unknown(f"host of {self.gpu}", name, self.hosts)
-        path = self.folder / f"{runtime}.json"
-        if path.is_file() and name is None:
-            return read_host(path, self.gpu)
-        theirs = load_calibration(self.device["like"]).host(runtime)
-        if self._named:
-            return named_host(theirs, self._named, runtime, name)
+        if runtime in self.runtime_costs and name is None:
+            return host_costs_of(runtime, self.runtime_costs, self.folder or self.gpu)
+        assert self.reference is not None
+        theirs = self.reference.host(runtime)
+        if self.named_hosts:
+            return named_host(theirs, self.named_hosts, runtime, name)
         error = math.hypot(theirs.error, HOSTS_DIFFER)
-        like = str(self.device["like"])
-        return replace(theirs, error=error, provenance="derived", borrowed=like, beside=like)
+        return replace(theirs, error=error, provenance="derived", reference_gpu=self.reference.gpu)
 
     def base(self, family: Family, dtype: str, dims: Mapping[str, NDArray[np.float64]]) -> tuple[Any, Any]:
         """Roofline terms in seconds: compute and memory (Williams et al., 2009), before the floor."""
-        peaks = self.device["peak_flops"]
+        peaks = self.device.peak_flops
         peak = peaks.get(dtype, peaks["fp32"]) if family.matrix else peaks["fp32"]
         compute = family.flops(dims) / peak
-        memory = family.nbytes(dims, itemsize(dtype)) / self.device["bandwidth_bytes_per_s"]
+        memory = family.nbytes(dims, itemsize(dtype)) / self.device.bandwidth_bytes_per_s
         return compute, memory
 
     def fit(self, family: str, dtype: str, context: str = "model") -> KernelFit:
@@ -152,14 +206,14 @@ class Calibration:
         calibration has its analytic base with the efficiency that is typical of pointwise kernels, all of it outside of
         the calibrated range.
         """
-        contexts = ("", REPLAY) if context == "model" else (REPLAY, "")
+        contexts = ("model", "replay") if context == "model" else ("replay", "model")
         dtype = self.units(dtype)
-        names = [fit_name(family, dtype) + suffix for suffix in contexts]
-        names += [f"fp32{suffix}" for suffix in contexts if dtype == "tf32"]
-        found = [self.fits[family, name] for name in names if (family, name) in self.fits]
+        units = [fit_name(family, dtype), *(["fp32"] if dtype == "tf32" else [])]
+        keys = [FitKey(family, name, one) for name in units for one in contexts]
+        found = [self.fits[key] for key in keys if key in self.fits]
         if not found and FAMILIES[family].like:
             return self.fit(FAMILIES[family].like, dtype, context)
-        if not found and not any(name == family for name, _ in self.fits) and family != "pointwise":
+        if not found and not any(key.family == family for key in self.fits) and family != "pointwise":
             plain = self.fit("pointwise", dtype, context)
             return replace(
                 plain,
@@ -174,12 +228,12 @@ class Calibration:
             raise PredictorError(
                 f"the calibration of {self.gpu} has no {family} kernels in {dtype}: run calibrate again"
             )
-        kin = context == "model" and any(fit.borrowed and self._is_kin(fit.borrowed) for fit in found)
-        return min(found, key=lambda fit: fit.provenance == "derived" and not (kin and fit.borrowed))
+        kin = context == "model" and any(fit.reference_gpu and self._is_kin(fit.reference_gpu) for fit in found)
+        return min(found, key=lambda fit: fit.provenance == "derived" and not (kin and fit.reference_gpu))
 
     def _is_kin(self, other: str) -> bool:
         """Whether another GPU has this one's architecture, and so its libraries' kernels."""
-        return bool(self.architecture) and _architecture_of(other) == self.architecture
+        return bool(self.architecture) and architecture_of(other) == self.architecture
 
     def extrapolated(self, family: str, dtype: str, context: str = "model", **dims: Any) -> Any:
         """Whether kernels lie outside the calibrated range: a dimension beyond twice the largest that was measured, or
@@ -205,8 +259,8 @@ class Calibration:
         fit = self.fit(family, dtype, context)
         compute, memory = self.base(row, dtype, arrays)
         factor = self._factor(family, fit_name(family, self.units(dtype)), arrays) if context == "model" else 1.0
-        if fit.borrowed:
-            other = load_calibration(fit.borrowed)
+        if fit.reference_gpu:
+            other = load_calibration(fit.reference_gpu)
             seconds = self._transferred(other, row, dtype, context, arrays, np.maximum(compute, memory).ravel())
             launches = other.price(family, dtype, context, **dims)[1]  # as many as the host was seen to issue
             return factor * seconds, launches, (compute > memory).ravel()
@@ -234,8 +288,8 @@ class Calibration:
         library's stand in for them, which picks its own for each size: from what it takes for those of their size.
         """
         units = self.units(dtype)
-        stand_in = bool(row.like) and (row.name, fit_name(row.name, units)) not in other.fits
-        longer = self.slower * (other.sms / self.sms if stand_in else 1)
+        stand_in = bool(row.like) and FitKey(row.name, fit_name(row.name, units), "model") not in other.fits
+        longer = self.time_factor * (other.sms / self.sms if stand_in else 1)
         logs = np.zeros(len(roof_s))
         for times, weight in equal_waves(other.sms, other.sms if stand_in else self.sms):
             theirs = row.grown(arrays, times)
@@ -245,12 +299,12 @@ class Calibration:
         return np.exp(logs)
 
     def _factor(self, family: str, name: str, arrays: Mapping[str, Any]) -> Any:
-        usual, apart = self.factors.get((family, name), 1.0), self.factors.get((family, name + WINOGRAD))
+        usual, apart = self.factors.get(FactorKey(family, name, False), 1.0), self.factors.get(FactorKey(family, name, True))
         return usual if apart is None else np.where(is_winograd(arrays), apart, usual).ravel()
 
     def units(self, dtype: str) -> str:
         """What products and convolutions in a dtype run in here: exact ones where there is no TF32."""
-        return "fp32" if dtype == "tf32" and "tf32" not in self.device["peak_flops"] else dtype
+        return "fp32" if dtype == "tf32" and "tf32" not in self.device.peak_flops else dtype
 
     def kernel_seconds(
         self, family: str, dtype: str, *, context: str = "replay", monotone: bool = False, **dims: Any
@@ -295,71 +349,104 @@ class Calibration:
 
 def load_calibration(gpu: str) -> Calibration:
     """The calibration of a GPU, by name or as a path to its folder; or one derived from a file with its datasheet
-    (.json, see ``derived.check_sheet``). Raises PredictorError where there is none.
+    (.json, see ``schema.Datasheet``). Raises PredictorError where there is none, or where it is damaged.
     """
     if gpu.endswith(".json"):
         return _of_datasheet(Path(gpu))
     if os.sep in gpu:
         return _load(Path(gpu), None)
+    return _named(gpu)
+
+
+def _named(gpu: str) -> Calibration:
     path = find(gpu)
     return _load(path, path.name)
 
 
 @cache
 def _load(path: Path, gpu: str | None) -> Calibration:
-    device = read_json(path / "device.json", gpu)
-    kernels = read_json(path / "kernels.json", device["gpu"])
-    try:
-        fits = _borrowed_fits(kernels["like"]) if "like" in kernels else {}
-        fits |= {
-            (family, name): KernelFit.from_json(fit, kernels["provenance"])
-            for family, named in kernels["families"].items()
-            for name, fit in named.items()
-        }
-        named = kernels.get("factors", {}).items()
-        factors = {(family, name): float(f) for family, own in named for name, f in own.items()}
-        more = float(kernels.get("slower", 1.0)), factors, kernels.get("error", {}).get("log_sd")
-        calibration = Calibration(str(device["gpu"]), path, device, fits, *more)
-        calibration.lanes, calibration.sms, device["peak_flops"]["fp32"], device["bandwidth_bytes_per_s"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise PredictorError(f"the calibration in {path} is incomplete ({error}): run calibrate again") from None
-    return calibration
+    device = read(path / "device.json", Device, gpu)
+    kernels = read(path / "kernels.json", Kernels, device.gpu)
+    hosts = path / "hosts.json"
+    named_hosts = read(hosts, NamedHosts, device.gpu) if os.path.lexists(hosts) else None
+    return Calibration.of(device, kernels, RuntimeFiles(path, device.gpu), named_hosts, path)
+
+
+class RuntimeFiles(Mapping[str, RuntimeCosts]):
+    """Runtime -> its costs, of the files in a folder, each read when it is asked for."""
+
+    def __init__(self, folder: Path, gpu: str) -> None:
+        self.folder, self.gpu = folder, gpu
+        self._read: dict[str, RuntimeCosts] = {}
+
+    def __getitem__(self, runtime: str) -> RuntimeCosts:
+        if runtime not in self._read:
+            path = self.folder / f"{runtime}.json"
+            if runtime in FILES or not os.path.lexists(path):
+                raise KeyError(runtime)
+            costs = read(path, RuntimeCosts, self.gpu)
+            if costs.runtime != runtime:
+                raise PredictorError(f"{path}: $.runtime: expected {runtime!r} as the file is called, got {costs.runtime!r}")
+            self._read[runtime] = costs
+        return self._read[runtime]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(path.stem for path in self.folder.glob("*.json") if path.stem not in FILES))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    def __contains__(self, runtime: object) -> bool:
+        return runtime in list(iter(self))
 
 
 @cache
-def _architecture_of(gpu: str) -> str:
-    path = datasheets().get(gpu)
-    return str(read_json(path, gpu)["architecture"]) if path else ""
+def _reference(gpu: str, where: object) -> Calibration:
+    """The calibration of a reference GPU. where: what names it, for errors. It is one that was measured, so that no
+    chain of references can lead back.
+    """
+    path = find(gpu)
+    further = read(path / "device.json", Device, path.name).reference_gpu
+    if further is not None:
+        raise PredictorError(
+            f"{where}/device.json: $.reference_gpu: {gpu} was not measured, it has the reference {further}: "
+            "name a measured GPU"
+        )
+    return _load(path, path.name)
+
+
+@cache
+def architecture_of(gpu: str) -> str:
+    """Architecture of a calibrated GPU, of its own file or else its datasheet; empty where neither says it."""
+    own = _named(gpu).architecture
+    sheet = None if own else datasheets().get(gpu)
+    return own or (read(sheet, Datasheet, gpu).architecture if sheet else "")
 
 
 @cache
 def _of_datasheet(path: Path) -> Calibration:
     """A calibration of a GPU that is on no list, from the measured one of the nearest architecture."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise PredictorError(f"{path} cannot be read as a datasheet: {error}") from None
-    sheet = check_sheet(content, path)
-    known = {gpu: read_json(own, gpu) for gpu, own in datasheets().items()}
-    measured = {g: s["architecture"] for g, s in known.items() if load_calibration(g).provenance == "measured"}
+    sheet = read(path, Datasheet)
+    known = {gpu: read(own, Datasheet, gpu) for gpu, own in datasheets().items()}
+    measured = {g: s.architecture for g, s in known.items() if _named(g).provenance == "measured"}
     if not measured:
         raise PredictorError("no GPU with a datasheet is measured: there is nothing to derive another from")
-    like = nearest(sheet["architecture"], measured)
-    name = str(sheet.get("gpu", path.stem))
-    device = device_of(name, sheet, load_calibration(like).device, known[like])
-    return Calibration(name, path, device, _borrowed_fits(like), slower(sheet, known[like]))
+    reference = nearest(sheet.architecture, measured)
+    device = derived_device(sheet.gpu or path.stem, sheet, _named(reference).device, known[reference])
+    time_factor = instruction_time_factor(sheet, known[reference])
+    return Calibration(device.gpu, path, device, _fits_of_reference(reference, path), time_factor)
 
 
-def _borrowed_fits(gpu: str) -> dict[tuple[str, str], KernelFit]:
-    """Another GPU's fits for a device that was not measured, see ``derived.transferred``."""
+def _fits_of_reference(gpu: str, where: object) -> dict[FitKey, KernelFit]:
+    """Another GPU's fits for a device that was not measured, see ``datasheets.transferred``."""
     return {
-        key: replace(fit, error=math.hypot(fit.error, BORROWED_ERROR), provenance="derived", borrowed=gpu)
-        for key, fit in load_calibration(gpu).fits.items()
-        if not key[1].endswith(REPLAY)
+        key: replace(fit, error=math.hypot(fit.error, TRANSFER_ERROR), provenance="derived", reference_gpu=gpu)
+        for key, fit in _reference(gpu, where).fits.items()
+        if key.context == "model"
     }
 
 
 def forget() -> None:
     """Drop what was read from disk: files have changed."""
-    for read in (read_host, _load, _of_datasheet, _architecture_of):
-        read.cache_clear()
+    for cached in (_load, _reference, _of_datasheet, architecture_of):
+        cached.cache_clear()

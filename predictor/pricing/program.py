@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 
 from predictor.calibration.host_costs import HostCosts, kind_of_call
 from predictor.calibration.load import Calibration, load_calibration
+from predictor.calibration.schema import TYPICAL
 from predictor.calibration.trees import Forest
 from predictor.graph.coldness import coldness
 from predictor.kernels.families import FAMILIES
 from predictor.ops import OPS
-from predictor.records import HostCall, Kernel, PricedCall, PricedKernel, Program, PythonWork
+from predictor.records import HostCall, HostRow, Kernel, PricedCall, PricedKernel, Program, PythonWork, Variant
 
 HOST_ELEMENTS = 2**14
-"""Elements of the timed calls on the CPU ("host many"); that of "host" has few."""
+"""Elements of the timed calls on the CPU (``Variant.MANY``); the plain one has few."""
 
 HOST_DTYPE = {"tf32": "fp32", "bf16": "fp16"}
 """Dtypes whose host costs are those of another: the same code path issues them."""
@@ -32,8 +33,8 @@ UNCALLED = frozenset({"host", "guard"})
 def price(program: Program, calibration: Calibration, host: HostCosts) -> tuple[PricedCall, ...]:
     """Every call of the program with its host seconds and its priced kernels, in issue order."""
     kernels = iter(_price_kernels([k for call in program.calls for k in call.kernels], calibration))
-    cold = coldness([call.op for call in program.calls])
-    libraries = _library_s(program, load_calibration(host.beside) if host.beside else calibration, host)
+    cold = coldness([call.row for call in program.calls])
+    libraries = _library_s(program, load_calibration(host.reference_gpu) if host.reference_gpu else calibration, host)
     priced = []
     for call, call_cold, library_s in zip(program.calls, cold, libraries, strict=True):
         own = tuple(next(kernels) for _ in call.kernels)
@@ -96,13 +97,13 @@ def _library_s(program: Program, calibration: Calibration, host: HostCosts) -> l
     for position, call in enumerate(program.calls):
         for kernel in call.kernels:
             same = (kernel.dtype, HOST_DTYPE.get(kernel.dtype, "tf32"))
-            key = next(((kernel.family, d) for d in same if (kernel.family, d) in host.shapes), None)
+            key = next(((kernel.family, d) for d in same if (kernel.family, d) in host.library_calls), None)
             if key is not None:
                 groups[key][position] = kernel
                 break
     found: list[float | None] = [None] * len(program.calls)
     for (family, dtype), kernels in groups.items():
-        seconds = library_s(host.shapes[family, dtype], calibration, family, dtype, list(kernels.values()))
+        seconds = library_s(host.library_calls[family, dtype], calibration, family, dtype, list(kernels.values()))
         for position, one in zip(kernels, seconds, strict=True):
             found[position] = float(one)
     return found
@@ -130,9 +131,9 @@ def _call_s(
     dtype = HOST_DTYPE.get(dtype, dtype)
     hot_s, cold_s, timed_launches = dispatch_s(call, dtype, host)
     if call.elements:
-        return hot_s + (cold_s - hot_s) * cold + call.elements * _element_s(call.op, host)
+        return hot_s + (cold_s - hot_s) * cold + call.elements * _element_s(call, host)
     launches = sum(k.launches for k in kernels)
-    timed_s = host.shapes_s.get(row_of(call.op, host.calls) or "", {}).get(dtype)
+    timed_s = timed_library_s(call, dtype, host)
     more_s = 0.0
     if library is not None and timed_s is not None:
         more_s = library - timed_s
@@ -141,38 +142,48 @@ def _call_s(
     return max(hot_s + more_s, 0.0) + (cold_s - hot_s) * cold
 
 
-def _element_s(op: str, host: HostCosts) -> float:
+def timed_library_s(call: HostCall, dtype: str, host: HostCosts) -> float | None:
+    """What ``HostCosts.library_calls`` says of the timed call's shape, None where it says nothing."""
+    row = row_of(call.row, host.calls)
+    cost = host.calls[row].get(dtype) if row else None
+    return cost.library_s if cost else None
+
+
+def _element_s(call: HostCall, host: HostCosts) -> float:
     """What the host takes for one element of a tensor on the CPU: it computes with one thread, as it does below
     ``HOST_ELEMENTS``.
     """
-    many = host.calls.get("host many heavy" if op == "host heavy" else "host many")
-    if many is None:
-        return 0.0
-    return max(many["fp32"][0] - host.calls["host"]["fp32"][0], 0.0) / HOST_ELEMENTS
+    row = HostRow("host", Variant.MANY_HEAVY if call.variant is Variant.HEAVY else Variant.MANY)
+    many, few = (host.calls.get(one, {}).get("fp32") for one in (row, HostRow("host")))
+    return max(many.hot_s - few.hot_s, 0.0) / HOST_ELEMENTS if many and few else 0.0
 
 
 def dispatch_s(call: HostCall, dtype: str, host: HostCosts) -> tuple[float, float, float]:
     """Measured seconds of a call, hot and cold, and the launches in them: its own, else those of its parts, else what
     is typical. A part that comes again is warm by then.
     """
-    own = row_of(call.op, host.calls)
-    names = (own, *call.extra) if own else call.parts or (call.op,)
+    own = row_of(call.row, host.calls)
+    extra = tuple(HostRow(op) for op in call.extra)
+    wanted = (own, *extra) if own else tuple(HostRow(op) for op in call.parts) or (call.row,)
     hot_s = cold_s = launches = 0.0
-    for position, name in enumerate(names):
-        row = row_of(name, host.calls)
+    for position, one in enumerate(wanted):
+        row = row_of(one, host.calls)
         if row is None:
-            trait = OPS[name].trait if name in OPS else call.trait
-            hot, cold = host.typical_s.get(trait, host.typical_s["pointwise"])
+            trait = OPS[one.op].trait if one.op in OPS else call.trait
+            typical = host.typical.get(trait, host.typical[TYPICAL])
+            hot, cold = typical.hot_s, typical.cold_s
             launches += trait == "rnn"  # the first of them
         else:
-            costs, counts = host.calls[row], host.launches.get(row, {})
-            hot, cold = costs.get(dtype, next(iter(costs.values())))
-            launches += counts.get(dtype, 0.0)
+            costs = host.calls[row]
+            cost = costs.get(dtype) or next(iter(costs.values()))
+            hot, cold = cost.hot_s, cost.cold_s
+            launches += cost.launches if dtype in costs else 0.0
         hot_s += hot
-        cold_s += hot if name in names[:position] else cold
+        cold_s += hot if one in wanted[:position] else cold
     return hot_s, cold_s, launches
 
 
-def row_of(op: str, rows: Container[str]) -> str | None:
+def row_of(row: HostRow, rows: Container[HostRow]) -> HostRow | None:
     """The calibrated row for an operator: itself, its out-of-place form, or the plain form of a variant."""
-    return next((name for name in (op, op.strip("_"), op.split(" ")[0]) if name in rows), None)
+    out_of_place = HostRow(row.op.strip("_"), row.variant)
+    return next((one for one in (row, out_of_place, HostRow(row.op)) if one in rows), None)

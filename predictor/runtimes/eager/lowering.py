@@ -9,7 +9,7 @@ from dataclasses import replace
 from predictor.kernels.families import FAMILIES
 from predictor.ops import WRAPPERS, kind_of
 from predictor.ops.memory import is_heavy
-from predictor.records import TODAY, Graph, HostCall, Kernel, OpCall, Program, Target, TensorSpec
+from predictor.records import TODAY, Graph, HostCall, HostRow, Kernel, OpCall, Program, Target, TensorSpec, Variant
 
 NAME = "eager"
 
@@ -54,8 +54,10 @@ def host_call(call: OpCall, dtype: str, unmodelled: Counter[str]) -> HostCall:
             continue
         kernels += _kernels(leaf, dtype)
     working = tuple(leaf.op for leaf in leaves if leaf.trait != "view")
+    row = _host_row(call, kernels)
     return HostCall(
-        op=_host_row(call, kernels),
+        op=row.op,
+        variant=row.variant,
         kernels=tuple(kernels),
         python=call.python,
         trait=call.trait,
@@ -66,17 +68,21 @@ def host_call(call: OpCall, dtype: str, unmodelled: Counter[str]) -> HostCall:
     )
 
 
-def _host_row(call: OpCall, kernels: list[Kernel]) -> str:
-    """The operator, and which of its paths it takes where they cost the host differently: "conv2d depthwise",
-    "add broadcast", "mul scalar".
-    """
+def _host_row(call: OpCall, kernels: list[Kernel]) -> HostRow:
+    """The operator, and which of its paths it takes where they cost the host differently."""
     if call.trait == "host":
-        return "host view" if _is_view(call) else "host heavy" if is_heavy(call.op) else "host"
-    variant = next((k.family.removeprefix("conv_") for k in kernels if k.family.startswith("conv_")), "")
+        return HostRow("host", Variant.VIEW if _is_view(call) else Variant.HEAVY if is_heavy(call.op) else Variant.PLAIN)
     if call.trait == "pointwise" and "other" in call.args:
-        shapes = {t.shape for t in call.tensors}
-        variant = "broadcast" if len(shapes) > 1 else "" if isinstance(call.args["other"], TensorSpec) else "scalar"
-    return f"{call.op} {variant}".strip()
+        if len({t.shape for t in call.tensors}) > 1:
+            return HostRow(call.op, Variant.BROADCAST)
+        is_tensor = isinstance(call.args["other"], TensorSpec)
+        return HostRow(call.op, Variant.PLAIN if is_tensor else Variant.SCALAR)
+    variants = (CONV_VARIANTS[k.family] for k in kernels if k.family in CONV_VARIANTS)
+    return HostRow(call.op, next(variants, Variant.PLAIN))
+
+
+CONV_VARIANTS = {"conv_depthwise": Variant.DEPTHWISE, "conv_grouped": Variant.GROUPED}
+"""Family of a convolution's kernel -> which path the call takes."""
 
 
 def _is_view(call: OpCall) -> bool:
