@@ -30,6 +30,7 @@ from calibrate.workloads.isolated import sweeps_of
 from predictor import runtimes
 from predictor.calibration import files
 from predictor.calibration.load import Calibration, load_calibration
+from predictor.calibration.schema import Device, File, Kernels, NamedHosts
 from predictor.errors import PredictorError, unknown
 from predictor.sources import load_model
 
@@ -187,13 +188,18 @@ def fit(gpu: str, out: Path) -> None:
 
 
 def take_kernels(gpu: str, out: Path) -> None:
-    """Copy the device's part of a GPU's calibration into ``out``, where there is none yet: PredictorError if nobody
-    calibrated the GPU.
+    """Copy the device's part of a GPU's calibration into ``out``, and the hosts that are known by name, where there is
+    none yet: PredictorError if nobody calibrated the GPU.
     """
-    found = files.find(gpu)
-    for name in ("device.json", "kernels.json"):
-        if not (out / name).exists():
-            files.write_json(out / name, files.read_json(found / name, gpu))
+    known = files.find(gpu)
+    contents: list[File] = []
+    if not (out / "device.json").exists():
+        contents.append(files.read(known / "device.json", Device, gpu))
+    if not (out / "kernels.json").exists():
+        contents.append(files.read(known / "kernels.json", Kernels, gpu))
+    if (known / "hosts.json").exists() and not (out / "hosts.json").exists():
+        contents.append(files.read(known / "hosts.json", NamedHosts, gpu))
+    files.write_calibration(out, contents)
 
 
 def _probe_level(device: str) -> float:

@@ -233,9 +233,9 @@ class HostRow(NamedTuple):
 class HostCall:
     """One call on the host lane and the kernels that it launches.
 
-    op, variant: whose measured host cost this is; python: what runs before it; parts: the operators whose costs are summed where
-    ``op`` has none of its own, extra: those that are added to it; sync: the host waits for the device before it goes
-    on; elements: that the host itself computes, of a tensor that a model keeps on the CPU.
+    op, variant: whose measured host cost this is; python: what runs before it; parts: the operators whose costs are
+    summed where ``op`` has none of its own, extra: those that are added to it; sync: the host waits for the device
+    before it goes on; elements: that the host itself computes, of a tensor that a model keeps on the CPU.
     """
 
     op: str

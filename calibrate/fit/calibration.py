@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from calibrate.fit import host as host_fits
 from calibrate.fit import runtimes
 from calibrate.fit.kernels import fit_kernels
+from calibrate.fit.published import merged
+from calibrate.samples.host_rows import row_of_label
 from calibrate.samples.rounds import quiet_level
 from calibrate.samples.store import SampleFile
 from predictor.calibration import files
 from predictor.calibration.host_costs import host_costs_of
-from predictor.calibration.load import REPLAY, forget, load_calibration
+from predictor.calibration.load import Calibration, forget
+from predictor.calibration.schema import (
+    CallCost,
+    Datasheet,
+    Device,
+    Environment,
+    Fit,
+    HostError,
+    Kernels,
+    LaneTimes,
+    NamedHosts,
+    RuntimeCosts,
+)
 from predictor.errors import PredictorError
 from predictor.records import Kernel
 from predictor.runtimes.eager import lowering as eager
@@ -23,84 +40,149 @@ Examples = Callable[[], Mapping[str, Mapping[str, Kernel]]]
 
 
 def fit(gpu: str, out: Path, examples: Examples) -> None:
-    """Samples in ``out`` -> calibration files in ``out``. Raises PredictorError where there are no samples."""
+    """Samples in ``out`` -> calibration files in ``out``, written at once. Raises PredictorError where there are no
+    samples.
+    """
     samples = out / "samples"
     opened = {name: SampleFile(samples / f"{name}.jsonl") for name in ("constants", "host", "modules", "kernels")}
     if "device" not in opened["constants"]:
         raise PredictorError(f"{samples} holds no samples: run calibrate --gpu {gpu} first")
     constants = opened["constants"].samples["device"]["constants"]
     probe_s = quiet_level([p for s in opened["modules"].values() if "module" in s for p in s["probe_s"]])
-    environment = {**opened["constants"].samples["environment"]["environment"], "probe_s": probe_s}
+    described = {**opened["constants"].samples["environment"]["environment"], "probe_s": probe_s}
+    environment = msgspec.convert(described, Environment)
     serial = bool(constants["serial"])
     hot = host_fits.host_costs(opened["host"], "tight", probe_s)
     cold = hot if serial else host_fits.host_costs(opened["host"], "mixed", probe_s)
-    calls = {op: {d: [hot[op][d], cold[op][d]] for d in hot[op]} for op in hot}
-    head = {"schema": files.SCHEMA, "gpu": gpu, "provenance": "measured"}
-    device = {**head, **{k: v for k, v in constants.items() if k != "launch_s"}, "environment": environment}
-    kernels = [s for s in opened["kernels"].values() if s.get("family") not in runtimes.MADE]
-    if kernels:
-        fits = _published(out / "kernels.json", gpu)
-        for family, named in fit_kernels(_without_dispatch(kernels, hot) if serial else kernels, constants).items():
-            fits[family] = named | fits.get(family, {})
-        files.write_json(out / "kernels.json", {**head, "families": fits})
-        files.write_json(out / "device.json", device)
+    kernel_samples = [s for s in opened["kernels"].values() if s.get("family") not in runtimes.MADE]
+    if kernel_samples:
+        device = _device(gpu, constants, environment)
+        fits = fit_kernels(_without_dispatch(kernel_samples, hot) if serial else kernel_samples, device)
+        kernels = _kernels(gpu, merged(fits, _published(out / "kernels.json", gpu)))
+    else:
+        device = files.read(out / "device.json", Device, gpu)
+        kernels = files.read(out / "kernels.json", Kernels, gpu)
+    hosts = out / "hosts.json"
+    named = files.read(hosts, NamedHosts, gpu) if hosts.is_file() and device.reference_gpu else None
+    calibration = Calibration.of(device, kernels, named_hosts=named, folder=out)
+    costs = {eager.NAME: _eager_costs(opened, calibration, environment, hot, cold, constants["launch_s"], examples)}
+    kernels, costs = _with_others(
+        SampleFile(samples / "runtimes.jsonl"), opened["kernels"], calibration, kernels, costs
+    )
+    files.write_calibration(out, [device, kernels, *costs.values()])
     forget()
-    calibration = load_calibration(str(out.resolve()))
-    host: dict[str, Any] = {
-        **head,
-        "runtime": eager.NAME,
-        "coefficients": {
-            **{"op_factor": 1.0, "line_s": 0.0, "module_s": 0.0, "fixed_s": 0.0},
-            "launch_s": constants["launch_s"],
-        },
-        "error": {"log_rms": 0.0},
-        "calls": calls,
-        "launches": host_fits.example_launches(opened["host"]),
-        **host_fits.shapes(opened["host"], calibration, hot, probe_s, examples),
-        "typical_s": host_fits.typical(calls),
-        "environment": environment,
-    }
-    fitted = host_fits.fit_modules(opened["modules"], calibration, host_costs_of(host, out))
-    host["coefficients"] |= fitted["coefficients"]
-    host["error"] = fitted["error"]
-    files.write_json(out / "eager.json", host)
-    forget()
-    _fit_others(gpu, out, {**head, "environment": environment})
 
 
-def _fit_others(gpu: str, out: Path, head: dict[str, Any]) -> None:
-    """A file for every other runtime that was measured; the kernels that only they make join ``kernels.json``."""
-    file = SampleFile(out / "samples" / "runtimes.jsonl")
-    calibration = load_calibration(str(out.resolve()))
+def _device(gpu: str, constants: Mapping[str, Any], environment: Environment) -> Device:
+    sheet = files.datasheets().get(gpu)
+    return Device(
+        gpu=gpu,
+        provenance="measured",
+        reference_gpu=None,
+        architecture=files.read(sheet, Datasheet, gpu).architecture if sheet else "",
+        environment=environment,
+        lanes=LaneTimes(**constants["lanes"]),
+        **{name: value for name, value in constants.items() if name not in ("lanes", "launch_s")},
+    )
+
+
+def _kernels(gpu: str, fits: list[Fit]) -> Kernels:
+    return Kernels(
+        gpu=gpu, provenance="measured", reference_gpu=None, time_factor=1.0, log_sd=None, factors=[], fits=fits
+    )
+
+
+def _eager_costs(
+    opened: Mapping[str, SampleFile],
+    calibration: Calibration,
+    environment: Environment,
+    hot: dict[str, dict[str, float]],
+    cold: dict[str, dict[str, float]],
+    launch_s: float,
+    examples: Examples,
+) -> RuntimeCosts:
+    """What eager's calls cost, and the Python around them. hot, cold: label of a host row -> dtype -> seconds."""
+    assert environment.probe_s is not None
+    library_calls, library_s = host_fits.shapes(opened["host"], calibration, hot, environment.probe_s, examples)
+    launches = host_fits.example_launches(opened["host"])
+    calls = [
+        CallCost(
+            op=row_of_label(label).op,
+            variant=row_of_label(label).variant,
+            dtype=dtype,
+            hot_s=hot_s,
+            cold_s=cold[label][dtype],
+            launches=launches.get(label, {}).get(dtype, 0.0),
+            library_s=library_s.get(label, {}).get(dtype),
+        )
+        for label, by_dtype in hot.items()
+        for dtype, hot_s in by_dtype.items()
+    ]
+    costs = RuntimeCosts(
+        gpu=calibration.gpu,
+        provenance="measured",
+        runtime=eager.NAME,
+        base=None,
+        environment=environment,
+        op_factor=1.0,
+        line_s=0.0,
+        module_s=0.0,
+        call_s=0.0,
+        fixed_s=0.0,
+        launch_s=launch_s,
+        gap_s=None,
+        calls=calls,
+        typical=host_fits.typical(calls),
+        library_calls=library_calls,
+        error=HostError(modules=0, log_sd=0.0, log_rms=0.0, mape=0.0, median=0.0),
+    )
+    host = host_costs_of(eager.NAME, {eager.NAME: costs}, calibration.gpu)
+    fitted = host_fits.fit_modules(opened["modules"], calibration, host)
+    return msgspec.structs.replace(
+        costs,
+        op_factor=fitted.op_factor,
+        line_s=fitted.line_s,
+        module_s=fitted.module_s,
+        fixed_s=fitted.fixed_s,
+        error=fitted.error,
+    )
+
+
+def _with_others(
+    file: SampleFile,
+    swept: SampleFile,
+    calibration: Calibration,
+    kernels: Kernels,
+    costs: dict[str, RuntimeCosts],
+) -> tuple[Kernels, dict[str, RuntimeCosts]]:
+    """Kernels with those that other runtimes alone make, and the costs of all runtimes that were measured.
+
+    file: samples of modules under other runtimes; swept: of kernels; costs: eager's.
+    """
+    calibration = replace(calibration, runtime_costs=costs)
     measured = [name for name in runtimes.fitted() if any(s.get("runtime") == name for s in file.values())]
     ran = {name: runtimes.modules(file, name, calibration, calibration.host(eager.NAME)) for name in measured}
-    swept = SampleFile(out / "samples" / "kernels.jsonl").values()
-    alone = [s for s in swept if s.get("family") in runtimes.MADE and not s.get("failed")]
+    alone = [s for s in swept.values() if s.get("family") in runtimes.MADE and not s.get("failed")]
     seen = [s for own in ran.values() for s in runtimes.made_kernels(own, calibration)]
     made = runtimes.fit_made([*alone, *seen], calibration.device)
-    if made and (out / "samples" / "kernels.jsonl").exists():
-        kernels = files.read_json(out / "kernels.json", gpu)
-        files.write_json(out / "kernels.json", {**kernels, "families": {**kernels["families"], **made}})
-        forget()
-        calibration = load_calibration(str(out.resolve()))
+    if made and swept.path.exists():
+        kernels = msgspec.structs.replace(kernels, fits=merged(kernels.fits, made))
+        calibration = Calibration.of(calibration.device, kernels, costs, calibration.named_hosts, calibration.folder)
     for name in measured:
-        like = runtimes.terms_of(name).base
-        costs = calibration.host(like or eager.NAME)
-        fitted = runtimes.fit_runtime(name, runtimes.modules(file, name, calibration, costs), calibration, costs)
-        files.write_json(out / f"{name}.json", {**head, "runtime": name, **({"like": like} if like else {}), **fitted})
-        forget()
+        base = calibration.host(runtimes.terms_of(name).base or eager.NAME)
+        own = runtimes.modules(file, name, calibration, base)
+        costs = {**costs, name: runtimes.fit_runtime(name, own, calibration, base)}
+        calibration = replace(calibration, runtime_costs=costs)
+    return kernels, costs
 
 
-def _published(path: Path, gpu: str) -> dict[str, dict[str, Any]]:
+def _published(path: Path, gpu: str) -> list[Fit]:
     """Fits of published kernels that the calibration has: they stay."""
     try:
-        families = files.read_json(path, gpu)["families"]
-    except (PredictorError, KeyError):  # none yet, or damaged
-        return {}
-    return {
-        family: {name: fit for name, fit in named.items() if name.endswith(REPLAY)}
-        for family, named in families.items()
-    }
+        fits = files.read(path, Kernels, gpu).fits
+    except PredictorError:  # none yet, or damaged
+        return []
+    return [fit for fit in fits if fit.context == "replay"]
 
 
 def _without_dispatch(samples: list[dict[str, Any]], calls: dict[str, dict[str, float]]) -> list[dict[str, Any]]:

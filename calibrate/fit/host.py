@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,11 @@ from calibrate.samples.rounds import Round, quiet_level, summarise
 from calibrate.samples.store import SampleFile
 from predictor.calibration.host_costs import HostCosts
 from predictor.calibration.load import Calibration
+from predictor.calibration.schema import TYPICAL, CallCost, CallTime, HostError, LibraryCalls
 from predictor.calibration.trees import Forest
 from predictor.ops import OPS, WRAPPERS
 from predictor.pricing.program import library_s, price, shape_features
-from predictor.records import Kernel
+from predictor.records import Kernel, Variant
 from predictor.runtimes.eager import lowering as eager
 from predictor.timeline.queue import queue
 
@@ -80,15 +82,16 @@ def shapes(
     hot: dict[str, dict[str, float]],
     probe_s: float,
     examples: Callable[[], Mapping[str, Mapping[str, Kernel]]],
-) -> dict[str, Any]:
-    """Host cost of library calls by shape, and how much of an example's cost that stands for: all of it where the
-    operator was itself timed by shape, else what is said of the example's own shape.
+) -> tuple[list[LibraryCalls], dict[str, dict[str, float]]]:
+    """Host cost of library calls by shape, and how much of an example's cost that stands for (operator -> dtype ->
+    seconds): all of it where the operator was itself timed by shape, else what is said of the example's own shape.
     """
     samples = shape_samples(file, probe_s)
     fits, sampled = fit_shapes(samples, calibration), {s["op"] for s in samples}
-    by_shape: dict[str, dict[str, Any]] = {}
-    for (family, dtype), forest in fits.items():
-        by_shape.setdefault(family, {})[dtype] = forest.to_json()
+    by_shape = [
+        LibraryCalls(family=family, dtype=dtype, log_seconds=forest.to_record())
+        for (family, dtype), forest in fits.items()
+    ]
     timed: dict[str, dict[str, float]] = {}
     for op, kernels in examples().items() if fits else ():
         for dtype, kernel in kernels.items():
@@ -96,19 +99,20 @@ def shapes(
                 forest = fits[kernel.family, kernel.dtype]
                 seconds = library_s(forest, calibration, kernel.family, kernel.dtype, [kernel])
                 timed.setdefault(op, {})[dtype] = hot[op][dtype] if op in sampled else float(seconds[0])
-    return {"shapes": by_shape, "shapes_s": timed}
+    return by_shape, timed
 
 
-def typical(calls: dict[str, dict[str, list[float]]]) -> dict[str, list[float]]:
+def typical(calls: Sequence[CallCost]) -> dict[str, CallTime]:
     """Trait -> median cost, hot and cold, of its operators: the price of an operator without one of its own."""
-    by_trait: dict[str, list[list[float]]] = {}
-    for op, costs in calls.items():
-        trait = OPS[op].trait if op in OPS else "view" if op in WRAPPERS else "pointwise"
-        if op.startswith("host"):
-            trait = "host"
-        by_trait.setdefault(trait, []).append(next(iter(costs.values())))
-    found = {trait: [float(m) for m in np.median(costs, axis=0)] for trait, costs in by_trait.items()}
-    return found | {trait: found["pointwise"] for trait in ("composite", "unmodelled", "sync") if trait not in found}
+    by_trait: dict[str, list[tuple[float, float]]] = {}
+    first = {cost.row: cost for cost in reversed(calls)}  # of an operator's dtypes
+    for row, cost in reversed(first.items()):
+        plain = row.variant is Variant.PLAIN
+        trait = OPS[row.op].trait if plain and row.op in OPS else "view" if row.op in WRAPPERS and plain else TYPICAL
+        by_trait.setdefault("host" if row.op == "host" else trait, []).append((cost.hot_s, cost.cold_s))
+    medians = {trait: np.median(costs, axis=0) for trait, costs in by_trait.items()}
+    found = {trait: CallTime(hot_s=float(hot_s), cold_s=float(cold_s)) for trait, (hot_s, cold_s) in medians.items()}
+    return found | {trait: found[TYPICAL] for trait in ("composite", "unmodelled", "sync") if trait not in found}
 
 
 def _module_cases(file: SampleFile) -> list[Case]:
@@ -116,7 +120,7 @@ def _module_cases(file: SampleFile) -> list[Case]:
     return [Case("/".join(name.split("/")[:2]), 1, name.split("/")[2], eager.NAME) for name in names]
 
 
-def fit_modules(file: SampleFile, calibration: Calibration, host: HostCosts) -> dict[str, Any]:
+def fit_modules(file: SampleFile, calibration: Calibration, host: HostCosts) -> HostFit:
     """The host coefficients, from the latencies of the generated modules."""
     lanes = calibration.lanes
     rounds: dict[str, list[Round]] = {}
@@ -139,9 +143,18 @@ def fit_modules(file: SampleFile, calibration: Calibration, host: HostCosts) -> 
     return fit_host(*columns)
 
 
-def fit_host(
-    calls_s: Array, cold_lines: Array, cold_modules: Array, device_s: Array, latency_s: Array
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class HostFit:
+    """Coefficients of eager's host time, see ``schema.RuntimeCosts``, and their error."""
+
+    op_factor: float
+    line_s: float
+    module_s: float
+    fixed_s: float
+    error: HostError
+
+
+def fit_host(calls_s: Array, cold_lines: Array, cold_modules: Array, device_s: Array, latency_s: Array) -> HostFit:
     """Coefficients of ``latency = factor x calls + per cold line + per cold module + fixed + device``, none negative,
     the factor 1 or more.
 
@@ -166,11 +179,8 @@ def fit_host(
         others = everything.copy()
         others[one] = False
         ratios.append(float(np.log1p(x[one] @ solve(others) - y[one])))
-    names = ("op_factor", "line_s", "module_s", "fixed_s")
-    return {
-        "coefficients": dict(zip(names, map(float, coefficients + np.eye(4)[0]), strict=True)),
-        "error": error_of(ratios),
-    }
+    op_factor, line_s, module_s, fixed_s = (coefficients + np.eye(4)[0]).tolist()
+    return HostFit(op_factor, line_s, module_s, fixed_s, error_of(ratios))
 
 
 def fit_shapes(samples: Sequence[Mapping[str, Any]], calibration: Calibration) -> dict[tuple[str, str], Forest]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.tree import DecisionTreeClassifier
 
+from predictor.calibration.schema import Context, Device, Fit, FitError, MeasuredShape, Provenance
 from predictor.calibration.trees import Forest
 from predictor.kernels.families import FAMILIES, fit_name, itemsize
 
@@ -70,8 +71,8 @@ def boosted(x: Array, y: Array, most: int = 1000) -> Forest:
     return export([t.tree_ for t in model.estimators_[:, 0]], initial, model.learning_rate)
 
 
-def launch_patterns(x: Array, launches: Array, groups: Array) -> dict[str, Any]:
-    """One tree that tells how a call is launched, and the patterns that it tells apart: launches per group, others.
+def launch_patterns(x: Array, launches: Array, groups: Array) -> tuple[Forest, list[tuple[int, int]]]:
+    """One tree that tells how a call is launched, and the patterns that it tells apart: (launches per group, others).
 
     A leaf says the commonest, since a mean of two algorithms is neither.
     """
@@ -81,7 +82,7 @@ def launch_patterns(x: Array, launches: Array, groups: Array) -> dict[str, Any]:
         criterion="entropy", max_depth=16, max_leaf_nodes=256, min_samples_leaf=2, random_state=0
     ).fit(x, np.ravel(number))
     tree = export([model.tree_], 0.0, 1.0, model.classes_)
-    return {"launches": tree.to_json(), "patterns": patterns.astype(int).tolist()}
+    return tree, [(int(of_group), int(others)) for of_group, others in patterns]
 
 
 def best_floor(seconds: Array, base: Array) -> float:
@@ -98,10 +99,10 @@ def best_floor(seconds: Array, base: Array) -> float:
     return float(lower) if spread(lower) < 0.8 * spread(fastest) else fastest
 
 
-def work_of(samples: Sequence[Mapping[str, Any]], family: str, device: Mapping[str, Any]) -> tuple[Array, Array]:
+def work_of(samples: Sequence[Mapping[str, Any]], family: str, device: Device) -> tuple[Array, Array]:
     """(roofline time in seconds without a floor, matrix of features) of samples of one family, in their order."""
     row = FAMILIES[family]
-    peaks, bandwidth = device["peak_flops"], device["bandwidth_bytes_per_s"]
+    peaks, bandwidth = device.peak_flops, device.bandwidth_bytes_per_s
     dtypes = np.array([s["dtype"] for s in samples])
     parts, order = [], []
     for dtype in sorted(set(dtypes)):
@@ -109,74 +110,80 @@ def work_of(samples: Sequence[Mapping[str, Any]], family: str, device: Mapping[s
         dims = row.complete({n: np.array([d.get(n, default) for d in own]) for n, default in row.dims.items()})
         peak = peaks.get(dtype, peaks["fp32"]) if row.matrix else peaks["fp32"]
         base = np.maximum(row.flops(dims) / peak, row.nbytes(dims, itemsize(dtype)) / bandwidth)
-        parts.append(np.column_stack([base, row.matrix_of_features(dims, dtype, device["sms"])]))
+        parts.append(np.column_stack([base, row.matrix_of_features(dims, dtype, device.sms)]))
         order.append(np.flatnonzero(dtypes == dtype))
     table = np.concatenate(parts)[np.argsort(np.concatenate(order))]
     return table[:, 0], table[:, 1:]
 
 
-def fit_family(samples: Sequence[Mapping[str, Any]], family: str, device: Mapping[str, Any]) -> dict[str, Any]:
+def fit_family(
+    samples: Sequence[Mapping[str, Any]],
+    family: str,
+    device: Device,
+    context: Context = "model",
+    provenance: Provenance = "measured",
+    source: str = "",
+) -> Fit:
     """Fit of one family and dtype from its samples ("dtype", "dims", "seconds", "launches"), and its error on parts
-    that it has not seen.
+    that it has not seen. context, provenance, source: of the samples.
     """
     floor, residual = _fitted(samples, family, device)
     base, x = work_of(samples, family, device)
     seconds = np.array([s["seconds"] for s in samples])
     errors = np.log(unseen_seconds(samples, family, device) / seconds)
-    return {
-        "floor_s": floor,
-        **_range(samples, family),
-        **_exceptions(samples, family, np.log((base + floor) * np.exp(residual.predict(x)) / seconds)),
-        "residual": residual.to_json(),
-        **launch_patterns(
-            x,
-            np.array([s["launches"] for s in samples], dtype=float),
-            np.array([s["dims"].get("groups", 1) for s in samples], dtype=float),
+    launches, patterns = launch_patterns(
+        x,
+        np.array([s["launches"] for s in samples], dtype=float),
+        np.array([s["dims"].get("groups", 1) for s in samples], dtype=float),
+    )
+    row = FAMILIES[family]
+    values = {name: {float(s["dims"].get(name, default)) for s in samples} for name, default in row.dims.items()}
+    return Fit(
+        family=family,
+        units=fit_name(family, samples[0]["dtype"]),
+        context=context,
+        provenance=provenance,
+        source=source,
+        floor_s=floor,
+        largest={name: max(found) for name, found in values.items()},
+        only={name: min(found) for name, found in values.items() if len(found) == 1 and name in row.regimes},
+        residual=residual.to_record(),
+        launches=launches.to_record(),
+        patterns=patterns,
+        exceptions=_exceptions(samples, family, np.log((base + floor) * np.exp(residual.predict(x)) / seconds)),
+        error=FitError(
+            samples=len(samples),
+            log_rms=float(np.sqrt(np.mean(errors**2))),
+            mape=float(np.mean(np.abs(np.expm1(errors)))),
+            roofline_mape=float(np.mean(np.abs((base + floor) / seconds - 1))),
         ),
-        "error": {
-            "samples": len(samples),
-            "log_rms": float(np.sqrt(np.mean(errors**2))),
-            "mape": float(np.mean(np.abs(np.expm1(errors)))),
-            "roofline_mape": float(np.mean(np.abs((base + floor) / seconds - 1))),
-        },
-    }
+    )
 
 
-def _range(samples: Sequence[Mapping[str, Any]], family: str) -> dict[str, dict[str, float]]:
-    """What was measured: the largest of every dimension, and the only value of those that never varied."""
-    values = {
-        name: {float(s["dims"].get(name, default)) for s in samples} for name, default in FAMILIES[family].dims.items()
-    }
-    return {
-        "largest": {name: max(found) for name, found in values.items()},
-        "only": {
-            name: min(found) for name, found in values.items() if len(found) == 1 and name in FAMILIES[family].regimes
-        },
-    }
-
-
-def _exceptions(samples: Sequence[Mapping[str, Any]], family: str, errors: Array) -> dict[str, Any]:
+def _exceptions(samples: Sequence[Mapping[str, Any]], family: str, errors: Array) -> list[MeasuredShape]:
     """Shapes that the fit misses though it saw them: convolutions, whose algorithm changes abruptly."""
     row = FAMILIES[family]
     if "conv" not in family:
-        return {}
+        return []
     missed: dict[tuple[Any, ...], list[tuple[float, float]]] = defaultdict(list)
     for sample, error in zip(samples, errors, strict=True):
         if abs(error) > MISSED:
             shape = (sample["dtype"], *(sample["dims"].get(name, default) for name, default in row.dims.items()))
             missed[shape].append((sample["seconds"], sample["launches"]))
-    rows = [[*shape, *(float(f"{m:.4g}") for m in np.median(found, axis=0))] for shape, found in sorted(missed.items())]
-    return {"exceptions": rows}
+    return [
+        MeasuredShape(dtype, dims, *(float(f"{m:.4g}") for m in np.median(found, axis=0)))
+        for (dtype, *dims), found in sorted(missed.items())
+    ]
 
 
-def _fitted(samples: Sequence[Mapping[str, Any]], family: str, device: Mapping[str, Any]) -> tuple[float, Forest]:
+def _fitted(samples: Sequence[Mapping[str, Any]], family: str, device: Device) -> tuple[float, Forest]:
     base, x = work_of(samples, family, device)
     seconds = np.array([s["seconds"] for s in samples])
     floor = best_floor(seconds, base)
     return floor, boosted(x, np.log(seconds / (base + floor)))
 
 
-def unseen_seconds(samples: Sequence[Mapping[str, Any]], family: str, device: Mapping[str, Any]) -> Array:
+def unseen_seconds(samples: Sequence[Mapping[str, Any]], family: str, device: Device) -> Array:
     """Each sample's time by a fit of the same kind that saw neither it nor another of its part: of its weight matrix
     (n, k), or of its shape.
     """
@@ -210,11 +217,7 @@ def by_fit(samples: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], list[M
     return dict(sorted(groups.items()))
 
 
-def fit_kernels(samples: Sequence[Mapping[str, Any]], device: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Family -> name (``families.fit_name``) -> fit."""
+def fit_kernels(samples: Sequence[Mapping[str, Any]], device: Device) -> list[Fit]:
+    """A fit for every family and units that were measured."""
     groups = by_fit(samples)
-    found = Parallel(n_jobs=-1)(delayed(fit_family)(own, key[0], device) for key, own in groups.items())
-    fits: dict[str, dict[str, Any]] = defaultdict(dict)
-    for (family, name), fit in zip(groups, found, strict=True):
-        fits[family][name] = fit
-    return dict(fits)
+    return list(Parallel(n_jobs=-1)(delayed(fit_family)(own, family, device) for (family, _), own in groups.items()))

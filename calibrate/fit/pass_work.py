@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -13,8 +14,9 @@ from numpy.typing import NDArray
 from calibrate.samples.passes import GRAPHS, TORCH, Pass
 from predictor import runtimes
 from predictor.calibration.host_costs import HostCosts, kind_of_call
-from predictor.calibration.kernel_models import WINOGRAD, is_winograd
+from predictor.calibration.kernel_models import is_winograd
 from predictor.calibration.load import Calibration, load_calibration
+from predictor.calibration.schema import KINDS, units_of
 from predictor.errors import PredictorError
 from predictor.graph.files import load
 from predictor.kernels.families import FAMILIES, fit_name
@@ -23,9 +25,6 @@ from predictor.records import TODAY, Program, Target
 from predictor.runtimes.torchscript import lowering as torchscript
 
 Array = NDArray[np.float64]
-
-KINDS = ("matrix", "conv", "norm", "pointwise", "fused", "view", "other", "python", "fixed")
-"""What host time is made of: calls by kind, the Python around them, and what a pass takes besides."""
 
 Asked = tuple[str, int, str, str, Target]
 """Model, batch, dtype, runtime, and what for."""
@@ -95,10 +94,16 @@ GROUPS = {
 }
 """Family -> whose factor it has, its own where it is not here."""
 
-Factor = tuple[str, str]
-"""What a factor is for: group of families, and name of the fit (``families.fit_name``), of its 3x3 convolutions apart
-where that tells them apart.
-"""
+
+class Factor(NamedTuple):
+    """What a factor is for: a group of families, units, and whether it is of the convolutions that Winograd's algorithm
+    makes cheaper, where that tells them apart.
+    """
+
+    group: str
+    units: str
+    winograd: bool = False
+
 
 EXACT = "fp32"
 """Units on which convolutions have an algorithm of their own for 3x3, see ``kernel_fit.is_winograd``."""
@@ -106,9 +111,9 @@ EXACT = "fp32"
 
 def factor_of(family: str, dtype: str, dims: Mapping[str, float]) -> Factor:
     """The factor of a kernel in a dtype."""
-    name = fit_name(family, dtype)
-    apart = family in ("conv", "ort_conv") and name == EXACT and is_winograd(dims)
-    return GROUPS.get(family, family), name + WINOGRAD if apart else name
+    units = fit_name(family, dtype)
+    winograd = family in ("conv", "ort_conv") and units == EXACT and bool(is_winograd(dims))
+    return Factor(GROUPS.get(family, family), units, winograd)
 
 
 def kernel_seconds(gpu: Calibration, asked: Sequence[Workload], factors: Sequence[Factor]) -> Array:
@@ -131,4 +136,4 @@ def kernel_seconds(gpu: Calibration, asked: Sequence[Workload], factors: Sequenc
 
 def families_of(factor: Factor) -> list[str]:
     """Families that have a factor."""
-    return [name for name in FAMILIES if GROUPS.get(name, name) == factor[0]]
+    return [name for name in FAMILIES if GROUPS.get(name, name) == factor.group and factor.units in units_of(name)]

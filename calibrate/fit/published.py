@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from calibrate.fit.kernels import by_fit, fit_family
 from calibrate.samples.kernels import read_kernels
 from predictor.calibration import files
-from predictor.calibration.datasheets import device_of, slower
-from predictor.calibration.load import REPLAY, forget, load_calibration
+from predictor.calibration.datasheets import derived_device, instruction_time_factor
+from predictor.calibration.load import forget, load_calibration
+from predictor.calibration.schema import Datasheet, Device, Fit, Kernels
 from predictor.errors import PredictorError
 
 
@@ -26,31 +28,46 @@ def fit_published(gpu: str, folder: Path, kernels: Sequence[Path], like: str | N
     samples = [sample for path in kernels for sample in read_kernels(path, gpu)]
     if not samples:
         raise PredictorError(f"no kernels of {gpu} in {', '.join(map(str, kernels)) or 'no file'}")
-    measured = (folder / "kernels.json").is_file() and "like" not in files.read_json(folder / "kernels.json", gpu)
-    if measured:
-        device, content = (files.read_json(folder / f"{name}.json", gpu) for name in ("device", "kernels"))
-    else:
-        device, content = _derived(gpu, folder, like)
-        if (folder / "hosts.json").is_file():  # fitted to passes: that stays
-            before = files.read_json(folder / "kernels.json", gpu)
-            content |= {name: before[name] for name in ("provenance", "factors", "error")}
-            device |= {"provenance": "fitted"}
-    for (family, name), own in by_fit(samples).items():
-        fit = {"provenance": "fitted", "source": source, **fit_family(own, family, device)}
-        content["families"].setdefault(family, {})[f"{name}{REPLAY}"] = fit
-    files.write_json(folder / "kernels.json", content)
-    if not measured:
-        files.write_json(folder / "device.json", device)
+    device, content = _measured(gpu, folder) or _derived(gpu, folder, like)
+    fits = [fit_family(own, family, device, "replay", "fitted", source) for (family, _), own in by_fit(samples).items()]
+    content = msgspec.structs.replace(content, fits=merged(content.fits, fits))
+    files.write_calibration(folder, [content, device])
     forget()
 
 
-def _derived(gpu: str, folder: Path, like: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
-    """device.json and an empty kernels.json of a GPU that nobody here has."""
+def merged(known: Sequence[Fit], new: Sequence[Fit]) -> list[Fit]:
+    """Fits, the new ones in place of those of the same family, units and context."""
+    return list({(fit.family, fit.units, fit.context): fit for fit in (*known, *new)}.values())
+
+
+def _measured(gpu: str, folder: Path) -> tuple[Device, Kernels] | None:
+    """The device and the kernels of a GPU that was calibrated."""
+    if not (folder / "kernels.json").is_file():
+        return None
+    kernels = files.read(folder / "kernels.json", Kernels, gpu)
+    return (files.read(folder / "device.json", Device, gpu), kernels) if kernels.reference_gpu is None else None
+
+
+def _derived(gpu: str, folder: Path, like: str | None) -> tuple[Device, Kernels]:
+    """Device and kernels of a GPU that nobody here has, but for its factors, where passes were fitted, without fits."""
     if like is None:
         raise PredictorError(f"{gpu} was not calibrated: say which calibrated GPU it is --like")
-    sheet = files.read_json(folder / "datasheet.json", gpu)
+    sheet = files.read(folder / "datasheet.json", Datasheet, gpu)
     known = load_calibration(like)
-    reference = files.read_json(known.folder / "datasheet.json", known.gpu)
-    device = {"schema": files.SCHEMA, **device_of(gpu, sheet, known.device, reference)}
-    head = {"schema": files.SCHEMA, "gpu": gpu, "provenance": "derived", "like": known.gpu}
-    return device, {**head, "slower": float(f"{slower(sheet, reference):.6g}"), "families": {}}
+    reference = files.datasheet(known.gpu)
+    device = derived_device(gpu, sheet, known.device, reference)
+    kernels = Kernels(
+        gpu=gpu,
+        provenance="derived",
+        reference_gpu=known.gpu,
+        time_factor=float(f"{instruction_time_factor(sheet, reference):.6g}"),
+        log_sd=None,
+        factors=[],
+        fits=[],
+    )
+    if not (folder / "hosts.json").is_file():
+        return device, kernels
+    before = files.read(folder / "kernels.json", Kernels, gpu)  # fitted to passes: that stays
+    return msgspec.structs.replace(device, provenance="fitted"), msgspec.structs.replace(
+        kernels, provenance=before.provenance, factors=before.factors, log_sd=before.log_sd
+    )

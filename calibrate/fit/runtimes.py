@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
@@ -25,10 +26,11 @@ from calibrate.workloads.generated import Source, source_of
 from predictor import runtimes
 from predictor.calibration.host_costs import HostCosts
 from predictor.calibration.load import Calibration
+from predictor.calibration.schema import CallCost, CallTime, Device, Fit, HostDtype, HostError, RuntimeCosts
 from predictor.errors import PredictorError
-from predictor.kernels.families import FAMILIES, fit_name
+from predictor.kernels.families import FAMILIES
 from predictor.pricing.program import UNCALLED, price
-from predictor.records import CaptureMode, PricedCall, PricedKernel, Program
+from predictor.records import CaptureMode, HostRow, PricedCall, PricedKernel, Program, Variant
 from predictor.runtimes import HostTerms
 from predictor.runtimes.eager.lowering import NAME as REFERENCE
 
@@ -163,22 +165,22 @@ def _pairs(one: Module) -> list[tuple[Any, PricedKernel]]:
     return [pair for call, own in both for pair in zip(call.kernels, own.kernels, strict=True)]
 
 
-def fit_made(samples: Sequence[Mapping[str, Any]], device: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Family -> name -> fit, of the kernels that runtimes make."""
+def fit_made(samples: Sequence[Mapping[str, Any]], device: Device) -> list[Fit]:
+    """Fits of the kernels that runtimes make."""
     groups: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for sample in samples:
         groups[sample["family"]].append(sample)
-    return {
-        family: {fit_name(family, "fp16"): fit_family(own, family, device)} for family, own in sorted(groups.items())
-    }
+    return [fit_family(own, family, device) for family, own in sorted(groups.items())]
 
 
-def fit_runtime(runtime: str, ran: Sequence[Module], calibration: Calibration, like: HostCosts) -> dict[str, Any]:
-    """A runtime's part of its file: coefficients, rows, gap, and the error on modules left out one at a time."""
+def fit_runtime(runtime: str, ran: Sequence[Module], calibration: Calibration, like: HostCosts) -> RuntimeCosts:
+    """A runtime's file: coefficients, rows, gap, and the error on modules left out one at a time. like: the costs of
+    the runtime that it is based on, of eager for one that is based on none.
+    """
     terms = terms_of(runtime)
     ran = [one for one in ran if _source(one).shows_host]
     if terms.uses_graphs:
-        return _fit_graphs(terms, ran, calibration, like, None if _shows_gap(terms) else _known_gap_s(calibration))
+        return _fit_graphs(runtime, ran, calibration, like, None if _shows_gap(terms) else _known_gap_s(calibration))
     lanes = calibration.lanes
     rows, latencies = [], []
     for one in ran:
@@ -195,13 +197,7 @@ def fit_runtime(runtime: str, ran: Sequence[Module], calibration: Calibration, l
     x, y = np.array(rows), np.array(latencies)
     names = ("factor", *_columns(terms), "fixed")
     coefficients, error = _solve(x, y, [] if terms.base else [names.index(name) for name in terms.rows])
-    return _as_rows(
-        terms,
-        dict(zip(names, map(float, coefficients), strict=True)),
-        error,
-        like,
-        calibration.host(REFERENCE).calls["item"],
-    )
+    return _as_rows(runtime, dict(zip(names, map(float, coefficients), strict=True)), error, like, calibration)
 
 
 def _busy(one: Module) -> float:
@@ -232,7 +228,7 @@ def _host_terms(terms: HostTerms, one: Module, launch_s: float) -> tuple[float, 
     return base, counts
 
 
-def _solve(x: Array, y: Array, alike: Sequence[int]) -> tuple[Array, dict[str, Any]]:
+def _solve(x: Array, y: Array, alike: Sequence[int]) -> tuple[Array, HostError]:
     """Non-negative coefficients of least mean absolute relative error, and the error on rows left out one at a time.
     alike: columns whose coefficients are of one size.
     """
@@ -268,40 +264,97 @@ def _robust(x: Array, y: Array, whole: Array, alike: Sequence[int] = ()) -> Arra
 
 
 def _as_rows(
-    terms: HostTerms,
-    found: Mapping[str, float],
-    error: Mapping[str, Any],
-    like: HostCosts,
-    item: Mapping[str, tuple[float, float]],
-) -> dict[str, Any]:
+    runtime: str, found: Mapping[str, float], error: HostError, like: HostCosts, calibration: Calibration
+) -> RuntimeCosts:
     """The fit as a runtime's file has it."""
-    coefficients = {"line_s": 0.0, "module_s": 0.0, "fixed_s": found["fixed"], "launch_s": 0.0}
+    terms = terms_of(runtime)
     if terms.base:
-        factor, call_s = max(found["factor"], 1e-3), found["call"]
-        own = {name: found[name] / (factor * like.op_factor) for name in terms.rows}
-        rows = {name: {d: [s, s] for d in ("fp32", "fp16")} for name, s in own.items()}
-        rows |= _breaks(terms, item, found["fixed"] / (factor * like.op_factor))
-        factor *= like.op_factor  # the operators' own costs had it
-        coefficients |= {"op_factor": factor, "call_s": call_s, "launch_s": like.launch_s}
-        return {"coefficients": coefficients, "calls": rows, "error": error}
-    typical = {name: [found[name]] * 2 for name in ("view", "gemm", "product", "conv")}
-    for trait in ("pointwise", "reduction", "copy", "pool", "fill", "host", "composite", "unmodelled", "sync"):
-        typical[trait] = [found["other"]] * 2
-    conv = {name: {d: [found["conv"]] * 2 for d in ("fp32", "fp16")} for name in ("Conv", "FusedConv")}
-    launched = {name: {"fp32": 1.0, "fp16": 1.0} for name in conv}
-    coefficients |= {"op_factor": 1.0, "launch_s": like.launch_s}
-    tables = {"launches": launched, "shapes": {}, "shapes_s": {}, "typical_s": typical}
-    return {"coefficients": coefficients, "calls": conv, **tables, "error": error}
+        factor = max(found["factor"], 1e-3) * like.op_factor  # the operators' own costs had that
+        rows = _rows({name: found[name] / factor for name in terms.rows})
+        rows += _breaks(runtime, calibration, found["fixed"] / factor)
+        return _file(
+            runtime,
+            calibration,
+            op_factor=factor,
+            call_s=found["call"],
+            fixed_s=found["fixed"],
+            launch_s=like.launch_s,
+            calls=rows,
+            error=error,
+        )
+    typical = {name: found[name] for name in ("view", "gemm", "product", "conv")}
+    others = ("pointwise", "reduction", "copy", "pool", "fill", "host", "composite", "unmodelled", "sync")
+    typical |= dict.fromkeys(others, found["other"])
+    return _file(
+        runtime,
+        calibration,
+        op_factor=1.0,
+        fixed_s=found["fixed"],
+        launch_s=like.launch_s,
+        calls=_rows(dict.fromkeys(("Conv", "FusedConv"), found["conv"]), launches=1.0),
+        typical={trait: CallTime(hot_s=s, cold_s=s) for trait, s in typical.items()},
+        error=error,
+    )
 
 
-def _breaks(terms: HostTerms, item: Mapping[str, tuple[float, float]], again_s: float) -> dict[str, Any]:
+def _file(
+    runtime: str,
+    calibration: Calibration,
+    *,
+    op_factor: float,
+    fixed_s: float,
+    launch_s: float,
+    calls: list[CallCost],
+    error: HostError,
+    call_s: float = 0.0,
+    gap_s: float | None = None,
+    typical: Mapping[str, CallTime] | None = None,
+) -> RuntimeCosts:
+    """A runtime's file, without what its fit has nothing to say of. It was measured where eager was."""
+    return RuntimeCosts(
+        gpu=calibration.gpu,
+        provenance="measured",
+        runtime=runtime,
+        base=terms_of(runtime).base or None,
+        environment=calibration.host(REFERENCE).environment,
+        op_factor=op_factor,
+        line_s=0.0,
+        module_s=0.0,
+        call_s=call_s,
+        fixed_s=fixed_s,
+        launch_s=launch_s,
+        gap_s=gap_s,
+        calls=calls,
+        typical=dict(typical or {}),
+        library_calls=[],
+        error=error,
+    )
+
+
+def _rows(seconds: Mapping[str, float], launches: float = 0.0) -> list[CallCost]:
+    """Rows of operators that cost the same hot and cold, in every dtype."""
+    return [
+        CallCost(op=op, variant=Variant.PLAIN, dtype=dtype, hot_s=s, cold_s=s, launches=launches, library_s=None)
+        for op, s in seconds.items()
+        for dtype in HOST_DTYPES
+    ]
+
+
+HOST_DTYPES: tuple[HostDtype, ...] = ("fp32", "fp16")
+"""In which host costs are told apart."""
+
+
+def _breaks(runtime: str, calibration: Calibration, again_s: float) -> list[CallCost]:
     """Rows of calls that break a compiled graph: their own cost and that of beginning again."""
-    return {"item": {d: [s + again_s for s in pair] for d, pair in item.items()}} if terms.recompiles else {}
+    if not terms_of(runtime).recompiles:
+        return []
+    item = calibration.host(REFERENCE).calls[HostRow("item")].values()
+    return [msgspec.structs.replace(c, hot_s=c.hot_s + again_s, cold_s=c.cold_s + again_s) for c in item]
 
 
 def _fit_graphs(
-    terms: HostTerms, ran: Sequence[Module], calibration: Calibration, like: HostCosts, known_s: float | None
-) -> dict[str, Any]:
+    runtime: str, ran: Sequence[Module], calibration: Calibration, like: HostCosts, known_s: float | None
+) -> RuntimeCosts:
     """Latency beyond the kernels' own time: what a graph takes to start and a pass to end, the gap of a node (known_s,
     where it is known), and what is checked before.
     """
@@ -317,11 +370,18 @@ def _fit_graphs(
     ratios = np.log((np.array([_busy(one) for one in ran]) + gap_s * launches + x[:, 1] * weight_s + fixed_s) / y)
     fixed_s = max(fixed_s - lanes.sync_s - lanes.launch_latency_s, 0.0)
     own = {"replay": 0.0, "weight": weight_s / like.op_factor}
-    rows = {name: {d: [own[name]] * 2 for d in ("fp32", "fp16")} for name in terms.rows}
-    rows |= _breaks(terms, calibration.host(REFERENCE).calls["item"], fixed_s / like.op_factor)
-    coefficients = {"op_factor": like.op_factor, "line_s": 0.0, "module_s": 0.0, "fixed_s": fixed_s}
-    coefficients["launch_s"] = like.launch_s
-    return {"coefficients": {**coefficients, "gap_s": gap_s}, "calls": rows, "error": error_of(ratios)}
+    rows = _rows({name: own[name] for name in terms_of(runtime).rows})
+    rows += _breaks(runtime, calibration, fixed_s / like.op_factor)
+    return _file(
+        runtime,
+        calibration,
+        op_factor=like.op_factor,
+        fixed_s=fixed_s,
+        launch_s=like.launch_s,
+        gap_s=gap_s,
+        calls=rows,
+        error=error_of(ratios),
+    )
 
 
 def _known_gap_s(calibration: Calibration) -> float | None:

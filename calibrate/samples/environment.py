@@ -94,12 +94,12 @@ def check_gpu(file: SampleFile, calibration: Calibration) -> None:
     One that nobody calibrated is known by its name alone.
     """
     measured = file.samples.get("environment", {}).get("environment", {}).get("gpu")
-    calibrated = calibration.device["environment"].get("gpu")
+    calibrated = calibration.device.environment.gpu or None
     nobody_did = calibrated is None and not calibration.lanes.serial
     same = is_named(calibration.gpu, measured or "") if nobody_did else measured == calibrated
     if not same:
         raise PredictorError(
-            f"{file.path} was measured on {measured or 'a CPU'}, not on {calibrated or calibration.device['name']}"
+            f"{file.path} was measured on {measured or 'a CPU'}, not on {calibrated or calibration.device.name}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Host costs are stored in samples under labels: "conv2d depthwise". What they are of is told here, and nowhere else."""
+"""Host costs are stored in samples under labels ("conv2d depthwise"). What a label is of is told here alone."""
 
 from __future__ import annotations
 

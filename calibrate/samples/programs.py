@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from calibrate.samples.host_rows import row_of_label
 from predictor.records import HostCall, Kernel, Program, PythonWork
 
 
@@ -32,7 +33,7 @@ def program_to_json(program: Program) -> dict[str, Any]:
     order: list[int] = []
     for call in program.calls:
         own = [kernels.index([k.family, k.dtype, dict(k.dims)]) for k in call.kernels]
-        row = [call.op, call.trait, int(call.sync), list(call.parts), list(call.extra), own, call.elements]
+        row = [call.row.label, call.trait, int(call.sync), list(call.parts), list(call.extra), own, call.elements]
         order.append(calls.index(row))
     said = {"cannot": program.cannot} if program.cannot else {}
     return {
@@ -52,8 +53,18 @@ def program_from_json(data: Mapping[str, Any]) -> Program:
     *before, tail = (PythonWork(*work) for work in data["python"])
     kernels = [Kernel(*row) for row in data["kernels"]]
     calls = [
-        HostCall(op, tuple(kernels[k] for k in own), tail, trait, tuple(parts), tuple(extra), bool(sync), elements)
-        for op, trait, sync, parts, extra, own, elements in data["calls"]
+        HostCall(
+            op=row_of_label(label).op,
+            variant=row_of_label(label).variant,
+            kernels=tuple(kernels[k] for k in own),
+            python=tail,
+            trait=trait,
+            parts=tuple(parts),
+            extra=tuple(extra),
+            sync=bool(sync),
+            elements=elements,
+        )
+        for label, trait, sync, parts, extra, own, elements in data["calls"]
     ]
     order = tuple(replace(calls[i], python=work) for i, work in zip(data["order"], before, strict=True))
     return Program(data["runtime"], data["dtype"], order, tail, data["unmodelled"], data.get("cannot", ""))

@@ -12,9 +12,9 @@ def calibration_text(folder: Path) -> str:
     """Peaks, lanes, host coefficients and errors of a calibration that was measured."""
     calibration = load_calibration(str(folder.resolve()))
     device, lanes = calibration.device, calibration.lanes
-    peaks = ", ".join(f"{dtype} {flops / 1e12:.1f}" for dtype, flops in device["peak_flops"].items())
+    peaks = ", ".join(f"{dtype} {flops / 1e12:.1f}" for dtype, flops in device.peak_flops.items())
     lines = [
-        f"{device['name']}: {device['bandwidth_bytes_per_s'] / 1e9:.0f} GB/s, TFLOP/s {peaks}",
+        f"{device.name}: {device.bandwidth_bytes_per_s / 1e9:.0f} GB/s, TFLOP/s {peaks}",
         f"launch latency {lanes.launch_latency_s * 1e6:.1f} us, gap {lanes.gap_s * 1e6:.2f} us, "
         f"sync {lanes.sync_s * 1e6:.1f} us",
         *(_host(calibration, name) for name in calibration.runtimes),
@@ -38,11 +38,11 @@ def fits_text(folder: Path) -> str:
     """What was fitted from others' figures, and its errors."""
     calibration = load_calibration(str(folder.resolve()))
     lines = [
-        f"{family:12} {name:12} error {one.error:.1%}"
-        for (family, name), one in sorted(calibration.fits.items())
-        if one.provenance == "fitted"
+        f"{key.family:12} {f'{key.units} {key.context}':12} error {fit.error:.1%}"
+        for key, fit in sorted(calibration.fits.items())
+        if fit.provenance == "fitted"
     ]
     if calibration.kernels_error is not None:
         lines.append(f"kernel time of a pass: error {calibration.kernels_error:.1%}")
-    lines += [f"host {name}: {calibration.slower_host(name):.2f} x the reference" for name in calibration.hosts]
+    lines += [f"host {name}: {calibration.host_time_factor(name):.2f} x the reference" for name in calibration.hosts]
     return "\n".join([*lines, f"written to {folder}"])

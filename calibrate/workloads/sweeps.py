@@ -132,7 +132,7 @@ def make_case(family: str, dtype: str, index: int, scale: Scale) -> Case:
         if len(kernels) == 1 and kernels[0].family == family and _fits(kernels[0], scale):
             kernel = kernels[0]
             kernel_dtype = real if FAMILIES[family].matrix else kernel.dtype
-            op = next(call.op for call in program.calls if call.kernels)
+            op = next(call.row.label for call in program.calls if call.kernels)
             return Case(case_key(family, dtype, index), recipe, real, Kernel(family, kernel_dtype, kernel.dims), op)
     raise RuntimeError(f"no {family} recipe gives one {family} kernel")
 

@@ -19,7 +19,9 @@ def nearest(architecture: str, known: Mapping[str, str]) -> str:
 
 def derived_device(gpu: str, sheet: Datasheet, measured: Device, reference: Datasheet) -> Device:
     """A GPU's device, from its datasheet and the share of its own (reference) that a measured one reaches."""
-    reached: dict[Dtype, float] = {d: peak / reference.peak_flops[d] for d, peak in measured.peak_flops.items() if d in reference.peak_flops}
+    reached: dict[Dtype, float] = {
+        d: peak / reference.peak_flops[d] for d, peak in measured.peak_flops.items() if d in reference.peak_flops
+    }
     return Device(
         gpu=gpu,
         provenance="derived",

@@ -75,6 +75,11 @@ def datasheets() -> dict[str, Path]:
     return {path.parent.name: path for path in paths if os.path.lexists(path)}
 
 
+def datasheet(gpu: str) -> Datasheet:
+    """The datasheet of a GPU with a calibration. Raises PredictorError where it has none."""
+    return read(datasheets().get(gpu, find(gpu) / "datasheet.json"), Datasheet, gpu)
+
+
 def write_calibration(folder: Path, contents: Iterable[File]) -> None:
     """Write files of a calibration, each checked against the schema and signed with a digest: all of them or, where
     one is wrong, none. Raises PredictorError for a value that the format does not allow.
@@ -268,7 +273,7 @@ def _place(message: str) -> tuple[Place, str, bool]:
     return place, found[1], bool(found[2])
 
 
-def _close_first(place: Place, data: Any, kind: type[File], message: str) -> bool:
+def _close_first(place: Place, data: Any, kind: type[Any], message: str) -> bool:
     """Find the first key that is left open: of the entry without whose neighbours the error is the same."""
     position = place.index(None)
     mapping = _value_at(data, place[:position])
@@ -288,7 +293,7 @@ def _close_first(place: Place, data: Any, kind: type[File], message: str) -> boo
     return False
 
 
-def _error_of(data: Any, kind: type[File]) -> str:
+def _error_of(data: Any, kind: type[Any]) -> str:
     try:
         msgspec.convert(data, kind)
     except msgspec.ValidationError as error:

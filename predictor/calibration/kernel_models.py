@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from predictor.calibration.schema import Fit
 from predictor.calibration.trees import Forest
 
+
 def is_winograd(dims: Mapping[str, Any]) -> Any:
     """Whether convolutions are of the kind that in single precision takes fewer multiplications by Winograd's algorithm
     (Lavin and Gray, CVPR 2016): three by three, step by step.

@@ -299,7 +299,10 @@ class Calibration:
         return np.exp(logs)
 
     def _factor(self, family: str, name: str, arrays: Mapping[str, Any]) -> Any:
-        usual, apart = self.factors.get(FactorKey(family, name, False), 1.0), self.factors.get(FactorKey(family, name, True))
+        usual, apart = (
+            self.factors.get(FactorKey(family, name, False), 1.0),
+            self.factors.get(FactorKey(family, name, True)),
+        )
         return usual if apart is None else np.where(is_winograd(arrays), apart, usual).ravel()
 
     def units(self, dtype: str) -> str:
@@ -386,7 +389,9 @@ class RuntimeFiles(Mapping[str, RuntimeCosts]):
                 raise KeyError(runtime)
             costs = read(path, RuntimeCosts, self.gpu)
             if costs.runtime != runtime:
-                raise PredictorError(f"{path}: $.runtime: expected {runtime!r} as the file is called, got {costs.runtime!r}")
+                raise PredictorError(
+                    f"{path}: $.runtime: expected {runtime!r} as the file is called, got {costs.runtime!r}"
+                )
             self._read[runtime] = costs
         return self._read[runtime]
 

@@ -1,10 +1,10 @@
 """The format of calibration files: one record a file. What is read and what is written is checked against it, and
 ``docs/calibration-format.md`` is made from it (``benchmarks/calibration_format.py``).
 
-Every number has a range. Ranges are wide, one or two orders of magnitude beyond what hardware of 2010 to 2030 does: they
-are there to refuse a slipped exponent or a wrong unit, not to judge a measurement. Fields have no defaults, so that a
-file from which something fell out is refused instead of priced without it; only descriptions of a machine may be left
-out.
+Every number has a range. Ranges are wide, one or two orders of magnitude beyond what hardware of 2010 to 2030 does:
+they are there to refuse a slipped exponent or a wrong unit, not to judge a measurement. Fields have no defaults, so
+that a file from which something fell out is refused instead of priced without it; only descriptions of a machine may be
+left out.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import binascii
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 import numpy as np
@@ -44,10 +44,17 @@ Name = Annotated[str, Meta(pattern=_NAME, max_length=100)]
 Identifier = Annotated[str, Meta(pattern=_IDENTIFIER, max_length=60)]
 Digest = Annotated[str, Meta(pattern=_DIGEST)]
 
-Provenance = Literal["measured", "fitted", "derived"]
-Dtype = Literal["fp32", "tf32", "fp16", "bf16"]
-Units = Literal["any", "single", "fp32", "tf32", "half"]
-Context = Literal["model", "replay"]
+
+def _words(*words: str) -> str:
+    PATTERNS[f"{', '.join(words[:-1])} or {words[-1]}"] = pattern = f"^({'|'.join(words)})\\Z"
+    return pattern
+
+
+Provenance = Annotated[str, Meta(pattern=_words("measured", "fitted", "derived"))]
+Dtype = Annotated[str, Meta(pattern=_words("fp32", "tf32", "fp16", "bf16"))]
+HostDtype = Annotated[str, Meta(pattern=_words("fp32", "fp16"))]
+Units = Annotated[str, Meta(pattern=_words("any", "single", "fp32", "tf32", "half"))]
+Context = Annotated[str, Meta(pattern=_words("model", "replay"))]
 
 Duration = Annotated[float, Meta(ge=0, lt=1)]
 """Seconds of one event: microseconds to milliseconds in practice."""
@@ -80,7 +87,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """
 
 
-class Environment(Record, kw_only=True):
+class Environment(Record, frozen=True, kw_only=True):
     """Where and when something was measured. What a machine does not have may be left out."""
 
     date: Text
@@ -124,7 +131,7 @@ class Environment(Record, kw_only=True):
         return self.versions.get("torch", "")
 
 
-class Head(Record, kw_only=True):
+class Head(Record, frozen=True, kw_only=True):
     """What all files of a calibration begin with."""
 
     schema: Annotated[int, Meta(ge=SCHEMA, le=SCHEMA)] = msgspec.field(default_factory=lambda: SCHEMA)
@@ -135,7 +142,7 @@ class Head(Record, kw_only=True):
     """Checksum of the content (``files.digest_of``). Remove the line after editing a file by hand."""
 
 
-class Datasheet(Record, kw_only=True):
+class Datasheet(Record, frozen=True, kw_only=True):
     """``datasheet.json``: figures of a GPU as its maker publishes them. Also what ``predict --gpu-spec`` takes, where
     schema and gpu may be left out.
     """
@@ -169,7 +176,7 @@ class Datasheet(Record, kw_only=True):
         _has_fp32(self.peak_flops)
 
 
-class LaneTimes(Record, kw_only=True):
+class LaneTimes(Record, frozen=True, kw_only=True):
     """Constants of the queue between host and device."""
 
     launch_latency_s: Duration
@@ -180,7 +187,7 @@ class LaneTimes(Record, kw_only=True):
     """Of the final synchronisation."""
 
 
-class Device(Head, kw_only=True):
+class Device(Head, frozen=True, kw_only=True):
     """``device.json``: what the device reaches, and the queue to it."""
 
     provenance: Provenance
@@ -218,7 +225,7 @@ class Device(Head, kw_only=True):
         return Lanes(self.lanes.launch_latency_s, self.lanes.gap_s, self.lanes.sync_s, self.serial)
 
 
-class Trees(Record, kw_only=True):
+class Trees(Record, frozen=True, kw_only=True):
     """Sum of regression trees: initial + one leaf of each (``trees.Forest``)."""
 
     initial: Annotated[float, Meta(ge=-50, le=50)]
@@ -242,7 +249,7 @@ class Trees(Record, kw_only=True):
                 raise ValueError(f".{name}: expected {size * nodes} bytes for trees of {nodes} nodes, got {length}")
 
 
-class FitError(Record, kw_only=True):
+class FitError(Record, frozen=True, kw_only=True):
     """How far a fit is off on samples that it has not seen."""
 
     samples: Annotated[int, Meta(ge=1, le=10**9)]
@@ -268,14 +275,14 @@ class MeasuredShape(msgspec.Struct, frozen=True, array_like=True, forbid_unknown
     """Kernels that the call launched."""
 
 
-class Fit(Record, kw_only=True):
+class Fit(Record, frozen=True, kw_only=True):
     """Kernels of one family: ``seconds = (roofline + floor_s) x exp(residual)``."""
 
     family: Name
     """Name of the family (``predictor.kernels.families``)."""
     units: Units
-    """Which units the kernels run in: half for fp16 and bf16, single for fp32 and tf32 where they run alike, any off the
-    matrix units."""
+    """Which units the kernels run in: half for fp16 and bf16, single for fp32 and tf32 where they run alike, any for
+    those off the matrix units."""
     context: Context
     """Among others in a model, weights cold, or repeated alone as under CUDA graph replay."""
     provenance: Provenance
@@ -317,7 +324,7 @@ class Fit(Record, kw_only=True):
         check_trees(self.launches, columns, "launches", -0.5, len(self.patterns) - 0.5)
 
 
-class KernelFactor(Record, kw_only=True):
+class KernelFactor(Record, frozen=True, kw_only=True):
     """What kernels take in models relative to their fit, as whole passes say."""
 
     family: Name
@@ -333,7 +340,7 @@ class KernelFactor(Record, kw_only=True):
         check_family(self.family, self.units)
 
 
-class Kernels(Head, kw_only=True):
+class Kernels(Head, frozen=True, kw_only=True):
     """``kernels.json``: how long kernels take."""
 
     provenance: Provenance
@@ -355,7 +362,7 @@ class Kernels(Head, kw_only=True):
         _no_twice("factors", ((one.family, one.units, one.winograd) for one in self.factors))
 
 
-class CallTime(Record, kw_only=True):
+class CallTime(Record, frozen=True, kw_only=True):
     """Host seconds of a call."""
 
     hot_s: Duration
@@ -364,14 +371,14 @@ class CallTime(Record, kw_only=True):
     """Among a hundred other operators."""
 
 
-class CallCost(Record, kw_only=True):
+class CallCost(Record, frozen=True, kw_only=True):
     """Host cost of an operator in a dtype."""
 
     op: Name
     """The operator, as it is captured or as the runtime calls it."""
     variant: Variant
     """Which of its paths it takes, where they cost the host differently."""
-    dtype: Literal["fp32", "fp16"]
+    dtype: HostDtype
     """In which it was called; tf32 and bf16 have the same code path as these."""
     hot_s: Duration
     """Seconds in a tight loop."""
@@ -389,7 +396,7 @@ class CallCost(Record, kw_only=True):
         return HostRow(self.op, self.variant)
 
 
-class LibraryCalls(Record, kw_only=True):
+class LibraryCalls(Record, frozen=True, kw_only=True):
     """Host seconds of a library's call by its shape: a convolution is one launch or seventy."""
 
     family: Name
@@ -405,7 +412,7 @@ class LibraryCalls(Record, kw_only=True):
         check_trees(self.log_seconds, columns_of(self.family) + 1, "log_seconds", -LEAF, LEAF)
 
 
-class HostError(Record, kw_only=True):
+class HostError(Record, frozen=True, kw_only=True):
     """How far host time is off on generated modules, left out one at a time."""
 
     modules: Count
@@ -420,7 +427,7 @@ class HostError(Record, kw_only=True):
     """Median absolute relative error."""
 
 
-class RuntimeCosts(Head, kw_only=True):
+class RuntimeCosts(Head, frozen=True, kw_only=True):
     """``<runtime>.json``: what a runtime's calls cost on the host.
 
     A call costs ``hot_s + (cold_s - hot_s) x its coldness``. Host time is ``op_factor`` times that, ``line_s`` and
@@ -469,7 +476,7 @@ class RuntimeCosts(Head, kw_only=True):
         _no_twice("library_calls", ((one.family, one.dtype) for one in self.library_calls))
 
 
-class WorkFactors(Record, kw_only=True):
+class WorkFactors(Record, frozen=True, kw_only=True):
     """How many times as long a host takes for each kind of work as the reference host."""
 
     matrix: Factor
@@ -496,7 +503,7 @@ KINDS = WorkFactors.__struct_fields__
 """Kinds of host work."""
 
 
-class NamedRuntime(Record, kw_only=True):
+class NamedRuntime(Record, frozen=True, kw_only=True):
     """A runtime under which hosts were measured."""
 
     default_host: Name
@@ -507,7 +514,7 @@ class NamedRuntime(Record, kw_only=True):
     """What its version differs in from the reference's, on all hosts."""
 
 
-class NamedHost(Record, kw_only=True):
+class NamedHost(Record, frozen=True, kw_only=True):
     """A machine whose whole passes were published."""
 
     runtime: Identifier
@@ -518,7 +525,7 @@ class NamedHost(Record, kw_only=True):
     """Times that again, by kind of work."""
 
 
-class NamedHosts(Head, kw_only=True):
+class NamedHosts(Head, frozen=True, kw_only=True):
     """``hosts.json``: machines with this GPU, fitted to published passes, scaled from the host of the reference GPU."""
 
     provenance: Provenance

@@ -263,8 +263,8 @@ def _hosts(gpu: str | None) -> str:
     calibration = load_calibration(gpu)
     defaults = {calibration.host(runtime).name for runtime in calibration.runtimes}
     lines = [
-        f"{name:28} {calibration.host_time_factor(name):5.2f} x the reference{'  (default)' if name in defaults else ''}"
-        for name in calibration.hosts
+        f"{host:28} {calibration.host_time_factor(host):5.2f} x the reference{'  (default)' if host in defaults else ''}"
+        for host in calibration.hosts
     ]
     return "\n".join(lines) or f"the calibration of {calibration.gpu} has one host, without a name"
 

@@ -71,7 +71,9 @@ def host_call(call: OpCall, dtype: str, unmodelled: Counter[str]) -> HostCall:
 def _host_row(call: OpCall, kernels: list[Kernel]) -> HostRow:
     """The operator, and which of its paths it takes where they cost the host differently."""
     if call.trait == "host":
-        return HostRow("host", Variant.VIEW if _is_view(call) else Variant.HEAVY if is_heavy(call.op) else Variant.PLAIN)
+        return HostRow(
+            "host", Variant.VIEW if _is_view(call) else Variant.HEAVY if is_heavy(call.op) else Variant.PLAIN
+        )
     if call.trait == "pointwise" and "other" in call.args:
         if len({t.shape for t in call.tensors}) > 1:
             return HostRow(call.op, Variant.BROADCAST)
