@@ -268,9 +268,10 @@ def _place(message: str) -> tuple[Place, str, bool]:
     found = re.fullmatch(r"(.*) - at (`key` in )?`\$(.*)`", message, re.DOTALL)
     if not found:
         return [], message, False
+    of_key = bool(found[2])
     parts = re.findall(r"\.([^.\[\]]+)|\[(\d+)\]|(\[\.\.\.\])", found[3])
     place: Place = [None if is_open else name or int(index) for name, index, is_open in parts]
-    return place, found[1], bool(found[2])
+    return [*place, None] if of_key else place, found[1], of_key
 
 
 def _close_first(place: Place, data: Any, kind: type[Any], message: str) -> bool:
@@ -340,11 +341,12 @@ def _explained(place: Place, what: str, of_key: bool, data: Any) -> str:
         what = what.replace(word, meant)
     for words, pattern in PATTERNS.items():
         what = what.replace(f"text as in {pattern!r}", words)
+    what = re.sub(r"\d+\.\d+(e[+-]?\d+)?", lambda bound: f"{float(bound[0]):g}", what)
     what = what[:1].lower() + what[1:]
     if what.startswith("."):  # a record's own check
         return f"{_written(place)}{what}"
     if of_key:
-        return f"{_written(place)}: a key: {what}"
+        return f"{_written(place)}: such a key is not known: {what}"
     if what.startswith("expected ") and ", got " not in what.split("'")[0]:
         what = f"{what}, got {_shown(_value_at(data, place))}"
     elif what.startswith("expected ") and isinstance(_value_at(data, place), _NotJson):

@@ -261,9 +261,9 @@ def _hosts(gpu: str | None) -> str:
     if gpu is None:
         raise PredictorError("say whose hosts: --gpu NAME")
     calibration = load_calibration(gpu)
-    defaults = {calibration.host(runtime).name for runtime in calibration.runtimes}
+    defaults, default = {calibration.host(runtime).name for runtime in calibration.runtimes}, "  (default)"
     lines = [
-        f"{host:28} {calibration.host_time_factor(host):5.2f} x the reference{'  (default)' if host in defaults else ''}"
+        f"{host:28} {calibration.host_time_factor(host):5.2f} x the reference{default if host in defaults else ''}"
         for host in calibration.hosts
     ]
     return "\n".join(lines) or f"the calibration of {calibration.gpu} has one host, without a name"

@@ -18,7 +18,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "calibrations" / "x1"
     sheet = {
         **{
-            "schema": 1,
+            "schema": 3,
+            "architecture": "hopper",
             "gpu": "x1",
             "name": "X1",
             "sms": 66,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from predictor.calibration.load import load_calibration
 from predictor.cli.main import app
 from predictor.graph.files import load
 from predictor.predict import Predictor, report
+from tests.calibrations import edit
 from tests.helpers import complaint
 
 FITTED = ("1080ti", "2080ti", "3090", "a100", "a6000", "rtx8000", "titanx", "v100")
@@ -34,24 +34,27 @@ def test_a_fitted_gpu_names_its_hosts_and_says_what_each_is(gpu: str) -> None:
         default = calibration.host(runtime)
         named = calibration.host(runtime, calibration.hosts[0])
         assert default.error > named.error  # it does not know which
-        assert (default.borrowed == "h200") == (runtime not in fitted)
-        assert default.environment["versions"]["torch"] == "1.12.1"
-    speeds = [calibration.slower_host(name) for name in calibration.hosts if "-eager-" in name]
+        assert default.reference_gpu == "h200"
+        assert default.is_unmeasured == (runtime not in fitted)
+        assert default.environment.torch == "1.12.1"
+    speeds = [calibration.host_time_factor(name) for name in calibration.hosts if "-eager-" in name]
     default = calibration.host("eager")
-    assert calibration.slower_host(default.name) == min(speeds)
+    assert calibration.host_time_factor(default.name) == min(speeds)
 
 
-def test_a_slower_host_takes_longer_and_the_device_as_long() -> None:
+def test_a_host_time_factor_takes_longer_and_the_device_as_long() -> None:
     """As much as its speed and its kinds of work say."""
     graph = load(GRAPHS / "bert.json.gz", "bert", "fp16", "eager", 1)
     assert graph is not None
     calibration, h200 = load_calibration("v100"), load_calibration("h200")
     host_s = np.array(workload(runtimes.load("eager").lower(graph), h200, h200.host("eager"), graph.macs).host_s)
-    own = json.loads((SHIPPED / "v100" / "hosts.json").read_text("utf-8"))
+    own = calibration.named_hosts
+    assert own is not None
+    of_runtime = own.runtimes["eager"].time_factors
     kernel_s = set()
     for name in calibration.hosts[:2]:
-        said = own["hosts"][name]
-        factors = [said["slower"] * own["kinds"]["eager"][kind] * said["kinds"][kind] for kind in KINDS]
+        host = own.hosts[name]
+        factors = [host.time_factor * getattr(of_runtime, kind) * getattr(host.time_factors, kind) for kind in KINDS]
         found = report(graph, calibration, calibration.host("eager", name))
         assert found.host_s == pytest.approx(host_s @ factors, rel=1e-3)
         kernel_s.add(found.kernel_s)
@@ -81,8 +84,8 @@ def test_a_predictor_takes_a_host_and_the_way_to_attend() -> None:
 def test_a_name_is_a_published_host_also_beside_a_host_that_was_measured(tmp_path: Path) -> None:
     folder = tmp_path / "v100"
     shutil.copytree(SHIPPED / "v100", folder)
-    own = json.loads((SHIPPED / "h200" / "eager.json").read_text("utf-8"))
-    (folder / "eager.json").write_text(json.dumps({**own, "gpu": "v100"}))
+    shutil.copy(SHIPPED / "h200" / "eager.json", folder)
+    edit(folder / "eager.json", lambda data: data.update(gpu="v100"))
     calibration = load_calibration(str(folder))
     assert calibration.host("eager").provenance == "measured"
     assert calibration.host("eager", "v100-eager-fp32-a").name == "v100-eager-fp32-a"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,11 +11,13 @@ from calibrate.fit.host import fit_host, fit_shapes
 from calibrate.fit.kernels import fit_family, fit_kernels
 from predictor.calibration.kernel_models import KernelFit
 from predictor.calibration.load import Calibration
+from predictor.calibration.schema import Fit, FitKey
 from predictor.calibration.trees import Forest
 from predictor.kernels.families import FAMILIES, itemsize
 from predictor.pricing.program import shape_features
+from tests.calibrations import device
 
-DEVICE = {"peak_flops": {"fp32": 5e13, "fp16": 8e14}, "bandwidth_bytes_per_s": 4e12, "sms": 132}
+DEVICE = device({"fp32": 5e13, "fp16": 8e14}, 4e12, 132)
 
 
 def host_samples(count: int = 60) -> dict[str, np.ndarray]:
@@ -37,31 +38,30 @@ def latencies(x: dict[str, np.ndarray], factor: float, line_s: float, module_s: 
 def test_host_coefficients_are_recovered() -> None:
     x = host_samples()
     found = fit_host(**x, latency_s=latencies(x, 1.2, 1e-6, 2e-6, 2e-5))
-    coefficients = found["coefficients"]
-    assert coefficients["op_factor"] == pytest.approx(1.2, rel=1e-3)
-    assert coefficients["line_s"] == pytest.approx(1e-6, rel=1e-3)
-    assert coefficients["module_s"] == pytest.approx(2e-6, rel=1e-3)
-    assert coefficients["fixed_s"] == pytest.approx(2e-5, rel=1e-2)
-    assert found["error"]["mape"] < 1e-3
+    assert found.op_factor == pytest.approx(1.2, rel=1e-3)
+    assert found.line_s == pytest.approx(1e-6, rel=1e-3)
+    assert found.module_s == pytest.approx(2e-6, rel=1e-3)
+    assert found.fixed_s == pytest.approx(2e-5, rel=1e-2)
+    assert found.error.mape < 1e-3
 
 
 def test_host_coefficients_survive_noise_and_the_error_says_how_much() -> None:
     x = host_samples(200)
     noise = np.exp(np.random.default_rng(1).normal(0, 0.04, 200))
     found = fit_host(**x, latency_s=latencies(x, 1.2, 1e-6, 2e-6, 2e-5) * noise)
-    assert found["coefficients"]["op_factor"] == pytest.approx(1.2, rel=0.05)
-    assert found["coefficients"]["line_s"] == pytest.approx(1e-6, rel=0.2)
-    assert 0.02 < found["error"]["log_rms"] < 0.08
+    assert found.op_factor == pytest.approx(1.2, rel=0.05)
+    assert found.line_s == pytest.approx(1e-6, rel=0.2)
+    assert 0.02 < found.error.log_rms < 0.08
 
 
 def test_a_module_that_was_disturbed_moves_no_coefficient() -> None:
     """One of ten took twice as long as it should: the other nine decide."""
     x = host_samples(200)
     disturbed = np.where(np.arange(200) % 10 == 0, 2.0, 1.0)
-    found = fit_host(**x, latency_s=latencies(x, 1.2, 1e-6, 2e-6, 2e-5) * disturbed)["coefficients"]
-    assert found["op_factor"] == pytest.approx(1.2, rel=0.02)
-    assert found["line_s"] == pytest.approx(1e-6, rel=0.05)
-    assert found["module_s"] == pytest.approx(2e-6, rel=0.1)
+    found = fit_host(**x, latency_s=latencies(x, 1.2, 1e-6, 2e-6, 2e-5) * disturbed)
+    assert found.op_factor == pytest.approx(1.2, rel=0.02)
+    assert found.line_s == pytest.approx(1e-6, rel=0.05)
+    assert found.module_s == pytest.approx(2e-6, rel=0.1)
 
 
 def test_no_host_coefficient_is_negative() -> None:
@@ -69,10 +69,10 @@ def test_no_host_coefficient_is_negative() -> None:
     limits.
     """
     x = host_samples()
-    found = fit_host(**x, latency_s=latencies(x, 0.9, -5e-8, 1e-7, 1e-5))["coefficients"]
-    assert min(found.values()) >= 0
-    assert found["line_s"] == pytest.approx(0.0, abs=1e-9)
-    assert found["op_factor"] == 1.0
+    found = fit_host(**x, latency_s=latencies(x, 0.9, -5e-8, 1e-7, 1e-5))
+    assert min(found.line_s, found.module_s, found.fixed_s) >= 0
+    assert found.line_s == pytest.approx(0.0, abs=1e-9)
+    assert found.op_factor == 1.0
 
 
 def test_the_host_cost_of_shapes_is_recovered(h200: Calibration) -> None:
@@ -117,33 +117,32 @@ def gemm_samples(count: int, seed: int, noise: float = 0.02) -> list[dict[str, o
 
 
 @pytest.fixture(scope="module")
-def fit() -> dict[str, object]:
+def fit() -> Fit:
     return fit_family(gemm_samples(600, 0), "gemm", DEVICE)
 
 
-def test_a_family_fit_beats_the_roofline_on_unseen_shapes(fit: dict[str, object]) -> None:
+def test_a_family_fit_beats_the_roofline_on_unseen_shapes(fit: Fit) -> None:
     """Of the mean error on other samples of the same device, less than a quarter is left."""
-    row, residual, unseen = FAMILIES["gemm"], Forest.from_json(fit["residual"]), gemm_samples(200, 1)
+    row, residual, unseen = FAMILIES["gemm"], Forest.from_record(fit.residual), gemm_samples(200, 1)
     fitted, roofline = [], []
     for sample in unseen:
         arrays = row.complete(sample["dims"])
         base = max(float(row.flops(arrays)) / 8e14, float(row.nbytes(arrays, 2)) / 4e12)
-        predicted = (base + fit["floor_s"]) * np.exp(residual.predict(row.matrix_of_features(arrays, "fp16", 132))[0])
+        predicted = (base + fit.floor_s) * np.exp(residual.predict(row.matrix_of_features(arrays, "fp16", 132))[0])
         fitted.append(abs(predicted / sample["seconds"] - 1))
         roofline.append(abs((base + 2e-6) / sample["seconds"] - 1))
     assert np.mean(fitted) < 0.1
     assert np.mean(fitted) < np.mean(roofline) / 4
 
 
-def test_a_family_fit_knows_its_own_error(fit: dict[str, object]) -> None:
-    error = fit["error"]
-    assert error["samples"] == 600
-    assert 0.01 < error["mape"] < error["roofline_mape"] / 3
-    assert error["log_rms"] < 0.15
+def test_a_family_fit_knows_its_own_error(fit: Fit) -> None:
+    assert fit.error.samples == 600
+    assert 0.01 < fit.error.mape < fit.error.roofline_mape / 3
+    assert fit.error.log_rms < 0.15
 
 
-def test_launch_counts_are_fitted_too(fit: dict[str, object]) -> None:
-    row, known = FAMILIES["gemm"], KernelFit.from_json(fit, "measured")
+def test_launch_counts_are_fitted_too(fit: Fit) -> None:
+    row, known = FAMILIES["gemm"], KernelFit.of(fit)
     arrays = row.complete({"m": 512, "n": 512, "k": np.array([512, 4096])})
     assert known.launch_count(row.matrix_of_features(arrays, "fp16", 132), np.ones(2)).tolist() == [1, 2]
 
@@ -157,7 +156,7 @@ def test_launches_per_group_hold_for_numbers_of_groups_that_nobody_measured() ->
         dims = {"batch": batch, "c_in": width * groups, "c_out": width * groups, "h": 28, "w": 28, "r": 3, "s": 3}
         launches = 2 * groups + 1 if width == 128 else 1
         samples.append({"dtype": "fp16", "dims": {**dims, "groups": groups}, "seconds": 1e-5, "launches": launches})
-    known = KernelFit.from_json(fit_family(samples, "conv_grouped", DEVICE), "measured")
+    known = KernelFit.of(fit_family(samples, "conv_grouped", DEVICE))
     row = FAMILIES["conv_grouped"]
     dims = {"batch": 8, "h": 28, "w": 28, "r": 3, "s": 3, "groups": 6}
     for width, expected in ((16, 1), (128, 13)):
@@ -179,9 +178,8 @@ def test_failed_samples_are_left_out_and_families_kept_apart() -> None:
     ]
     broken = {"family": "gemm", "dtype": "fp16", "dims": {"m": 8, "n": 8, "k": 8}, "failed": True}
     fits = fit_kernels([*gemm_samples(60, 2), broken, *softmax], DEVICE)
-    assert {family: set(dtypes) for family, dtypes in fits.items()} == {"gemm": {"half"}, "softmax": {"any"}}
-    assert fits["gemm"]["half"]["error"]["samples"] == 60
-    assert fits["softmax"]["any"]["error"]["samples"] == 80
+    found = [(fit.family, fit.units, fit.error.samples) for fit in fits]
+    assert found == [("gemm", "half", 60), ("softmax", "any", 80)]
 
 
 def test_a_measured_shape_that_the_fit_misses_is_kept_and_priced_as_measured() -> None:
@@ -196,10 +194,10 @@ def test_a_measured_shape_that_the_fit_misses_is_kept_and_priced_as_measured() -
 
     samples = [sample(batch, batch == 37) for batch in range(1, 200)]
     fit = fit_family(samples, "conv_grouped", DEVICE)
-    assert {len(kept) for kept in fit["exceptions"]} == {len(row.dims) + 3}
-    assert 37 in [kept[1] for kept in fit["exceptions"]]
-    assert len(fit["exceptions"]) < 10  # and perhaps its neighbours, which the slow one drags along
-    calibration = Calibration("x", Path(), DEVICE, {(row.name, "half"): KernelFit.from_json(fit, "measured")})
+    assert {len(kept.dims) for kept in fit.exceptions} == {len(row.dims)}
+    assert 37 in [kept.dims[0] for kept in fit.exceptions]
+    assert len(fit.exceptions) < 10  # and perhaps its neighbours, which the slow one drags along
+    calibration = Calibration("x", None, DEVICE, {FitKey(row.name, "half", "model"): KernelFit.of(fit)})
     dims = {**samples[0]["dims"], "batch": np.array([36.0, 37.0, 38.0])}  # type: ignore[dict-item]
     seconds, launches, _ = calibration.price("conv_grouped", "fp16", **dims)
     assert seconds == pytest.approx([3.6e-4, 3.7e-3, 3.8e-4], rel=0.25)
@@ -216,10 +214,10 @@ def test_sixteen_bit_formats_share_a_fit_and_keep_their_difference() -> None:
         seconds = 2e-6 + 2 * m * n * k / 4e14 * (1.25 if dtype == "bf16" else 1.0)
         sample = {"dtype": dtype, "dims": {"m": m, "n": n, "k": k}, "seconds": seconds, "launches": 1}
         samples.append({"family": "gemm", **sample})
-    device = {**DEVICE, "peak_flops": {**DEVICE["peak_flops"], "bf16": DEVICE["peak_flops"]["fp16"]}}
-    fits = fit_kernels(samples, device)["gemm"]
-    assert list(fits) == ["half"]
-    calibration = Calibration("x", Path(), device, {("gemm", "half"): KernelFit.from_json(fits["half"], "measured")})
+    known = device({**DEVICE.peak_flops, "bf16": DEVICE.peak_flops["fp16"]}, 4e12, 132)
+    (fit,) = fit_kernels(samples, known)
+    assert (fit.family, fit.units) == ("gemm", "half")
+    calibration = Calibration("x", None, known, {FitKey("gemm", "half", "model"): KernelFit.of(fit)})
     fp16, bf16 = (calibration.kernel_seconds("gemm", d, m=3000, n=3000, k=3000) for d in ("fp16", "bf16"))
     assert bf16 / fp16 == pytest.approx(1.25, rel=0.08)
     assert fp16 == pytest.approx(2e-6 + 2 * 3000**3 / 4e14, rel=0.08)
@@ -233,10 +231,10 @@ def test_a_dimension_that_never_varied_says_nothing_of_other_values(h200: Calibr
         for drawn in ({"batch": int(b), "heads": 8, "seq": int(s)} for b, s in rng.integers(1, 512, (60, 2)))
     ]
     fit = fit_family(samples, "attention", DEVICE)
-    assert fit["only"] == {"heads": 8.0, "head_dim": 128.0, "causal": 1.0, "mask": 0.0}
-    assert fit["largest"]["seq"] == max(s["dims"]["seq"] for s in samples)
-    kernel_fit = replace(h200.fit("attention", "fp16"), only=fit["only"], largest=fit["largest"])
-    calibration = replace(h200, fits={("attention", "half"): kernel_fit})
+    assert fit.only == {"heads": 8.0, "head_dim": 128.0, "causal": 1.0, "mask": 0.0}
+    assert fit.largest["seq"] == max(s["dims"]["seq"] for s in samples)
+    kernel_fit = replace(h200.fit("attention", "fp16"), only=fit.only, largest=fit.largest)
+    calibration = replace(h200, fits={FitKey("attention", "half", "model"): kernel_fit})
     inside = {"batch": 4, "heads": 8, "seq": 100, "head_dim": 128, "causal": 1}
     assert not calibration.extrapolated("attention", "fp16", **inside).any()
     for other in ({"head_dim": 64}, {"causal": 0}, {"mask": 1}, {"seq": 2000}):

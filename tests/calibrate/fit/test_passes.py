@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from calibrate.fit.pass_work import KINDS, Workload, families_of
+from calibrate.fit.pass_work import KINDS, Factor, Workload, families_of
 from calibrate.fit.passes import Model, Table, leave_models_out, table_of
 from calibrate.samples.passes import GRAPHS, Pass
 from predictor import runtimes
-from predictor.calibration.files import SHIPPED
 from predictor.calibration.load import load_calibration
+from predictor.calibration.schema import FactorKey
 from predictor.graph.files import load
 from predictor.predict import report
 
@@ -33,7 +32,7 @@ def table() -> Table:
                 host.append(calls)
                 kernel.append(batch * work)
     asked = [Workload(tuple(one), {}, 1, 1) for one in host]
-    return Table(rows, asked, np.array(host), np.array(kernel), [("gemm", "half"), ("pointwise", "any")])
+    return Table(rows, asked, np.array(host), np.array(kernel), [Factor("gemm", "half"), Factor("pointwise", "any")])
 
 
 def test_speeds_and_factors_that_were_put_in_come_out() -> None:
@@ -89,12 +88,13 @@ def test_a_table_is_what_a_prediction_sees(some: list[Pass]) -> None:
             GRAPHS / f"{row.model}.json.gz", row.model, row.dtype, runtimes.load(row.runtime).capture_mode, row.batch
         )
         assert graph is not None
-        own = json.loads((SHIPPED / row.gpu / "hosts.json").read_text("utf-8"))
-        of_host = own["hosts"][row.session]["kinds"]
-        kinds = np.array([own["kinds"][row.runtime][kind] * of_host[kind] for kind in KINDS])
-        factors = [calibration.factors[families_of(factor)[0], factor[1]] for factor in found.factors]
+        own = calibration.named_hosts
+        assert own is not None
+        of_host, of_runtime = own.hosts[row.session].time_factors, own.runtimes[row.runtime].time_factors
+        kinds = np.array([getattr(of_runtime, kind) * getattr(of_host, kind) for kind in KINDS])
+        factors = [calibration.factors[FactorKey(families_of(factor)[0], *factor[1:])] for factor in found.factors]
         predicted = report(graph, calibration, calibration.host(row.runtime, row.session))
-        assert predicted.host_s == pytest.approx(host_s @ kinds * calibration.slower_host(row.session), rel=0.01)
+        assert predicted.host_s == pytest.approx(host_s @ kinds * calibration.host_time_factor(row.session), rel=0.01)
         assert predicted.kernel_s == pytest.approx(kernel_s @ factors, rel=0.01)
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from calibrate.fit import runtimes
 from calibrate.samples.store import SampleFile
 from predictor.calibration.files import SHIPPED
-from predictor.calibration.host_costs import HostCosts, host_costs_of, with_rows_of
+from predictor.calibration.host_costs import HostCosts, host_costs_of
 from predictor.calibration.load import Calibration
 from predictor.pricing.program import price
-from predictor.records import Program
+from predictor.records import HostRow, Program
 from predictor.runtimes import names
 
 H200 = SHIPPED / "h200"
@@ -42,14 +42,18 @@ def test_coefficients_are_found_again_where_the_model_is_right() -> None:
     y = x @ np.array([0.8, 0.01, 0.3])
     found, error = runtimes._solve(x, y, [])
     np.testing.assert_allclose(found, [0.8, 0.01, 0.3], rtol=1e-6)
-    assert error["mape"] < 1e-6
+    assert error.mape < 1e-6
 
 
 def test_a_guard_is_not_charged_what_a_call_of_a_compiled_graph_costs(h200: Calibration) -> None:
     """Of guards a model has hundreds. Here each call costs 10 us beyond the operator's own cost, a guard 0.5 us."""
     eager, compiled = h200.host("eager"), h200.host("compile")
-    own = {name: {"fp32": (s, s), "fp16": (s, s)} for name, s in (("weight", 5e-7), ("triton", 3e-6))}
-    truth, ran = replace(compiled, call_s=0.0, calls={**compiled.calls, **own}), []
+    own = {HostRow("weight"): 5e-7, HostRow("triton"): 3e-6}
+    rows = {
+        row: {dtype: structs.replace(cost, hot_s=s, cold_s=s) for dtype, cost in compiled.calls[row].items()}
+        for row, s in own.items()
+    }
+    truth, ran = replace(compiled, call_s=0.0, calls={**compiled.calls, **rows}), []
 
     def beyond_s(one: runtimes.Module) -> float:
         last = next(k for call in reversed(one.priced) for k in reversed(call.kernels))
@@ -59,8 +63,7 @@ def test_a_guard_is_not_charged_what_a_call_of_a_compiled_graph_costs(h200: Cali
         host_s = _host_s(one.program, h200, truth) + 1e-5 * sum(call.op != "weight" for call in one.program.calls)
         ran.append(replace(one, latency_s=host_s + beyond_s(one)))
     fitted = runtimes.fit_runtime("compile", ran, h200, eager)
-    head = {"runtime": "compile", "environment": compiled.environment, "provenance": "measured"}
-    found = host_costs_of(with_rows_of(json.loads((H200 / "eager.json").read_text()), {**head, **fitted}), H200)
+    found = host_costs_of("compile", {"eager": h200.runtime_costs["eager"], "compile": fitted}, H200)
     assert len(ran) > 30
     for one in ran:
         assert one.latency_s - beyond_s(one) == pytest.approx(_host_s(one.program, h200, found), rel=0.02)
