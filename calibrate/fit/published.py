@@ -22,6 +22,7 @@ from predictor.calibration.datasheets import device_of, slower
 from predictor.calibration.load import REPLAY, Calibration, forget, load_calibration
 from predictor.errors import PredictorError, unknown
 from predictor.kernels.families import FAMILIES, MATRIX_DTYPES, fit_name
+from predictor.pricing.kernels import kernel_fit
 
 Sample = Mapping[str, Any]
 
@@ -144,7 +145,7 @@ def judge(samples: Sequence[Sample], calibration: Calibration, as_is: bool) -> l
         base, features = work_of(own, family, calibration.device)
         seconds = np.array([s["seconds"] for s in own])
         flops = np.concatenate([_flops(family, s) for s in own])
-        fit = calibration.fit(family, own[0]["dtype"], "replay")
+        fit = kernel_fit(calibration, family, own[0]["dtype"], "replay")
         predictors = {
             "fit": (base + fit.floor_s) * np.exp(fit.residual.predict(features))
             if as_is

@@ -14,7 +14,7 @@ from scipy.stats import kendalltau
 from calibrate.fit.kernels import NINETY, log_sd
 from calibrate.fit.passes import Model, Table, Unseen, leave_models_out, table_of
 from calibrate.samples.passes import Pass
-from predictor.predict import share_of_host
+from predictor.pricing.intervals import share_of_host
 
 Array = NDArray[np.float64]
 
