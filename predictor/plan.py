@@ -38,6 +38,9 @@ LARGEST = 256
 KEPT = 64
 """Programs of single batch sizes that a plan keeps for each runtime."""
 
+PROFILES = 1024
+"""Host profiles that a plan keeps: of each program on each host."""
+
 
 class Source(Protocol):
     """What gives a model's graphs that a plan does not have yet."""
@@ -290,7 +293,7 @@ class Plan:
             raise CannotRunError(program.cannot)
         key = id(program), id(chosen.host)
         if key not in self._profiles:
-            if len(self._profiles) > KEPT:
+            if len(self._profiles) >= PROFILES:
                 self._profiles.clear()
             self._profiles[key] = program, chosen.host, host_profile(program, chosen.host)
         priced = price(lowered.program, chosen.calibration, chosen.host, self._profiles[key][2])
