@@ -1,5 +1,5 @@
-"""How fast a plan is priced: ``python benchmarks/plan_speed.py``. Medians; every report and sweep is of batch sizes that
-were not priced before.
+"""How fast a plan is priced: ``python benchmarks/plan_speed.py``. Medians; every report and sweep is of batch sizes
+that were not priced before.
 """
 
 from __future__ import annotations

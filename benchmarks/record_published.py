@@ -1,6 +1,6 @@
 """Capture the 20 models whose latencies The Framework Tax (Fernandez et al., EMNLP 2023) published and write
-``calibrate/workloads/published_graphs``, so that a fit of those latencies needs none of the libraries. To repeat it, with those
-of the time in a folder that comes before today's:
+``calibrate/workloads/published_graphs``, so that a fit of those latencies needs none of the libraries. To repeat it,
+with those of the time in a folder that comes before today's:
 
     pip install --no-deps --target then transformers==4.16.2 tokenizers==0.13.3 huggingface_hub==0.10.1 timm==0.4.12 \\
         torchvision==0.28.0 sacremoses six requests urllib3 idna certifi charset_normalizer filelock
