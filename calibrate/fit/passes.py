@@ -47,6 +47,7 @@ from predictor.calibration.schema import (
     WorkFactors,
 )
 from predictor.errors import PredictorError, unknown
+from predictor.pricing.kernels import units
 
 Array = NDArray[np.float64]
 
@@ -128,7 +129,7 @@ def table_of(rows: Sequence[Pass], like: str) -> Table:
     asked = [known[one] for one in wanted]
     factors = sorted(
         {
-            factor_of(family, calibrations[row.gpu].units(dtype), dict(dims))
+            factor_of(family, units(calibrations[row.gpu], dtype), dict(dims))
             for row, one in zip(rows, asked, strict=True)
             for family, dtype, dims in one.kernels
         }

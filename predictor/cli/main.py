@@ -5,11 +5,15 @@ from __future__ import annotations
 import atexit
 import gc
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from predictor.cli.terminal import complain, run
+
+if TYPE_CHECKING:
+    from predictor.plan import Plan
+    from predictor.records import Compared
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -40,7 +44,8 @@ def predict(
     ] = None,
     estimator: Annotated[str, typer.Option(help="queue, or max: the plain formula.")] = "queue",
     compare: Annotated[bool, typer.Option("--compare", help="All runtimes side by side.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, times in seconds.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, times in seconds: --format json.")] = False,
+    output: Annotated[str, typer.Option("--format", help="How the report is printed: text or json.")] = "text",
     strict: Annotated[
         bool, typer.Option("--strict", help="Fail where an operator is not modelled or a kernel extrapolated.")
     ] = False,
@@ -68,9 +73,9 @@ def predict(
         elif list_hosts:
             typer.echo(_hosts(gpu))
         elif compare:
-            typer.echo(_compare(model, gpu, batch, length, options, as_json))
+            typer.echo(_compare(model, gpu, batch, length, options, "json" if as_json else output))
         else:
-            typer.echo(_predict(model, gpu, runtime, batch, length, options, as_json, strict))
+            typer.echo(_predict(model, gpu, runtime, batch, length, options, "json" if as_json else output, strict))
 
 
 class Options(NamedTuple):
@@ -80,6 +85,12 @@ class Options(NamedTuple):
     estimator: str
     host: str | None
     attention: str | None
+
+    def compare(self, plan: Plan, gpu: str, batch: int, length: int | None) -> tuple[Compared, ...]:
+        """A plan under every runtime, see ``Plan.compare``."""
+        return plan.compare(
+            gpu, self.dtype, batch, length, host=self.host, attention=self.attention, estimator=self.estimator
+        )
 
 
 def _gpu(gpu: str | None, spec: Path | None) -> str | None:
@@ -119,10 +130,13 @@ def _kernel(family: str, dims: list[str], gpu: str, dtype: str, context: str, mo
     import json
     import math
 
+    import numpy as np
+
     from predictor.calibration.load import load_calibration
     from predictor.errors import PredictorError, unknown
     from predictor.kernels.families import FAMILIES
-    from predictor.predict import EXTRAPOLATION_ERROR, interval
+    from predictor.pricing.intervals import EXTRAPOLATION_ERROR, interval
+    from predictor.pricing.kernels import kernel_fit, kernel_seconds, price_kernels, roofline_s
 
     calibration = load_calibration(gpu)
     if family not in FAMILIES:
@@ -138,17 +152,18 @@ def _kernel(family: str, dims: list[str], gpu: str, dtype: str, context: str, mo
         row.complete(values)
     except KeyError as error:
         raise PredictorError(str(error.args[0])) from None
-    seconds = calibration.kernel_seconds(family, dtype, context=context, monotone=monotone, **values)
-    fit = calibration.fit(family, dtype, context)
+    seconds = kernel_seconds(calibration, family, dtype, context=context, monotone=monotone, **values)
+    fit = kernel_fit(calibration, family, dtype, context)
     arrays = row.complete(values)
-    compute, memory = calibration.base(row, dtype, arrays)
-    far = bool(calibration.extrapolated(family, dtype, context, **values)[0])
+    compute, memory = roofline_s(calibration, row, dtype, arrays)
+    far = bool(price_kernels(calibration, family, dtype, values, context).extrapolated[0])
     low, high = interval(seconds, math.hypot(fit.error, EXTRAPOLATION_ERROR if far else 0.0))
     found = {
         **{"family": family, "gpu": calibration.gpu, "dtype": dtype, "context": context},
         **{"seconds": seconds, "interval_s": [low, high], "bound": "compute" if compute > memory else "memory"},
-        **{"flops": float(row.flops(arrays)), "roofline_s": float(max(compute, memory)), "provenance": fit.provenance},
-        "extrapolated": far,
+        "flops": float(row.flops(arrays)),
+        "roofline_s": float(np.maximum(compute, memory)),
+        **{"provenance": fit.provenance, "extrapolated": far},
     }
     if as_json:
         return json.dumps(found)
@@ -168,38 +183,37 @@ def _predict(
     batch: int,
     length: int | None,
     options: Options,
-    as_json: bool,
+    output: str,
     strict: bool,
 ) -> str:
     import sys
     from contextlib import redirect_stdout
 
+    from predictor import report
     from predictor.errors import CannotRunError, PredictorError
-    from predictor.predict import Predictor, check_batch, compare
-    from predictor.report import formats as report
-    from predictor.sources import source_of
+    from predictor.predict import Predictor
+    from predictor.sources import plan_of
 
     if model is None or gpu is None:
         raise PredictorError(_ASK)
+    layout = report.load(output)
     predictor = Predictor(gpu, runtime, *options)
-    calibration, host, dtype = predictor.check()
-    if model.endswith(".onnx"):
-        found = predictor.predict_file(model)
-    else:
-        name, source = source_of(model, check_batch(batch), length)
+    predictor.check()
+    with redirect_stdout(sys.stderr):  # what the model prints is not the answer
+        plan = plan_of(model, batch, length)
         try:
-            with redirect_stdout(sys.stderr):  # what the model prints is not the answer
-                found = predictor.report(source(dtype, runtime), calibration, host)
+            found = predictor.report(plan, batch, length)
         except CannotRunError as error:
-            with redirect_stdout(sys.stderr):
-                others = compare(gpu, dtype, source, *options[1:])
+            others = options.compare(plan, gpu, batch, length)
             can = ", ".join(o.runtime for o in others if o.report) or "none"
-            raise CannotRunError(f"{name} cannot run under {runtime}: {error} (runtimes that can: {can})") from None
+            raise CannotRunError(
+                f"{plan.name} cannot run under {runtime}: {error} (runtimes that can: {can})"
+            ) from None
     if strict and found.unmodelled:
         raise PredictorError(f"not modelled: {', '.join(sorted(found.unmodelled))}")
     if strict and found.extrapolated:
         raise PredictorError(f"outside the calibrated range: kernels of {', '.join(sorted(found.extrapolated))}")
-    return report.as_json(found) if as_json else report.as_text(found)
+    return layout.render(found)
 
 
 _ASK = "say what to predict: --model NAME --gpu NAME or --gpu-spec FILE (--list-models, --list-gpus)"
@@ -211,29 +225,28 @@ def _compare(
     batch: int,
     length: int | None,
     options: Options,
-    as_json: bool,
+    output: str,
 ) -> str:
     import sys
     from contextlib import redirect_stdout
 
+    from predictor import report
     from predictor.errors import PredictorError
-    from predictor.predict import check_batch, compare
-    from predictor.report import formats as report
-    from predictor.sources import source_of
+    from predictor.sources import plan_of
 
     if model is None or gpu is None:
         raise PredictorError(_ASK)
-    if model.endswith(".onnx"):
-        raise PredictorError("an ONNX file runs under onnx and onnx-cudagraph alone: --runtime onnx")
-    _, source = source_of(model, check_batch(batch), length)
+    layout = report.load(output)
     with redirect_stdout(sys.stderr):
-        found = compare(gpu, options.dtype, source, *options[1:])
-    return report.comparison_as_json(found) if as_json else report.comparison_as_text(found)
+        plan = plan_of(model, batch, length)
+        found = options.compare(plan, gpu, batch, length)
+    return layout.render_comparison(found)
 
 
 def _gpus() -> str:
     from predictor.calibration.files import known_gpus
     from predictor.calibration.load import load_calibration
+    from predictor.pricing.intervals import typical_error
 
     lines = [
         f"{'gpu':8} {'kernels':9} {'error':>6} {'host':17} {'error':>6} {'torch':8} {'dtypes':22} {'date':10} runtimes"
@@ -245,7 +258,7 @@ def _gpus() -> str:
         eager = hosts.get("eager")
         torch = (eager.environment.torch or "?") if eager else ""
         date = (eager.environment if eager else calibration.device.environment).date[:10]
-        kernels = f"{calibration.typical_error:.0%}"
+        kernels = f"{typical_error(calibration):.0%}"
         lines.append(
             f"{name:8} {calibration.provenance:9} {kernels:>6} {origins:17} {f'{eager.error:.0%}' if eager else '':>6} "
             f"{torch:8} {', '.join(calibration.dtypes):22} {date:10} {', '.join(hosts) or 'kernels only'}"
@@ -263,8 +276,8 @@ def _hosts(gpu: str | None) -> str:
     calibration = load_calibration(gpu)
     defaults, default = {calibration.host(runtime).name for runtime in calibration.runtimes}, "  (default)"
     lines = [
-        f"{host:28} {calibration.host_time_factor(host):5.2f} x the reference{default if host in defaults else ''}"
-        for host in calibration.hosts
+        f"{name:28} {calibration.host_time_factor(name):5.2f} x the reference{default if name in defaults else ''}"
+        for name in calibration.hosts
     ]
     return "\n".join(lines) or f"the calibration of {calibration.gpu} has one host, without a name"
 
