@@ -296,5 +296,5 @@ def dispatch_s(call: HostCall, dtype: str, host: HostCosts) -> tuple[float, floa
 
 def row_of(row: HostRow, rows: Container[HostRow]) -> HostRow | None:
     """The calibrated row for an operator: itself, its out-of-place form, or the plain form of a variant."""
-    out_of_place = HostRow(row.op.strip("_"), row.variant)
-    return next((one for one in (row, out_of_place, HostRow(row.op)) if one in rows), None)
+    stand_in = HostRow(row.op.strip("_") if row.variant is Variant.PLAIN else row.op)
+    return next((one for one in (row, stand_in) if one in rows), None)

@@ -19,7 +19,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     sheet = {
         **{
             "schema": 3,
-            "architecture": "hopper",
+            "architecture": "ampere",
             "gpu": "x1",
             "name": "X1",
             "sms": 66,

@@ -15,8 +15,7 @@ from predictor import runtimes
 from predictor.calibration.files import SHIPPED
 from predictor.calibration.load import load_calibration
 from predictor.cli.main import app
-from predictor.graph.files import load
-from predictor.predict import Predictor, report
+from predictor.predict import Predictor, load_plan
 from tests.calibrations import edit
 from tests.helpers import complaint
 
@@ -42,10 +41,10 @@ def test_a_fitted_gpu_names_its_hosts_and_says_what_each_is(gpu: str) -> None:
     assert calibration.host_time_factor(default.name) == min(speeds)
 
 
-def test_a_host_time_factor_takes_longer_and_the_device_as_long() -> None:
+def test_a_slower_host_takes_longer_and_the_device_as_long() -> None:
     """As much as its speed and its kinds of work say."""
-    graph = load(GRAPHS / "bert.json.gz", "bert", "fp16", "eager", 1)
-    assert graph is not None
+    plan = load_plan(GRAPHS / "bert.json.gz")
+    graph = plan.graph("fp16", "eager", 1)
     calibration, h200 = load_calibration("v100"), load_calibration("h200")
     host_s = np.array(workload(runtimes.load("eager").lower(graph), h200, h200.host("eager"), graph.macs).host_s)
     own = calibration.named_hosts
@@ -55,7 +54,7 @@ def test_a_host_time_factor_takes_longer_and_the_device_as_long() -> None:
     for name in calibration.hosts[:2]:
         host = own.hosts[name]
         factors = [host.time_factor * getattr(of_runtime, kind) * getattr(host.time_factors, kind) for kind in KINDS]
-        found = report(graph, calibration, calibration.host("eager", name))
+        found = plan.report("v100", "eager", "fp16", 1, host=name)
         assert found.host_s == pytest.approx(host_s @ factors, rel=1e-3)
         kernel_s.add(found.kernel_s)
     assert len(kernel_s) == 1

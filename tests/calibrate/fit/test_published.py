@@ -11,7 +11,8 @@ import pytest
 
 from calibrate.fit.published import fit_published
 from predictor.calibration.files import SHIPPED
-from predictor.calibration.load import Calibration, load_calibration
+from predictor.predict import GpuCalibration, load_calibration
+from predictor.pricing.kernels import kernel_fit
 from tests.calibrate.builders import gemm_table, seconds_of
 
 
@@ -21,17 +22,17 @@ def test_a_table_in_single_precision_is_used_for_single_precision(folder: Path, 
     path.write_text("\n".join([f"dtype,{lines[0]}", *(f"fp32,{line}" for line in lines[1:])]), encoding="utf-8")
     fit_published("x1", folder, [path], "h200")
     found = load_calibration("x1")
-    assert found.fit("gemm", "fp32", "replay").provenance == "fitted"
-    assert found.fit("gemm", "fp32").provenance == "fitted"
+    assert kernel_fit(found, "gemm", "fp32", "replay").provenance == "fitted"
+    assert kernel_fit(found, "gemm", "fp32").provenance == "fitted"
 
 
 def test_a_gpu_that_nobody_has_gets_what_was_published_and_the_rest_from_its_like(folder: Path, table: Path) -> None:
     fit_published("x1", folder, [table], "h200")
     found, h200 = load_calibration("x1"), load_calibration("h200")
     assert found.provenance == "derived"
-    assert found.fit("gemm", "bf16").provenance == "fitted"
-    assert found.fit("softmax", "fp16").provenance == "derived"
-    assert found.fit("softmax", "fp16").error > h200.fit("softmax", "fp16").error
+    assert kernel_fit(found, "gemm", "bf16").provenance == "fitted"
+    assert kernel_fit(found, "softmax", "fp16").provenance == "derived"
+    assert kernel_fit(found, "softmax", "fp16").error > kernel_fit(h200, "softmax", "fp16").error
     tiny = {"rows": 8, "cols": 64, "context": "model"}
     ratio = found.kernel_seconds("softmax", "fp16", **tiny) / h200.kernel_seconds("softmax", "fp16", **tiny)
     assert ratio == pytest.approx(found.time_factor, rel=0.05)  # which waits for instructions, not for memory
@@ -46,14 +47,14 @@ def test_a_gpu_that_nobody_has_gets_what_was_published_and_the_rest_from_its_lik
     assert 2 < slow / h200.kernel_seconds("softmax", "fp16", rows=65536, cols=1024) < 8  # 4.8 times the bandwidth
 
 
-def test_a_gpu_without_a_host_side_borrows_that_of_its_like(folder: Path, table: Path, h200: Calibration) -> None:
+def test_a_gpu_without_a_host_side_borrows_that_of_its_like(folder: Path, table: Path, h200: GpuCalibration) -> None:
     fit_published("x1", folder, [table], "h200")
     host = load_calibration("x1").host("eager")
     assert (host.reference_gpu, host.provenance) == ("h200", "derived")
     assert host.error > h200.host("eager").error
 
 
-def test_a_calibrated_gpu_keeps_what_it_has(tmp_path: Path, table: Path, h200: Calibration) -> None:
+def test_a_calibrated_gpu_keeps_what_it_has(tmp_path: Path, table: Path, h200: GpuCalibration) -> None:
     folder = tmp_path / "h200"
     shutil.copytree(h200.folder, folder, ignore=shutil.ignore_patterns("samples", "validation"))
     fit_published("h200", folder, [table], None)
@@ -79,4 +80,4 @@ def test_kernels_that_are_fitted_later_leave_hosts_and_factors(tmp_path: Path) -
     before, after = load_calibration("a100"), load_calibration(str(folder))
     assert (after.provenance, after.hosts) == ("fitted", before.hosts)
     assert (after.factors, after.kernels_error) == (before.factors, before.kernels_error)
-    assert after.fit("gemm", "bf16").error != before.fit("gemm", "bf16").error
+    assert kernel_fit(after, "gemm", "bf16").error != kernel_fit(before, "gemm", "bf16").error
