@@ -5,19 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from predictor.calibration.load import load_calibration
     from predictor.errors import PredictorError
-    from predictor.predict import Predictor
+    from predictor.plan import Plan, load_plan
+    from predictor.predict import Predictor, load_calibration, plan, plan_file
     from predictor.records import Report
 
 __version__ = "0.1.0"
-__all__ = ["Predictor", "PredictorError", "Report", "load_calibration"]
+__all__ = ["Plan", "Predictor", "PredictorError", "Report", "load_calibration", "load_plan", "plan", "plan_file"]
 
 _HOMES = {
     "Predictor": "predictor.predict",
     "PredictorError": "predictor.errors",
+    "Plan": "predictor.plan",
     "Report": "predictor.records",
-    "load_calibration": "predictor.calibration.load",
+    "load_calibration": "predictor.predict",
+    "load_plan": "predictor.plan",
+    "plan": "predictor.predict",
+    "plan_file": "predictor.predict",
 }
 
 

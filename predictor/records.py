@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 ITEMSIZE = {
     "fp64": 8,
@@ -89,6 +92,23 @@ class PythonWork:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where an operator call comes from.
+
+    module: path of the innermost module that was being called ("encoder.layer.0.attention"), empty for the model
+    itself; file, line: of the innermost code outside of torch that issued it, the file relative to where packages are
+    installed for a library's; empty and 0 where it is not known.
+    """
+
+    module: str = ""
+    file: str = ""
+    line: int = 0
+
+
+UNKNOWN_ORIGIN = Origin()
+
+
+@dataclass(frozen=True, slots=True)
 class OpCall:
     """One operator call as the framework dispatches it.
 
@@ -96,6 +116,7 @@ class OpCall:
     trait: from the op table, or "unmodelled"; python: what ran since the previous operator; parts: the operators that
     a composite one consists of on the device, empty for others. reads, makes: numbers of the values that its
     ``tensors`` and outputs hold, equal where one call reads what another made; writing in place makes a new value.
+    origin: the module and the line of code that issued it.
     """
 
     op: str
@@ -109,6 +130,7 @@ class OpCall:
     parts: tuple[OpCall, ...] = ()
     reads: tuple[int, ...] = ()
     makes: tuple[int, ...] = ()
+    origin: Origin = UNKNOWN_ORIGIN
 
     @property
     def tensors(self) -> tuple[TensorSpec, ...]:
@@ -204,7 +226,8 @@ class HostCall:
 
     op: whose measured host cost this is; python: what runs before it; parts: the operators whose costs are summed where
     ``op`` has none of its own, extra: those that are added to it; sync: the host waits for the device before it goes
-    on; elements: that the host itself computes, of a tensor that a model keeps on the CPU.
+    on; elements: that the host itself computes, of a tensor that a model keeps on the CPU; origin: of the operator, or
+    of the first of those that were fused.
     """
 
     op: str
@@ -215,6 +238,7 @@ class HostCall:
     extra: tuple[str, ...] = ()
     sync: bool = False
     elements: int = 0
+    origin: Origin = UNKNOWN_ORIGIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +253,69 @@ class Program:
     tail: PythonWork
     unmodelled: Mapping[str, int]
     cannot: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KernelGroup:
+    """Distinct kernels of one family and dtype in a program, at one or several sizes. dims: dimension -> (sizes,
+    kernels); in_graph: they are nodes of a CUDA graph.
+    """
+
+    family: str
+    dtype: str
+    in_graph: bool
+    dims: Mapping[str, NDArray[np.float64]]
+
+    @property
+    def count(self) -> int:
+        """Distinct kernels."""
+        return int(next(iter(self.dims.values())).shape[1])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SizedProgram:
+    """A program at one or several sizes: the same calls and kernels, of other dimensions.
+
+    program: at one of the sizes; groups: its distinct kernels; kernel_of: (kernels,), position among them, all groups
+    one after another, of every kernel in issue order; first_kernel: (calls + 1,), see ``PricedProgram``; sync:
+    (calls,); elements: (sizes, calls), see ``HostCall``.
+    """
+
+    program: Program
+    sizes: int
+    groups: tuple[KernelGroup, ...]
+    kernel_of: NDArray[np.int64]
+    first_kernel: NDArray[np.int64]
+    sync: NDArray[np.bool_]
+    elements: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, program: Program) -> SizedProgram:
+        """A program at its one size."""
+        distinct: dict[tuple[str, str, bool], dict[tuple[float, ...], int]] = {}
+        where: list[tuple[tuple[str, str, bool], int]] = []
+        names: dict[tuple[str, str, bool], tuple[str, ...]] = {}
+        for call in program.calls:
+            for kernel in call.kernels:
+                key = kernel.family, kernel.dtype, call.trait == "replay"
+                own = distinct.setdefault(key, {})
+                names.setdefault(key, tuple(kernel.dims))
+                where.append((key, own.setdefault(tuple(kernel.dims[n] for n in names[key]), len(own))))
+        groups = tuple(
+            KernelGroup(*key, dict(zip(names[key], np.array(list(own), dtype=float).T[:, None, :], strict=True)))
+            for key, own in distinct.items()
+        )
+        ends = np.cumsum([0, *(len(own) for own in distinct.values())]).tolist()
+        first = dict(zip(distinct, ends, strict=False))
+        return cls(
+            program,
+            1,
+            groups,
+            np.array([first[key] + number for key, number in where], dtype=np.int64),
+            np.cumsum([0, *(len(call.kernels) for call in program.calls)]),
+            np.array([call.sync for call in program.calls], dtype=bool),
+            np.array([[call.elements for call in program.calls]], dtype=float).reshape(1, -1),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +340,80 @@ class PricedCall:
     sync: bool = False
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class PricedProgram:
+    """Prices of a program's calls and kernels at one or several sizes, as arrays.
+
+    host_s: (sizes, calls), without waiting; tail_s: host seconds after the last call; sync: (calls,), calls after
+    which the host waits for the device; kernel_s, launches, compute_bound, extrapolated: (sizes, kernels), in issue
+    order, see ``PricedKernel``; first_kernel: (calls + 1,), the kernels of call i are those from first_kernel[i] up to
+    first_kernel[i + 1].
+    """
+
+    host_s: NDArray[np.float64]
+    tail_s: float
+    sync: NDArray[np.bool_]
+    kernel_s: NDArray[np.float64]
+    launches: NDArray[np.int64]
+    compute_bound: NDArray[np.bool_]
+    extrapolated: NDArray[np.bool_]
+    first_kernel: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, calls: Sequence[PricedCall], tail_s: float = 0.0) -> PricedProgram:
+        """From priced calls, at one size."""
+        kernels = [kernel for call in calls for kernel in call.kernels]
+        return cls(
+            np.array([[call.host_s for call in calls]], dtype=float),
+            tail_s,
+            np.array([call.sync for call in calls], dtype=bool),
+            np.array([[k.seconds for k in kernels]], dtype=float),
+            np.array([[k.launches for k in kernels]], dtype=np.int64),
+            np.array([[k.bound == "compute" for k in kernels]], dtype=bool),
+            np.array([[k.extrapolated for k in kernels]], dtype=bool),
+            np.cumsum([0, *(len(call.kernels) for call in calls)]),
+        )
+
+    @property
+    def calls(self) -> tuple[PricedCall, ...]:
+        """The calls as records, at the first size."""
+        columns = (self.kernel_s[0], self.launches[0], self.compute_bound[0], self.extrapolated[0])
+        kernels = [
+            PricedKernel(seconds, launches, "compute" if compute else "memory", extrapolated)
+            for seconds, launches, compute, extrapolated in zip(*(c.tolist() for c in columns), strict=True)
+        ]
+        ends = self.first_kernel.tolist()
+        return tuple(
+            PricedCall(host_s, tuple(kernels[begin:end]), sync)
+            for host_s, sync, begin, end in zip(
+                self.host_s[0].tolist(), self.sync.tolist(), ends[:-1], ends[1:], strict=True
+            )
+        )
+
+    def at(self, size: int) -> PricedProgram:
+        """The prices at one of the sizes, by its position."""
+        one = slice(size, size + 1)
+        return replace(
+            self,
+            host_s=self.host_s[one],
+            kernel_s=self.kernel_s[one],
+            launches=self.launches[one],
+            compute_bound=self.compute_bound[one],
+            extrapolated=self.extrapolated[one],
+        )
+
+    def with_host_scaled(self, factor: float) -> PricedProgram:
+        """The same on a host that takes ``factor`` times as long."""
+        return replace(self, host_s=self.host_s * factor, tail_s=self.tail_s * factor)
+
+
+class Lane(StrEnum):
+    """Where a span of a timeline runs."""
+
+    HOST = "host"
+    DEVICE = "device"
+
+
 @dataclass(frozen=True, slots=True)
 class Lanes:
     """Constants of the two lanes, seconds.
@@ -268,15 +429,51 @@ class Lanes:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of a timeline, seconds from the start of the pass.
+
+    op: the operator; kernel: family of the kernel, empty on the host; origin: module and line that issued it.
+    """
+
+    lane: Lane
+    start_s: float
+    end_s: float
+    op: str
+    kernel: str
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Timelines:
+    """Outcomes of a pass at several sizes, arrays (sizes,) in seconds, see ``Timeline``; and when each call and kernel
+    runs: call_start_s, call_end_s (sizes, calls), kernel_start_s, kernel_end_s (sizes, kernels).
+    """
+
+    latency_s: NDArray[np.float64]
+    host_s: NDArray[np.float64]
+    kernel_s: NDArray[np.float64]
+    max_s: NDArray[np.float64]
+    pipelined_s: NDArray[np.float64]
+    critical_kernel_s: NDArray[np.float64]
+    call_start_s: NDArray[np.float64]
+    call_end_s: NDArray[np.float64]
+    kernel_start_s: NDArray[np.float64]
+    kernel_end_s: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
 class Timeline:
     """The outcome of a pass: latency_s of one synchronised pass, and the two terms that it comes from.
 
-    critical_kernel_s: the kernels' part of the critical path, see ``timeline.queue``; the rest is the host's.
+    max_s: the headline formula, the larger of host and kernel time (their sum where both share one processor);
+    pipelined_s: of a pass among others, back to back; critical_kernel_s: the kernels' part of the critical path, see
+    ``timeline.queue``; the rest is the host's.
     """
 
     latency_s: float
     host_s: float
     kernel_s: float
+    max_s: float
     pipelined_s: float
     critical_kernel_s: float
 

@@ -1,60 +1,86 @@
-"""``--model`` -> its graphs: of a zoo model (from its file, without torch), of ``path/to/file.py:factory``, or of a
-local transformers ``config.json``.
+"""``--model`` -> its plan: of a zoo model (from its file, without torch), of ``path/to/file.py:factory``, of a local
+transformers ``config.json``, or of an ONNX file.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from predictor.errors import PredictorError, unknown
-from predictor.predict import Source, of_module
+from predictor.graph import files
+from predictor.graph.files import GraphSet
+from predictor.plan import Plan, check_batch
+from predictor.predict import graph_of, plan_file
 from predictor.records import Graph
 
 
-def source_of(spec: str, batch: int, length: int | None = None) -> tuple[str, Source]:
-    """(name, what gives the model's graphs). length: tokens, of a zoo language model. Raises PredictorError for an
-    unknown name, for a length of a model that has none, and for a factory or configuration that fails.
+def plan_of(spec: str, batch: int = 1, length: int | None = None) -> Plan:
+    """The plan of a model by its name or file, of a batch size and, for a zoo language model, a length in tokens.
+    Raises PredictorError for an unknown name, for a length of a model that has none, and for a factory or
+    configuration that fails.
     """
     import models_zoo
 
+    check_batch(batch)
+    if spec.endswith(".onnx"):
+        return plan_file(spec)
     if spec in models_zoo.names():
-        return spec, _of_zoo(spec, batch, length)
+        return _of_zoo(spec)
     if length is not None:
         raise PredictorError("--length is for the zoo's language models: others bring inputs of their own")
-    module, inputs, name = load_model(spec, batch)
-    return name, of_module(module, inputs, name)
+    source = _FactorySource(spec, batch)
+    return Plan(GraphSet(source.name, batch), source)
 
 
-def _of_zoo(name: str, batch: int, length: int | None) -> Source:
-    """From the model's file; where that has none, captured."""
+def _of_zoo(name: str) -> Plan:
+    """From the model's file; what that does not have is captured."""
     import models_zoo
-    from predictor import runtimes
-    from predictor.graph import files as graph_file
 
-    captured: list[Source] = []
+    path = models_zoo.graphs(name)
+    if path.is_file():
+        return Plan(files.read(path), _ZooSource(name))
+    parameters = inspect.signature(models_zoo.module(name).inputs).parameters
+    return Plan(GraphSet(name, 1, parameters["length"].default if "length" in parameters else 0), _ZooSource(name))
 
-    def graph(dtype: str, runtime: str) -> Graph:
-        branch, path = runtimes.load(runtime).capture_mode, models_zoo.graphs(name)
-        found = graph_file.load(path, name, dtype, branch, batch, length) if path.is_file() else None
-        if found is None and not captured:
-            import torch
 
-            with torch.device("meta"):
-                try:
-                    captured.append(of_module(*models_zoo.build(name, batch, length), name))
-                except ValueError as error:
-                    raise PredictorError(str(error)) from None
-        return found or captured[0](dtype, runtime)
+@dataclass(frozen=True)
+class _ZooSource:
+    """A zoo model, built at the size that is asked for."""
 
-    return graph
+    name: str
+
+    def graph(self, dtype: str, runtime: str, batch: int, length: int) -> Graph:
+        import torch
+
+        import models_zoo
+
+        with torch.device("meta"):
+            module, inputs = models_zoo.build(self.name, batch, length or None)
+        return graph_of(module, inputs, dtype, runtime, self.name)
+
+
+class _FactorySource:
+    """A model that a user's file or configuration makes, at the batch size that is asked for."""
+
+    def __init__(self, spec: str, batch: int) -> None:
+        self.spec, self.batch = spec, batch
+        self.module, self.inputs, self.name = load_model(spec, batch)
+
+    def graph(self, dtype: str, runtime: str, batch: int, length: int) -> Graph:
+        module, inputs = self.module, self.inputs
+        if batch != self.batch:
+            module, inputs, _ = load_model(self.spec, batch)
+        return graph_of(module, inputs, dtype, runtime, self.name)
 
 
 def load_model(spec: str, batch: int) -> tuple[Any, Any, str]:
-    """(module, inputs, name) of what is no zoo model. Raises PredictorError, see ``source_of``."""
+    """(module, inputs, name) of what is no zoo model. Raises PredictorError, see ``plan_of``."""
     path, separator, factory = spec.rpartition(":")
     if separator and path.endswith(".py"):
         return (*_from_factory(Path(path), factory, batch), f"{Path(path).stem}:{factory}")
@@ -99,8 +125,6 @@ def _said(error: BaseException) -> str:
 
 
 def _call(function: Any, batch: int) -> Any:
-    import inspect
-
     return function(batch) if inspect.signature(function).parameters else function()
 
 

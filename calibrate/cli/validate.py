@@ -112,7 +112,7 @@ def published(
 
 def _numbers(text: str) -> list[int]:
     from predictor.errors import PredictorError
-    from predictor.predict import check_batch
+    from predictor.plan import check_batch
 
     try:
         return [check_batch(int(part)) for part in text.split(",")]

@@ -94,7 +94,7 @@ def shapes(
         for dtype, kernel in kernels.items():
             if op in hot and (kernel.family, kernel.dtype) in fits:
                 forest = fits[kernel.family, kernel.dtype]
-                seconds = library_s(forest, calibration, kernel.family, kernel.dtype, [kernel])
+                seconds = library_s(forest, calibration, kernel.family, kernel.dtype, kernel.dims)
                 timed.setdefault(op, {})[dtype] = hot[op][dtype] if op in sampled else float(seconds[0])
     return {"shapes": by_shape, "shapes_s": timed}
 
@@ -128,8 +128,8 @@ def fit_modules(file: SampleFile, calibration: Calibration, host: HostCosts) -> 
         program = program_from_json(file.samples[f"program/{case.key}"]["program"])
         priced = price(program, calibration, host)
         timeline = queue(priced, lanes)
-        kernels = [k for call in priced for k in call.kernels]
-        after = timeline.kernel_s if lanes.serial else lanes.launch_latency_s + lanes.sync_s + kernels[-1].seconds
+        last_s = float(priced.kernel_s[0, -1])
+        after = timeline.kernel_s if lanes.serial else lanes.launch_latency_s + lanes.sync_s + last_s
         measured = summarise(own, host.probe_s)
         python = [call.python for call in program.calls] + [program.tail]
         lines, modules = sum(p.cold_lines for p in python), sum(p.cold_modules for p in python)

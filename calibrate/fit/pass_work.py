@@ -16,8 +16,9 @@ from predictor.calibration.host_costs import HostCosts, kind_of_call
 from predictor.calibration.kernel_models import WINOGRAD, is_winograd
 from predictor.calibration.load import Calibration, load_calibration
 from predictor.errors import PredictorError
-from predictor.graph.files import load
+from predictor.graph.files import read
 from predictor.kernels.families import FAMILIES, fit_name
+from predictor.pricing.kernels import price_kernels, units
 from predictor.pricing.program import price, python_s
 from predictor.records import TODAY, Program, Target
 from predictor.runtimes.torchscript import lowering as torchscript
@@ -65,7 +66,8 @@ def _of_model(keys: Sequence[Asked], like: str) -> dict[Asked, Workload]:
     for key in keys:
         model, batch, dtype, runtime, target = key
         module = runtimes.load(runtime)
-        graph = load(GRAPHS / f"{model}.json.gz", model, dtype, module.capture_mode, batch)
+        graphs = read(GRAPHS / f"{model}.json.gz")
+        graph = graphs.find(dtype, module.capture_mode, batch, graphs.length)
         if graph is None:
             raise PredictorError(f"no graph of {model} in {dtype} for {runtime}")
         program = module.lower(graph, target)
@@ -78,14 +80,13 @@ def workload(program: Program, reference: Calibration, host: HostCosts, macs: in
     priced = price(program, reference, host)
     seconds = dict.fromkeys(KINDS, 0.0)
     seconds["fixed"] = host.fixed_s
-    for call, one in zip((*program.calls, None), priced, strict=True):
-        around = python_s(call.python if call else program.tail, host)
+    seconds["python"] = priced.tail_s
+    for call, host_s in zip(program.calls, priced.host_s[0].tolist(), strict=True):
+        around = python_s(call.python, host)
         seconds["python"] += around
-        if call:
-            seconds[kind_of_call(call.trait)] += one.host_s - around
+        seconds[kind_of_call(call.trait)] += host_s - around
     kernels = Counter((k.family, k.dtype, tuple(k.dims.items())) for call in program.calls for k in call.kernels)
-    launches = sum(k.launches for call in priced for k in call.kernels)
-    return Workload(tuple(seconds[kind] for kind in KINDS), kernels, launches, macs)
+    return Workload(tuple(seconds[kind] for kind in KINDS), kernels, int(priced.launches.sum()), macs)
 
 
 GROUPS = {
@@ -120,12 +121,12 @@ def kernel_seconds(gpu: Calibration, asked: Sequence[Workload], factors: Sequenc
     seconds: dict[Shape, float] = {}
     for (family, dtype), own in by_fit.items():
         columns = {name: np.array([dict(dims)[name] for *_, dims in own], dtype=float) for name, _ in own[0][2]}
-        seconds |= dict(zip(own, gpu.price(family, dtype, "model", **columns)[0].tolist(), strict=True))
+        seconds |= dict(zip(own, price_kernels(gpu, family, dtype, columns).seconds.tolist(), strict=True))
     column = {factor: i for i, factor in enumerate(factors)}
     table = np.zeros((len(asked), len(factors)))
     for row, one in enumerate(asked):
         for shape, count in one.kernels.items():
-            table[row, column[factor_of(shape[0], gpu.units(shape[1]), dict(shape[2]))]] += count * seconds[shape]
+            table[row, column[factor_of(shape[0], units(gpu, shape[1]), dict(shape[2]))]] += count * seconds[shape]
     return table
 
 

@@ -37,6 +37,7 @@ from predictor.calibration.datasheets import device_of, nearest, slower
 from predictor.calibration.host_costs import HOSTS_DIFFER
 from predictor.calibration.load import Calibration, forget, load_calibration
 from predictor.errors import PredictorError, unknown
+from predictor.pricing.kernels import units
 
 Array = NDArray[np.float64]
 
@@ -118,7 +119,7 @@ def table_of(rows: Sequence[Pass], like: str) -> Table:
     asked = [known[one] for one in wanted]
     factors = sorted(
         {
-            factor_of(family, calibrations[row.gpu].units(dtype), dict(dims))
+            factor_of(family, units(calibrations[row.gpu], dtype), dict(dims))
             for row, one in zip(rows, asked, strict=True)
             for family, dtype, dims in one.kernels
         }

@@ -27,6 +27,7 @@ from predictor.calibration.host_costs import HostCosts
 from predictor.calibration.load import Calibration
 from predictor.errors import PredictorError
 from predictor.kernels.families import FAMILIES, fit_name
+from predictor.pricing.kernels import roofline_s
 from predictor.pricing.program import UNCALLED, price
 from predictor.records import CaptureMode, PricedCall, PricedKernel, Program
 from predictor.runtimes import HostTerms
@@ -120,7 +121,9 @@ def modules(file: SampleFile, runtime: str, calibration: Calibration, host: Host
         order = sample.get("kernel_order", ())
         names = tuple(sample["kernel_names"][i] for i, _ in order)
         kernels_s = tuple(ns * 1e-9 for _, ns in order)
-        found.append(Module(sample["model"], program, price(program, calibration, host), *seconds, names, kernels_s))
+        found.append(
+            Module(sample["model"], program, price(program, calibration, host).calls, *seconds, names, kernels_s)
+        )
     return found
 
 
@@ -144,7 +147,7 @@ def made_kernels(ran: Sequence[Module], calibration: Calibration) -> list[dict[s
             if kernel.family in MADE and end == first + 1 and _is_of(kernel.family, one.names[first]):
                 dims, seconds_ = dict(kernel.dims), max(one.kernels_s[first], 1e-7)
                 row = {"family": kernel.family, "dtype": kernel.dtype, "dims": dims, "launches": 1}
-                compute, memory = calibration.base(FAMILIES[kernel.family], kernel.dtype, dims)
+                compute, memory = roofline_s(calibration, FAMILIES[kernel.family], kernel.dtype, dims)
                 if seconds_ > TOO_FAST.get(kernel.family, 0.5) * max(float(compute), float(memory)):
                     samples.append({**row, "seconds": seconds_})
     return samples
@@ -159,7 +162,7 @@ def _is_of(family: str, name: str) -> bool:
 
 
 def _pairs(one: Module) -> list[tuple[Any, PricedKernel]]:
-    both = zip(one.program.calls, one.priced, strict=False)
+    both = zip(one.program.calls, one.priced, strict=True)
     return [pair for call, own in both for pair in zip(call.kernels, own.kernels, strict=True)]
 
 
@@ -217,7 +220,7 @@ def _host_terms(terms: HostTerms, one: Module, launch_s: float) -> tuple[float, 
     ``call_s`` for: a row's own cost is what it takes beyond that.
     """
     base, counts = 0.0, Counter[str]()
-    both = list(zip(one.program.calls, one.priced, strict=False))
+    both = list(zip(one.program.calls, one.priced, strict=True))
     for call, price_ in both:
         counts["call"] += bool(terms.base) and call.trait not in UNCALLED
         if call.op in terms.rows:

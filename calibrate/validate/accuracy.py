@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,13 @@ from calibrate.fit.alignment import by_family as parts_of
 from calibrate.samples.programs import program_from_json
 from calibrate.samples.rounds import Measurement, Round, quiet_level, summarise
 from calibrate.samples.store import SampleFile
+from predictor.assemble import bound, spread
 from predictor.calibration.load import Calibration
-from predictor.predict import bound, interval, log_error
+from predictor.lowered import of_program
+from predictor.pricing.intervals import interval
 from predictor.pricing.program import price
-from predictor.records import PricedCall, Program
-from predictor.timeline.queue import plain, queue
+from predictor.records import Graph, PricedCall, Program
+from predictor.timeline.queue import queue
 
 CROSSOVER = (0.6, 0.9)
 """Kernel time over latency: below the first framework-bound, above the second device-bound, crossover between."""
@@ -98,16 +100,17 @@ def _row(
     sample: Mapping[str, Any], measured: Measurement, flops_s: float, calibration: Calibration, runtime: str
 ) -> Row:
     program = program_from_json(sample["program"])
+    lowered = of_program(Graph(sample["model"], (), sample["dtype"], sample["batch"], program.tail, 0), program)
     host = calibration.host(runtime)
-    priced = price(program, calibration, host)
+    priced = price(lowered.program, calibration, host)
     lanes = calibration.lanes_of(host)
     unscaled = queue(priced, lanes, host.fixed_s)
     scale = measured.probe_s / host.probe_s
-    priced = tuple(replace(call, host_s=call.host_s * scale) for call in priced)
+    priced = priced.with_host_scaled(scale)
     timeline = queue(priced, lanes, host.fixed_s * scale)
     kernel_s = sample.get("kernel_s")
     said = bound(timeline, priced)
-    launches = sum(k.launches for call in priced for k in call.kernels)
+    launches = int(priced.launches.sum())
     busy = (kernel_s + lanes.gap_s * sample["launches"]) if kernel_s is not None else timeline.kernel_s
     share = busy / measured.seconds
     limit = CROSSOVER[1] if host.gap_s is None else HALF
@@ -117,7 +120,7 @@ def _row(
         dtype=sample["dtype"],
         runtime=runtime,
         measured=measured,
-        predicted={"queue": timeline.latency_s, "max": plain(timeline, lanes.serial), "flops": flops_s},
+        predicted={"queue": timeline.latency_s, "max": timeline.max_s, "flops": flops_s},
         kernel_s=kernel_s,
         predicted_kernel_s=timeline.kernel_s,
         predicted_host_s=timeline.host_s,
@@ -125,9 +128,9 @@ def _row(
         predicted_launches=launches,
         bound=said,
         measured_bound="" if kernel_s is None else "framework" if share < limit else "device",
-        interval_s=interval(timeline.latency_s, log_error(program, priced, timeline, calibration, host)),
+        interval_s=interval(timeline.latency_s, spread(lowered, priced, timeline, calibration, host)),
         unscaled_s=unscaled.latency_s,
-        kernels=_kernels(sample, program, priced),
+        kernels=_kernels(sample, program, priced.calls),
         regime="framework-bound" if share < CROSSOVER[0] else "compute-bound" if share > CROSSOVER[1] else "crossover",
     )
 
@@ -138,7 +141,7 @@ def _kernels(sample: Mapping[str, Any], program: Program, priced: Sequence[Price
     measured_s = [ns * 1e-9 for _, ns in sample["kernel_order"]]
     if abs(sum(measured_s) / sample["kernel_s"] - 1) > ADDS_UP:
         return ()
-    both = zip(program.calls, priced, strict=False)  # the Python after the last call launches nothing
+    both = zip(program.calls, priced, strict=True)
     pairs = [pair for call, own in both for pair in zip(call.kernels, own.kernels, strict=True)]
     names = [sample["kernel_names"][index] for index, _ in sample["kernel_order"]]
     families, launches = [k.family for k, _ in pairs], [p.launches for _, p in pairs]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from calibrate.fit.kernels import by_fit, unseen_seconds, work_of
 from predictor.calibration.load import Calibration
 from predictor.kernels.families import FAMILIES
+from predictor.pricing.kernels import kernel_fit
 
 Sample = Mapping[str, Any]
 
@@ -45,7 +46,7 @@ def judge_kernels(samples: Sequence[Sample], calibration: Calibration, as_is: bo
         base, features = work_of(own, family, calibration.device)
         seconds = np.array([s["seconds"] for s in own])
         flops = np.concatenate([_flops(family, s) for s in own])
-        fit = calibration.fit(family, own[0]["dtype"], "replay")
+        fit = kernel_fit(calibration, family, own[0]["dtype"], "replay")
         predictors = {
             "fit": (base + fit.floor_s) * np.exp(fit.residual.predict(features))
             if as_is

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import copy
 import gc
+import os
 import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
+from types import CodeType, FrameType
 from typing import Any
 
 import torch
@@ -29,7 +32,7 @@ from predictor.errors import PredictorError
 from predictor.graph.inputs import batch_of, call_arguments
 from predictor.ops import kind_of
 from predictor.ops.macs import count_macs
-from predictor.records import Graph, OpCall, TensorSpec
+from predictor.records import Graph, OpCall, Origin, TensorSpec
 
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 """Dtype names of a prediction -> torch dtype of weights and activations."""
@@ -211,8 +214,10 @@ _VALUE = "_captured_value"
 class _Recorder(TorchDispatchMode):
     """Sees every operator before it is split into parts, notes it, and runs it on the meta device."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: torch.nn.Module) -> None:
         super().__init__()
+        self._paths = {id(child): path for path, child in module.named_modules()}
+        self._origins: dict[Origin, Origin] = {}
         self.calls: list[OpCall] = []
         self._values = 0
         self.outputs: list[torch.Tensor] = []
@@ -221,10 +226,24 @@ class _Recorder(TorchDispatchMode):
         )
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        origin = self._origin(sys._getframe(1))
         result, call = self._run(func, args, kwargs or {})
-        self.calls.append(call)
+        self.calls.append(replace(call, origin=origin))
         self.python.mark()
         return result
+
+    def _origin(self, frame: FrameType | None) -> Origin:
+        """The module and the line that a call comes from, seen from the frame below the recorder's."""
+        path, file, line = None, "", 0
+        while frame is not None and (path is None or not file):
+            if path is None and frame.f_code is _MODULE_CODE:
+                path = self._paths.get(id(frame.f_locals["self"]))
+            elif not file:
+                file = _outside_of_torch(frame.f_code)
+                line = frame.f_lineno if file else 0
+            frame = frame.f_back
+        origin = Origin(path or "", file, line)
+        return self._origins.setdefault(origin, origin)
 
     def _run(self, func: Any, args: Any, kwargs: Any) -> tuple[Any, OpCall]:
         name = func._schema.name.removeprefix("aten::")
@@ -283,6 +302,17 @@ class _Recorder(TorchDispatchMode):
         calls = tuple(replace(call, python=work) for call, work in zip(self.calls, before, strict=True))
         outputs = tuple(self._number(tensor) for tensor in self.outputs)
         return Graph(name, calls, dtype, batch, tail, self.python.module_calls, versions(), outputs)
+
+
+_PACKAGES = f"{Path(torch.__file__).parent.parent}{os.sep}"
+_ASIDE = (f"{Path(torch.__file__).parent}{os.sep}", f"{Path(__file__).parent}{os.sep}", "<")
+
+
+@cache
+def _outside_of_torch(code: CodeType) -> str:
+    """A code's file, relative to where packages are installed; empty for torch's own and the recorder's."""
+    file = code.co_filename
+    return "" if file.startswith(_ASIDE) else file.removeprefix(_PACKAGES)
 
 
 _RECORDER_CODE = _Recorder.__torch_dispatch__.__code__
@@ -367,7 +397,7 @@ def capture(
 
 
 def _record(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], branch: str) -> _Recorder:
-    recorder = _Recorder()
+    recorder = _Recorder(module)
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with recorder, told(branch):

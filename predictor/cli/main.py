@@ -5,11 +5,15 @@ from __future__ import annotations
 import atexit
 import gc
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from predictor.cli.terminal import complain, run
+
+if TYPE_CHECKING:
+    from predictor.plan import Plan
+    from predictor.records import Compared
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -81,6 +85,12 @@ class Options(NamedTuple):
     host: str | None
     attention: str | None
 
+    def compare(self, plan: Plan, gpu: str, batch: int, length: int | None) -> tuple[Compared, ...]:
+        """A plan under every runtime, see ``Plan.compare``."""
+        return plan.compare(
+            gpu, self.dtype, batch, length, host=self.host, attention=self.attention, estimator=self.estimator
+        )
+
 
 def _gpu(gpu: str | None, spec: Path | None) -> str | None:
     """What names the GPU: one of the two options."""
@@ -119,10 +129,13 @@ def _kernel(family: str, dims: list[str], gpu: str, dtype: str, context: str, mo
     import json
     import math
 
+    import numpy as np
+
     from predictor.calibration.load import load_calibration
     from predictor.errors import PredictorError, unknown
     from predictor.kernels.families import FAMILIES
-    from predictor.predict import EXTRAPOLATION_ERROR, interval
+    from predictor.pricing.intervals import EXTRAPOLATION_ERROR, interval
+    from predictor.pricing.kernels import kernel_fit, kernel_seconds, price_kernels, roofline_s
 
     calibration = load_calibration(gpu)
     if family not in FAMILIES:
@@ -138,17 +151,18 @@ def _kernel(family: str, dims: list[str], gpu: str, dtype: str, context: str, mo
         row.complete(values)
     except KeyError as error:
         raise PredictorError(str(error.args[0])) from None
-    seconds = calibration.kernel_seconds(family, dtype, context=context, monotone=monotone, **values)
-    fit = calibration.fit(family, dtype, context)
+    seconds = kernel_seconds(calibration, family, dtype, context=context, monotone=monotone, **values)
+    fit = kernel_fit(calibration, family, dtype, context)
     arrays = row.complete(values)
-    compute, memory = calibration.base(row, dtype, arrays)
-    far = bool(calibration.extrapolated(family, dtype, context, **values)[0])
+    compute, memory = roofline_s(calibration, row, dtype, arrays)
+    far = bool(price_kernels(calibration, family, dtype, values, context).extrapolated[0])
     low, high = interval(seconds, math.hypot(fit.error, EXTRAPOLATION_ERROR if far else 0.0))
     found = {
         **{"family": family, "gpu": calibration.gpu, "dtype": dtype, "context": context},
         **{"seconds": seconds, "interval_s": [low, high], "bound": "compute" if compute > memory else "memory"},
-        **{"flops": float(row.flops(arrays)), "roofline_s": float(max(compute, memory)), "provenance": fit.provenance},
-        "extrapolated": far,
+        "flops": float(row.flops(arrays)),
+        "roofline_s": float(np.maximum(compute, memory)),
+        **{"provenance": fit.provenance, "extrapolated": far},
     }
     if as_json:
         return json.dumps(found)
@@ -175,26 +189,24 @@ def _predict(
     from contextlib import redirect_stdout
 
     from predictor.errors import CannotRunError, PredictorError
-    from predictor.predict import Predictor, check_batch, compare
+    from predictor.predict import Predictor
     from predictor.report import formats as report
-    from predictor.sources import source_of
+    from predictor.sources import plan_of
 
     if model is None or gpu is None:
         raise PredictorError(_ASK)
     predictor = Predictor(gpu, runtime, *options)
-    calibration, host, dtype = predictor.check()
-    if model.endswith(".onnx"):
-        found = predictor.predict_file(model)
-    else:
-        name, source = source_of(model, check_batch(batch), length)
+    predictor.check()
+    with redirect_stdout(sys.stderr):  # what the model prints is not the answer
+        plan = plan_of(model, batch, length)
         try:
-            with redirect_stdout(sys.stderr):  # what the model prints is not the answer
-                found = predictor.report(source(dtype, runtime), calibration, host)
+            found = predictor.report(plan, batch, length)
         except CannotRunError as error:
-            with redirect_stdout(sys.stderr):
-                others = compare(gpu, dtype, source, *options[1:])
+            others = options.compare(plan, gpu, batch, length)
             can = ", ".join(o.runtime for o in others if o.report) or "none"
-            raise CannotRunError(f"{name} cannot run under {runtime}: {error} (runtimes that can: {can})") from None
+            raise CannotRunError(
+                f"{plan.name} cannot run under {runtime}: {error} (runtimes that can: {can})"
+            ) from None
     if strict and found.unmodelled:
         raise PredictorError(f"not modelled: {', '.join(sorted(found.unmodelled))}")
     if strict and found.extrapolated:
@@ -217,23 +229,21 @@ def _compare(
     from contextlib import redirect_stdout
 
     from predictor.errors import PredictorError
-    from predictor.predict import check_batch, compare
     from predictor.report import formats as report
-    from predictor.sources import source_of
+    from predictor.sources import plan_of
 
     if model is None or gpu is None:
         raise PredictorError(_ASK)
-    if model.endswith(".onnx"):
-        raise PredictorError("an ONNX file runs under onnx and onnx-cudagraph alone: --runtime onnx")
-    _, source = source_of(model, check_batch(batch), length)
     with redirect_stdout(sys.stderr):
-        found = compare(gpu, options.dtype, source, *options[1:])
+        plan = plan_of(model, batch, length)
+        found = options.compare(plan, gpu, batch, length)
     return report.comparison_as_json(found) if as_json else report.comparison_as_text(found)
 
 
 def _gpus() -> str:
     from predictor.calibration.files import known_gpus
     from predictor.calibration.load import load_calibration
+    from predictor.pricing.intervals import typical_error
 
     lines = [
         f"{'gpu':8} {'kernels':9} {'error':>6} {'host':17} {'error':>6} {'torch':8} {'dtypes':22} {'date':10} runtimes"
@@ -245,7 +255,7 @@ def _gpus() -> str:
         eager = hosts.get("eager")
         torch = str(eager.environment.get("versions", {}).get("torch", "?")) if eager else ""
         date = str((eager.environment if eager else calibration.device["environment"])["date"])[:10]
-        kernels = f"{calibration.typical_error:.0%}"
+        kernels = f"{typical_error(calibration):.0%}"
         lines.append(
             f"{name:8} {calibration.provenance:9} {kernels:>6} {origins:17} {f'{eager.error:.0%}' if eager else '':>6} "
             f"{torch:8} {', '.join(calibration.dtypes):22} {date:10} {', '.join(hosts) or 'kernels only'}"

@@ -1,11 +1,9 @@
-"""Prices: what a program's calls cost on the host, and its kernels on the device."""
+"""Prices of a program: what its calls cost on the host, and its kernels on the device, at all of its sizes at once."""
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,7 +15,10 @@ from predictor.calibration.trees import Forest
 from predictor.graph.coldness import coldness
 from predictor.kernels.families import FAMILIES
 from predictor.ops import OPS
-from predictor.records import HostCall, Kernel, PricedCall, PricedKernel, Program, PythonWork
+from predictor.pricing.kernels import kernel_launches, price_kernels, roofline_s
+from predictor.records import HostCall, Kernel, KernelGroup, PricedProgram, Program, PythonWork, SizedProgram
+
+Array = NDArray[np.float64]
 
 HOST_ELEMENTS = 2**14
 """Elements of the timed calls on the CPU ("host many"); that of "host" has few."""
@@ -29,42 +30,192 @@ UNCALLED = frozenset({"host", "guard"})
 """Traits of what a runtime does without calling anything: it costs no ``HostCosts.call_s``."""
 
 
-def price(program: Program, calibration: Calibration, host: HostCosts) -> tuple[PricedCall, ...]:
-    """Every call of the program with its host seconds and its priced kernels, in issue order."""
-    kernels = iter(_price_kernels([k for call in program.calls for k in call.kernels], calibration))
-    cold = coldness([call.op for call in program.calls])
-    libraries = _library_s(program, load_calibration(host.beside) if host.beside else calibration, host)
-    priced = []
-    for call, call_cold, library_s in zip(program.calls, cold, libraries, strict=True):
-        own = tuple(next(kernels) for _ in call.kernels)
-        if call.trait == "replay":
-            own = tuple(_side_by_side(k, p, calibration, host) for k, p in zip(call.kernels, own, strict=True))
-        seconds = host.op_factor * _call_s(call, own, program.dtype, host, call_cold, library_s)
-        seconds += 0.0 if call.trait in UNCALLED else host.call_s
-        seconds *= host.kinds.get(kind_of_call(call.trait), 1.0)
-        priced.append(PricedCall(seconds + python_s(call.python, host), own, call.sync))
-    return (*priced, PricedCall(python_s(program.tail, host), ()))
+@dataclass(frozen=True, slots=True, eq=False)
+class HostProfile:
+    """What a program's calls cost on a host whatever their sizes, arrays (calls,).
+
+    hot_s: of the timed call, in a tight loop; cold_s: what being cold adds; element_s: of each element that the host
+    computes; timed_launches: of kernels, by the timed call; timed_shape_s: what ``HostCosts.shapes`` says of the timed
+    call's shape, not a number where it says nothing; shape_kernel: position of the kernel that decides on the
+    library's cost by shape, among the call's program's kernels, -1 where none does; shape_key: family and dtype of its
+    model; call_s, factor, python_s: added to, multiplied with, and added again.
+    """
+
+    hot_s: Array
+    cold_s: Array
+    element_s: Array
+    timed_launches: Array
+    timed_shape_s: Array
+    shape_kernel: NDArray[np.int64]
+    shape_key: tuple[tuple[str, str] | None, ...]
+    call_s: Array
+    factor: Array
+    python_s: Array
+    tail_s: float
+
+
+def host_profile(program: Program, host: HostCosts) -> HostProfile:
+    """What a program's calls cost on a host whatever their sizes."""
+    dtype = HOST_DTYPE.get(program.dtype, program.dtype)
+    dispatch: dict[Any, tuple[float, float, float]] = {}
+    rows: list[tuple[float, ...]] = []
+    shape_kernel: list[int] = []
+    shape_key: list[tuple[str, str] | None] = []
+    position = 0
+    for call, cold in zip(program.calls, coldness([call.op for call in program.calls]), strict=True):
+        key = call.op, call.trait, call.parts, call.extra
+        if key not in dispatch:
+            dispatch[key] = dispatch_s(call, dtype, host)
+        hot_s, whole_cold_s, timed_launches = dispatch[key]
+        number, shape = _shape_kernel(call.kernels, host)
+        shape_kernel.append(position + number if shape else -1)
+        shape_key.append(shape)
+        timed_shape_s = host.shapes_s.get(row_of(call.op, host.calls) or "", {}).get(dtype, float("nan"))
+        rows.append(
+            (
+                hot_s,
+                (whole_cold_s - hot_s) * cold,
+                _element_s(call.op, host) if call.elements else 0.0,
+                timed_launches,
+                timed_shape_s,
+                0.0 if call.trait in UNCALLED else host.call_s,
+                host.kinds.get(kind_of_call(call.trait), 1.0),
+                python_s(call.python, host),
+            )
+        )
+        position += len(call.kernels)
+    hot, cold_part, element, launches, shapes, called, factor, python = (
+        np.array(rows, dtype=float).reshape(-1, 8).T.copy()
+    )
+    return HostProfile(
+        hot_s=hot,
+        cold_s=cold_part,
+        element_s=element,
+        timed_launches=launches,
+        timed_shape_s=shapes,
+        shape_kernel=np.array(shape_kernel, dtype=np.int64),
+        shape_key=tuple(shape_key),
+        call_s=called,
+        factor=factor,
+        python_s=python,
+        tail_s=python_s(program.tail, host),
+    )
+
+
+def _shape_kernel(kernels: Sequence[Kernel], host: HostCosts) -> tuple[int, tuple[str, str] | None]:
+    """(Number, family and dtype of the model) of the first kernel whose library call is modelled by shape."""
+    for number, kernel in enumerate(kernels):
+        for dtype in (kernel.dtype, HOST_DTYPE.get(kernel.dtype, "tf32")):
+            if (kernel.family, dtype) in host.shapes:
+                return number, (kernel.family, dtype)
+    return -1, None
+
+
+def price(
+    program: Program | SizedProgram, calibration: Calibration, host: HostCosts, profile: HostProfile | None = None
+) -> PricedProgram:
+    """Every call of a program with its host seconds and its priced kernels, in issue order. profile: ``host_profile``
+    of the same program and host, where it is known.
+    """
+    sized = program if isinstance(program, SizedProgram) else SizedProgram.of(program)
+    profile = profile or host_profile(sized.program, host)
+    kernels = [_price_group(group, calibration, host) for group in sized.groups]
+    empty = np.zeros((sized.sizes, 0))
+    seconds, launches, compute, extrapolated = (
+        np.concatenate([group[i] for group in kernels] or [empty], axis=1)[:, sized.kernel_of] for i in range(4)
+    )
+    beside = load_calibration(host.beside) if host.beside else calibration
+    host_s = _host_s(sized, launches, profile, host, beside)
+    return PricedProgram(
+        host_s,
+        profile.tail_s,
+        sized.sync,
+        seconds,
+        launches.astype(np.int64),
+        compute.astype(bool),
+        extrapolated.astype(bool),
+        sized.first_kernel,
+    )
+
+
+def _host_s(
+    sized: SizedProgram, launches: Array, profile: HostProfile, host: HostCosts, calibration: Calibration
+) -> Array:
+    """Host seconds of every call, (sizes, calls). launches: (sizes, kernels); calibration: of the GPU beside which the
+    host was measured.
+    """
+    total = np.zeros((sized.sizes, launches.shape[1] + 1))
+    np.cumsum(launches, axis=1, out=total[:, 1:])
+    of_call = total[:, sized.first_kernel[1:]] - total[:, sized.first_kernel[:-1]]
+    launched = (of_call > 0) & (profile.timed_launches > 0)
+    more_s = np.where(launched, (of_call - profile.timed_launches) * host.launch_s, 0.0)
+    shaped = (profile.shape_kernel >= 0) & ~np.isnan(profile.timed_shape_s)
+    if shaped.any():
+        library_s = _library_s(sized, profile, shaped, host, calibration)
+        more_s[:, shaped] = library_s - profile.timed_shape_s[shaped]
+    on_host = sized.elements > 0
+    hot_s = np.where(on_host, profile.hot_s, np.maximum(profile.hot_s + more_s, 0.0))
+    seconds = host.op_factor * (hot_s + profile.cold_s + sized.elements * profile.element_s) + profile.call_s
+    return np.asarray(seconds * profile.factor + profile.python_s)
+
+
+def _library_s(
+    sized: SizedProgram, profile: HostProfile, shaped: NDArray[np.bool_], host: HostCosts, calibration: Calibration
+) -> Array:
+    """Host seconds of the library calls that are modelled by shape, (sizes, calls of ``shaped``)."""
+    calls = np.flatnonzero(shaped)
+    distinct = sized.kernel_of[profile.shape_kernel[calls]]
+    found = np.zeros((sized.sizes, len(calls)))
+    first = 0
+    for group in sized.groups:
+        own = (distinct >= first) & (distinct < first + group.count)
+        if own.any():
+            columns, back = np.unique(distinct[own] - first, return_inverse=True)
+            key = profile.shape_key[int(calls[np.flatnonzero(own)[0]])]
+            assert key is not None
+            dims = {name: array[:, columns].ravel() for name, array in group.dims.items()}
+            seconds = library_s(host.shapes[key], calibration, *key, dims).reshape(sized.sizes, -1)
+            found[:, own] = seconds[:, back]
+        first += group.count
+    return found
+
+
+def _price_group(group: KernelGroup, calibration: Calibration, host: HostCosts) -> tuple[Array, Array, Array, Array]:
+    """(Seconds, launches, compute-bound, extrapolated) of a group's kernels, (sizes, kernels) each."""
+    dims = {name: array.ravel() for name, array in group.dims.items()}
+    priced = price_kernels(calibration, group.family, group.dtype, dims)
+    seconds = priced.seconds
+    if group.in_graph and "groups" in dims:
+        seconds = _side_by_side(group, dims, seconds, priced.launches, calibration, host)
+    columns = (seconds, priced.launches, priced.compute_bound, priced.extrapolated)
+    found = [np.asarray(column, dtype=float).reshape(-1, group.count) for column in columns]
+    return found[0], found[1], found[2], found[3]
 
 
 ROOF_SHARE = 0.5
 """Of the roofline, what small kernels that run side by side reach together. A judgement."""
 
 
-def _side_by_side(kernel: Kernel, priced: PricedKernel, calibration: Calibration, host: HostCosts) -> PricedKernel:
-    """A kernel of a CUDA graph. A grouped convolution that a library runs group by group, on streams of its own, runs
+def _side_by_side(
+    group: KernelGroup,
+    dims: Mapping[str, Array],
+    seconds: Array,
+    launches: NDArray[np.int64],
+    calibration: Calibration,
+    host: HostCosts,
+) -> Array:
+    """Kernels of a CUDA graph. A grouped convolution that a library runs group by group, on streams of its own, runs
     all groups at the same time there; from a host only where a kernel takes longer than the launch of the next. What
     that gains is the square root of the groups: on an H200 a generated RegNet's convolutions took 0.8 of their time
     with two groups and 0.5 to 0.7 with four.
     """
-    groups = kernel.dims.get("groups", 1)
-    if not kernel.family.endswith("conv_grouped") or priced.launches < groups:
-        return priced
-    if priced.seconds / priced.launches > host.launch_s:
-        return priced
-    family = FAMILIES[kernel.family]
-    compute, memory = calibration.base(family, kernel.dtype, family.complete(kernel.dims))
-    roof_s = float(max(compute, memory)) / ROOF_SHARE
-    return replace(priced, seconds=min(max(priced.seconds / math.sqrt(groups), roof_s), priced.seconds))
+    groups, family = dims["groups"], FAMILIES[group.family]
+    if not group.family.endswith("conv_grouped"):
+        return seconds
+    alone = (launches < groups) | (seconds / np.maximum(launches, 1) > host.launch_s)
+    roof_s = np.maximum(*roofline_s(calibration, family, group.dtype, family.complete(dims))) / ROOF_SHARE
+    gained = np.minimum(np.maximum(seconds / np.sqrt(groups), roof_s), seconds)
+    return np.where(alone, seconds, gained)
 
 
 def python_s(work: PythonWork, host: HostCosts) -> float:
@@ -72,73 +223,17 @@ def python_s(work: PythonWork, host: HostCosts) -> float:
     return host.line_s * work.cold_lines + host.module_s * work.cold_modules
 
 
-def _price_kernels(kernels: Iterable[Kernel], calibration: Calibration) -> list[PricedKernel]:
-    kernels = list(kernels)
-    groups: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for position, kernel in enumerate(kernels):
-        groups[kernel.family, kernel.dtype].append(position)
-    priced: dict[int, PricedKernel] = {}
-    for (family, dtype), positions in groups.items():
-        names = kernels[positions[0]].dims
-        dims = {name: np.array([kernels[p].dims[name] for p in positions], dtype=float) for name in names}
-        outside = calibration.extrapolated(family, dtype, "model", **dims)
-        for position, far, seconds, launches, compute in zip(
-            positions, outside, *calibration.price(family, dtype, "model", **dims), strict=True
-        ):
-            bound = "compute" if compute else "memory"
-            priced[position] = PricedKernel(float(seconds), int(launches), bound, bool(far))
-    return [priced[p] for p in range(len(kernels))]
+def library_s(forest: Forest, calibration: Calibration, family: str, dtype: str, dims: Mapping[str, Any]) -> Array:
+    """Host seconds of the library calls for kernels of one family, by their dimensions."""
+    return np.asarray(np.exp(forest.predict(shape_features(calibration, family, dtype, dims))))
 
 
-def _library_s(program: Program, calibration: Calibration, host: HostCosts) -> list[float | None]:
-    """Per call: host seconds of the library call for its first kernel on matrix units; None where there is none."""
-    groups: dict[tuple[str, str], dict[int, Kernel]] = defaultdict(dict)
-    for position, call in enumerate(program.calls):
-        for kernel in call.kernels:
-            same = (kernel.dtype, HOST_DTYPE.get(kernel.dtype, "tf32"))
-            key = next(((kernel.family, d) for d in same if (kernel.family, d) in host.shapes), None)
-            if key is not None:
-                groups[key][position] = kernel
-                break
-    found: list[float | None] = [None] * len(program.calls)
-    for (family, dtype), kernels in groups.items():
-        seconds = library_s(host.shapes[family, dtype], calibration, family, dtype, list(kernels.values()))
-        for position, one in zip(kernels, seconds, strict=True):
-            found[position] = float(one)
-    return found
-
-
-def library_s(
-    forest: Forest, calibration: Calibration, family: str, dtype: str, kernels: Sequence[Kernel]
-) -> NDArray[np.float64]:
-    """Host seconds of the library calls for some kernels of one family."""
-    dims = {name: np.array([k.dims[name] for k in kernels], dtype=float) for name in kernels[0].dims}
-    return np.exp(forest.predict(shape_features(calibration, family, dtype, dims)))
-
-
-def shape_features(calibration: Calibration, family: str, dtype: str, dims: Mapping[str, Any]) -> Any:
+def shape_features(calibration: Calibration, family: str, dtype: str, dims: Mapping[str, Any]) -> Array:
     """What the host cost of a call on matrix units is regressed on: its kernel's features and the launches in it."""
     row = FAMILIES[family]
     features = row.matrix_of_features(row.complete(dims), dtype, calibration.sms)
-    launches = calibration.price(family, dtype, "model", **dims)[1]
+    launches = kernel_launches(calibration, family, dtype, dims)
     return np.column_stack([features, np.log2(launches)])
-
-
-def _call_s(
-    call: HostCall, kernels: Sequence[PricedKernel], dtype: str, host: HostCosts, cold: float, library: float | None
-) -> float:
-    dtype = HOST_DTYPE.get(dtype, dtype)
-    hot_s, cold_s, timed_launches = dispatch_s(call, dtype, host)
-    if call.elements:
-        return hot_s + (cold_s - hot_s) * cold + call.elements * _element_s(call.op, host)
-    launches = sum(k.launches for k in kernels)
-    timed_s = host.shapes_s.get(row_of(call.op, host.calls) or "", {}).get(dtype)
-    more_s = 0.0
-    if library is not None and timed_s is not None:
-        more_s = library - timed_s
-    elif launches and timed_launches:
-        more_s = (launches - timed_launches) * host.launch_s
-    return max(hot_s + more_s, 0.0) + (cold_s - hot_s) * cold
 
 
 def _element_s(op: str, host: HostCosts) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -31,13 +31,18 @@ class HostTerms:
     recompiles: bool = False
 
 
+def one_generation(target: Target) -> Hashable:
+    """The generation of a runtime that lowers alike for every target."""
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Runtime:
     """A runtime: how it lowers a graph, how it really runs a module, and what its host time is made of.
 
     name: as users type it; capture_mode: which branch a model's code takes under it; needs_gpu: it runs nothing on a
     CPU. ``prepare(module, inputs)`` returns a callable that runs one real pass. host_terms: None where single
-    operators are timed instead (eager).
+    operators are timed instead (eager). generation: what of a target its lowering depends on.
     """
 
     name: str
@@ -46,3 +51,4 @@ class Runtime:
     lower: Lower
     prepare: Callable[[Any, Any], Callable[[], Any]]
     host_terms: HostTerms | None = None
+    generation: Callable[[Target], Hashable] = one_generation

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from predictor.records import Lanes, PricedCall, PricedKernel
-from predictor.timeline.queue import plain, queue
+from predictor.records import (
+    HostCall,
+    Kernel,
+    Lane,
+    Lanes,
+    Origin,
+    PricedCall,
+    PricedKernel,
+    PricedProgram,
+    PythonWork,
+    Timeline,
+)
+from predictor.timeline import queue as timeline_queue
 
 FREE = Lanes(launch_latency_s=0.0, gap_s=0.0, sync_s=0.0)
 
 
 def call(host_s: float, *kernel_s: float, sync: bool = False, launches: int = 1) -> PricedCall:
     return PricedCall(host_s, tuple(PricedKernel(s, launches, "memory") for s in kernel_s), sync)
+
+
+def queue(calls: Sequence[PricedCall], lanes: Lanes, fixed_s: float = 0.0) -> Timeline:
+    return timeline_queue.queue(PricedProgram.of(calls), lanes, fixed_s)
 
 
 def test_an_empty_pass_costs_the_fixed_time_and_the_synchronisation() -> None:
@@ -84,12 +100,12 @@ def test_on_a_serial_target_both_lanes_are_one() -> None:
     timeline = queue([call(1.0, 10.0), call(1.0, 2.0, sync=True)], lanes, fixed_s=0.5)
     assert timeline.latency_s == 14.5
     assert timeline.pipelined_s == 14.5
-    assert plain(timeline, serial=True) == 14.5
+    assert timeline.max_s == 14.5
 
 
 def test_the_plain_formula_is_the_larger_term() -> None:
-    assert plain(queue([call(1.0, 10.0)] * 3, FREE)) == 30.0
-    assert plain(queue([call(1.0, 0.25)] * 3, FREE)) == 3.0
+    assert queue([call(1.0, 10.0)] * 3, FREE).max_s == 30.0
+    assert queue([call(1.0, 0.25)] * 3, FREE).max_s == 3.0
 
 
 def test_many_passes_back_to_back_approach_the_pipelined_time_per_pass() -> None:
@@ -138,7 +154,7 @@ ROUNDING = 1e-9
 def test_latency_is_never_below_host_time_or_kernel_time(calls: list[PricedCall], lanes: Lanes, fixed: float) -> None:
     timeline = queue(calls, lanes, fixed)
     assert timeline.latency_s >= max(timeline.host_s, timeline.kernel_s) * (1 - ROUNDING)
-    assert timeline.latency_s >= plain(timeline, lanes.serial) * (1 - ROUNDING)
+    assert timeline.latency_s >= timeline.max_s * (1 - ROUNDING)
 
 
 @given(calls_of, lanes_of, seconds)
@@ -194,3 +210,43 @@ def test_host_and_kernel_time_are_plain_sums(calls: list[PricedCall], lanes: Lan
     timeline = queue(calls, lanes)
     assert timeline.host_s == pytest.approx(sum(c.host_s for c in calls))
     assert timeline.kernel_s == pytest.approx(sum(k.seconds for c in calls for k in c.kernels))
+
+
+def test_the_python_after_the_last_call_is_host_time_that_launches_nothing() -> None:
+    """Host 1 and 4 more after it; the kernel ends at 3."""
+    timeline = timeline_queue.queue(PricedProgram.of([call(1.0, 2.0)], tail_s=4.0), FREE)
+    assert (timeline.latency_s, timeline.host_s) == (5.0, 5.0)
+
+
+def test_spans_are_the_two_lanes_in_issue_order() -> None:
+    """Host 0 to 1 and 1 to 2; kernels from 1.5 to 11.5, and after a gap of 0.25 to 13.75."""
+    kernel = Kernel("gemm", "fp16", {})
+    origin = Origin("layer", "model.py", 7)
+    calls = [HostCall("linear", (kernel,), PythonWork(), "gemm", origin=origin) for _ in range(2)]
+    priced = PricedProgram.of([call(1.0, 10.0), call(1.0, 2.0)])
+    found = timeline_queue.spans(calls, timeline_queue.queues(priced, Lanes(0.5, 0.25, 0.0)))
+    assert [(s.lane, s.start_s, s.end_s) for s in found] == [
+        (Lane.HOST, 0.0, 1.0),
+        (Lane.DEVICE, 1.5, 11.5),
+        (Lane.HOST, 1.0, 2.0),
+        (Lane.DEVICE, 11.75, 13.75),
+    ]
+    assert {(s.op, s.origin) for s in found} == {("linear", origin)}
+    assert [s.kernel for s in found] == ["", "gemm", "", "gemm"]
+
+
+@given(calls_of, lanes_of, seconds)
+def test_the_closed_form_is_the_queue_step_by_step(calls: list[PricedCall], lanes: Lanes, fixed: float) -> None:
+    host, device = fixed, 0.0
+    for one in calls:
+        begun = host
+        host += one.host_s
+        for number, kernel in enumerate(one.kernels, start=1):
+            if lanes.serial:
+                host += kernel.seconds
+                continue
+            launched = begun + one.host_s * number / len(one.kernels) + lanes.launch_latency_s
+            device = max(device + lanes.gap_s, launched) + kernel.seconds + lanes.gap_s * (kernel.launches - 1)
+        host = max(host, device) if one.sync else host
+    expected = host if lanes.serial else max(host, device) + lanes.sync_s
+    assert queue(calls, lanes, fixed).latency_s == pytest.approx(expected, rel=1e-9, abs=1e-9)

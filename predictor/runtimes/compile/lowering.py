@@ -54,7 +54,10 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
     issued = [HostCall("weight", (), PythonWork(), "guard")] * len(weights)
     for index, call in enumerate(flow.calls):
         if index in last:
-            issued += [HostCall("triton", (k,), PythonWork(), "pointwise") for k in _kernels(flow, last[index])]
+            origin = flow.calls[last[index].members[0]].origin
+            issued += [
+                HostCall("triton", (k,), PythonWork(), "pointwise", origin=origin) for k in _kernels(flow, last[index])
+            ]
         elif call.trait in EXTERN or (index in broken and call.trait != "view"):
             issued += _library_calls(call, graph.dtype, channels_last, unmodelled)
     return Program(NAME, graph.dtype, tuple(issued), PythonWork(), dict(unmodelled), eager.cannot(graph))
@@ -87,7 +90,7 @@ def _decomposed(call: OpCall) -> Iterator[OpCall]:
     out = -call.makes[0]
     yield replace(call, args={**call.args, "bias": None}, reads=(x, weight), makes=(out,))
     summands = {"self": call.outputs[0], "other": call.args["bias"]}
-    yield OpCall("add", summands, call.outputs, "pointwise", reads=(out, bias), makes=call.makes)
+    yield OpCall("add", summands, call.outputs, "pointwise", reads=(out, bias), makes=call.makes, origin=call.origin)
 
 
 def _library_calls(call: OpCall, dtype: str, channels_last: bool, unmodelled: Counter[str]) -> Iterator[HostCall]:
@@ -100,12 +103,12 @@ def _library_calls(call: OpCall, dtype: str, channels_last: bool, unmodelled: Co
     if call.trait == "conv" and channels_last:
         weight = _weight(call)
         if math.prod(weight.shape[2:]) > 1 and weight.shape[1] > 1:
-            yield HostCall("triton", _loop(weight, weight), PythonWork(), "copy")
+            yield HostCall("triton", _loop(weight, weight), PythonWork(), "copy", origin=call.origin)
         found = replace(found, kernels=tuple(_channels_last(k, call) for k in found.kernels))
     if call.trait == "attention" and len(found.kernels) > 1:  # a boolean mask is made an additive one by one loop
         mask = call.args["attn_mask"]
         loop = _loop(mask, replace(mask, dtype=call.outputs[0].dtype))
-        yield HostCall("triton", loop, PythonWork(), "pointwise")
+        yield HostCall("triton", loop, PythonWork(), "pointwise", origin=call.origin)
         found = replace(found, kernels=found.kernels[-1:])
     yield found
 

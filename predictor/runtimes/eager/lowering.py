@@ -63,6 +63,7 @@ def host_call(call: OpCall, dtype: str, unmodelled: Counter[str]) -> HostCall:
         extra=working if call.op in WRAPPERS else (),
         sync=any(leaf.trait == "sync" for leaf in leaves),
         elements=sum(o.elements for o in call.outputs) if call.trait == "host" and not _is_view(call) else 0,
+        origin=call.origin,
     )
 
 

@@ -14,7 +14,9 @@ NAME = "onnx"
 def lower(graph: Graph, target: Target = TODAY) -> Program:
     """Graph of ONNX nodes -> host calls and their kernels."""
     calls = tuple(
-        HostCall(c.op, onnx_kind(c.op).lower(c) if c.outputs else (), PythonWork(), onnx_kind(c.op).trait)
+        HostCall(
+            c.op, onnx_kind(c.op).lower(c) if c.outputs else (), PythonWork(), onnx_kind(c.op).trait, origin=c.origin
+        )
         for c in _with_biased_softmax(graph)
     )
     return Program(NAME, graph.dtype, calls, PythonWork(), {})

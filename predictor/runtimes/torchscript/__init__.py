@@ -5,7 +5,7 @@ from __future__ import annotations
 from predictor.records import CaptureMode
 from predictor.runtimes.runtime import HostTerms, Runtime
 from predictor.runtimes.torchscript.execution import prepare
-from predictor.runtimes.torchscript.lowering import NAME, lower
+from predictor.runtimes.torchscript.lowering import NAME, fuser_of, lower
 
 RUNTIME = Runtime(
     name=NAME,
@@ -14,4 +14,5 @@ RUNTIME = Runtime(
     lower=lower,
     prepare=prepare,
     host_terms=HostTerms(base="eager", rows=("fused",)),
+    generation=fuser_of,
 )

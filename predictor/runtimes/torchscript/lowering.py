@@ -84,7 +84,9 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
     issued: list[HostCall] = []
     for index, call in enumerate(flow.calls):
         if index in last:
-            issued.append(HostCall("fused", (fused_kernel(flow, last[index], "nnc"),), PythonWork(), "fused"))
+            kernel = fused_kernel(flow, last[index], "nnc")
+            origin = flow.calls[min(last[index])].origin
+            issued.append(HostCall("fused", (kernel,), PythonWork(), "fused", origin=origin))
         elif index not in grouped:
             issued.append(replace(eager.host_call(call, graph.dtype, unmodelled), python=PythonWork()))
     return Program(NAME, graph.dtype, tuple(issued), PythonWork(), dict(unmodelled), eager.cannot(graph))
@@ -102,7 +104,7 @@ def _decomposed(call: OpCall, fuser: Fuser) -> tuple[OpCall, ...]:
     summands = {"self": out[0], "other": call.args["self"]}
     return (
         replace(call, op="mm", args=args, reads=(left, right), makes=(product,)),
-        OpCall("add", summands, out, "pointwise", reads=(product, bias), makes=call.makes),
+        OpCall("add", summands, out, "pointwise", reads=(product, bias), makes=call.makes, origin=call.origin),
     )
 
 

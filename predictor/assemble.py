@@ -1,0 +1,138 @@
+"""A priced program and its timeline -> the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from predictor.calibration.host_costs import HostCosts
+from predictor.calibration.load import Calibration
+from predictor.lowered import Lowered
+from predictor.pricing.intervals import interval, log_error
+from predictor.records import OpCost, PricedProgram, Report, Timeline, Timelines
+from predictor.timeline.queue import timeline_at
+
+COSTLIEST = 8
+"""Rows of the report's table of operators."""
+
+
+def assemble(
+    lowered: Lowered,
+    priced: PricedProgram,
+    found: Timelines,
+    calibration: Calibration,
+    host: HostCosts,
+    estimator: str,
+    size: int = 0,
+) -> Report:
+    """The report of one size, by its position. estimator: "queue", or "max" for the plain formula."""
+    timeline = timeline_at(found, size)
+    latency_s = timeline.latency_s if estimator == "queue" else timeline.max_s
+    return Report(
+        model=lowered.name,
+        runtime=host.runtime,
+        gpu=calibration.gpu,
+        dtype=lowered.dtype,
+        batch=lowered.batches[size],
+        estimator=estimator,
+        latency_s=latency_s,
+        interval_s=interval(latency_s, spread(lowered, priced, timeline, calibration, host, size)),
+        host_s=timeline.host_s,
+        kernel_s=timeline.kernel_s,
+        max_s=timeline.max_s,
+        bound=bound(timeline, priced, size),
+        critical_host=timeline.critical_host,
+        macs=int(lowered.macs[size]),
+        launches=int(priced.launches[size].sum()),
+        operators=lowered.operators,
+        module_calls=lowered.module_calls,
+        python_calls=lowered.python_calls,
+        costliest=_costliest(lowered, priced, size),
+        unmodelled=dict(lowered.program.program.unmodelled),
+        extrapolated=_extrapolated(lowered, priced, size),
+        calibration=provenance(calibration, host),
+        notes=notes(lowered.versions, host),
+    )
+
+
+def spread(
+    lowered: Lowered,
+    priced: PricedProgram,
+    timeline: Timeline,
+    calibration: Calibration,
+    host: HostCosts,
+    size: int = 0,
+) -> float:
+    """Standard deviation of the logarithm of a latency, see ``pricing.intervals.log_error``."""
+    groups, seconds = lowered.program.groups, priced.kernel_s[size]
+    group_s = np.bincount(lowered.group_of_kernel, seconds, len(groups)).astype(float)
+    extrapolated_s = float(seconds[priced.extrapolated[size]].sum())
+    return log_error(groups, group_s, extrapolated_s, timeline, calibration, host)
+
+
+def bound(timeline: Timeline, priced: PricedProgram, size: int = 0) -> str:
+    """ "framework" where most of the critical path is the host's; else the roof under which most kernel time stands.
+
+    Without calls that wait for the device that is where host time exceeds kernel time, but for passes whose lanes take
+    about the same: there it depends on which of them is ahead for longer.
+    """
+    if timeline.critical_host > 0.5:
+        return "framework"
+    compute_s = priced.kernel_s[size][priced.compute_bound[size]].sum()
+    return "compute" if compute_s > timeline.kernel_s / 2 else "memory"
+
+
+def _costliest(lowered: Lowered, priced: PricedProgram, size: int) -> tuple[OpCost, ...]:
+    many, rows = len(lowered.ops), lowered.op_of_call
+    call_of_kernel = np.repeat(np.arange(len(rows)), np.diff(priced.first_kernel))
+    count = np.bincount(rows, minlength=many)
+    host_s = np.bincount(rows, priced.host_s[size], many)
+    kernel_s = np.bincount(rows[call_of_kernel], priced.kernel_s[size], many)
+    ranked = np.argsort(-np.maximum(host_s, kernel_s), kind="stable")[:COSTLIEST]
+    return tuple(OpCost(lowered.ops[i], int(count[i]), float(host_s[i]), float(kernel_s[i])) for i in ranked)
+
+
+def _extrapolated(lowered: Lowered, priced: PricedProgram, size: int) -> dict[str, int]:
+    """Kernel family -> kernels outside its calibrated range, in the order of their first appearance."""
+    groups = lowered.group_of_kernel[priced.extrapolated[size]]
+    counts: dict[str, int] = {}
+    for number in groups.tolist():
+        family = lowered.program.groups[number].family
+        counts[family] = counts.get(family, 0) + 1
+    return counts
+
+
+def provenance(calibration: Calibration, host: HostCosts) -> dict[str, Any]:
+    """What a report says of its calibration."""
+    environment = host.environment
+    made = datetime.fromisoformat(environment["date"])
+    made = made if made.tzinfo else made.replace(tzinfo=UTC)
+    return {
+        "gpu": calibration.gpu,
+        "device": calibration.device["name"],
+        "provenance": calibration.provenance,
+        "host_provenance": host.provenance,
+        "date": environment["date"],
+        "age_days": max((datetime.now(UTC) - made).days, 0),
+        "host": environment.get("cpu", ""),
+        "versions": environment.get("versions", {}),
+    }
+
+
+def notes(versions: Mapping[str, str], host: HostCosts) -> tuple[str, ...]:
+    """What a report adds: host costs of another machine, versions that differ from the calibration's."""
+    theirs = host.environment.get("versions", {})
+    differ = [
+        f"{package} {version} (calibrated with {theirs[package]})"
+        for package, version in versions.items()
+        if package != "python" and package in theirs and theirs[package].split("+")[0] != version.split("+")[0]
+    ]
+    scaled = f", scaled to {host.name}" if host.name else ""
+    borrowed = (
+        f"host costs are those of a machine with an {host.borrowed}{scaled}: nobody measured this runtime with this GPU"
+    )
+    captured = f"captured with {', '.join(differ)}"
+    return tuple(note for note, holds in ((borrowed, host.borrowed), (captured, differ)) if holds)

@@ -1,0 +1,68 @@
+"""The graphs of a module at any size, captured on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch.utils._pytree import tree_leaves, tree_map_only
+
+from predictor.errors import PredictorError
+from predictor.graph.inputs import batch_of, call_arguments
+from predictor.records import Graph
+
+Capture = Callable[[Any, Any, str, str, str], Graph]
+"""(Module, inputs, dtype, runtime, name) -> the graph."""
+
+
+@dataclass(frozen=True)
+class ModuleSource:
+    """A module with inputs of one size, which are cut or repeated for others."""
+
+    module: Any
+    inputs: Any
+    name: str
+    capture: Capture
+
+    @cached_property
+    def batch(self) -> int:
+        """Size of the first dimension of the first input."""
+        return batch_of(self.inputs)
+
+    @cached_property
+    def length(self) -> int:
+        """Tokens: the second dimension of the first integer input that has two; 0 where there is none."""
+        tokens = [t for t in self._tensors if t.dim() == 2 and not (t.is_floating_point() or t.dtype == torch.bool)]
+        return int(tokens[0].shape[1]) if tokens else 0
+
+    @property
+    def _tensors(self) -> list[torch.Tensor]:
+        return [leaf for leaf in tree_leaves(call_arguments(self.inputs)) if isinstance(leaf, torch.Tensor)]
+
+    def graph(self, dtype: str, runtime: str, batch: int, length: int) -> Graph:
+        """The graph for a runtime at sizes, see ``plan.Source``."""
+        if (batch, length) == (self.batch, self.length):
+            return self.capture(self.module, self.inputs, dtype, runtime, self.name)
+        try:
+            return self.capture(self.module, self._inputs_at(batch, length), dtype, runtime, self.name)
+        except PredictorError as error:
+            tokens = f" and length {length}" if length else ""
+            raise type(error)(f"at batch {batch}{tokens} (its inputs cut or repeated): {error}") from error
+
+    def _inputs_at(self, batch: int, length: int) -> Any:
+        def resized(tensor: torch.Tensor) -> torch.Tensor:
+            shape = list(tensor.shape)
+            if shape and shape[0] == self.batch:
+                shape[0] = batch
+            shape[1:] = [length if self.length and n == self.length else n for n in shape[1:]]
+            if shape == list(tensor.shape):
+                return tensor
+            for dim, size in enumerate(shape):
+                if size != tensor.shape[dim]:
+                    tensor = tensor.index_select(dim, torch.arange(size, device=tensor.device) % tensor.shape[dim])
+            return tensor
+
+        return tree_map_only(torch.Tensor, resized, self.inputs)

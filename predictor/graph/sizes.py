@@ -1,0 +1,69 @@
+"""Sizes in a graph as sums of 1, B, L, BL, L^2 and BL^2 (batch B, length L) with coefficients of their own: captures of
+a few small sizes say which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+Sizes = tuple[int, int]
+"""Batch and sequence length; the length is 0 where a model has none."""
+
+FINEST = Fraction(1, 4096)
+"""Coefficients are multiples of it: lengths are halved by poolings, not divided by anything odd."""
+
+
+def terms_of(sizes: Sequence[Sizes]) -> list[list[int]]:
+    """Exponents of batch and length in the terms that some sizes can tell apart."""
+    batches = (0, 1) if len({batch for batch, _ in sizes}) > 1 else (0,)
+    lengths = (0, 1, 2) if len({length for _, length in sizes}) > 1 else (0,)
+    return [[b, n] for n in lengths for b in batches]
+
+
+def basis(sizes: Sizes, terms: Sequence[Sequence[int]]) -> list[int]:
+    """The terms' values at sizes."""
+    return [sizes[0] ** b * sizes[1] ** n for b, n in terms]
+
+
+def value_at(coefficients: Sequence[float], terms_at: Sequence[int]) -> int:
+    """The number that some coefficients say. terms_at: ``basis`` at the sizes."""
+    return round(sum(c * t for c, t in zip(coefficients, terms_at, strict=True)))
+
+
+class SizeRule:
+    """Numbers at a few sizes -> their coefficients. More sizes than terms check the rule."""
+
+    def __init__(self, sizes: Sequence[Sizes]) -> None:
+        self.terms = terms_of(sizes)
+        self._basis = [basis(size, self.terms) for size in sizes]
+        self._known: dict[tuple[int, ...], dict[str, list[float]]] = {}
+
+    def merge(self, values: Sequence[Any]) -> Any:
+        """One tree of several of one form, numbers that differ as {"=": coefficients}. Raises ValueError otherwise."""
+        first = values[0]
+        if isinstance(first, list) and all(isinstance(v, list) and len(v) == len(first) for v in values):
+            return [self.merge(items) for items in zip(*values, strict=True)]
+        if isinstance(first, dict) and all(isinstance(v, dict) and list(v) == list(first) for v in values):
+            return {name: self.merge([v[name] for v in values]) for name in first}
+        if all(type(v) is type(first) and v == first for v in values):
+            return first
+        if all(type(v) is int for v in values):
+            return self._solve(tuple(values))
+        raise ValueError(f"{first!r} becomes {next(v for v in values if v != first)!r} with other sizes")
+
+    def _solve(self, values: tuple[int, ...]) -> dict[str, list[float]]:
+        if values not in self._known:
+            matrix = np.array(self._basis, dtype=float)
+            solution = np.linalg.lstsq(matrix, np.array(values, dtype=float), rcond=None)[0]
+            exact = [Fraction(round(c / FINEST)) * FINEST for c in solution.tolist()]
+            if any(
+                sum(c * t for c, t in zip(exact, terms, strict=True)) != value
+                for terms, value in zip(self._basis, values, strict=True)
+            ):
+                raise ValueError(f"sizes {values} follow no rule")
+            self._known[values] = {"=": [int(c) if c.denominator == 1 else float(c) for c in exact]}
+        return self._known[values]

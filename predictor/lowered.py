@@ -1,0 +1,185 @@
+"""A graph as one runtime runs it, at one batch size or at many.
+
+Lowering is done at a few batch sizes. Between two of them every dimension of every kernel is a line in the batch size,
+which further sizes check; where a program changes (a fusion that depends on a size) the range is split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predictor import runtimes
+from predictor.records import Graph, KernelGroup, Program, SizedProgram, Target
+
+Array = NDArray[np.float64]
+
+FINEST = 4096
+"""Dimensions are multiples of 1 / FINEST."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lowered:
+    """A program at several batch sizes, and what a report says of its graph.
+
+    macs: (sizes,); ops: distinct operators, op_of_call: (calls,), positions among them; group_of_kernel: (kernels,),
+    position of each kernel's group in the program's; versions: of the packages that shaped the graph.
+    """
+
+    name: str
+    dtype: str
+    batches: tuple[int, ...]
+    program: SizedProgram
+    macs: NDArray[np.int64]
+    operators: int
+    module_calls: int
+    python_calls: int
+    versions: Mapping[str, str]
+    ops: tuple[str, ...]
+    op_of_call: NDArray[np.int64]
+    group_of_kernel: NDArray[np.int64]
+
+
+def lower(graph: Graph, runtime: str, target: Target) -> Lowered:
+    """A graph as a runtime runs it on a target, at the graph's size."""
+    return of_program(graph, runtimes.load(runtime).lower(graph, target))
+
+
+def of_program(graph: Graph, program: Program) -> Lowered:
+    """What a report needs of a program and the graph that it was lowered from."""
+    sized = SizedProgram.of(program)
+    ops = tuple(dict.fromkeys(call.op for call in program.calls))
+    number = {op: position for position, op in enumerate(ops)}
+    counts = [group.count for group in sized.groups]
+    group_of_distinct = np.repeat(np.arange(len(counts)), counts)
+    return Lowered(
+        name=graph.name,
+        dtype=graph.dtype,
+        batches=(graph.batch,),
+        program=sized,
+        macs=np.array([graph.macs], dtype=np.int64),
+        operators=len(graph.calls),
+        module_calls=graph.module_calls,
+        python_calls=graph.python_calls,
+        versions=graph.versions,
+        ops=ops,
+        op_of_call=np.array([number[call.op] for call in program.calls], dtype=np.int64),
+        group_of_kernel=group_of_distinct[sized.kernel_of],
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoweredRange:
+    """A program for every batch size from ``first`` to ``last``: the same calls and kernels, their dimensions lines in
+    the batch size, (kernels, dimensions, 2) for each group; likewise the elements of its calls and its MACs.
+    """
+
+    first: int
+    last: int
+    lowered: Lowered
+    lines: tuple[Array, ...]
+    kernel_of: NDArray[np.int64]
+    group_of_kernel: NDArray[np.int64]
+    elements: Array
+    macs: Array
+
+    def at(self, batches: Sequence[int]) -> Lowered:
+        """The program at some batch sizes."""
+        one = self.lowered
+        terms = np.array([[1.0, float(batch)] for batch in batches]).T
+        groups = []
+        for group, lines in zip(one.program.groups, self.lines, strict=True):
+            values = np.round((lines @ terms) * FINEST) / FINEST  # (kernels, dimensions, sizes)
+            dims = {name: values[:, position].T for position, name in enumerate(group.dims)}
+            groups.append(KernelGroup(group.family, group.dtype, group.in_graph, dims))
+        program = SizedProgram(
+            one.program.program,
+            len(batches),
+            tuple(groups),
+            self.kernel_of,
+            one.program.first_kernel,
+            one.program.sync,
+            np.round((self.elements @ terms).T),
+        )
+        return Lowered(
+            one.name,
+            one.dtype,
+            tuple(batches),
+            program,
+            np.round(self.macs @ terms).astype(np.int64),
+            one.operators,
+            one.module_calls,
+            one.python_calls,
+            one.versions,
+            one.ops,
+            one.op_of_call,
+            self.group_of_kernel,
+        )
+
+
+def solve(lowered: Sequence[Lowered]) -> LoweredRange | None:
+    """One program for all batch sizes between the first and the last of three or more, in ascending order; None where
+    it is not the same program, or a dimension is no line.
+    """
+    first, last = lowered[0], lowered[-1]
+    low, high = first.batches[0], last.batches[0]
+    if len({_structure(one) for one in lowered}) > 1:
+        return None
+    batches = np.array([one.batches[0] for one in lowered], dtype=float)
+    lines: list[Array] = []
+    distinct: list[int] = []
+    numbers = np.empty(len(first.program.kernel_of), dtype=np.int64)
+    for position in range(len(first.program.groups)):
+        own = np.flatnonzero(first.group_of_kernel == position)
+        values = np.stack([_dims_of(one, position, own) for one in lowered])  # (sizes, kernels, dimensions)
+        flat, back = np.unique(values.transpose(1, 0, 2).reshape(len(own), -1), axis=0, return_inverse=True)
+        values = flat.reshape(len(flat), len(lowered), -1).transpose(1, 0, 2)
+        line = _line(values, batches)
+        if line is None:
+            return None
+        numbers[own] = sum(distinct) + np.ravel(back)
+        distinct.append(len(flat))
+        lines.append(line)
+    elements = _line(np.stack([one.program.elements[0][:, None] for one in lowered]), batches)
+    macs = _line(np.array([[[float(one.macs[0])]] for one in lowered]), batches)
+    if elements is None or macs is None:
+        return None
+    return LoweredRange(
+        low,
+        high,
+        first,
+        tuple(lines),
+        numbers,
+        np.repeat(np.arange(len(distinct)), distinct)[numbers] if distinct else numbers,
+        elements[:, 0],
+        macs[0],
+    )
+
+
+def _structure(one: Lowered) -> Any:
+    """What must be the same at every size."""
+    program = one.program.program
+    calls = tuple((c.op, c.trait, c.parts, c.extra, c.sync, len(c.kernels), c.python) for c in program.calls)
+    groups = tuple((g.family, g.dtype, g.in_graph, tuple(g.dims)) for g in one.program.groups)
+    unmodelled = tuple(program.unmodelled.items())
+    return calls, groups, one.group_of_kernel.tobytes(), unmodelled, program.cannot, program.tail, one.operators
+
+
+def _dims_of(one: Lowered, position: int, kernels: NDArray[np.intp]) -> Array:
+    """(kernels, dimensions) of the kernels of a group."""
+    group = one.program.groups[position]
+    before = sum(other.count for other in one.program.groups[:position])
+    own = one.program.kernel_of[kernels] - before
+    return np.stack([array[0, own] for array in group.dims.values()], axis=1)
+
+
+def _line(values: Array, batches: Array) -> Array | None:
+    """(items, dimensions, 2): intercept and slope of values (sizes, items, dimensions); None where one is no line."""
+    slope = (values[-1] - values[0]) / (batches[-1] - batches[0])
+    line = np.stack([values[0] - slope * batches[0], slope], axis=-1)
+    fitted = line[..., 0] + line[..., 1] * batches[:, None, None]
+    return line if np.allclose(fitted, values, rtol=1e-9, atol=1e-6) else None

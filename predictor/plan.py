@@ -1,0 +1,369 @@
+"""A plan: what a model does, captured once, to be priced for any GPU, host, runtime, dtype, batch and length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from math import isqrt
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predictor import runtimes
+from predictor.assemble import assemble
+from predictor.calibration.host_costs import HostCosts
+from predictor.calibration.load import Calibration, load_calibration
+from predictor.errors import CannotRunError, PredictorError, unknown
+from predictor.graph import files
+from predictor.graph.attention import CHOICES, attention_of, multiplied_out
+from predictor.graph.files import SAME_GRAPH, GraphSet, SizeRange
+from predictor.lowered import Lowered, LoweredRange, lower, solve
+from predictor.pricing.program import HostProfile, host_profile, price
+from predictor.records import CaptureMode, Compared, Graph, Program, Report, Target
+from predictor.timeline.queue import queues
+
+ESTIMATORS = ("queue", "max")
+
+FEW = 3
+"""Batch sizes up to which each is lowered by itself."""
+
+NARROW = 8
+"""Batch sizes of a range that is not split any further: each is lowered by itself."""
+
+LARGEST = 256
+"""Batch size up to which a program is lowered for all sizes at once, at the least."""
+
+KEPT = 64
+"""Programs of single batch sizes that a plan keeps for each runtime."""
+
+
+class Source(Protocol):
+    """What gives a model's graphs that a plan does not have yet."""
+
+    def graph(self, dtype: str, runtime: str, batch: int, length: int) -> Graph:
+        """The graph for a runtime at sizes. Raises CannotRunError where the runtime makes none, PredictorError where
+        the model does not take the sizes.
+        """
+        ...
+
+
+class Settings(NamedTuple):
+    """What a prediction is for, checked: a calibration, a host's costs under a runtime, a dtype, an estimator, and
+    whether attention is multiplied out.
+    """
+
+    calibration: Calibration
+    host: HostCosts
+    dtype: str
+    estimator: str
+    multiplied: bool
+
+    @property
+    def target(self) -> Target:
+        """What a program is to run with."""
+        return Target(str(self.host.environment.get("versions", {}).get("torch", "")), self.calibration.architecture)
+
+
+def settings(
+    gpu: str,
+    runtime: str = "eager",
+    dtype: str | None = None,
+    estimator: str = "queue",
+    host: str | None = None,
+    attention: str | None = None,
+) -> Settings:
+    """Checked settings, see ``Plan.report``. Raises PredictorError for a name that is not known, CannotRunError for a
+    runtime that needs a GPU where there is none.
+    """
+    calibration = load_calibration(gpu)
+    if runtime not in runtimes.names():
+        raise unknown("runtime", runtime, runtimes.names())
+    dtype = dtype or ("fp16" if "fp16" in calibration.dtypes else "fp32")
+    if dtype not in calibration.dtypes:
+        raise unknown(f"dtype of {calibration.gpu}", dtype, calibration.dtypes)
+    if estimator not in ESTIMATORS:
+        raise unknown("estimator", estimator, ESTIMATORS)
+    if attention not in (None, *CHOICES):
+        raise unknown("attention", str(attention), CHOICES)
+    if calibration.lanes.serial and runtimes.load(runtime).needs_gpu:
+        raise CannotRunError(f"{runtime} needs a GPU")
+    costs = calibration.host(runtime, host)
+    chosen = attention or attention_of(str(costs.environment.get("versions", {}).get("torch", "")))
+    return Settings(calibration, costs, dtype, estimator, chosen == "eager")
+
+
+class _Key(NamedTuple):
+    """What a lowered program depends on, besides the batch size."""
+
+    runtime: str
+    generation: Any
+    dtype: str
+    multiplied: bool
+    length: int
+
+
+@dataclass(eq=False)
+class _Programs:
+    """Programs of one key: of single batch sizes, and of ranges of them."""
+
+    single: dict[int, Lowered] = field(default_factory=dict)
+    ranges: list[LoweredRange] = field(default_factory=list)
+    solved_up_to: int = 1
+
+    def keep(self, batch: int, lowered: Lowered) -> None:
+        self.single[batch] = lowered
+        while len(self.single) > KEPT:
+            del self.single[next(iter(self.single))]
+
+    def range_of(self, batch: int) -> LoweredRange | None:
+        return next((one for one in self.ranges if one.first <= batch <= one.last), None)
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What a model does, to be priced for any GPU, host, runtime, dtype, batch and length. Make it with
+    ``predictor.plan``; it does not change, and can be pickled and written to a file.
+
+    graphs: what was captured; source: what gives further graphs on demand, None where there is nothing to capture: a
+    plan that was pickled or read from a file knows what it was captured for.
+    """
+
+    graphs: GraphSet
+    source: Source | None = None
+    _captured: dict[tuple[str, CaptureMode, int, int], Graph] = field(default_factory=dict, init=False, repr=False)
+    _programs: dict[_Key, _Programs] = field(default_factory=dict, init=False, repr=False)
+    _profiles: dict[tuple[int, int], tuple[Program, HostCosts, HostProfile]] = field(
+        default_factory=dict, init=False, repr=False
+    )
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.graphs.name
+
+    @property
+    def batch(self) -> int:
+        """The batch size that it was captured at."""
+        return self.graphs.batch
+
+    @property
+    def length(self) -> int:
+        """The sequence length that it was captured at, 0 where the model has none."""
+        return self.graphs.length
+
+    def report(
+        self,
+        gpu: str,
+        runtime: str = "eager",
+        dtype: str | None = None,
+        batch: int | None = None,
+        length: int | None = None,
+        *,
+        host: str | None = None,
+        attention: str | None = None,
+        estimator: str = "queue",
+    ) -> Report:
+        """The prediction for one GPU, runtime and size.
+
+        gpu: name of a calibration, path to its folder, or to a datasheet (.json); runtime: see ``predictor.runtimes``;
+        dtype: "fp32", "tf32", "fp16", "bf16" (None: fp16, or fp32 where fp16 is not calibrated); batch, length: those
+        of the capture if None; host: one of ``Calibration.hosts`` (None: the least disturbed); attention: "sdpa", as
+        captured, or "eager", multiplied out (None: what the torch of the calibration has); estimator: "queue" or
+        "max". Raises PredictorError for an unknown name or a size that the plan has no graph for, CannotRunError where
+        the runtime cannot run the model.
+        """
+        chosen = settings(gpu, runtime, dtype, estimator, host, attention)
+        batch = self.batch if batch is None else check_batch(batch)
+        lowered = self._lowered(chosen, [batch], self._length(length))[0][1]
+        priced, found = self._priced(lowered, chosen)
+        return assemble(lowered, priced, found, chosen.calibration, chosen.host, estimator)
+
+    def sweep(
+        self,
+        gpu: str,
+        runtime: str = "eager",
+        dtype: str | None = None,
+        batch: int | Sequence[int] | None = None,
+        length: int | Sequence[int] | None = None,
+        *,
+        host: str | None = None,
+        attention: str | None = None,
+        estimator: str = "queue",
+    ) -> NDArray[np.float64]:
+        """Seconds of one synchronised pass at many sizes: an array (batches, lengths), without the dimension of what
+        is one number. Arguments and errors as of ``report``.
+
+        >>> plan.sweep("h200", batch=[1, 2, 4], length=[64, 128]).shape  # doctest: +SKIP
+        (3, 2)
+        """
+        chosen = settings(gpu, runtime, dtype, estimator, host, attention)
+        batches = [self.batch] if batch is None else [batch] if isinstance(batch, int) else list(batch)
+        lengths = [length] if length is None or isinstance(length, int) else list(length)
+        seconds = np.empty((len(batches), len(lengths)))
+        for batch_size in batches:
+            check_batch(batch_size)
+        for column, tokens in enumerate(lengths):
+            for positions, lowered in self._lowered(chosen, batches, self._length(tokens)):
+                _, found = self._priced(lowered, chosen)
+                seconds[positions, column] = found.latency_s if estimator == "queue" else found.max_s
+        shape = [n for n, given in ((len(batches), batch), (len(lengths), length)) if _is_many(given)]
+        return seconds.reshape(shape)
+
+    def compare(
+        self,
+        gpu: str,
+        dtype: str | None = None,
+        batch: int | None = None,
+        length: int | None = None,
+        *,
+        host: str | None = None,
+        attention: str | None = None,
+        estimator: str = "queue",
+    ) -> tuple[Compared, ...]:
+        """The model under every runtime that the GPU is calibrated for; those that cannot run it with the reason."""
+        calibration = load_calibration(gpu)
+        if not calibration.runtimes:
+            raise PredictorError(
+                f"{calibration.gpu} is not calibrated for any runtime, kernels alone are: run calibrate"
+            )
+        rows = []
+        for runtime in calibration.runtimes:
+            try:
+                report = self.report(
+                    gpu, runtime, dtype, batch, length, host=host, attention=attention, estimator=estimator
+                )
+                rows.append(Compared(runtime, report))
+            except CannotRunError as error:
+                rows.append(Compared(runtime, None, str(error)))
+        return tuple(rows)
+
+    def graph(self, dtype: str, runtime: str, batch: int | None = None, length: int | None = None) -> Graph:
+        """The graph that a runtime makes of the model at a size, captured if need be. Raises as ``report`` does."""
+        batch = self.batch if batch is None else check_batch(batch)
+        return self._graph(dtype, runtime, batch, self._length(length))
+
+    def _graph(self, dtype: str, runtime: str, batch: int, length: int) -> Graph:
+        mode = runtimes.load(runtime).capture_mode
+        key = SAME_GRAPH.get(dtype, dtype) if self.graphs.has(dtype, mode) else dtype, mode, batch, length
+        if key not in self._captured:
+            known = self.graphs.find(dtype, mode, batch, length)
+            if known is not None:
+                return known
+            if self.source is None:
+                raise PredictorError(self._missing(dtype, mode, batch, length))
+            self._captured[key] = self.source.graph(dtype, runtime, batch, length)
+        return self._captured[key]
+
+    def _missing(self, dtype: str, mode: CaptureMode, batch: int, length: int) -> str:
+        if not self.graphs.has(dtype, mode):
+            return (
+                f"the plan of {self.name} was not captured for what {mode} code does in {dtype}: "
+                "say predictor.plan(..., runtimes=[...]) before it is pickled or written"
+            )
+        tokens = f", length {length}" if length else ""
+        return f"the plan of {self.name} has no graph for batch {batch}{tokens}: capture it at that size"
+
+    def save(self, path: Path | str) -> None:
+        """Write the plan to a file, with all that was captured so far; ``predictor.load_plan`` reads it."""
+        files.write(Path(path), self._complete())
+
+    def __reduce__(self) -> tuple[Callable[[bytes], Plan], tuple[bytes]]:
+        return _from_bytes, (self._complete().to_bytes(),)
+
+    def _complete(self) -> GraphSet:
+        """The graphs, with those that were captured on demand."""
+        graphs = self.graphs
+        for (dtype, mode, batch, length), graph in self._captured.items():
+            graphs = graphs.extended(dtype, mode, {(batch, length): graph}, SizeRange(batch, batch, length, length))
+        return graphs
+
+    def _length(self, length: int | None) -> int:
+        if length is not None and not self.length:
+            raise PredictorError(f"{self.name} takes no tokens: its inputs have one size")
+        return self.length if length is None else check_length(length)
+
+    def _priced(self, lowered: Lowered, chosen: Settings) -> Any:
+        program = lowered.program.program
+        if program.cannot and not chosen.calibration.lanes.serial:
+            raise CannotRunError(program.cannot)
+        key = id(program), id(chosen.host)
+        if key not in self._profiles:
+            if len(self._profiles) > KEPT:
+                self._profiles.clear()
+            self._profiles[key] = program, chosen.host, host_profile(program, chosen.host)
+        priced = price(lowered.program, chosen.calibration, chosen.host, self._profiles[key][2])
+        lanes = chosen.calibration.lanes_of(chosen.host)
+        return priced, queues(priced, lanes, chosen.host.fixed_s)
+
+    def _lowered(self, chosen: Settings, batches: Sequence[int], length: int) -> list[tuple[list[int], Lowered]]:
+        """(Positions, the program at their batch sizes) of all batch sizes."""
+        runtime = runtimes.load(chosen.host.runtime)
+        key = _Key(runtime.name, runtime.generation(chosen.target), chosen.dtype, chosen.multiplied, length)
+        known = self._programs.setdefault(key, _Programs())
+        asked = set(batches) - {1}
+        if len(asked - set(known.single)) + len(known.single) > FEW:
+            self._solve_up_to(known, key, chosen.target, max(asked, default=1))
+        ranges: dict[int, tuple[LoweredRange, list[int]]] = {}
+        found: list[tuple[list[int], Lowered]] = []
+        for position, batch in enumerate(batches):
+            whole = known.range_of(batch)
+            if whole is None:
+                found.append(([position], self._single(known, key, chosen.target, batch)))
+            else:
+                ranges.setdefault(id(whole), (whole, []))[1].append(position)
+        return found + [(own, one.at([batches[p] for p in own])) for one, own in ranges.values()]
+
+    def _single(self, known: _Programs, key: _Key, target: Target, batch: int) -> Lowered:
+        if batch not in known.single:
+            graph = self._graph(key.dtype, key.runtime, batch, key.length)
+            known.keep(batch, lower(multiplied_out(graph) if key.multiplied else graph, key.runtime, target))
+        return known.single[batch]
+
+    def _solve_up_to(self, known: _Programs, key: _Key, target: Target, largest: int) -> None:
+        """Lower the model for all batch sizes from 2 to ``largest`` at once, as far as it is one program."""
+        if largest <= known.solved_up_to:
+            return
+        last = LARGEST
+        while last < largest:
+            last *= 2
+        known.ranges.clear()
+        known.solved_up_to = last
+        waiting = [(2, last)]
+        while waiting:
+            low, high = waiting.pop()
+            middle = isqrt(low * high)
+            sizes = sorted({low, low + 1, middle, high - 1, high})
+            one = solve([self._single(known, key, target, batch) for batch in sizes])
+            if one is not None:
+                known.ranges.append(one)
+            elif high - low > NARROW:
+                waiting += [(low, middle), (middle, high)]
+
+
+def _from_bytes(content: bytes) -> Plan:
+    return Plan(GraphSet.from_bytes(content, "the plan"))
+
+
+def load_plan(path: Path | str) -> Plan:
+    """A plan that ``Plan.save`` wrote. Raises PredictorError where the file is none."""
+    return Plan(files.read(Path(path)))
+
+
+def _is_many(given: Any) -> bool:
+    return given is not None and not isinstance(given, int)
+
+
+def check_batch(batch: int) -> int:
+    """A batch size that can be: raises PredictorError below 1."""
+    if batch < 1:
+        raise PredictorError(f"batch must be 1 or more, not {batch}")
+    return batch
+
+
+def check_length(length: int) -> int:
+    """A sequence length that can be: raises PredictorError below 1."""
+    if length < 1:
+        raise PredictorError(f"length must be 1 or more, not {length}")
+    return length

@@ -1,0 +1,255 @@
+"""Kernel times: ``base x exp(residual)``, the base from the roofline, the residual from a calibration's fits.
+
+``base = max(flops / peak, bytes / bandwidth) + floor`` (the roofline of Williams et al., 2009, and what the smallest
+kernel of the family takes). Every function takes a calibration and arrays of dimensions, and prices all at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predictor.calibration.kernel_models import WINOGRAD, KernelFit, is_winograd
+from predictor.calibration.load import REPLAY, Calibration, architecture_of, load_calibration
+from predictor.calibration.trees import Forest
+from predictor.errors import PredictorError, unknown
+from predictor.kernels.families import FAMILIES, Family, fit_name, itemsize
+from predictor.pricing.transfer import equal_waves, transferred
+
+Array = NDArray[np.float64]
+Dims = Mapping[str, Array]
+
+CONTEXTS = ("replay", "model")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KernelPrices:
+    """Prices of kernels of one family, arrays (kernels,): seconds, launches, whether compute bounds the roofline rather
+    than memory, and whether the kernel lies outside of the calibrated range (``is_extrapolated``).
+    """
+
+    seconds: Array
+    launches: NDArray[np.int64]
+    compute_bound: NDArray[np.bool_]
+    extrapolated: NDArray[np.bool_]
+
+
+def roofline_s(calibration: Calibration, family: Family, dtype: str, dims: Dims) -> tuple[Any, Any]:
+    """Roofline terms in seconds: compute and memory (Williams et al., 2009), before the floor."""
+    compute = family.flops(dims) / peak_flops(calibration.device["peak_flops"], family, dtype)
+    memory = family.nbytes(dims, itemsize(dtype)) / calibration.device["bandwidth_bytes_per_s"]
+    return compute, memory
+
+
+def peak_flops(peaks: Mapping[str, float], family: Family, dtype: str) -> float:
+    """The peak, in FLOP/s, that a family's kernels run against: of the matrix units in a dtype, or of the others."""
+    return peaks.get(dtype, peaks["fp32"]) if family.matrix else peaks["fp32"]
+
+
+def units(calibration: Calibration, dtype: str) -> str:
+    """What products and convolutions in a dtype run in here: exact ones where there is no TF32."""
+    return "fp32" if dtype == "tf32" and "tf32" not in calibration.device["peak_flops"] else dtype
+
+
+def kernel_fit(calibration: Calibration, family: str, dtype: str, context: str = "model") -> KernelFit:
+    """The fit for a family and dtype in a context, see ``kernel_seconds``; memory families have one for all dtypes.
+
+    Where one was not made the nearest of this GPU stands in: one context for the other, fp32 for TF32 where the
+    device has none, the family that stands in for this one. A fit of this GPU comes before one borrowed from another,
+    but for kernels of a model that were not measured in one: those of a GPU of the same architecture, measured with
+    the framework that runs the model, come before a table of others' alone. A family that is newer than the
+    calibration has its analytic base with the efficiency that is typical of pointwise kernels, all of it outside of
+    the calibrated range. Raises PredictorError where there is none.
+    """
+    known = calibration.known_fits.get((family, dtype, context))
+    if known is None:
+        known = calibration.known_fits[family, dtype, context] = _choose_fit(calibration, family, dtype, context)
+    return known
+
+
+def _choose_fit(calibration: Calibration, family: str, dtype: str, context: str) -> KernelFit:
+    contexts = ("", REPLAY) if context == "model" else (REPLAY, "")
+    dtype = units(calibration, dtype)
+    names = [fit_name(family, dtype) + suffix for suffix in contexts]
+    names += [f"fp32{suffix}" for suffix in contexts if dtype == "tf32"]
+    fits = [calibration.fits[family, name] for name in names if (family, name) in calibration.fits]
+    if not fits and FAMILIES[family].like:
+        return kernel_fit(calibration, FAMILIES[family].like, dtype, context)
+    if not fits and not any(name == family for name, _ in calibration.fits) and family != "pointwise":
+        typical = kernel_fit(calibration, "pointwise", dtype, context)
+        return replace(
+            typical,
+            residual=Forest.constant(typical.residual.initial),
+            launches=Forest.constant(0.0),
+            patterns=np.array([[0.0, 1.0]]),
+            exceptions={},
+            only={},
+            largest=dict.fromkeys(FAMILIES[family].dims, -1.0),
+        )
+    if not fits:
+        raise PredictorError(
+            f"the calibration of {calibration.gpu} has no {family} kernels in {dtype}: run calibrate again"
+        )
+    related = context == "model" and any(fit.borrowed and _same_architecture(calibration, fit.borrowed) for fit in fits)
+    return min(fits, key=lambda fit: fit.provenance == "derived" and not (related and fit.borrowed))
+
+
+def _same_architecture(calibration: Calibration, gpu: str) -> bool:
+    """Whether another GPU has this one's architecture, and so its libraries' kernels."""
+    return bool(calibration.architecture) and architecture_of(gpu) == calibration.architecture
+
+
+def is_extrapolated(fit: KernelFit, dims: Dims) -> NDArray[np.bool_]:
+    """Whether kernels lie outside the calibrated range: a dimension beyond twice the largest that was measured, or
+    other than the only one that was.
+
+    Such a kernel's price is its analytic base with the efficiency at the edge of the range, which is where trees
+    stay; a row that is longer than any measured takes as many times what the longest takes beyond the floor.
+    Kernels smaller than any measured take the floor's time, as these do.
+    """
+    outside = np.zeros(next(iter(dims.values())).shape, dtype=bool)
+    for name, largest in fit.largest.items():
+        outside |= dims[name] > 2 * largest
+    for name, value in fit.only.items():
+        outside |= dims[name] != value
+    return outside.ravel()
+
+
+def price_kernels(
+    calibration: Calibration, family: str, dtype: str, dims: Mapping[str, Any], context: str = "model"
+) -> KernelPrices:
+    """Prices of kernels of one family and dtype; dims: numbers or arrays that broadcast, by the family's names."""
+    row = FAMILIES[family]
+    arrays = {name: np.ravel(array) for name, array in row.complete(dims).items()}
+    fit = kernel_fit(calibration, family, dtype, context)
+    compute, memory = roofline_s(calibration, row, dtype, arrays)
+    factor = _factor(calibration, family, fit_name(family, units(calibration, dtype)), arrays, context)
+    roof_s = np.maximum(compute, memory)
+    if fit.borrowed:
+        other = load_calibration(fit.borrowed)
+        seconds = factor * _transferred_s(calibration, other, row, dtype, context, arrays, roof_s)
+        launches = kernel_launches(other, family, dtype, arrays, context)  # as many as the host was seen to issue
+    else:
+        features = row.matrix_of_features(arrays, dtype, calibration.sms)
+        seconds = factor * _measured_s(calibration, fit, row, dtype, arrays, roof_s, features)
+        launches = _launches(fit, arrays, features)
+        for i, (known_s, known_launches) in _exceptions(fit, row, dtype, arrays):
+            seconds[i], launches[i] = known_s, known_launches
+    return KernelPrices(seconds, launches, compute > memory, is_extrapolated(fit, arrays))
+
+
+def kernel_launches(
+    calibration: Calibration, family: str, dtype: str, dims: Mapping[str, Any], context: str = "model"
+) -> NDArray[np.int64]:
+    """Launches of kernels of one family and dtype, (kernels,)."""
+    row, fit = FAMILIES[family], kernel_fit(calibration, family, dtype, context)
+    arrays = {name: np.ravel(array) for name, array in row.complete(dims).items()}
+    if fit.borrowed:
+        return kernel_launches(load_calibration(fit.borrowed), family, dtype, arrays, context)
+    launches = _launches(fit, arrays, row.matrix_of_features(arrays, dtype, calibration.sms))
+    for i, (_, known_launches) in _exceptions(fit, row, dtype, arrays):
+        launches[i] = known_launches
+    return launches
+
+
+def _launches(fit: KernelFit, dims: Dims, features: Array) -> NDArray[np.int64]:
+    groups = dims["groups"] if "groups" in dims else np.ones(len(features))
+    return fit.launch_count(features, groups).astype(np.int64)
+
+
+def _exceptions(fit: KernelFit, row: Family, dtype: str, dims: Dims) -> Iterator[tuple[int, tuple[float, float]]]:
+    """(Position, (seconds, launches)) of kernels that were measured and that the fit misses."""
+    if fit.exceptions:
+        for i, shape in enumerate(zip(*(dims[d].tolist() for d in row.dims), strict=True)):
+            if (dtype, *shape) in fit.exceptions:
+                yield i, fit.exceptions[(dtype, *shape)]
+
+
+def _measured_s(
+    calibration: Calibration, fit: KernelFit, row: Family, dtype: str, dims: Dims, roof_s: Array, features: Array
+) -> Array:
+    """Seconds by a fit of this GPU's own kernels."""
+    seconds = (roof_s + fit.floor_s) * np.exp(fit.residual.predict(features))
+    longest = fit.largest.get("cols", -1.0)
+    beyond = dims["cols"] > longest if longest > 0 and "cols" in dims else np.zeros(len(roof_s), dtype=bool)
+    if beyond.any():
+        edge = {name: np.minimum(array, longest) if name == "cols" else array for name, array in dims.items()}
+        edge_roof_s = np.maximum(*roofline_s(calibration, row, dtype, edge))
+        edge_features = row.matrix_of_features(edge, dtype, calibration.sms)
+        edge_s = _measured_s(calibration, fit, row, dtype, edge, edge_roof_s, edge_features)
+        seconds = np.where(beyond, (edge_s - fit.floor_s) * dims["cols"] / longest + fit.floor_s, seconds)
+    return np.asarray(seconds)
+
+
+def _factor(calibration: Calibration, family: str, name: str, dims: Dims, context: str) -> Any:
+    """What kernels of models take, relative to their fit, as fitted to whole passes."""
+    if context != "model":
+        return 1.0
+    usual, apart = calibration.factors.get((family, name), 1.0), calibration.factors.get((family, name + WINOGRAD))
+    return usual if apart is None else np.where(is_winograd(dims), apart, usual)
+
+
+def _transferred_s(
+    calibration: Calibration, other: Calibration, row: Family, dtype: str, context: str, dims: Dims, roof_s: Array
+) -> Array:
+    """Seconds of kernels, from what another GPU takes for such as load its multiprocessors as much. Where another
+    library's stand in for them, which picks its own for each size: from what it takes for those of their size.
+    """
+    dtype = units(calibration, dtype)
+    stand_in = bool(row.like) and (row.name, fit_name(row.name, dtype)) not in other.fits
+    longer = calibration.slower * (other.sms / calibration.sms if stand_in else 1)
+    logs = np.zeros(len(roof_s))
+    for times, weight in equal_waves(other.sms, other.sms if stand_in else calibration.sms):
+        theirs = row.grown(dims, times)
+        seconds = price_kernels(other, row.name, dtype, theirs, context).seconds
+        their_roof_s = np.maximum(*roofline_s(other, row, dtype, theirs))
+        logs += weight * np.log(transferred(seconds, their_roof_s, roof_s, longer))
+    return np.exp(logs)
+
+
+def kernel_seconds(
+    calibration: Calibration, family: str, dtype: str, *, context: str = "replay", monotone: bool = False, **dims: Any
+) -> Any:
+    """Seconds of kernels of one family.
+
+    dims: the family's dimensions by name (``kernels.families.FAMILIES``), numbers or arrays that broadcast: gemm takes
+    m, n, k (``y[m, n] = x[m, k] @ w[n, k]^T``) and batch; attention batch, seq, heads, head_dim, kv_heads, kv_seq,
+    causal, mask. context: "replay", the kernel repeated alone as under CUDA Graph replay, what it reads still in cache
+    as far as it fits; or "model", among others in a pass, weights cold. Where a GPU has one of the two, it stands for
+    both. monotone: a kernel takes no less than one that is smaller by powers of four in any dimensions. Real kernels
+    do: of measured bf16 products, one in nine is faster with four times the rows (another algorithm, a better
+    alignment), so this costs accuracy, and it prices thousands of kernels for one. Returns an array of the common
+    shape, a number for numbers. Raises KeyError for a missing or unknown dimension, PredictorError for a family or
+    dtype that was not calibrated.
+    """
+    if family not in FAMILIES:
+        raise unknown("kernel family", family, sorted(FAMILIES))
+    if context not in CONTEXTS:
+        raise unknown("context", context, CONTEXTS)
+    shape = np.broadcast_shapes(*(np.shape(d) for d in dims.values()))
+    seconds = price_kernels(calibration, family, dtype, dims, context).seconds.reshape(shape)
+    if monotone:
+        arrays = FAMILIES[family].complete(dims)
+        each = zip(*(np.ravel(array) for array in arrays.values()), strict=True)
+        slowest = [_slowest_within(calibration, family, dtype, context, kernel) for kernel in each]
+        seconds = np.array(slowest).reshape(shape)
+    return seconds if shape else float(seconds)
+
+
+def _slowest_within(
+    calibration: Calibration, family: str, dtype: str, context: str, kernel: tuple[float, ...]
+) -> float:
+    """Longest time of a kernel and of all that are smaller by powers of four in their sizes."""
+    row = FAMILIES[family]
+    steps = [
+        [value / 4**k for k in range(int(math.log(value, 4) + 1e-9) + 1 if name in row.sizes and value >= 1 else 1)]
+        for name, value in zip(row.dims, kernel, strict=True)
+    ]
+    grid = np.meshgrid(*steps, indexing="ij")
+    smaller = {name: array.ravel() for name, array in zip(row.dims, grid, strict=True)}
+    return float(price_kernels(calibration, family, dtype, smaller, context).seconds.max())
