@@ -30,8 +30,7 @@ class Record(Struct, frozen=True, tag_field="kind", forbid_unknown_fields=True, 
 class Environment(Record, tag="environment"):
     """Where samples were taken. probe_s: the host probe; gpu and what follows: empty on a CPU, see ``environment``.
 
-    rounds: numbers of the first and last round that were taken there, where several machines made a file; note: what a
-    reader must know.
+    session: number of the run that took samples of this ``session``; note: what a reader must know.
     """
 
     date: str
@@ -46,13 +45,13 @@ class Environment(Record, tag="environment"):
     driver: str = ""
     sm_clock: str = ""
     memory_clock: str = ""
-    rounds: tuple[int, int] | None = None
+    session: int = 0
     note: str = ""
 
     @property
     def identity(self) -> Hashable:
-        """The first of its rounds; 0 for all."""
-        return self.rounds[0] if self.rounds else 0
+        """Its session."""
+        return self.session
 
 
 class LaneSeconds(Struct, frozen=True, forbid_unknown_fields=True):
@@ -161,6 +160,7 @@ class CaseRound(Record, tag="round"):
     number: int
     passes_s: tuple[float, ...]
     probe_s: tuple[float, float]
+    session: int = 0
     summarised: bool = False
 
     @property
@@ -184,6 +184,7 @@ class CaseProfile(Record, tag="profile"):
     launches: int = 0
     names: tuple[str, ...] = ()
     order: tuple[tuple[int, int], ...] = ()
+    session: int = 0
     summarised: bool = False
 
     @property
@@ -202,6 +203,7 @@ class Refusal(Record, tag="refusal"):
 
     case: Case
     reason: str
+    session: int = 0
 
     @property
     def identity(self) -> Hashable:
