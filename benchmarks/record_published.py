@@ -1,6 +1,6 @@
 """Capture the 20 models whose latencies The Framework Tax (Fernandez et al., EMNLP 2023) published and write
-``calibrate/published_graphs``, so that a fit of those latencies needs none of the libraries. To repeat it, with those
-of the time in a folder that comes before today's:
+``calibrate/workloads/published_graphs``, so that a fit of those latencies needs none of the libraries. To repeat it,
+with those of the time in a folder that comes before today's:
 
     pip install --no-deps --target then transformers==4.16.2 tokenizers==0.13.3 huggingface_hub==0.10.1 timm==0.4.12 \\
         torchvision==0.28.0 sacremoses six requests urllib3 idna certifi charset_normalizer filelock
@@ -31,7 +31,7 @@ from models_zoo._inputs import PIXELS, TOKENS, token_ids
 from predictor.graph import files as graph_file
 from predictor.graph.files import Sizes
 
-FOLDER = Path(__file__).resolve().parent.parent / "calibrate" / "published_graphs"
+FOLDER = Path(__file__).resolve().parent.parent / "calibrate" / "workloads" / "published_graphs"
 
 TABLE = Path(__file__).resolve().parents[2] / "shared" / "data" / "published_latency_2022.csv"
 """The published figures, to compare multiply-accumulates with; the graphs are written without it too."""

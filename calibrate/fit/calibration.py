@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from calibrate.fit import host as host_fits
 from calibrate.fit import runtimes
 from calibrate.fit.kernels import fit_kernels
+from calibrate.samples.files import Samples
+from calibrate.samples.kernels import MeasuredKernel, measured_kernels
+from calibrate.samples.records import CaseProfile, CaseRound, DeviceConstants, Environment, fields_of
 from calibrate.samples.rounds import quiet_level
-from calibrate.samples.store import SampleFile
 from predictor.calibration import files
 from predictor.calibration.host_costs import host_costs_of
 from predictor.calibration.load import REPLAY, forget, load_calibration
@@ -24,23 +27,22 @@ Examples = Callable[[], Mapping[str, Mapping[str, Kernel]]]
 
 def fit(gpu: str, out: Path, examples: Examples) -> None:
     """Samples in ``out`` -> calibration files in ``out``. Raises PredictorError where there are no samples."""
-    samples = out / "samples"
-    opened = {name: SampleFile(samples / f"{name}.jsonl") for name in ("constants", "host", "modules", "kernels")}
-    if "device" not in opened["constants"]:
-        raise PredictorError(f"{samples} holds no samples: run calibrate --gpu {gpu} first")
-    constants = opened["constants"].samples["device"]["constants"]
-    probe_s = quiet_level([p for s in opened["modules"].values() if "module" in s for p in s["probe_s"]])
-    environment = {**opened["constants"].samples["environment"]["environment"], "probe_s": probe_s}
-    serial = bool(constants["serial"])
-    hot = host_fits.host_costs(opened["host"], "tight", probe_s)
-    cold = hot if serial else host_fits.host_costs(opened["host"], "mixed", probe_s)
+    opened = Samples.of(out)
+    constants, recorded = opened.constants.find(DeviceConstants), opened.constants.find(Environment, 0)
+    if constants is None or recorded is None:
+        raise PredictorError(f"{opened.constants.path.parent} holds no samples: run calibrate --gpu {gpu} first")
+    probe_s = quiet_level([probe_s for sample in opened.modules.of(CaseRound) for probe_s in sample.probe_s])
+    environment = {**fields_of(recorded), "probe_s": probe_s}
+    host_calls = host_fits.host_calls(opened.host, probe_s, constants.serial)
+    hot, cold = host_calls.hot_s, host_calls.cold_s
     calls = {op: {d: [hot[op][d], cold[op][d]] for d in hot[op]} for op in hot}
     head = {"schema": files.SCHEMA, "gpu": gpu, "provenance": "measured"}
-    device = {**head, **{k: v for k, v in constants.items() if k != "launch_s"}, "environment": environment}
-    kernels = [s for s in opened["kernels"].values() if s.get("family") not in runtimes.MADE]
+    device = {**head, **{k: v for k, v in fields_of(constants).items() if k != "launch_s"}, "environment": environment}
+    kernels = [s for s in measured_kernels(opened.kernels) if s.family not in runtimes.MADE]
     if kernels:
         fits = _published(out / "kernels.json", gpu)
-        for family, named in fit_kernels(_without_dispatch(kernels, hot) if serial else kernels, constants).items():
+        samples = _without_dispatch(kernels, hot) if constants.serial else kernels
+        for family, named in fit_kernels(samples, device).items():
             fits[family] = named | fits.get(family, {})
         files.write_json(out / "kernels.json", {**head, "families": fits})
         files.write_json(out / "device.json", device)
@@ -51,34 +53,33 @@ def fit(gpu: str, out: Path, examples: Examples) -> None:
         "runtime": eager.NAME,
         "coefficients": {
             **{"op_factor": 1.0, "line_s": 0.0, "module_s": 0.0, "fixed_s": 0.0},
-            "launch_s": constants["launch_s"],
+            "launch_s": constants.launch_s,
         },
         "error": {"log_rms": 0.0},
         "calls": calls,
-        "launches": host_fits.example_launches(opened["host"]),
-        **host_fits.shapes(opened["host"], calibration, hot, probe_s, examples),
+        "launches": host_fits.example_launches(opened.host),
+        **host_fits.shapes(opened.host, calibration, hot, probe_s, examples),
         "typical_s": host_fits.typical(calls),
         "environment": environment,
     }
-    fitted = host_fits.fit_modules(opened["modules"], calibration, host_costs_of(host, out))
+    fitted = host_fits.fit_modules(opened.modules, calibration, host_costs_of(host, out))
     host["coefficients"] |= fitted["coefficients"]
     host["error"] = fitted["error"]
     files.write_json(out / "eager.json", host)
     forget()
-    _fit_others(gpu, out, {**head, "environment": environment})
+    _fit_others(opened, gpu, out, {**head, "environment": environment})
 
 
-def _fit_others(gpu: str, out: Path, head: dict[str, Any]) -> None:
+def _fit_others(opened: Samples, gpu: str, out: Path, head: dict[str, Any]) -> None:
     """A file for every other runtime that was measured; the kernels that only they make join ``kernels.json``."""
-    file = SampleFile(out / "samples" / "runtimes.jsonl")
+    file = opened.runtimes
     calibration = load_calibration(str(out.resolve()))
-    measured = [name for name in runtimes.fitted() if any(s.get("runtime") == name for s in file.values())]
+    measured = [name for name in runtimes.fitted() if any(s.case.runtime == name for s in file.of(CaseProfile))]
     ran = {name: runtimes.modules(file, name, calibration, calibration.host(eager.NAME)) for name in measured}
-    swept = SampleFile(out / "samples" / "kernels.jsonl").values()
-    alone = [s for s in swept if s.get("family") in runtimes.MADE and not s.get("failed")]
+    alone = [s for s in measured_kernels(opened.kernels) if s.family in runtimes.MADE]
     seen = [s for own in ran.values() for s in runtimes.made_kernels(own, calibration)]
     made = runtimes.fit_made([*alone, *seen], calibration.device)
-    if made and (out / "samples" / "kernels.jsonl").exists():
+    if made and len(opened.kernels):
         kernels = files.read_json(out / "kernels.json", gpu)
         files.write_json(out / "kernels.json", {**kernels, "families": {**kernels["families"], **made}})
         forget()
@@ -103,10 +104,8 @@ def _published(path: Path, gpu: str) -> dict[str, dict[str, Any]]:
     }
 
 
-def _without_dispatch(samples: list[dict[str, Any]], calls: dict[str, dict[str, float]]) -> list[dict[str, Any]]:
+def _without_dispatch(
+    samples: Sequence[MeasuredKernel], calls: Mapping[str, Mapping[str, float]]
+) -> list[MeasuredKernel]:
     """On a CPU a call's time holds its dispatch: the cost of its smallest call is taken off, at most nine tenths."""
-    return [
-        {**s, "seconds": max(s["seconds"] - calls.get(s["op"], {}).get("fp32", 0.0), 0.1 * s["seconds"])}
-        for s in samples
-        if not s.get("failed")
-    ]
+    return [replace(s, seconds=max(s.seconds - calls.get(s.op, {}).get("fp32", 0.0), 0.1 * s.seconds)) for s in samples]

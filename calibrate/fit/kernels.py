@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.tree import DecisionTreeClassifier
 
+from calibrate.samples.kernels import MeasuredKernel
 from predictor.calibration.trees import Forest
 from predictor.kernels.families import FAMILIES, fit_name, itemsize
 
@@ -98,14 +99,14 @@ def best_floor(seconds: Array, base: Array) -> float:
     return float(lower) if spread(lower) < 0.8 * spread(fastest) else fastest
 
 
-def work_of(samples: Sequence[Mapping[str, Any]], family: str, device: Mapping[str, Any]) -> tuple[Array, Array]:
+def work_of(samples: Sequence[MeasuredKernel], family: str, device: Mapping[str, Any]) -> tuple[Array, Array]:
     """(roofline time in seconds without a floor, matrix of features) of samples of one family, in their order."""
     row = FAMILIES[family]
     peaks, bandwidth = device["peak_flops"], device["bandwidth_bytes_per_s"]
-    dtypes = np.array([s["dtype"] for s in samples])
+    dtypes = np.array([s.dtype for s in samples])
     parts, order = [], []
     for dtype in sorted(set(dtypes)):
-        own = [s["dims"] for s in samples if s["dtype"] == dtype]
+        own = [s.dims for s in samples if s.dtype == dtype]
         dims = row.complete({n: np.array([d.get(n, default) for d in own]) for n, default in row.dims.items()})
         peak = peaks.get(dtype, peaks["fp32"]) if row.matrix else peaks["fp32"]
         base = np.maximum(row.flops(dims) / peak, row.nbytes(dims, itemsize(dtype)) / bandwidth)
@@ -115,13 +116,13 @@ def work_of(samples: Sequence[Mapping[str, Any]], family: str, device: Mapping[s
     return table[:, 0], table[:, 1:]
 
 
-def fit_family(samples: Sequence[Mapping[str, Any]], family: str, device: Mapping[str, Any]) -> dict[str, Any]:
-    """Fit of one family and dtype from its samples ("dtype", "dims", "seconds", "launches"), and its error on parts
+def fit_family(samples: Sequence[MeasuredKernel], family: str, device: Mapping[str, Any]) -> dict[str, Any]:
+    """Fit of one family and dtype from its samples, and its error on parts
     that it has not seen.
     """
     floor, residual = _fitted(samples, family, device)
     base, x = work_of(samples, family, device)
-    seconds = np.array([s["seconds"] for s in samples])
+    seconds = np.array([s.seconds for s in samples])
     errors = np.log(unseen_seconds(samples, family, device) / seconds)
     return {
         "floor_s": floor,
@@ -130,8 +131,8 @@ def fit_family(samples: Sequence[Mapping[str, Any]], family: str, device: Mappin
         "residual": residual.to_json(),
         **launch_patterns(
             x,
-            np.array([s["launches"] for s in samples], dtype=float),
-            np.array([s["dims"].get("groups", 1) for s in samples], dtype=float),
+            np.array([s.launches for s in samples], dtype=float),
+            np.array([s.dims.get("groups", 1) for s in samples], dtype=float),
         ),
         "error": {
             "samples": len(samples),
@@ -142,10 +143,10 @@ def fit_family(samples: Sequence[Mapping[str, Any]], family: str, device: Mappin
     }
 
 
-def _range(samples: Sequence[Mapping[str, Any]], family: str) -> dict[str, dict[str, float]]:
+def _range(samples: Sequence[MeasuredKernel], family: str) -> dict[str, dict[str, float]]:
     """What was measured: the largest of every dimension, and the only value of those that never varied."""
     values = {
-        name: {float(s["dims"].get(name, default)) for s in samples} for name, default in FAMILIES[family].dims.items()
+        name: {float(s.dims.get(name, default)) for s in samples} for name, default in FAMILIES[family].dims.items()
     }
     return {
         "largest": {name: max(found) for name, found in values.items()},
@@ -155,7 +156,7 @@ def _range(samples: Sequence[Mapping[str, Any]], family: str) -> dict[str, dict[
     }
 
 
-def _exceptions(samples: Sequence[Mapping[str, Any]], family: str, errors: Array) -> dict[str, Any]:
+def _exceptions(samples: Sequence[MeasuredKernel], family: str, errors: Array) -> dict[str, Any]:
     """Shapes that the fit misses though it saw them: convolutions, whose algorithm changes abruptly."""
     row = FAMILIES[family]
     if "conv" not in family:
@@ -163,20 +164,20 @@ def _exceptions(samples: Sequence[Mapping[str, Any]], family: str, errors: Array
     missed: dict[tuple[Any, ...], list[tuple[float, float]]] = defaultdict(list)
     for sample, error in zip(samples, errors, strict=True):
         if abs(error) > MISSED:
-            shape = (sample["dtype"], *(sample["dims"].get(name, default) for name, default in row.dims.items()))
-            missed[shape].append((sample["seconds"], sample["launches"]))
+            shape = (sample.dtype, *(sample.dims.get(name, default) for name, default in row.dims.items()))
+            missed[shape].append((sample.seconds, sample.launches))
     rows = [[*shape, *(float(f"{m:.4g}") for m in np.median(found, axis=0))] for shape, found in sorted(missed.items())]
     return {"exceptions": rows}
 
 
-def _fitted(samples: Sequence[Mapping[str, Any]], family: str, device: Mapping[str, Any]) -> tuple[float, Forest]:
+def _fitted(samples: Sequence[MeasuredKernel], family: str, device: Mapping[str, Any]) -> tuple[float, Forest]:
     base, x = work_of(samples, family, device)
-    seconds = np.array([s["seconds"] for s in samples])
+    seconds = np.array([s.seconds for s in samples])
     floor = best_floor(seconds, base)
     return floor, boosted(x, np.log(seconds / (base + floor)))
 
 
-def unseen_seconds(samples: Sequence[Mapping[str, Any]], family: str, device: Mapping[str, Any]) -> Array:
+def unseen_seconds(samples: Sequence[MeasuredKernel], family: str, device: Mapping[str, Any]) -> Array:
     """Each sample's time by a fit of the same kind that saw neither it nor another of its part: of its weight matrix
     (n, k), or of its shape.
     """
@@ -194,23 +195,22 @@ def unseen_seconds(samples: Sequence[Mapping[str, Any]], family: str, device: Ma
     return found
 
 
-def _part(sample: Mapping[str, Any], family: str) -> str:
+def _part(sample: MeasuredKernel, family: str) -> str:
     """What is never on both sides of a split."""
-    dims = sample["dims"]
+    dims = sample.dims
     names = ("n", "k", "batch") if family == "gemm" else sorted(dims)
     return str([float(dims.get(name, 1)) for name in names])
 
 
-def by_fit(samples: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], list[Mapping[str, Any]]]:
-    """(Family, name of the fit, see ``families.fit_name``) -> its samples; failed ones are in none."""
-    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
+def by_fit(samples: Sequence[MeasuredKernel]) -> dict[tuple[str, str], list[MeasuredKernel]]:
+    """(Family, name of the fit, see ``families.fit_name``) -> its samples."""
+    groups: dict[tuple[str, str], list[MeasuredKernel]] = defaultdict(list)
     for sample in samples:
-        if not sample.get("failed"):
-            groups[sample["family"], fit_name(sample["family"], sample["dtype"])].append(sample)
+        groups[sample.family, fit_name(sample.family, sample.dtype)].append(sample)
     return dict(sorted(groups.items()))
 
 
-def fit_kernels(samples: Sequence[Mapping[str, Any]], device: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def fit_kernels(samples: Sequence[MeasuredKernel], device: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Family -> name (``families.fit_name``) -> fit."""
     groups = by_fit(samples)
     found = Parallel(n_jobs=-1)(delayed(fit_family)(own, key[0], device) for key, own in groups.items())

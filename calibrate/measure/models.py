@@ -1,8 +1,8 @@
 """Real latencies and kernel times of models, measured in interleaved rounds and kept as data.
 
 Every case runs in a process with no other model or runtime. Many are prepared side by side; when a wave of them is
-ready the others are paused, and latencies are taken one at a time, profiles after them. Each result is on disk before the
-next is taken; a case that hangs, crashes or asserts on the device is said to, and costs no other.
+ready the others are paused, and latencies are taken one at a time, profiles after them. Each result is on disk before
+the next is taken; a case that hangs, crashes or asserts on the device is said to, and costs no other.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import time
 import warnings
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -20,9 +20,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils._pytree import tree_map_only
-
 from msgspec.structs import replace
+from torch.utils._pytree import tree_map_only
 
 from calibrate.measure.programs import record
 from calibrate.measure.timers import KernelEvent, Probe, added_ns, busy_ns, pass_seconds, profile_events, short_name
@@ -313,15 +312,17 @@ class _Schedule:
         arguments = (case.runtime, case.batch, self.protocol.passes, self.protocol.pass_budget_s)
         taken = self._answer(group, case, "round", *arguments)
         if taken is not None:
-            self.file.append([CaseRound(case, number, *taken, self.session)])
+            passes_s, probe_s = taken
+            self.file.append([CaseRound(case, number, passes_s, probe_s, self.session)])
 
     def _take_profile(self, group: _Group, case: Case) -> None:
-        """Add a case's kernels to the file, none on a CPU, unless it is there; or why the case, which had run, fails."""
+        """Add a case's kernels to the file, none on a CPU, unless they are there; or why the case fails now."""
         if self.file.has(CaseProfile, case):
             return
         taken = self._answer(group, case, "profile", case.runtime, case.batch, self.protocol.profiles)
         if taken is not None:
-            self.file.append([CaseProfile(case, *taken, self.session)])
+            kernels_s, launches, names, order = taken
+            self.file.append([CaseProfile(case, kernels_s, launches, names, order, self.session)])
 
     def _answer(self, group: _Group, case: Case, method: str, *args: Any) -> Any:
         """What a process says of a case; None where the case fails now."""

@@ -215,7 +215,7 @@ def launch_count(call: Run) -> int:
 
 
 def mixed_seconds(table: Mapping[str, Run], device: str, passes: int, seed: int) -> dict[str, tuple[float, ...]]:
-    """Host seconds of each call of each pass when it follows other ones: every example once a pass, in an order of its own.
+    """Host seconds of each call when it follows other ones, of every pass: each example once a pass, in any order.
 
     A tight loop finds its instructions in the cache; a model, which calls many operators in turn, does not.
     """

@@ -49,9 +49,7 @@ def restored(program: StoredProgram) -> Program:
     *before, tail = (PythonWork(*work) for work in program.python)
     kernels = [Kernel(k.family, k.dtype, k.dims) for k in program.kernels]
     calls = [
-        HostCall(
-            c.op, tuple(kernels[k] for k in c.kernels), tail, c.trait, c.parts, c.extra, bool(c.sync), c.elements
-        )
+        HostCall(c.op, tuple(kernels[k] for k in c.kernels), tail, c.trait, c.parts, c.extra, bool(c.sync), c.elements)
         for c in program.calls
     ]
     order = tuple(replace(calls[i], python=work) for i, work in zip(program.order, before, strict=True))

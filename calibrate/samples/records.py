@@ -27,7 +27,7 @@ class Record(Struct, frozen=True, tag_field="kind", forbid_unknown_fields=True, 
     """How samples are written: the class as "kind", fields by name, defaults left out."""
 
 
-class Environment(Record, tag="environment"):
+class Environment(Record, frozen=True, tag="environment"):
     """Where samples were taken. probe_s: the host probe; gpu and what follows: empty on a CPU, see ``environment``.
 
     session: number of the run that took samples of this ``session``; note: what a reader must know.
@@ -62,7 +62,7 @@ class LaneSeconds(Struct, frozen=True, forbid_unknown_fields=True):
     sync_s: float
 
 
-class DeviceConstants(Record, tag="device"):
+class DeviceConstants(Record, frozen=True, tag="device"):
     """What a device reaches. serial: host and device are one lane (a CPU); launch_s: host time of a bare launch."""
 
     name: str
@@ -80,7 +80,7 @@ class DeviceConstants(Record, tag="device"):
         return None
 
 
-class HostRound(Record, tag="host round"):
+class HostRound(Record, frozen=True, tag="host round"):
     """Host seconds of a call of each operator's example: tight_s in loops of its own, mixed_s among the others.
 
     probe_s: the host probe before, between and after the two.
@@ -98,7 +98,7 @@ class HostRound(Record, tag="host round"):
         return self.number
 
 
-class ExampleLaunches(Record, tag="example launches"):
+class ExampleLaunches(Record, frozen=True, tag="example launches"):
     """Kernels that each operator's example launches, by dtype and operator."""
 
     launches: dict[str, dict[str, int]]
@@ -109,7 +109,7 @@ class ExampleLaunches(Record, tag="example launches"):
         return None
 
 
-class KernelSample(Record, tag="kernel"):
+class KernelSample(Record, frozen=True, tag="kernel"):
     """Device seconds of a call that is one kernel (or what a library makes of it): repeats_s, none where it could not
     run. op: the operator whose call it is; launches: kernels that the library launched; name: of the longest.
     """
@@ -134,7 +134,7 @@ class KernelSample(Record, tag="kernel"):
         return float(np.median(self.repeats_s))
 
 
-class ShapeSample(Record, tag="shape"):
+class ShapeSample(Record, frozen=True, tag="shape"):
     """Host seconds of a library call of some shape: loops_s of short loops, none where it could not run. probe_s: the
     host probe before and after.
     """
@@ -153,7 +153,7 @@ class ShapeSample(Record, tag="shape"):
         return self.id
 
 
-class CaseRound(Record, tag="round"):
+class CaseRound(Record, frozen=True, tag="round"):
     """Latencies of synchronised passes of a case, the host probe before and after them."""
 
     case: Case
@@ -174,7 +174,7 @@ class CaseRound(Record, tag="round"):
         return Round(lower_quartile(self.passes_s), *self.probe_s)
 
 
-class CaseProfile(Record, tag="profile"):
+class CaseProfile(Record, frozen=True, tag="profile"):
     """A case whose rounds are done, with its kernels (none on a CPU): kernels_s of each profiled pass, overlap counted
     once; of the last one the launches, and (index of the name, nanoseconds that it adds to those before) in order.
     """
@@ -198,7 +198,7 @@ class CaseProfile(Record, tag="profile"):
         return float(np.median(self.kernels_s)) if self.kernels_s else None
 
 
-class Refusal(Record, tag="refusal"):
+class Refusal(Record, frozen=True, tag="refusal"):
     """A case that cannot run, with the reason in one line."""
 
     case: Case
@@ -246,7 +246,7 @@ class StoredProgram(Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     cannot: str = ""
 
 
-class ProgramRecord(Record, tag="program"):
+class ProgramRecord(Record, frozen=True, tag="program"):
     """What a runtime does with a case, captured where it was measured: its program, or why there is none."""
 
     case: Case

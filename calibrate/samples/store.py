@@ -1,7 +1,7 @@
 """Samples on disk: one JSON object a line, compressed, appended as they are made, so that an interrupted run continues.
 
 What one ``append`` writes is a gzip member of its own (RFC 1952 allows any number of them, one after another): a run
-that is killed while it writes leaves all members but the last whole, and of the last all lines but one.
+that is killed while it writes leaves all members but the last whole, and of the last those lines that were written.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ Tell = Callable[[str], None]
 """Hears what a user should know."""
 
 S = TypeVar("S", bound=msgspec.Struct)
+
+SUFFIX = ".jsonl.gz"
+"""How names of files of samples end."""
 
 _MEMBER = zlib.MAX_WBITS | 16
 """Tells zlib that a gzip member is read."""

@@ -129,7 +129,9 @@ def make_case(family: str, dtype: str, index: int, scale: Scale) -> KernelCase:
             kernel = kernels[0]
             kernel_dtype = real if FAMILIES[family].matrix else kernel.dtype
             op = next(call.op for call in program.calls if call.kernels)
-            return KernelCase(KernelId(family, dtype, index), recipe, real, Kernel(family, kernel_dtype, kernel.dims), op)
+            return KernelCase(
+                KernelId(family, dtype, index), recipe, real, Kernel(family, kernel_dtype, kernel.dims), op
+            )
     raise RuntimeError(f"no {family} recipe gives one {family} kernel")
 
 

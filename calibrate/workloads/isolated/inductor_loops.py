@@ -17,7 +17,7 @@ from calibrate.workloads.cases import KernelId
 from calibrate.workloads.device import Run
 from calibrate.workloads.loops import CHAINS
 from calibrate.workloads.recipes.base import Operand, Recipe, Rng, pick, power_of_two, usual_image, usual_sequence
-from calibrate.workloads.sweeps import MEMORY_DTYPES, KernelCase, IsolatedSweep, Made, RecipeModule
+from calibrate.workloads.sweeps import MEMORY_DTYPES, IsolatedSweep, KernelCase, Made, RecipeModule
 from predictor.capture.recorder import DTYPES, capture
 from predictor.errors import PredictorError
 from predictor.runtimes.compile.execution import compiled

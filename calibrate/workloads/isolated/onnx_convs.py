@@ -8,14 +8,13 @@ import tempfile
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from calibrate.workloads import sweeps
 from calibrate.workloads.cases import KernelId
 from calibrate.workloads.device import Run, synchronize
-from calibrate.workloads.sweeps import KernelCase, IsolatedSweep, Made, Plan
+from calibrate.workloads.sweeps import IsolatedSweep, KernelCase, Made, Plan
 from predictor.capture.recorder import DTYPES
 from predictor.kernels.families import FAMILIES
 from predictor.records import Kernel

@@ -14,7 +14,7 @@ import torch
 from calibrate.workloads.cases import KernelId
 from calibrate.workloads.device import Run, synchronize
 from calibrate.workloads.recipes.base import Rng, pick, power_of_two, usual_image, usual_sequence
-from calibrate.workloads.sweeps import MEMORY_DTYPES, KernelCase, IsolatedSweep, Made
+from calibrate.workloads.sweeps import MEMORY_DTYPES, IsolatedSweep, KernelCase, Made
 from predictor.capture.recorder import DTYPES
 from predictor.errors import PredictorError
 from predictor.runtimes.onnx import lowering as runtime
