@@ -1,5 +1,5 @@
-"""Capture every zoo model on every branch and write ``models_zoo/graphs``: ``make graphs``, after a change of a model,
-of the capture, or of transformers.
+"""Capture every zoo model in every capture mode and write ``models_zoo/graphs``: ``make graphs``, after a change of a
+model, of the capture, or of transformers.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ import torch
 import models_zoo
 from predictor import runtimes
 from predictor.errors import PredictorError
-from predictor.graph import files as graph_file
-from predictor.graph.files import Sizes
+from predictor.graph.files import GraphSet, SizeRange, read, write
+from predictor.graph.sizes import Sizes
 from predictor.predict import graph_of
-from predictor.records import Graph
+from predictor.records import CaptureMode, Graph
 
 USUAL, MOST, MULTIPLE = 128, 448, 8
 """Tokens by default, at most, and what other lengths are multiples of: poolings halve them."""
 
-PIECES: Mapping[str, tuple[int, ...]] = {"1": (1,), "n": (2, 3)}
-"""Batches that a piece is made of."""
+BATCHES: tuple[tuple[tuple[int, ...], tuple[int, int]], ...] = (((1,), (1, 1)), ((2, 3), (2, 0)))
+"""Batches that a template is made of, and the first and last (0: any) that it stands for."""
 
 LENGTHS, CHECKS = (128, 256, 384), (72, 320)
 DTYPES = ("fp32", "fp16")
@@ -34,12 +34,19 @@ Build = Callable[[Sizes], tuple[Any, Any]]
 """Sizes -> a model in evaluation mode and its inputs."""
 
 
-class Branch(NamedTuple):
-    """A branch: a runtime that takes it, the lengths that its graphs are made of, and those that check them."""
+class Lengths(NamedTuple):
+    """Lengths that a capture mode's templates are made of, those that check them, and the range that they stand for."""
+
+    made: tuple[int, ...]
+    checks: tuple[int, ...]
+    range: tuple[int, int, int]
+
+
+class Recipe(NamedTuple):
+    """A capture mode: a runtime that takes it, and its lengths."""
 
     runtime: str
-    lengths: tuple[int, ...]
-    checks: tuple[int, ...]
+    lengths: Lengths
 
 
 def captured(name: str, build: Build, dtype: str, runtime: str, sizes: Sizes) -> Graph:
@@ -53,41 +60,43 @@ def record(
     name: str,
     path: Path,
     build: Build,
-    branches: Mapping[str, Branch],
-    usual: Mapping[str, int],
+    modes: Mapping[CaptureMode, Recipe],
+    length: int,
     batches: tuple[int, ...],
 ) -> None:
-    """Capture one model, write its file and check it. usual: the file's lengths (``graph_file.save``); batches: those
-    that check it, beside one. What cannot run on a branch is said and left out.
+    """Capture one model, write its file and check it. length: the usual one; batches: those that check it, beside one.
+    What cannot run in a mode is said and left out.
     """
-    graphs: dict[str, dict[str, dict[Sizes, Graph]]] = {}
+    graphs = GraphSet(name, 1, length)
     for dtype in DTYPES:
-        for branch, (runtime, lengths, _) in branches.items():
+        for mode, (runtime, lengths) in modes.items():
             try:
-                graphs[f"{dtype}/{branch}"] = {
-                    which: {(b, n): captured(name, build, dtype, runtime, (b, n)) for b in made for n in lengths}
-                    for which, made in PIECES.items()
-                }
+                for made, (first, last) in BATCHES:
+                    captures = {
+                        (b, n): captured(name, build, dtype, runtime, (b, n)) for b in made for n in lengths.made
+                    }
+                    graphs = graphs.extended(dtype, mode, captures, SizeRange(first, last, *lengths.range))
             except PredictorError as error:
-                print(f"{name} {dtype} {branch}: {error}", file=sys.stderr)
-    graph_file.save(path, graphs, usual)
-    for key in graphs:
-        dtype, branch = key.split("/")
-        checks = [(b, n) for b in (1, *batches) for n in branches[branch].checks]
-        check(name, path, build, dtype, branch, branches[branch].runtime, checks)
+                print(f"{name} {dtype} {mode}: {error}", file=sys.stderr)
+    write(path, graphs)
+    for template in read(path).templates:
+        runtime, lengths = modes[template.mode]
+        for batch in (1, *batches):
+            if template.range.holds(batch, lengths.checks[0]):
+                for tokens in lengths.checks:
+                    check(name, path, build, template.dtype, runtime, (batch, tokens))
 
 
-def check(name: str, path: Path, build: Build, dtype: str, branch: str, runtime: str, checks: list[Sizes]) -> None:
-    """Compare the file with captures of sizes that it was not made of: raises SystemExit where they differ."""
+def check(name: str, path: Path, build: Build, dtype: str, runtime: str, sizes: Sizes) -> None:
+    """Compare the file with a capture of a size that it was not made of: raises SystemExit where they differ."""
     told = attrgetter("calls", "tail", "module_calls", "outputs")
-    for sizes in checks:
-        found = graph_file.load(path, name, dtype, branch, *sizes)
-        expected = captured(name, build, dtype, runtime, sizes)
-        if found is None or told(found) != told(expected):
-            pairs = zip(found.calls, expected.calls, strict=False) if found else []
-            differ = [pair for pair in pairs if pair[0] != pair[1]]
-            said = "\n".join(map(str, differ[0])) if differ else "another number of operators, or another end"
-            raise SystemExit(f"{name} {dtype} {branch} {sizes}: the file is not what a capture gives: {said}")
+    found = read(path).find(dtype, runtimes.load(runtime).capture_mode, *sizes)
+    expected = captured(name, build, dtype, runtime, sizes)
+    if found is None or told(found) != told(expected):
+        pairs = zip(found.calls, expected.calls, strict=False) if found else []
+        differ = [pair for pair in pairs if pair[0] != pair[1]]
+        said = "\n".join(map(str, differ[0])) if differ else "another number of operators, or another end"
+        raise SystemExit(f"{name} {dtype} {runtime} {sizes}: the file is not what a capture gives: {said}")
 
 
 def record_zoo_model(name: str) -> None:
@@ -97,14 +106,14 @@ def record_zoo_model(name: str) -> None:
     def build(sizes: Sizes) -> tuple[Any, Any]:
         return models_zoo.build(name, sizes[0], sizes[1] or None)
 
-    branches = {}
+    usual = USUAL if tokens else 0
+    modes = {}
     for runtime in reversed(runtimes.names()):
-        branch = runtimes.load(runtime).capture_mode
-        one = (USUAL,) if tokens else (0,)
-        varies = tokens and branch != "exported"
-        branches[branch] = Branch(runtime, LENGTHS if varies else one, CHECKS if varies else one)
-    usual = {"usual": USUAL, "multiple": MULTIPLE, "most": MOST} if tokens else {}
-    record(name, models_zoo.graphs(name), build, branches, usual, batches=(5,))
+        mode = runtimes.load(runtime).capture_mode
+        varies = tokens and mode is not CaptureMode.EXPORTED
+        varying = Lengths(LENGTHS, CHECKS, (MULTIPLE, MOST, MULTIPLE))
+        modes[mode] = Recipe(runtime, varying if varies else Lengths((usual,), (usual,), (usual, usual, 1)))
+    record(name, models_zoo.graphs(name), build, modes, usual, batches=(5,))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import csv
 import importlib
+import os
 import sys
 from collections.abc import Callable
 from operator import attrgetter
@@ -25,15 +26,16 @@ from typing import Any
 
 import torch
 import transformers
-from record_graphs import Branch, record
+from record_graphs import Lengths, Recipe, record
 
 from models_zoo._inputs import PIXELS, TOKENS, token_ids
-from predictor.graph import files as graph_file
-from predictor.graph.files import Sizes
+from predictor.graph.files import read
+from predictor.graph.sizes import Sizes
+from predictor.records import CaptureMode
 
 FOLDER = Path(__file__).resolve().parent.parent / "calibrate" / "workloads" / "published_graphs"
 
-TABLE = Path(__file__).resolve().parents[2] / "shared" / "data" / "published_latency_2022.csv"
+TABLE = Path(os.environ.get("PREDICTOR_DATA", "data")) / "published_latency_2022.csv"
 """The published figures, to compare multiply-accumulates with; the graphs are written without it too."""
 
 BATCHES = (8, 32)
@@ -103,8 +105,8 @@ VISION: dict[str, Callable[[], Any]] = {
     "vit32": lambda: timm("vit_base_patch32_224"),
 }
 
-BRANCHES = {"eager": "eager", "traced": "torchscript", "exported": "onnx"}
-"""Branch -> the published runtime that takes it."""
+MODES = {CaptureMode.EAGER: "eager", CaptureMode.TRACED: "torchscript", CaptureMode.EXPORTED: "onnx"}
+"""Capture mode -> the published runtime that takes it."""
 
 NO_ONNX = frozenset({"albert", "funnel_transformer", "longformer", "mobile_bert", "resnext50_32x4d", "shufflenet"})
 """Models without a published latency of ONNX Runtime."""
@@ -120,13 +122,15 @@ def record_published(name: str) -> str:
         return VISION[name]().eval(), torch.empty(sizes[0], 3, PIXELS, PIXELS)
 
     path = FOLDER / f"{name}.json.gz"
-    own = {b: Branch(r, (length,), (length,)) for b, r in BRANCHES.items() if not (b == "exported" and name in NO_ONNX)}
-    usual = {"usual": length, "multiple": length, "most": length} if length else {}
-    record(name, path, build, own, usual, BATCHES)
-    found = {branch: graph_file.load(path, name, "fp32", branch, 1) for branch in own}
+    lengths = Lengths((length,), (length,), (length, length, 1))
+    modes = {m: Recipe(r, lengths) for m, r in MODES.items() if not (m is CaptureMode.EXPORTED and name in NO_ONNX)}
+    record(name, path, build, modes, length, BATCHES)
+    found = {mode: read(path).find("fp32", mode, 1, length) for mode in modes}
     counts = ", ".join(f"{b} {len(g.calls)} calls {g.macs / 1e9:.3f} GMAC" for b, g in found.items() if g)
     published = published_macs().get(name)
-    ratio = f", {found['eager'].macs / published:.3f} of the published" if found["eager"] and published else ""
+    ratio = (
+        f", {found['eager'].macs / published:.3f} of the published" if found[CaptureMode.EAGER] and published else ""
+    )
     return f"{name}: {counts}{ratio}, {path.stat().st_size} bytes"
 
 

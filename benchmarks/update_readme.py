@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -9,8 +10,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
-PUBLISHED = ROOT.parent / "shared" / "data" / "published_latency_2022.csv"
-"""The published latencies, which are not part of this repository: without them their table stays as it is."""
+PUBLISHED = Path(os.environ.get("PREDICTOR_DATA", "data")).resolve() / "published_latency_2022.csv"
+"""The published latencies, which are not part of this repository: without them their table stays as it is. The variable
+PREDICTOR_DATA names their folder."""
 
 COMMANDS = {
     "demo": ["predict", "--model", "funnel", "--runtime", "onnx", "--gpu", "a100"],

@@ -156,7 +156,7 @@ def solve(lowered: Sequence[Lowered]) -> LoweredRange | None:
         numbers,
         np.repeat(np.arange(len(distinct)), distinct)[numbers] if distinct else numbers,
         elements[:, 0],
-        macs[0],
+        macs[0, 0],
     )
 
 

@@ -21,8 +21,8 @@ from predictor.graph.attention import CHOICES, attention_of, multiplied_out
 from predictor.graph.files import SAME_GRAPH, GraphSet, SizeRange
 from predictor.lowered import Lowered, LoweredRange, lower, solve
 from predictor.pricing.program import HostProfile, host_profile, price
-from predictor.records import CaptureMode, Compared, Graph, Program, Report, Target
-from predictor.timeline.queue import queues
+from predictor.records import CaptureMode, Compared, Graph, Program, Report, Span, Target
+from predictor.timeline.queue import queues, spans
 
 ESTIMATORS = ("queue", "max")
 
@@ -37,6 +37,9 @@ LARGEST = 256
 
 KEPT = 64
 """Programs of single batch sizes that a plan keeps for each runtime."""
+
+PROFILES = 1024
+"""Host profiles that a plan keeps: of each program on each host."""
 
 
 class Source(Protocol):
@@ -211,6 +214,26 @@ class Plan:
         shape = [n for n, given in ((len(batches), batch), (len(lengths), length)) if _is_many(given)]
         return seconds.reshape(shape)
 
+    def timeline(
+        self,
+        gpu: str,
+        runtime: str = "eager",
+        dtype: str | None = None,
+        batch: int | None = None,
+        length: int | None = None,
+        *,
+        host: str | None = None,
+        attention: str | None = None,
+    ) -> tuple[Span, ...]:
+        """The pass as it is predicted to run, as spans on two lanes, seconds from its start: for every call one on the
+        host, followed by those of its kernels. Arguments and errors as of ``report``.
+        """
+        chosen = settings(gpu, runtime, dtype, "queue", host, attention)
+        batch = self.batch if batch is None else check_batch(batch)
+        lowered = self._lowered(chosen, [batch], self._length(length))[0][1]
+        _, found = self._priced(lowered, chosen)
+        return spans(lowered.program.program.calls, found)
+
     def compare(
         self,
         gpu: str,
@@ -290,7 +313,7 @@ class Plan:
             raise CannotRunError(program.cannot)
         key = id(program), id(chosen.host)
         if key not in self._profiles:
-            if len(self._profiles) > KEPT:
+            if len(self._profiles) >= PROFILES:
                 self._profiles.clear()
             self._profiles[key] = program, chosen.host, host_profile(program, chosen.host)
         priced = price(lowered.program, chosen.calibration, chosen.host, self._profiles[key][2])

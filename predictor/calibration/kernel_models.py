@@ -65,6 +65,9 @@ class KernelFit:
 
     def launch_count(self, features: NDArray[np.float64], groups: NDArray[np.float64]) -> NDArray[np.float64]:
         """Launches of kernels, (n,). features: (n, features); groups: (n,), ones where a family has none."""
-        found = self.patterns[np.rint(self.launches.predict(features)).astype(int)]
-        launches: NDArray[np.float64] = np.maximum(found[:, 0] * groups + found[:, 1], 1)
+        if len(self.patterns) == 1:
+            per_group, others = self.patterns[0]
+        else:
+            per_group, others = self.patterns[np.rint(self.launches.predict(features)).astype(int)].T
+        launches: NDArray[np.float64] = np.maximum(per_group * groups + others, 1)
         return launches

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from predictor.calibration.datasheets import check_sheet, device_of, nearest, slower
-from predictor.calibration.files import datasheets, find, folders, read_json
+from predictor.calibration.files import datasheets, find, read_json
 from predictor.calibration.host_costs import HOSTS_DIFFER, HostCosts, named_host, read_host
 from predictor.calibration.kernel_models import KernelFit
 from predictor.errors import PredictorError, unknown
@@ -40,7 +40,7 @@ class Calibration:
     models take, relative to the fit, as fitted to whole passes; kernels_error: of the kernel time of a pass, where it
     is known as a whole (standard deviation of its logarithm); known_fits: (family, dtype, context) -> the fit that
     ``pricing.kernels`` chose, so that it chooses once; known_hosts: (runtime, name) ->
-    host costs that were read.
+    host costs that were read; priced: what ``pricing`` remembers of the last kernels that it priced.
     """
 
     gpu: str
@@ -52,6 +52,7 @@ class Calibration:
     kernels_error: float | None = None
     known_fits: dict[tuple[str, str, str], KernelFit] = field(default_factory=dict, init=False, repr=False)
     known_hosts: dict[tuple[str, str | None], HostCosts] = field(default_factory=dict, init=False, repr=False)
+    priced: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def lanes(self) -> Lanes:
@@ -138,12 +139,16 @@ def load_calibration(gpu: str) -> Calibration:
         return _of_datasheet(Path(gpu))
     if os.sep in gpu:
         return _load(Path(gpu), None)
-    path = _find(gpu, tuple(folders()))
+    path = _find(gpu, tuple(os.environ.get(name) for name in WHERE))
     return _load(path, path.name)
 
 
+WHERE = ("PREDICTOR_CALIBRATIONS", "XDG_DATA_HOME", "HOME")
+"""What of the environment decides where calibrations are looked for."""
+
+
 @cache
-def _find(gpu: str, folders: tuple[Path, ...]) -> Path:
+def _find(gpu: str, where: tuple[str | None, ...]) -> Path:
     return find(gpu)
 
 

@@ -1,4 +1,4 @@
-"""What a model's code is told of its surroundings while it is captured: its device, and the runtime that runs it.
+"""What a model's code finds when it asks where it runs, while it is captured: its device, and the capture mode.
 
 Each answer is given to the capturing thread alone; one capture runs at a time.
 """
@@ -12,15 +12,17 @@ from typing import Any
 
 import torch
 
-HOST = "_made_on_host"
+from predictor.records import CaptureMode
+
+ON_HOST = "_on_host"
 """Attribute of a tensor that lives on the host."""
 
 
-def mark(result: Any) -> Any:
+def mark_on_host(result: Any) -> Any:
     """Note that tensors live on the host: made there, by no tensor of the model's device."""
     for tensor in result if isinstance(result, (list, tuple)) else (result,):
         if isinstance(tensor, torch.Tensor):
-            setattr(tensor, HOST, True)
+            setattr(tensor, ON_HOST, True)
     return result
 
 
@@ -40,13 +42,13 @@ def _answer(thread: int, yes: bool, question: Callable[[], bool]) -> Callable[[]
     return lambda: yes if threading.get_ident() == thread else question()
 
 
-QUESTIONS: tuple[tuple[Any, str, str], ...] = (
-    (torch.jit, "is_tracing", "traced"),
-    (torch.cuda, "is_current_stream_capturing", "captured"),
-    (torch.compiler, "is_compiling", "compiled"),
-    (torch.compiler, "is_dynamo_compiling", "compiled"),
+QUESTIONS: tuple[tuple[Any, str, CaptureMode], ...] = (
+    (torch.jit, "is_tracing", CaptureMode.TRACED),
+    (torch.cuda, "is_current_stream_capturing", CaptureMode.CAPTURED),
+    (torch.compiler, "is_compiling", CaptureMode.COMPILED),
+    (torch.compiler, "is_dynamo_compiling", CaptureMode.COMPILED),
 )
-"""Questions to torch: where, name, and the branch in which the answer is yes."""
+"""Questions to torch: where, name, and the mode in which the answer is yes."""
 
 
 ROUNDED = ("ceil", "floor", "round", "sqrt")
@@ -56,41 +58,41 @@ ROUNDED = ("ceil", "floor", "round", "sqrt")
 def _of_numbers(thread: int, function: Callable[..., Any]) -> Callable[..., Any]:
     def of_number(value: Any, *args: Any, **options: Any) -> Any:
         number = isinstance(value, (int, float)) and threading.get_ident() == thread
-        return function(mark(_tensor(float(value))) if number else value, *args, **options)
+        return function(mark_on_host(_tensor(float(value))) if number else value, *args, **options)
 
     return of_number
 
 
 @contextmanager
-def told(branch: str) -> Iterator[None]:
+def answering_as(mode: CaptureMode) -> Iterator[None]:
     """Tensors with known values are kept on the CPU; code that asks where they are, to put others there, is told the
-    model's device, and what it puts there keeps its values too. Code that asks what is going on is told ``branch``
+    model's device, and what it puts there keeps its values too. Code that asks what is going on is told the mode
     (``QUESTIONS``). Other threads see no difference.
     """
     captures = threading.get_ident()
 
     def device_of(tensor: torch.Tensor) -> torch.device:
         where: torch.device = torch._C.TensorBase.device.__get__(tensor)
-        known = threading.get_ident() == captures and not getattr(tensor, HOST, False)
+        known = threading.get_ident() == captures and not getattr(tensor, ON_HOST, False)
         return torch.device("meta") if known else where
 
     def tensor_of(data: Any, *, device: Any = None, **options: Any) -> torch.Tensor:
         """``torch.tensor``, which fills a tensor on the host and copies it to the device that is asked for."""
         if threading.get_ident() != captures:
             return _tensor(data, device=device, **options)
-        made: torch.Tensor = mark(_tensor(data, **options))
+        made: torch.Tensor = mark_on_host(_tensor(data, **options))
         return made if device is None else made.to(device)
 
     with _one_capture:
         asked = [(home, name, getattr(home, name)) for home, name, _ in QUESTIONS]
         torch.Tensor.device = property(device_of)  # type: ignore[assignment]
         torch.tensor = tensor_of  # type: ignore[assignment]
-        for name in ROUNDED if branch == "traced" else ():
+        for name in ROUNDED if mode is CaptureMode.TRACED else ():
             asked.append((torch, name, getattr(torch, name)))
             setattr(torch, name, _of_numbers(captures, getattr(torch, name)))
         for home, name, yes in QUESTIONS:
-            if branch == yes or not _says_no(getattr(home, name)):
-                setattr(home, name, _answer(captures, branch == yes, getattr(home, name)))
+            if mode is yes or not _says_no(getattr(home, name)):
+                setattr(home, name, _answer(captures, mode is yes, getattr(home, name)))
         try:
             yield
         finally:

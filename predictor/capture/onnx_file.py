@@ -23,7 +23,7 @@ from typing import Any
 
 from predictor.errors import CannotRunError, PredictorError
 from predictor.ops.onnx import arguments, onnx_kind
-from predictor.records import Graph, OpCall, PythonWork, TensorSpec
+from predictor.records import CaptureMode, Graph, OpCall, PythonWork, TensorSpec
 
 _CPU_ONLY = ["ConvActivationFusion", "GemmActivationFusion", "ConvAddActivationFusion", "NchwcTransformer"]
 _TYPES = {1: "fp32", 2: "uint8", 3: "int8", 5: "int16", 6: "int32", 7: "int64", 9: "bool", 10: "fp16", 11: "fp64"}
@@ -99,7 +99,7 @@ def _fingerprint(module: Any, inputs: Any) -> bytes:
 
     from predictor.capture.recorder import capture
 
-    graph = capture(module, inputs, "fp32", "", "traced")
+    graph = capture(module, inputs, "fp32", "", CaptureMode.TRACED)
     rows = [(c.op, sorted(c.args.items(), key=str), c.reads, c.outputs) for c in graph.calls]
     return repr((rows, graph.outputs, graph.versions, onnx.__version__, onnxruntime.__version__)).encode()
 

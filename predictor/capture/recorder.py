@@ -25,14 +25,14 @@ from torch._library import simple_registry
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-from predictor.capture import capture_mode as surroundings
-from predictor.capture.capture_mode import HOST, mark, told
+from predictor.capture import capture_mode
+from predictor.capture.capture_mode import ON_HOST, answering_as, mark_on_host
 from predictor.capture.python_trace import PythonTrace
 from predictor.errors import PredictorError
 from predictor.graph.inputs import batch_of, call_arguments
 from predictor.ops import kind_of
 from predictor.ops.macs import count_macs
-from predictor.records import Graph, OpCall, Origin, TensorSpec
+from predictor.records import CaptureMode, Graph, OpCall, Origin, TensorSpec
 
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 """Dtype names of a prediction -> torch dtype of weights and activations."""
@@ -169,7 +169,7 @@ def _place(args: Any, kwargs: Any) -> str:
     to_device = device is not None and torch.device(device).type == "meta"
     if not tensors:
         return "factory" if to_device else "host"
-    if not all(getattr(t, HOST, False) for t in tensors):
+    if not all(getattr(t, ON_HOST, False) for t in tensors):
         return "device"
     return "upload" if to_device else "host"
 
@@ -222,7 +222,7 @@ class _Recorder(TorchDispatchMode):
         self._values = 0
         self.outputs: list[torch.Tensor] = []
         self.python = PythonTrace(
-            _RECORDER_CODE, frozenset([_DISPATCH_FILE, __file__, surroundings.__file__]), _MODULE_CODE
+            _RECORDER_CODE, frozenset([_DISPATCH_FILE, __file__, capture_mode.__file__]), _MODULE_CODE
         )
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -258,7 +258,7 @@ class _Recorder(TorchDispatchMode):
             name, result = f"{name} device", _fresh(func(*args, **kwargs))
             trait = "sync" if result.numel() else "view"  # nothing to copy, nothing to wait for
         elif where == "host":
-            trait, result = "host", mark(func(*args, **kwargs))
+            trait, result = "host", mark_on_host(func(*args, **kwargs))
         elif name == "scaled_dot_product_attention" and _has_strided_mask(described):
             name, trait = "_scaled_dot_product_attention_math", "composite"
             result, parts = self._split(_math_attention, args, kwargs)
@@ -319,8 +319,8 @@ _RECORDER_CODE = _Recorder.__torch_dispatch__.__code__
 _MODULE_CODE = torch.nn.Module._call_impl.__code__
 _DISPATCH_FILE = simple_registry.__file__  # looks for a mode's rules before every operator; eager mode does not
 
-_WARM: set[tuple[type, str]] = set()
-"""Module classes and branches that have run once in this process: a first pass fills caches, with Python calls that no
+_WARM: set[tuple[type, CaptureMode]] = set()
+"""Module classes and modes that have run once in this process: a first pass fills caches, with Python calls that no
 later has.
 """
 
@@ -369,13 +369,17 @@ def versions() -> dict[str, str]:
 
 
 def capture(
-    module: torch.nn.Module, inputs: Any, dtype: str = "fp32", name: str | None = None, branch: str = "eager"
+    module: torch.nn.Module,
+    inputs: Any,
+    dtype: str = "fp32",
+    name: str | None = None,
+    mode: CaptureMode = CaptureMode.EAGER,
 ) -> Graph:
     """Capture one forward pass in inference mode.
 
     module: in any dtype and on any device, it is not changed. inputs: a tensor, a tuple or a mapping, shapes give batch
-    and length. dtype: what it would run in ("fp32", "tf32", "fp16", "bf16"). branch: what the runtime makes a
-    model's code take ("eager", "traced", "captured", "compiled"). Raises PredictorError where the module
+    and length. dtype: what it would run in ("fp32", "tf32", "fp16", "bf16"). mode: what the model's code is told of the
+    runtime that it runs under. Raises PredictorError where the module
     does not accept the inputs.
 
     >>> capture(torch.nn.Linear(8, 4), torch.empty(2, 8)).macs
@@ -387,20 +391,20 @@ def capture(
     abstract = abstract_module(module, torch_dtype)
     args, kwargs = tree_map_only(torch.Tensor, lambda t: _abstract(t, torch_dtype), call_arguments(inputs))
     try:
-        if (type(module), branch) not in _WARM:
-            _record(abstract, args, kwargs, branch)
-            _WARM.add((type(module), branch))
-        recorder = _record(abstract, args, kwargs, branch)
+        if (type(module), mode) not in _WARM:
+            _record(abstract, args, kwargs, mode)
+            _WARM.add((type(module), mode))
+        recorder = _record(abstract, args, kwargs, mode)
     except Exception as error:
         raise PredictorError(f"{type(module).__name__} does not run on these inputs: {_first_line(error)}") from error
     return recorder.graph(name or type(module).__name__, dtype, batch)
 
 
-def _record(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], branch: str) -> _Recorder:
+def _record(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], mode: CaptureMode) -> _Recorder:
     recorder = _Recorder(module)
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with recorder, told(branch):
+        with recorder, answering_as(mode):
             before, collects = sys.gettrace(), gc.isenabled()
             gc.disable()  # finalizers and callbacks of a collection are no part of the pass
             sys.settrace(recorder.python.hook)

@@ -44,7 +44,8 @@ def predict(
     ] = None,
     estimator: Annotated[str, typer.Option(help="queue, or max: the plain formula.")] = "queue",
     compare: Annotated[bool, typer.Option("--compare", help="All runtimes side by side.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, times in seconds.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, times in seconds: --format json.")] = False,
+    output: Annotated[str, typer.Option("--format", help="How the report is printed: text or json.")] = "text",
     strict: Annotated[
         bool, typer.Option("--strict", help="Fail where an operator is not modelled or a kernel extrapolated.")
     ] = False,
@@ -72,9 +73,9 @@ def predict(
         elif list_hosts:
             typer.echo(_hosts(gpu))
         elif compare:
-            typer.echo(_compare(model, gpu, batch, length, options, as_json))
+            typer.echo(_compare(model, gpu, batch, length, options, "json" if as_json else output))
         else:
-            typer.echo(_predict(model, gpu, runtime, batch, length, options, as_json, strict))
+            typer.echo(_predict(model, gpu, runtime, batch, length, options, "json" if as_json else output, strict))
 
 
 class Options(NamedTuple):
@@ -182,19 +183,20 @@ def _predict(
     batch: int,
     length: int | None,
     options: Options,
-    as_json: bool,
+    output: str,
     strict: bool,
 ) -> str:
     import sys
     from contextlib import redirect_stdout
 
+    from predictor import report
     from predictor.errors import CannotRunError, PredictorError
     from predictor.predict import Predictor
-    from predictor.report import formats as report
     from predictor.sources import plan_of
 
     if model is None or gpu is None:
         raise PredictorError(_ASK)
+    layout = report.load(output)
     predictor = Predictor(gpu, runtime, *options)
     predictor.check()
     with redirect_stdout(sys.stderr):  # what the model prints is not the answer
@@ -211,7 +213,7 @@ def _predict(
         raise PredictorError(f"not modelled: {', '.join(sorted(found.unmodelled))}")
     if strict and found.extrapolated:
         raise PredictorError(f"outside the calibrated range: kernels of {', '.join(sorted(found.extrapolated))}")
-    return report.as_json(found) if as_json else report.as_text(found)
+    return layout.render(found)
 
 
 _ASK = "say what to predict: --model NAME --gpu NAME or --gpu-spec FILE (--list-models, --list-gpus)"
@@ -223,21 +225,22 @@ def _compare(
     batch: int,
     length: int | None,
     options: Options,
-    as_json: bool,
+    output: str,
 ) -> str:
     import sys
     from contextlib import redirect_stdout
 
+    from predictor import report
     from predictor.errors import PredictorError
-    from predictor.report import formats as report
     from predictor.sources import plan_of
 
     if model is None or gpu is None:
         raise PredictorError(_ASK)
+    layout = report.load(output)
     with redirect_stdout(sys.stderr):
         plan = plan_of(model, batch, length)
         found = options.compare(plan, gpu, batch, length)
-    return report.comparison_as_json(found) if as_json else report.comparison_as_text(found)
+    return layout.render_comparison(found)
 
 
 def _gpus() -> str:

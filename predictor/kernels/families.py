@@ -108,7 +108,10 @@ class Family:
         columns = [*work, *self.features(dims, size, sms)]
         if self.matrix:
             columns.append(np.asarray(float(dtype in ("bf16", "tf32"))))
-        return np.stack([np.broadcast_to(c, work[0].shape).ravel() for c in columns], axis=1)
+        table = np.empty((work[0].size, len(columns)))
+        for position, column in enumerate(columns):
+            table[:, position] = np.ravel(column)
+        return table
 
 
 def _log(x: Array) -> Array:

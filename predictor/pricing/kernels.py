@@ -7,9 +7,9 @@ kernel of the family takes). Every function takes a calibration and arrays of di
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,8 @@ from predictor.pricing.transfer import equal_waves, transferred
 
 Array = NDArray[np.float64]
 Dims = Mapping[str, Array]
+
+T = TypeVar("T")
 
 CONTEXTS = ("replay", "model")
 
@@ -124,8 +126,40 @@ def price_kernels(
     calibration: Calibration, family: str, dtype: str, dims: Mapping[str, Any], context: str = "model"
 ) -> KernelPrices:
     """Prices of kernels of one family and dtype; dims: numbers or arrays that broadcast, by the family's names."""
+    arrays = {name: np.ravel(array) for name, array in FAMILIES[family].complete(dims).items()}
+    key = "prices", family, dtype, context, as_key(arrays)
+    return remembered(calibration, key, lambda: _price_kernels(calibration, family, dtype, arrays, context))
+
+
+def features_of(calibration: Calibration, family: str, dtype: str, dims: Dims) -> Array:
+    """What a GPU's fits are asked with, (kernels, features); dims: of one shape each."""
+    key = "features", family, dtype, as_key(dims)
+    return remembered(calibration, key, lambda: FAMILIES[family].matrix_of_features(dims, dtype, calibration.sms))
+
+
+def as_key(dims: Dims) -> bytes:
+    """Dimensions, in the family's order, as what they are remembered by."""
+    return b"".join([array.tobytes() for array in dims.values()])
+
+
+REMEMBERED = 1024
+"""Groups of kernels whose prices a calibration remembers: a GPU whose kernels are transferred asks for those of
+another, again and again.
+"""
+
+
+def remembered(calibration: Calibration, key: Any, price: Callable[[], T]) -> T:
+    """What was priced before, or is now. key: of all that the price depends on, besides the calibration."""
+    known = calibration.priced.get(key)
+    if known is None:
+        while len(calibration.priced) >= REMEMBERED:
+            del calibration.priced[next(iter(calibration.priced))]
+        known = calibration.priced[key] = price()
+    return cast("T", known)
+
+
+def _price_kernels(calibration: Calibration, family: str, dtype: str, arrays: Dims, context: str) -> KernelPrices:
     row = FAMILIES[family]
-    arrays = {name: np.ravel(array) for name, array in row.complete(dims).items()}
     fit = kernel_fit(calibration, family, dtype, context)
     compute, memory = roofline_s(calibration, row, dtype, arrays)
     factor = _factor(calibration, family, fit_name(family, units(calibration, dtype)), arrays, context)
@@ -135,11 +169,11 @@ def price_kernels(
         seconds = factor * _transferred_s(calibration, other, row, dtype, context, arrays, roof_s)
         launches = kernel_launches(other, family, dtype, arrays, context)  # as many as the host was seen to issue
     else:
-        features = row.matrix_of_features(arrays, dtype, calibration.sms)
+        features = features_of(calibration, family, dtype, arrays)
         seconds = factor * _measured_s(calibration, fit, row, dtype, arrays, roof_s, features)
-        launches = _launches(fit, arrays, features)
-        for i, (known_s, known_launches) in _exceptions(fit, row, dtype, arrays):
-            seconds[i], launches[i] = known_s, known_launches
+        launches = kernel_launches(calibration, family, dtype, arrays, context)
+        for i, (known_s, _) in _exceptions(fit, row, dtype, arrays):
+            seconds[i] = known_s
     return KernelPrices(seconds, launches, compute > memory, is_extrapolated(fit, arrays))
 
 
@@ -147,12 +181,17 @@ def kernel_launches(
     calibration: Calibration, family: str, dtype: str, dims: Mapping[str, Any], context: str = "model"
 ) -> NDArray[np.int64]:
     """Launches of kernels of one family and dtype, (kernels,)."""
-    row, fit = FAMILIES[family], kernel_fit(calibration, family, dtype, context)
-    arrays = {name: np.ravel(array) for name, array in row.complete(dims).items()}
+    arrays = {name: np.ravel(array) for name, array in FAMILIES[family].complete(dims).items()}
+    key = "launches", family, dtype, context, as_key(arrays)
+    return remembered(calibration, key, lambda: _kernel_launches(calibration, family, dtype, arrays, context))
+
+
+def _kernel_launches(calibration: Calibration, family: str, dtype: str, dims: Dims, context: str) -> NDArray[np.int64]:
+    fit = kernel_fit(calibration, family, dtype, context)
     if fit.borrowed:
-        return kernel_launches(load_calibration(fit.borrowed), family, dtype, arrays, context)
-    launches = _launches(fit, arrays, row.matrix_of_features(arrays, dtype, calibration.sms))
-    for i, (_, known_launches) in _exceptions(fit, row, dtype, arrays):
+        return kernel_launches(load_calibration(fit.borrowed), family, dtype, dims, context)
+    launches = _launches(fit, dims, features_of(calibration, family, dtype, dims))
+    for i, (_, known_launches) in _exceptions(fit, FAMILIES[family], dtype, dims):
         launches[i] = known_launches
     return launches
 

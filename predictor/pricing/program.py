@@ -15,7 +15,7 @@ from predictor.calibration.trees import Forest
 from predictor.graph.coldness import coldness
 from predictor.kernels.families import FAMILIES
 from predictor.ops import OPS
-from predictor.pricing.kernels import kernel_launches, price_kernels, roofline_s
+from predictor.pricing.kernels import as_key, features_of, kernel_launches, price_kernels, remembered, roofline_s
 from predictor.records import HostCall, Kernel, KernelGroup, PricedProgram, Program, PythonWork, SizedProgram
 
 Array = NDArray[np.float64]
@@ -225,15 +225,20 @@ def python_s(work: PythonWork, host: HostCosts) -> float:
 
 def library_s(forest: Forest, calibration: Calibration, family: str, dtype: str, dims: Mapping[str, Any]) -> Array:
     """Host seconds of the library calls for kernels of one family, by their dimensions."""
-    return np.asarray(np.exp(forest.predict(shape_features(calibration, family, dtype, dims))))
+    arrays = {name: np.ravel(array) for name, array in FAMILIES[family].complete(dims).items()}
+    key = "library", id(forest), family, dtype, as_key(arrays)
+
+    def price() -> Array:
+        return np.asarray(np.exp(forest.predict(shape_features(calibration, family, dtype, arrays))))
+
+    return remembered(calibration, key, price)
 
 
 def shape_features(calibration: Calibration, family: str, dtype: str, dims: Mapping[str, Any]) -> Array:
     """What the host cost of a call on matrix units is regressed on: its kernel's features and the launches in it."""
-    row = FAMILIES[family]
-    features = row.matrix_of_features(row.complete(dims), dtype, calibration.sms)
-    launches = kernel_launches(calibration, family, dtype, dims)
-    return np.column_stack([features, np.log2(launches)])
+    arrays = {name: np.ravel(array) for name, array in FAMILIES[family].complete(dims).items()}
+    launches = kernel_launches(calibration, family, dtype, arrays)
+    return np.column_stack([features_of(calibration, family, dtype, arrays), np.log2(launches)])
 
 
 def _element_s(op: str, host: HostCosts) -> float:

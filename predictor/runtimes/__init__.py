@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from functools import cache
 
 from predictor.errors import unknown
 from predictor.runtimes.runtime import HostTerms, Runtime
@@ -18,12 +19,17 @@ __all__ = ["HostTerms", "Runtime", "load", "names"]
 
 def names() -> list[str]:
     """Names of the runtimes, as users type them."""
-    return sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules(__path__) if m.ispkg)
+    return list(_names(tuple(__path__)))
+
+
+@cache
+def _names(folders: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules(folders) if m.ispkg))
 
 
 def load(name: str) -> Runtime:
     """A runtime by its name. Raises PredictorError for an unknown one."""
-    if name not in names():
+    if name not in _names(tuple(__path__)):
         raise unknown("runtime", name, names())
     found: Runtime = importlib.import_module(f"{__name__}.{name.replace('-', '_')}").RUNTIME
     return found

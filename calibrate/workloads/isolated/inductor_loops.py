@@ -20,6 +20,7 @@ from calibrate.workloads.recipes.base import Operand, Recipe, Rng, pick, power_o
 from calibrate.workloads.sweeps import MEMORY_DTYPES, IsolatedSweep, KernelCase, Made, RecipeModule
 from predictor.capture.recorder import DTYPES, capture
 from predictor.errors import PredictorError
+from predictor.records import CaptureMode
 from predictor.runtimes.compile.execution import compiled
 from predictor.runtimes.compile.lowering import NAME, lower
 
@@ -133,7 +134,7 @@ def _case(id: KernelId) -> KernelCase:
         recipe = DRAWN[index % len(DRAWN)](rng)
         try:
             operands = tuple(o.make(DTYPES[dtype], "meta") for o in recipe.operands)
-            program = lower(capture(RecipeModule(recipe), operands, dtype, branch="compiled"))
+            program = lower(capture(RecipeModule(recipe), operands, dtype, mode=CaptureMode.COMPILED))
         except (PredictorError, RuntimeError):
             continue
         kernels = [kernel for call in program.calls for kernel in call.kernels]

@@ -1,19 +1,11 @@
-"""A report as text for a terminal, and as JSON in seconds."""
+"""Text for a terminal."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from typing import Any
 
 from predictor.records import Compared, Report
-
-JSON_FIELDS = (
-    *("model", "runtime", "gpu", "dtype", "batch", "estimator", "latency_s", "host_s", "kernel_s", "max_s"),
-    *("bound", "critical_host"),
-    *("interval_s", "macs", "launches", "operators", "unmodelled", "extrapolated", "calibration", "notes"),
-)
-"""Fields of the JSON report, times in seconds."""
+from predictor.report._comparison import eager_latency_s, fastest
 
 _BOUNDS = {
     "framework": "framework-bound: the host issues work more slowly than the device finishes it",
@@ -22,21 +14,12 @@ _BOUNDS = {
 }
 
 
-def as_json(report: Report) -> str:
-    """The report as one JSON object."""
-    data: dict[str, Any] = {name: getattr(report, name) for name in JSON_FIELDS}
-    data["costliest"] = [
-        {"op": c.op, "count": c.count, "host_s": c.host_s, "kernel_s": c.kernel_s} for c in report.costliest
-    ]
-    return json.dumps(data, indent=1)
-
-
 def milliseconds(seconds: float) -> str:
     """Three significant digits: "4.13 ms"."""
     return f"{seconds * 1e3:.3g} ms" if seconds < 1 else f"{seconds * 1e3:.0f} ms"
 
 
-def as_text(report: Report) -> str:
+def render(report: Report) -> str:
     """The report for a person."""
     low, high = report.interval_s
     calibration = report.calibration
@@ -74,39 +57,21 @@ def as_text(report: Report) -> str:
     return "\n".join(lines)
 
 
-def _best(found: Sequence[Compared]) -> str:
-    able = [(one.report.latency_s, one.runtime) for one in found if one.report]
-    return min(able)[1] if able else ""
-
-
-def comparison_as_json(found: Sequence[Compared]) -> str:
-    """A model under several runtimes as one JSON object, times in seconds."""
-    eager = next((one.report.latency_s for one in found if one.report and one.runtime == "eager"), None)
-    rows: list[dict[str, Any]] = []
-    for one in found:
-        if one.report is None:
-            rows.append({"runtime": one.runtime, "cannot": one.reason})
-            continue
-        data = {name: getattr(one.report, name) for name in JSON_FIELDS}
-        rows.append({**data, "speedup_over_eager": eager / one.report.latency_s if eager else None})
-    return json.dumps({"best": _best(found), "runtimes": rows}, indent=1)
-
-
-def comparison_as_text(found: Sequence[Compared]) -> str:
+def render_comparison(rows: Sequence[Compared]) -> str:
     """A table, a line for each runtime; the fastest is marked."""
-    able = [one.report for one in found if one.report]
-    eager = next((r.latency_s for r in able if r.runtime == "eager"), None)
+    able = [row.report for row in rows if row.report]
+    eager, best = eager_latency_s(rows), fastest(rows)
     lines = []
     if able:
         first = able[0]
         lines += [f"{first.model}, batch {first.batch}, {first.dtype} on {first.gpu}", ""]
     columns = ("runtime", "latency", "90 % interval", "host", "kernels", "launches", "bound", "over eager")
     lines.append("  {:18} {:>9} {:>20} {:>9} {:>9} {:>8}  {:9} {:>10}".format(*columns))
-    for one in found:
-        if one.report is None:
-            lines.append(f"  {one.runtime:18} cannot run: {one.reason}")
+    for row in rows:
+        if row.report is None:
+            lines.append(f"  {row.runtime:18} cannot run: {row.reason}")
             continue
-        r, mark = one.report, "*" if one.runtime == _best(found) else " "
+        r, mark = row.report, "*" if row.runtime == best else " "
         low, high = (milliseconds(s) for s in r.interval_s)
         gain = f"{eager / r.latency_s:.2f}x" if eager else ""
         lines.append(
