@@ -20,11 +20,13 @@ from calibrate.measure.shapes import prepare_shapes, run_shapes
 from calibrate.measure.shapes import total as shape_cases
 from calibrate.measure.sweep import run_sweep
 from calibrate.measure.timers import Probe
-from calibrate.samples.environment import check_device, check_gpu, check_machine, describe
-from calibrate.samples.records import Case
-from calibrate.samples.store import SampleFile
+from calibrate.samples.environment import check_agreement, check_device, check_gpu, describe
+from calibrate.samples.files import Samples
+from calibrate.samples.records import DeviceConstants, Environment, KernelSample, Refusal
+from calibrate.samples.store import SUFFIX, SampleFile
 from calibrate.validate import accuracy
 from calibrate.workloads import sweeps
+from calibrate.workloads.cases import Case
 from calibrate.workloads.device import Run
 from calibrate.workloads.isolated import sweeps_of
 from predictor import runtimes
@@ -140,44 +142,40 @@ def run(gpu: str, device: str, out: Path, effort: Effort, parts: Parts, advance:
     """Measure what is not on disk yet, fit, and write ``device.json``, ``kernels.json`` and a file for every runtime
     into ``out``.
     """
-    samples = out / "samples"
-    constants_file = SampleFile(samples / "constants.jsonl", tell)
-    host_file = SampleFile(samples / "host.jsonl", tell)
-    module_file = SampleFile(samples / "modules.jsonl", tell)
-    kernel_file = SampleFile(samples / "kernels.jsonl", tell)
-    if "environment" not in constants_file:
-        constants_file.append([{"key": "environment", "environment": describe(device, _probe_level(device))}])
-    check_machine(constants_file, device, "--out")
+    samples = Samples.of(out, tell)
+    if not samples.constants.has(Environment, 0):
+        samples.constants.append([describe(device, _probe_level(device))])
+    check_agreement(samples.constants, describe(device, 0.0), "--out")
     start = time.perf_counter()
-    other_file = SampleFile(samples / "runtimes.jsonl", tell)
     others = [case for name in parts.others for case in modules.cases(effort.others.under(name), name, device)]
     eager_modules = modules.eager_cases(effort.modules, device) if parts.eager else []
-    ready: dict[str, Run] = {}
-    shapes: list[sweeps.Case] = []
+    ready: dict[Case, Run] = {}
+    shapes: list[sweeps.KernelCase] = []
 
     def meanwhile() -> None:
-        programs = [(case, module_file) for case in eager_modules] + [(case, other_file) for case in others]
+        programs = [(case, samples.modules) for case in eager_modules] + [(case, samples.runtimes) for case in others]
         with models.programs_recorded(programs, device):
             if parts.eager:
                 ready.update(modules.prepare_modules(eager_modules, device))
-                shapes.extend(prepare_shapes(host_file, device, effort.shapes))
+                shapes.extend(prepare_shapes(samples.host, device, effort.shapes))
 
     if parts.eager:
-        run_host(host_file, device, effort.host_rounds, lambda n: advance(10 * n))
-    modules.run_cases(others, other_file, device, advance, meanwhile)
-    if "device" not in constants_file:
-        constants_file.append([{"key": "device", "constants": device_constants(device, effort.plan.dtypes)}])
+        run_host(samples.host, device, effort.host_rounds, lambda n: advance(10 * n))
+    modules.run_cases(others, samples.runtimes, device, advance, meanwhile)
+    if not samples.constants.has(DeviceConstants):
+        samples.constants.append([device_constants(device, effort.plan.dtypes)])
     if parts.eager:
-        modules.run_modules(ready, module_file, device, effort.module_rounds, effort.passes, advance)
-        run_shapes(shapes, host_file, device, advance)
+        modules.run_modules(ready, samples.modules, device, effort.module_rounds, effort.passes, advance)
+        run_shapes(shapes, samples.host, device, advance)
     if parts.eager and device == "cuda":  # the profiler slows every launch after it: nothing below times the host
-        run_launches(host_file)
+        run_launches(samples.host)
     tell(f"\nhost measured in {time.perf_counter() - start:.0f} s")
     start = time.perf_counter()
     if parts.kernels:
-        run_sweep(sweeps.cases(effort.plan, kernel_file), kernel_file, device, advance)
+        done = {sample.id for sample in samples.kernels.of(KernelSample)}
+        run_sweep(sweeps.cases(effort.plan, done), samples.kernels, device, advance)
         for sweep in sweeps_of(parts.others) if effort.isolated else ():
-            run_sweep(sweep.cases(effort.quick, kernel_file), kernel_file, device, advance, sweep.maker)
+            run_sweep(sweep.cases(effort.quick, done), samples.kernels, device, advance, sweep.maker)
         tell(f"\nkernels measured in {time.perf_counter() - start:.0f} s")
     fit(gpu, out)
 
@@ -282,13 +280,12 @@ class Validation:
         check_gpu(self.file, self.calibration)
         device = "cpu" if self.calibration.lanes.serial else "cuda"
         models.record_programs([(case, self.file) for case in self.request.cases], device)
-        keys = {case.key for case in self.request.cases}
-        return accuracy.rows(self.file, self.calibration, self.request.runtime, keys)
+        return accuracy.rows(self.file, self.calibration, self.request.runtime, set(self.request.cases))
 
-    def refusals(self) -> list[tuple[Case, str]]:
-        """Cases that cannot run, each with the reason."""
-        said = [(case, self.file.samples.get(f"cannot/{case.key}")) for case in self.request.cases]
-        return [(case, str(sample["reason"])) for case, sample in said if sample is not None]
+    def refusals(self) -> list[Refusal]:
+        """Cases that cannot run."""
+        found = [self.file.find(Refusal, case) for case in self.request.cases]
+        return [refusal for refusal in found if refusal is not None]
 
 
 def validation(request: Request, data: Path | None, rounds: int, tell: Tell) -> Validation:
@@ -296,5 +293,5 @@ def validation(request: Request, data: Path | None, rounds: int, tell: Tell) -> 
     PredictorError for a name that is not known, where nothing was calibrated, and for a damaged file.
     """
     calibration = request.check()
-    path = data or files.user_folder().parent / "validation" / f"{calibration.gpu}-{request.runtime}.jsonl"
+    path = data or files.user_folder().parent / "validation" / f"{calibration.gpu}-{request.runtime}{SUFFIX}"
     return Validation(request, calibration, SampleFile(path, tell), models.Protocol(rounds=rounds))

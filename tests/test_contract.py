@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 
 import models_zoo
-from calibrate.samples.programs import program_from_json, program_to_json
+from calibrate.samples.programs import restored, stored
+from calibrate.samples.records import StoredProgram
 from calibrate.workloads import sweeps
 from calibrate.workloads.recipes import RECIPES
 from predictor import runtimes
@@ -217,7 +219,7 @@ def test_a_zoo_model_is_modelled_and_has_a_price(
 def test_a_zoo_model_keeps_its_price_as_data(name: str, zoo_graph: Callable[..., Graph], h200: Calibration) -> None:
     """A program written as JSON and read again is predicted the same."""
     program, host = eager.lower(zoo_graph(name, "fp16")), h200.host("eager")
-    again = program_from_json(json.loads(json.dumps(program_to_json(program))))
+    again = restored(msgspec.json.decode(msgspec.json.encode(stored(program)), type=StoredProgram))
     assert again == program
     first, second = (queue(price(p, h200, host), h200.lanes, host.fixed_s) for p in (program, again))
     assert first == second

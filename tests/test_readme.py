@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.mark.parametrize(
     ("marker", "gpu", "command", "data"),
     [
-        ("accuracy", "h200", [], "h200/validation/eager.jsonl"),
+        ("accuracy", "h200", [], "h200/validation/eager.jsonl.gz"),
         ("runtimes", "h200", ["runtimes"], "h200/validation"),
         ("derived", "h100", ["runtimes"], "h100/validation"),
         ("own_host", str(ROOT / "calibrations" / "h100" / "own_host"), ["runtimes"], "h100/validation"),

@@ -51,7 +51,7 @@ def fit(
     gpu: Annotated[str, typer.Option(help="GPU that was measured; of --published several, comma-separated, or all.")],
     kernels: Annotated[
         list[Path] | None,
-        typer.Option(help="File of kernel times: a table (.csv, .csv.gz) or samples (.jsonl); repeatable."),
+        typer.Option(help="File of kernel times: a table (.csv, .csv.gz) or samples (.jsonl.gz); repeatable."),
     ] = None,
     published: Annotated[
         Path | None, typer.Option(help="Table (.csv) of latencies of whole models on this and other GPUs.")

@@ -47,7 +47,7 @@ def validate(
 @app.command()
 def runtimes(
     gpu: Annotated[str, typer.Option(help="GPU whose calibration predicts.")],
-    data: Annotated[Path, typer.Option(help="Folder of measurements, a file <runtime>.jsonl for each runtime.")],
+    data: Annotated[Path, typer.Option(help="Folder of measurements, a file <runtime>.jsonl.gz for each runtime.")],
     dtype: Annotated[str, typer.Option(help="Dtype of the cases.")] = "fp16",
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown tables.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
@@ -64,7 +64,7 @@ def runtimes(
 @app.command()
 def kernels(
     gpu: Annotated[str, typer.Option(help="GPU that the kernels were measured on, and whose calibration predicts.")],
-    data: Annotated[Path, typer.Option(help="File of kernel times: a table (.csv, .csv.gz) or samples (.jsonl).")],
+    data: Annotated[Path, typer.Option(help="File of kernel times: a table (.csv, .csv.gz) or samples (.jsonl.gz).")],
     as_is: Annotated[
         bool, typer.Option("--as-is", help="Judge the calibration's own fits, on kernels that they have not seen.")
     ] = False,
@@ -142,8 +142,8 @@ def _validate(
             _tell(f"\n{interrupted()}")
             raise typer.Exit(130) from None
     rows = validation.rows()
-    for case, reason in validation.refusals():
-        _tell(f"{case.key}: cannot run: {reason}")
+    for refusal in validation.refusals():
+        _tell(f"{refusal.case}: cannot run: {refusal.reason}")
     typer.echo(accuracy_markdown(rows) if markdown else accuracy_text(rows))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,18 +12,27 @@ from sklearn.linear_model import LinearRegression
 
 from calibrate.fit.errors import error_of
 from calibrate.fit.kernels import boosted
-from calibrate.samples.programs import program_from_json
-from calibrate.samples.records import Case
-from calibrate.samples.rounds import Round, quiet_level, summarise
+from calibrate.samples.kernels import MeasuredKernel
+from calibrate.samples.programs import restored
+from calibrate.samples.records import (
+    ByOperator,
+    CaseRound,
+    ExampleLaunches,
+    HostRound,
+    ProgramRecord,
+    ShapeSample,
+)
+from calibrate.samples.rounds import Round, lower_quartile, quiet_level, summarise
 from calibrate.samples.store import SampleFile
+from calibrate.workloads.cases import Case
 from predictor.calibration.host_costs import HostCosts
 from predictor.calibration.load import Calibration
 from predictor.calibration.schema import TYPICAL, CallCost, CallTime, HostError, LibraryCalls
 from predictor.calibration.trees import Forest
+from predictor.errors import PredictorError
 from predictor.ops import OPS, WRAPPERS
 from predictor.pricing.program import library_s, price, shape_features
 from predictor.records import Kernel, Variant
-from predictor.runtimes.eager import lowering as eager
 from predictor.timeline.queue import queue
 
 Array = NDArray[np.float64]
@@ -33,46 +41,71 @@ NESTED = {"index_select": ("select",), "index": ("select",)}
 """Operators that an example calls besides its own: their cost is taken off."""
 
 
-def host_costs(file: SampleFile, kind: str, reference_s: float) -> dict[str, dict[str, float]]:
-    """Operator -> dtype -> seconds on a host whose probe shows ``reference_s``. kind: "tight" (hot) or "mixed" (cold).
+@dataclass(frozen=True, slots=True)
+class HostCalls:
+    """Seconds of every operator's example on a reference host, by operator and dtype.
+
+    hot_s: in a loop of its own; cold_s: among the others.
+    """
+
+    hot_s: dict[str, dict[str, float]]
+    cold_s: dict[str, dict[str, float]]
+
+
+def host_calls(file: SampleFile, reference_s: float, serial: bool) -> HostCalls:
+    """The examples' costs on a host whose probe shows ``reference_s``. serial: on a CPU, where kernels are part of a
+    call, both are those of a loop.
+    """
+    rounds = file.of(HostRound)
+    hot_s = _costs([(r.tight_s, r.probe_s[:2]) for r in rounds], reference_s, _level(rounds))
+    if serial:
+        return HostCalls(hot_s, hot_s)
+    return HostCalls(hot_s, _costs([(r.mixed_s, r.probe_s[1:]) for r in rounds], reference_s, _level(rounds)))
+
+
+def _level(rounds: Sequence[HostRound]) -> float:
+    return quiet_level([probe_s for one in rounds for probe_s in one.probe_s])
+
+
+def _costs(
+    rounds: Sequence[tuple[ByOperator, tuple[float, ...]]], reference_s: float, level_s: float
+) -> dict[str, dict[str, float]]:
+    """Operator -> dtype -> seconds. rounds: raw values, and the probe before and after them.
 
     Median over the quiet rounds (all, if few were), each divided by its probe; the cost of calling and timing nothing,
     and what an example calls besides, are taken off.
     """
-    rounds = [s for s in file.values() if s["key"].startswith("round/")]
-    level = quiet_level([p for r in rounds for p in r["probe_s"]])
-    around = slice(0, 2) if kind == "tight" else slice(1, 3)
-    quiet = [r for r in rounds if Round(0.0, *r["probe_s"][around]).quiet(level)]
-    used = [(r[kind], float(np.mean(r["probe_s"][around]))) for r in (quiet if len(quiet) > 2 else rounds)]
+    quiet = [(raw, probe_s) for raw, probe_s in rounds if Round(0.0, *probe_s).quiet(level_s)]
+    used = [(raw, float(np.mean(probe_s))) for raw, probe_s in (quiet if len(quiet) > 2 else rounds)]
     found: dict[str, dict[str, float]] = {}
-    for dtype in rounds[0][kind]:
-        raw = {
-            op: reference_s * float(np.median([costs[dtype][op] / probe_s for costs, probe_s in used]))
-            for op in rounds[0][kind][dtype]
+    for dtype, by_operator in rounds[0][0].items():
+        ratios = {
+            op: reference_s * float(np.median([lower_quartile(raw[dtype][op]) / probe_s for raw, probe_s in used]))
+            for op in by_operator
         }
-        nothing = raw.pop("nothing")
-        for op, seconds in raw.items():
-            besides = nothing + sum(raw[n] - nothing for n in NESTED.get(op, ()))
+        nothing = ratios.pop("nothing")
+        for op, seconds in ratios.items():
+            besides = nothing + sum(ratios[n] - nothing for n in NESTED.get(op, ()))
             found.setdefault(op, {})[dtype] = max(seconds - besides, 1e-8)
     return found
 
 
 def example_launches(file: SampleFile) -> dict[str, dict[str, float]]:
     """Operator -> dtype -> kernels that its example launches (none on a CPU)."""
-    recorded: Mapping[str, Mapping[str, float]] = file.samples.get("launches", {}).get("launches", {})
+    recorded = file.find(ExampleLaunches)
     found: dict[str, dict[str, float]] = {}
-    for dtype, counts in recorded.items():
+    for dtype, counts in recorded.launches.items() if recorded else ():
         for op, count in counts.items():
             found.setdefault(op, {})[dtype] = float(count)
     return found
 
 
-def shape_samples(file: SampleFile, reference_s: float) -> list[dict[str, Any]]:
-    """The samples as they would be on a host whose probe shows ``reference_s``."""
+def shape_samples(file: SampleFile, reference_s: float) -> list[MeasuredKernel]:
+    """Host seconds of library calls by shape, on a host whose probe shows ``reference_s``: the least of their loops."""
     return [
-        {**s, "seconds": s["seconds"] * reference_s / float(np.mean(s["probe_s"]))}
-        for s in file.values()
-        if s["key"].startswith("shape/") and not s.get("failed")
+        MeasuredKernel(s.id.family, s.dtype, s.dims, min(s.loops_s) * reference_s / float(np.mean(s.probe_s)), op=s.op)
+        for s in file.of(ShapeSample)
+        if s.loops_s and s.probe_s
     ]
 
 
@@ -87,7 +120,7 @@ def shapes(
     seconds): all of it where the operator was itself timed by shape, else what is said of the example's own shape.
     """
     samples = shape_samples(file, probe_s)
-    fits, sampled = fit_shapes(samples, calibration), {s["op"] for s in samples}
+    fits, sampled = fit_shapes(samples, calibration), {s.op for s in samples}
     by_shape = [
         LibraryCalls(family=family, dtype=dtype, log_seconds=forest.to_record())
         for (family, dtype), forest in fits.items()
@@ -115,21 +148,18 @@ def typical(calls: Sequence[CallCost]) -> dict[str, CallTime]:
     return found | {trait: found[TYPICAL] for trait in ("composite", "unmodelled", "sync") if trait not in found}
 
 
-def _module_cases(file: SampleFile) -> list[Case]:
-    names = dict.fromkeys(sample["module"] for sample in file.values() if "module" in sample)
-    return [Case("/".join(name.split("/")[:2]), 1, name.split("/")[2], eager.NAME) for name in names]
-
-
 def fit_modules(file: SampleFile, calibration: Calibration, host: HostCosts) -> HostFit:
     """The host coefficients, from the latencies of the generated modules."""
     lanes = calibration.lanes
-    rounds: dict[str, list[Round]] = {}
-    for sample in file.values():
-        if "module" in sample:
-            rounds.setdefault(sample["module"], []).append(Round(sample["seconds"], *sample["probe_s"]))
+    rounds: dict[Case, list[Round]] = defaultdict(list)
+    for sample in file.of(CaseRound):
+        rounds[sample.case].append(sample.round)
     rows = []
-    for case, own in zip(_module_cases(file), rounds.values(), strict=True):
-        program = program_from_json(file.samples[f"program/{case.key}"]["program"])
+    for case, own in rounds.items():
+        recorded = file.find(ProgramRecord, case)
+        if recorded is None or recorded.program is None:
+            raise PredictorError(f"{file.path} has no program of {case}: run calibrate again")
+        program = restored(recorded.program)
         priced = price(program, calibration, host)
         timeline = queue(priced, lanes)
         last_s = float(priced.kernel_s[0, -1])
@@ -183,17 +213,14 @@ def fit_host(calls_s: Array, cold_lines: Array, cold_modules: Array, device_s: A
     return HostFit(op_factor, line_s, module_s, fixed_s, error_of(ratios))
 
 
-def fit_shapes(samples: Sequence[Mapping[str, Any]], calibration: Calibration) -> dict[tuple[str, str], Forest]:
-    """(Family, dtype) -> logarithm of the host seconds of a library call, by its shape.
-
-    samples: "family", "dtype", "dims", "seconds".
-    """
-    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
+def fit_shapes(samples: Sequence[MeasuredKernel], calibration: Calibration) -> dict[tuple[str, str], Forest]:
+    """(Family, dtype) -> logarithm of the host seconds of a library call, by its shape."""
+    groups: dict[tuple[str, str], list[MeasuredKernel]] = defaultdict(list)
     for sample in samples:
-        groups[sample["family"], sample["dtype"]].append(sample)
+        groups[sample.family, sample.dtype].append(sample)
     fits = {}
     for (family, dtype), own in sorted(groups.items()):
-        dims = {name: np.array([s["dims"][name] for s in own], dtype=float) for name in own[0]["dims"]}
+        dims = {name: np.array([s.dims[name] for s in own], dtype=float) for name in own[0].dims}
         x = shape_features(calibration, family, dtype, dims)
-        fits[family, dtype] = boosted(x, np.log([s["seconds"] for s in own]), most=60)
+        fits[family, dtype] = boosted(x, np.log([s.seconds for s in own]), most=60)
     return fits

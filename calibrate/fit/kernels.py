@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.tree import DecisionTreeClassifier
 
+from calibrate.samples.kernels import MeasuredKernel
 from predictor.calibration.schema import Context, Device, Fit, FitError, MeasuredShape, Provenance
 from predictor.calibration.trees import Forest
 from predictor.kernels.families import FAMILIES, fit_name, itemsize
@@ -99,14 +100,14 @@ def best_floor(seconds: Array, base: Array) -> float:
     return float(lower) if spread(lower) < 0.8 * spread(fastest) else fastest
 
 
-def work_of(samples: Sequence[Mapping[str, Any]], family: str, device: Device) -> tuple[Array, Array]:
+def work_of(samples: Sequence[MeasuredKernel], family: str, device: Device) -> tuple[Array, Array]:
     """(roofline time in seconds without a floor, matrix of features) of samples of one family, in their order."""
     row = FAMILIES[family]
     peaks, bandwidth = device.peak_flops, device.bandwidth_bytes_per_s
-    dtypes = np.array([s["dtype"] for s in samples])
+    dtypes = np.array([s.dtype for s in samples])
     parts, order = [], []
     for dtype in sorted(set(dtypes)):
-        own = [s["dims"] for s in samples if s["dtype"] == dtype]
+        own = [s.dims for s in samples if s.dtype == dtype]
         dims = row.complete({n: np.array([d.get(n, default) for d in own]) for n, default in row.dims.items()})
         peak = peaks.get(dtype, peaks["fp32"]) if row.matrix else peaks["fp32"]
         base = np.maximum(row.flops(dims) / peak, row.nbytes(dims, itemsize(dtype)) / bandwidth)
@@ -117,30 +118,30 @@ def work_of(samples: Sequence[Mapping[str, Any]], family: str, device: Device) -
 
 
 def fit_family(
-    samples: Sequence[Mapping[str, Any]],
+    samples: Sequence[MeasuredKernel],
     family: str,
     device: Device,
     context: Context = "model",
     provenance: Provenance = "measured",
     source: str = "",
 ) -> Fit:
-    """Fit of one family and dtype from its samples ("dtype", "dims", "seconds", "launches"), and its error on parts
+    """Fit of one family and dtype from its samples and its error on parts
     that it has not seen. context, provenance, source: of the samples.
     """
     floor, residual = _fitted(samples, family, device)
     base, x = work_of(samples, family, device)
-    seconds = np.array([s["seconds"] for s in samples])
+    seconds = np.array([s.seconds for s in samples])
     errors = np.log(unseen_seconds(samples, family, device) / seconds)
     launches, patterns = launch_patterns(
         x,
-        np.array([s["launches"] for s in samples], dtype=float),
-        np.array([s["dims"].get("groups", 1) for s in samples], dtype=float),
+        np.array([s.launches for s in samples], dtype=float),
+        np.array([s.dims.get("groups", 1) for s in samples], dtype=float),
     )
     row = FAMILIES[family]
-    values = {name: {float(s["dims"].get(name, default)) for s in samples} for name, default in row.dims.items()}
+    values = {name: {float(s.dims.get(name, default)) for s in samples} for name, default in row.dims.items()}
     return Fit(
         family=family,
-        units=fit_name(family, samples[0]["dtype"]),
+        units=fit_name(family, samples[0].dtype),
         context=context,
         provenance=provenance,
         source=source,
@@ -160,7 +161,7 @@ def fit_family(
     )
 
 
-def _exceptions(samples: Sequence[Mapping[str, Any]], family: str, errors: Array) -> list[MeasuredShape]:
+def _exceptions(samples: Sequence[MeasuredKernel], family: str, errors: Array) -> list[MeasuredShape]:
     """Shapes that the fit misses though it saw them: convolutions, whose algorithm changes abruptly."""
     row = FAMILIES[family]
     if "conv" not in family:
@@ -168,22 +169,22 @@ def _exceptions(samples: Sequence[Mapping[str, Any]], family: str, errors: Array
     missed: dict[tuple[Any, ...], list[tuple[float, float]]] = defaultdict(list)
     for sample, error in zip(samples, errors, strict=True):
         if abs(error) > MISSED:
-            shape = (sample["dtype"], *(sample["dims"].get(name, default) for name, default in row.dims.items()))
-            missed[shape].append((sample["seconds"], sample["launches"]))
+            shape = (sample.dtype, *(sample.dims.get(name, default) for name, default in row.dims.items()))
+            missed[shape].append((sample.seconds, sample.launches))
     return [
         MeasuredShape(dtype, dims, *(float(f"{m:.4g}") for m in np.median(found, axis=0)))
         for (dtype, *dims), found in sorted(missed.items())
     ]
 
 
-def _fitted(samples: Sequence[Mapping[str, Any]], family: str, device: Device) -> tuple[float, Forest]:
+def _fitted(samples: Sequence[MeasuredKernel], family: str, device: Device) -> tuple[float, Forest]:
     base, x = work_of(samples, family, device)
-    seconds = np.array([s["seconds"] for s in samples])
+    seconds = np.array([s.seconds for s in samples])
     floor = best_floor(seconds, base)
     return floor, boosted(x, np.log(seconds / (base + floor)))
 
 
-def unseen_seconds(samples: Sequence[Mapping[str, Any]], family: str, device: Device) -> Array:
+def unseen_seconds(samples: Sequence[MeasuredKernel], family: str, device: Device) -> Array:
     """Each sample's time by a fit of the same kind that saw neither it nor another of its part: of its weight matrix
     (n, k), or of its shape.
     """
@@ -201,23 +202,22 @@ def unseen_seconds(samples: Sequence[Mapping[str, Any]], family: str, device: De
     return found
 
 
-def _part(sample: Mapping[str, Any], family: str) -> str:
+def _part(sample: MeasuredKernel, family: str) -> str:
     """What is never on both sides of a split."""
-    dims = sample["dims"]
+    dims = sample.dims
     names = ("n", "k", "batch") if family == "gemm" else sorted(dims)
     return str([float(dims.get(name, 1)) for name in names])
 
 
-def by_fit(samples: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], list[Mapping[str, Any]]]:
-    """(Family, name of the fit, see ``families.fit_name``) -> its samples; failed ones are in none."""
-    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
+def by_fit(samples: Sequence[MeasuredKernel]) -> dict[tuple[str, str], list[MeasuredKernel]]:
+    """(Family, name of the fit, see ``families.fit_name``) -> its samples."""
+    groups: dict[tuple[str, str], list[MeasuredKernel]] = defaultdict(list)
     for sample in samples:
-        if not sample.get("failed"):
-            groups[sample["family"], fit_name(sample["family"], sample["dtype"])].append(sample)
+        groups[sample.family, fit_name(sample.family, sample.dtype)].append(sample)
     return dict(sorted(groups.items()))
 
 
-def fit_kernels(samples: Sequence[Mapping[str, Any]], device: Device) -> list[Fit]:
+def fit_kernels(samples: Sequence[MeasuredKernel], device: Device) -> list[Fit]:
     """A fit for every family and units that were measured."""
     groups = by_fit(samples)
     return list(Parallel(n_jobs=-1)(delayed(fit_family)(own, family, device) for (family, _), own in groups.items()))

@@ -19,9 +19,12 @@ from scipy.optimize import nnls
 from calibrate.fit.alignment import align, pattern
 from calibrate.fit.errors import error_of
 from calibrate.fit.kernels import fit_family
-from calibrate.samples.programs import program_from_json
+from calibrate.samples.kernels import MeasuredKernel
+from calibrate.samples.programs import restored
+from calibrate.samples.records import CaseProfile, CaseRound, ProgramRecord
 from calibrate.samples.rounds import Round, summarise
 from calibrate.samples.store import SampleFile
+from calibrate.workloads.cases import Case
 from calibrate.workloads.generated import Source, source_of
 from predictor import runtimes
 from predictor.calibration.host_costs import HostCosts
@@ -107,29 +110,25 @@ class Module:
 
 def modules(file: SampleFile, runtime: str, calibration: Calibration, host: HostCosts) -> list[Module]:
     """Modules that ran under a runtime. host: whose operators price them."""
-    rounds: dict[str, list[Round]] = defaultdict(list)
-    for sample in file.values():
-        if sample["key"].startswith("round/"):
-            rounds[sample["case"]].append(Round(sample["seconds"], *sample["probe_s"]))
+    rounds: dict[Case, list[Round]] = defaultdict(list)
+    for taken in file.of(CaseRound):
+        rounds[taken.case].append(taken.round)
     found = []
-    for sample in file.values():
-        key = sample["key"].removeprefix("case/")
-        recorded = file.samples.get(f"program/{key}", {})
-        if not sample["key"].startswith("case/") or sample["runtime"] != runtime or "program" not in recorded:
+    for profile in file.of(CaseProfile):
+        recorded = file.find(ProgramRecord, profile.case)
+        if profile.case.runtime != runtime or recorded is None or recorded.program is None:
             continue
-        program = program_from_json(recorded["program"])
-        measured = summarise(rounds[key], host.probe_s)
+        program = restored(recorded.program)
+        measured = summarise(rounds[profile.case], host.probe_s)
         seconds = measured.seconds, measured.seconds * host.probe_s / measured.probe_s
-        order = sample.get("kernel_order", ())
-        names = tuple(sample["kernel_names"][i] for i, _ in order)
-        kernels_s = tuple(ns * 1e-9 for _, ns in order)
-        found.append(
-            Module(sample["model"], program, price(program, calibration, host).calls, *seconds, names, kernels_s)
-        )
+        names = tuple(profile.names[index] for index, _ in profile.order)
+        kernels_s = tuple(ns * 1e-9 for _, ns in profile.order)
+        priced = price(program, calibration, host).calls
+        found.append(Module(profile.case.model, program, priced, *seconds, names, kernels_s))
     return found
 
 
-def made_kernels(ran: Sequence[Module], calibration: Calibration) -> list[dict[str, Any]]:
+def made_kernels(ran: Sequence[Module], calibration: Calibration) -> list[MeasuredKernel]:
     """Samples of the kernels that only a runtime makes, from profiles aligned with what was predicted. A compiler
     reorders loops that do not depend on each other, so of such modules those of an interpreter alone say something.
     """
@@ -148,10 +147,9 @@ def made_kernels(ran: Sequence[Module], calibration: Calibration) -> list[dict[s
         ):
             if kernel.family in MADE and end == first + 1 and _is_of(kernel.family, one.names[first]):
                 dims, seconds_ = dict(kernel.dims), max(one.kernels_s[first], 1e-7)
-                row = {"family": kernel.family, "dtype": kernel.dtype, "dims": dims, "launches": 1}
                 compute, memory = roofline_s(calibration, FAMILIES[kernel.family], kernel.dtype, dims)
                 if seconds_ > TOO_FAST.get(kernel.family, 0.5) * max(float(compute), float(memory)):
-                    samples.append({**row, "seconds": seconds_})
+                    samples.append(MeasuredKernel(kernel.family, kernel.dtype, dims, seconds_))
     return samples
 
 
@@ -168,11 +166,11 @@ def _pairs(one: Module) -> list[tuple[Any, PricedKernel]]:
     return [pair for call, own in both for pair in zip(call.kernels, own.kernels, strict=True)]
 
 
-def fit_made(samples: Sequence[Mapping[str, Any]], device: Device) -> list[Fit]:
+def fit_made(samples: Sequence[MeasuredKernel], device: Device) -> list[Fit]:
     """Fits of the kernels that runtimes make."""
-    groups: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    groups: dict[str, list[MeasuredKernel]] = defaultdict(list)
     for sample in samples:
-        groups[sample["family"]].append(sample)
+        groups[sample.family].append(sample)
     return [fit_family(own, family, device) for family, own in sorted(groups.items())]
 
 

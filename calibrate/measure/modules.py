@@ -8,9 +8,9 @@ import torch
 
 from calibrate.measure.models import Protocol, measure, placed
 from calibrate.measure.timers import Probe, pass_seconds
-from calibrate.samples.records import Case
-from calibrate.samples.rounds import lower_quartile
+from calibrate.samples.records import CaseRound
 from calibrate.samples.store import SampleFile
+from calibrate.workloads.cases import Case
 from calibrate.workloads.device import Run
 from calibrate.workloads.generated import SOURCES
 from calibrate.workloads.sources import build
@@ -31,30 +31,29 @@ def eager_cases(count: Mapping[str, int], device: str) -> list[Case]:
     ]
 
 
-def prepare_modules(modules: Sequence[Case], device: str) -> dict[str, Run]:
-    """Name -> a pass of each module, which has run."""
+def prepare_modules(cases: Sequence[Case], device: str) -> dict[Case, Run]:
+    """A pass of each module, which has run."""
     ready = {}
-    for case in modules:
+    for case in cases:
         with torch.device(device):  # random weights are made there many times faster
             module, inputs = build(case.model, device)
-        ready[f"{case.model}/{case.dtype}"] = run_once = execution.prepare(*placed(module, inputs, case.dtype, device))
+        ready[case] = run_once = execution.prepare(*placed(module, inputs, case.dtype, device))
         pass_seconds(run_once, device, 2)
     return ready
 
 
 def run_modules(
-    ready: Mapping[str, Run], file: SampleFile, device: str, rounds: int, passes: int, advance: Advance
+    ready: Mapping[Case, Run], file: SampleFile, device: str, rounds: int, passes: int, advance: Advance
 ) -> None:
     """Latency of eager modules in interleaved rounds, the host probe before and after each case."""
     probe = Probe(device)
     for number in range(rounds):
-        for done, (name, run_once) in enumerate(ready.items(), start=1):
-            key = f"{number}/{name}"
-            if key not in file:
+        for done, (case, run_once) in enumerate(ready.items(), start=1):
+            if not file.has(CaseRound, (case, number)):
                 pass_seconds(run_once, device, 2)
                 before = probe.recent()
-                seconds = lower_quartile(pass_seconds(run_once, device, passes))
-                file.append([{"key": key, "module": name, "seconds": seconds, "probe_s": [before, probe()]}])
+                passes_s = tuple(pass_seconds(run_once, device, passes))
+                file.append([CaseRound(case, number, passes_s, (before, probe()))])
             if done % PROGRESS_EVERY == 0:
                 advance(PROGRESS_EVERY // 2)
 

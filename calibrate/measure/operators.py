@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from calibrate.measure.timers import Probe, profile_events, tight_seconds
-from calibrate.samples.rounds import lower_quartile
+from calibrate.samples.records import ExampleLaunches, HostRound
 from calibrate.samples.store import SampleFile
 from calibrate.workloads.device import Run, synchronize
 from predictor.capture.recorder import capture
@@ -214,8 +214,8 @@ def launch_count(call: Run) -> int:
     return len(profile_events(call))
 
 
-def mixed_seconds(table: Mapping[str, Run], device: str, passes: int, seed: int) -> dict[str, float]:
-    """Host seconds of each call when it follows other ones: every example once a pass, in an order of its own.
+def mixed_seconds(table: Mapping[str, Run], device: str, passes: int, seed: int) -> dict[str, tuple[float, ...]]:
+    """Host seconds of each call when it follows other ones, of every pass: each example once a pass, in any order.
 
     A tight loop finds its instructions in the cache; a model, which calls many operators in turn, does not.
     """
@@ -229,15 +229,15 @@ def mixed_seconds(table: Mapping[str, Run], device: str, passes: int, seed: int)
             start = time.perf_counter()
             call()
             found[names[position]].append(time.perf_counter() - start)
-    return {name: float(np.percentile(seconds, 25)) for name, seconds in found.items()}
+    return {name: tuple(seconds) for name, seconds in found.items()}
 
 
 @torch.inference_mode()
 def run_launches(file: SampleFile) -> None:
     """Kernels that each example launches. Uses the profiler, so it comes after everything that times the host."""
-    if "launches" not in file:
+    if not file.has(ExampleLaunches):
         launches = {d: {op: launch_count(call) for op, call in t.items()} for d, t in _tables("cuda").items()}
-        file.append([{"key": "launches", "launches": launches}])
+        file.append([ExampleLaunches(launches)])
 
 
 def _tables(device: str) -> dict[str, dict[str, Run]]:
@@ -278,16 +278,13 @@ def run_host(file: SampleFile, device: str, rounds: int, advance: Callable[[int]
         for call in table.values():
             tight_seconds(call, device, 20)
     for number in range(rounds):
-        if f"round/{number}" not in file:
+        if not file.has(HostRound, number):
             first = probe()
             tight = {
-                dtype: {
-                    op: lower_quartile([tight_seconds(call, device, 25) for _ in range(4)]) for op, call in t.items()
-                }
-                for dtype, t in tables.items()
+                dtype: {op: tuple(tight_seconds(call, device, 25) for _ in range(4)) for op, call in table.items()}
+                for dtype, table in tables.items()
             }
             second = probe()
-            mixed = {dtype: mixed_seconds(t, device, 40, number) for dtype, t in tables.items()}
-            sample = {"tight": tight, "mixed": mixed, "probe_s": [first, second, probe()]}
-            file.append([{"key": f"round/{number}", **sample}])
+            mixed = {dtype: mixed_seconds(table, device, 40, number) for dtype, table in tables.items()}
+            file.append([HostRound(number, tight, mixed, (first, second, probe()))])
         advance(1)

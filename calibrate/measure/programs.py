@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
-from calibrate.samples.programs import program_to_json
+from calibrate.samples.programs import stored
+from calibrate.samples.records import ProgramRecord
+from calibrate.workloads.cases import Case
 from calibrate.workloads.sources import build
 from predictor import runtimes
 from predictor.errors import CannotRunError
 from predictor.predict import graph_of
 
 
-def record(name: str, batch: int, dtype: str, runtime: str, device: str) -> dict[str, Any]:
-    """What a runtime does with a model of ``sources``: its program as data, and its MACs; or why it cannot run."""
+def record(case: Case, device: str) -> ProgramRecord:
+    """What a runtime does with a model of ``sources``: its program, and its MACs; or why it cannot run."""
     with torch.device("meta"):
-        module, inputs = build(name, device, batch)
+        module, inputs = build(case.model, device, case.batch)
     try:
-        graph = graph_of(module, inputs, dtype, runtime, name)
+        graph = graph_of(module, inputs, case.dtype, case.runtime, case.model)
     except CannotRunError as error:
-        return {"cannot": str(error)}
-    return {"program": program_to_json(runtimes.load(runtime).lower(graph)), "macs": graph.macs}
+        return ProgramRecord(case, cannot=str(error))
+    return ProgramRecord(case, stored(runtimes.load(case.runtime).lower(graph)), graph.macs)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
-import numpy as np
 import torch
+from msgspec.structs import replace
 
-from calibrate.measure.timers import REPEATS, CaseProfiler, KernelSample
+from calibrate.measure.timers import REPEATS, CaseProfiler, KernelTime
+from calibrate.samples.records import Dims, KernelSample
+from calibrate.samples.rounds import lower_quartile
 from calibrate.samples.store import SampleFile
-from calibrate.workloads.sweeps import Case, Made, Maker, maker
+from calibrate.workloads.sweeps import KernelCase, Made, Maker, maker
 
 CHUNK = 192
 
 
 def run_sweep(
-    wanted: Iterable[Case | None],
+    wanted: Iterable[KernelCase | None],
     file: SampleFile,
     device: str,
     advance: Callable[[int], None],
@@ -30,7 +31,7 @@ def run_sweep(
     try:
         with torch.inference_mode():
             measure = CaseProfiler().measure if device == "cuda" else _measure_on_cpu
-            chunk: list[Case] = []
+            chunk: list[KernelCase] = []
             for case in wanted:
                 if case is None:
                     advance(1)
@@ -49,37 +50,31 @@ def run_sweep(
 
 def _take(
     makers: Sequence[Made],
-    chunk: Sequence[Case],
-    measure: Callable[..., list[KernelSample | None]],
+    chunk: Sequence[KernelCase],
+    measure: Callable[..., list[KernelTime | None]],
     file: SampleFile,
 ) -> None:
     samples = measure(makers)
-    file.append(_row(case, sample) for case, sample in zip(chunk, samples, strict=True))
+    file.append(_sample(case, sample) for case, sample in zip(chunk, samples, strict=True))
 
 
-def describe(case: Case) -> dict[str, Any]:
-    """What a sample says of its case."""
-    return {
-        "key": case.key,
-        "family": case.kernel.family,
-        "dtype": case.kernel.dtype,
-        "op": case.op,
-        "dims": {name: int(d) if float(d).is_integer() else d for name, d in case.kernel.dims.items()},
-    }
+def dims_of(case: KernelCase) -> Dims:
+    """Dimensions of a case as a sample has them: whole numbers without a point."""
+    return {name: int(d) if float(d).is_integer() else d for name, d in case.kernel.dims.items()}
 
 
-def _row(case: Case, sample: KernelSample | None) -> dict[str, Any]:
-    row = describe(case)
-    if sample is None:
-        return {**row, "failed": True}
-    return {**row, "seconds": sample.seconds, "launches": sample.launches, "kernel": sample.name}
+def _sample(case: KernelCase, taken: KernelTime | None) -> KernelSample:
+    found = KernelSample(case.id, case.kernel.dtype, case.op, dims_of(case))
+    if taken is None:
+        return found
+    return replace(found, repeats_s=taken.repeats_s, launches=taken.launches, name=taken.name)
 
 
 def _measure_on_cpu(
     makers: Sequence[Made],
-) -> list[KernelSample | None]:
+) -> list[KernelTime | None]:
     """Wall time of a call on the CPU, where host and kernel are one lane."""
-    samples: list[KernelSample | None] = []
+    samples: list[KernelTime | None] = []
     for make in makers:
         try:
             call, _ = make()
@@ -92,5 +87,5 @@ def _measure_on_cpu(
             start = time.perf_counter()
             call()
             times.append(time.perf_counter() - start)
-        samples.append(KernelSample(float(np.percentile(times, 25)), 1, ""))
+        samples.append(KernelTime((lower_quartile(times),), 1, ""))
     return samples

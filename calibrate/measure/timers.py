@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch._C._autograd import DeviceType
 
@@ -33,12 +32,12 @@ class KernelEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class KernelSample:
-    """Device time of one call: its kernels, overlap counted once (median over repeats), their number, the longest's
-    name.
+class KernelTime:
+    """Device time of one call: of each repeat the seconds of its kernels, overlap counted once; of the last their
+    number, and the longest's name.
     """
 
-    seconds: float
+    repeats_s: tuple[float, ...]
     launches: int
     name: str
 
@@ -96,7 +95,7 @@ class CaseProfiler:
     def __init__(self) -> None:
         self.scratch = torch.empty(FLUSH_BYTES, dtype=torch.uint8, device="cuda")
 
-    def measure(self, makers: Sequence[Callable[[], tuple[Run, Sequence[torch.Tensor]]]]) -> list[KernelSample | None]:
+    def measure(self, makers: Sequence[Callable[[], tuple[Run, Sequence[torch.Tensor]]]]) -> list[KernelTime | None]:
         """One sample per maker; None where the case could not run. A maker returns the call and its warm tensors."""
         repeats: list[int] = []
 
@@ -123,7 +122,7 @@ class CaseProfiler:
         groups = _between_markers(profile_events(run))
         if len(groups) != sum(repeats):
             raise RuntimeError(f"the profiler lost events: {len(groups)} repeats seen, {sum(repeats)} made")
-        samples: list[KernelSample | None] = []
+        samples: list[KernelTime | None] = []
         position = 0
         for count in repeats:
             if not count:
@@ -131,9 +130,9 @@ class CaseProfiler:
                 continue
             own = groups[position : position + count]
             position += count
-            seconds = float(np.median([busy_ns(group) for group in own])) * 1e-9
+            repeats_s = tuple(busy_ns(group) * 1e-9 for group in own)
             longest = max(own[-1], key=lambda e: e.duration_ns, default=None)
-            samples.append(KernelSample(seconds, len(own[-1]), short_name(longest.name) if longest else ""))
+            samples.append(KernelTime(repeats_s, len(own[-1]), short_name(longest.name) if longest else ""))
         return samples
 
 

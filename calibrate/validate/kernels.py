@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calibrate.fit.kernels import by_fit, unseen_seconds, work_of
+from calibrate.samples.kernels import MeasuredKernel
 from predictor.calibration.load import Calibration
 from predictor.kernels.families import FAMILIES
 from predictor.pricing.kernels import kernel_fit
-
-Sample = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,7 @@ class KernelErrors:
     p90: float
 
 
-def judge_kernels(samples: Sequence[Sample], calibration: Calibration, as_is: bool) -> list[KernelErrors]:
+def judge_kernels(samples: Sequence[MeasuredKernel], calibration: Calibration, as_is: bool) -> list[KernelErrors]:
     """How well kernels are predicted, per family, dtype and decade of work.
 
     as_is: with the calibration's own fits, for kernels that they have not seen. Otherwise with fits made here on three
@@ -44,9 +42,9 @@ def judge_kernels(samples: Sequence[Sample], calibration: Calibration, as_is: bo
     found: list[KernelErrors] = []
     for (family, _), own in by_fit(samples).items():
         base, features = work_of(own, family, calibration.device)
-        seconds = np.array([s["seconds"] for s in own])
+        seconds = np.array([s.seconds for s in own])
         flops = np.concatenate([_flops(family, s) for s in own])
-        fit = kernel_fit(calibration, family, own[0]["dtype"], "replay")
+        fit = kernel_fit(calibration, family, own[0].dtype, "replay")
         predictors = {
             "fit": (base + fit.floor_s) * np.exp(fit.residual.predict(features))
             if as_is
@@ -55,7 +53,7 @@ def judge_kernels(samples: Sequence[Sample], calibration: Calibration, as_is: bo
             "constant FLOP/s": flops / float(np.median(flops / seconds)),
         }
         decades = np.floor(np.log10(np.maximum(flops, 1))).astype(int)
-        dtypes = np.array([s["dtype"] if FAMILIES[family].matrix else "any" for s in own])
+        dtypes = np.array([s.dtype if FAMILIES[family].matrix else "any" for s in own])
         for dtype in np.unique(dtypes).tolist():
             for decade in (None, *np.unique(decades[dtypes == dtype]).tolist()):
                 chosen = (dtypes == dtype) & (True if decade is None else decades == decade)
@@ -66,6 +64,6 @@ def judge_kernels(samples: Sequence[Sample], calibration: Calibration, as_is: bo
     return found
 
 
-def _flops(family: str, sample: Sample) -> NDArray[np.float64]:
+def _flops(family: str, sample: MeasuredKernel) -> NDArray[np.float64]:
     row = FAMILIES[family]
-    return np.ravel(row.flops(row.complete(sample["dims"])))
+    return np.ravel(row.flops(row.complete(sample.dims)))

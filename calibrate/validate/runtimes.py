@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from calibrate.samples.environment import check_gpu
-from calibrate.samples.store import SampleFile, Tell
+from calibrate.samples.store import SUFFIX, SampleFile, Tell
 from calibrate.validate.accuracy import Choice, Row, Summary, choices, kernel_errors, refusals, rows, summarise_rows
 from predictor import runtimes
 from predictor.calibration.load import Calibration
@@ -41,15 +41,16 @@ class RuntimesJudged:
 
 
 def judge_runtimes(calibration: Calibration, data: Path, dtype: str, tell: Tell) -> RuntimesJudged:
-    """Hold predictions of every runtime against its file ``<runtime>.jsonl`` in a folder, where there is one; those
+    """Hold predictions of every runtime against its file ``<runtime>.jsonl.gz`` in a folder, where there is one; those
     timed call by call come first. Raises PredictorError where no file has measurements in the dtype.
     """
     judged: list[RuntimeErrors] = []
     everything: list[Row] = []
     for runtime in sorted(calibration.runtimes, key=lambda name: (runtimes.load(name).host_terms is not None, name)):
-        if not (data / f"{runtime}.jsonl").is_file():
+        path = data / f"{runtime}{SUFFIX}"
+        if not path.is_file():
             continue
-        file = SampleFile(data / f"{runtime}.jsonl", tell)
+        file = SampleFile(path, tell)
         check_gpu(file, calibration)
         found = [row for row in rows(file, calibration, runtime) if row.dtype == dtype]
         if found:
@@ -61,13 +62,13 @@ def judge_runtimes(calibration: Calibration, data: Path, dtype: str, tell: Tell)
 
 
 def _errors(runtime: str, found: Sequence[Row], file: SampleFile) -> RuntimeErrors:
-    said = [(foreseen, could_not) for _, foreseen, could_not in refusals(file, runtime) if foreseen or could_not]
+    refused = [one for one in refusals(file, runtime) if one.predicted or one.measured]
     return RuntimeErrors(
         runtime,
         summarise_rows(found, "queue"),
         *kernel_errors(found),
         covered=sum(row.covered for row in found) / len(found),
         repeatability=float(np.mean([row.measured.repeatability for row in found])),
-        refusals=len(said),
-        refusals_foreseen=sum(foreseen and could_not for foreseen, could_not in said),
+        refusals=len(refused),
+        refusals_foreseen=sum(one.predicted and one.measured for one in refused),
     )

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from calibrate.workloads.cases import KernelId
 from calibrate.workloads.device import Run, set_precision
 from calibrate.workloads.recipes import RECIPES, Recipe, Scale
 from predictor.capture.recorder import DTYPES, capture
@@ -76,12 +77,12 @@ QUICK_CPU = Plan(
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class KernelCase:
     """One sample to take: a recipe, or what else its maker builds it of, its dtype, and the kernel that the capture
     sees in it.
     """
 
-    key: str
+    id: KernelId
     recipe: Any
     dtype: str
     kernel: Kernel
@@ -99,8 +100,8 @@ class RecipeModule(torch.nn.Module):
         return self.recipe.call(*operands)
 
 
-def cases(plan: Plan, done: Container[Any] = ()) -> Iterator[Case | None]:
-    """Every case of a plan, the families interleaved, the same on every run; None for one whose key is done."""
+def cases(plan: Plan, done: Container[KernelId] = ()) -> Iterator[KernelCase | None]:
+    """Every case of a plan, the families interleaved, the same on every run; None for one that is done."""
     remaining = plan.groups()
     longest = max(remaining.values())
     for index in range(longest):
@@ -108,16 +109,11 @@ def cases(plan: Plan, done: Container[Any] = ()) -> Iterator[Case | None]:
             # spread the shorter families over the whole run
             if (index * count) // longest != ((index + 1) * count) // longest:
                 number = (index * count) // longest
-                known = case_key(family, dtype, number) in done
+                known = KernelId(family, dtype, number) in done
                 yield None if known else make_case(family, dtype, number, plan.scale)
 
 
-def case_key(family: str, dtype: str, index: int) -> str:
-    """What a sample is found by."""
-    return f"{family}/{dtype}/{index}"
-
-
-def make_case(family: str, dtype: str, index: int, scale: Scale) -> Case:
+def make_case(family: str, dtype: str, index: int, scale: Scale) -> KernelCase:
     """The index-th case of a family and dtype, redrawn until the call is one kernel of the family."""
     rng = np.random.default_rng([zlib.crc32(f"{family}/{dtype}".encode()), index])
     real = MEMORY_DTYPES[index % len(MEMORY_DTYPES)] if dtype == "any" else dtype
@@ -133,7 +129,9 @@ def make_case(family: str, dtype: str, index: int, scale: Scale) -> Case:
             kernel = kernels[0]
             kernel_dtype = real if FAMILIES[family].matrix else kernel.dtype
             op = next(call.row.label for call in program.calls if call.kernels)
-            return Case(case_key(family, dtype, index), recipe, real, Kernel(family, kernel_dtype, kernel.dims), op)
+            return KernelCase(
+                KernelId(family, dtype, index), recipe, real, Kernel(family, kernel_dtype, kernel.dims), op
+            )
     raise RuntimeError(f"no {family} recipe gives one {family} kernel")
 
 
@@ -146,11 +144,11 @@ def _fits(kernel: Kernel, scale: Scale) -> bool:
 Made = Callable[[], tuple[Run, Sequence[torch.Tensor]]]
 """Builds a case on a device: the call, and its tensors that are warm in cache."""
 
-Maker = Callable[[Case, str], Made]
+Maker = Callable[[KernelCase, str], Made]
 """What builds a case, given the device."""
 
 
-def maker(case: Case, device: str) -> Made:
+def maker(case: KernelCase, device: str) -> Made:
     """What builds a case on a device: returns the call, and its tensors that are warm in cache."""
 
     def make() -> tuple[Run, Sequence[torch.Tensor]]:
@@ -170,11 +168,11 @@ def maker(case: Case, device: str) -> Made:
 class IsolatedSweep:
     """Kernels that a runtime makes and torch does not, each run alone.
 
-    runtime: that makes them; total: how many there are, quick or not; cases: (quick, keys that are done) -> every case,
-    the same on every run, None for one whose key is done; maker: what builds a case on a device.
+    runtime: that makes them; total: how many there are, quick or not; cases: (quick, what is done) -> every case,
+    the same on every run, None for one that is done; maker: what builds a case on a device.
     """
 
     runtime: str
     total: Callable[[bool], int]
-    cases: Callable[[bool, Container[Any]], Iterator[Case | None]]
+    cases: Callable[[bool, Container[KernelId]], Iterator[KernelCase | None]]
     maker: Maker

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from calibrate.samples.records import Environment
 from calibrate.samples.rounds import Measurement
 from calibrate.validate.accuracy import Row
 
@@ -13,6 +14,9 @@ SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 """Measurements that others published, which are not part of this repository."""
 
 PUBLISHED = SHARED / "published_latency_2022.csv"
+
+HERE = Environment("2026-11-27T00:00:00+00:00", "a CPU", 2, "Linux", {"python": "3.12.3", "torch": "2.11.0"}, 1.5e-3)
+"""Where samples were taken."""
 
 PEAK, BANDWIDTH = 2e14, 1e12
 

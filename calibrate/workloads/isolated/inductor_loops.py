@@ -13,10 +13,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from calibrate.workloads.cases import KernelId
 from calibrate.workloads.device import Run
 from calibrate.workloads.loops import CHAINS
 from calibrate.workloads.recipes.base import Operand, Recipe, Rng, pick, power_of_two, usual_image, usual_sequence
-from calibrate.workloads.sweeps import MEMORY_DTYPES, Case, IsolatedSweep, Made, RecipeModule
+from calibrate.workloads.sweeps import MEMORY_DTYPES, IsolatedSweep, KernelCase, Made, RecipeModule
 from predictor.capture.recorder import DTYPES, capture
 from predictor.errors import PredictorError
 from predictor.records import CaptureMode
@@ -117,15 +118,16 @@ DRAWN: Sequence[Callable[[Rng], Recipe]] = (_chain, _scores, _norm, _batch_norm,
 """What draws a case: each in turn."""
 
 
-def cases(count: int, done: Container[Any] = ()) -> Iterator[Case | None]:
-    """Every case of a sweep of so many, the same on every run; None for one whose key is done."""
+def cases(count: int, done: Container[KernelId] = ()) -> Iterator[KernelCase | None]:
+    """Every case of a sweep of so many, the same on every run; None for one that is done."""
     for index in range(count):
-        key = f"{FAMILY}/alone/{index}"
-        yield None if key in done else _case(key, index)
+        id = KernelId(FAMILY, "alone", index)
+        yield None if id in done else _case(id)
 
 
-def _case(key: str, index: int) -> Case:
+def _case(id: KernelId) -> KernelCase:
     """A case: drawn again until it is one loop."""
+    index = id.index
     rng = np.random.default_rng([49979687, index])
     dtype = MEMORY_DTYPES[(index // len(DRAWN) + 1) % len(MEMORY_DTYPES)]
     for _ in range(50):
@@ -137,11 +139,11 @@ def _case(key: str, index: int) -> Case:
             continue
         kernels = [kernel for call in program.calls for kernel in call.kernels]
         if len(kernels) == 1 and kernels[0].family == FAMILY and 1e3 <= kernels[0].dims["elements"] <= LARGEST:
-            return Case(key, recipe, dtype, kernels[0], "loop")
+            return KernelCase(id, recipe, dtype, kernels[0], "loop")
     raise RuntimeError(f"{DRAWN[index % len(DRAWN)].__name__} draws no loop that is one kernel")
 
 
-def maker(case: Case, device: str) -> Made:
+def maker(case: KernelCase, device: str) -> Made:
     """What builds a case on a device: returns the compiled call, and its tensors that are warm in cache."""
 
     def make() -> tuple[Run, Sequence[torch.Tensor]]:

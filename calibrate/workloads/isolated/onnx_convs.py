@@ -8,13 +8,13 @@ import tempfile
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from calibrate.workloads import sweeps
+from calibrate.workloads.cases import KernelId
 from calibrate.workloads.device import Run, synchronize
-from calibrate.workloads.sweeps import Case, IsolatedSweep, Made, Plan
+from calibrate.workloads.sweeps import IsolatedSweep, KernelCase, Made, Plan
 from predictor.capture.recorder import DTYPES
 from predictor.kernels.families import FAMILIES
 from predictor.records import Kernel
@@ -40,18 +40,19 @@ FULL = Plan(COUNTS, DTYPES_RUN, sweeps.FULL.scale)
 QUICK = Plan({family: count // 16 for family, count in COUNTS.items()}, DTYPES_RUN, sweeps.QUICK_CUDA.scale)
 
 
-def cases(own: Plan, done: Container[Any] = ()) -> Iterator[Case | None]:
-    """Every case of a plan as a node of ONNX Runtime; None for one whose key is done."""
+def cases(own: Plan, done: Container[KernelId] = ()) -> Iterator[KernelCase | None]:
+    """Every case of a plan as a node of ONNX Runtime; None for one that is done."""
     for case in sweeps.cases(own):
         assert case is not None
-        biased = int(case.key.split("/")[-1]) % BIASED == 0
+        biased = case.id.index % BIASED == 0
         dims = {**case.kernel.dims, "channels_last": 0.0, "bias": float(biased)}
         dims |= {pad: float(int(dims[pad])) for pad in ("pad_h", "pad_w")}
         kernel = Kernel(PREFIX + case.kernel.family, case.kernel.dtype, dims)
-        yield None if PREFIX + case.key in done else replace(case, key=PREFIX + case.key, kernel=kernel, op="Conv")
+        id = KernelId(kernel.family, case.id.series, case.id.index)
+        yield None if id in done else replace(case, id=id, kernel=kernel, op="Conv")
 
 
-def maker(case: Case, device: str) -> Made:
+def maker(case: KernelCase, device: str) -> Made:
     """What builds a case on a device: returns a pass of its session, and its input, which is warm in cache."""
 
     def make() -> tuple[Run, Sequence[torch.Tensor]]:
@@ -86,7 +87,7 @@ def _sizes(kernel: Kernel) -> tuple[list[int], list[int]]:
     return [d["batch"], d["c_in"], *image], [d["c_out"], d["c_in"] // d["groups"], *window]
 
 
-def _write(case: Case, path: Path) -> None:
+def _write(case: KernelCase, path: Path) -> None:
     """The case as an ONNX file."""
     from onnx import TensorProto, helper, numpy_helper, save
 

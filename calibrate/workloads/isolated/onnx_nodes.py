@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from calibrate.workloads.cases import KernelId
 from calibrate.workloads.device import Run, synchronize
 from calibrate.workloads.recipes.base import Rng, pick, power_of_two, usual_image, usual_sequence
-from calibrate.workloads.sweeps import MEMORY_DTYPES, Case, IsolatedSweep, Made
+from calibrate.workloads.sweeps import MEMORY_DTYPES, IsolatedSweep, KernelCase, Made
 from predictor.capture.recorder import DTYPES
 from predictor.errors import PredictorError
 from predictor.runtimes.onnx import lowering as runtime
@@ -198,15 +199,16 @@ DRAWN: Sequence[Callable[[Rng], Nodes]] = (
 """What draws a case: each in turn."""
 
 
-def cases(count: int, done: Container[Any] = ()) -> Iterator[Case | None]:
-    """Every case of a sweep of so many, the same on every run; None for one whose key is done."""
+def cases(count: int, done: Container[KernelId] = ()) -> Iterator[KernelCase | None]:
+    """Every case of a sweep of so many, the same on every run; None for one that is done."""
     for index in range(count):
-        key = f"{FAMILY}/node/{index}"
-        yield None if key in done else _case(key, index)
+        id = KernelId(FAMILY, "node", index)
+        yield None if id in done else _case(id)
 
 
-def _case(key: str, index: int) -> Case:
+def _case(id: KernelId) -> KernelCase:
     """A case: drawn again until the node is one kernel of the family."""
+    index = id.index
     rng = np.random.default_rng([32452843, index])
     dtype = MEMORY_DTYPES[index // len(DRAWN) % len(MEMORY_DTYPES)]
     for _ in range(50):
@@ -224,11 +226,11 @@ def _case(key: str, index: int) -> Case:
                 continue
         kernels = [kernel for call in calls for kernel in call.kernels]
         if kernels and kernels[0].family == FAMILY and len(kernels) == 1:
-            return Case(key, nodes, dtype, kernels[0], calls[0].op)
+            return KernelCase(id, nodes, dtype, kernels[0], calls[0].op)
     raise RuntimeError(f"{DRAWN[index % len(DRAWN)].__name__} draws no node that is one kernel")
 
 
-def maker(case: Case, device: str) -> Made:
+def maker(case: KernelCase, device: str) -> Made:
     """What builds a case on a device: returns a pass of its session, and its inputs, which are warm in cache."""
     nodes: Nodes = case.recipe
 

@@ -13,6 +13,9 @@ from typer.testing import CliRunner
 
 from calibrate.cli.calibrate import app as calibrate
 from calibrate.cli.validate import app as validate
+from calibrate.samples.records import CaseProfile, CaseRound, Environment, ProgramRecord
+from calibrate.samples.store import SampleFile
+from calibrate.workloads.cases import Case
 from tests.helpers import complaint
 
 BIN = Path(sys.executable).parent
@@ -62,7 +65,7 @@ def test_validate_says_what_is_wrong(
 
 @pytest.mark.parametrize(
     "command",
-    [("calibrate", "--gpu", "h200", "--out", "out/h200"), ("validate", "--gpu", "h200", "--data", "out/v.jsonl")],
+    [("calibrate", "--gpu", "h200", "--out", "out/h200"), ("validate", "--gpu", "h200", "--data", "out/v.jsonl.gz")],
     ids=lambda command: command[0],
 )
 def test_a_request_for_cuda_without_cuda_is_one_line(command: tuple[str, ...], tmp_path: Path) -> None:
@@ -86,8 +89,8 @@ def test_recorded_measurements_are_compared_without_the_gpu(tmp_path: Path) -> N
     """What the file holds is not measured again: the shipped table is made anywhere."""
     from predictor.calibration.files import SHIPPED
 
-    data = tmp_path / "eager.jsonl"
-    data.write_bytes((SHIPPED / "h200" / "validation" / "eager.jsonl").read_bytes())
+    data = tmp_path / "eager.jsonl.gz"
+    data.write_bytes((SHIPPED / "h200" / "validation" / "eager.jsonl.gz").read_bytes())
     before = data.read_bytes()
     arguments = ["--gpu", "h200", "--data", str(data)]
     text = CliRunner().invoke(validate, arguments)
@@ -120,9 +123,10 @@ def test_models_to_validate_are_of_the_zoo_or_made_by_a_factory(
 def test_measurements_of_a_factory_s_model_are_predicted_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a GPU: what is measured already is not measured again."""
     monkeypatch.chdir(ROOT)
-    model, data = "benchmarks/unseen_models.py:electra", tmp_path / "eager.jsonl"
-    lines = Path("calibrations/h100/mended/eager.jsonl").read_text("utf-8").splitlines(keepends=True)
-    data.write_text("".join(line for line in lines if '"environment"' in line or f"{model}/1/" in line), "utf-8")
+    model, data = "benchmarks/unseen_models.py:electra", tmp_path / "eager.jsonl.gz"
+    file, case = SampleFile(Path("calibrations/h100/mended/eager.jsonl.gz")), Case(model, 1, "fp16", "eager")
+    of_case = [file.find(kind, case) for kind in (CaseProfile, ProgramRecord)]
+    SampleFile(data).append([*file.of(Environment), *of_case, *(r for r in file.of(CaseRound) if r.case == case)])
     options = ["--batches", "1", "--dtypes", "fp16", "--rounds", "3", "--data", str(data)]
     result = CliRunner().invoke(validate, ["--gpu", "h100", "--models", model, *options])
     assert result.exit_code == 0, result.output

@@ -9,6 +9,7 @@ import pytest
 
 from calibrate.fit.host import fit_host, fit_shapes
 from calibrate.fit.kernels import fit_family, fit_kernels
+from calibrate.samples.kernels import MeasuredKernel
 from predictor.calibration.kernel_models import KernelFit
 from predictor.calibration.load import Calibration
 from predictor.calibration.schema import Fit, FitKey
@@ -80,7 +81,7 @@ def test_the_host_cost_of_shapes_is_recovered(h200: Calibration) -> None:
     """A library that takes 10 us, and twice that for more than 512 columns."""
     rng = np.random.default_rng(3)
 
-    def sample(n: int) -> dict[str, object]:
+    def sample(n: int) -> MeasuredKernel:
         dims = {
             "m": int(rng.integers(1, 512)),
             "n": n,
@@ -89,17 +90,17 @@ def test_the_host_cost_of_shapes_is_recovered(h200: Calibration) -> None:
             "nt": 1,
             "bias": 1,
         }
-        return {"family": "gemm", "dtype": "fp16", "dims": dims, "seconds": 1e-5 if n <= 512 else 2e-5}
+        return MeasuredKernel("gemm", "fp16", dims, 1e-5 if n <= 512 else 2e-5)
 
     fits = fit_shapes([sample(int(n)) for n in rng.integers(64, 1024, 300)], h200)
     assert set(fits) == {("gemm", "fp16")}
     for n, expected in ((128, 1e-5), (300, 1e-5), (700, 2e-5), (1000, 2e-5)):
-        dims = {name: np.array([float(d)]) for name, d in sample(n)["dims"].items()}  # type: ignore[attr-defined]
+        dims = {name: np.array([float(d)]) for name, d in sample(n).dims.items()}
         log = fits["gemm", "fp16"].predict(shape_features(h200, "gemm", "fp16", dims))
         assert np.exp(log[0]) == pytest.approx(expected, rel=0.1)
 
 
-def gemm_samples(count: int, seed: int, noise: float = 0.02) -> list[dict[str, object]]:
+def gemm_samples(count: int, seed: int, noise: float = 0.02) -> list[MeasuredKernel]:
     """A device that loses time on small and on unaligned products, beside its roofline and a floor of 2 us."""
     rng = np.random.default_rng(seed)
     row, samples = FAMILIES["gemm"], []
@@ -112,8 +113,7 @@ def gemm_samples(count: int, seed: int, noise: float = 0.02) -> list[dict[str, o
         residual = 0.5 * (dims["k"] % 64 != 0) + 0.08 * (13 - np.log2(dims["m"]))
         seconds = base * np.exp(residual + rng.normal(0, noise))
         launches = 2 if dims["k"] > 2048 else 1
-        sample = {"family": "gemm", "dtype": "fp16", "dims": dims, "seconds": float(seconds), "launches": launches}
-        samples.append(sample)
+        samples.append(MeasuredKernel("gemm", "fp16", dims, float(seconds), launches))
     return samples
 
 
@@ -127,11 +127,11 @@ def test_a_family_fit_beats_the_roofline_on_unseen_shapes(fit: Fit) -> None:
     row, residual, unseen = FAMILIES["gemm"], Forest.from_record(fit.residual), gemm_samples(200, 1)
     fitted, roofline = [], []
     for sample in unseen:
-        arrays = row.complete(sample["dims"])
+        arrays = row.complete(sample.dims)
         base = max(float(row.flops(arrays)) / 8e14, float(row.nbytes(arrays, 2)) / 4e12)
         predicted = (base + fit.floor_s) * np.exp(residual.predict(row.matrix_of_features(arrays, "fp16", 132))[0])
-        fitted.append(abs(predicted / sample["seconds"] - 1))
-        roofline.append(abs((base + 2e-6) / sample["seconds"] - 1))
+        fitted.append(abs(predicted / sample.seconds - 1))
+        roofline.append(abs((base + 2e-6) / sample.seconds - 1))
     assert np.mean(fitted) < 0.1
     assert np.mean(fitted) < np.mean(roofline) / 4
 
@@ -156,7 +156,7 @@ def test_launches_per_group_hold_for_numbers_of_groups_that_nobody_measured() ->
         width, groups, batch = int(rng.choice([16, 128])), int(rng.choice([2, 4, 8])), int(rng.integers(1, 64))
         dims = {"batch": batch, "c_in": width * groups, "c_out": width * groups, "h": 28, "w": 28, "r": 3, "s": 3}
         launches = 2 * groups + 1 if width == 128 else 1
-        samples.append({"dtype": "fp16", "dims": {**dims, "groups": groups}, "seconds": 1e-5, "launches": launches})
+        samples.append(MeasuredKernel("conv_grouped", "fp16", {**dims, "groups": groups}, 1e-5, launches))
     known = KernelFit.of(fit_family(samples, "conv_grouped", DEVICE))
     row = FAMILIES["conv_grouped"]
     dims = {"batch": 8, "h": 28, "w": 28, "r": 3, "s": 3, "groups": 6}
@@ -165,20 +165,13 @@ def test_launches_per_group_hold_for_numbers_of_groups_that_nobody_measured() ->
         assert known.launch_count(features, np.array([6.0])) == expected
 
 
-def test_failed_samples_are_left_out_and_families_kept_apart() -> None:
+def test_families_are_kept_apart() -> None:
     softmax = [
-        {
-            "family": "softmax",
-            "dtype": dtype,
-            "dims": {"rows": rows, "cols": 64},
-            "seconds": 2e-6 + rows * 1e-9,
-            "launches": 1,
-        }
+        MeasuredKernel("softmax", dtype, {"rows": rows, "cols": 64}, 2e-6 + rows * 1e-9)
         for rows in range(64, 64 * 41, 64)
         for dtype in ("fp16", "fp32")
     ]
-    broken = {"family": "gemm", "dtype": "fp16", "dims": {"m": 8, "n": 8, "k": 8}, "failed": True}
-    fits = fit_kernels([*gemm_samples(60, 2), broken, *softmax], DEVICE)
+    fits = fit_kernels([*gemm_samples(60, 2), *softmax], DEVICE)
     found = [(fit.family, fit.units, fit.error.samples) for fit in fits]
     assert found == [("gemm", "half", 60), ("softmax", "any", 80)]
 
@@ -188,10 +181,10 @@ def test_a_measured_shape_that_the_fit_misses_is_kept_and_priced_as_measured() -
     rng = np.random.default_rng(0)
     row = FAMILIES["conv_grouped"]
 
-    def sample(batch: int, slow: bool) -> dict[str, object]:
+    def sample(batch: int, slow: bool) -> MeasuredKernel:
         dims = {"batch": batch, "c_in": 768, "c_out": 768, "h": 1, "w": 99, "r": 1, "s": 128, "pad_w": 64, "groups": 16}
         seconds = 1e-5 * batch * (10 if slow else 1) * float(np.exp(rng.normal(0, 0.02)))
-        return {"family": row.name, "dtype": "fp16", "dims": dims, "seconds": seconds, "launches": 64 if slow else 16}
+        return MeasuredKernel(row.name, "fp16", dims, seconds, 64 if slow else 16)
 
     samples = [sample(batch, batch == 37) for batch in range(1, 200)]
     fit = fit_family(samples, "conv_grouped", DEVICE)
@@ -199,7 +192,7 @@ def test_a_measured_shape_that_the_fit_misses_is_kept_and_priced_as_measured() -
     assert 37 in [kept.dims[0] for kept in fit.exceptions]
     assert len(fit.exceptions) < 10  # and perhaps its neighbours, which the slow one drags along
     calibration = Calibration("x", None, DEVICE, {FitKey(row.name, "half", "model"): KernelFit.of(fit)})
-    dims = {**samples[0]["dims"], "batch": np.array([36.0, 37.0, 38.0])}  # type: ignore[dict-item]
+    dims = {**samples[0].dims, "batch": np.array([36.0, 37.0, 38.0])}
     prices = price_kernels(calibration, "conv_grouped", "fp16", dims)
     assert prices.seconds == pytest.approx([3.6e-4, 3.7e-3, 3.8e-4], rel=0.25)
     assert prices.launches[1] == 64
@@ -213,8 +206,7 @@ def test_sixteen_bit_formats_share_a_fit_and_keep_their_difference() -> None:
         dtype = ("fp16", "bf16")[index % 2]
         m, n, k = (int(2 ** rng.uniform(6, 12)) for _ in range(3))
         seconds = 2e-6 + 2 * m * n * k / 4e14 * (1.25 if dtype == "bf16" else 1.0)
-        sample = {"dtype": dtype, "dims": {"m": m, "n": n, "k": k}, "seconds": seconds, "launches": 1}
-        samples.append({"family": "gemm", **sample})
+        samples.append(MeasuredKernel("gemm", dtype, {"m": m, "n": n, "k": k}, seconds))
     known = device({**DEVICE.peak_flops, "bf16": DEVICE.peak_flops["fp16"]}, 4e12, 132)
     (fit,) = fit_kernels(samples, known)
     assert (fit.family, fit.units) == ("gemm", "half")
@@ -228,12 +220,12 @@ def test_a_dimension_that_never_varied_says_nothing_of_other_values(h200: Calibr
     """Causal attention with heads of 128 alone: neither smaller heads nor full attention are in its range."""
     rng = np.random.default_rng(5)
     samples = [
-        {"dtype": "fp16", "seconds": 1e-5, "launches": 1, "dims": {**drawn, "head_dim": 128, "causal": 1}}
+        MeasuredKernel("attention", "fp16", {**drawn, "head_dim": 128, "causal": 1}, 1e-5)
         for drawn in ({"batch": int(b), "heads": 8, "seq": int(s)} for b, s in rng.integers(1, 512, (60, 2)))
     ]
     fit = fit_family(samples, "attention", DEVICE)
     assert fit.only == {"heads": 8.0, "head_dim": 128.0, "causal": 1.0, "mask": 0.0}
-    assert fit.largest["seq"] == max(s["dims"]["seq"] for s in samples)
+    assert fit.largest["seq"] == max(s.dims["seq"] for s in samples)
     narrow = replace(kernel_fit(h200, "attention", "fp16"), only=fit.only, largest=fit.largest)
     calibration = replace(h200, fits={FitKey("attention", "half", "model"): narrow})
     inside = {"batch": 4, "heads": 8, "seq": 100, "head_dim": 128, "causal": 1}

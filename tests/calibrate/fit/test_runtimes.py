@@ -9,7 +9,7 @@ import pytest
 from msgspec import structs
 
 from calibrate.fit import runtimes
-from calibrate.samples.store import SampleFile
+from calibrate.samples.files import Samples
 from predictor.calibration.files import SHIPPED
 from predictor.calibration.host_costs import HostCosts, host_costs_of
 from predictor.calibration.load import Calibration
@@ -59,7 +59,7 @@ def test_a_guard_is_not_charged_what_a_call_of_a_compiled_graph_costs(h200: Cali
         last = next(k for call in reversed(one.priced) for k in reversed(call.kernels))
         return last.seconds + h200.lanes.sync_s + h200.lanes.launch_latency_s
 
-    for one in runtimes.modules(SampleFile(H200 / "samples" / "runtimes.jsonl"), "compile", h200, eager):
+    for one in runtimes.modules(Samples.of(H200).runtimes, "compile", h200, eager):
         host_s = _host_s(one.program, h200, truth) + 1e-5 * sum(call.op != "weight" for call in one.program.calls)
         ran.append(replace(one, latency_s=host_s + beyond_s(one)))
     fitted = runtimes.fit_runtime("compile", ran, h200, eager)

@@ -12,11 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from calibrate.measure.models import Case, Protocol, complete, groups_of, measure
+from calibrate.measure.models import Protocol, complete, groups_of, measure
 from calibrate.measure.workers import Worker, answered
+from calibrate.samples.records import CaseProfile, CaseRound, Environment, Refusal
 from calibrate.samples.store import SampleFile
+from calibrate.workloads.cases import Case
 from predictor.errors import PredictorError
+from tests.calibrate.builders import HERE
 
 QUICK = Protocol(rounds=2, passes=3, profiles=1)
 
@@ -150,13 +154,13 @@ def factories(tmp_path: Path) -> Path:
 
 
 def reasons(file: SampleFile) -> dict[str, str]:
-    return {s["case"].rpartition(":")[2]: s["reason"] for s in file.values() if "reason" in s}
+    return {str(refusal.case).rpartition(":")[2]: refusal.reason for refusal in file.of(Refusal)}
 
 
 def test_a_hang_a_crash_and_an_exception_cost_one_case_each(factories: Path, tmp_path: Path) -> None:
     names = ("good", "hangs", "raises", "dies_at_two", "dies_later", "hangs_later")
     wanted = [Case(f"{factories}:{name}", batch, "fp32", "eager") for name in names for batch in (1, 2)]
-    file, steps = SampleFile(tmp_path / "rows.jsonl"), list[int]()
+    file, steps = SampleFile(tmp_path / "rows.jsonl.gz"), list[int]()
     protocol = Protocol(rounds=2, passes=3, profiles=1, prepare_limit_s=4, answer_limit_s=4)
     measure(wanted, file, "cpu", protocol, steps.append)
     assert complete(wanted, file, protocol)
@@ -172,24 +176,28 @@ def test_a_hang_a_crash_and_an_exception_cost_one_case_each(factories: Path, tmp
 
 
 def test_every_pass_is_kept_beside_the_host_probe(factories: Path, tmp_path: Path) -> None:
-    case, path = Case(f"{factories}:good", 1, "fp32", "eager"), tmp_path / "rows.jsonl"
+    case, path = Case(f"{factories}:good", 1, "fp32", "eager"), tmp_path / "rows.jsonl.gz"
     measure([case], SampleFile(path), "cpu", QUICK, lambda n: None)
-    rounds = [s for s in SampleFile(path).values() if s["key"].startswith("round/")]
-    assert len(rounds) == QUICK.rounds
-    for row in rounds:
-        assert len(row["passes_s"]) == QUICK.passes
-        assert min(row["passes_s"]) <= row["seconds"] + 1e-7
-        assert len(row["probe_s"]) == 2
-        assert "versions" in SampleFile(path).samples[row["session"]]["environment"]
+    file = SampleFile(path)
+    assert len(file.of(CaseRound)) == QUICK.rounds
+    for row in file.of(CaseRound):
+        assert len(row.passes_s) == QUICK.passes
+        assert not row.summarised
+        assert min(row.passes_s) <= row.round.seconds
+        assert min(row.probe_s) > 0
+        environment = file.find(Environment, row.session)
+        assert environment is not None
+        assert "torch" in environment.versions
 
 
 def test_a_run_that_is_killed_has_lost_nothing_and_goes_on(factories: Path, tmp_path: Path) -> None:
-    path = tmp_path / "rows.jsonl"
+    path = tmp_path / "rows.jsonl.gz"
     code = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from calibrate.measure.models import Case, Protocol, measure\n"
+        "from calibrate.measure.models import Protocol, measure\n"
         "from calibrate.samples.store import SampleFile\n"
+        "from calibrate.workloads.cases import Case\n"
         "if __name__ == '__main__':\n"
         "    cases = [Case(f'{sys.argv[1]}:{name}', 1, 'fp32', 'eager') for name in ('good', 'hangs')]\n"
         "    protocol = Protocol(rounds=2, passes=3, profiles=1, wave=1)\n"
@@ -199,23 +207,23 @@ def test_a_run_that_is_killed_has_lost_nothing_and_goes_on(factories: Path, tmp_
     script.write_text(code)
     running = subprocess.Popen([sys.executable, str(script), str(factories), str(path)])
     good = Case(f"{factories}:good", 1, "fp32", "eager")
-    while not (path.exists() and f"case/{good.key}" in path.read_text()):
+    while not SampleFile(path).has(CaseProfile, good):
         assert running.poll() is None
         time.sleep(0.1)
     running.send_signal(signal.SIGKILL)
     running.wait()
     file = SampleFile(path)
     assert complete([good], file, QUICK)
-    before = len(file.samples)
+    before = len(file)
     other = Case(f"{factories}:good", 2, "fp32", "eager")
     measure([good, other], file, "cpu", QUICK, lambda n: None)
     assert complete([good, other], file, QUICK)
-    assert len(file.samples) == before + 1 + QUICK.rounds + 1  # its session, rounds and profile
+    assert len(file) == before + 1 + QUICK.rounds + 1  # its session, rounds and profile
 
 
 def test_when_the_time_is_over_what_is_ready_is_measured_and_the_rest_is_left(factories: Path, tmp_path: Path) -> None:
     good, hangs = (Case(f"{factories}:{name}", 1, "fp32", "eager") for name in ("good", "hangs"))
-    file = SampleFile(tmp_path / "rows.jsonl")
+    file = SampleFile(tmp_path / "rows.jsonl.gz")
     protocol = Protocol(rounds=2, passes=3, profiles=1, total_s=12)
     measure([good, hangs], file, "cpu", protocol, lambda n: None)
     assert complete([good], file, protocol)
@@ -225,18 +233,18 @@ def test_when_the_time_is_over_what_is_ready_is_measured_and_the_rest_is_left(fa
 
 def test_other_work_is_done_once_while_processes_prepare(tmp_path: Path) -> None:
     """And also where nothing is left to measure."""
-    case, file, done = Case("generated/0", 1, "fp32", "eager"), SampleFile(tmp_path / "runtimes.jsonl"), list[int]()
+    case, file, done = Case("generated/0", 1, "fp32", "eager"), SampleFile(tmp_path / "runtimes.jsonl.gz"), list[int]()
     protocol = Protocol(rounds=1, passes=1, profiles=1)
     for _ in range(2):
-        measure([case], file, "cpu", protocol, lambda n: None, lambda: done.append(len(file.samples)))
+        measure([case], file, "cpu", protocol, lambda n: None, lambda: done.append(len(file)))
     assert done == [1, 3]  # the environment; then also a round and the profile
     assert complete([case], file, protocol)
 
 
 def test_measurements_of_another_machine_are_refused(tmp_path: Path) -> None:
-    file = SampleFile(tmp_path / "rows.jsonl")
-    file.append([{"key": "environment", "environment": {"gpu": "a GPU that nobody has", "cpu": "none"}}])
-    with pytest.raises(PredictorError, match="another machine"):
+    file = SampleFile(tmp_path / "rows.jsonl.gz")
+    file.append([replace(HERE, cpu="Abacus 3000")])
+    with pytest.raises(PredictorError, match=r"another machine: cpu Abacus 3000 there, .* here: choose another --data"):
         measure([Case("generated/0", 1, "fp32", "eager")], file, "cpu", QUICK, lambda n: None)
 
 

@@ -6,17 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from scipy.stats import kendalltau
 
 from calibrate.samples.environment import check_gpu
 from calibrate.samples.store import SampleFile
 from calibrate.validate.accuracy import Row, by_model, by_regime, kendall, rows, summarise_rows
+from calibrate.workloads.cases import Case
 from predictor.calibration.files import SHIPPED
 from predictor.calibration.load import Calibration, load_calibration
 from predictor.errors import PredictorError
-from tests.calibrate.builders import row
+from tests.calibrate.builders import HERE, row
 
-RECORDED = SHIPPED / "h200" / "validation" / "eager.jsonl"
+RECORDED = SHIPPED / "h200" / "validation" / "eager.jsonl.gz"
 
 
 @pytest.mark.parametrize(
@@ -78,7 +80,9 @@ def test_groups_hold_every_row() -> None:
 
 @pytest.fixture(scope="module")
 def recorded(h200: Calibration) -> list[Row]:
-    assert RECORDED.is_file(), "the recorded H200 measurements (calibrations/h200/validation/eager.jsonl) are missing"
+    assert RECORDED.is_file(), (
+        "the recorded H200 measurements (calibrations/h200/validation/eager.jsonl.gz) are missing"
+    )
     before = RECORDED.read_bytes()
     found = rows(SampleFile(RECORDED), h200, "eager")
     assert RECORDED.read_bytes() == before
@@ -116,13 +120,15 @@ def test_predicted_kernel_time_is_near_what_the_profiler_saw(recorded: list[Row]
 
 
 def test_a_choice_of_cases_gives_those_rows(h200: Calibration) -> None:
-    found = rows(SampleFile(RECORDED), h200, "eager", {"bert-base/1/fp16/eager", "gpt2/8/fp32/eager"})
+    found = rows(
+        SampleFile(RECORDED), h200, "eager", {Case("bert-base", 1, "fp16", "eager"), Case("gpt2", 8, "fp32", "eager")}
+    )
     assert {(r.model, r.batch, r.dtype) for r in found} == {("bert-base", 1, "fp16"), ("gpt2", 8, "fp32")}
 
 
 def test_measurements_are_of_the_gpu_that_predicts_also_where_nobody_calibrated_it(tmp_path: Path) -> None:
-    file = SampleFile(tmp_path / "eager.jsonl")
-    file.append([{"key": "environment", "environment": {"gpu": "NVIDIA H100 80GB HBM3"}}])
+    file = SampleFile(tmp_path / "eager.jsonl.gz")
+    file.append([replace(HERE, gpu="NVIDIA H100 80GB HBM3")])
     check_gpu(file, load_calibration("h100"))
     for gpu in ("h200", "l40s", "a100"):
         with pytest.raises(PredictorError, match="was measured on NVIDIA H100 80GB HBM3, not on"):

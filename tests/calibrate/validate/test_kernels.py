@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from calibrate.samples.kernels import read_kernels
+from calibrate.samples.kernels import MeasuredKernel, read_kernels
 from calibrate.validate.kernels import judge_kernels as judge
 from predictor.calibration.load import Calibration, load_calibration
 from tests.calibrate.builders import SHARED
@@ -17,10 +17,7 @@ def test_no_weight_matrix_is_on_both_sides_of_a_split(h200: Calibration) -> None
     samples = []
     for _ in range(60):
         n, k, seconds = int(rng.integers(64, 4096)), int(rng.integers(64, 4096)), float(np.exp(rng.normal(-10, 1)))
-        samples += [
-            {"family": "gemm", "dtype": "bf16", "dims": {"m": m, "n": n, "k": k}, "seconds": seconds, "launches": 1}
-            for m in (1, 2, 3, 4, 5, 6, 7, 8)
-        ]
+        samples += [MeasuredKernel("gemm", "bf16", {"m": m, "n": n, "k": k}, seconds) for m in (1, 2, 3, 4, 5, 6, 7, 8)]
     found = {j.predictor: j for j in judge(samples, h200, as_is=False) if j.decade is None}
     assert found["fit"].mape > 0.5
 

@@ -23,14 +23,14 @@ def test_convolutions_of_onnx_runtime_are_the_sweeps_own_and_run_for_real(dtype:
         run()
         dims = case.kernel.dims
         assert tuple(x.shape)[:2] == (dims["batch"], dims["c_in"])
-    keys = [case.key for case in taken]
+    keys = [case.id for case in taken]
     assert list(onnx_convs.cases(plan, keys)) == [None] * len(keys)
 
 
 def test_nodes_of_onnx_runtime_are_one_kernel_each_and_run_for_real() -> None:
     taken = [case for case in onnx_nodes.cases(len(onnx_nodes.DRAWN)) if case is not None]
     again = [case for case in onnx_nodes.cases(3) if case is not None]
-    assert [(c.key, c.kernel) for c in taken[:3]] == [(c.key, c.kernel) for c in again]
+    assert [(c.id, c.kernel) for c in taken[:3]] == [(c.id, c.kernel) for c in again]
     assert {case.kernel.family for case in taken} == {"ort"}
     assert {"Clip", "MaxPool", "Transpose", "SkipLayerNormalization", "BiasSoftmax", "Gather"} <= {c.op for c in taken}
     assert len({case.kernel.dims["kind"] for case in taken}) == 11  # every kind that prices tell apart
@@ -40,14 +40,14 @@ def test_nodes_of_onnx_runtime_are_one_kernel_each_and_run_for_real() -> None:
         run, inputs = onnx_nodes.maker(case, "cpu")()
         run()
         assert all(x.is_floating_point() for x in inputs)
-    keys = [case.key for case in taken]
+    keys = [case.id for case in taken]
     assert list(onnx_nodes.cases(len(keys), keys)) == [None] * len(keys)
 
 
 def test_loops_of_inductor_are_one_kernel_each() -> None:
     count = 4 * len(inductor_loops.DRAWN)
     taken = [case for case in inductor_loops.cases(count) if case is not None]
-    assert len({case.key for case in taken}) == count
+    assert len({case.id for case in taken}) == count
     assert {case.kernel.family for case in taken} == {"triton"}
     assert {case.kernel.dims["rows"] > 0 for case in taken} == {True, False}
     assert {case.kernel.dims["contiguous"] for case in taken} == {0.0, 1.0}
