@@ -127,7 +127,7 @@ def host_costs_of(runtime: str, files: Mapping[str, RuntimeCosts], where: object
         base = chain[-1].base
         names = [costs.runtime for costs in chain]
         if base in names:
-            raise PredictorError(f"{where}/{runtime}.json: $.base: {' -> '.join([*names, base])} leads back")
+            raise PredictorError(f"{where}/{names[-1]}.json: $.base: {' -> '.join([*names, base])} leads back")
         if base not in files:
             raise PredictorError(f"{where}/{names[-1]}.json: $.base: there is no {base}.json: run calibrate")
         chain.append(files[base])

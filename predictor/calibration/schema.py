@@ -469,7 +469,7 @@ class RuntimeCosts(Head, frozen=True, kw_only=True):
         if self.environment.probe_s is None or not self.environment.versions:
             raise ValueError(".environment: probe_s or versions are missing")
         if self.base is None and TYPICAL not in self.typical:
-            raise ValueError(f".typical: {TYPICAL} is missing")
+            raise ValueError(f".typical.{TYPICAL}: is missing")
         if self.base == self.runtime:
             raise ValueError(f".base: {self.runtime} cannot be its own base")
         _no_twice("calls", ((call.op, call.variant, call.dtype) for call in self.calls))
