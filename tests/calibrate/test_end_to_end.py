@@ -36,7 +36,7 @@ PATIENCE_S = 240
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {name: (folder / "samples" / f"{name}.jsonl").read_bytes() for name in SAMPLES}
+    return {name: (folder / "samples" / f"{name}.jsonl.gz").read_bytes() for name in SAMPLES}
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +66,7 @@ def cpu(calibrated: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def measured(calibrated: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """(file of measurements, printed text) of a validation on two models."""
-    data = tmp_path_factory.mktemp("validation") / "cpu.jsonl"
+    data = tmp_path_factory.mktemp("validation") / "cpu.jsonl.gz"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREDICTOR_CALIBRATIONS", str(calibrated.parent))
         result = CliRunner().invoke(validate, list(arguments(data)))
@@ -81,7 +81,7 @@ def arguments(data: Path) -> tuple[str, ...]:
 
 def test_a_calibration_is_files_of_json_and_its_samples(calibrated: Path) -> None:
     found = sorted(str(path.relative_to(calibrated)) for path in calibrated.rglob("*") if path.is_file())
-    assert found == sorted([*FILES, *(f"samples/{name}.jsonl" for name in SAMPLES)])
+    assert found == sorted([*FILES, *(f"samples/{name}.jsonl.gz" for name in SAMPLES)])
 
 
 def test_a_calibration_describes_this_machine(cpu: Path) -> None:
@@ -211,7 +211,7 @@ def lines_of(path: Path) -> int:
 def test_an_interrupted_calibration_continues_from_its_samples(tmp_path: Path) -> None:
     """Ctrl-C in the host costs, a kill in the kernel sweep that leaves half a line, then it ends well."""
     folder = tmp_path / "cpu"
-    host, kernels = folder / "samples" / "host.jsonl", folder / "samples" / "kernels.jsonl"
+    host, kernels = folder / "samples" / "host.jsonl.gz", folder / "samples" / "kernels.jsonl.gz"
 
     def start() -> subprocess.Popen[str]:
         command = [COMMAND, "--device", "cpu", "--quick", "--runtime", "torchscript", "--out", str(folder)]
@@ -244,8 +244,8 @@ def test_an_interrupted_calibration_continues_from_its_samples(tmp_path: Path) -
     assert process.returncode == 0, complaint
     assert "kernels.jsonl: dropped a half-written line" in complaint
     assert f"written to {folder}" in output
-    assert host.read_bytes().startswith(killed["host.jsonl"])
-    whole = killed["kernels.jsonl"].rpartition(b"\n")[0] + b"\n"
+    assert host.read_bytes().startswith(killed["host.jsonl.gz"])
+    whole = killed["kernels.jsonl.gz"].rpartition(b"\n")[0] + b"\n"
     assert kernels.read_bytes().startswith(whole)
     assert lines_of(kernels) > whole.count(b"\n")
     forget()
@@ -257,7 +257,7 @@ def test_another_host_measures_its_own_part_alone(cpu: Path, tmp_path: Path) -> 
     command = [COMMAND, "--device", "cpu", "--quick", "--host-only", "--out", str(folder)]
     found = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert found.returncode == 0, found.stderr
-    assert not (folder / "samples" / "kernels.jsonl").exists()
+    assert not (folder / "samples" / "kernels.jsonl.gz").exists()
     for name in ("device.json", "kernels.json"):
         assert (folder / name).read_bytes() == (cpu / name).read_bytes()
     assert load_calibration(str(folder)).host("eager").error < 2

@@ -11,13 +11,12 @@ import pytest
 from typer.testing import CliRunner
 
 from calibrate.fit.pass_work import KINDS, workload
-from calibrate.samples.passes import GRAPHS
 from predictor import runtimes
 from predictor.calibration.files import SHIPPED
 from predictor.calibration.load import load_calibration
 from predictor.cli.main import app
-from predictor.graph.files import load
-from predictor.predict import Predictor, report
+from predictor.predict import Predictor
+from tests.calibrate.builders import published_graph, published_plan
 from tests.helpers import complaint
 
 FITTED = ("1080ti", "2080ti", "3090", "a100", "a6000", "rtx8000", "titanx", "v100")
@@ -43,8 +42,7 @@ def test_a_fitted_gpu_names_its_hosts_and_says_what_each_is(gpu: str) -> None:
 
 def test_a_slower_host_takes_longer_and_the_device_as_long() -> None:
     """As much as its speed and its kinds of work say."""
-    graph = load(GRAPHS / "bert.json.gz", "bert", "fp16", "eager", 1)
-    assert graph is not None
+    plan, graph = published_plan("bert"), published_graph("bert")
     calibration, h200 = load_calibration("v100"), load_calibration("h200")
     host_s = np.array(workload(runtimes.load("eager").lower(graph), h200, h200.host("eager"), graph.macs).host_s)
     own = json.loads((SHIPPED / "v100" / "hosts.json").read_text("utf-8"))
@@ -52,7 +50,7 @@ def test_a_slower_host_takes_longer_and_the_device_as_long() -> None:
     for name in calibration.hosts[:2]:
         said = own["hosts"][name]
         factors = [said["slower"] * own["kinds"]["eager"][kind] * said["kinds"][kind] for kind in KINDS]
-        found = report(graph, calibration, calibration.host("eager", name))
+        found = plan.report("v100", "eager", "fp16", 1, host=name)
         assert found.host_s == pytest.approx(host_s @ factors, rel=1e-3)
         kernel_s.add(found.kernel_s)
     assert len(kernel_s) == 1

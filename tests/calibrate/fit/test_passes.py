@@ -11,12 +11,10 @@ import pytest
 
 from calibrate.fit.pass_work import KINDS, Workload, families_of
 from calibrate.fit.passes import Model, Table, leave_models_out, table_of
-from calibrate.samples.passes import GRAPHS, Pass
-from predictor import runtimes
+from calibrate.samples.passes import Pass
 from predictor.calibration.files import SHIPPED
 from predictor.calibration.load import load_calibration
-from predictor.graph.files import load
-from predictor.predict import report
+from tests.calibrate.builders import published_plan
 
 
 def table() -> Table:
@@ -85,15 +83,11 @@ def test_a_table_is_what_a_prediction_sees(some: list[Pass]) -> None:
     found = table_of(rows, "h200")
     for row, host_s, kernel_s in zip(rows, found.host_s, found.kernel_s, strict=True):
         calibration = load_calibration(row.gpu)
-        graph = load(
-            GRAPHS / f"{row.model}.json.gz", row.model, row.dtype, runtimes.load(row.runtime).capture_mode, row.batch
-        )
-        assert graph is not None
         own = json.loads((SHIPPED / row.gpu / "hosts.json").read_text("utf-8"))
         of_host = own["hosts"][row.session]["kinds"]
         kinds = np.array([own["kinds"][row.runtime][kind] * of_host[kind] for kind in KINDS])
         factors = [calibration.factors[families_of(factor)[0], factor[1]] for factor in found.factors]
-        predicted = report(graph, calibration, calibration.host(row.runtime, row.session))
+        predicted = published_plan(row.model).report(row.gpu, row.runtime, row.dtype, row.batch, host=row.session)
         assert predicted.host_s == pytest.approx(host_s @ kinds * calibration.slower_host(row.session), rel=0.01)
         assert predicted.kernel_s == pytest.approx(kernel_s @ factors, rel=0.01)
 
@@ -107,7 +101,6 @@ def test_a_fit_can_be_repeated_to_the_byte(some: list[Pass], tmp_path: Path) -> 
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     fitted = load_calibration(str(tmp_path / "one"))
     assert fitted.hosts == ["v100-eager-fp16-a"]
-    graph = load(GRAPHS / "bert.json.gz", "bert", "fp16", "eager", 1)
-    assert graph is not None
+    predicted = published_plan("bert").report(str(tmp_path / "one"), "eager", "fp16", 1)
     measured = next(r.seconds for r in some if (r.session, r.model, r.batch) == ("v100-eager-fp16-a", "bert", 1))
-    assert report(graph, fitted, fitted.host("eager")).max_s == pytest.approx(measured, rel=0.25)
+    assert predicted.max_s == pytest.approx(measured, rel=0.25)
