@@ -1,14 +1,21 @@
-"""Real latencies and kernel times of models, measured in interleaved rounds and kept as data."""
+"""Real latencies and kernel times of models, measured in interleaved rounds and kept as data.
+
+Every case runs in a process with no other model or runtime. Many are prepared side by side; when a wave of them is
+ready the others are paused, and latencies are taken one at a time, profiles after them. Each result is on disk before the
+next is taken; a case that hangs, crashes or asserts on the device is said to, and costs no other.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
+import time
 import warnings
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,7 +34,7 @@ from calibrate.measure.timers import (
     profile_events,
     short_name,
 )
-from calibrate.measure.workers import Worker, forking, give_way
+from calibrate.measure.workers import Worker, answered, forking, give_way
 from calibrate.samples.environment import describe
 from calibrate.samples.programs import record
 from calibrate.samples.store import SampleFile
@@ -41,25 +48,20 @@ from predictor.errors import PredictorError
 FEW = 4
 """Up to how many programs are captured before it pays to start processes for them."""
 
-AT_ONCE = max(10, 4 * (os.cpu_count() or 1))
-"""Processes that prepare and wait at the same time, where memory has room for them."""
+FREE_CORES = 2
+"""Cores that no preparation takes: one for the device's driver, one for this process."""
 
-ROOM_BYTES, CARD_BYTES, OWN_BYTES = 1e9, 1.1e9, 12e9
-"""Memory for each on the host and on the device (libraries, a context, and what a model keeps between its passes), and
-on the device for what this process prepares meanwhile.
-"""
-
-ALONE = frozenset(name for name in runtimes.names() if runtimes.load(name).needs_gpu)
-"""Runtimes that share no process with others, those that replay CUDA graphs: where a compiler and ONNX Runtime had run
-before, a graph's nodes followed each other 0.2 us later. On a CPU none does: memory that one had freed malloc kept for
-the next, whose passes took up to a third less.
-"""
+HOST_BYTES, DEVICE_BYTES = 1.5e9, 4e9
+"""Memory that a process may take on the host, and what must be free on the device before another one starts there."""
 
 LONGEST_REASON = 500
 """Characters of why a case cannot run."""
 
-LONG_S = 0.03
-"""A pass longer than this is bound by the device, and repeats well: fewer passes make a round."""
+OUT_OF_MEMORY = "out of memory"
+"""In what torch, CUDA and ONNX Runtime say where others may have taken the memory: such a case is tried again alone."""
+
+SETTLE_S = 0.2
+"""What paused processes had on the device by then is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +80,23 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """rounds: interleaved over all cases; passes: synchronised passes in a round; profiles: passes under the
-    profiler.
+    """rounds: interleaved over all cases that are ready; passes: synchronised passes in a round, fewer where they would
+    take longer than pass_budget_s, but at least three; profiles: passes under the profiler.
+
+    prepare_limit_s, answer_limit_s: what takes longer to prepare a case, or to answer in a round or a profile, is
+    killed; wave: processes that are ready before they are measured, wave_s: seconds after which fewer are;
+    total_s: seconds after which no case begins, and those that are ready have been measured.
     """
 
     rounds: int = 6
     passes: int = 15
     profiles: int = 3
+    pass_budget_s: float = 0.3
+    prepare_limit_s: float = 600.0
+    answer_limit_s: float = 60.0
+    wave: int = 24
+    wave_s: float = 60.0
+    total_s: float = float("inf")
 
 
 def cases(models: Sequence[str], batches: Sequence[int], dtypes: Sequence[str], runtime: str) -> list[Case]:
@@ -101,110 +113,244 @@ def measure(
     meanwhile: Callable[[], None] | None = None,
 ) -> None:
     """Measure every case that is not in the file yet: rounds of latencies, then its kernels; or why it cannot run.
-    meanwhile: other work that needs no quiet host; it is done while the first processes prepare.
+    meanwhile: other work that needs no quiet host; it is done while the first processes prepare. Where
+    ``protocol.total_s`` ends first, what is missing is measured by the next call.
     """
-    if "environment" not in file:
-        level = float(np.median([Probe(device)() for _ in range(7)]))
-        file.append([{"key": "environment", "environment": describe(device, level)}])
-    _check_machine(file, device)
+    with Worker(Machine, device) as machine:
+        machine.ask("describe")
+        environment = machine.answer(protocol.answer_limit_s)
+    _check_machine(file, environment)
+    sessions = [key for key in file.samples if key.startswith("environment")]
+    session = f"environment/{len(sessions)}" if sessions else "environment"
     missing = [c for c in wanted if not _is_complete(c, file, protocol)]
     advance((len(wanted) - len(missing)) * (protocol.rounds + 2))
-    waiting, together = groups_of(missing, device), _at_once(device)
-    while waiting or meanwhile:
-        now, waiting = waiting[:together], waiting[together:]
-        waiting += _measure_groups(now, file, device, protocol, advance, meanwhile)
-        meanwhile = None
+    if missing or not sessions:
+        file.append([{"key": session, "environment": environment}])
+    _Schedule(file, session, device, protocol, advance).run(groups_of(missing), meanwhile)
 
 
-def groups_of(cases: Sequence[Case], device: str) -> list[list[Case]]:
-    """Cases that share a process, see ``ALONE``: of one model and dtype."""
+def groups_of(cases: Sequence[Case]) -> list[list[Case]]:
+    """Cases that share a process: batches of one model, dtype and runtime.
+
+    Where a compiler and ONNX Runtime had run before in a process, the nodes of a CUDA graph followed each other 0.2 us
+    later; and memory that one runtime had freed on a CPU malloc kept for the next, whose passes took a third less.
+    """
     groups: dict[tuple[str, str, str], list[Case]] = {}
     for case in cases:
-        shares = device == "cuda" and case.runtime not in ALONE
-        groups.setdefault((case.model, case.dtype, "" if shares else case.runtime), []).append(case)
+        groups.setdefault((case.model, case.dtype, case.runtime), []).append(case)
     return list(groups.values())
 
 
-def _at_once(device: str) -> int:
-    room = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2 / ROOM_BYTES
-    if device == "cuda":
-        room = min(room, (torch.cuda.mem_get_info()[0] - OWN_BYTES) / CARD_BYTES)
-    return int(min(AT_ONCE, max(room, 1)))
-
-
-def _measure_groups(
-    groups: Sequence[Sequence[Case]],
-    file: SampleFile,
-    device: str,
-    protocol: Protocol,
-    advance: Callable[[int], None],
-    meanwhile: Callable[[], None] | None = None,
-) -> list[list[Case]]:
-    """Measure groups of cases of one model and dtype each, every group in a process. Returned are those to begin again
-    with, a runtime each: what failed together with another runtime, which may have harmed it.
+@dataclass(slots=True, eq=False)
+class _Group:
+    """Cases in a process. waiting: not prepared yet, the first of them under way; deadline: when its time is up,
+    alone: that nothing else may be prepared or ready meanwhile.
     """
-    again: list[list[Case]] = []
-    with ExitStack() as stack:
-        workers = [stack.enter_context(Worker(Bench, cases[0].model, cases[0].dtype, device)) for cases in groups]
-        for worker, cases in zip(workers, groups, strict=True):
-            worker.ask("prepare", [(case.runtime, case.batch) for case in cases])
-        if meanwhile:
-            meanwhile()
-        runnable: list[tuple[Case, Worker]] = []
-        for worker, cases in zip(workers, groups, strict=True):
-            of_runtime = dict.fromkeys(case.runtime for case in cases)
-            try:
-                reasons = worker.answer()
-                failed = dict.fromkeys(case.runtime for case, reason in zip(cases, reasons, strict=True) if reason)
-                suspects = list(failed)[1:]
-            except RuntimeError as error:
-                reasons = [str(error)] * len(cases)
-                suspects = list(of_runtime) if len(of_runtime) > 1 else []
-            again += [[case for case in cases if case.runtime == name] for name in suspects]
-            for case, reason in zip(cases, reasons, strict=True):
-                if case.runtime in suspects:
-                    continue
-                if reason is None:
-                    runnable.append((case, worker))
-                else:
-                    file.append([_cannot(case, reason)])
-                    advance(protocol.rounds + 2)
-        for number in range(protocol.rounds):
-            for case, worker in runnable:
-                head = {"key": f"round/{case.key}/{number}", "case": case.key}
-                _take(case, head, file, worker, "round", protocol.passes)
-                advance(1)
-        alive = list(dict.fromkeys(worker for _, worker in runnable))
-        for worker in alive:  # last: the profiler slows every launch after it
-            worker.ask("open_profiler")
-        for worker in alive:
+
+    cases: list[Case]
+    alone: bool = False
+    worker: Worker | None = None
+    waiting: deque[Case] = field(default_factory=deque)
+    ready: list[Case] = field(default_factory=list)
+    deadline: float = 0.0
+
+    @property
+    def running(self) -> Worker:
+        """Its process, which has been started."""
+        if self.worker is None:
+            raise RuntimeError("this group has no process")
+        return self.worker
+
+
+class _Schedule:
+    """Groups on their way: queued, preparing, ready, measured."""
+
+    def __init__(
+        self, file: SampleFile, session: str, device: str, protocol: Protocol, advance: Callable[[int], None]
+    ) -> None:
+        self.file, self.session, self.device, self.protocol, self.advance = file, session, device, protocol, advance
+        self.queue: deque[_Group] = deque()
+        self.preparing: list[_Group] = []
+        self.ready: list[_Group] = []
+        self.free_bytes = float("inf")
+        self.steps: Counter[str] = Counter()
+        self.at_once = max((os.cpu_count() or 1) - FREE_CORES, 2)
+        self.started = self.measured = time.monotonic()
+
+    def run(self, groups: Sequence[list[Case]], meanwhile: Callable[[], None] | None) -> None:
+        """Measure groups; see ``measure``."""
+        self.queue.extend(_Group(cases) for cases in groups)
+        try:
+            while self.queue or self.preparing or self.ready or meanwhile:
+                self._start()
+                if meanwhile:
+                    meanwhile()
+                    meanwhile = None
+                self._listen()
+                if self._is_late():
+                    for group in self.preparing:
+                        group.running.kill()
+                    self.preparing.clear()
+                    self.queue.clear()
+                if self._is_due():
+                    self._measure_ready()
+        finally:
+            for group in (*self.preparing, *self.ready):
+                group.running.kill()
+
+    def _is_late(self) -> bool:
+        cases = sum(len(group.ready) for group in self.ready)
+        needed = cases * (self.protocol.rounds * (self.protocol.pass_budget_s / 2 + 0.03) + 0.2) + 5.0
+        return time.monotonic() - self.started > self.protocol.total_s - needed
+
+    def _is_due(self) -> bool:
+        waited = time.monotonic() - self.measured > self.protocol.wave_s
+        full = len(self.ready) >= self.protocol.wave or (waited and self.ready) or not self._has_room()
+        return bool(self.ready) and bool(full or not self.preparing)
+
+    def _has_room(self) -> bool:
+        held = len(self.preparing) + len(self.ready)
+        host = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        starting = len([g for g in self.preparing if not g.ready])
+        return held == 0 or (held * HOST_BYTES < host / 2 and self.free_bytes > DEVICE_BYTES * (1 + starting / 4))
+
+    def _start(self) -> None:
+        while self.queue and len(self.preparing) < self.at_once and self._has_room():
+            group, others = self.queue[0], [*self.preparing, *self.ready]
+            if any(other.alone for other in others) or (group.alone and others):
+                return
+            self.queue.popleft()
+            group.worker = Worker(Bench, group.cases[0].model, group.cases[0].dtype, self.device)
+            group.waiting.extend(sorted(group.cases, key=lambda c: c.batch))
+            self.preparing.append(group)
+            self._prepare_next(group)
+
+    def _prepare_next(self, group: _Group) -> None:
+        case = group.waiting[0]
+        group.deadline = time.monotonic() + self.protocol.prepare_limit_s
+        group.running.ask("prepare", case.runtime, case.batch)
+
+    def _listen(self) -> None:
+        """Hear what those that prepare have to say, for a moment; end those whose time is up."""
+        ready = answered([group.running for group in self.preparing], 0.2)
+        for group in list(self.preparing):
+            if group.running in ready:
+                self._hear(group)
+            elif time.monotonic() > group.deadline:
+                group.running.kill()
+                self._lose(
+                    group, group.waiting[0], f"took longer than {self.protocol.prepare_limit_s:.0f} s to prepare"
+                )
+
+    def _hear(self, group: _Group) -> None:
+        case = group.waiting[0]
+        try:
+            reason, self.free_bytes = group.running.answer(self.protocol.answer_limit_s)
+        except RuntimeError as error:
+            self._lose(group, case, str(error))
+            return
+        group.waiting.popleft()
+        if reason is None:
+            group.ready.append(case)
+        elif OUT_OF_MEMORY in reason and not group.alone:
+            self.queue.append(_Group([case, *group.waiting], alone=True))
+            group.waiting.clear()
+        else:
+            for refused in (case, *group.waiting):
+                self._refuse(refused, reason)
+            group.waiting.clear()
+        if group.waiting:
+            self._prepare_next(group)
+            return
+        self.preparing.remove(group)
+        if group.ready:
+            self.ready.append(group)
+        else:
+            group.running.close()
+
+    def _lose(self, group: _Group, case: Case, reason: str) -> None:
+        """A process is lost, and which case it is to blame on: the others of its group begin again without that one."""
+        for groups in (self.preparing, self.ready):
+            if group in groups:
+                groups.remove(group)
+        group.running.kill()
+        self._refuse(case, reason)
+        rest = [c for c in group.cases if c is not case and not _is_complete(c, self.file, self.protocol)]
+        if rest:
+            self.queue.append(_Group(rest, group.alone))
+
+    def _refuse(self, case: Case, reason: str) -> None:
+        self.file.append([{"key": f"cannot/{case.key}", "case": case.key, "reason": reason, "session": self.session}])
+        self._step(case, self.protocol.rounds + 2)
+
+    def _step(self, case: Case, steps: int) -> None:
+        """Tell the progress bar, of no case more than its steps: it may begin again."""
+        steps = min(steps, self.protocol.rounds + 2 - self.steps[case.key])
+        self.steps[case.key] += steps
+        self.advance(steps)
+
+    def _measure_ready(self) -> None:
+        """Take rounds and profiles of what is ready, one at a time, while those that prepare are paused."""
+        began = time.monotonic()
+        for group in self.preparing:
+            group.running.pause()
+        time.sleep(SETTLE_S if self.preparing else 0.0)
+        for number in range(self.protocol.rounds):
+            for group, case in self._runnable():
+                head = {"key": f"round/{case.key}/{number}", "case": case.key, "session": self.session}
+                self._take(group, case, head, "round", self.protocol.passes, self.protocol.pass_budget_s)
+        for group in self.ready:  # last: the profiler slows every launch after it
+            group.running.ask("open_profiler")
+        for group in self.ready:
             with suppress(RuntimeError):  # the cases' own profiles say why
-                worker.answer()
-        for case, worker in runnable:
-            _take(case, {"key": f"case/{case.key}", **asdict(case)}, file, worker, "profile", protocol.profiles)
-            advance(2)
-        for worker in workers:  # all at once: to leave a device takes each a while
-            worker.close()
-    return again
+                group.running.answer(self.protocol.answer_limit_s)
+        for group, case in self._runnable():
+            head = {"key": f"case/{case.key}", **asdict(case), "session": self.session}
+            self._take(group, case, head, "profile", self.protocol.profiles)
+            self._step(case, 2)
+        for group in self.ready:  # all at once: to leave a device takes each a while
+            group.running.close()
+        self.ready.clear()
+        self.free_bytes = float("inf")
+        self.measured = time.monotonic()
+        for group in self.preparing:
+            group.deadline += self.measured - began
+            group.running.resume()
+
+    def _runnable(self) -> Iterator[tuple[_Group, Case]]:
+        """Groups that are still ready, with each of their cases."""
+        for group in list(self.ready):
+            for case in group.ready:
+                if group in self.ready and f"cannot/{case.key}" not in self.file:
+                    yield group, case
+
+    def _take(self, group: _Group, case: Case, head: Mapping[str, Any], method: str, *args: Any) -> None:
+        """Add what a process says of a case to the file, unless it is there; or why the case, which had run, fails."""
+        if method == "round":
+            self._step(case, 1)
+        if head["key"] in self.file:
+            return
+        group.running.ask(method, case.runtime, case.batch, *args)
+        try:
+            self.file.append([{**head, **group.running.answer(self.protocol.answer_limit_s)}])
+        except RuntimeError as error:
+            self._lose(group, case, str(error))
 
 
-def _take(case: Case, head: Mapping[str, Any], file: SampleFile, worker: Worker, method: str, passes: int) -> None:
-    """Add what a worker says of a case to the file, unless it is there; or why the case, which had run, fails now."""
-    if head["key"] in file or f"cannot/{case.key}" in file:
-        return
-    worker.ask(method, case.runtime, case.batch, passes)
-    try:
-        file.append([{**head, **worker.answer()}])
-    except RuntimeError as error:
-        file.append([_cannot(case, str(error))])
+class Machine:
+    """This machine, asked from a process of its own: the one that schedules never opens a GPU."""
 
+    def __init__(self, device: str) -> None:
+        self.device = device
 
-def _cannot(case: Case, reason: str) -> dict[str, Any]:
-    return {"key": f"cannot/{case.key}", "case": case.key, "reason": reason}
+    def describe(self) -> dict[str, Any]:
+        """The environment, with the host probe's level."""
+        probe = Probe(self.device)
+        return describe(self.device, float(np.median([probe() for _ in range(7)])))
 
 
 class Bench:
-    """A model under runtimes, in a process of its own."""
+    """A model under a runtime, in a process of its own."""
 
     def __init__(self, model: str, dtype: str, device: str) -> None:
         warnings.simplefilter("ignore")  # in a process of its own: exporters and compilers have much to say
@@ -225,39 +371,41 @@ class Bench:
             torch.manual_seed(0)
             self._module = build(model, device)[0].to(DTYPES[dtype])
 
-    def prepare(self, wanted: Sequence[tuple[str, int]]) -> list[str | None]:
-        """Why a runtime cannot run a batch, in one line, or None; of a runtime that failed no other batch is tried.
-        wanted: (runtime, batch), the batches in ascending order. Raises where a failure has harmed what ran before it.
+    def prepare(self, runtime: str, batch: int) -> tuple[str | None, float]:
+        """(why a runtime cannot run a batch, in one line, or None; bytes that are free on the device). Raises where the
+        failure has harmed what ran before it.
         """
-        failed: dict[str, str] = {}
-        reasons: list[str | None] = []
-        for runtime, batch in wanted:
-            reason = failed.get(runtime) or self._prepare(runtime, batch)
-            if reason:
-                failed[runtime] = reason
-            reasons.append(reason)
-        for run in self._runs.values() if failed else ():
-            pass_seconds(run, self.device, 1)
-        return reasons
-
-    def _prepare(self, runtime: str, batch: int) -> str | None:
         try:
             with torch.device(self.device):
                 inputs = build_inputs(self._model, self.device, batch)
             run = runtimes.load(runtime).prepare(*placed(self._module, inputs, self.dtype, self.device))
             pass_seconds(run, self.device, 3)
         except Exception as error:
-            return " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_REASON]
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_REASON]
+            try:
+                for earlier in self._runs.values():
+                    pass_seconds(earlier, self.device, 1)
+            except Exception as harm:
+                raise RuntimeError(reason) from harm
+            return reason, self._free_bytes()
         self._runs[runtime, batch] = run
-        return None
+        return None, self._free_bytes()
 
-    def round(self, runtime: str, batch: int, passes: int) -> dict[str, Any]:
-        """One round: the host probe, passes, the host probe again."""
+    def _free_bytes(self) -> float:
+        try:
+            return float(torch.cuda.mem_get_info()[0]) if self.device == "cuda" else float("inf")
+        except RuntimeError:  # the failure that is being told has ended CUDA here
+            return float("inf")
+
+    def round(self, runtime: str, batch: int, passes: int, budget_s: float) -> dict[str, Any]:
+        """One round: the host probe, passes, the host probe again. Every pass is kept, and their lower quartile."""
         run = self._runs[runtime, batch]
         first = min(pass_seconds(run, self.device, 2))
         before = self._probe.recent()
-        seconds = lower_quartile(pass_seconds(run, self.device, passes if first < LONG_S else max(passes // 4, 3)))
-        return {"seconds": seconds, "probe_s": [before, self._probe()]}
+        taken = pass_seconds(run, self.device, int(min(passes, max(budget_s / first, 3))))
+        after = self._probe()
+        kept = [round(seconds, 7) for seconds in taken]
+        return {"seconds": lower_quartile(taken), "probe_s": [before, after], "passes_s": kept}
 
     def open_profiler(self) -> None:
         """Its first run takes seconds: here, where others can do the same at the same time."""
@@ -280,8 +428,9 @@ def complete(wanted: Sequence[Case], file: SampleFile, protocol: Protocol) -> bo
     return all(_is_complete(c, file, protocol) for c in wanted)
 
 
-def _check_machine(file: SampleFile, device: str) -> None:
-    recorded, here = file.samples["environment"]["environment"], describe(device, 0.0)
+def _check_machine(file: SampleFile, here: Mapping[str, Any]) -> None:
+    """Measurements of different machines never mix: raises PredictorError."""
+    recorded = file.samples.get("environment", {}).get("environment", here)
     for key in ("gpu", "cpu"):
         if recorded.get(key) != here.get(key):
             raise PredictorError(

@@ -1,26 +1,34 @@
-"""A process for each model, or each of its runtimes: what one of them breaks (a failed capture can make CUDA unusable)
-no other feels, and slow preparations (export, compilation) go on at the same time.
+"""Processes that answer calls: what one breaks (a failed capture can make CUDA unusable, a compiler can hang) no other
+feels, and slow preparations (export, compilation) go on at the same time.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
+import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 from multiprocessing import get_context
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import Any
 
-PRELOADED = ("calibrate.measure.models", "torch._dynamo", "torch.onnx", "transformers")
-"""What a process has imported when it starts: seconds each, spent once. None of them touches a GPU."""
+PRELOADED = ["calibrate.measure.models", "torch._dynamo", "torch.onnx", "transformers"]
+"""What a process has imported when it starts: seconds each, spent once. None of them touches a GPU. Modules may be
+added before the first process starts.
+"""
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 @cache
 def forking() -> Any:
     """The way to start processes: forks of one that has imported what takes long, and has no GPU open."""
     context = get_context("forkserver")
-    context.set_forkserver_preload(list(PRELOADED))
+    context.set_forkserver_preload(PRELOADED)
     return context
 
 
@@ -51,16 +59,39 @@ class Worker:
         with suppress(OSError):  # it has died: the answer says so
             self._pipe.send((method, args))
 
-    def answer(self) -> Any:
-        """What the call returned. Raises RuntimeError where it raised, or where the process died."""
+    def answer(self, limit_s: float | None = None) -> Any:
+        """What the call returned. Raises RuntimeError where it raised, where the process died, and where it took longer
+        than the limit: then it is killed.
+        """
         try:
-            failed, found = self._pipe.recv()
+            if not self._pipe.poll(limit_s):
+                self.kill()
+                raise RuntimeError(f"took longer than {limit_s:.0f} s")
+            failed, answer = self._pipe.recv()
         except (EOFError, OSError):
             self._process.join(10)
             raise RuntimeError(f"its process died (exit code {self._process.exitcode})") from None
         if failed:
-            raise RuntimeError(found)
-        return found
+            raise RuntimeError(answer)
+        return answer
+
+    def pause(self) -> None:
+        """Stop the process and those that it started, until ``resume``: what others time is not disturbed."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a paused process go on."""
+        self._signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End the process and those that it started, at once."""
+        self._signal(signal.SIGKILL)
+        self._process.kill()
+        self._process.join(10)
+
+    def _signal(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError, PermissionError):  # it has ended, or has no group of its own yet
+            os.killpg(self._process.pid, number)
 
     def close(self) -> None:
         """Let the process end, without waiting for that."""
@@ -75,12 +106,18 @@ class Worker:
         self.close()
         self._process.join(5)
         if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
+            self.kill()
+
+
+def answered(workers: Sequence[Worker], limit_s: float) -> list[Worker]:
+    """Those whose ``answer`` is there, or who have died; after the limit none."""
+    ready = set(wait([worker._pipe for worker in workers], limit_s))
+    return [worker for worker in workers if worker._pipe in ready]
 
 
 def _serve(pipe: Connection, server: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Answer until the pipe closes: the one who asks has ended, in whatever way."""
+    _stand_alone()
     made = None
     while True:
         try:
@@ -95,3 +132,12 @@ def _serve(pipe: Connection, server: Any, args: tuple[Any, ...], kwargs: dict[st
         except Exception as error:
             answer = True, f"{type(error).__name__}: {error}"
         pipe.send(answer)
+
+
+def _stand_alone() -> None:
+    """A process group of its own, so that signals reach the compilers that it starts; and an end with the process that
+    forked it, even where it is paused.
+    """
+    os.setpgrp()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

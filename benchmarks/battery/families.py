@@ -1,0 +1,131 @@
+"""Which models there are, of which family, and which families are looked at.
+
+Two thirds of the families are learned from. The others are measured and predicted once, for a release: nobody looks at
+their errors while something is tuned. ``draw`` made the split, before anything was measured; the table keeps it.
+"""
+
+from __future__ import annotations
+
+import random
+
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "audio convolution": ("sequences:sound_encoder", "sequences:spectrogram_net"),
+    "bert": ("library:roberta", "library:megatron_bert", "library:layoutlm", "library:esm"),
+    "bicubic positions": ("library:vit_interpolated", "library:dino_interpolated"),
+    "cell search space": ("convolutional:cell_of_convolutions", "convolutional:cell_of_poolings"),
+    "channels-last": ("convolutional:resnet18_channels_last", "convolutional:pyramid_channels_last"),
+    "controller": ("small:policy", "small:atari_critic"),
+    "convbert": ("library:convbert",),
+    "cross-attention": ("sequences:perceiver", "sequences:memory_readers"),
+    "deberta": ("library:deberta",),
+    "decoder with absolute positions": ("library:gpt_neo", "library:first_gpt", "library:xglm"),
+    "decoder with rotary positions": (
+        *("library:phi", "library:gemma", "library:falcon", "library:stablelm", "library:olmo2"),
+    ),
+    "decoding with a concatenated cache": ("sequences:decode_concatenated", "sequences:decode_concatenated_short"),
+    "decoding with a static cache": ("sequences:decode_static", "sequences:decode_static_long"),
+    "dense convolution": ("convolutional:densenet121", "convolutional:googlenet"),
+    "depth and segmentation": ("library:depth", "library:segmenter", "convolutional:deeplab"),
+    "detection heads": ("convolutional:retina_head", "convolutional:yolo", "convolutional:feature_pyramid"),
+    "detection transformer": ("library:detr", "library:yolos"),
+    "diffusion transformer": ("generative:diffusion_transformer",),
+    "diffusion U-Net": ("generative:pixel_diffusion", "generative:latent_diffusion"),
+    "dilated convolution": ("sequences:wavenet", "sequences:temporal_convolutions", "sequences:separable_speech"),
+    "encoder and decoder": ("library:bart", "library:t5", "sequences:torch_translator"),
+    "experts by index": ("sequences:experts_by_index", "library:switch"),
+    "experts in grouped products": ("sequences:experts_grouped", "sequences:experts_dense", "library:mixtral"),
+    "field": ("generative:radiance_field", "generative:fourier_operator"),
+    "forecast": ("library:patch_forecast", "library:mixer_forecast", "small:residual_forecast"),
+    "fourier mixing": ("library:fnet", "sequences:long_convolution"),
+    "fused encoder": ("sequences:fused_encoder", "sequences:fused_encoder_padded", "sequences:unfused_encoder"),
+    "generator": ("generative:convolutional_generator", "generative:style_generator"),
+    "graph network": ("small:graph_convolutions", "small:graph_attention", "small:graph_isomorphism"),
+    "image autoencoder": ("generative:image_autoencoder", "generative:vector_quantised"),
+    "image and text": ("library:clip", "library:vilt"),
+    "large patches": ("library:patches_of_32", "sequences:mixer_b32"),
+    "linear attention": ("sequences:linear_attention",),
+    "mixing MLP": ("sequences:gated_mlp",),
+    "mobile convolution": (
+        *("convolutional:mobilenet_v3", "convolutional:shufflenet_v2", "convolutional:ghostnet"),
+        "library:mobilevit_v2",
+    ),
+    "modern convolution": ("library:focalnet", "library:convnext_v2"),
+    "molecule": ("small:molecule",),
+    "plain convolution": ("convolutional:alexnet", "convolutional:vgg11"),
+    "point cloud": ("small:pointnet", "small:edge_convolutions"),
+    "recommender": ("small:click_bags", "small:factorised", "small:two_towers"),
+    "recurrent cells": (
+        *("sequences:lstm_cells", "sequences:gru_cells", "sequences:written_out_cells"),
+        "sequences:attentive_translator",
+    ),
+    "recurrent layers": ("sequences:two_way_lstm", "sequences:deep_gru"),
+    "residual convolution": ("convolutional:resnet18", "convolutional:resnext50"),
+    "speech": ("library:hubert", "library:conformer", "library:spectrogram_transformer", "library:speech_to_text"),
+    "state space": ("sequences:selective_scan", "library:mamba", "library:mamba2"),
+    "swin v2": ("library:swin_v2", "library:swin_v2_wide"),
+    "table": ("small:table_transformer", "small:gated_table"),
+    "tiny MLP": (
+        *("small:mlp_of_two", "small:mlp_of_four", "small:normed_mlp", "small:autoencoder"),
+        "small:lenet",
+    ),
+    "upscaling": ("convolutional:subpixel", "convolutional:dense_upscaler", "library:swin_upscaler"),
+    "video": (
+        "library:video_patches",
+        "library:video_tubes",
+        "convolutional:resnet3d",
+        "convolutional:unet_of_two_plus_one",
+    ),
+    "vision transformer": ("library:deit", "library:beit", "library:ijepa", "library:siglip", "library:pvt"),
+    "vocoder": ("sequences:vocoder",),
+    "windowed attention": ("library:longformer",),
+}
+"""Family -> models, each "file:function" of this folder."""
+
+SEED = 19
+
+HELD_OUT: tuple[str, ...] = (
+    *("bert", "channels-last", "controller", "deberta", "decoder with rotary positions"),
+    *("decoding with a concatenated cache", "dense convolution", "detection heads", "experts by index", "field"),
+    *("generator", "image and text", "image autoencoder", "large patches", "modern convolution", "molecule"),
+    "upscaling",
+)
+"""Families that nothing is tuned on."""
+
+
+def draw() -> tuple[str, ...]:
+    """A third of the families, at random: what ``HELD_OUT`` was made by."""
+    names = sorted(FAMILIES)
+    random.Random(SEED).shuffle(names)
+    return tuple(sorted(names[: len(names) // 3]))
+
+
+def split_of(family: str) -> str:
+    """ "learn" or "held_out"."""
+    return "held_out" if family in HELD_OUT else "learn"
+
+
+def specification(model: str) -> str:
+    """What ``--model`` takes: "small:lenet" -> "benchmarks/battery/small.py:lenet"."""
+    file, function = model.split(":")
+    return f"benchmarks/battery/{file}.py:{function}"
+
+
+def blocks(split: str) -> list[list[str]]:
+    """Models of a split: the first of each family, then the others: when time runs out many kinds have been measured."""
+    families = [members for family, members in FAMILIES.items() if split_of(family) == split]
+    return [[members[0] for members in families], [member for members in families for member in members[1:]]]
+
+
+def models(split: str) -> list[str]:
+    """Models of a split, in the order in which they are measured."""
+    return [model for block in blocks(split) for model in block]
+
+
+USUAL = (("fp16", 1), ("fp16", 16))
+"""(Dtype, batch) of every model."""
+
+
+def variants(split: str) -> dict[str, tuple[tuple[str, int], ...]]:
+    """Model -> more (dtype, batch): of seven models one with batches of 4 and 32, one in fp32, one in bf16."""
+    more = {0: (("fp16", 4), ("fp16", 32)), 2: (("fp32", 1), ("fp32", 16)), 4: (("bf16", 1), ("bf16", 16))}
+    return {model: more[i % 7] for i, model in enumerate(models(split)) if i % 7 in more}

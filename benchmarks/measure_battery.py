@@ -1,0 +1,103 @@
+"""Measure the battery on the GPU at hand: ``python -m benchmarks.measure_battery --out battery.jsonl --seconds 540``.
+
+Rows are on disk as they are taken. Run again with the same file, or with ``--skip`` and what other runs wrote, it goes
+on where it stopped. The order is: the first model of every family under all runtimes, then the other models, then
+other batches and dtypes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.battery import families
+from calibrate.measure.models import Case, Protocol, complete, measure
+from calibrate.samples.store import SampleFile
+
+TIERS = (("eager", "torchscript", "cudagraph"), ("compile", "compile-cudagraph"), ("onnx", "onnx-cudagraph"))
+"""Runtimes by what they take to prepare."""
+
+
+def parts(split: str, runtimes: Sequence[str], only: Sequence[str]) -> list[list[Case]]:
+    """What is measured one after another."""
+    tiers = [[name for name in tier if name in runtimes] for tier in TIERS]
+    more = families.variants(split)
+    found = []
+    for block in families.blocks(split):
+        chosen = [model for model in block if not only or model in only]
+        found.append([_case(m, d, b, r) for tier in tiers for m in chosen for r in tier for d, b in families.USUAL])
+    others = [model for model in more if not only or model in only]
+    return [*found, [_case(m, d, b, r) for tier in tiers for m in others for r in tier for d, b in more[m]]]
+
+
+def _case(model: str, dtype: str, batch: int, runtime: str) -> Case:
+    return Case(families.specification(model), batch, dtype, runtime)
+
+
+def main() -> None:
+    """Measure what is missing until the time is over."""
+    start = time.monotonic()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="file of samples, appended to")
+    parser.add_argument("--skip", type=Path, nargs="*", default=[], help="files of samples whose cases are done")
+    parser.add_argument("--split", choices=["learn", "held_out"], default="learn")
+    parser.add_argument("--runtimes", default=",".join(name for tier in TIERS for name in tier))
+    parser.add_argument("--models", default="", help="these alone, as file:function, comma-separated")
+    parser.add_argument("--parts", default="0,1,2", help="0: first models of the families, 1: others, 2: variants")
+    parser.add_argument("--dtypes", default="", help="these alone, comma-separated; on a CPU all are fp32")
+    parser.add_argument("--batches", default="", help="these alone, comma-separated")
+    parser.add_argument("--seconds", type=float, default=3600.0, help="when to stop")
+    parser.add_argument("--prepare-limit", type=float, default=100.0, help="seconds for one case to compile")
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--passes", type=int, default=12)
+    parser.add_argument("--wave", type=int, default=28, help="processes that are measured together")
+    parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
+    options = parser.parse_args()
+    done = [SampleFile(path) for path in options.skip]
+    file = SampleFile(options.out)
+    wanted = parts(options.split, options.runtimes.split(","), [m for m in options.models.split(",") if m])
+    for number in map(int, options.parts.split(",")):
+        limits = {
+            **{"rounds": options.rounds, "passes": options.passes, "profiles": 2, "pass_budget_s": 0.08},
+            **{"prepare_limit_s": options.prepare_limit, "answer_limit_s": 30.0, "wave": options.wave, "wave_s": 45.0},
+        }
+        protocol = Protocol(**limits, total_s=start + options.seconds - time.monotonic())
+        cases = (
+            [Case(c.model, c.batch, "fp32", c.runtime) for c in wanted[number]]
+            if options.device == "cpu"
+            else wanted[number]
+        )
+        cases = list(dict.fromkeys(cases))
+        cases = [c for c in cases if not options.dtypes or c.dtype in options.dtypes.split(",")]
+        cases = [c for c in cases if not options.batches or str(c.batch) in options.batches.split(",")]
+        cases = [c for c in cases if not any(complete([c], other, protocol) for other in done)]
+        if protocol.total_s > 0 and cases:
+            measure(cases, file, options.device, protocol, _Progress(start, cases, file, protocol))
+    kinds = Counter(key.split("/")[0] for key in file.samples)
+    print(f"{time.monotonic() - start:.0f} s: {kinds['case']} cases measured, {kinds['cannot']} cannot run", flush=True)
+    for sample in file.values():
+        if "reason" in sample:
+            print(sample["case"].removeprefix("benchmarks/battery/"), sample["reason"][:150], sep="  ")
+
+
+class _Progress:
+    """A line for every hundred steps."""
+
+    def __init__(self, start: float, cases: Sequence[Case], file: SampleFile, protocol: Protocol) -> None:
+        self.start, self.file, self.steps, self.said = start, file, 0, 0
+        self.all = len(cases) * (protocol.rounds + 2)
+
+    def __call__(self, steps: int) -> None:
+        self.steps += steps
+        if self.steps >= self.said + 100:
+            self.said = self.steps
+            seconds = time.monotonic() - self.start
+            print(f"{seconds:5.0f} s: {self.steps} of {self.all} steps, {len(self.file.samples)} rows", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

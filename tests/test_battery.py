@@ -1,0 +1,59 @@
+"""The battery: its families are drawn, its models run, what is measured of it is what was planned."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks.battery import families
+from benchmarks.measure_battery import TIERS, parts
+from predictor import runtimes
+from predictor.sources import load_model
+
+ROOT = Path(__file__).resolve().parents[1]
+SMALLEST = ("small:mlp_of_two", "sequences:linear_attention", "generative:vector_quantised", "convolutional:subpixel")
+
+
+def test_the_split_is_the_one_that_was_drawn() -> None:
+    assert families.draw() == families.HELD_OUT
+    learned, held_out = families.models("learn"), families.models("held_out")
+    assert set(learned).isdisjoint(held_out)
+    assert len(learned) + len(held_out) >= 60
+
+
+def test_every_function_of_a_file_is_in_one_family() -> None:
+    listed = [model for members in families.FAMILIES.values() for model in members]
+    written = [
+        f"{path.stem}:{line[4:].split('(')[0]}"
+        for path in (ROOT / "benchmarks" / "battery").glob("*.py")
+        if path.stem != "families"
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if line.startswith("def ") and not line.startswith("def _")
+    ]
+    assert Counter(listed) == Counter(written)
+
+
+@pytest.mark.parametrize("model", SMALLEST)
+def test_a_model_runs_with_the_inputs_of_its_batch(model: str) -> None:
+    for batch in (1, 3):
+        module, inputs, _ = load_model(str(ROOT / families.specification(model)), batch)
+        assert not module.training
+        with torch.inference_mode():
+            outputs = module(**inputs)
+        assert outputs.shape[0] == batch
+
+
+def test_what_is_measured_has_every_model_under_every_runtime() -> None:
+    assert sorted(name for tier in TIERS for name in tier) == runtimes.names()
+    first, others, variants = parts("learn", runtimes.names(), [])
+    usual = [*first, *others]
+    assert len(usual) == len(set(usual)) == len(families.models("learn")) * len(runtimes.names()) * 2
+    assert {case.dtype for case in usual} == {"fp16"}
+    assert not set(variants) & set(usual)
+    assert {(c.dtype, c.batch) for c in variants} == {
+        (d, b) for rows in families.variants("learn").values() for d, b in rows
+    }
+    assert {c.dtype for c in variants} == {"fp16", "fp32", "bf16"}
