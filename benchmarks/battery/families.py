@@ -111,7 +111,7 @@ def specification(model: str) -> str:
 
 
 def blocks(split: str) -> list[list[str]]:
-    """Models of a split: the first of each family, then the others: when time runs out many kinds have been measured."""
+    """Models of a split: the first of each family, then the others: if time runs out many kinds are measured."""
     families = [members for family, members in FAMILIES.items() if split_of(family) == split]
     return [[members[0] for members in families], [member for members in families for member in members[1:]]]
 

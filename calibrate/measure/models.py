@@ -1,8 +1,8 @@
 """Real latencies and kernel times of models, measured in interleaved rounds and kept as data.
 
 Every case runs in a process with no other model or runtime. Many are prepared side by side; when a wave of them is
-ready the others are paused, and latencies are taken one at a time, profiles after them. Each result is on disk before the
-next is taken; a case that hangs, crashes or asserts on the device is said to, and costs no other.
+ready the others are paused, and latencies are taken one at a time, profiles after them. Each result is on disk before
+the next is taken. A case that hangs, crashes or asserts on the device costs no other.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -51,8 +52,8 @@ FEW = 4
 FREE_CORES = 2
 """Cores that no preparation takes: one for the device's driver, one for this process."""
 
-HOST_BYTES, DEVICE_BYTES = 1.5e9, 4e9
-"""Memory that a process may take on the host, and what must be free on the device before another one starts there."""
+HOST_BYTES, DEVICE_BYTES = 4e9, 4e9
+"""Memory that must be free on the host and on the device before another process starts."""
 
 LONGEST_REASON = 500
 """Characters of why a case cannot run."""
@@ -209,10 +210,10 @@ class _Schedule:
         return bool(self.ready) and bool(full or not self.preparing)
 
     def _has_room(self) -> bool:
-        held = len(self.preparing) + len(self.ready)
-        host = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        if not (self.preparing or self.ready):
+            return True
         starting = len([g for g in self.preparing if not g.ready])
-        return held == 0 or (held * HOST_BYTES < host / 2 and self.free_bytes > DEVICE_BYTES * (1 + starting / 4))
+        return _available_bytes() > HOST_BYTES and self.free_bytes > DEVICE_BYTES * (1 + starting / 4)
 
     def _start(self) -> None:
         while self.queue and len(self.preparing) < self.at_once and self._has_room():
@@ -335,6 +336,15 @@ class _Schedule:
             self.file.append([{**head, **group.running.answer(self.protocol.answer_limit_s)}])
         except RuntimeError as error:
             self._lose(group, case, str(error))
+
+
+def _available_bytes() -> float:
+    """Memory that the host has left."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return float("inf")
+    return next((float(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")), float("inf"))
 
 
 class Machine:
