@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -131,15 +132,12 @@ def measure(
 
 
 def groups_of(cases: Sequence[Case]) -> list[list[Case]]:
-    """Cases that share a process: batches of one model, dtype and runtime.
+    """Cases that share a process: those of one model, dtype and runtime that follow each other.
 
     Where a compiler and ONNX Runtime had run before in a process, the nodes of a CUDA graph followed each other 0.2 us
     later; and memory that one runtime had freed on a CPU malloc kept for the next, whose passes took a third less.
     """
-    groups: dict[tuple[str, str, str], list[Case]] = {}
-    for case in cases:
-        groups.setdefault((case.model, case.dtype, case.runtime), []).append(case)
-    return list(groups.values())
+    return [list(group) for _, group in groupby(cases, lambda c: (c.model, c.dtype, c.runtime))]
 
 
 @dataclass(slots=True, eq=False)
