@@ -29,7 +29,7 @@ def parts(split: str, runtimes: Sequence[str], only: Sequence[str]) -> list[list
     found = []
     for block in families.blocks(split):
         chosen = [model for model in block if not only or model in only]
-        found.append([_case(m, d, b, r) for tier in tiers for m in chosen for r in tier for d, b in families.USUAL])
+        found.append([_case(m, d, b, r) for tier in tiers for m in chosen for r in tier for d, b in families.usual(m)])
     others = [model for model in more if not only or model in only]
     return [*found, [_case(m, d, b, r) for tier in tiers for m in others for r in tier for d, b in more[m]]]
 
