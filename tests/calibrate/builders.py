@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,8 @@ from predictor.graph import files
 from predictor.plan import Plan
 from predictor.records import CaptureMode, Graph
 
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
-"""Measurements that others published, which are not part of this repository."""
+SHARED = Path(os.environ.get("PREDICTOR_DATA", "data")).resolve()
+"""Measurements that others published, which are not part of this repository: the variable names their folder."""
 
 PUBLISHED = SHARED / "published_latency_2022.csv"
 
