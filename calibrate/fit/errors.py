@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from predictor.pricing.intervals import NINETY
 
-NINETY = 1.645
-"""Standard deviations that hold 90 % of a normal distribution."""
+Array = NDArray[np.float64]
 
 
 def log_sd(ratios: Sequence[float] | Array) -> float:

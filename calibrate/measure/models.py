@@ -36,6 +36,7 @@ from calibrate.workloads.device import Run, set_precision
 from calibrate.workloads.sources import build, build_inputs
 from predictor import runtimes
 from predictor.capture.recorder import DTYPES
+from predictor.errors import one_line
 
 FEW = 4
 """Up to how many programs are captured before it pays to start processes for them."""
@@ -45,9 +46,6 @@ FREE_CORES = 2
 
 HOST_BYTES, DEVICE_BYTES = 4e9, 4e9
 """Memory that must be free on the host and on the device before another process starts."""
-
-LONGEST_REASON = 500
-"""Characters of why a case cannot run."""
 
 OUT_OF_MEMORY = "out of memory"
 """In what torch, CUDA and ONNX Runtime say where others may have taken the memory: such a case is tried again alone."""
@@ -386,7 +384,7 @@ class Bench:
             run = runtimes.load(runtime).prepare(*placed(self._module, inputs, self.dtype, self.device))
             pass_seconds(run, self.device, 3)
         except Exception as error:
-            reason = " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_REASON]
+            reason = one_line(error)
             try:
                 for earlier in self._runs.values():
                     pass_seconds(earlier, self.device, 1)
