@@ -30,7 +30,7 @@ def parts(split: str, runtimes: Sequence[str], only: Sequence[str]) -> list[list
     found = []
     for block in families.blocks(split):
         chosen = [model for model in block if not only or model in only]
-        found.append([_case(m, d, b, r) for tier in tiers for m in chosen for r in tier for d, b in families.USUAL])
+        found.append([_case(m, d, b, r) for tier in tiers for m in chosen for r in tier for d, b in families.usual(m)])
     others = [model for model in more if not only or model in only]
     return [*found, [_case(m, d, b, r) for tier in tiers for m in others for r in tier for d, b in more[m]]]
 
@@ -61,23 +61,18 @@ def main() -> None:
     done = [SampleFile(path) for path in options.skip]
     file = SampleFile(options.out)
     wanted = parts(options.split, options.runtimes.split(","), [m for m in options.models.split(",") if m])
-    for number in map(int, options.parts.split(",")):
-        limits = {
-            **{"rounds": options.rounds, "passes": options.passes, "profiles": 2, "pass_budget_s": 0.08},
-            **{"prepare_limit_s": options.prepare_limit, "answer_limit_s": 30.0, "wave": options.wave, "wave_s": 45.0},
-        }
-        protocol = Protocol(**limits, total_s=start + options.seconds - time.monotonic())
-        cases = (
-            [Case(c.model, c.batch, "fp32", c.runtime) for c in wanted[number]]
-            if options.device == "cpu"
-            else wanted[number]
-        )
-        cases = list(dict.fromkeys(cases))
-        cases = [c for c in cases if not options.dtypes or c.dtype in options.dtypes.split(",")]
-        cases = [c for c in cases if not options.batches or str(c.batch) in options.batches.split(",")]
-        cases = [c for c in cases if not any(complete([c], other, protocol) for other in done)]
-        if protocol.total_s > 0 and cases:
-            measure(cases, file, options.device, protocol, _Progress(start, cases, file, protocol))
+    cases = [case for number in map(int, options.parts.split(",")) for case in wanted[number]]
+    if options.device == "cpu":
+        cases = list(dict.fromkeys(Case(c.model, c.batch, "fp32", c.runtime) for c in cases))
+    cases = [c for c in cases if not options.dtypes or c.dtype in options.dtypes.split(",")]
+    cases = [c for c in cases if not options.batches or str(c.batch) in options.batches.split(",")]
+    protocol = Protocol(
+        **{"rounds": options.rounds, "passes": options.passes, "profiles": 2, "pass_budget_s": 0.08},
+        **{"prepare_limit_s": options.prepare_limit, "answer_limit_s": 30.0, "wave": options.wave, "wave_s": 45.0},
+        total_s=start + options.seconds - time.monotonic(),
+    )
+    cases = [c for c in cases if not any(complete([c], other, protocol) for other in done)]
+    measure(cases, file, options.device, protocol, _Progress(start, cases, file, protocol))
     measured, refused = file.of(CaseProfile), file.of(Refusal)
     print(f"{time.monotonic() - start:.0f} s: {len(measured)} cases measured, {len(refused)} cannot run", flush=True)
     for refusal in refused:

@@ -54,11 +54,15 @@ def runtimes(
 ) -> None:
     """Hold every runtime's predictions against measurements, and the choice of the fastest."""
     with complain(debug):
-        from calibrate.validate.runtimes import judge_runtimes
+        from calibrate.validate.runtimes import evaluate, judge_runtimes
         from calibrate.validate.tables import runtimes_text
         from predictor.calibration.load import load_calibration
+        from predictor.errors import PredictorError
 
-        typer.echo(runtimes_text(judge_runtimes(load_calibration(gpu), data, dtype, _tell), markdown))
+        evaluated = evaluate(load_calibration(gpu), data, _tell)
+        if not evaluated:
+            raise PredictorError(f"no measurements in {data}")
+        typer.echo(runtimes_text(judge_runtimes(evaluated, dtype), markdown))
 
 
 @app.command()

@@ -8,11 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.calibration.schema import HostError
+from predictor.pricing.intervals import NINETY
 
 Array = NDArray[np.float64]
-
-NINETY = 1.645
-"""Standard deviations that hold 90 % of a normal distribution."""
 
 
 def log_sd(ratios: Sequence[float] | Array) -> float:

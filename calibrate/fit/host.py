@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LinearRegression
 
 from calibrate.fit.errors import error_of
 from calibrate.fit.kernels import boosted
+from calibrate.fit.robust import non_negative
 from calibrate.samples.kernels import MeasuredKernel
 from calibrate.samples.programs import restored
 from calibrate.samples.records import (
@@ -189,18 +189,13 @@ def fit_host(calls_s: Array, cold_lines: Array, cold_modules: Array, device_s: A
     the factor 1 or more.
 
     calls_s: what the operators cost by themselves; device_s: what the device adds after the last call. The mean
-    absolute relative error is minimised (iteratively reweighted least squares), so that a module disturbed while it was
-    measured counts little. error: leave-one-module-out, root mean square of log ratios, mean, and median.
+    absolute relative error is minimised (``robust``). error: of modules left out one at a time.
     """
-    x = np.stack([calls_s, cold_lines, cold_modules, np.ones_like(calls_s)], axis=1) / latency_s[:, None]
-    y = 1 - (calls_s + device_s) / latency_s
+    x = np.stack([calls_s, cold_lines, cold_modules, np.ones_like(calls_s)], axis=1)
+    beyond_s = latency_s - calls_s - device_s  # of a factor of 1
 
     def solve(rows: NDArray[np.bool_]) -> Array:
-        weights = np.ones(int(rows.sum()))
-        for _ in range(8):
-            model = LinearRegression(positive=True, fit_intercept=False).fit(x[rows], y[rows], weights)
-            weights = 1 / np.maximum(np.abs(y[rows] - model.predict(x[rows])), 0.02)
-        return np.asarray(model.coef_)
+        return non_negative(x[rows], beyond_s[rows], latency_s[rows])
 
     everything = np.ones(len(latency_s), dtype=bool)
     coefficients = solve(everything)
@@ -208,7 +203,7 @@ def fit_host(calls_s: Array, cold_lines: Array, cold_modules: Array, device_s: A
     for one in range(len(latency_s)):
         others = everything.copy()
         others[one] = False
-        ratios.append(float(np.log1p(x[one] @ solve(others) - y[one])))
+        ratios.append(float(np.log1p((x[one] @ solve(others) - beyond_s[one]) / latency_s[one])))
     op_factor, line_s, module_s, fixed_s = (coefficients + np.eye(4)[0]).tolist()
     return HostFit(op_factor, line_s, module_s, fixed_s, error_of(ratios))
 

@@ -10,6 +10,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from sklearn.ensemble import GradientBoostingRegressor
+from sklearn.model_selection import GroupKFold
 from sklearn.tree import DecisionTreeClassifier
 
 from calibrate.samples.kernels import MeasuredKernel
@@ -189,21 +190,17 @@ def unseen_seconds(samples: Sequence[MeasuredKernel], family: str, device: Devic
     (n, k), or of its shape.
     """
     parts = [_part(s, family) for s in samples]
-    names = sorted(set(parts))
-    fold_of = dict(zip(names, np.random.default_rng(0).permutation(len(names)) % FOLDS, strict=True))
-    folds = np.array([fold_of[p] for p in parts])
+    folds = GroupKFold(min(FOLDS, len(set(parts))), shuffle=True, random_state=0)
     found = np.zeros(len(samples))
-    for fold in range(FOLDS):
-        own = [s for s, f in zip(samples, folds, strict=True) if f == fold]
-        if own:
-            floor, residual = _fitted([s for s, f in zip(samples, folds, strict=True) if f != fold], family, device)
-            base, x = work_of(own, family, device)
-            found[folds == fold] = (base + floor) * np.exp(residual.predict(x))
+    for seen, unseen in folds.split(samples, groups=parts):
+        floor, residual = _fitted([samples[i] for i in seen], family, device)
+        base, x = work_of([samples[i] for i in unseen], family, device)
+        found[unseen] = (base + floor) * np.exp(residual.predict(x))
     return found
 
 
 def _part(sample: MeasuredKernel, family: str) -> str:
-    """What is never on both sides of a split."""
+    """Name of what is never on both sides of a split."""
     dims = sample.dims
     names = ("n", "k", "batch") if family == "gemm" else sorted(dims)
     return str([float(dims.get(name, 1)) for name in names])

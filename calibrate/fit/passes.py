@@ -30,6 +30,7 @@ from calibrate.fit.pass_work import (
     kernel_seconds,
     workloads,
 )
+from calibrate.fit.robust import cauchy, reweighted
 from calibrate.samples.passes import TORCH, Pass
 from predictor.calibration import files
 from predictor.calibration.datasheets import derived_device, instruction_time_factor, nearest
@@ -51,7 +52,7 @@ from predictor.pricing.kernels import units
 
 Array = NDArray[np.float64]
 
-NOISE = 0.1
+ROW_ERROR = 0.1
 """Error of a row, of its logarithm; much larger ones count little (a Cauchy loss): some passes take thirty times as
 long in half precision.
 """
@@ -187,7 +188,7 @@ class Model:
         def errors(theta: Array) -> Array:
             host, kernel = (part.sum(axis=1) for part in self.terms(theta, rows))
             both = np.logaddexp(SWITCH * np.log(host), SWITCH * np.log(kernel)) / SWITCH
-            return np.asarray((both - logs) / NOISE)
+            return np.asarray((both - logs) / ROW_ERROR)
 
         def slopes(theta: Array) -> Array:
             by_kind, by_factor = self.terms(theta, rows)
@@ -203,22 +204,24 @@ class Model:
                 share = by_factor[:, one] / kernel * (1 - of_host)
                 found[:, self.ends[2] + one] = share
                 found[count, self.ends[3] + self.gpu[rows] * by_factor.shape[1] + one] = share
-            return found / NOISE
+            return found / ROW_ERROR
 
-        theta = np.zeros(self.ends[-1])
-        theta[: self.ends[1]] = np.log(USUAL_SPEED)
-        expected = theta
-        weights = np.ones(len(rows))
-        for _ in range(ROUNDS):
+        expected = np.zeros(self.ends[-1])
+        expected[: self.ends[1]] = np.log(USUAL_SPEED)
+        theta = expected
+
+        def solve(weights: Array) -> Array:
+            nonlocal theta
             root = np.sqrt(weights)
             theta = least_squares(
-                lambda t, root=root: np.concatenate([root * errors(t), pull @ (t - expected)]),  # type: ignore[misc]
+                lambda t: np.concatenate([root * errors(t), pull @ (t - expected)]),
                 theta,
-                jac=lambda t, root=root: np.vstack([root[:, None] * slopes(t), pull]),  # type: ignore[misc]
+                jac=lambda t: np.vstack([root[:, None] * slopes(t), pull]),
                 max_nfev=STEPS,
             ).x
-            weights = 1 / (1 + errors(theta) ** 2)  # a Cauchy loss, of the rows alone
-        return np.asarray(theta)
+            return np.asarray(theta)
+
+        return reweighted(solve, errors, cauchy, len(rows), ROUNDS)  # the parameters' own rows keep their weight
 
     def predicted(self, theta: Array, rows: NDArray[np.intp]) -> tuple[Array, Array]:
         """(host seconds, kernel seconds) of some rows."""

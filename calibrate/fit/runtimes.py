@@ -14,11 +14,11 @@ from typing import Any
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
 from calibrate.fit.alignment import align, pattern
 from calibrate.fit.errors import error_of
 from calibrate.fit.kernels import fit_family
+from calibrate.fit.robust import non_negative
 from calibrate.samples.kernels import MeasuredKernel
 from calibrate.samples.programs import restored
 from calibrate.samples.records import CaseProfile, CaseRound, ProgramRecord
@@ -236,32 +236,9 @@ def _solve(x: Array, y: Array, alike: Sequence[int]) -> tuple[Array, HostError]:
     ratios = []
     for one in range(len(y)):
         others = np.arange(len(y)) != one
-        found = _robust(x[others], y[others], y[others], alike)
+        found = non_negative(x[others], y[others], y[others], alike)
         ratios.append(float(np.log(max(x[one] @ found, 1e-9) / y[one])))
-    return _robust(x, y, y, alike), error_of(ratios)
-
-
-ALIKE = 0.3
-"""Error of a module that weighs as much as a coefficient twice as large as its like: without that, a few modules may
-leave one of them without bounds.
-"""
-
-
-def _robust(x: Array, y: Array, whole: Array, alike: Sequence[int] = ()) -> Array:
-    """Non-negative coefficients of least mean absolute error, relative to the whole that y is a part of: iteratively
-    reweighted, so that a module disturbed while it was measured counts little. alike: see ``_solve``.
-    """
-    pull, pulled = np.zeros((len(alike), x.shape[1])), np.zeros(len(alike))
-    if len(alike):
-        together = np.delete(x, alike, axis=1)
-        usual = _robust(np.column_stack([together, x[:, alike].sum(axis=1)]), y, whole)[-1]
-        pull[range(len(alike)), alike] = ALIKE / max(usual, 1e-9)
-        pulled[:] = ALIKE
-    weights = 1 / whole
-    for _ in range(9):
-        found = nnls(np.vstack([x * weights[:, None], pull]), np.concatenate([y * weights, pulled]))[0]
-        weights = 1 / whole / np.sqrt(np.maximum(np.abs(x @ found - y) / whole, 0.03))
-    return np.asarray(found)
+    return non_negative(x, y, y, alike), error_of(ratios)
 
 
 def _as_rows(
@@ -364,7 +341,7 @@ def _fit_graphs(
     y = np.array([one.measured_s for one in ran])  # the host has little part in it
     beyond = y - np.array([sum(one.kernels_s) for one in ran])
     free = x if known_s is None else x[:, 1:]
-    found = _robust(free, np.maximum(beyond - (known_s or 0.0) * x[:, 0], 0.0), y)
+    found = non_negative(free, np.maximum(beyond - (known_s or 0.0) * x[:, 0], 0.0), y)
     gap_s, weight_s, fixed_s = map(float, found if known_s is None else (known_s, *found))
     lanes = calibration.lanes
     launches = np.array([sum(k.launches for c in one.priced for k in c.kernels) for one in ran])

@@ -2,7 +2,7 @@
 
 Every case runs in a process with no other model or runtime. Many are prepared side by side; when a wave of them is
 ready the others are paused, and latencies are taken one at a time, profiles after them. Each result is on disk before
-the next is taken; a case that hangs, crashes or asserts on the device is said to, and costs no other.
+the next is taken. A case that hangs, crashes or asserts on the device costs no other.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,6 +36,7 @@ from calibrate.workloads.device import Run, set_precision
 from calibrate.workloads.sources import build, build_inputs
 from predictor import runtimes
 from predictor.capture.recorder import DTYPES
+from predictor.errors import one_line
 
 FEW = 4
 """Up to how many programs are captured before it pays to start processes for them."""
@@ -41,11 +44,8 @@ FEW = 4
 FREE_CORES = 2
 """Cores that no preparation takes: one for the device's driver, one for this process."""
 
-HOST_BYTES, DEVICE_BYTES = 1.5e9, 4e9
-"""Memory that a process may take on the host, and what must be free on the device before another one starts there."""
-
-LONGEST_REASON = 500
-"""Characters of why a case cannot run."""
+HOST_BYTES, DEVICE_BYTES = 4e9, 4e9
+"""Memory that must be free on the host and on the device before another process starts."""
 
 OUT_OF_MEMORY = "out of memory"
 """In what torch, CUDA and ONNX Runtime say where others may have taken the memory: such a case is tried again alone."""
@@ -112,15 +112,12 @@ def measure(
 
 
 def groups_of(cases: Sequence[Case]) -> list[list[Case]]:
-    """Cases that share a process: batches of one model, dtype and runtime.
+    """Cases that share a process: those of one model, dtype and runtime that follow each other.
 
     Where a compiler and ONNX Runtime had run before in a process, the nodes of a CUDA graph followed each other 0.2 us
     later; and memory that one runtime had freed on a CPU malloc kept for the next, whose passes took a third less.
     """
-    groups: dict[tuple[str, str, str], list[Case]] = {}
-    for case in cases:
-        groups.setdefault((case.model, case.dtype, case.runtime), []).append(case)
-    return list(groups.values())
+    return [list(group) for _, group in groupby(cases, lambda c: (c.model, c.dtype, c.runtime))]
 
 
 @dataclass(slots=True, eq=False)
@@ -191,10 +188,10 @@ class _Schedule:
         return bool(self.ready) and bool(full or not self.preparing)
 
     def _has_room(self) -> bool:
-        held = len(self.preparing) + len(self.ready)
-        host = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        if not (self.preparing or self.ready):
+            return True
         starting = len([g for g in self.preparing if not g.ready])
-        return held == 0 or (held * HOST_BYTES < host / 2 and self.free_bytes > DEVICE_BYTES * (1 + starting / 4))
+        return _available_bytes() > HOST_BYTES and self.free_bytes > DEVICE_BYTES * (1 + starting / 4)
 
     def _start(self) -> None:
         while self.queue and len(self.preparing) < self.at_once and self._has_room():
@@ -334,6 +331,15 @@ class _Schedule:
             return None
 
 
+def _available_bytes() -> float:
+    """Memory that the host has left."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return float("inf")
+    return next((float(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")), float("inf"))
+
+
 class Machine:
     """This machine, asked from a process of its own: the one that schedules never opens a GPU."""
 
@@ -378,7 +384,7 @@ class Bench:
             run = runtimes.load(runtime).prepare(*placed(self._module, inputs, self.dtype, self.device))
             pass_seconds(run, self.device, 3)
         except Exception as error:
-            reason = " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_REASON]
+            reason = one_line(error)
             try:
                 for earlier in self._runs.values():
                     pass_seconds(earlier, self.device, 1)

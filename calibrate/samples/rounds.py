@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-NOISE = 0.12
+QUIET_MARGIN = 0.12
 """How far above the quiet level a host probe may be."""
 
 
@@ -26,7 +26,7 @@ class Round:
 
     def quiet(self, level_s: float) -> bool:
         """Whether the host was at its quiet level before and after."""
-        return max(self.probe_before_s, self.probe_after_s) <= level_s * (1 + NOISE)
+        return max(self.probe_before_s, self.probe_after_s) <= level_s * (1 + QUIET_MARGIN)
 
 
 @dataclass(frozen=True, slots=True)

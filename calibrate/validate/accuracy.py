@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import kendalltau
 
 from calibrate.fit.alignment import Part
 from calibrate.fit.alignment import by_family as parts_of
@@ -185,7 +186,8 @@ class Summary:
     """Figures of a group of rows.
 
     MAPE, median and worst of the relative error; bound: share where framework-bound or device-bound is right, not a
-    number where no profile says which.
+    number where no profile says which. tau: Kendall's rank correlation (tau-b) of predictions and measurements, not a
+    number for a single row.
     """
 
     cases: int
@@ -201,8 +203,14 @@ def summarise_rows(group: Sequence[Row], estimator: str) -> Summary:
     errors = np.abs([r.error(estimator) for r in group])
     known = [r for r in group if r.measured_bound]
     right = np.mean([(r.bound == "framework") == (r.measured_bound == "framework") for r in known]) if known else np.nan
-    tau = kendall([r.predicted[estimator] for r in group], [r.measured.seconds for r in group])
-    return Summary(len(group), float(errors.mean()), float(np.median(errors)), float(errors.max()), float(right), tau)
+    figures = errors.mean(), np.median(errors), errors.max(), right, _tau(group, estimator)
+    return Summary(len(group), *(float(figure) for figure in figures))
+
+
+def _tau(group: Sequence[Row], estimator: str) -> float:
+    if len(group) < 2:
+        return float("nan")
+    return float(kendalltau([r.predicted[estimator] for r in group], [r.measured.seconds for r in group]).statistic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,16 +256,6 @@ def kernel_errors(group: Sequence[Row]) -> tuple[float, float]:
         return float("nan"), float("nan")
     seconds = [abs(r.predicted_kernel_s / r.kernel_s - 1) for r in known if r.kernel_s]
     return float(np.mean(seconds)), float(np.mean([abs(r.predicted_launches / r.launches - 1) for r in known]))
-
-
-def kendall(a: Sequence[float], b: Sequence[float]) -> float:
-    """Kendall's tau-a: concordant less discordant pairs, over all pairs. 1 for fewer than two values."""
-    x, y = np.asarray(a), np.asarray(b)
-    if len(x) < 2:
-        return 1.0
-    upper = np.triu_indices(len(x), 1)
-    signs = np.sign(x[:, None] - x)[upper] * np.sign(y[:, None] - y)[upper]
-    return float(signs.mean())
 
 
 def by_regime(found: Sequence[Row]) -> dict[str, list[Row]]:

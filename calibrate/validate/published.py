@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
-from calibrate.fit.errors import NINETY, log_sd
+from calibrate.fit.errors import log_sd
 from calibrate.fit.passes import Model, Table, Unseen, leave_models_out, table_of
 from calibrate.samples.passes import Pass
 from predictor.calibration.files import gpu_name
 from predictor.errors import unknown
-from predictor.pricing.intervals import share_of_host
+from predictor.pricing.intervals import NINETY, share_of_host
 
 Array = NDArray[np.float64]
 

@@ -137,7 +137,7 @@ class GraphSet:
                     own.bytes_read,
                     own.bytes_written,
                     PythonWork(*python),
-                    own.parts,
+                    _from(own.parts, origins[where]),
                     tuple(reads),
                     tuple(makes),
                     origins[where],
@@ -260,6 +260,11 @@ def _call(row: Sequence[Any], terms_at: Sequence[int], names: Mapping[str, str])
             for part, reads, makes, python in parts
         ),
     )
+
+
+def _from(parts: tuple[OpCall, ...], origin: Origin) -> tuple[OpCall, ...]:
+    """Parts of a composite call: they come from where it comes from."""
+    return tuple(replace(part, origin=origin, parts=_from(part.parts, origin)) for part in parts)
 
 
 def _plain(value: Any) -> Any:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 
+from calibrate.samples.passes import GRAPHS
 from calibrate.samples.records import Environment
 from calibrate.samples.rounds import Measurement
 from calibrate.validate.accuracy import Row
+from predictor.graph import files
+from predictor.plan import Plan
+from predictor.records import CaptureMode, Graph
 
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
-"""Measurements that others published, which are not part of this repository."""
+SHARED = Path(os.environ.get("PREDICTOR_DATA", "data")).resolve()
+"""Measurements that others published, which are not part of this repository: the variable names their folder."""
 
 PUBLISHED = SHARED / "published_latency_2022.csv"
 
@@ -58,3 +63,16 @@ def gemm_table(seed: int, pairs: int = 60, column: str = "kernel_us") -> str:
         for m in 2 ** rng.integers(0, 14, 8):
             lines.append(f"{m},{n},{k},{seconds_of(m, n, k) * 1e6:.4f}")
     return "\n".join(lines) + "\n"
+
+
+def published_plan(model: str) -> Plan:
+    """A published model, as its authors ran it."""
+    return Plan(files.read(GRAPHS / f"{model}.json.gz"))
+
+
+def published_graph(model: str, dtype: str = "fp16", mode: CaptureMode = CaptureMode.EAGER, batch: int = 1) -> Graph:
+    """Its graph in a capture mode."""
+    graphs = published_plan(model).graphs
+    found = graphs.find(dtype, mode, batch, graphs.length)
+    assert found is not None
+    return found

@@ -7,9 +7,17 @@ from pathlib import Path
 import pytest
 
 from calibrate.samples.passes import Pass, read_passes
+from calibrate.validate.runtimes import Evaluated, evaluate
 from predictor.calibration import files
-from predictor.calibration.load import forget
+from predictor.calibration.files import SHIPPED
+from predictor.calibration.load import Calibration, forget
 from tests.calibrate.builders import BANDWIDTH, PEAK, PUBLISHED, gemm_table
+
+
+@pytest.fixture(scope="session")
+def h200_validation(h200: Calibration) -> dict[str, Evaluated]:
+    """The H200's recorded measurements beside the shipped calibration's predictions, by runtime: evaluated once."""
+    return evaluate(h200, SHIPPED / "h200" / "validation", lambda line: None)
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ import pytest
 from typer.testing import CliRunner
 
 from calibrate.fit.pass_work import KINDS, workload
-from calibrate.samples.passes import GRAPHS
 from predictor import runtimes
 from predictor.calibration.files import SHIPPED
 from predictor.calibration.load import load_calibration
 from predictor.cli.main import app
-from predictor.predict import Predictor, load_plan
+from predictor.predict import Predictor
+from tests.calibrate.builders import published_graph, published_plan
 from tests.calibrations import edit
 from tests.helpers import complaint
 
@@ -43,8 +43,7 @@ def test_a_fitted_gpu_names_its_hosts_and_says_what_each_is(gpu: str) -> None:
 
 def test_a_slower_host_takes_longer_and_the_device_as_long() -> None:
     """As much as its speed and its kinds of work say."""
-    plan = load_plan(GRAPHS / "bert.json.gz")
-    graph = plan.graph("fp16", "eager", 1)
+    plan, graph = published_plan("bert"), published_graph("bert")
     calibration, h200 = load_calibration("v100"), load_calibration("h200")
     host_s = np.array(workload(runtimes.load("eager").lower(graph), h200, h200.host("eager"), graph.macs).host_s)
     own = calibration.named_hosts

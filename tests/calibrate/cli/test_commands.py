@@ -15,7 +15,11 @@ from calibrate.cli.calibrate import app as calibrate
 from calibrate.cli.validate import app as validate
 from calibrate.samples.records import CaseProfile, CaseRound, Environment, ProgramRecord
 from calibrate.samples.store import SampleFile
+from calibrate.validate import accuracy
+from calibrate.validate.tables import accuracy_markdown, accuracy_text
 from calibrate.workloads.cases import Case
+from predictor.calibration.files import SHIPPED
+from predictor.calibration.load import Calibration
 from tests.helpers import complaint
 
 BIN = Path(sys.executable).parent
@@ -85,21 +89,22 @@ def test_a_request_for_cuda_without_cuda_is_one_line(command: tuple[str, ...], t
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size]
 
 
-def test_recorded_measurements_are_compared_without_the_gpu(tmp_path: Path) -> None:
-    """What the file holds is not measured again: the shipped table is made anywhere."""
-    from predictor.calibration.files import SHIPPED
-
-    data = tmp_path / "eager.jsonl.gz"
-    data.write_bytes((SHIPPED / "h200" / "validation" / "eager.jsonl.gz").read_bytes())
-    before = data.read_bytes()
-    arguments = ["--gpu", "h200", "--data", str(data)]
+def test_recorded_measurements_are_compared_without_the_gpu(tmp_path: Path, h200: Calibration) -> None:
+    """What the file holds is not measured again: the shipped tables are made anywhere."""
+    file, data = SampleFile(SHIPPED / "h200" / "validation" / "eager.jsonl.gz"), tmp_path / "eager.jsonl.gz"
+    models = ("bert-base", "resnet50")
+    for kind in (CaseRound, CaseProfile, ProgramRecord):
+        SampleFile(data).append([sample for sample in file.of(kind) if sample.case.model in models])
+    SampleFile(data).append(file.of(Environment))
+    before, rows = data.read_bytes(), accuracy.rows(SampleFile(data), h200, "eager")
+    arguments = ["--gpu", "h200", "--data", str(data), "--models", ",".join(models)]
     text = CliRunner().invoke(validate, arguments)
-    assert (text.exit_code, text.stderr) == (0, "")
+    assert (text.exit_code, text.stderr, text.stdout) == (0, "", accuracy_text(rows) + "\n")
     assert sum(line.startswith("bert-base ") for line in text.stdout.splitlines()) == 8
-    for words in ("MAPE", "framework-bound", "crossover", "compute-bound", "queue", "max", "flops", "repeatability"):
+    for words in ("MAPE", "framework-bound", "compute-bound", "queue", "max", "flops", "repeatability"):
         assert words in text.stdout
     table = CliRunner().invoke(validate, [*arguments, "--markdown"])
-    assert table.exit_code == 0
+    assert (table.exit_code, table.stdout) == (0, accuracy_markdown(rows) + "\n")
     assert "| bert-base | 8 |" in table.stdout
     assert data.read_bytes() == before
 

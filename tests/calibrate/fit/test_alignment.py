@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from msgspec.structs import replace
 
 from calibrate.fit.alignment import NAMES, align, by_family, pattern
-from calibrate.samples.records import CaseProfile, CaseRound, ProgramRecord
-from calibrate.samples.store import SampleFile
-from calibrate.validate import accuracy
-from calibrate.workloads.cases import Case
-from predictor.calibration.files import SHIPPED
-from predictor.calibration.load import load_calibration
 from predictor.kernels.families import FAMILIES
 
 GEMM, ADD, NORM = (
@@ -62,40 +53,3 @@ def test_where_nothing_ran_every_predicted_kernel_has_none() -> None:
 def test_every_family_has_names(family: str) -> None:
     assert pattern(family)
     assert set(NAMES) <= set(FAMILIES)
-
-
-def test_recorded_passes_are_told_apart_by_family() -> None:
-    """Of the H200's recorded passes, what is not a convolution is found nearly launch for launch."""
-    file = SampleFile(SHIPPED / "h200" / "validation" / "eager.jsonl.gz")
-    wanted = {
-        Case("bert-base", 32, "fp16", "eager"),
-        Case("vit-base", 8, "fp16", "eager"),
-        Case("gpt2", 1, "fp16", "eager"),
-    }
-    rows = accuracy.rows(file, load_calibration("h200"), "eager", wanted)
-    assert len(rows) == len(wanted)
-    for row in rows:
-        assert sum(p.measured_launches for p in row.kernels) == row.launches
-        assert sum(p.predicted_launches for p in row.kernels) == row.predicted_launches
-    found = accuracy.by_family(rows)
-    assert sum(e.time for e in found.values()) == pytest.approx(1.0)
-    assert sum(e.error for e in found.values()) == pytest.approx(1.0)
-    for family in ("layer_norm", "attention", "softmax"):
-        if family in found:
-            assert found[family].measured_launches == found[family].predicted_launches
-
-
-def test_a_pass_whose_kernels_overlapped_says_nothing_of_families(tmp_path: Path) -> None:
-    """Durations that add up to twice the kernel time."""
-    file, case = SampleFile(SHIPPED / "h200" / "validation" / "eager.jsonl.gz"), Case("vit-base", 8, "fp16", "eager")
-    (before,) = accuracy.rows(file, load_calibration("h200"), "eager", {case})
-    profile = file.find(CaseProfile, case)
-    assert profile is not None
-    other = SampleFile(tmp_path / "eager.jsonl.gz")
-    rounds = [sample for sample in file.of(CaseRound) if sample.case == case]
-    halved = replace(profile, kernels_s=tuple(s / 2 for s in profile.kernels_s))
-    other.append([*rounds, halved, file.find(ProgramRecord, case)])
-    (after,) = accuracy.rows(other, load_calibration("h200"), "eager", {case})
-    assert before.kernels
-    assert after.kernels == ()
-    assert accuracy.by_family([before, after]) == accuracy.by_family([before])

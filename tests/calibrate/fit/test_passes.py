@@ -10,10 +10,10 @@ import pytest
 
 from calibrate.fit.pass_work import KINDS, Factor, Workload, families_of
 from calibrate.fit.passes import Model, Table, leave_models_out, table_of
-from calibrate.samples.passes import GRAPHS, Pass
+from calibrate.samples.passes import Pass
 from predictor.calibration.load import load_calibration
 from predictor.calibration.schema import FactorKey
-from predictor.predict import load_plan
+from tests.calibrate.builders import published_plan
 
 
 def table() -> Table:
@@ -87,8 +87,7 @@ def test_a_table_is_what_a_prediction_sees(some: list[Pass]) -> None:
         of_host, of_runtime = own.hosts[row.session].time_factors, own.runtimes[row.runtime].time_factors
         kinds = np.array([getattr(of_runtime, kind) * getattr(of_host, kind) for kind in KINDS])
         factors = [calibration.factors[FactorKey(families_of(factor)[0], *factor[1:])] for factor in found.factors]
-        plan = load_plan(GRAPHS / f"{row.model}.json.gz")
-        predicted = plan.report(row.gpu, row.runtime, row.dtype, row.batch, host=row.session)
+        predicted = published_plan(row.model).report(row.gpu, row.runtime, row.dtype, row.batch, host=row.session)
         assert predicted.host_s == pytest.approx(host_s @ kinds * calibration.host_time_factor(row.session), rel=0.01)
         assert predicted.kernel_s == pytest.approx(kernel_s @ factors, rel=0.01)
 
@@ -102,6 +101,6 @@ def test_a_fit_can_be_repeated_to_the_byte(some: list[Pass], tmp_path: Path) -> 
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     fitted = load_calibration(str(tmp_path / "one"))
     assert fitted.hosts == ["v100-eager-fp16-a"]
-    predicted = load_plan(GRAPHS / "bert.json.gz").report(str(tmp_path / "one"), "eager", "fp16", 1)
+    predicted = published_plan("bert").report(str(tmp_path / "one"), "eager", "fp16", 1)
     measured = next(r.seconds for r in some if (r.session, r.model, r.batch) == ("v100-eager-fp16-a", "bert", 1))
     assert predicted.max_s == pytest.approx(measured, rel=0.25)

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from msgspec.structs import replace
-from scipy.stats import kendalltau
 
 from calibrate.samples.environment import check_gpu
+from calibrate.samples.records import CaseProfile, CaseRound, ProgramRecord
 from calibrate.samples.store import SampleFile
-from calibrate.validate.accuracy import Row, by_model, by_regime, kendall, rows, summarise_rows
+from calibrate.validate.accuracy import Row, by_family, by_model, by_regime, rows, summarise_rows
+from calibrate.validate.runtimes import Evaluated
 from calibrate.workloads.cases import Case
 from predictor.calibration.files import SHIPPED
 from predictor.calibration.load import Calibration, load_calibration
@@ -19,27 +20,6 @@ from predictor.errors import PredictorError
 from tests.calibrate.builders import HERE, row
 
 RECORDED = SHIPPED / "h200" / "validation" / "eager.jsonl.gz"
-
-
-@pytest.mark.parametrize(
-    ("a", "b", "expected"),
-    [
-        ([1.0, 2.0, 3.0], [10.0, 20.0, 30.0], 1.0),
-        ([1.0, 2.0, 3.0], [3.0, 2.0, 1.0], -1.0),
-        ([1.0, 2.0, 3.0, 4.0], [1.0, 3.0, 2.0, 4.0], 4 / 6),  # five pairs agree, one does not
-        ([1.0], [2.0], 1.0),
-        ([], [], 1.0),
-    ],
-)
-def test_rank_correlation_by_hand(a: list[float], b: list[float], expected: float) -> None:
-    assert kendall(a, b) == pytest.approx(expected)
-
-
-def test_rank_correlation_is_that_of_scipy() -> None:
-    rng = np.random.default_rng(0)
-    a = rng.normal(size=50)
-    b = a + rng.normal(size=50)
-    assert kendall(list(a), list(b)) == pytest.approx(kendalltau(a, b).statistic)
 
 
 ROWS = [
@@ -78,15 +58,9 @@ def test_groups_hold_every_row() -> None:
     assert {name: len(group) for name, group in by_model(ROWS).items()} == {"a": 2, "b": 2}
 
 
-@pytest.fixture(scope="module")
-def recorded(h200: Calibration) -> list[Row]:
-    assert RECORDED.is_file(), (
-        "the recorded H200 measurements (calibrations/h200/validation/eager.jsonl.gz) are missing"
-    )
-    before = RECORDED.read_bytes()
-    found = rows(SampleFile(RECORDED), h200, "eager")
-    assert RECORDED.read_bytes() == before
-    return found
+@pytest.fixture
+def recorded(h200_validation: dict[str, Evaluated]) -> list[Row]:
+    return h200_validation["eager"].rows
 
 
 def test_the_recorded_measurements_cover_the_zoo(recorded: list[Row]) -> None:
@@ -133,3 +107,35 @@ def test_measurements_are_of_the_gpu_that_predicts_also_where_nobody_calibrated_
     for gpu in ("h200", "l40s", "a100"):
         with pytest.raises(PredictorError, match="was measured on NVIDIA H100 80GB HBM3, not on"):
             check_gpu(file, load_calibration(gpu))
+
+
+def test_recorded_passes_are_told_apart_by_family(recorded: list[Row]) -> None:
+    """Of the H200's recorded passes, what is not a convolution is found nearly launch for launch."""
+    wanted = {("bert-base", 32, "fp16"), ("vit-base", 8, "fp16"), ("gpt2", 1, "fp16")}
+    chosen = [r for r in recorded if (r.model, r.batch, r.dtype) in wanted]
+    assert len(chosen) == len(wanted)
+    for case in chosen:
+        assert sum(p.measured_launches for p in case.kernels) == case.launches
+        assert sum(p.predicted_launches for p in case.kernels) == case.predicted_launches
+    found = by_family(chosen)
+    assert sum(e.time for e in found.values()) == pytest.approx(1.0)
+    assert sum(e.error for e in found.values()) == pytest.approx(1.0)
+    for family in ("layer_norm", "attention", "softmax"):
+        if family in found:
+            assert found[family].measured_launches == found[family].predicted_launches
+
+
+def test_a_pass_whose_kernels_overlapped_says_nothing_of_families(tmp_path: Path, h200: Calibration) -> None:
+    """Durations that add up to twice the kernel time."""
+    file, case = SampleFile(RECORDED), Case("vit-base", 8, "fp16", "eager")
+    (before,) = rows(file, h200, "eager", {case})
+    profile = file.find(CaseProfile, case)
+    assert profile is not None
+    other = SampleFile(tmp_path / "eager.jsonl.gz")
+    rounds = [sample for sample in file.of(CaseRound) if sample.case == case]
+    halved = replace(profile, kernels_s=tuple(s / 2 for s in profile.kernels_s))
+    other.append([*rounds, halved, file.find(ProgramRecord, case)])
+    (after,) = rows(other, h200, "eager", {case})
+    assert before.kernels
+    assert after.kernels == ()
+    assert by_family([before, after]) == by_family([before])

@@ -9,14 +9,14 @@ import numpy as np
 from typer.testing import CliRunner
 
 from calibrate.cli.validate import app as validate
-from calibrate.samples.passes import GRAPHS, Pass
+from calibrate.samples.passes import Pass
 from calibrate.validate.published import judge_passes
-from predictor.predict import load_plan
+from tests.calibrate.builders import published_plan
 
 
 def test_the_papers_statements_come_out() -> None:
     def seconds(model: str, gpu: str, dtype: str = "fp16") -> tuple[float, int]:
-        found = load_plan(GRAPHS / f"{model}.json.gz").report(gpu, "eager", dtype, 1)
+        found = published_plan(model).report(gpu, "eager", dtype, 1)
         return found.latency_s, found.macs
 
     assert seconds("bert", "a100")[0] > 0.97 * seconds("bert", "v100")[0]
@@ -31,8 +31,7 @@ def test_the_papers_statements_come_out() -> None:
 def test_shipped_calibrations_predict_what_was_published(some: list[Pass]) -> None:
     errors = []
     for row in some:
-        plan = load_plan(GRAPHS / f"{row.model}.json.gz")
-        predicted = plan.report(row.gpu, row.runtime, row.dtype, row.batch, host=row.session)
+        predicted = published_plan(row.model).report(row.gpu, row.runtime, row.dtype, row.batch, host=row.session)
         errors.append(abs(predicted.max_s / row.seconds - 1))
     assert np.mean(errors) < 0.14
     assert np.median(errors) < 0.1

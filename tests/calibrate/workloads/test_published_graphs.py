@@ -12,10 +12,10 @@ import pytest
 
 from calibrate.samples.passes import GRAPHS as FOLDER
 from predictor import runtimes
-from predictor.graph import files as graph_file
 from predictor.predict import graph_of
-from predictor.records import Graph
+from predictor.records import CaptureMode, Graph
 from predictor.runtimes.eager import lowering as eager
+from tests.calibrate.builders import published_graph
 
 MACS = {
     "albert": 10894311424,
@@ -59,9 +59,7 @@ ONNX = {
 
 
 def loaded(name: str, dtype: str, branch: str, batch: int) -> Graph:
-    found = graph_file.load(FOLDER / f"{name}.json.gz", name, dtype, branch, batch)
-    assert found is not None
-    return found
+    return published_graph(name, dtype, CaptureMode(branch), batch)
 
 
 def branches(name: str) -> tuple[str, ...]:
@@ -90,9 +88,10 @@ def test_attention_is_multiplied_out(name: str) -> None:
 
 def test_no_torch_is_needed() -> None:
     program = (
-        "import sys; from pathlib import Path; from predictor.graph import files as graph_file; "
-        f"found = graph_file.load(Path({str(FOLDER / 'resnet50.json.gz')!r}), 'resnet50', 'fp16', 'traced', 4); "
-        "assert found is not None; "
+        "import sys; from pathlib import Path; from predictor.graph.files import read; "
+        "from predictor.records import CaptureMode; "
+        f"graphs = read(Path({str(FOLDER / 'resnet50.json.gz')!r})); "
+        "assert graphs.find('fp16', CaptureMode.TRACED, 4, graphs.length) is not None; "
         "print(sorted({'torch', 'transformers', 'torchvision', 'timm', 'sklearn', 'onnxruntime'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
