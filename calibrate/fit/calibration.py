@@ -54,7 +54,7 @@ def fit(gpu: str, out: Path, examples: Examples) -> None:
     calls = host_fits.host_calls(opened.host, probe_s, constants.serial)
     kernel_samples = [s for s in measured_kernels(opened.kernels) if s.family not in runtimes.MADE]
     if kernel_samples:
-        device = _device(gpu, constants, environment)
+        device = _device(gpu, constants, environment, out)
         samples = _without_dispatch(kernel_samples, calls.hot_s) if constants.serial else kernel_samples
         kernels = _kernels(gpu, merged(fit_kernels(samples, device), _published(out / "kernels.json", gpu)))
     else:
@@ -75,10 +75,10 @@ def _environment(recorded: Recorded, probe_s: float) -> Environment:
     return msgspec.convert({**described, "probe_s": probe_s}, Environment)
 
 
-def _device(gpu: str, constants: DeviceConstants, environment: Environment) -> Device:
+def _device(gpu: str, constants: DeviceConstants, environment: Environment, out: Path) -> Device:
     sheet = files.datasheets().get(gpu)
     measured = {name: value for name, value in fields_of(constants).items() if name != "launch_s"}
-    return msgspec.convert(
+    return files.converted(
         {
             "schema": SCHEMA,
             "gpu": gpu,
@@ -89,6 +89,7 @@ def _device(gpu: str, constants: DeviceConstants, environment: Environment) -> D
             **measured,
         },
         Device,
+        out / "device.json",
     )
 
 

@@ -198,8 +198,8 @@ class Device(Head, frozen=True, kw_only=True):
     """The device as its driver or maker calls it."""
     sms: Multiprocessors
     """Multiprocessors; cores of a CPU."""
-    l2_bytes: CacheBytes
-    """Size of the last cache."""
+    l2_bytes: Annotated[int, Meta(ge=0, le=2**35)]
+    """Size of the L2 cache, 0 where it is not known."""
     architecture: Text
     """As in the datasheet; empty where it is not known."""
     peak_flops: dict[Dtype, PeakFlops]

@@ -142,9 +142,9 @@ def test_a_calibration_describes_this_machine(cpu: Path) -> None:
     calibration = load_calibration("cpu")
     assert calibration.provenance == "measured"
     assert calibration.lanes.serial
-    assert 1e8 < calibration.device["peak_flops"]["fp32"] < 1e14
-    assert 1e8 < calibration.device["bandwidth_bytes_per_s"] < 1e13
-    assert calibration.device["environment"]["versions"]["torch"].startswith("2.")
+    assert 1e8 < calibration.device.peak_flops["fp32"] < 1e14
+    assert 1e8 < calibration.device.bandwidth_bytes_per_s < 1e13
+    assert calibration.device.environment.torch.startswith("2.")
     assert {family for family, _ in calibration.fits} >= {f.name for f in FAMILIES.values() if f.seen_in == "calls"}
 
 
