@@ -20,5 +20,5 @@ def record(case: Case, device: str) -> ProgramRecord:
     try:
         graph = graph_of(module, inputs, case.dtype, case.runtime, case.model)
     except CannotRunError as error:
-        return ProgramRecord(case, cannot=str(error))
+        return ProgramRecord(case, capture_error=str(error))
     return ProgramRecord(case, stored(runtimes.load(case.runtime).lower(graph)), graph.macs)

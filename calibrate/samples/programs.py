@@ -64,7 +64,7 @@ def restored(program: StoredProgram) -> Program:
         for c in program.calls
     ]
     order = tuple(replace(calls[i], python=work) for i, work in zip(program.order, before, strict=True))
-    return Program(program.runtime, program.dtype, order, tail, program.unmodelled, program.cannot)
+    return Program(program.runtime, program.dtype, order, tail, program.unmodelled, program.unsupported_reason)
 
 
 def _python(work: PythonWork) -> tuple[int, float, float]:

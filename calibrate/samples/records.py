@@ -233,7 +233,8 @@ class StoredCall(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tru
 
 class StoredProgram(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A lowered program, see ``programs``: equal kernels and equal calls are written once, order indexes the calls;
-    python: calls, cold lines and cold modules before each call and after the last; cannot: why it cannot run.
+    python: calls, cold lines and cold modules before each call and after the last; unsupported_reason: why it cannot
+    run, empty where it can.
     """
 
     runtime: str
@@ -243,16 +244,18 @@ class StoredProgram(Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     calls: tuple[StoredCall, ...]
     order: tuple[int, ...]
     python: tuple[tuple[int, float, float], ...]
-    cannot: str = ""
+    unsupported_reason: str = ""
 
 
 class ProgramRecord(Record, frozen=True, tag="program"):
-    """What a runtime does with a case, captured where it was measured: its program, or why there is none."""
+    """What a runtime does with a case, captured where it was measured: its program and MACs, or why it cannot even be
+    captured.
+    """
 
     case: Case
     program: StoredProgram | None = None
     macs: int | None = None
-    cannot: str = ""
+    capture_error: str = ""
 
     @property
     def identity(self) -> Hashable:
@@ -262,7 +265,7 @@ class ProgramRecord(Record, frozen=True, tag="program"):
     @property
     def unsupported_reason(self) -> str:
         """Why the runtime cannot run it; empty where it can."""
-        return self.cannot or (self.program.cannot if self.program else "")
+        return self.capture_error or (self.program.unsupported_reason if self.program else "")
 
 
 Sample = (
