@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from predictor.capture import onnx_file
 from predictor.cli.main import app
 from predictor.errors import CannotRunError, PredictorError
+from predictor.graph.onnx_export import export
 from predictor.runtimes.onnx import lowering as runtime
 from tests.helpers import complaint
 
@@ -37,7 +38,7 @@ class Block(nn.Module):
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A block as an ONNX file of batch 2."""
     found = tmp_path_factory.mktemp("onnx") / "block.onnx"
-    runtime.export(Block().eval(), torch.rand(2, 16, 64), found)
+    export(Block().eval(), torch.rand(2, 16, 64), found)
     return found
 
 
@@ -71,7 +72,9 @@ def test_what_was_optimised_once_is_kept(path: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_damaged_cache_is_made_again(path: Path) -> None:
     first = onnx_file.read(path, "fp16")
-    (kept,) = onnx_file.cache_folder().iterdir()
+    folder = onnx_file.cache_folder()
+    assert folder is not None
+    (kept,) = folder.iterdir()
     kept.write_text("{", encoding="utf-8")
     assert onnx_file.read(path, "fp16") == first
 
@@ -86,7 +89,7 @@ def test_a_module_on_meta_is_exported_with_the_weights_that_it_would_have() -> N
 
 def test_a_half_precision_file_is_the_same_graph(path: Path, tmp_path: Path) -> None:
     half = tmp_path / "half.onnx"
-    runtime.export(Block().eval().half(), torch.rand(2, 16, 64).half(), half)
+    export(Block().eval().half(), torch.rand(2, 16, 64).half(), half)
     said = [[c.op for c in onnx_file.read(p, "fp16").calls if c.op != "Cast"] for p in (path, half)]
     assert said[0] == said[1]
 
@@ -158,3 +161,10 @@ def test_a_file_is_predicted_without_torch(path: Path) -> None:
         f"Predictor('h200', 'onnx').predict_file({str(path)!r}); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_user_without_a_home_gets_no_cache_and_the_same_graph(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cached = onnx_file.read(path, "fp16")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr("predictor.folders.cache_folder", lambda: None)
+    assert onnx_file.read(path, "fp16") == cached
