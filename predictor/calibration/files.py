@@ -17,7 +17,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from predictor.calibration.schema import FILES, PATTERNS, SCHEMA, Datasheet, File, RuntimeCosts
+from predictor.calibration.kernel_models import kernel_fits, library_forests
+from predictor.calibration.schema import FILES, PATTERNS, SCHEMA, Datasheet, File, Kernels, RuntimeCosts
 from predictor.errors import PredictorError, unknown
 from predictor.folders import data_folder
 
@@ -88,11 +89,19 @@ def write_calibration(folder: Path, contents: Iterable[File]) -> None:
     for content in contents:
         path = folder / f"{file_name(content)}.json"
         data = msgspec.to_builtins(msgspec.structs.replace(content, digest=None))
-        converted(data, type(content), path)
+        _check_trees(converted(data, type(content), path), path)
+        digest = digest_of(_layout(data).encode("utf-8"))
         first = {name: data[name] for name in ("schema", "gpu") if name in data}
-        signed.append((path, {**first, "digest": digest_of(data), **data}))
+        signed.append((path, {**first, "digest": digest, **data}))
     for path, data in signed:
         write_json(path, data)
+
+
+def _check_trees(content: File, path: Path) -> None:
+    if isinstance(content, Kernels):
+        kernel_fits(content, path)
+    elif isinstance(content, RuntimeCosts):
+        library_forests(content, path)
 
 
 def file_name(content: File) -> str:
@@ -137,23 +146,26 @@ def _compact(value: Any) -> str:
     return json.dumps(value, allow_nan=False, separators=(",", ":"))
 
 
-def digest_of(data: Mapping[str, Any]) -> str:
-    """Checksum of a file's content, its own entry left out: independent of layout and order of keys."""
-    content = {key: value for key, value in data.items() if key != "digest"}
-    written = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(written.encode("ascii")).hexdigest()[:16]
+def digest_of(content: bytes) -> str:
+    """Checksum of a file, its own entry left out, whatever its layout: blanks and line ends do not count."""
+    compact = content.translate(None, b" \t\r\n")
+    return hashlib.sha256(_DIGEST.sub(b"", compact, count=1)).hexdigest()[:16]
+
+
+_DIGEST = re.compile(rb'"digest":"[^"]*",?')
 
 
 def read(path: Path, kind: type[Content], gpu: str | None = None) -> Content:
     """A calibration file, checked: whole, of this schema, of the GPU that is asked for (None: of any), every value
     within its range. Raises PredictorError, which names the file and the path inside it.
     """
-    data = _parsed(path)
+    raw = read_bytes(path)
+    data = _parsed(raw, path)
     if not isinstance(data, dict):
         raise PredictorError(f"{path}: $: expected an object, got {_shown(data)}")
     _check_head(data, path, kind is Datasheet, gpu)
     content = converted(data, kind, path)
-    if content.digest is not None and content.digest != digest_of(data):
+    if content.digest is not None and content.digest != digest_of(raw):
         raise PredictorError(
             f"{path}: $.digest: the content is not what was written: restore the file, or remove this entry to accept "
             "what was edited"
@@ -175,17 +187,17 @@ def _check_head(data: dict[str, Any], path: Path, may_be_bare: bool, gpu: str | 
         raise PredictorError(f"{path}: $.gpu: expected {gpu!r}, got {_shown(named)}")
 
 
-def _parsed(path: Path) -> Any:
-    """A JSON file's content; what JSON has no word for stands in it as a ``_NotJson``, so that it is found in place."""
-    raw = read_bytes(path)
+def _parsed(raw: bytes, path: Path) -> Any:
+    """A file's JSON; what JSON has no word for stands in it as a ``_NotJson``, so that it is found in its place."""
     try:
         text = raw.decode("utf-8")
         try:
-            return json.loads(text, parse_constant=_no_number, object_pairs_hook=_unique)
+            data = json.loads(text, parse_constant=_no_number, object_pairs_hook=_unique)
         except json.JSONDecodeError:
             raise
         except ValueError:  # a number of thousands of digits
-            return json.loads(text, parse_constant=_no_number, object_pairs_hook=_unique, parse_int=_short)
+            data = json.loads(text, parse_constant=_no_number, object_pairs_hook=_unique, parse_int=_short)
+        half = _half_character(data) if _ESCAPED_SURROGATE.search(text) else None
     except UnicodeDecodeError as error:
         raise PredictorError(f"{path}: $: no text in UTF-8 at byte {error.start}: run calibrate again") from None
     except json.JSONDecodeError as error:
@@ -195,6 +207,9 @@ def _parsed(path: Path) -> Any:
         ) from None
     except RecursionError:
         raise PredictorError(f"{path}: $: nested too deeply") from None
+    if half is not None:
+        raise PredictorError(f"{path}: {_written(half)}: half a character (a lone surrogate)")
+    return data
 
 
 def read_bytes(path: Path) -> bytes:
@@ -223,11 +238,32 @@ def _reason(error: Exception) -> str:
     return error.strerror or type(error).__name__ if isinstance(error, OSError) else str(error)
 
 
+Place = list[str | int | None]
+"""Keys and positions that lead to a value; None for a key that msgspec leaves open."""
+
+
 class _NotJson:
     """What stands in a file where a value should be. text: as a person calls it."""
 
     def __init__(self, text: str) -> None:
         self.text = text
+
+
+def _half_character(data: Any) -> Place | None:
+    """The place of text that no encoding has, which JSON can write as half of a surrogate pair; None without."""
+    entries = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for key, value in entries:
+        if isinstance(key, str) and not key.isascii() and _SURROGATE.search(key):
+            return []
+        if isinstance(value, str):
+            if not value.isascii() and _SURROGATE.search(value):
+                return [key]
+        elif isinstance(value, dict | list) and (place := _half_character(value)) is not None:
+            return [key, *place]
+    return None
+
+
+_SURROGATE, _ESCAPED_SURROGATE = re.compile("[\ud800-\udfff]"), re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def _no_number(name: str) -> _NotJson:
@@ -257,10 +293,6 @@ def converted(data: Any, kind: type[Content], path: Path) -> Content:
         raise PredictorError(f"{path}: {_explained(place, what, of_key, data)}") from None
     except RecursionError:
         raise PredictorError(f"{path}: $: nested too deeply") from None
-
-
-Place = list[str | int | None]
-"""Keys and positions that lead to a value; None for a key that msgspec leaves open."""
 
 
 def _place(message: str) -> tuple[Place, str, bool]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
+from predictor.calibration.kernel_models import library_forests
 from predictor.calibration.schema import CallCost, CallTime, Environment, NamedHosts, RuntimeCosts
 from predictor.calibration.trees import Forest
 from predictor.errors import PredictorError
@@ -140,12 +141,7 @@ def host_costs_of(runtime: str, files: Mapping[str, RuntimeCosts], where: object
             rows.setdefault(cost.row, {})[cost.dtype] = cost
         calls |= rows
         typical |= costs.typical
-        for number, one in enumerate(costs.library_calls):
-            try:
-                library_calls[one.family, one.dtype] = Forest.from_record(one.log_seconds)
-            except ValueError as error:
-                place = f"$.library_calls[{number}].log_seconds"
-                raise PredictorError(f"{where}/{costs.runtime}.json: {place}: {error}") from None
+        library_calls |= library_forests(costs, f"{where}/{costs.runtime}.json")
     return HostCosts(
         runtime=runtime,
         op_factor=own.op_factor,

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.calibration.schema import Fit
-from predictor.calibration.trees import Forest
+from predictor.calibration.schema import Fit, FitKey, Kernels, RuntimeCosts, Trees, columns_of
+from predictor.calibration.trees import LEAF, Forest
+from predictor.errors import PredictorError
 
 
 def is_winograd(dims: Mapping[str, Any]) -> Any:
@@ -46,11 +47,14 @@ class KernelFit:
 
     @classmethod
     def of(cls, fit: Fit) -> KernelFit:
-        """From a calibration file. Raises ValueError where its arrays are no trees."""
+        """From a calibration file. Raises ValueError, with the path in the fit, where its arrays are no trees of the
+        family's features.
+        """
+        columns, last = columns_of(fit.family), len(fit.patterns) - 0.5
         return cls(
             floor_s=fit.floor_s,
-            residual=Forest.from_record(fit.residual),
-            launches=Forest.from_record(fit.launches),
+            residual=_forest(fit.residual, ".residual", columns, -LEAF, LEAF),
+            launches=_forest(fit.launches, ".launches", columns, -0.5, last),
             patterns=np.array(fit.patterns, dtype=float),
             error=fit.error.log_rms,
             provenance=fit.provenance,
@@ -67,3 +71,35 @@ class KernelFit:
             per_group, others = self.patterns[np.rint(self.launches.predict(features)).astype(int)].T
         launches: NDArray[np.float64] = np.maximum(per_group * groups + others, 1)
         return launches
+
+
+def _forest(trees: Trees, place: str, columns: int, low: float, high: float) -> Forest:
+    try:
+        return Forest.from_record(trees, columns, low, high)
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from None
+
+
+def kernel_fits(kernels: Kernels, path: object) -> dict[FitKey, KernelFit]:
+    """The fits of kernels.json. Raises PredictorError, which names the path in the file, where they are damaged."""
+    found = {}
+    for number, fit in enumerate(kernels.fits):
+        try:
+            found[FitKey(fit.family, fit.units, fit.context)] = KernelFit.of(fit)
+        except ValueError as error:
+            raise PredictorError(f"{path}: $.fits[{number}]{error}") from None
+    return found
+
+
+def library_forests(costs: RuntimeCosts, path: object) -> dict[tuple[str, str], Forest]:
+    """Family and dtype -> the host cost of a library call by its shape. Raises PredictorError, which names the path in
+    the file, where it is damaged.
+    """
+    found = {}
+    for number, one in enumerate(costs.library_calls):
+        place = f".library_calls[{number}].log_seconds"
+        try:
+            found[one.family, one.dtype] = _forest(one.log_seconds, place, columns_of(one.family) + 1, -LEAF, LEAF)
+        except ValueError as error:
+            raise PredictorError(f"{path}: ${error}") from None
+    return found

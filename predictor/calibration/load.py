@@ -17,7 +17,7 @@ from typing import Any
 from predictor.calibration.datasheets import derived_device, instruction_time_factor, nearest
 from predictor.calibration.files import datasheets, find, folders, read
 from predictor.calibration.host_costs import HOSTS_DIFFER, HostCosts, host_costs_of, named_host
-from predictor.calibration.kernel_models import KernelFit
+from predictor.calibration.kernel_models import KernelFit, kernel_fits
 from predictor.calibration.schema import (
     FILES,
     Datasheet,
@@ -85,11 +85,7 @@ class Calibration:
         if device.provenance == "fitted" and named_hosts is None:
             raise PredictorError(f"{where}/hosts.json: is missing: it has the hosts of a GPU whose figures are fitted")
         fits = _fits_of_reference(device.reference_gpu, where) if device.reference_gpu else {}
-        for number, fit in enumerate(kernels.fits):
-            try:
-                fits[FitKey(fit.family, fit.units, fit.context)] = KernelFit.of(fit)
-            except ValueError as error:
-                raise PredictorError(f"{where}/kernels.json: $.fits[{number}]: {error}") from None
+        fits |= kernel_fits(kernels, f"{where}/kernels.json")
         return cls(
             device.gpu,
             folder,

