@@ -15,6 +15,10 @@ from predictor.records import Graph
 LONGEST = ("test_end_to_end.py", "test_contract.py", "test_macs.py")
 
 
+TOGETHER = ("tests/calibrate/validate/",)
+"""Folders whose files share a process: the recorded measurements of the H200 are evaluated once for all of them."""
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """One thread each, before torch is imported: of two test processes on two cores neither takes both."""
     os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
@@ -28,11 +32,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """A file's tests share what its fixtures measured, so they share a process."""
+    """A file's tests share what its fixtures measured, so they share a process; so do the files of ``TOGETHER``."""
     from xdist.scheduler import LoadFileScheduling
 
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return next((folder for folder in TOGETHER if nodeid.startswith(folder)), nodeid.split("::", 1)[0])
+
     config.option.loadscopereorder = False
-    return LoadFileScheduling(config, log)
+    return Scheduling(config, log)
 
 
 @pytest.fixture(autouse=True)

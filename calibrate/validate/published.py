@@ -29,9 +29,9 @@ class PassErrors:
     """Errors over some rows, relative, of models that the fit has not seen.
 
     tau: Kendall's rank correlation of predicted and measured latency; bound: share of rows, of batches above 1, with
-    the right one of host and device; covered: share within the 90 % interval; flops, plain: mean absolute error of
-    multiply-accumulates alone, and of the larger of launches and unfitted kernel time, each with constants of the
-    session.
+    the right one of host and device; covered: share within the 90 % interval; macs_alone, max_formula: mean absolute
+    error of multiply-accumulates alone, and of the larger of launches and unfitted kernel time, each with constants of
+    the session.
     """
 
     name: str
@@ -42,8 +42,8 @@ class PassErrors:
     tau: float
     bound: float
     covered: float
-    flops: float
-    plain: float
+    macs_alone: float
+    max_formula: float
 
 
 def judge_passes(rows: Sequence[Pass], like: str, gpu: str | None = None) -> list[PassErrors]:
