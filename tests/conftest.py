@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from predictor.calibration.load import Calibration, load_calibration
+from predictor import load_calibration
+from predictor.predict import GpuCalibration
 from predictor.records import Graph
 
 LONGEST = ("test_end_to_end.py", "test_contract.py", "test_macs.py")
@@ -43,7 +44,7 @@ def _no_calibrations_but_the_shipped(monkeypatch: pytest.MonkeyPatch, tmp_path_f
 
 
 @pytest.fixture(scope="session")
-def h200() -> Calibration:
+def h200() -> GpuCalibration:
     """The shipped calibration."""
     return load_calibration("h200")
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from predictor import runtimes
-from predictor.graph import files as graph_file
+from predictor.graph import files
 from predictor.predict import graph_of
-from predictor.records import Graph
+from predictor.records import CaptureMode, Graph
 from predictor.runtimes.eager import lowering as eager
 
-FOLDER = Path(__file__).resolve().parent.parent / "calibrate" / "published_graphs"
+FOLDER = Path(__file__).resolve().parent.parent / "calibrate" / "workloads" / "published_graphs"
 
 MACS = {
     "albert": 10894311424,
@@ -61,7 +61,8 @@ ONNX = {
 
 
 def loaded(name: str, dtype: str, branch: str, batch: int) -> Graph:
-    found = graph_file.load(FOLDER / f"{name}.json.gz", name, dtype, branch, batch)
+    graphs = files.read(FOLDER / f"{name}.json.gz")
+    found = graphs.find(dtype, CaptureMode(branch), batch, graphs.length)
     assert found is not None
     return found
 
@@ -92,8 +93,8 @@ def test_attention_is_multiplied_out(name: str) -> None:
 
 def test_no_torch_is_needed() -> None:
     program = (
-        "import sys; from pathlib import Path; from predictor import graph_file; "
-        f"found = graph_file.load(Path({str(FOLDER / 'resnet50.json.gz')!r}), 'resnet50', 'fp16', 'traced', 4); "
+        "import sys; from pathlib import Path; from predictor.graph import files; "
+        f"found = files.read(Path({str(FOLDER / 'resnet50.json.gz')!r})).find('fp16', 'traced', 4, 0); "
         "assert found is not None; "
         "print(sorted({'torch', 'transformers', 'torchvision', 'timm', 'sklearn', 'onnxruntime'} & set(sys.modules)))"
     )

@@ -74,16 +74,16 @@ class GraphSet:
 
     def find(self, dtype: str, mode: CaptureMode, batch: int, length: int) -> Graph | None:
         """The graph in a capture mode at sizes; None where the set has none."""
-        stored = SAME_GRAPH.get(dtype, dtype)
-        for template in self.templates:
-            if (template.dtype, template.mode) == (stored, mode) and template.range.holds(batch, length):
-                return self._instance(template, dtype, (batch, length))
+        for stored in (dtype, SAME_GRAPH.get(dtype)):
+            for template in self.templates:
+                if (template.dtype, template.mode) == (stored, mode) and template.range.holds(batch, length):
+                    return self._instance(template, dtype, (batch, length))
         return None
 
     def has(self, dtype: str, mode: CaptureMode) -> bool:
         """Whether there is a graph in a capture mode, of any size."""
-        stored = SAME_GRAPH.get(dtype, dtype)
-        return any((template.dtype, template.mode) == (stored, mode) for template in self.templates)
+        stored = {dtype, SAME_GRAPH.get(dtype)}
+        return any(template.dtype in stored and template.mode == mode for template in self.templates)
 
     def extended(self, dtype: str, mode: CaptureMode, captures: Mapping[Sizes, Graph], sizes: SizeRange) -> GraphSet:
         """With a template made of captures by their sizes, of which more than there are terms check the rule. Raises
@@ -116,7 +116,7 @@ class GraphSet:
 
     def _instance(self, template: Template, dtype: str, sizes: Sizes) -> Graph:
         terms_at = basis(sizes, template.terms)
-        names = {SAME_GRAPH[dtype]: dtype} if dtype == "bf16" else {}
+        names = {template.dtype: dtype} if dtype == "bf16" else {}
         made: dict[int, OpCall] = {}
         origins: dict[tuple[int, int, int], Origin] = {}
         calls = []

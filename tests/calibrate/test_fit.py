@@ -13,6 +13,7 @@ from predictor.calibration.kernel_models import KernelFit
 from predictor.calibration.load import Calibration
 from predictor.calibration.trees import Forest
 from predictor.kernels.families import FAMILIES, itemsize
+from predictor.pricing.kernels import kernel_fit, kernel_seconds, price_kernels
 from predictor.pricing.program import shape_features
 
 DEVICE = {"peak_flops": {"fp32": 5e13, "fp16": 8e14}, "bandwidth_bytes_per_s": 4e12, "sms": 132}
@@ -200,9 +201,9 @@ def test_a_measured_shape_that_the_fit_misses_is_kept_and_priced_as_measured() -
     assert len(fit["exceptions"]) < 10  # and perhaps its neighbours, which the slow one drags along
     calibration = Calibration("x", Path(), DEVICE, {(row.name, "half"): KernelFit.from_json(fit, "measured")})
     dims = {**samples[0]["dims"], "batch": np.array([36.0, 37.0, 38.0])}  # type: ignore[dict-item]
-    seconds, launches, _ = calibration.price("conv_grouped", "fp16", **dims)
-    assert seconds == pytest.approx([3.6e-4, 3.7e-3, 3.8e-4], rel=0.25)
-    assert launches[1] == 64
+    priced = price_kernels(calibration, "conv_grouped", "fp16", dims)
+    assert priced.seconds == pytest.approx([3.6e-4, 3.7e-3, 3.8e-4], rel=0.25)
+    assert priced.launches[1] == 64
 
 
 def test_sixteen_bit_formats_share_a_fit_and_keep_their_difference() -> None:
@@ -219,7 +220,7 @@ def test_sixteen_bit_formats_share_a_fit_and_keep_their_difference() -> None:
     fits = fit_kernels(samples, device)["gemm"]
     assert list(fits) == ["half"]
     calibration = Calibration("x", Path(), device, {("gemm", "half"): KernelFit.from_json(fits["half"], "measured")})
-    fp16, bf16 = (calibration.kernel_seconds("gemm", d, m=3000, n=3000, k=3000) for d in ("fp16", "bf16"))
+    fp16, bf16 = (kernel_seconds(calibration, "gemm", d, m=3000, n=3000, k=3000) for d in ("fp16", "bf16"))
     assert bf16 / fp16 == pytest.approx(1.25, rel=0.08)
     assert fp16 == pytest.approx(2e-6 + 2 * 3000**3 / 4e14, rel=0.08)
 
@@ -234,9 +235,9 @@ def test_a_dimension_that_never_varied_says_nothing_of_other_values(h200: Calibr
     fit = fit_family(samples, "attention", DEVICE)
     assert fit["only"] == {"heads": 8.0, "head_dim": 128.0, "causal": 1.0, "mask": 0.0}
     assert fit["largest"]["seq"] == max(s["dims"]["seq"] for s in samples)
-    kernel_fit = replace(h200.fit("attention", "fp16"), only=fit["only"], largest=fit["largest"])
-    calibration = replace(h200, fits={("attention", "half"): kernel_fit})
+    changed = replace(kernel_fit(h200, "attention", "fp16"), only=fit["only"], largest=fit["largest"])
+    calibration = replace(h200, fits={("attention", "half"): changed})
     inside = {"batch": 4, "heads": 8, "seq": 100, "head_dim": 128, "causal": 1}
-    assert not calibration.extrapolated("attention", "fp16", **inside).any()
+    assert not price_kernels(calibration, "attention", "fp16", inside).extrapolated.any()
     for other in ({"head_dim": 64}, {"causal": 0}, {"mask": 1}, {"seq": 2000}):
-        assert calibration.extrapolated("attention", "fp16", **{**inside, **other}).all()
+        assert price_kernels(calibration, "attention", "fp16", {**inside, **other}).extrapolated.all()

@@ -6,13 +6,14 @@ import csv
 import json
 import shutil
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from calibrate.cli.calibrate import calibrate as cli
+from calibrate.cli import calibrate as cli
 from calibrate.cli.validate import app as validate
 from calibrate.fit.kernels import log_sd
 from calibrate.fit.passes import Model, Table, leave_models_out, table_of
@@ -23,12 +24,24 @@ from predictor import runtimes
 from predictor.calibration.files import SHIPPED
 from predictor.calibration.load import load_calibration
 from predictor.cli.main import app
-from predictor.graph.files import load
-from predictor.predict import Predictor, report
+from predictor.graph.files import read
+from predictor.plan import Plan
+from predictor.predict import Predictor
+from predictor.pricing.kernels import kernel_fit
+from predictor.records import CaptureMode, Report
 from tests.helpers import complaint
 
 PUBLISHED = Path(__file__).resolve().parents[3] / "shared" / "data" / "published_latency_2022.csv"
 FITTED = ("1080ti", "2080ti", "3090", "a100", "a6000", "rtx8000", "titanx", "v100")
+
+
+@cache
+def plan_of(model: str) -> Plan:
+    return Plan(read(GRAPHS / f"{model}.json.gz"))
+
+
+def predicted(row: Pass) -> Report:
+    return plan_of(row.model).report(row.gpu, row.runtime, row.dtype, row.batch, host=row.session)
 
 
 def table() -> Table:
@@ -117,7 +130,8 @@ def test_a_fitted_gpu_names_its_hosts_and_says_what_each_is(gpu: str) -> None:
 
 def test_a_slower_host_takes_longer_and_the_device_as_long() -> None:
     """As much as its speed and its kinds of work say."""
-    graph = load(GRAPHS / "bert.json.gz", "bert", "fp16", "eager", 1)
+    plan = plan_of("bert")
+    graph = plan.graphs.find("fp16", CaptureMode.EAGER, 1, plan.length)
     assert graph is not None
     calibration, h200 = load_calibration("v100"), load_calibration("h200")
     host_s = np.array(workload(runtimes.load("eager").lower(graph), h200, h200.host("eager"), graph.macs).host_s)
@@ -126,7 +140,7 @@ def test_a_slower_host_takes_longer_and_the_device_as_long() -> None:
     for name in calibration.hosts[:2]:
         said = own["hosts"][name]
         factors = [said["slower"] * own["kinds"]["eager"][kind] * said["kinds"][kind] for kind in KINDS]
-        found = report(graph, calibration, calibration.host("eager", name))
+        found = plan.report("v100", dtype="fp16", batch=1, host=name)
         assert found.host_s == pytest.approx(host_s @ factors, rel=1e-3)
         kernel_s.add(found.kernel_s)
     assert len(kernel_s) == 1
@@ -149,10 +163,7 @@ def test_the_option_names_a_host() -> None:
 
 def test_the_papers_statements_come_out() -> None:
     def seconds(model: str, gpu: str, dtype: str = "fp16") -> tuple[float, int]:
-        graph = load(GRAPHS / f"{model}.json.gz", model, dtype, "eager", 1)
-        assert graph is not None
-        calibration = load_calibration(gpu)
-        found = report(graph, calibration, calibration.host("eager"))
+        found = plan_of(model).report(gpu, dtype=dtype, batch=1)
         return found.latency_s, found.macs
 
     assert seconds("bert", "a100")[0] > 0.97 * seconds("bert", "v100")[0]
@@ -188,29 +199,19 @@ def test_a_table_is_what_a_prediction_sees(some: list[Pass]) -> None:
     found = table_of(rows, "h200")
     for row, host_s, kernel_s in zip(rows, found.host_s, found.kernel_s, strict=True):
         calibration = load_calibration(row.gpu)
-        graph = load(
-            GRAPHS / f"{row.model}.json.gz", row.model, row.dtype, runtimes.load(row.runtime).capture_mode, row.batch
-        )
-        assert graph is not None
         own = json.loads((SHIPPED / row.gpu / "hosts.json").read_text("utf-8"))
         of_host = own["hosts"][row.session]["kinds"]
         kinds = np.array([own["kinds"][row.runtime][kind] * of_host[kind] for kind in KINDS])
         factors = [calibration.factors[families_of(factor)[0], factor[1]] for factor in found.factors]
-        predicted = report(graph, calibration, calibration.host(row.runtime, row.session))
-        assert predicted.host_s == pytest.approx(host_s @ kinds * calibration.slower_host(row.session), rel=0.01)
-        assert predicted.kernel_s == pytest.approx(kernel_s @ factors, rel=0.01)
+        report = predicted(row)
+        assert report.host_s == pytest.approx(host_s @ kinds * calibration.slower_host(row.session), rel=0.01)
+        assert report.kernel_s == pytest.approx(kernel_s @ factors, rel=0.01)
 
 
 def test_shipped_calibrations_predict_what_was_published(some: list[Pass]) -> None:
     errors = []
     for row in some:
-        graph = load(
-            GRAPHS / f"{row.model}.json.gz", row.model, row.dtype, runtimes.load(row.runtime).capture_mode, row.batch
-        )
-        assert graph is not None
-        calibration = load_calibration(row.gpu)
-        predicted = report(graph, calibration, calibration.host(row.runtime, row.session))
-        errors.append(abs(predicted.max_s / row.seconds - 1))
+        errors.append(abs(predicted(row).max_s / row.seconds - 1))
     assert np.mean(errors) < 0.14
     assert np.median(errors) < 0.1
 
@@ -242,15 +243,14 @@ def test_a_fit_can_be_repeated_to_the_byte(some: list[Pass], tmp_path: Path) -> 
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     fitted = load_calibration(str(tmp_path / "one"))
     assert fitted.hosts == ["v100-eager-fp16-a"]
-    graph = load(GRAPHS / "bert.json.gz", "bert", "fp16", "eager", 1)
-    assert graph is not None
     measured = next(r.seconds for r in some if (r.session, r.model, r.batch) == ("v100-eager-fp16-a", "bert", 1))
-    assert report(graph, fitted, fitted.host("eager")).max_s == pytest.approx(measured, rel=0.25)
+    found = plan_of("bert").report(str(tmp_path / "one"), dtype="fp16", batch=1)
+    assert found.max_s == pytest.approx(measured, rel=0.25)
 
 
 def test_a_predictor_takes_a_host_and_the_way_to_attend() -> None:
     found = Predictor("v100", host="v100-eager-fp32-a", attention="sdpa").check()
-    assert found[1].name == "v100-eager-fp32-a"
+    assert found.host.name == "v100-eager-fp32-a"
 
 
 def test_kernels_that_are_fitted_later_leave_hosts_and_factors(tmp_path: Path) -> None:
@@ -264,7 +264,7 @@ def test_kernels_that_are_fitted_later_leave_hosts_and_factors(tmp_path: Path) -
     before, after = load_calibration("a100"), load_calibration(str(folder))
     assert (after.provenance, after.hosts) == ("fitted", before.hosts)
     assert (after.factors, after.kernels_error) == (before.factors, before.kernels_error)
-    assert after.fit("gemm", "bf16").error != before.fit("gemm", "bf16").error
+    assert kernel_fit(after, "gemm", "bf16").error != kernel_fit(before, "gemm", "bf16").error
 
 
 def test_a_name_is_a_published_host_also_beside_a_host_that_was_measured(tmp_path: Path) -> None:

@@ -16,8 +16,10 @@ from calibrate.cli.validate import app as validate
 from calibrate.fit.published import fit_published, judge, read_kernels
 from predictor.calibration import files
 from predictor.calibration.files import SHIPPED
-from predictor.calibration.load import Calibration, forget, load_calibration
+from predictor.calibration.load import Calibration, forget
 from predictor.errors import PredictorError
+from predictor.predict import load_calibration
+from predictor.pricing.kernels import kernel_fit
 from tests.helpers import complaint
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -123,17 +125,17 @@ def test_a_table_in_single_precision_is_used_for_single_precision(folder: Path, 
     path.write_text("\n".join([f"dtype,{lines[0]}", *(f"fp32,{line}" for line in lines[1:])]), encoding="utf-8")
     fit_published("x1", folder, [path], "h200")
     found = load_calibration("x1")
-    assert found.fit("gemm", "fp32", "replay").provenance == "fitted"
-    assert found.fit("gemm", "fp32").provenance == "fitted"
+    assert kernel_fit(found, "gemm", "fp32", "replay").provenance == "fitted"
+    assert kernel_fit(found, "gemm", "fp32").provenance == "fitted"
 
 
 def test_a_gpu_that_nobody_has_gets_what_was_published_and_the_rest_from_its_like(folder: Path, table: Path) -> None:
     fit_published("x1", folder, [table], "h200")
     found, h200 = load_calibration("x1"), load_calibration("h200")
     assert found.provenance == "derived"
-    assert found.fit("gemm", "bf16").provenance == "fitted"
-    assert found.fit("softmax", "fp16").provenance == "derived"
-    assert found.fit("softmax", "fp16").error > h200.fit("softmax", "fp16").error
+    assert kernel_fit(found, "gemm", "bf16").provenance == "fitted"
+    assert kernel_fit(found, "softmax", "fp16").provenance == "derived"
+    assert kernel_fit(found, "softmax", "fp16").error > kernel_fit(h200, "softmax", "fp16").error
     tiny = {"rows": 8, "cols": 64, "context": "model"}
     ratio = found.kernel_seconds("softmax", "fp16", **tiny) / h200.kernel_seconds("softmax", "fp16", **tiny)
     assert ratio == pytest.approx(found.slower, rel=0.05)  # which waits for instructions, not for memory

@@ -15,10 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from predictor import load_calibration
 from predictor.calibration.files import SCHEMA, SHIPPED, read_json, write_json
-from predictor.calibration.load import Calibration, forget, load_calibration
+from predictor.calibration.load import forget
 from predictor.errors import PredictorError
 from predictor.kernels.families import FAMILIES
+from predictor.predict import GpuCalibration
+from predictor.pricing.kernels import kernel_fit, price_kernels
 
 FILES = ("device.json", "kernels.json", "eager.json")
 
@@ -86,7 +89,7 @@ def test_a_failed_rename_leaves_nothing_behind(tmp_path: Path) -> None:
 # reading
 
 
-def test_a_copy_loads_as_the_original_does(copied: Path, h200: Calibration) -> None:
+def test_a_copy_loads_as_the_original_does(copied: Path, h200: GpuCalibration) -> None:
     found = load_calibration("h200")
     assert found.folder == copied
     assert found.device == h200.device
@@ -210,46 +213,49 @@ def test_files_that_changed_are_read_again_after_forget(copied: Path) -> None:
 # kernels
 
 
-def test_a_kernel_repeated_alone_is_not_one_in_a_model(h200: Calibration) -> None:
+def test_a_kernel_repeated_alone_is_not_one_in_a_model(h200: GpuCalibration) -> None:
     """16 MB of weights: in a model they come from memory, repeated alone they stay in the cache."""
     dims = {"m": 16, "n": 4096, "k": 2048}
     alone, in_model = (h200.kernel_seconds("gemm", "bf16", context=c, **dims) for c in ("replay", "model"))
     assert alone < in_model
     assert h200.kernel_seconds("gemm", "bf16", **dims) == alone
-    assert h200.fit("gemm", "bf16", "replay").provenance == "fitted"
-    assert h200.fit("gemm", "bf16").provenance == "measured"
+    assert kernel_fit(h200, "gemm", "bf16", "replay").provenance == "fitted"
+    assert kernel_fit(h200, "gemm", "bf16").provenance == "measured"
 
 
-def test_the_nearest_fit_stands_in_for_one_that_was_not_made(h200: Calibration) -> None:
+def test_the_nearest_fit_stands_in_for_one_that_was_not_made(h200: GpuCalibration) -> None:
     """fp16 was not published: bf16 stands in, on the same units; a softmax has one fit for every context."""
-    assert h200.fit("gemm", "fp16", "replay") is h200.fit("gemm", "bf16", "replay")
-    assert h200.fit("gemm", "fp32", "replay") is h200.fit("gemm", "fp32")
-    assert h200.fit("softmax", "fp16", "replay") is h200.fit("softmax", "fp16")
+    assert kernel_fit(h200, "gemm", "fp16", "replay") is kernel_fit(h200, "gemm", "bf16", "replay")
+    assert kernel_fit(h200, "gemm", "fp32", "replay") is kernel_fit(h200, "gemm", "fp32")
+    assert kernel_fit(h200, "softmax", "fp16", "replay") is kernel_fit(h200, "softmax", "fp16")
     a100 = load_calibration("a100")
-    assert a100.fit("gemm", "bf16") is a100.fit("gemm", "bf16", "replay")
-    assert a100.fit("gemm", "fp32").provenance == "derived"
+    assert kernel_fit(a100, "gemm", "bf16") is kernel_fit(a100, "gemm", "bf16", "replay")
+    assert kernel_fit(a100, "gemm", "fp32").provenance == "derived"
 
 
-def test_a_kernel_larger_than_any_measured_is_extrapolated_at_the_edge_s_efficiency(h200: Calibration) -> None:
-    largest = h200.fit("gemm", "fp16").largest["k"]
+def test_a_kernel_larger_than_any_measured_is_extrapolated_at_the_edge_s_efficiency(h200: GpuCalibration) -> None:
+    largest = kernel_fit(h200, "gemm", "fp16").largest["k"]
     dims = {"m": 4096, "n": 4096, "k": np.array([largest, 1.9 * largest, 2.1 * largest, 8 * largest])}
-    assert h200.extrapolated("gemm", "fp16", **dims).tolist() == [False, False, True, True]
-    assert not h200.extrapolated("gemm", "fp16", m=1, n=1, k=1)[0]
+    assert price_kernels(h200, "gemm", "fp16", dims).extrapolated.tolist() == [False, False, True, True]
+    assert not price_kernels(h200, "gemm", "fp16", {"m": 1, "n": 1, "k": 1}).extrapolated[0]
     seconds = h200.kernel_seconds("gemm", "fp16", context="model", **dims)
     assert seconds[3] == pytest.approx(8 / 2.1 * seconds[2], rel=0.15)
 
 
-def test_a_row_that_is_longer_than_any_measured_takes_as_many_times_as_long(h200: Calibration) -> None:
+def test_a_row_that_is_longer_than_any_measured_takes_as_many_times_as_long(h200: GpuCalibration) -> None:
     """Also where few rows leave most of the device idle, and the roofline says nothing."""
-    fit = h200.fit("batch_norm", "fp16")
+    fit = kernel_fit(h200, "batch_norm", "fp16")
     longest = fit.largest["cols"]
-    one, four = (h200.price("batch_norm", "fp16", rows=32, cols=n * longest)[0][0] for n in (1, 4))
+
+    def seconds(cols: Any) -> Any:
+        return h200.kernel_seconds("batch_norm", "fp16", context="model", rows=32, cols=cols)
+
+    one, four = seconds(longest), seconds(4 * longest)
     assert four - fit.floor_s == pytest.approx(4 * (one - fit.floor_s))
-    mixed = h200.price("batch_norm", "fp16", rows=32, cols=np.array([longest, 4 * longest]))[0]
-    assert list(mixed) == pytest.approx([one, four])
+    assert list(seconds([longest, 4 * longest])) == pytest.approx([one, four])
 
 
-def test_unknown_families_and_contexts_are_answered_with_the_known(h200: Calibration) -> None:
+def test_unknown_families_and_contexts_are_answered_with_the_known(h200: GpuCalibration) -> None:
     with pytest.raises(PredictorError, match="unknown kernel family 'gem': did you mean gemm"):
         h200.kernel_seconds("gem", "fp16", m=1, n=1, k=1)
     with pytest.raises(PredictorError, match="unknown context 'modle': did you mean model"):
@@ -261,7 +267,7 @@ def test_shipped_kernels_stay_small() -> None:
         assert path.stat().st_size < 2e6, path
 
 
-def test_one_kernel_is_a_number(h200: Calibration) -> None:
+def test_one_kernel_is_a_number(h200: GpuCalibration) -> None:
     seconds = h200.kernel_seconds("gemm", "fp16", m=4096, n=4096, k=4096)
     assert isinstance(seconds, float)
     assert (
@@ -269,7 +275,7 @@ def test_one_kernel_is_a_number(h200: Calibration) -> None:
     )  # above 5 %, below twice, of the datasheet's 989 TFLOP/s
 
 
-def test_arrays_of_dimensions_broadcast(h200: Calibration) -> None:
+def test_arrays_of_dimensions_broadcast(h200: GpuCalibration) -> None:
     m, n = np.array([[64.0], [128.0], [4096.0]]), np.array([256.0, 1024.0])
     seconds = h200.kernel_seconds("gemm", "fp16", m=m, n=n, k=768)
     assert seconds.shape == (3, 2)
@@ -279,19 +285,19 @@ def test_arrays_of_dimensions_broadcast(h200: Calibration) -> None:
             assert seconds[i, j] == pytest.approx(one, rel=1e-12)
 
 
-def test_an_unknown_or_missing_dimension_is_a_key_error(h200: Calibration) -> None:
+def test_an_unknown_or_missing_dimension_is_a_key_error(h200: GpuCalibration) -> None:
     with pytest.raises(KeyError, match="depth"):
         h200.kernel_seconds("gemm", "fp16", m=8, n=8, k=8, depth=8)
     with pytest.raises(KeyError, match="k"):
         h200.kernel_seconds("gemm", "fp16", m=8, n=8)
 
 
-def test_large_kernels_take_longer_in_wider_formats(h200: Calibration) -> None:
+def test_large_kernels_take_longer_in_wider_formats(h200: GpuCalibration) -> None:
     half, single = (h200.kernel_seconds("gemm", d, m=8192, n=8192, k=8192) for d in ("fp16", "fp32"))
     assert half < single / 4
 
 
-def test_a_copy_runs_at_no_more_than_the_bandwidth_of_the_datasheet(h200: Calibration) -> None:
+def test_a_copy_runs_at_no_more_than_the_bandwidth_of_the_datasheet(h200: GpuCalibration) -> None:
     elements = 2**28
     seconds = h200.kernel_seconds(
         "pointwise", "fp32", elements=elements, bytes_read=4 * elements, bytes_written=4 * elements
@@ -300,10 +306,10 @@ def test_a_copy_runs_at_no_more_than_the_bandwidth_of_the_datasheet(h200: Calibr
     assert 8 * elements / seconds > 2e12
 
 
-def test_roofline_by_hand(h200: Calibration) -> None:
+def test_roofline_by_hand(h200: GpuCalibration) -> None:
     """A square product stands under the compute roof, a thin one under the memory roof."""
-    _, _, compute = h200.price("gemm", "fp16", m=np.array([8192.0, 1.0]), n=8192, k=8192)
-    assert compute.tolist() == [True, False]
+    priced = price_kernels(h200, "gemm", "fp16", {"m": [8192.0, 1.0], "n": 8192, "k": 8192})
+    assert priced.compute_bound.tolist() == [True, False]
 
 
 # monotone prices
@@ -361,5 +367,5 @@ def test_a_family_that_a_calibration_does_not_have_is_priced_as_extrapolated(cop
     dims = {"elements": 1e8, "bytes_read": 2e8, "bytes_written": 2e8}
     expected = calibration.kernel_seconds("pointwise", "fp16", **dims, inputs=1)
     assert calibration.kernel_seconds("pool", "fp16", **dims) == pytest.approx(expected, rel=0.5)
-    assert calibration.extrapolated("pool", "fp16", **dims).all()
-    assert not calibration.extrapolated("pointwise", "fp16", **dims).any()
+    assert price_kernels(calibration, "pool", "fp16", dims).extrapolated.all()
+    assert not price_kernels(calibration, "pointwise", "fp16", dims).extrapolated.any()

@@ -51,7 +51,7 @@ def call(op: str, trait: str = "pointwise", **more: object) -> HostCall:
 
 
 def seconds(one: HostCall, calibration: Calibration, dtype: str = "fp32") -> float:
-    return price(Program("eager", dtype, (one,), PythonWork(), {}), calibration, HOST)[0].host_s
+    return price(Program("eager", dtype, (one,), PythonWork(), {}), calibration, HOST).calls[0].host_s
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_call_costs_itself_and_the_python_before_it(h200: Calibration) -> None
 
 def test_an_operator_among_other_work_costs_its_factor(h200: Calibration) -> None:
     program = Program("eager", "fp32", (call("add", python=PythonWork(9, 3.0, 2.0)),), PythonWork(), {})
-    assert price(program, h200, replace(HOST, op_factor=1.5))[0].host_s == 231.5
+    assert price(program, h200, replace(HOST, op_factor=1.5)).calls[0].host_s == 231.5
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_call_is_colder_the_more_other_operators_ran_since_its_last(h200: Cali
     for others in (1, 5, 25, 100):
         calls = (call("add"), *(call(f"other{i}") for i in range(others)))
         priced = price(Program("eager", "fp32", calls, PythonWork(), {}), h200, HOST)
-        assert priced[0].host_s == pytest.approx(1 + 4 * others / (others + HALF_DISTANCE))
+        assert priced.calls[0].host_s == pytest.approx(1 + 4 * others / (others + HALF_DISTANCE))
 
 
 def test_a_product_costs_what_the_library_takes_for_its_shape(h200: Calibration) -> None:
@@ -126,15 +126,15 @@ def test_a_kernel_beyond_those_of_the_timed_call_costs_a_launch(h200: Calibratio
 
 def test_python_after_the_last_operator_costs_too(h200: Calibration) -> None:
     priced = price(Program("eager", "fp32", (call("add"),), PythonWork(9, 3.0, 2.0), {}), h200, HOST)
-    assert [p.host_s for p in priced] == [1.0, 230.0]
+    assert ([p.host_s for p in priced.calls], priced.tail_s) == ([1.0], 230.0)
 
 
 def test_kernels_keep_their_order_and_their_prices(h200: Calibration) -> None:
     gemm = Kernel("gemm", "fp16", {"m": 128, "n": 128, "k": 128, "batch": 1, "nt": 1, "bias": 0})
     large = Kernel("pointwise", "fp32", {"elements": 2**26, "bytes_read": 2**28, "bytes_written": 2**28})
     calls = (call("add", kernels=(large, gemm)), call("add", kernels=(ADDITION,)), call("add", kernels=(gemm,)))
-    priced = price(Program("eager", "fp16", calls, PythonWork(), {}), h200, HOST)
-    assert [len(p.kernels) for p in priced] == [2, 1, 1, 0]
+    priced = price(Program("eager", "fp16", calls, PythonWork(), {}), h200, HOST).calls
+    assert [len(p.kernels) for p in priced] == [2, 1, 1]
     assert priced[0].kernels[1] == priced[2].kernels[0]
     assert priced[0].kernels[0].seconds > 20 * priced[1].kernels[0].seconds
     assert priced[0].kernels[0].bound == "memory"

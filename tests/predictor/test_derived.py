@@ -12,9 +12,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from predictor.calibration.datasheets import equal_waves, nearest
-from predictor.calibration.load import Calibration, forget, load_calibration
+from predictor import load_calibration
+from predictor.calibration.datasheets import nearest
+from predictor.calibration.load import forget
 from predictor.cli.main import app
+from predictor.predict import GpuCalibration
+from predictor.pricing.kernels import kernel_fit
+from predictor.pricing.transfer import equal_waves
 from tests.helpers import complaint
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,16 +49,16 @@ def test_a_datasheet_gives_a_derived_prediction(sheet: dict[str, Any], tmp_path:
     assert high / low > 2
 
 
-def test_the_datasheet_of_a_measured_gpu_gives_its_kernels(h200: Calibration) -> None:
+def test_the_datasheet_of_a_measured_gpu_gives_its_kernels(h200: GpuCalibration) -> None:
     derived = load_calibration(str(h200.folder / "datasheet.json"))
     for dims in ({"m": 4096, "n": 4096, "k": 4096}, {"m": 32, "n": 768, "k": 768}):
         ours = h200.kernel_seconds("gemm", "fp16", context="model", **dims)
         assert derived.kernel_seconds("gemm", "fp16", context="model", **dims) == pytest.approx(ours, rel=1e-6)
-    assert derived.fit("gemm", "fp16").error > h200.fit("gemm", "fp16").error
+    assert kernel_fit(derived, "gemm", "fp16").error > kernel_fit(h200, "gemm", "fp16").error
 
 
 def test_a_gpu_that_was_calibrated_again_keeps_its_datasheet(
-    h200: Calibration, sheet: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    h200: GpuCalibration, sheet: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("device.json", "kernels.json", "eager.json"):
         (tmp_path / "own" / "h200").mkdir(parents=True, exist_ok=True)
@@ -89,7 +93,7 @@ def test_kernels_are_compared_where_a_multiprocessor_has_as_much_to_do() -> None
     assert few**less * many**more == pytest.approx(132 / 28)
 
 
-def test_half_a_gpu_takes_as_long_as_a_whole_one_for_twice_the_work(h200: Calibration, tmp_path: Path) -> None:
+def test_half_a_gpu_takes_as_long_as_a_whole_one_for_twice_the_work(h200: GpuCalibration, tmp_path: Path) -> None:
     whole = json.loads((h200.folder / "datasheet.json").read_text(encoding="utf-8"))
     halves = {
         "sms": whole["sms"] // 2,
@@ -117,9 +121,9 @@ def test_in_models_a_gpu_has_the_kernels_of_one_of_its_architecture() -> None:
     """The H100's table of attention is of another library's; the H200's is torch's."""
     h100, a100 = load_calibration("h100"), load_calibration("a100")
     for family in ("gemm", "attention"):
-        assert h100.fit(family, "bf16", "model").borrowed == "h200"
-        assert h100.fit(family, "bf16", "replay").provenance == "fitted"
-        assert a100.fit(family, "bf16", "model").provenance == "fitted"  # Ampere's are not Hopper's
+        assert kernel_fit(h100, family, "bf16", "model").borrowed == "h200"
+        assert kernel_fit(h100, family, "bf16", "replay").provenance == "fitted"
+        assert kernel_fit(a100, family, "bf16", "model").provenance == "fitted"  # Ampere's are not Hopper's
 
 
 def test_without_tf32_convolutions_run_as_exact_ones(sheet: dict[str, Any], tmp_path: Path) -> None:
@@ -182,7 +186,7 @@ def test_the_nearest_architecture_is_taken_the_newer_of_two() -> None:
 
 
 @pytest.mark.parametrize("gpu", ["h100", "l40s"])
-def test_a_gpu_without_a_measured_host_borrows_one_and_says_so(gpu: str, h200: Calibration) -> None:
+def test_a_gpu_without_a_measured_host_borrows_one_and_says_so(gpu: str, h200: GpuCalibration) -> None:
     calibration = load_calibration(gpu)
     assert calibration.runtimes == h200.runtimes
     for runtime in calibration.runtimes:

@@ -17,7 +17,7 @@ from predictor import runtimes
 from predictor.capture.recorder import capture
 from predictor.errors import CannotRunError, PredictorError
 from predictor.graph.dataflow import Flow
-from predictor.predict import Predictor, compare, graph_of, of_module
+from predictor.predict import Predictor, graph_of, plan
 from predictor.records import Graph, Program, Target
 from tests.helpers import Function
 
@@ -273,7 +273,7 @@ def test_attention_under_a_strided_boolean_mask_is_computed_step_by_step() -> No
 
 
 def test_every_runtime_is_compared(h200: Any) -> None:
-    found = {one.runtime: one for one in compare("h200", "fp16", of_module(Function(waits), (X,)))}
+    found = {one.runtime: one for one in plan(Function(waits), (X,)).compare("h200", "fp16")}
     assert set(found) == set(h200.runtimes) == set(runtimes.names())
     assert "waits" in found["cudagraph"].reason
     assert found["cudagraph"].report is None
@@ -284,7 +284,7 @@ def test_a_gpu_without_runtimes_has_nothing_to_compare(h200: Any, tmp_path: Path
     for name in ("device.json", "kernels.json"):
         shutil.copy(h200.folder / name, tmp_path / name)
     with pytest.raises(PredictorError, match="not calibrated for any runtime"):
-        compare(str(tmp_path), "fp16", of_module(Function(waits), (X,)))
+        plan(Function(waits), (X,)).compare(str(tmp_path), "fp16")
 
 
 def test_a_transposed_convolution_is_compiled_beside_others() -> None:
@@ -344,7 +344,7 @@ def test_a_model_that_one_branch_cannot_run_is_said_for_its_runtime_alone(h200: 
             raise ValueError("no tracing")
         return x * 2
 
-    found = {one.runtime: one for one in compare("h200", "fp16", of_module(Function(forward), (X,)))}
+    found = {one.runtime: one for one in plan(Function(forward), (X,)).compare("h200", "fp16")}
     assert found["torchscript"].report is None
     assert "no tracing" in found["torchscript"].reason
     assert found["eager"].report is not None
