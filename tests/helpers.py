@@ -16,6 +16,12 @@ from predictor.graph.files import GraphSet, SizeRange
 from predictor.plan import Plan
 from predictor.records import UNKNOWN_ORIGIN, Graph, OpCall, Report
 
+FACTS = (
+    *("model", "runtime", "gpu", "dtype", "batch", "latency_s", "host_s", "kernel_s", "bound", "interval_s"),
+    *("macs", "launches", "unmodelled", "calibration"),
+)
+"""What every prediction tells."""
+
 
 class Function(nn.Module):
     """A module of one function."""

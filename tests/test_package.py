@@ -51,7 +51,8 @@ def test_the_wheel_has_the_three_commands(wheel: list[str]) -> None:
 def test_the_predictor_never_imports_the_calibration() -> None:
     code = """
 import sys
-import predictor.cli.main, predictor.predict, predictor.capture.recorder, predictor.sources, predictor.report.text, predictor.report.json
+import predictor.cli.main, predictor.predict, predictor.capture.recorder, predictor.sources
+import predictor.report.text, predictor.report.json
 from predictor.runtimes.eager import lowering as eager
 print(sorted(name for name in sys.modules if name.split(".")[0] == "calibrate"))
 """

@@ -14,12 +14,7 @@ import models_zoo
 import predictor
 from predictor import Predictor, PredictorError, Report, load_calibration
 from predictor.report import load
-
-FACTS = (
-    *("model", "runtime", "gpu", "dtype", "batch", "latency_s", "host_s", "kernel_s", "bound", "interval_s"),
-    *("macs", "launches", "unmodelled", "calibration"),
-)
-
+from tests.helpers import FACTS
 
 as_json, as_text = (load(name).render for name in ("json", "text"))
 
