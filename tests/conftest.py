@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +36,20 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return LoadFileScheduling(config, log)
 
 
-@pytest.fixture(autouse=True)
-def _no_calibrations_but_the_shipped(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """What a developer has calibrated at home does not change a test."""
-    monkeypatch.delenv("PREDICTOR_CALIBRATIONS", raising=False)
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.getbasetemp() / "home"))
+@pytest.fixture(scope="session", autouse=True)
+def _home_of_the_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or changes what a user has at home: calibrations, caches. What is exported to ONNX once is kept for
+    the session, for all of its processes.
+    """
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    folders = {"HOME": own / "home", "XDG_DATA_HOME": own / "data", "XDG_CACHE_HOME": shared / "cache"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PREDICTOR_CALIBRATIONS", raising=False)
+        for name, folder in folders.items():
+            folder.mkdir(exist_ok=True)
+            patch.setenv(name, str(folder))
+        yield
 
 
 @pytest.fixture(scope="session")
