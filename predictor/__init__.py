@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from predictor.errors import PredictorError
-    from predictor.plan import Plan, load_plan
+    from predictor.plans import Plan, load_plan
     from predictor.predict import Predictor, load_calibration, plan, plan_file
     from predictor.records import Report
 
@@ -16,10 +16,10 @@ __all__ = ["Plan", "Predictor", "PredictorError", "Report", "load_calibration", 
 _HOMES = {
     "Predictor": "predictor.predict",
     "PredictorError": "predictor.errors",
-    "Plan": "predictor.plan",
+    "Plan": "predictor.plans",
     "Report": "predictor.records",
     "load_calibration": "predictor.predict",
-    "load_plan": "predictor.plan",
+    "load_plan": "predictor.plans",
     "plan": "predictor.predict",
     "plan_file": "predictor.predict",
 }

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import models_zoo
 from predictor import load_calibration
+from predictor.graph import files
+from predictor.plans import Plan
 from predictor.predict import GpuCalibration
 from predictor.records import Graph
 
@@ -59,11 +63,16 @@ def h200() -> GpuCalibration:
 
 
 @pytest.fixture(scope="session")
+def zoo_plan() -> Callable[[str], Plan]:
+    """Zoo model -> its shipped plan, read once."""
+    return cache(lambda name: Plan(files.read(models_zoo.graphs(name))))
+
+
+@pytest.fixture(scope="session")
 def zoo_graph() -> Callable[..., Graph]:
     """(model, dtype, batch) -> its captured graph, each captured once."""
     import torch
 
-    import models_zoo
     from predictor.capture.recorder import capture
 
     captured: dict[tuple[str, str, int], Graph] = {}

@@ -13,7 +13,7 @@ from typer.testing import Result
 from predictor import runtimes
 from predictor.capture.recorder import capture
 from predictor.graph.files import GraphSet, SizeRange
-from predictor.plan import Plan
+from predictor.plans import Plan
 from predictor.records import UNKNOWN_ORIGIN, Graph, OpCall, Report
 
 FACTS = (

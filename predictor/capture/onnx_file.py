@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from predictor.errors import CannotRunError, PredictorError
+from predictor.graph.inputs import batch_of as inputs_batch
 from predictor.ops.onnx import arguments, onnx_kind
 from predictor.records import CaptureMode, Graph, OpCall, PythonWork, TensorSpec
 
@@ -36,6 +37,14 @@ def read(path: Path, dtype: str, name: str | None = None) -> Graph:
     """Graph of an ONNX file. dtype: what its floating-point tensors would run in. Raises PredictorError for a file that
     is none, has open dimensions, or that ONNX Runtime does not take.
     """
+    batch = batch_of(path)
+    return replace(_graph(_optimised(path), dtype, name or path.stem), batch=batch)
+
+
+def batch_of(path: Path) -> int:
+    """Size of the first dimension of an ONNX file's first input. Raises PredictorError for a file that is none or has
+    open dimensions.
+    """
     import onnx
 
     if not path.is_file():
@@ -46,14 +55,17 @@ def read(path: Path, dtype: str, name: str | None = None) -> Graph:
         raise PredictorError(f"{path} is no ONNX file: {_line(error)}") from error
     if not model.graph.node:
         raise PredictorError(f"{path} is no ONNX file: it has no nodes")
-    for given in model.graph.input:
+    weights = {tensor.name for tensor in model.graph.initializer}
+    inputs = [given for given in model.graph.input if given.name not in weights]
+    for given in inputs:
         sizes = given.type.tensor_type.shape.dim
         if any(not d.dim_value for d in sizes):
             said = ", ".join(d.dim_param or str(d.dim_value) for d in sizes)
             raise PredictorError(
                 f"{path}: input {given.name} has open dimensions ({said}): export it with fixed shapes"
             )
-    return _graph(_optimised(path), dtype, name or path.stem)
+    sizes = inputs[0].type.tensor_type.shape.dim if inputs else ()
+    return int(sizes[0].dim_value) if sizes else 1
 
 
 def exported(module: Any, inputs: Any, dtype: str, name: str | None = None) -> Graph:
@@ -89,7 +101,7 @@ def exported(module: Any, inputs: Any, dtype: str, name: str | None = None) -> G
                 raise CannotRunError(f"it cannot be exported to ONNX: {_line(error)}") from error
             data = _optimise(path)
         _to_cache(kept, data)
-    return replace(_graph(data, dtype, said), versions=versions())
+    return replace(_graph(data, dtype, said), batch=inputs_batch(inputs), versions=versions())
 
 
 def _fingerprint(module: Any, inputs: Any) -> bytes:
@@ -259,10 +271,8 @@ def _graph(data: dict[str, Any], dtype: str, name: str) -> Graph:
                 makes=tuple(numbers[t] for t, _ in made),
             )
         )
-    first = next((s for c in calls for s in c.tensors), None)
-    batch = first.shape[0] if first is not None and first.shape else 1
     outputs = tuple(numbers[t] for t in data["outputs"] if t in numbers)
-    return Graph(name, tuple(calls), dtype, batch, PythonWork(), 0, {}, outputs)
+    return Graph(name, tuple(calls), dtype, 1, PythonWork(), 0, {}, outputs)
 
 
 def _macs(op: str, inputs: list[TensorSpec], outputs: list[TensorSpec]) -> int:

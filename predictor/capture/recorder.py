@@ -219,6 +219,7 @@ class _Recorder(TorchDispatchMode):
         self._paths = {id(child): path for path, child in module.named_modules()}
         self._origins: dict[Origin, Origin] = {}
         self.calls: list[OpCall] = []
+        self.operators: dict[int, Any] = {}
         self._values = 0
         self.outputs: list[torch.Tensor] = []
         self.python = PythonTrace(
@@ -227,17 +228,23 @@ class _Recorder(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         origin = self._origin(sys._getframe(1))
+        self.operators[id(func)] = func
         result, call = self._run(func, args, kwargs or {})
         self.calls.append(replace(call, origin=origin))
         self.python.mark()
         return result
 
     def _origin(self, frame: FrameType | None) -> Origin:
-        """The module and the line that a call comes from, seen from the frame below the recorder's."""
+        """The module and the line that a call comes from, seen from the frame below the recorder's; what called the
+        model itself is no part of it.
+        """
         path, file, line = None, "", 0
         while frame is not None and (path is None or not file):
-            if path is None and frame.f_code is _MODULE_CODE:
-                path = self._paths.get(id(frame.f_locals["self"]))
+            if frame.f_code is _MODULE_CODE:
+                called = self._paths.get(id(frame.f_locals["self"]))
+                path = called if path is None else path
+                if called == "":
+                    break
             elif not file:
                 file = _outside_of_torch(frame.f_code)
                 line = frame.f_lineno if file else 0
@@ -319,9 +326,9 @@ _RECORDER_CODE = _Recorder.__torch_dispatch__.__code__
 _MODULE_CODE = torch.nn.Module._call_impl.__code__
 _DISPATCH_FILE = simple_registry.__file__  # looks for a mode's rules before every operator; eager mode does not
 
-_WARM: set[tuple[type, CaptureMode]] = set()
-"""Module classes and modes that have run once in this process: a first pass fills caches, with Python calls that no
-later has.
+_WARM: dict[CaptureMode, dict[int, Any]] = {mode: {} for mode in CaptureMode}
+"""Code and operators that have run in a capture of this process, by identity: their first run fills caches, with Python
+calls that no later has.
 """
 
 
@@ -391,10 +398,11 @@ def capture(
     abstract = abstract_module(module, torch_dtype)
     args, kwargs = tree_map_only(torch.Tensor, lambda t: _abstract(t, torch_dtype), call_arguments(inputs))
     try:
-        if (type(module), mode) not in _WARM:
-            _record(abstract, args, kwargs, mode)
-            _WARM.add((type(module), mode))
         recorder = _record(abstract, args, kwargs, mode)
+        ran = recorder.operators | recorder.python.codes
+        if not ran.keys() <= _WARM[mode].keys():
+            _WARM[mode].update(ran)
+            recorder = _record(abstract, args, kwargs, mode)
     except Exception as error:
         raise PredictorError(f"{type(module).__name__} does not run on these inputs: {_first_line(error)}") from error
     return recorder.graph(name or type(module).__name__, dtype, batch)

@@ -25,7 +25,7 @@ from predictor.calibration.files import SHIPPED
 from predictor.calibration.load import load_calibration
 from predictor.cli.main import app
 from predictor.graph.files import read
-from predictor.plan import Plan
+from predictor.plans import Plan
 from predictor.predict import Predictor
 from predictor.pricing.kernels import kernel_fit
 from predictor.records import CaptureMode, Report

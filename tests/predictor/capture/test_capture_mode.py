@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
 from predictor.capture.recorder import capture
 from predictor.records import CaptureMode, OpCall
 from tests.helpers import Function
+
+
+def calls(function: Callable[[torch.Tensor], torch.Tensor], mode: CaptureMode) -> tuple[OpCall, ...]:
+    return capture(Function(function), torch.rand(2, 16, 64), "fp16", mode=mode).calls
 
 
 def test_the_branch_that_a_capture_or_a_trace_takes_is_taken() -> None:
@@ -18,8 +24,13 @@ def test_the_branch_that_a_capture_or_a_trace_takes_is_taken() -> None:
             return x * 2
         return x - 1 if torch.cuda.is_current_stream_capturing() else x.exp()
 
-    said = {branch: of(forward, branch=branch).calls[0].op for branch in ("eager", "traced", "captured", "compiled")}
-    assert said == {"eager": "exp", "traced": "add", "captured": "sub", "compiled": "mul"}
+    found = {mode: calls(forward, mode)[0].op for mode in CaptureMode if mode is not CaptureMode.EXPORTED}
+    assert found == {
+        CaptureMode.EAGER: "exp",
+        CaptureMode.TRACED: "add",
+        CaptureMode.CAPTURED: "sub",
+        CaptureMode.COMPILED: "mul",
+    }
     assert not torch.jit.is_tracing()
 
 
@@ -30,7 +41,7 @@ def test_sizes_that_traced_code_rounds_are_tensors() -> None:
         rows = torch.ceil(x.shape[1] / 3) if torch.jit.is_tracing() else -(-x.shape[1] // 3)
         return x[:, : int(rows)] * 2
 
-    traced, plain = (of(forward, branch=branch).calls[-1].outputs for branch in ("traced", "eager"))
+    traced, plain = (calls(forward, mode)[-1].outputs for mode in (CaptureMode.TRACED, CaptureMode.EAGER))
     assert traced == plain
     assert torch.ceil(torch.tensor(1.5)) == 2
     with pytest.raises(TypeError):

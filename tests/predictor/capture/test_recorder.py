@@ -24,7 +24,7 @@ from predictor.errors import PredictorError
 from predictor.graph.coldness import HALF_DISTANCE
 from predictor.records import CaptureMode, Graph, OpCall, PythonWork
 from predictor.runtimes.eager import lowering as eager
-from tests.helpers import of, only, without_origins
+from tests.helpers import of, only
 
 
 def ops(graph: Graph) -> list[str]:
@@ -132,10 +132,8 @@ def test_dtype_and_device_of_what_is_given_do_not_matter(dtype: torch.dtype, dev
 
 
 def operators(graph: Graph) -> list[OpCall]:
-    """The calls without the line of this file that they come from, and without the Python between them, which the
-    framework's own caches vary by a call or two.
-    """
-    return [replace(call, python=PythonWork()) for call in without_origins(graph).calls]
+    """The calls without the Python between them, which the framework's own caches vary by a call or two."""
+    return [replace(call, python=PythonWork()) for call in graph.calls]
 
 
 def test_a_half_precision_transformer_gives_the_graph_of_a_single_precision_one() -> None:

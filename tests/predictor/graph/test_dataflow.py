@@ -12,12 +12,12 @@ X = torch.rand(2, 16, 64)
 
 
 def test_a_call_reads_what_another_makes() -> None:
-    first, second = of(lambda x: torch.relu(x + 1)).calls
+    first, second = of(lambda x: torch.relu(x + 1), X).calls
     assert second.reads == first.makes
 
 
 def test_writing_in_place_makes_another_value_of_the_same_tensor() -> None:
-    first, second, third = of(lambda x: (x * 2).add_(1) * 3).calls
+    first, second, third = of(lambda x: (x * 2).add_(1) * 3, X).calls
     assert second.reads[0] == first.makes[0] != second.makes[0] == third.reads[0]
 
 
@@ -40,7 +40,7 @@ def test_constants_depend_on_no_input_and_no_weight() -> None:
 
 
 def test_what_is_made_of_a_size_is_no_constant() -> None:
-    graph = of(lambda x: x + torch.arange(x.shape[-1], device=x.device) * 2)
+    graph = of(lambda x: x + torch.arange(x.shape[-1], device=x.device) * 2, X)
     flow = Flow.of(graph.calls, graph.outputs)
     assert not flow.constant()
 

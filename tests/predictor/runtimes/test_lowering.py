@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +13,8 @@ from torch import nn
 
 from predictor import runtimes
 from predictor.capture.recorder import capture
-from predictor.errors import CannotRunError, PredictorError
-from predictor.graph.dataflow import Flow
-from predictor.predict import Predictor, graph_of, plan
+from predictor.errors import CannotRunError
+from predictor.predict import Predictor, graph_of
 from predictor.records import Graph, Program, Target
 from tests.helpers import Function
 
@@ -37,20 +34,8 @@ def ops(program: Program) -> Counter[str]:
     return Counter(call.op for call in program.calls)
 
 
-def of(function: Callable[..., Any], *inputs: torch.Tensor, branch: str = "eager") -> Graph:
-    return capture(Function(function), inputs or (X,), "fp16", branch=branch)
-
-
-
-
-
-
-
-
-
-
-
-
+def of(function: Callable[..., Any], *inputs: torch.Tensor) -> Graph:
+    return capture(Function(function), inputs or (X,), "fp16")
 
 
 def test_torchscript_keeps_what_a_size_makes() -> None:
@@ -212,8 +197,6 @@ def test_half_precision_transforms_are_of_powers_of_two() -> None:
     assert "powers of two only, not of 48" in said
 
 
-
-
 def test_attention_under_a_strided_boolean_mask_is_computed_step_by_step() -> None:
     q = torch.rand(2, 4, 16, 16)
 
@@ -225,10 +208,6 @@ def test_attention_under_a_strided_boolean_mask_is_computed_step_by_step() -> No
     said = [part.op for part in call.parts]
     assert said.count("matmul") + said.count("bmm") >= 2
     assert "where" in said
-
-
-
-
 
 
 def test_a_transposed_convolution_is_compiled_beside_others() -> None:
@@ -266,7 +245,3 @@ def test_recurrent_layers_are_left_out_of_compiled_graphs() -> None:
     assert [t for t in calls("compile-cudagraph") if t != "view"] == ["replay", "rnn", "replay"]
     assert calls("cudagraph") == ["replay"]
     assert "rnn" in calls("torchscript")
-
-
-
-
