@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from predictor.graph.dataflow import Flow
-from predictor.ops.memory import is_heavy, is_vectorised
-from predictor.records import Kernel, TensorSpec
+from predictor.ops import is_transcendental
+from predictor.ops.elementary import is_vectorised
+from predictor.records import Kernel, TensorSpec, Trait
 
 
 def read_from_outside(flow: Flow, group: Iterable[int]) -> list[TensorSpec]:
@@ -16,7 +17,7 @@ def read_from_outside(flow: Flow, group: Iterable[int]) -> list[TensorSpec]:
     found: dict[int, TensorSpec] = {}
     for i in group:
         call = flow.calls[i]
-        table = call.reads[0] if call.trait == "gather" and call.outputs else None
+        table = call.reads[0] if call.trait is Trait.GATHER and call.outputs else None
         for value, tensor in zip(call.reads, call.tensors, strict=True):
             tensor = call.outputs[0] if value == table else tensor  # of a table only the rows that are gathered
             root = flow.root(value)
@@ -51,7 +52,7 @@ def fused_kernel(
         "bytes_written": sum(t.elements * t.itemsize for t in outputs),
         "inputs": len([t for t in inputs if t.elements > 1]),
         "contiguous": float(all(is_vectorised(t, largest) for t in inputs)),
-        "kind": float(any(is_heavy(flow.calls[i].op) for i in (*inlined, *group))),
+        "kind": float(any(is_transcendental(flow.calls[i].op) for i in (*inlined, *group))),
         "rows": float(rows or 0),
     }
     return Kernel(family, largest.dtype, dims)
