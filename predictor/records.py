@@ -112,6 +112,16 @@ class Trait(StrEnum):
     GUARD = "guard"
 
 
+class Variant(StrEnum):
+    """Which path an operator takes where its paths cost the host differently."""
+
+    USUAL = ""
+    DEPTHWISE = "depthwise"
+    GROUPED = "grouped"
+    BROADCAST = "broadcast"
+    SCALAR = "scalar"
+
+
 @dataclass(frozen=True, slots=True)
 class PythonWork:
     """Python that runs between two operators.

@@ -1,11 +1,10 @@
-"""What every operator kind, kernel family, runtime, GPU and zoo model must have."""
+"""What every kernel family, runtime, GPU and zoo model must have."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -17,77 +16,14 @@ from calibrate.workloads.recipes import RECIPES
 from predictor import runtimes
 from predictor.calibration.files import SHIPPED, known_gpus
 from predictor.calibration.load import Calibration, load_calibration
-from predictor.kernels.families import FAMILIES
-from predictor.ops import OPS
+from predictor.kernels.families import FAMILIES, MeasuredIn
 from predictor.predict import graph_of, report
 from predictor.pricing.program import price
-from predictor.records import Graph, OpCall, PythonWork, TensorSpec, Trait
+from predictor.records import Graph
 from predictor.runtimes.eager import lowering as eager
 from predictor.timeline.queue import queue
 
-
-def spec(*shape: int, dtype: str = "fp16") -> TensorSpec:
-    stride = [1]
-    for n in reversed(shape[1:]):
-        stride.insert(0, stride[0] * n)
-    return TensorSpec(shape, dtype, tuple(stride) if shape else ())
-
-
-SQUARE, BATCHED, IMAGE = spec(8, 8), spec(2, 8, 8), spec(2, 8, 8, 8)
-ARGUMENTS: dict[str, dict[str, Any]] = {
-    **{"linear": {"input": SQUARE, "weight": SQUARE, "bias": spec(8)}, "mm": {"self": SQUARE, "mat2": SQUARE}},
-    **{"addmm": {"self": spec(8), "mat1": SQUARE, "mat2": SQUARE}, "mv": {"self": SQUARE, "vec": spec(8)}},
-    **{"bmm": {"self": BATCHED, "mat2": BATCHED}, "baddbmm": {"self": BATCHED, "batch1": BATCHED, "batch2": BATCHED}},
-    "scaled_dot_product_attention": {"query": IMAGE, "key": IMAGE, "value": IMAGE, "attn_mask": None},
-    **{f"conv{n}d": {"input": spec(2, 8, *[8] * n), "weight": spec(8, 8, *[1] * n)} for n in (1, 2, 3)},
-    **{name: {"input": IMAGE, "weight": spec(8, 8, 1, 1)} for name in ("convolution", "_convolution")},
-    "_weight_norm_interface": {"v": BATCHED, "g": spec(2, 1, 1), "dim": 0},
-}
-BY_TRAIT: dict[str, dict[str, Any]] = {
-    "reduction": {"self": IMAGE, "input": IMAGE, "dim": -1, "normalized_shape": (8,), "num_groups": 4, "group": 4},
-    "gather": {"self": SQUARE, "weight": SQUARE, "index": spec(8, dtype="int64")},
-    "copy": {"self": IMAGE, "src": IMAGE, "tensors": (IMAGE, IMAGE), "dim": 1},
-    "pool": {"self": IMAGE, "kernel_size": (1, 1)},
-    "scan": {"self": IMAGE, "dim": -1},
-    "fft": {"self": IMAGE, "dim": (-1,)},
-    "rnn": {"input": BATCHED, "params": (spec(24, 8), spec(24, 8), spec(24), spec(24)), "num_layers": 1},
-}
-
-
-def call_of(name: str) -> OpCall:
-    """A call of an operator on small tensors."""
-    row = OPS[name]
-    args = ARGUMENTS.get(name) or BY_TRAIT.get(row.trait) or {"self": IMAGE}
-    return OpCall(name, args, (next(v for v in args.values() if isinstance(v, TensorSpec)),), row.trait)
-
-
-LOWERED = sorted(name for name, row in OPS.items() if row.trait is not Trait.COMPOSITE)
-
-
-@pytest.mark.parametrize("name", LOWERED)
-def test_an_operator_lowers_to_kernels_of_known_families(name: str) -> None:
-    row = OPS[name]
-    kernels = row.lower(call_of(name))
-    assert bool(kernels) == (row.trait is not Trait.VIEW)
-    for kernel in kernels:
-        FAMILIES[kernel.family].complete(kernel.dims)
-
-
-@pytest.mark.parametrize("name", LOWERED)
-def test_an_operator_has_a_price(name: str, h200: Calibration) -> None:
-    graph = Graph("one", (call_of(name),), "fp16", 2, PythonWork(), 0)
-    priced = price(eager.lower(graph), h200, h200.host("eager"))
-    assert priced[0].host_s > 0
-    assert all(kernel.seconds > 0 and kernel.launches >= 1 for kernel in priced[0].kernels)
-
-
-def test_the_names_of_the_operator_table_are_those_of_torch() -> None:
-    known = {name.removeprefix("aten::") for name in torch._C._dispatch_get_all_op_names() if "aten::" in name}
-    known = {name.split(".")[0] for name in known}
-    assert set(OPS) - known - {"to device"} == set()
-
-
-SWEPT = {name for name, family in FAMILIES.items() if family.seen_in == "calls"}
+SWEPT = {name for name, family in FAMILIES.items() if family.measured_in is MeasuredIn.CALLS}
 
 
 def test_every_family_has_a_recipe_and_every_recipe_a_family() -> None:

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from predictor.errors import PredictorError
 from predictor.ops.ort import pointwise as _pointwise_node
 from predictor.ops.pointwise import POINTWISE
-from predictor.ops.row import Example, Fuser, GraphBreak, OnnxForm, Operands, Operator, Variant
+from predictor.ops.row import Example, Fuser, GraphBreak, OnnxForm, Operands, Operator
 from predictor.ops.views import VIEW
-from predictor.records import OpCall, Trait
+from predictor.records import OpCall, Trait, Variant
 
 __all__ = [
     "ONNX_OPS",

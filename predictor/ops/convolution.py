@@ -8,8 +8,8 @@ from functools import partial
 from predictor.ops import ort
 from predictor.ops.arguments import pair, tensor
 from predictor.ops.elementary import product
-from predictor.ops.row import LOOP, RARE, SPELLED_OTHERWISE, OnnxForm, Operator, Variant
-from predictor.records import Kernel, OpCall, TensorSpec, Trait
+from predictor.ops.row import LOOP, RARE, SPELLED_OTHERWISE, OnnxForm, Operator
+from predictor.records import Kernel, OpCall, TensorSpec, Trait, Variant
 
 
 def conv(call: OpCall) -> tuple[Kernel, ...]:

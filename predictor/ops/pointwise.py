@@ -8,8 +8,8 @@ from typing import Any
 
 from predictor.ops import ort
 from predictor.ops.elementary import fill_of, pointwise_of, scalar_of
-from predictor.ops.row import EVERY_FUSER, LOOP, RARE, Example, Fuser, Operator, Variant
-from predictor.records import Kernel, OpCall, TensorSpec, Trait
+from predictor.ops.row import EVERY_FUSER, LOOP, RARE, Example, Fuser, Operator
+from predictor.records import Kernel, OpCall, TensorSpec, Trait, Variant
 
 
 def pointwise(call: OpCall) -> tuple[Kernel, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from predictor.records import Kernel, OpCall, Trait
+from predictor.records import Kernel, OpCall, Trait, Variant
 
 Lower = Callable[[OpCall], tuple[Kernel, ...]]
 """A captured call -> its kernels, in issue order."""
@@ -44,16 +44,6 @@ class GraphBreak(StrEnum):
     NONE = ""
     READS_DATA = "reads data"
     NOT_TRACED = "not traced"
-
-
-class Variant(StrEnum):
-    """Which path an operator takes where its paths cost the host differently."""
-
-    USUAL = ""
-    DEPTHWISE = "depthwise"
-    GROUPED = "grouped"
-    BROADCAST = "broadcast"
-    SCALAR = "scalar"
 
 
 @dataclass(frozen=True, slots=True)

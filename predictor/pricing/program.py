@@ -209,9 +209,10 @@ def _side_by_side(
     that gains is the square root of the groups: on an H200 a generated RegNet's convolutions took 0.8 of their time
     with two groups and 0.5 to 0.7 with four.
     """
-    groups, family = dims["groups"], FAMILIES[group.family]
-    if not group.family.endswith("conv_grouped"):
+    family = FAMILIES[group.family]
+    if not family.groups_run_at_once:
         return seconds
+    groups = dims["groups"]
     alone = (launches < groups) | (seconds / np.maximum(launches, 1) > host.launch_s)
     roof_s = np.maximum(*roofline_s(calibration, family, group.dtype, family.complete(dims))) / ROOF_SHARE
     gained = np.minimum(np.maximum(seconds / np.sqrt(groups), roof_s), seconds)

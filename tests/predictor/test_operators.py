@@ -14,7 +14,9 @@ from fvcore.nn import FlopCountAnalysis
 
 import predictor
 from calibrate.measure.operators import examples, operands
+from predictor.calibration.load import Calibration
 from predictor.errors import PredictorError
+from predictor.kernels.families import FAMILIES
 from predictor.ops import (
     ONNX_OPS,
     OPS,
@@ -29,8 +31,8 @@ from predictor.ops import (
 )
 from predictor.ops.macs import fvcore_macs, handles
 from predictor.ops.row import Operands
-from predictor.pricing.program import row_of
-from predictor.records import Kernel, OpCall, TensorSpec, Trait
+from predictor.pricing.program import price, row_of
+from predictor.records import Graph, Kernel, OpCall, PythonWork, TensorSpec, Trait
 from predictor.runtimes.compile import lowering as inductor
 from predictor.runtimes.eager import lowering as eager
 from tests.helpers import Function, of
@@ -112,6 +114,68 @@ def test_the_rows_that_fvcore_knows_too_count_as_it_does() -> None:
 
     counted = {name for name, row in OPS.items() if row.macs is not None}
     assert {name for name in counted if f"aten::{name}" in _DEFAULT_SUPPORTED_OPS} == {"einsum"}
+
+
+def packed(*shape: int, dtype: str = "fp16") -> TensorSpec:
+    stride = [1]
+    for n in reversed(shape[1:]):
+        stride.insert(0, stride[0] * n)
+    return TensorSpec(shape, dtype, tuple(stride) if shape else ())
+
+
+SQUARE, BATCHED, IMAGE = packed(8, 8), packed(2, 8, 8), packed(2, 8, 8, 8)
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    **{"linear": {"input": SQUARE, "weight": SQUARE, "bias": packed(8)}, "mm": {"self": SQUARE, "mat2": SQUARE}},
+    **{"addmm": {"self": packed(8), "mat1": SQUARE, "mat2": SQUARE}, "mv": {"self": SQUARE, "vec": packed(8)}},
+    **{"bmm": {"self": BATCHED, "mat2": BATCHED}, "baddbmm": {"self": BATCHED, "batch1": BATCHED, "batch2": BATCHED}},
+    "scaled_dot_product_attention": {"query": IMAGE, "key": IMAGE, "value": IMAGE, "attn_mask": None},
+    **{f"conv{n}d": {"input": packed(2, 8, *[8] * n), "weight": packed(8, 8, *[1] * n)} for n in (1, 2, 3)},
+    **{name: {"input": IMAGE, "weight": packed(8, 8, 1, 1)} for name in ("convolution", "_convolution")},
+    "_weight_norm_interface": {"v": BATCHED, "g": packed(2, 1, 1), "dim": 0},
+}
+BY_TRAIT: dict[str, dict[str, Any]] = {
+    "reduction": {"self": IMAGE, "input": IMAGE, "dim": -1, "normalized_shape": (8,), "num_groups": 4, "group": 4},
+    "gather": {"self": SQUARE, "weight": SQUARE, "index": packed(8, dtype="int64")},
+    "copy": {"self": IMAGE, "src": IMAGE, "tensors": (IMAGE, IMAGE), "dim": 1},
+    "pool": {"self": IMAGE, "kernel_size": (1, 1)},
+    "scan": {"self": IMAGE, "dim": -1},
+    "fft": {"self": IMAGE, "dim": (-1,)},
+    "rnn": {"input": BATCHED, "params": (packed(24, 8), packed(24, 8), packed(24), packed(24)), "num_layers": 1},
+}
+
+
+def packed_call(name: str) -> OpCall:
+    """A call of an operator on small tensors."""
+    row = OPS[name]
+    args = ARGUMENTS.get(name) or BY_TRAIT.get(row.trait) or {"self": IMAGE}
+    return OpCall(name, args, (next(v for v in args.values() if isinstance(v, TensorSpec)),), row.trait)
+
+
+LOWERED = sorted(name for name, row in OPS.items() if row.trait is not Trait.COMPOSITE)
+
+
+@pytest.mark.parametrize("name", LOWERED)
+def test_an_operator_lowers_to_kernels_of_known_families(name: str) -> None:
+    row = OPS[name]
+    kernels = row.lower(packed_call(name))
+    assert bool(kernels) == (row.trait is not Trait.VIEW)
+    for kernel in kernels:
+        FAMILIES[kernel.family].complete(kernel.dims)
+
+
+@pytest.mark.parametrize("name", LOWERED)
+def test_an_operator_has_a_price(name: str, h200: Calibration) -> None:
+    graph = Graph("one", (packed_call(name),), "fp16", 2, PythonWork(), 0)
+    priced = price(eager.lower(graph), h200, h200.host("eager"))
+    (call,) = priced.calls
+    assert call.host_s > 0
+    assert all(kernel.seconds > 0 and kernel.launches >= 1 for kernel in call.kernels)
+
+
+def test_the_names_in_the_table_are_those_of_torch() -> None:
+    known = {name.removeprefix("aten::") for name in torch._C._dispatch_get_all_op_names() if "aten::" in name}
+    known = {name.split(".")[0] for name in known}
+    assert set(OPS) - known - {"to device"} == set()
 
 
 def test_what_fusers_join() -> None:

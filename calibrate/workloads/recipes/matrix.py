@@ -13,6 +13,7 @@ from calibrate.workloads.recipes.base import (
     LENGTHS,
     WIDE,
     WIDTHS,
+    FamilyRecipe,
     Operand,
     Recipe,
     Rng,
@@ -213,3 +214,12 @@ def _grouped(q: Any, k: Any, v: Any) -> Any:
 
 def _causal(q: Any, k: Any, v: Any) -> Any:
     return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+
+
+ROWS = (
+    FamilyRecipe("gemm", gemm, 2000),
+    FamilyRecipe("conv", conv, 1600),
+    FamilyRecipe("conv_grouped", conv_grouped, 2600),
+    FamilyRecipe("conv_depthwise", conv_depthwise, 400),
+    FamilyRecipe("attention", attention, 500),
+)

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 
 from calibrate.workloads.recipes.base import (
     LENGTHS,
+    FamilyRecipe,
     Operand,
     Recipe,
     Rng,
@@ -324,3 +325,23 @@ class _Interpolate:
 
     def __call__(self, x: Any) -> Any:
         return F.interpolate(x, scale_factor=self.factor, mode=self.mode)
+
+
+ROWS = (
+    FamilyRecipe("pointwise", pointwise, 1200),
+    FamilyRecipe("copy", copies, 700),
+    FamilyRecipe("cat", cats, 400),
+    FamilyRecipe("softmax", softmax, 300),
+    FamilyRecipe("layer_norm", layer_norm, 400),
+    FamilyRecipe("batch_norm", batch_norm, 300),
+    FamilyRecipe("group_norm", group_norm, 240),
+    FamilyRecipe("reduce", reduce, 500),
+    FamilyRecipe("gather", gather, 400),
+    FamilyRecipe("pool", pool, 200),
+    FamilyRecipe("fill", fill, 60),
+    FamilyRecipe("scan", scan, 160),
+    FamilyRecipe("sort", sort, 240),
+    FamilyRecipe("fft", fft, 240),
+    FamilyRecipe("weight_norm", weight_norm, 100),
+    FamilyRecipe("interpolate", interpolate, 200),
+)

@@ -72,8 +72,7 @@ def _host_row(call: OpCall, kernels: list[Kernel]) -> str:
     """
     if call.trait is Trait.HOST:
         return "host view" if _is_view(call) else "host heavy" if is_transcendental(call.op) else "host"
-    variants = (Variant(k.family.removeprefix("conv_")) for k in kernels if k.family.startswith("conv_"))
-    variant = next(variants, Variant.USUAL)
+    variant = next((v for k in kernels if (v := FAMILIES[k.family].variant)), Variant.USUAL)
     if call.trait is Trait.POINTWISE and "other" in call.args:
         is_tensor = isinstance(call.args["other"], TensorSpec)
         same = Variant.USUAL if is_tensor else Variant.SCALAR
@@ -96,5 +95,5 @@ def _kernels(call: OpCall, dtype: str) -> Iterator[Kernel]:
 def _unit(kernel: Kernel, dtype: str) -> str:
     """Which matrix units run it: fp32 convolutions use TF32 by default in torch, matrix products only where allowed."""
     if kernel.dtype not in ("fp16", "bf16"):
-        return "tf32" if dtype == "tf32" or kernel.family.startswith("conv") else "fp32"
+        return "tf32" if dtype == "tf32" or FAMILIES[kernel.family].tf32_by_default else "fp32"
     return kernel.dtype
