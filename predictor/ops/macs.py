@@ -54,8 +54,8 @@ def _handle(name: str, macs: Macs) -> Handle:
 
         schema = torch._C.parse_schema(outputs[0].node().schema())
         args = {a.name: _captured(value) for a, value in zip(schema.arguments, inputs, strict=True)}
-        made = tuple(spec for spec in map(_captured, outputs) if isinstance(spec, TensorSpec))
-        return macs(OpCall(name, args, made, ops.OPS[name].trait))
+        results = tuple(spec for spec in map(_captured, outputs) if isinstance(spec, TensorSpec))
+        return macs(OpCall(name, args, results, ops.OPS[name].trait))
 
     return handle
 

@@ -86,7 +86,7 @@ def copies_of(*tensors: TensorSpec) -> tuple[Kernel, ...]:
 
 
 def _node_of(tensor: TensorSpec, trait: Trait) -> OpCall:
-    """A node that makes of a tensor another one like it."""
+    """A node that writes a tensor of the same shape and dtype."""
     return OpCall("", {"input0": tensor}, (tensor,), trait)
 
 
@@ -260,7 +260,7 @@ def _pointers(pieces: tuple[TensorSpec, ...]) -> tuple[Kernel, ...]:
 
 
 def joined(call: OpCall) -> tuple[Kernel, ...]:
-    """Pieces made one, with copies of where they are."""
+    """Pieces joined, with copies of where they are."""
     return _pointers(call.tensors) + cut(call)
 
 

@@ -28,10 +28,10 @@ def reduce(call: OpCall) -> tuple[Kernel, ...]:
 def logsumexp(call: OpCall) -> tuple[Kernel, ...]:
     """The largest, differences, exponentials, sum, logarithm, sum: as torch computes it."""
     x, out = tensor(call, "self"), call.outputs[0]
-    around = pointwise_of((x, out), x) + pointwise_of((x,), x, is_transcendental=True)
+    exponentials = pointwise_of((x, out), x) + pointwise_of((x,), x, is_transcendental=True)
     return (
         *reduce(call),
-        *around,
+        *exponentials,
         *reduce(call),
         *pointwise_of((out,), out, is_transcendental=True),
         *pointwise_of((out, out), out),

@@ -21,7 +21,7 @@ class Fuser(StrEnum):
 
     NNC: TorchScript's (torch/csrc/jit/passes/tensorexpr_fuser.cpp). NVFUSER: TorchScript's of torch 1.12 to 2.0
     (torch/csrc/jit/codegen/cuda/parser.cpp). NVFUSER_PASCAL: the same on a GPU before Volta, where it joins no
-    reductions (partition.cpp beside it). INDUCTOR: torch.compile's; what it does not fuse is a call of a library.
+    reductions (partition.cpp in the same folder). INDUCTOR: torch.compile's; what it does not fuse is a library call.
     """
 
     NNC = "nnc"

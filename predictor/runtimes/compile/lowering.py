@@ -97,20 +97,20 @@ def _library_calls(call: OpCall, dtype: str, channels_last: bool, unmodelled: Co
     """A library's call, and the loops that bring what it reads into the layout that it wants: for a linear layer the
     loops that make its input do that.
     """
-    found = replace(eager.host_call(call, dtype, unmodelled), python=PythonWork())
+    library = replace(eager.host_call(call, dtype, unmodelled), python=PythonWork())
     if call.op == "linear":
-        found = replace(found, kernels=tuple(k for k in found.kernels if k.family != "copy"))
+        library = replace(library, kernels=tuple(k for k in library.kernels if k.family != "copy"))
     if call.trait is Trait.CONV and channels_last:
         weight = _weight(call)
         if math.prod(weight.shape[2:]) > 1 and weight.shape[1] > 1:
             yield HostCall("triton", _loop(weight, weight), PythonWork(), Trait.COPY, origin=call.origin)
-        found = replace(found, kernels=tuple(_channels_last(k, call) for k in found.kernels))
-    if call.trait is Trait.ATTENTION and len(found.kernels) > 1:  # a boolean mask is made an additive one by one loop
+        library = replace(library, kernels=tuple(_channels_last(k, call) for k in library.kernels))
+    if call.trait is Trait.ATTENTION and len(library.kernels) > 1:  # a boolean mask is made an additive one by one loop
         mask = call.args["attn_mask"]
         loop = _loop(mask, replace(mask, dtype=call.outputs[0].dtype))
         yield HostCall("triton", loop, PythonWork(), Trait.POINTWISE, origin=call.origin)
-        found = replace(found, kernels=found.kernels[-1:])
-    yield found
+        library = replace(library, kernels=library.kernels[-1:])
+    yield library
 
 
 def _loop(read: TensorSpec, written: TensorSpec) -> tuple[Kernel, ...]:
@@ -148,7 +148,7 @@ def _rows(call: OpCall) -> int | None:
     if call.op in ("batch_norm", "native_batch_norm") or not call.tensors:
         return None
     x = call.tensors[0]
-    kernels = operator_of(call.op).lower(call) if call.trait in ALONG_ROWS or "adaptive" in call.op else ()
+    kernels = operator_of(call.op).lower(call) if call.trait in (*ALONG_ROWS, Trait.POOL) else ()
     rows = [k.dims["rows"] for k in kernels if "rows" in k.dims]
     return int(rows[0]) if rows and x.elements else None
 
@@ -174,13 +174,13 @@ def _groups(flow: Flow, broken: set[int]) -> list[_Group]:
     for index, call in enumerate(flow.calls):
         if call.trait is Trait.VIEW or not is_fused(call, Fuser.INDUCTOR) or not _size(call) or index in broken:
             continue
-        own = group_of[index] = _Group([index], _size(call), _rows(call))
+        group = group_of[index] = _Group([index], _size(call), _rows(call))
         for producer in sorted(_sources(flow, index), reverse=True):
-            theirs = group_of.get(producer)
-            if theirs is None or theirs is own or not _run_alike(theirs, own):
+            earlier = group_of.get(producer)
+            if earlier is None or earlier is group or not _run_alike(earlier, group):
                 continue
-            if flow.are_joinable(theirs.members, own.members):
-                own = _join(group_of, theirs, own)
+            if flow.are_joinable(earlier.members, group.members):
+                group = _join(group_of, earlier, group)
     return list({id(group): group for group in group_of.values()}.values())
 
 
@@ -215,7 +215,7 @@ def _emitted(flow: Flow, groups: list[_Group]) -> list[_Group]:
             for source in _sources(flow, index):
                 readers.setdefault(source, set()).add(index)
     returned = {flow.maker[flow.root(v)] for v in flow.outputs if flow.root(v) in flow.maker}
-    found = []
+    emitted = []
     for group in groups:
         others = {r for i in group.members for r in readers.get(i, ())} - set(group.members)
         by_loops = all(r in group_of for r in others) and returned.isdisjoint(group.members)
@@ -226,8 +226,8 @@ def _emitted(flow: Flow, groups: list[_Group]) -> list[_Group]:
             for reader in others:
                 group_of[reader].inlined |= {*group.members, *group.inlined}
         else:
-            found.append(group)
-    return found
+            emitted.append(group)
+    return emitted
 
 
 SPLIT_BELOW = 8192

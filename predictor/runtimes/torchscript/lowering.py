@@ -83,19 +83,19 @@ def fusion_groups(flow: Flow, fuser: Fuser) -> list[list[int]]:
             while _joined_producer(flow, group_of, group_of[index], fuser):
                 pass
     groups = sorted({id(group): group for group in group_of.values()}.values(), key=min)
-    found = groups[:1]
+    joined = groups[:1]
     for group in groups[1:]:
-        if _stands_beside(flow, found[-1], group):
-            found[-1] = sorted((*found[-1], *group))
+        if _is_independent(flow, joined[-1], group):
+            joined[-1] = sorted((*joined[-1], *group))
         else:
-            found.append(group)
-    return [group for group in found if len(group) > 1]
+            joined.append(group)
+    return [group for group in joined if len(group) > 1]
 
 
-def _stands_beside(flow: Flow, group: list[int], following: list[int]) -> bool:
-    """Whether all that the following group reads was made before the group, and not by it."""
-    made = [flow.maker[v] for i in following for v in flow.calls[i].reads if v in flow.maker]
-    return all(i in following or (i < max(group) and i not in group) for i in made)
+def _is_independent(flow: Flow, group: list[int], following: list[int]) -> bool:
+    """Whether all that the following group reads is computed before the group, and not by it."""
+    makers = [flow.maker[v] for i in following for v in flow.calls[i].reads if v in flow.maker]
+    return all(i in following or (i < max(group) and i not in group) for i in makers)
 
 
 def _is_fusible(flow: Flow, index: int, fuser: Fuser) -> bool:
@@ -110,9 +110,9 @@ def _joined_producer(flow: Flow, group_of: dict[int, list[int]], group: list[int
     for producer in sorted(producers, reverse=True):
         if not _is_fusible(flow, producer, fuser):
             continue
-        theirs = group_of.get(producer, [producer])
-        if _can_join(flow, theirs, group):
-            group += theirs
+        earlier = group_of.get(producer, [producer])
+        if _can_join(flow, earlier, group):
+            group += earlier
             group.sort()
             group_of.update(dict.fromkeys(group, group))
             return True
@@ -123,5 +123,5 @@ def _can_join(flow: Flow, producers: list[int], group: list[int]) -> bool:
     """Whether a group can take its producers in; a view only where nobody else reads it."""
     views = [flow.calls[p] for p in producers if flow.calls[p].op == "unsqueeze"]
     members = {*producers, *group}
-    alone = members.issuperset(r for view in views for value in view.makes for r in flow.readers[value])
-    return alone and flow.are_joinable(producers, group)
+    are_private = members.issuperset(r for view in views for value in view.makes for r in flow.readers[value])
+    return are_private and flow.are_joinable(producers, group)
