@@ -29,8 +29,9 @@ from predictor.calibration import files
 from predictor.calibration.host_costs import HostCosts, host_costs_of
 from predictor.calibration.load import REPLAY, Calibration, forget, load_calibration
 from predictor.errors import PredictorError
-from predictor.ops import OPS, WRAPPERS
+from predictor.ops import typical_trait
 from predictor.pricing.program import library_s, price
+from predictor.records import Trait
 from predictor.runtimes.eager import execution as eager_runtime
 from predictor.runtimes.eager import lowering as eager
 from predictor.timeline.queue import queue
@@ -366,9 +367,7 @@ def _typical(calls: dict[str, dict[str, list[float]]]) -> dict[str, list[float]]
     """Trait -> median cost, hot and cold, of its operators: the price of an operator without one of its own."""
     by_trait: dict[str, list[list[float]]] = {}
     for op, costs in calls.items():
-        trait = OPS[op].trait if op in OPS else "view" if op in WRAPPERS else "pointwise"
-        if op.startswith("host"):
-            trait = "host"
+        trait = Trait.HOST if op.startswith("host") else typical_trait(op)
         by_trait.setdefault(trait, []).append(next(iter(costs.values())))
     typical = {trait: [float(m) for m in np.median(costs, axis=0)] for trait, costs in by_trait.items()}
     return typical | {

@@ -78,6 +78,50 @@ class TensorSpec:
         return True
 
 
+class Trait(StrEnum):
+    """How a call behaves: what its operator does, or what a capture or a runtime has made of it.
+
+    Of operators: GEMM (a matrix product), PRODUCT (ONNX's batched product), CONV, ATTENTION, RNN, REDUCTION
+    (normalisations, too), GATHER, COPY, FILL, POOL, SCAN, FFT, SORT, POINTWISE, VIEW (no kernel), SYNC (the host waits
+    for the device), COMPOSITE (its parts run), UNMODELLED (nothing stands for it). Of calls that are no operator's:
+    HOST (on tensors of the CPU), FUSED (a fuser's kernel), REPLAY (of a CUDA graph), GUARD (a check before compiled
+    code).
+    """
+
+    GEMM = "gemm"
+    PRODUCT = "product"
+    CONV = "conv"
+    ATTENTION = "attention"
+    RNN = "rnn"
+    REDUCTION = "reduction"
+    GATHER = "gather"
+    COPY = "copy"
+    FILL = "fill"
+    POOL = "pool"
+    SCAN = "scan"
+    FFT = "fft"
+    SORT = "sort"
+    POINTWISE = "pointwise"
+    VIEW = "view"
+    SYNC = "sync"
+    COMPOSITE = "composite"
+    UNMODELLED = "unmodelled"
+    HOST = "host"
+    FUSED = "fused"
+    REPLAY = "replay"
+    GUARD = "guard"
+
+
+class Variant(StrEnum):
+    """Which path an operator takes where its paths cost the host differently."""
+
+    USUAL = ""
+    DEPTHWISE = "depthwise"
+    GROUPED = "grouped"
+    BROADCAST = "broadcast"
+    SCALAR = "scalar"
+
+
 @dataclass(frozen=True, slots=True)
 class PythonWork:
     """Python that runs between two operators.
@@ -112,17 +156,17 @@ UNKNOWN_ORIGIN = Origin()
 class OpCall:
     """One operator call as the framework dispatches it.
 
-    op: aten name without namespace and overload, "linear"; args: by schema name, tensors as ``TensorSpec``;
-    trait: from the op table, or "unmodelled"; python: what ran since the previous operator; parts: the operators that
-    a composite one consists of on the device, empty for others. reads, makes: numbers of the values that its
-    ``tensors`` and outputs hold, equal where one call reads what another made; writing in place makes a new value.
-    origin: the module and the line of code that issued it.
+    op: name without overload, of torch's operators without the namespace "aten": "linear", "mylib::fancy"; args: by
+    schema name, tensors as ``TensorSpec``; trait: of its row in the operator table; python: what ran since the previous
+    operator; parts: the operators that a composite one consists of on the device, empty for others. reads, makes:
+    numbers of the values that its ``tensors`` and outputs hold, equal where one call reads what another made; writing
+    in place makes a new value.
     """
 
     op: str
     args: Mapping[str, Any]
     outputs: tuple[TensorSpec, ...]
-    trait: str
+    trait: Trait
     macs: int = 0
     bytes_read: int = 0
     bytes_written: int = 0
@@ -168,7 +212,7 @@ class Graph:
         waiting = list(reversed(self.calls))
         while waiting:
             call = waiting.pop()
-            if not call.parts and call.trait != "composite":
+            if not call.parts and call.trait is not Trait.COMPOSITE:
                 found.append(call)
             waiting.extend(reversed(call.parts))
         return tuple(found)
@@ -233,7 +277,7 @@ class HostCall:
     op: str
     kernels: tuple[Kernel, ...]
     python: PythonWork
-    trait: str
+    trait: Trait
     parts: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
     sync: bool = False
@@ -297,7 +341,7 @@ class SizedProgram:
         names: dict[tuple[str, str, bool], tuple[str, ...]] = {}
         for call in program.calls:
             for kernel in call.kernels:
-                key = kernel.family, kernel.dtype, call.trait == "replay"
+                key = kernel.family, kernel.dtype, call.trait is Trait.REPLAY
                 own = distinct.setdefault(key, {})
                 names.setdefault(key, tuple(kernel.dims))
                 where.append((key, own.setdefault(tuple(kernel.dims[n] for n in names[key]), len(own))))

@@ -153,15 +153,15 @@ def _range(samples: Sequence[Mapping[str, Any]], family: str) -> dict[str, dict[
     return {
         "largest": {name: max(found) for name, found in values.items()},
         "only": {
-            name: min(found) for name, found in values.items() if len(found) == 1 and name in FAMILIES[family].regimes
+            name: min(found) for name, found in values.items() if len(found) == 1 and FAMILIES[family].is_regime(name)
         },
     }
 
 
 def _exceptions(samples: Sequence[Mapping[str, Any]], family: str, errors: Array) -> dict[str, Any]:
-    """Shapes that the fit misses though it saw them: convolutions, whose algorithm changes abruptly."""
+    """Shapes that the fit misses though it saw them, of a family whose algorithm changes abruptly."""
     row = FAMILIES[family]
-    if "conv" not in family:
+    if not row.changes_abruptly:
         return {}
     missed: dict[tuple[Any, ...], list[tuple[float, float]]] = defaultdict(list)
     for sample, error in zip(samples, errors, strict=True):
@@ -200,7 +200,7 @@ def unseen_seconds(samples: Sequence[Mapping[str, Any]], family: str, device: Ma
 def _part(sample: Mapping[str, Any], family: str) -> str:
     """What is never on both sides of a split."""
     dims = sample["dims"]
-    names = ("n", "k", "batch") if family == "gemm" else sorted(dims)
+    names = FAMILIES[family].held_out or sorted(dims)
     return str([float(dims.get(name, 1)) for name in names])
 
 

@@ -17,14 +17,14 @@ from scipy.optimize import nnls
 from calibrate.fit.kernels import error_of, fit_family
 from calibrate.measure.models import Case, Protocol, measure
 from calibrate.measure.timers import Round, summarise
-from calibrate.samples.alignment import align, pattern
+from calibrate.samples.alignment import align
 from calibrate.samples.programs import program_from_json
 from calibrate.samples.store import SampleFile
 from predictor import runtimes
 from predictor.calibration.host_costs import HostCosts
 from predictor.calibration.load import Calibration
 from predictor.errors import PredictorError
-from predictor.kernels.families import FAMILIES, fit_name
+from predictor.kernels.families import FAMILIES, MeasuredIn, fit_name
 from predictor.pricing.kernels import roofline_s
 from predictor.pricing.program import UNCALLED, price
 from predictor.records import PricedCall, PricedKernel, Program
@@ -158,12 +158,12 @@ def made_kernels(ran: Sequence[Module], calibration: Calibration) -> list[dict[s
     return samples
 
 
-MADE = frozenset(name for name, family in FAMILIES.items() if family.seen_in == "profiles")
+MADE = frozenset(name for name, family in FAMILIES.items() if family.measured_in is MeasuredIn.PROFILES)
 """Kernels that only a runtime makes: seen in profiles of modules, and alone."""
 
 
 def _is_of(family: str, name: str) -> bool:
-    return bool(re.search(pattern(family), name))
+    return bool(re.search(FAMILIES[family].profiler_names, name))
 
 
 def _pairs(one: Module) -> list[tuple[Any, PricedKernel]]:

@@ -151,13 +151,6 @@ def workload(program: Program, reference: Calibration, host: HostCosts, macs: in
     return Workload(tuple(seconds[kind] for kind in KINDS), kernels, int(priced.launches.sum()), macs)
 
 
-GROUPS = {
-    **{"triton": "pointwise", "cat": "copy", "reduce": "norm"},
-    **dict.fromkeys(("layer_norm", "batch_norm", "group_norm"), "norm"),
-    **dict.fromkeys(("gather", "fill", "scan", "sort", "fft", "weight_norm", "interpolate", "attention"), "other"),
-}
-"""Family -> whose factor it has, its own where it is not here."""
-
 Factor = tuple[str, str]
 """What a factor is for: group of families, and name of the fit (``families.fit_name``), of its 3x3 convolutions apart
 where that tells them apart.
@@ -170,8 +163,8 @@ EXACT = "fp32"
 def factor_of(family: str, dtype: str, dims: Mapping[str, float]) -> Factor:
     """The factor of a kernel in a dtype."""
     name = fit_name(family, dtype)
-    apart = family in ("conv", "ort_conv") and name == EXACT and is_winograd(dims)
-    return GROUPS.get(family, family), name + WINOGRAD if apart else name
+    apart = FAMILIES[family].has_winograd and name == EXACT and is_winograd(dims)
+    return FAMILIES[family].factor_group or family, name + WINOGRAD if apart else name
 
 
 def kernel_seconds(gpu: Calibration, asked: Sequence[Workload], factors: Sequence[Factor]) -> Array:
@@ -194,4 +187,4 @@ def kernel_seconds(gpu: Calibration, asked: Sequence[Workload], factors: Sequenc
 
 def families_of(factor: Factor) -> list[str]:
     """Families that have a factor."""
-    return [name for name in FAMILIES if GROUPS.get(name, name) == factor[0]]
+    return [name for name, row in FAMILIES.items() if (row.factor_group or name) == factor[0]]

@@ -12,7 +12,7 @@ from calibrate.workloads.sources import build
 from predictor import runtimes
 from predictor.errors import CannotRunError
 from predictor.predict import graph_of
-from predictor.records import HostCall, Kernel, Program, PythonWork
+from predictor.records import HostCall, Kernel, Program, PythonWork, Trait
 
 
 class _Rows:
@@ -58,7 +58,9 @@ def program_from_json(data: Mapping[str, Any]) -> Program:
     *before, tail = (PythonWork(*work) for work in data["python"])
     kernels = [Kernel(*row) for row in data["kernels"]]
     calls = [
-        HostCall(op, tuple(kernels[k] for k in own), tail, trait, tuple(parts), tuple(extra), bool(sync), elements)
+        HostCall(
+            op, tuple(kernels[k] for k in own), tail, Trait(trait), tuple(parts), tuple(extra), bool(sync), elements
+        )
         for op, trait, sync, parts, extra, own, elements in data["calls"]
     ]
     order = tuple(replace(calls[i], python=work) for i, work in zip(data["order"], before, strict=True))

@@ -11,7 +11,6 @@ import copy
 import hashlib
 import json
 import logging
-import math
 import os
 import sys
 import tempfile
@@ -23,7 +22,8 @@ from typing import Any
 
 from predictor.errors import CannotRunError, PredictorError
 from predictor.graph.inputs import batch_of as inputs_batch
-from predictor.ops.onnx import arguments, onnx_kind
+from predictor.ops import onnx_form
+from predictor.ops.arguments import node_arguments
 from predictor.records import CaptureMode, Graph, OpCall, PythonWork, TensorSpec
 
 _CPU_ONLY = ["ConvActivationFusion", "GemmActivationFusion", "ConvAddActivationFusion", "NchwcTransformer"]
@@ -260,27 +260,15 @@ def _graph(data: dict[str, Any], dtype: str, name: str) -> Graph:
         known = [(t, s) for t in inputs if (s := spec(t)) is not None]
         made = [(t, s) for t in outputs if t and (s := spec(t)) is not None]
         values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        calls.append(
-            OpCall(
-                op,
-                arguments(values, [s for _, s in known]),
-                tuple(s for _, s in made),
-                onnx_kind(op).trait,
-                macs=_macs(op, [s for _, s in known], [s for _, s in made]),
-                reads=tuple(numbers[t] for t, _ in known),
-                makes=tuple(numbers[t] for t, _ in made),
-            )
+        form = onnx_form(op)
+        call = OpCall(
+            op,
+            node_arguments(values, [s for _, s in known]),
+            tuple(s for _, s in made),
+            form.trait,
+            reads=tuple(numbers[t] for t, _ in known),
+            makes=tuple(numbers[t] for t, _ in made),
         )
+        calls.append(replace(call, macs=form.macs(call)))
     outputs = tuple(numbers[t] for t in data["outputs"] if t in numbers)
     return Graph(name, tuple(calls), dtype, 1, PythonWork(), 0, {}, outputs)
-
-
-def _macs(op: str, inputs: list[TensorSpec], outputs: list[TensorSpec]) -> int:
-    """Multiply-accumulates: each output element of a product or convolution takes as many as it sums over."""
-    if not outputs or len(inputs) < 2:
-        return 0
-    if op in ("Gemm", "FusedGemm", "MatMul", "FusedMatMul"):
-        return outputs[0].elements * (inputs[0].elements // max(outputs[0].elements // max(outputs[0].shape[-1], 1), 1))
-    if op in ("Conv", "FusedConv"):
-        return outputs[0].elements * math.prod(inputs[1].shape[1:])
-    return 0

@@ -13,7 +13,7 @@ from typing import Any
 
 from predictor.errors import PredictorError
 from predictor.graph.sizes import SizeRule, Sizes, basis, value_at
-from predictor.records import CaptureMode, Graph, OpCall, Origin, PythonWork, TensorSpec
+from predictor.records import CaptureMode, Graph, OpCall, Origin, PythonWork, TensorSpec, Trait
 
 SCHEMA = 2
 """Version of the files that this program writes and reads."""
@@ -251,7 +251,7 @@ def _call(row: Sequence[Any], terms_at: Sequence[int], names: Mapping[str, str])
         op,
         {name: _value(value, terms_at, names) for name, value in args.items()},
         tuple(_value(out, terms_at, names) for out in outputs),
-        trait,
+        Trait(trait),
         macs,
         bytes_read,
         bytes_written,

@@ -16,7 +16,7 @@ from predictor.graph.coldness import coldness
 from predictor.kernels.families import FAMILIES
 from predictor.ops import OPS
 from predictor.pricing.kernels import as_key, features_of, kernel_launches, price_kernels, remembered, roofline_s
-from predictor.records import HostCall, Kernel, KernelGroup, PricedProgram, Program, PythonWork, SizedProgram
+from predictor.records import HostCall, Kernel, KernelGroup, PricedProgram, Program, PythonWork, SizedProgram, Trait
 
 Array = NDArray[np.float64]
 
@@ -26,7 +26,7 @@ HOST_ELEMENTS = 2**14
 HOST_DTYPE = {"tf32": "fp32", "bf16": "fp16"}
 """Dtypes whose host costs are those of another: the same code path issues them."""
 
-UNCALLED = frozenset({"host", "guard"})
+UNCALLED = frozenset({Trait.HOST, Trait.GUARD})
 """Traits of what a runtime does without calling anything: it costs no ``HostCosts.call_s``."""
 
 
@@ -209,9 +209,10 @@ def _side_by_side(
     that gains is the square root of the groups: on an H200 a generated RegNet's convolutions took 0.8 of their time
     with two groups and 0.5 to 0.7 with four.
     """
-    groups, family = dims["groups"], FAMILIES[group.family]
-    if not group.family.endswith("conv_grouped"):
+    family = FAMILIES[group.family]
+    if not family.groups_run_at_once:
         return seconds
+    groups = dims["groups"]
     alone = (launches < groups) | (seconds / np.maximum(launches, 1) > host.launch_s)
     roof_s = np.maximum(*roofline_s(calibration, family, group.dtype, family.complete(dims))) / ROOF_SHARE
     gained = np.minimum(np.maximum(seconds / np.sqrt(groups), roof_s), seconds)
@@ -263,7 +264,7 @@ def dispatch_s(call: HostCall, dtype: str, host: HostCosts) -> tuple[float, floa
         if row is None:
             trait = OPS[name].trait if name in OPS else call.trait
             hot, cold = host.typical_s.get(trait, host.typical_s["pointwise"])
-            launches += trait == "rnn"  # the first of them
+            launches += trait is Trait.RNN  # the first of them
         else:
             costs, counts = host.calls[row], host.launches.get(row, {})
             hot, cold = costs.get(dtype, next(iter(costs.values())))

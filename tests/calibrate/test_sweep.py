@@ -21,7 +21,7 @@ from calibrate.workloads import architectures, inductor_loops, onnx_convs, onnx_
 from calibrate.workloads.modules import generate
 from calibrate.workloads.recipes import RECIPES
 from predictor.capture.recorder import capture
-from predictor.kernels.families import FAMILIES
+from predictor.kernels.families import FAMILIES, MeasuredIn
 from predictor.runtimes.eager import lowering as eager
 
 
@@ -112,7 +112,7 @@ def test_examples_on_matrix_units_have_their_kernels() -> None:
     kernels = example_kernels()
     assert {"linear", "bmm", "matmul", "einsum", "conv2d grouped", "conv1d depthwise"} <= set(kernels)
     assert {family for of in kernels.values() for family in (of["fp16"].family,)} == {
-        name for name, row in FAMILIES.items() if row.matrix and row.seen_in == "calls"
+        name for name, row in FAMILIES.items() if row.matrix and row.measured_in is MeasuredIn.CALLS
     }
     dims = kernels["linear"]["fp16"].dims
     assert [dims[d] for d in ("m", "n", "k", "bias")] == [128, 768, 768, 1]
@@ -126,7 +126,7 @@ def test_host_costs_of_shapes_are_taken_once_and_scaled_to_a_host(tmp_path: Path
     run_shapes(prepare_shapes(file, "cpu", 1), file, "cpu", heard.append)
     assert sum(heard) == shape_cases(1) == len(file.values())
     assert {s["family"] for s in file.values()} == {
-        family for family, row in FAMILIES.items() if row.matrix and row.seen_in == "calls"
+        family for family, row in FAMILIES.items() if row.matrix and row.measured_in is MeasuredIn.CALLS
     }
     before = file.path.read_bytes()
     run_shapes(prepare_shapes(file, "cpu", 1), file, "cpu", heard.append)
