@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from itertools import count
 
 from predictor.calibration.files import known_gpus
-from predictor.plan import Plan
+from predictor.plans import Plan
 from predictor.runtimes import names
 from predictor.sources import plan_of
 

@@ -6,22 +6,42 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from predictor.errors import PredictorError
-    from predictor.plan import Plan, load_plan
+    from predictor.ops import Operator, register_operator
+    from predictor.plans import Plan, load_plan
     from predictor.predict import Predictor, load_calibration, plan, plan_file
-    from predictor.records import Report
+    from predictor.records import Kernel, OpCall, Report, Trait
 
 __version__ = "0.1.0"
-__all__ = ["Plan", "Predictor", "PredictorError", "Report", "load_calibration", "load_plan", "plan", "plan_file"]
+__all__ = [
+    "Kernel",
+    "OpCall",
+    "Operator",
+    "Plan",
+    "Predictor",
+    "PredictorError",
+    "Report",
+    "Trait",
+    "load_calibration",
+    "load_plan",
+    "plan",
+    "plan_file",
+    "register_operator",
+]
 
 _HOMES = {
     "Predictor": "predictor.predict",
     "PredictorError": "predictor.errors",
-    "Plan": "predictor.plan",
+    "Plan": "predictor.plans",
+    "Kernel": "predictor.records",
+    "OpCall": "predictor.records",
+    "Operator": "predictor.ops",
     "Report": "predictor.records",
+    "Trait": "predictor.records",
     "load_calibration": "predictor.predict",
-    "load_plan": "predictor.plan",
+    "load_plan": "predictor.plans",
     "plan": "predictor.predict",
     "plan_file": "predictor.predict",
+    "register_operator": "predictor.ops",
 }
 
 

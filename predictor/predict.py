@@ -13,7 +13,7 @@ from predictor.calibration import load
 from predictor.calibration.load import Calibration
 from predictor.errors import CannotRunError, PredictorError
 from predictor.graph.files import GraphSet
-from predictor.plan import Plan, Settings, load_plan, settings
+from predictor.plans import Plan, Settings, load_plan, settings
 from predictor.pricing import kernels
 from predictor.records import CaptureMode, Graph, Report
 
@@ -100,13 +100,17 @@ def plan(
 
 
 def plan_file(path: Path | str, name: str | None = None) -> Plan:
-    """A plan of an ONNX file with fixed shapes, without torch; for the runtimes that run ONNX files."""
-    return Plan(GraphSet(name or Path(path).stem), _OnnxSource(Path(path), name))
+    """A plan of an ONNX file with fixed shapes, without torch; for the runtimes that run ONNX files. Raises
+    PredictorError for a file that is none or has open dimensions.
+    """
+    from predictor.capture.onnx_file import batch_of
+
+    return Plan(GraphSet(name or Path(path).stem, batch_of(Path(path))), _OnnxSource(Path(path), name))
 
 
 @dataclass(frozen=True)
 class _OnnxSource:
-    """The graph of an ONNX file, whatever the size that is asked for: it has one."""
+    """The graph of an ONNX file, which has one batch size."""
 
     path: Path
     name: str | None
@@ -117,7 +121,10 @@ class _OnnxSource:
         if runtimes.load(runtime).capture_mode is not CaptureMode.EXPORTED:
             able = [n for n in runtimes.names() if runtimes.load(n).capture_mode is CaptureMode.EXPORTED]
             raise CannotRunError(f"{runtime} runs modules, not ONNX files: --runtime {', '.join(able)}")
-        return read(self.path, dtype, self.name)
+        graph = read(self.path, dtype, self.name)
+        if batch != graph.batch:
+            raise PredictorError(f"{self.path} has fixed shapes, of batch {graph.batch}: export it at batch {batch}")
+        return graph
 
 
 def graph_of(module: Any, inputs: Any, dtype: str, runtime: str, name: str | None = None) -> Graph:

@@ -78,6 +78,59 @@ class TensorSpec:
         return True
 
 
+class Trait(StrEnum):
+    """How a call behaves: what its operator does, or what a capture or a runtime has made of it.
+
+    Of operators: GEMM (a matrix product), PRODUCT (ONNX's batched product), CONV, ATTENTION, RNN, REDUCTION
+    (normalisations, too), GATHER, COPY, FILL, POOL, SCAN, FFT, SORT, POINTWISE, VIEW (no kernel), SYNC (the host waits
+    for the device), COMPOSITE (its parts run), UNMODELLED (nothing stands for it). Of calls that are no operator's:
+    HOST (on tensors of the CPU), FUSED (a fuser's kernel), REPLAY (of a CUDA graph), GUARD (a check before compiled
+    code).
+    """
+
+    GEMM = "gemm"
+    PRODUCT = "product"
+    CONV = "conv"
+    ATTENTION = "attention"
+    RNN = "rnn"
+    REDUCTION = "reduction"
+    GATHER = "gather"
+    COPY = "copy"
+    FILL = "fill"
+    POOL = "pool"
+    SCAN = "scan"
+    FFT = "fft"
+    SORT = "sort"
+    POINTWISE = "pointwise"
+    VIEW = "view"
+    SYNC = "sync"
+    COMPOSITE = "composite"
+    UNMODELLED = "unmodelled"
+    HOST = "host"
+    FUSED = "fused"
+    REPLAY = "replay"
+    GUARD = "guard"
+
+
+class Variant(StrEnum):
+    """Which of an operator's paths a call takes, where they cost the host differently.
+
+    DEPTHWISE, GROUPED: of a convolution; BROADCAST, SCALAR: of a pointwise operator whose second operand has another
+    shape, or is a number; of a call on tensors that a model keeps on the CPU, whose operator is "host": VIEW; HEAVY:
+    computes transcendental functions; MANY, MANY_HEAVY: the same on many elements.
+    """
+
+    USUAL = "usual"
+    DEPTHWISE = "depthwise"
+    GROUPED = "grouped"
+    BROADCAST = "broadcast"
+    SCALAR = "scalar"
+    VIEW = "view"
+    HEAVY = "heavy"
+    MANY = "many"
+    MANY_HEAVY = "many_heavy"
+
+
 @dataclass(frozen=True, slots=True)
 class PythonWork:
     """Python that runs between two operators.
@@ -112,17 +165,17 @@ UNKNOWN_ORIGIN = Origin()
 class OpCall:
     """One operator call as the framework dispatches it.
 
-    op: aten name without namespace and overload, "linear"; args: by schema name, tensors as ``TensorSpec``;
-    trait: from the op table, or "unmodelled"; python: what ran since the previous operator; parts: the operators that
-    a composite one consists of on the device, empty for others. reads, makes: numbers of the values that its
-    ``tensors`` and outputs hold, equal where one call reads what another made; writing in place makes a new value.
-    origin: the module and the line of code that issued it.
+    op: name without overload, of torch's operators without the namespace "aten": "linear", "mylib::fancy"; args: by
+    schema name, tensors as ``TensorSpec``; trait: of its row in the operator table; python: what ran since the previous
+    operator; parts: the operators that a composite one consists of on the device, empty for others. reads, makes:
+    numbers of the values that its ``tensors`` and outputs hold, equal where one call reads what another made; writing
+    in place makes a new value.
     """
 
     op: str
     args: Mapping[str, Any]
     outputs: tuple[TensorSpec, ...]
-    trait: str
+    trait: Trait
     macs: int = 0
     bytes_read: int = 0
     bytes_written: int = 0
@@ -168,7 +221,7 @@ class Graph:
         waiting = list(reversed(self.calls))
         while waiting:
             call = waiting.pop()
-            if not call.parts and call.trait != "composite":
+            if not call.parts and call.trait is not Trait.COMPOSITE:
                 found.append(call)
             waiting.extend(reversed(call.parts))
         return tuple(found)
@@ -220,35 +273,16 @@ class Kernel:
     dims: Mapping[str, float]
 
 
-class Variant(StrEnum):
-    """Which of an operator's paths a call takes, where they cost the host differently.
-
-    PLAIN: the usual one; DEPTHWISE, GROUPED: of a convolution; BROADCAST, SCALAR: of a pointwise operator whose second
-    operand has another shape, or is a number; of a call on tensors that a model keeps on the CPU, whose operator is
-    "host": VIEW; HEAVY: computes transcendental functions; MANY, MANY_HEAVY: the same on many elements.
-    """
-
-    PLAIN = "plain"
-    DEPTHWISE = "depthwise"
-    GROUPED = "grouped"
-    BROADCAST = "broadcast"
-    SCALAR = "scalar"
-    VIEW = "view"
-    HEAVY = "heavy"
-    MANY = "many"
-    MANY_HEAVY = "many_heavy"
-
-
 class HostRow(NamedTuple):
     """What a measured host cost is of: an operator and which of its paths."""
 
     op: str
-    variant: Variant = Variant.PLAIN
+    variant: Variant = Variant.USUAL
 
     @property
     def label(self) -> str:
         """As a person reads it: "conv2d", "conv2d depthwise"."""
-        return self.op if self.variant is Variant.PLAIN else f"{self.op} {self.variant.replace('_', ' ')}"
+        return self.op if self.variant is Variant.USUAL else f"{self.op} {self.variant.replace('_', ' ')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,13 +298,13 @@ class HostCall:
     op: str
     kernels: tuple[Kernel, ...]
     python: PythonWork
-    trait: str
+    trait: Trait
     parts: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
     sync: bool = False
     elements: int = 0
     origin: Origin = UNKNOWN_ORIGIN
-    variant: Variant = Variant.PLAIN
+    variant: Variant = Variant.USUAL
 
     @property
     def row(self) -> HostRow:
@@ -334,7 +368,7 @@ class SizedProgram:
         names: dict[tuple[str, str, bool], tuple[str, ...]] = {}
         for call in program.calls:
             for kernel in call.kernels:
-                key = kernel.family, kernel.dtype, call.trait == "replay"
+                key = kernel.family, kernel.dtype, call.trait is Trait.REPLAY
                 own = distinct.setdefault(key, {})
                 names.setdefault(key, tuple(kernel.dims))
                 where.append((key, own.setdefault(tuple(kernel.dims[n] for n in names[key]), len(own))))

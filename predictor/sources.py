@@ -8,14 +8,15 @@ import importlib.util
 import inspect
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from predictor.errors import PredictorError, unknown
 from predictor.graph import files
 from predictor.graph.files import GraphSet
-from predictor.plan import Plan, check_batch
+from predictor.graph.inputs import batch_of
+from predictor.plans import Plan, check_batch
 from predictor.predict import graph_of, plan_file
 from predictor.records import Graph
 
@@ -35,7 +36,7 @@ def plan_of(spec: str, batch: int = 1, length: int | None = None) -> Plan:
     if length is not None:
         raise PredictorError("--length is for the zoo's language models: others bring inputs of their own")
     source = _FactorySource(spec, batch)
-    return Plan(GraphSet(source.name, batch), source)
+    return Plan(GraphSet(source.name, source.batch), source)
 
 
 def _of_zoo(name: str) -> Plan:
@@ -66,17 +67,23 @@ class _ZooSource:
 
 
 class _FactorySource:
-    """A model that a user's file or configuration makes, at the batch size that is asked for."""
+    """A model that a user's file or configuration makes, at the batch size that is asked for, if it takes one."""
 
     def __init__(self, spec: str, batch: int) -> None:
-        self.spec, self.batch = spec, batch
+        self.spec = spec
         self.module, self.inputs, self.name = load_model(spec, batch)
+        path, _, factory = spec.rpartition(":")
+        function = getattr(sys.modules[Path(path).stem], factory) if path.endswith(".py") else None
+        self.takes_batch = function is None or bool(inspect.signature(function).parameters)
+        self.batch = batch if self.takes_batch else batch_of(self.inputs)
 
     def graph(self, dtype: str, runtime: str, batch: int, length: int) -> Graph:
         module, inputs = self.module, self.inputs
         if batch != self.batch:
+            if not self.takes_batch:
+                raise PredictorError(f"{self.name} takes no batch size: its inputs have {self.batch}")
             module, inputs, _ = load_model(self.spec, batch)
-        return graph_of(module, inputs, dtype, runtime, self.name)
+        return replace(graph_of(module, inputs, dtype, runtime, self.name), batch=batch)
 
 
 def load_model(spec: str, batch: int) -> tuple[Any, Any, str]:

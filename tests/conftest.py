@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from predictor.predict import GpuCalibration, load_calibration
+import models_zoo
+from predictor import load_calibration
+from predictor.graph import files
+from predictor.plans import Plan
+from predictor.predict import GpuCalibration
 from predictor.records import Graph
 
 LONGEST = ("test_end_to_end.py", "test_contract.py", "test_macs.py")
-
-
-TOGETHER = ("tests/calibrate/validate/",)
-"""Folders whose files share a process: the recorded measurements of the H200 are evaluated once for all of them."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -32,22 +33,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """A file's tests share what its fixtures measured, so they share a process; so do the files of ``TOGETHER``."""
+    """A file's tests share what its fixtures measured, so they share a process."""
     from xdist.scheduler import LoadFileScheduling
 
-    class Scheduling(LoadFileScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            return next((folder for folder in TOGETHER if nodeid.startswith(folder)), nodeid.split("::", 1)[0])
-
     config.option.loadscopereorder = False
-    return Scheduling(config, log)
+    return LoadFileScheduling(config, log)
 
 
-@pytest.fixture(autouse=True)
-def _no_calibrations_but_the_shipped(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """What a developer has calibrated at home does not change a test."""
-    monkeypatch.delenv("PREDICTOR_CALIBRATIONS", raising=False)
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.getbasetemp() / "home"))
+@pytest.fixture(scope="session", autouse=True)
+def _home_of_the_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or changes what a user has at home: calibrations, caches. What is exported to ONNX once is kept for
+    the session, for all of its processes.
+    """
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    folders = {"HOME": own / "home", "XDG_DATA_HOME": own / "data", "XDG_CACHE_HOME": shared / "cache"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PREDICTOR_CALIBRATIONS", raising=False)
+        for name, folder in folders.items():
+            folder.mkdir(exist_ok=True)
+            patch.setenv(name, str(folder))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -57,11 +63,16 @@ def h200() -> GpuCalibration:
 
 
 @pytest.fixture(scope="session")
+def zoo_plan() -> Callable[[str], Plan]:
+    """Zoo model -> its shipped plan, read once."""
+    return cache(lambda name: Plan(files.read(models_zoo.graphs(name))))
+
+
+@pytest.fixture(scope="session")
 def zoo_graph() -> Callable[..., Graph]:
     """(model, dtype, batch) -> its captured graph, each captured once."""
     import torch
 
-    import models_zoo
     from predictor.capture.recorder import capture
 
     captured: dict[tuple[str, str, int], Graph] = {}

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import nn
 from typer.testing import Result
 
+from predictor import runtimes
 from predictor.capture.recorder import capture
-from predictor.records import Graph, OpCall
+from predictor.graph.files import GraphSet, SizeRange
+from predictor.plans import Plan
+from predictor.records import UNKNOWN_ORIGIN, Graph, OpCall, Report
+
+FACTS = (
+    *("model", "runtime", "gpu", "dtype", "batch", "latency_s", "host_s", "kernel_s", "bound", "interval_s"),
+    *("macs", "launches", "unmodelled", "calibration"),
+)
+"""What every prediction tells."""
 
 
 class Function(nn.Module):
@@ -28,14 +38,31 @@ def of(function: Callable[..., Any], *inputs: torch.Tensor, dtype: str = "fp32")
     return capture(Function(function), inputs, dtype)
 
 
+def report(graph: Graph, gpu: str, runtime: str = "eager", host: str | None = None) -> Report:
+    """The report of a plan that knows this graph alone."""
+    sizes = SizeRange(graph.batch, graph.batch)
+    mode = runtimes.load(runtime).capture_mode
+    graphs = GraphSet(graph.name, graph.batch).extended(graph.dtype, mode, {(graph.batch, 0): graph}, sizes)
+    return Plan(graphs).report(gpu, runtime, graph.dtype, host=host)
+
+
 def only(graph: Graph) -> OpCall:
     (call,) = graph.calls
     return call
 
 
-def complaint(result: Result) -> str:
-    """The one line of a command that was given bad input."""
-    assert result.exit_code == 2
+def without_origins(graph: Graph) -> Graph:
+    """The graph, with nothing said of where its calls come from."""
+
+    def without(call: OpCall) -> OpCall:
+        return replace(call, parts=tuple(without(part) for part in call.parts), origin=UNKNOWN_ORIGIN)
+
+    return replace(graph, calls=tuple(without(call) for call in graph.calls))
+
+
+def complaint(result: Result, exit_code: int = 2) -> str:
+    """The one line of a command that was given bad input, or (code 3) a model that a runtime cannot run."""
+    assert result.exit_code == exit_code
     assert result.stdout == ""
     lines = result.stderr.splitlines()
     assert len(lines) == 1

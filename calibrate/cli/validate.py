@@ -116,7 +116,7 @@ def published(
 
 def _numbers(text: str) -> list[int]:
     from predictor.errors import PredictorError
-    from predictor.plan import check_batch
+    from predictor.plans import check_batch
 
     try:
         return [check_batch(int(part)) for part in text.split(",")]

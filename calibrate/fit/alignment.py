@@ -10,36 +10,10 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-NAMES = {
-    "attention": r"fmha|flash|sdpa|attention|Memset",
-    "softmax": r"softmax",
-    "layer_norm": r"layer_norm",
-    "weight_norm": r"weight_norm",
-    "batch_norm": r"batch_norm|bn_fw",
-    "group_norm": r"GroupNorm|RowwiseMoments|ComputeFusedParams|group_norm",
-    "cat": r"CatArray",
-    "copy": r"copy|Memcpy",
-    "reduce": r"reduce_kernel",
-    "scan": r"scan",
-    "sort": r"[sS]ort|topk|TopK|median",
-    "fft": r"fft",
-    "gather": r"gather|index|embedding",
-    "pool": r"pool",
-    "interpolate": r"upsample|interpolate|grid_sampler",
-    "fill": r"FillFunctor|Memset|arange|tri[lu]_",
-    "gemm": r"gemm|nvjet|cutlass|splitK|gemv|dot_kernel|Memset|scal_kernel|epilogue",
-    "pointwise": r"elementwise",
-    "nnc": r"^fused_",
-    "triton": r"^triton_",
-    "ort": r"onnxruntime::|op_tensor|op_generic|reduce_tensor|pooling|bn_fw|transpose|Memcpy|Memset",
-}
-"""Kernel family -> what its kernels are called in torch, cuBLAS and cuDNN."""
+from predictor.kernels.families import FAMILIES
 
-_CONV = r"conv|fprop|dgrad|cudnn|DSE|fft|complex|cask|winograd|gemm|cutlass|[nN]hwc|Memset|CUDAFunctor_add|scal_kernel"
-"""What a convolution may consist of, the bias added behind it included."""
-
-MOST = 24
-"""Kernels that one predicted kernel may have become: eight times as many for a convolution."""
+MOST = max(row.most_kernels for row in FAMILIES.values())
+"""Kernels that any predicted kernel may have become."""
 
 ODD, MISSING, SURPLUS, DURATION = 3.0, 3.0, 1.0, 0.3
 """Costs of an alignment: a kernel under a family that does not call its kernels so; a predicted kernel without one; a
@@ -56,16 +30,6 @@ class Part:
     measured_s: float
     predicted_launches: int
     measured_launches: int
-
-
-def pattern(family: str) -> str:
-    """What a family's kernels are called, as a regular expression."""
-    return _CONV if is_conv(family) else NAMES[family]
-
-
-def is_conv(family: str) -> bool:
-    """Whether a family is of convolutions."""
-    return "conv" in family
 
 
 def align(
@@ -86,9 +50,9 @@ def align(
     spent = np.log(np.maximum(_ending_at(np.cumsum(measured_s)), 1e-9))
     odd: dict[str, NDArray[np.float64]] = {}
     for family in set(families):
-        most = 8 * MOST if is_conv(family) else MOST
-        fits = np.array([bool(re.search(pattern(family), name)) for name in distinct])
-        odd[family] = _ending_at(np.cumsum(np.where(fits[order], 0.0, ODD)))[:most]
+        named = FAMILIES[family]
+        fits = np.array([bool(re.search(named.profiler_names, name)) for name in distinct])
+        odd[family] = _ending_at(np.cumsum(np.where(fits[order], 0.0, ODD)))[: named.most_kernels]
     memory = np.empty_like(spent)
     best = np.full(len(names) + 1, np.inf)
     best[0] = 0.0
@@ -124,7 +88,7 @@ def _shifted(values: NDArray[np.float64], most: int, before: float = np.inf) -> 
 def _ending_at(cumulated: NDArray[np.float64]) -> NDArray[np.float64]:
     """[count - 1, end] -> the sum of the count values before end."""
     before = np.concatenate([[0.0], cumulated])
-    most = min(8 * MOST, len(cumulated))
+    most = min(MOST, len(cumulated))
     return before - _shifted(before, most, before=0.0)
 
 

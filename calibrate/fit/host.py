@@ -30,15 +30,12 @@ from predictor.calibration.load import Calibration
 from predictor.calibration.schema import TYPICAL, CallCost, CallTime, HostError, LibraryCalls
 from predictor.calibration.trees import Forest
 from predictor.errors import PredictorError
-from predictor.ops import OPS, WRAPPERS
+from predictor.ops import OPS, typical_trait
 from predictor.pricing.program import library_s, price, shape_features
-from predictor.records import Kernel, Variant
+from predictor.records import Kernel, Trait, Variant
 from predictor.timeline.queue import queue
 
 Array = NDArray[np.float64]
-
-NESTED = {"index_select": ("select",), "index": ("select",)}
-"""Operators that an example calls besides its own: their cost is taken off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +82,7 @@ def _costs(
         }
         nothing = ratios.pop("nothing")
         for op, seconds in ratios.items():
-            besides = nothing + sum(ratios[n] - nothing for n in NESTED.get(op, ()))
+            besides = nothing + sum(ratios[n] - nothing for n in (OPS[op].example_calls if op in OPS else ()))
             found.setdefault(op, {})[dtype] = max(seconds - besides, 1e-8)
     return found
 
@@ -140,9 +137,8 @@ def typical(calls: Sequence[CallCost]) -> dict[str, CallTime]:
     by_trait: dict[str, list[tuple[float, float]]] = {}
     first = {cost.row: cost for cost in reversed(calls)}  # of an operator's dtypes
     for row, cost in reversed(first.items()):
-        plain = row.variant is Variant.PLAIN
-        trait = OPS[row.op].trait if plain and row.op in OPS else "view" if row.op in WRAPPERS and plain else TYPICAL
-        by_trait.setdefault("host" if row.op == "host" else trait, []).append((cost.hot_s, cost.cold_s))
+        trait = Trait.HOST if row.op == "host" else typical_trait(row.op) if row.variant is Variant.USUAL else TYPICAL
+        by_trait.setdefault(str(trait), []).append((cost.hot_s, cost.cold_s))
     medians = {trait: np.median(costs, axis=0) for trait, costs in by_trait.items()}
     found = {trait: CallTime(hot_s=float(hot_s), cold_s=float(cold_s)) for trait, (hot_s, cold_s) in medians.items()}
     return found | {trait: found[TYPICAL] for trait in ("composite", "unmodelled", "sync") if trait not in found}

@@ -148,7 +148,7 @@ def fit_family(
         source=source,
         floor_s=floor,
         largest={name: max(found) for name, found in values.items()},
-        only={name: min(found) for name, found in values.items() if len(found) == 1 and name in row.regimes},
+        only={name: min(found) for name, found in values.items() if len(found) == 1 and row.is_regime(name)},
         residual=residual.to_record(),
         launches=launches.to_record(),
         patterns=patterns,
@@ -163,9 +163,9 @@ def fit_family(
 
 
 def _exceptions(samples: Sequence[MeasuredKernel], family: str, errors: Array) -> list[MeasuredShape]:
-    """Shapes that the fit misses though it saw them: convolutions, whose algorithm changes abruptly."""
+    """Shapes that the fit misses though it saw them, of a family whose algorithm changes abruptly."""
     row = FAMILIES[family]
-    if "conv" not in family:
+    if not row.changes_abruptly:
         return []
     missed: dict[tuple[Any, ...], list[tuple[float, float]]] = defaultdict(list)
     for sample, error in zip(samples, errors, strict=True):
@@ -202,7 +202,7 @@ def unseen_seconds(samples: Sequence[MeasuredKernel], family: str, device: Devic
 def _part(sample: MeasuredKernel, family: str) -> str:
     """Name of what is never on both sides of a split."""
     dims = sample.dims
-    names = ("n", "k", "batch") if family == "gemm" else sorted(dims)
+    names = FAMILIES[family].held_out or sorted(dims)
     return str([float(dims.get(name, 1)) for name in names])
 
 

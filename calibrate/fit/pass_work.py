@@ -88,14 +88,6 @@ def workload(program: Program, reference: Calibration, host: HostCosts, macs: in
     return Workload(tuple(seconds[kind] for kind in KINDS), kernels, int(priced.launches.sum()), macs)
 
 
-GROUPS = {
-    **{"triton": "pointwise", "cat": "copy", "reduce": "norm"},
-    **dict.fromkeys(("layer_norm", "batch_norm", "group_norm"), "norm"),
-    **dict.fromkeys(("gather", "fill", "scan", "sort", "fft", "weight_norm", "interpolate", "attention"), "other"),
-}
-"""Family -> whose factor it has, its own where it is not here."""
-
-
 class Factor(NamedTuple):
     """What a factor is for: a group of families, units, and whether it is of the convolutions that Winograd's algorithm
     makes cheaper, where that tells them apart.
@@ -113,8 +105,8 @@ EXACT = "fp32"
 def factor_of(family: str, dtype: str, dims: Mapping[str, float]) -> Factor:
     """The factor of a kernel in a dtype."""
     units = fit_name(family, dtype)
-    winograd = family in ("conv", "ort_conv") and units == EXACT and bool(is_winograd(dims))
-    return Factor(GROUPS.get(family, family), units, winograd)
+    winograd = FAMILIES[family].has_winograd and units == EXACT and bool(is_winograd(dims))
+    return Factor(FAMILIES[family].factor_group or family, units, winograd)
 
 
 def kernel_seconds(gpu: Calibration, asked: Sequence[Workload], factors: Sequence[Factor]) -> Array:
@@ -137,4 +129,8 @@ def kernel_seconds(gpu: Calibration, asked: Sequence[Workload], factors: Sequenc
 
 def families_of(factor: Factor) -> list[str]:
     """Families that have a factor."""
-    return [name for name in FAMILIES if GROUPS.get(name, name) == factor.group and factor.units in units_of(name)]
+    return [
+        name
+        for name, row in FAMILIES.items()
+        if (row.factor_group or name) == factor.group and factor.units in units_of(name)
+    ]

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from calibrate.fit.alignment import align, pattern
+from calibrate.fit.alignment import align
 from calibrate.fit.errors import error_of
 from calibrate.fit.kernels import fit_family
 from calibrate.fit.robust import non_negative
@@ -31,7 +31,7 @@ from predictor.calibration.host_costs import HostCosts
 from predictor.calibration.load import Calibration
 from predictor.calibration.schema import CallCost, CallTime, Device, Fit, HostDtype, HostError, RuntimeCosts
 from predictor.errors import PredictorError
-from predictor.kernels.families import FAMILIES
+from predictor.kernels.families import FAMILIES, MeasuredIn
 from predictor.pricing.kernels import roofline_s
 from predictor.pricing.program import UNCALLED, price
 from predictor.records import CaptureMode, HostRow, PricedCall, PricedKernel, Program, Variant
@@ -153,12 +153,12 @@ def made_kernels(ran: Sequence[Module], calibration: Calibration) -> list[Measur
     return samples
 
 
-MADE = frozenset(name for name, family in FAMILIES.items() if family.seen_in == "profiles")
+MADE = frozenset(name for name, family in FAMILIES.items() if family.measured_in is MeasuredIn.PROFILES)
 """Kernels that only a runtime makes: seen in profiles of modules, and alone."""
 
 
 def _is_of(family: str, name: str) -> bool:
-    return bool(re.search(pattern(family), name))
+    return bool(re.search(FAMILIES[family].profiler_names, name))
 
 
 def _pairs(one: Module) -> list[tuple[Any, PricedKernel]]:
@@ -312,7 +312,7 @@ def _file(
 def _rows(seconds: Mapping[str, float], launches: float = 0.0) -> list[CallCost]:
     """Rows of operators that cost the same hot and cold, in every dtype."""
     return [
-        CallCost(op=op, variant=Variant.PLAIN, dtype=dtype, hot_s=s, cold_s=s, launches=launches, library_s=None)
+        CallCost(op=op, variant=Variant.USUAL, dtype=dtype, hot_s=s, cold_s=s, launches=launches, library_s=None)
         for op, s in seconds.items()
         for dtype in HOST_DTYPES
     ]

@@ -16,7 +16,7 @@ from calibrate.samples.store import SampleFile
 from calibrate.workloads.device import Run
 from calibrate.workloads.recipes import Scale
 from calibrate.workloads.sweeps import KernelCase, make_case, maker
-from predictor.kernels.families import FAMILIES
+from predictor.kernels.families import FAMILIES, MeasuredIn
 
 SCALE = Scale(elements=2e7, macs=3e9)
 """Small enough that the device keeps up with the host."""
@@ -36,7 +36,7 @@ def total(count: int) -> int:
 
 
 def _counts(count: int) -> dict[str, int]:
-    rows = {name for name, row in FAMILIES.items() if row.matrix and row.seen_in == "calls"}
+    rows = {name for name, row in FAMILIES.items() if row.matrix and row.measured_in is MeasuredIn.CALLS}
     return {name: round(SHARES.get(name, USUAL_SHARE) * count) for name in FAMILIES if name in rows}
 
 
@@ -45,7 +45,7 @@ def cases(count: int) -> Iterator[KernelCase]:
     counts = _counts(count)
     for index in range(max(counts.values())):
         for family in (family for family, own in counts.items() if index < own):
-            for dtype in ("tf32" if family.startswith("conv") else "fp32", "fp16"):
+            for dtype in ("tf32" if FAMILIES[family].tf32_by_default else "fp32", "fp16"):
                 yield make_case(family, dtype, index, SCALE)
 
 

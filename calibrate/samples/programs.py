@@ -7,7 +7,7 @@ from typing import Any
 
 from calibrate.samples.host_rows import row_of_label
 from calibrate.samples.records import StoredCall, StoredKernel, StoredProgram
-from predictor.records import HostCall, Kernel, Program, PythonWork
+from predictor.records import HostCall, Kernel, Program, PythonWork, Trait
 
 
 class _Rows:
@@ -55,7 +55,7 @@ def restored(program: StoredProgram) -> Program:
             variant=row_of_label(c.op).variant,
             kernels=tuple(kernels[k] for k in c.kernels),
             python=tail,
-            trait=c.trait,
+            trait=Trait(c.trait),
             parts=c.parts,
             extra=c.extra,
             sync=bool(c.sync),

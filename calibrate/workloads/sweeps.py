@@ -26,8 +26,14 @@ MEMORY_DTYPES = ("fp32", "fp16")
 SHARED = 0.7
 """Share of the samples that a dtype takes where one fit learns from two."""
 
-ON_REQUEST = {("gemm", "tf32"): 0.4, ("conv", "fp32"): 0.4, ("conv_grouped", "fp32"): 0.4}
-"""Share where torch runs a dtype only when told to: by default fp32 products are exact and convolutions TF32."""
+ON_REQUEST = 0.4
+"""Share where torch runs a dtype only on request: by default fp32 products are exact and convolutions TF32."""
+
+
+def _share(family: str, dtype: str) -> float:
+    """Of a family's samples, those of a dtype with a fit of its own."""
+    on_request = "fp32" if FAMILIES[family].tf32_by_default else "tf32"
+    return ON_REQUEST if dtype == on_request else 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +60,12 @@ class Plan:
             fits = Counter(fit_name(family, dtype) for dtype in self.dtypes)
             for dtype in self.dtypes if FAMILIES[family].matrix else ("any",):
                 alone = dtype == "any" or fits[fit_name(family, dtype)] == 1
-                share = (ON_REQUEST.get((family, dtype), 1.0) if "tf32" in self.dtypes else 1.0) if alone else SHARED
+                share = (_share(family, dtype) if "tf32" in self.dtypes else 1.0) if alone else SHARED
                 found[family, dtype] = round(share * count)
         return found
 
 
-FULL_COUNTS = {
-    **{"gemm": 2000, "conv": 1600, "conv_grouped": 2600, "conv_depthwise": 400, "attention": 500, "pointwise": 1200},
-    **{"copy": 700, "cat": 400, "softmax": 300, "layer_norm": 400, "batch_norm": 300, "group_norm": 240, "reduce": 500},
-    **{"gather": 400, "pool": 200, "fill": 60, "scan": 160, "sort": 240, "fft": 240, "weight_norm": 100},
-    "interpolate": 200,
-}
+FULL_COUNTS = {family: row.samples for family, row in RECIPES.items()}
 
 FULL = Plan(FULL_COUNTS, MATRIX_DTYPES, Scale(elements=4.2e8, macs=2.4e11))
 QUICK_CUDA = Plan({f: max(n // 16, 12) for f, n in FULL_COUNTS.items()}, MATRIX_DTYPES, Scale(elements=1e8, macs=5e10))
@@ -118,7 +119,7 @@ def make_case(family: str, dtype: str, index: int, scale: Scale) -> KernelCase:
     rng = np.random.default_rng([zlib.crc32(f"{family}/{dtype}".encode()), index])
     real = MEMORY_DTYPES[index % len(MEMORY_DTYPES)] if dtype == "any" else dtype
     for _ in range(50):
-        recipe = RECIPES[family](rng, scale)
+        recipe = RECIPES[family].draw(rng, scale)
         try:
             operands = tuple(o.make(DTYPES[real], "meta") for o in recipe.operands)
             program = eager.lower(capture(RecipeModule(recipe), operands, real))

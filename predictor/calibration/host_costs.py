@@ -12,7 +12,7 @@ from predictor.calibration.kernel_models import library_forests
 from predictor.calibration.schema import CallCost, CallTime, Environment, NamedHosts, RuntimeCosts
 from predictor.calibration.trees import Forest
 from predictor.errors import PredictorError
-from predictor.records import HostRow
+from predictor.records import HostRow, Trait
 
 HOSTS_DIFFER = 0.3
 """What a host that was measured with another GPU adds to the error of its costs: how much the latency of a model at
@@ -81,13 +81,14 @@ class HostCosts:
 
 
 CALL_KINDS = {
-    **{"gemm": "matrix", "attention": "matrix", "product": "matrix", "conv": "conv", "reduction": "norm"},
-    **{"pointwise": "pointwise", "fused": "fused", "view": "view"},
+    **dict.fromkeys((Trait.GEMM, Trait.ATTENTION, Trait.PRODUCT), "matrix"),
+    **{Trait.CONV: "conv", Trait.REDUCTION: "norm", Trait.POINTWISE: "pointwise"},
+    **{Trait.FUSED: "fused", Trait.VIEW: "view"},
 }
 """Trait of a call -> its kind, "other" for all else: what two hosts may differ in, besides their speed."""
 
 
-def kind_of_call(trait: str) -> str:
+def kind_of_call(trait: Trait) -> str:
     """The kind of a call."""
     return CALL_KINDS.get(trait, "other")
 

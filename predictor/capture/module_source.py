@@ -43,7 +43,7 @@ class ModuleSource:
         return [leaf for leaf in tree_leaves(call_arguments(self.inputs)) if isinstance(leaf, torch.Tensor)]
 
     def graph(self, dtype: str, runtime: str, batch: int, length: int) -> Graph:
-        """The graph for a runtime at sizes, see ``plan.Source``."""
+        """The graph for a runtime at sizes, see ``plans.Source``."""
         if (batch, length) == (self.batch, self.length):
             return self.capture(self.module, self.inputs, dtype, runtime, self.name)
         try:

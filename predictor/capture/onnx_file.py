@@ -11,7 +11,6 @@ import copy
 import hashlib
 import json
 import logging
-import math
 import os
 import sys
 import tempfile
@@ -23,7 +22,9 @@ from typing import Any
 
 from predictor import folders
 from predictor.errors import CannotRunError, PredictorError
-from predictor.ops.onnx import arguments, onnx_kind
+from predictor.graph.inputs import batch_of as inputs_batch
+from predictor.ops import onnx_form
+from predictor.ops.arguments import node_arguments
 from predictor.records import CaptureMode, Graph, OpCall, PythonWork, TensorSpec
 
 _CPU_ONLY = ["ConvActivationFusion", "GemmActivationFusion", "ConvAddActivationFusion", "NchwcTransformer"]
@@ -37,6 +38,14 @@ def read(path: Path, dtype: str, name: str | None = None) -> Graph:
     """Graph of an ONNX file. dtype: what its floating-point tensors would run in. Raises PredictorError for a file that
     is none, has open dimensions, or that ONNX Runtime does not take.
     """
+    batch = batch_of(path)
+    return replace(_graph(_optimised(path), dtype, name or path.stem), batch=batch)
+
+
+def batch_of(path: Path) -> int:
+    """Size of the first dimension of an ONNX file's first input. Raises PredictorError for a file that is none or has
+    open dimensions.
+    """
     import onnx
 
     if not path.is_file():
@@ -47,14 +56,17 @@ def read(path: Path, dtype: str, name: str | None = None) -> Graph:
         raise PredictorError(f"{path} is no ONNX file: {_line(error)}") from error
     if not model.graph.node:
         raise PredictorError(f"{path} is no ONNX file: it has no nodes")
-    for given in model.graph.input:
+    weights = {tensor.name for tensor in model.graph.initializer}
+    inputs = [given for given in model.graph.input if given.name not in weights]
+    for given in inputs:
         sizes = given.type.tensor_type.shape.dim
         if any(not d.dim_value for d in sizes):
             said = ", ".join(d.dim_param or str(d.dim_value) for d in sizes)
             raise PredictorError(
                 f"{path}: input {given.name} has open dimensions ({said}): export it with fixed shapes"
             )
-    return _graph(_optimised(path), dtype, name or path.stem)
+    sizes = inputs[0].type.tensor_type.shape.dim if inputs else ()
+    return int(sizes[0].dim_value) if sizes else 1
 
 
 def exported(module: Any, inputs: Any, dtype: str, name: str | None = None) -> Graph:
@@ -90,7 +102,7 @@ def exported(module: Any, inputs: Any, dtype: str, name: str | None = None) -> G
                 raise CannotRunError(f"it cannot be exported to ONNX: {_line(error)}") from error
             data = _optimise(path)
         _to_cache(kept, data)
-    return replace(_graph(data, dtype, said), versions=versions())
+    return replace(_graph(data, dtype, said), batch=inputs_batch(inputs), versions=versions())
 
 
 def _fingerprint(module: Any, inputs: Any) -> bytes:
@@ -255,29 +267,15 @@ def _graph(data: dict[str, Any], dtype: str, name: str) -> Graph:
         known = [(t, s) for t in inputs if (s := spec(t)) is not None]
         made = [(t, s) for t in outputs if t and (s := spec(t)) is not None]
         values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        calls.append(
-            OpCall(
-                op,
-                arguments(values, [s for _, s in known]),
-                tuple(s for _, s in made),
-                onnx_kind(op).trait,
-                macs=_macs(op, [s for _, s in known], [s for _, s in made]),
-                reads=tuple(numbers[t] for t, _ in known),
-                makes=tuple(numbers[t] for t, _ in made),
-            )
+        form = onnx_form(op)
+        call = OpCall(
+            op,
+            node_arguments(values, [s for _, s in known]),
+            tuple(s for _, s in made),
+            form.trait,
+            reads=tuple(numbers[t] for t, _ in known),
+            makes=tuple(numbers[t] for t, _ in made),
         )
-    first = next((s for c in calls for s in c.tensors), None)
-    batch = first.shape[0] if first is not None and first.shape else 1
+        calls.append(replace(call, macs=form.macs(call)))
     outputs = tuple(numbers[t] for t in data["outputs"] if t in numbers)
-    return Graph(name, tuple(calls), dtype, batch, PythonWork(), 0, {}, outputs)
-
-
-def _macs(op: str, inputs: list[TensorSpec], outputs: list[TensorSpec]) -> int:
-    """Multiply-accumulates: each output element of a product or convolution takes as many as it sums over."""
-    if not outputs or len(inputs) < 2:
-        return 0
-    if op in ("Gemm", "FusedGemm", "MatMul", "FusedMatMul"):
-        return outputs[0].elements * (inputs[0].elements // max(outputs[0].elements // max(outputs[0].shape[-1], 1), 1))
-    if op in ("Conv", "FusedConv"):
-        return outputs[0].elements * math.prod(inputs[1].shape[1:])
-    return 0
+    return Graph(name, tuple(calls), dtype, 1, PythonWork(), 0, {}, outputs)

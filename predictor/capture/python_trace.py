@@ -36,6 +36,7 @@ class PythonTrace:
         self.observer = observer
         self.aside = aside
         self.module_call = module_call
+        self.codes: dict[int, CodeType] = {}  # that ran, by identity: their hash is that of their contents
         self._ran: list[_Frame | None] = []  # None: a mark
         self._inside = 0
 
@@ -48,6 +49,7 @@ class PythonTrace:
             return None
         module = id(frame.f_locals["self"]) if frame.f_code is self.module_call else None
         called = _Frame(id(frame.f_code), module)
+        self.codes[called.code] = frame.f_code
         self._ran.append(called)
         return called.trace
 

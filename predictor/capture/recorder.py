@@ -30,9 +30,9 @@ from predictor.capture.capture_mode import ON_HOST, answering_as, mark_on_host
 from predictor.capture.python_trace import PythonTrace
 from predictor.errors import PredictorError
 from predictor.graph.inputs import batch_of, call_arguments
-from predictor.ops import kind_of
+from predictor.ops import OPS, operator_of
 from predictor.ops.macs import count_macs
-from predictor.records import CaptureMode, Graph, OpCall, Origin, TensorSpec
+from predictor.records import CaptureMode, Graph, OpCall, Origin, TensorSpec, Trait
 
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 """Dtype names of a prediction -> torch dtype of weights and activations."""
@@ -52,7 +52,7 @@ _NAMES = {
     torch.complex128: "complex128",
 }
 
-_NO_TRAFFIC = ("view", "sync", "host", "unmodelled")
+_NO_TRAFFIC = frozenset({Trait.VIEW, Trait.SYNC, Trait.HOST, Trait.UNMODELLED})
 
 
 def spec_of(tensor: torch.Tensor) -> TensorSpec:
@@ -174,10 +174,7 @@ def _place(args: Any, kwargs: Any) -> str:
     return "upload" if to_device else "host"
 
 
-_CONSTANT = frozenset({"ones", "zeros", "full", "arange", "linspace", "eye", "scalar_tensor"})
 _SMALL = 2**16  # elements
-_FINITE = {"isfinite": True, "isnan": False, "isinf": False}
-"""What models ask of activations, and the answer for a healthy one."""
 
 
 def _has_known_values(name: str, result: Any) -> bool:
@@ -185,7 +182,7 @@ def _has_known_values(name: str, result: Any) -> bool:
     if not isinstance(result, torch.Tensor):
         return False
     whole = not (result.is_floating_point() or result.is_complex())
-    return whole or (name in _CONSTANT and result.numel() <= _SMALL)
+    return whole or (name in OPS and OPS[name].is_constant_factory and result.numel() <= _SMALL)
 
 
 def _run_real_or_meta(func: Any, args: Any, kwargs: Any) -> Any:
@@ -219,6 +216,7 @@ class _Recorder(TorchDispatchMode):
         self._paths = {id(child): path for path, child in module.named_modules()}
         self._origins: dict[Origin, Origin] = {}
         self.calls: list[OpCall] = []
+        self.operators: dict[int, Any] = {}
         self._values = 0
         self.outputs: list[torch.Tensor] = []
         self.python = PythonTrace(
@@ -227,17 +225,23 @@ class _Recorder(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         origin = self._origin(sys._getframe(1))
+        self.operators[id(func)] = func
         result, call = self._run(func, args, kwargs or {})
         self.calls.append(replace(call, origin=origin))
         self.python.mark()
         return result
 
     def _origin(self, frame: FrameType | None) -> Origin:
-        """The module and the line that a call comes from, seen from the frame below the recorder's."""
+        """The module and the line that a call comes from, seen from the frame below the recorder's; what called the
+        model itself is no part of it.
+        """
         path, file, line = None, "", 0
         while frame is not None and (path is None or not file):
-            if path is None and frame.f_code is _MODULE_CODE:
-                path = self._paths.get(id(frame.f_locals["self"]))
+            if frame.f_code is _MODULE_CODE:
+                called = self._paths.get(id(frame.f_locals["self"]))
+                path = called if path is None else path
+                if called == "":
+                    break
             elif not file:
                 file = _outside_of_torch(frame.f_code)
                 line = frame.f_lineno if file else 0
@@ -247,7 +251,7 @@ class _Recorder(TorchDispatchMode):
 
     def _run(self, func: Any, args: Any, kwargs: Any) -> tuple[Any, OpCall]:
         name = func._schema.name.removeprefix("aten::")
-        trait = kind_of(name, _is_pointwise(func), _is_view(func) and not _is_composite(func)).trait
+        trait = operator_of(name, _is_pointwise(func), _is_view(func) and not _is_composite(func)).trait
         where = _place(args, kwargs)
         bound = _bind(func, args, kwargs)
         described = {name: _describe(value) for name, value in bound.items()}
@@ -256,14 +260,14 @@ class _Recorder(TorchDispatchMode):
         parts: tuple[OpCall, ...] = ()
         if where == "upload":
             name, result = f"{name} device", _fresh(func(*args, **kwargs))
-            trait = "sync" if result.numel() else "view"  # nothing to copy, nothing to wait for
+            trait = Trait.SYNC if result.numel() else Trait.VIEW  # nothing to copy, nothing to wait for
         elif where == "host":
-            trait, result = "host", mark_on_host(func(*args, **kwargs))
+            trait, result = Trait.HOST, mark_on_host(func(*args, **kwargs))
         elif name == "scaled_dot_product_attention" and _has_strided_mask(described):
-            name, trait = "_scaled_dot_product_attention_math", "composite"
+            name, trait = "_scaled_dot_product_attention_math", Trait.COMPOSITE
             result, parts = self._split(_math_attention, args, kwargs)
-        elif trait == "unmodelled" and _is_composite(func):
-            trait = "composite"
+        elif trait is Trait.UNMODELLED and _is_composite(func):
+            trait = Trait.COMPOSITE
             result, parts = self._split(func.decompose, args, kwargs)
         else:
             result = _run_real_or_meta(func, args, kwargs)
@@ -272,9 +276,10 @@ class _Recorder(TorchDispatchMode):
             if where == "factory" and _has_known_values(name, result):
                 result = func(*args, **{**kwargs, "device": torch.device("cpu")})
         outputs = tuple(spec_of(t) for t in _tensors(result))
-        if name in _FINITE and result.is_meta:
-            result = torch.tensor(_FINITE[name]).expand(result.shape)
-        makes = tuple(self._number(t, new=not parts and trait != "composite") for t in _tensors(result))
+        answer = OPS[name].healthy_answer if name in OPS else None
+        if answer is not None and result.is_meta:
+            result = torch.tensor(answer).expand(result.shape)
+        makes = tuple(self._number(t, new=not parts and trait is not Trait.COMPOSITE) for t in _tensors(result))
         call = OpCall(name, described, outputs, trait, parts=parts, reads=reads, makes=makes)
         read, written = _traffic(call)
         return result, replace(call, macs=count_macs(call), bytes_read=read, bytes_written=written)
@@ -319,9 +324,9 @@ _RECORDER_CODE = _Recorder.__torch_dispatch__.__code__
 _MODULE_CODE = torch.nn.Module._call_impl.__code__
 _DISPATCH_FILE = simple_registry.__file__  # looks for a mode's rules before every operator; eager mode does not
 
-_WARM: set[tuple[type, CaptureMode]] = set()
-"""Module classes and modes that have run once in this process: a first pass fills caches, with Python calls that no
-later has.
+_WARM: dict[CaptureMode, dict[int, Any]] = {mode: {} for mode in CaptureMode}
+"""Code and operators that have run in a capture of this process, by identity: their first run fills caches, with Python
+calls that no later has.
 """
 
 
@@ -332,7 +337,7 @@ def _traffic(call: OpCall) -> tuple[int, int]:
     if call.trait in _NO_TRAFFIC:
         return 0, 0
     written = sum(o.nbytes for o in call.outputs)
-    return (written if call.trait == "gather" else sum(t.nbytes for t in call.tensors)), written
+    return (written if call.trait is Trait.GATHER else sum(t.nbytes for t in call.tensors)), written
 
 
 def _abstract(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
@@ -391,10 +396,11 @@ def capture(
     abstract = abstract_module(module, torch_dtype)
     args, kwargs = tree_map_only(torch.Tensor, lambda t: _abstract(t, torch_dtype), call_arguments(inputs))
     try:
-        if (type(module), mode) not in _WARM:
-            _record(abstract, args, kwargs, mode)
-            _WARM.add((type(module), mode))
         recorder = _record(abstract, args, kwargs, mode)
+        ran = recorder.operators | recorder.python.codes
+        if not ran.keys() <= _WARM[mode].keys():
+            _WARM[mode].update(ran)
+            recorder = _record(abstract, args, kwargs, mode)
     except Exception as error:
         raise PredictorError(f"{type(module).__name__} does not run on these inputs: {_first_line(error)}") from error
     return recorder.graph(name or type(module).__name__, dtype, batch)

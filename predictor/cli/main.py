@@ -12,7 +12,7 @@ import typer
 from predictor.cli.terminal import complain, run
 
 if TYPE_CHECKING:
-    from predictor.plan import Plan
+    from predictor.plans import Plan
     from predictor.records import Compared
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -38,7 +38,9 @@ def predict(
         typer.Option(help="sdpa, fused, or eager, multiplied out; by default what the calibration's torch has."),
     ] = None,
     dtype: Annotated[str | None, typer.Option(help="fp32, tf32, fp16 or bf16; by default fp16, on a CPU fp32.")] = None,
-    batch: Annotated[int, typer.Option(help="Batch size.")] = 1,
+    batch: Annotated[
+        int | None, typer.Option(help="Batch size; by default 1, or that of a file with fixed shapes.")
+    ] = None,
     length: Annotated[
         int | None, typer.Option(help="Tokens, for the zoo's language models; by default 128.", min=1)
     ] = None,
@@ -86,7 +88,7 @@ class Options(NamedTuple):
     host: str | None
     attention: str | None
 
-    def compare(self, plan: Plan, gpu: str, batch: int, length: int | None) -> tuple[Compared, ...]:
+    def compare(self, plan: Plan, gpu: str, batch: int | None, length: int | None) -> tuple[Compared, ...]:
         """A plan under every runtime, see ``Plan.compare``."""
         return plan.compare(
             gpu, self.dtype, batch, length, host=self.host, attention=self.attention, estimator=self.estimator
@@ -180,7 +182,7 @@ def _predict(
     model: str | None,
     gpu: str | None,
     runtime: str,
-    batch: int,
+    batch: int | None,
     length: int | None,
     options: Options,
     output: str,
@@ -200,7 +202,7 @@ def _predict(
     predictor = Predictor(gpu, runtime, *options)
     predictor.check()
     with redirect_stdout(sys.stderr):  # what the model prints is not the answer
-        plan = plan_of(model, batch, length)
+        plan = plan_of(model, 1 if batch is None else batch, length)
         try:
             found = predictor.report(plan, batch, length)
         except CannotRunError as error:
@@ -222,7 +224,7 @@ _ASK = "say what to predict: --model NAME --gpu NAME or --gpu-spec FILE (--list-
 def _compare(
     model: str | None,
     gpu: str | None,
-    batch: int,
+    batch: int | None,
     length: int | None,
     options: Options,
     output: str,
@@ -238,7 +240,7 @@ def _compare(
         raise PredictorError(_ASK)
     layout = report.load(output)
     with redirect_stdout(sys.stderr):
-        plan = plan_of(model, batch, length)
+        plan = plan_of(model, 1 if batch is None else batch, length)
         found = options.compare(plan, gpu, batch, length)
     return layout.render_comparison(found)
 

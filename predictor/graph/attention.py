@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from predictor.records import Graph, OpCall, TensorSpec
+from predictor.ops import is_attention
+from predictor.records import Graph, OpCall, TensorSpec, Trait
 
 CHOICES = ("sdpa", "eager")
 """How a model attends: as captured, fused where the model asks for it; or multiplied out."""
 
-FUSED = frozenset({"scaled_dot_product_attention", "_scaled_dot_product_attention_math"})
 FIRST_FUSED = 2
 """Major version of torch that has it."""
 
@@ -32,7 +32,7 @@ def multiplied_out(graph: Graph) -> Graph:
     last = max((value for call in graph.calls for value in (*call.reads, *call.makes)), default=0)
     calls: list[OpCall] = []
     for call in graph.calls:
-        if call.op in FUSED:
+        if is_attention(call.op):
             parts = _Parts(last)
             calls += parts.attention(call)
             last = parts.last
@@ -67,10 +67,14 @@ class _Parts:
         self.last += 1
         return self.last
 
-    def _call(self, op: str, trait: str, args: dict[str, Any], reads: tuple[int, ...], out: TensorSpec) -> int:
-        read = sum(value.nbytes for value in args.values() if isinstance(value, TensorSpec)) if trait != "view" else 0
+    def _call(self, op: str, trait: Trait, args: dict[str, Any], reads: tuple[int, ...], out: TensorSpec) -> int:
+        read = (
+            sum(value.nbytes for value in args.values() if isinstance(value, TensorSpec))
+            if trait is not Trait.VIEW
+            else 0
+        )
         made = self._new()
-        written = out.nbytes if trait != "view" else 0
+        written = out.nbytes if trait is not Trait.VIEW else 0
         call = OpCall(op, args, (out,), trait, bytes_read=read, bytes_written=written, reads=reads, makes=(made,))
         self.calls.append(call)
         return made
@@ -80,7 +84,14 @@ class _Parts:
         parts = tuple(self.calls[since:])
         self.calls[since:] = [
             OpCall(
-                op, args, (out,), "composite", sum(p.macs for p in parts), parts=parts, reads=reads, makes=(self.last,)
+                op,
+                args,
+                (out,),
+                Trait.COMPOSITE,
+                sum(p.macs for p in parts),
+                parts=parts,
+                reads=reads,
+                makes=(self.last,),
             )
         ]
         return self.last
@@ -90,27 +101,27 @@ class _Parts:
         batch, heads, rows, cols = tensor.shape
         flat = _packed((batch * heads, rows, cols), tensor.dtype)
         size = {"self": tensor, "size": tensor.shape}
-        value = self._call("expand", "view", size, (value,), tensor)
+        value = self._call("expand", Trait.VIEW, size, (value,), tensor)
         together = batch == 1 or tensor.stride[0] == heads * tensor.stride[1]
         if not together:
             since, read = len(self.calls), value
             packed = _packed(tensor.shape, tensor.dtype)
-            value = self._call("clone", "copy", {"self": tensor}, (value,), packed)
-            self._call("_unsafe_view", "view", {"self": packed, "size": flat.shape}, (value,), flat)
+            value = self._call("clone", Trait.COPY, {"self": tensor}, (value,), packed)
+            self._call("_unsafe_view", Trait.VIEW, {"self": packed, "size": flat.shape}, (value,), flat)
             return self._inside("reshape", {"self": tensor, "shape": flat.shape}, (read,), flat, since), flat
         strides = (tensor.stride[1], tensor.stride[2], tensor.stride[3])
         flat = replace(flat, stride=strides)
-        return self._call("view", "view", {"self": tensor, "size": flat.shape}, (value,), flat), flat
+        return self._call("view", Trait.VIEW, {"self": tensor, "size": flat.shape}, (value,), flat), flat
 
     def _matmul(self, first: tuple[int, TensorSpec], second: tuple[int, TensorSpec]) -> tuple[int, TensorSpec]:
         since = len(self.calls)
         (a, left), (b, right) = self._flat(*first), self._flat(*second)
         shape = (*first[1].shape[:3], second[1].shape[3])
         flat = _packed((left.shape[0], left.shape[1], right.shape[2]), left.dtype)
-        value = self._call("bmm", "gemm", {"self": left, "mat2": right}, (a, b), flat)
+        value = self._call("bmm", Trait.GEMM, {"self": left, "mat2": right}, (a, b), flat)
         self.calls[-1] = replace(self.calls[-1], macs=flat.elements * left.shape[2])
         out = _packed(shape, left.dtype)
-        self._call("view", "view", {"self": flat, "size": shape}, (value,), out)
+        self._call("view", Trait.VIEW, {"self": flat, "size": shape}, (value,), out)
         args = {"self": first[1], "other": second[1]}
         return self._inside("matmul", args, (first[0], second[0]), out, since), out
 
@@ -121,29 +132,30 @@ class _Parts:
         if k.shape[1] != q.shape[1]:  # fewer heads of keys: repeated
             k, v = (_packed((*q.shape[:2], *t.shape[2:]), t.dtype) for t in (k, v))
             key, value = (
-                self._call("repeat_interleave", "copy", {"self": t}, (read,), t) for t, read in ((k, key), (v, value))
+                self._call("repeat_interleave", Trait.COPY, {"self": t}, (read,), t)
+                for t, read in ((k, key), (v, value))
             )
         turned = _swapped(k, 2, 3)
-        key = self._call("transpose", "view", {"self": k, "dim0": 2, "dim1": 3}, (key,), turned)
+        key = self._call("transpose", Trait.VIEW, {"self": k, "dim0": 2, "dim1": 3}, (key,), turned)
         scores, shape = self._matmul((query, q), (key, turned))
         scale = call.args.get("scale") or 1 / math.sqrt(q.shape[-1])
-        scores = self._call("mul", "pointwise", {"self": shape, "other": scale}, (scores,), shape)
+        scores = self._call("mul", Trait.POINTWISE, {"self": shape, "other": scale}, (scores,), shape)
         added = call.args.get("attn_mask")
         if added is not None or call.args.get("is_causal"):
             added = added if added is not None else _packed(shape.shape[2:], shape.dtype)
             reads = (scores, *mask[:1]) if mask else (scores, self._new())
-            scores = self._call("add", "pointwise", {"self": shape, "other": added, "alpha": 1}, reads, shape)
-        scores = self._call("softmax", "reduction", {"self": shape, "dim": -1, "dtype": None}, (scores,), shape)
+            scores = self._call("add", Trait.POINTWISE, {"self": shape, "other": added, "alpha": 1}, reads, shape)
+        scores = self._call("softmax", Trait.REDUCTION, {"self": shape, "dim": -1, "dtype": None}, (scores,), shape)
         found, out = self._matmul((scores, shape), (value, v))
         wanted = call.outputs[0]
         if not wanted.is_contiguous:  # what follows takes heads and queries the other way round, side by side
             apart = _swapped(out, 1, 2)
             packed = _packed(apart.shape, apart.dtype)
-            found = self._call("transpose", "view", {"self": out, "dim0": 1, "dim1": 2}, (found,), apart)
+            found = self._call("transpose", Trait.VIEW, {"self": out, "dim0": 1, "dim1": 2}, (found,), apart)
             since, read = len(self.calls), found
-            self._call("clone", "copy", {"self": apart}, (found,), packed)
+            self._call("clone", Trait.COPY, {"self": apart}, (found,), packed)
             found = self._inside("contiguous", {"self": apart}, (read,), packed, since)
-            self._call("transpose", "view", {"self": packed, "dim0": 1, "dim1": 2}, (found,), wanted)
+            self._call("transpose", Trait.VIEW, {"self": packed, "dim0": 1, "dim1": 2}, (found,), wanted)
         self.calls[0] = replace(self.calls[0], python=call.python)
         self.calls[-1] = replace(self.calls[-1], makes=call.makes)
         yield from self.calls

@@ -6,12 +6,21 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from predictor.records import OpCall
+from predictor.ops import OPS
+from predictor.records import OpCall, Trait
 
 
 def is_in_place(call: OpCall) -> bool:
     """Whether a call writes into its first tensor."""
-    return call.op.endswith("_") and not call.op.endswith("__") and call.op != "detach_"
+    row = OPS.get(call.op)
+    if row is not None and row.writes_input is not None:
+        return row.writes_input
+    return call.op.endswith("_") and not call.op.endswith("__")
+
+
+def _is_literal(call: OpCall) -> bool:
+    row = OPS.get(call.op)
+    return row is not None and row.is_literal
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,7 @@ class Flow:
                     above |= ancestors[maker[value]] | 1 << maker[value]
             ancestors.append(above)
             maker.update(dict.fromkeys(call.makes, index))
-            if call.reads and (call.trait == "view" or is_in_place(call)):
+            if call.reads and (call.trait is Trait.VIEW or is_in_place(call)):
                 base.update(dict.fromkeys(call.makes, call.reads[0]))
             into = call.reads[0] if call.reads and is_in_place(call) else None
             while into is not None:
@@ -54,7 +63,7 @@ class Flow:
 
     def root(self, value: int) -> int:
         """The value that a view, of a view and so on, looks at."""
-        while value in self.maker and self.calls[self.maker[value]].trait == "view":
+        while value in self.maker and self.calls[self.maker[value]].trait is Trait.VIEW:
             call = self.calls[self.maker[value]]
             if not call.reads:
                 break
@@ -71,7 +80,7 @@ class Flow:
         kept = [False] * len(self.calls)
         for index in reversed(range(len(self.calls))):
             call = self.calls[index]
-            kept[index] = is_in_place(call) or call.trait == "sync" or not wanted.isdisjoint(call.makes)
+            kept[index] = is_in_place(call) or call.trait is Trait.SYNC or not wanted.isdisjoint(call.makes)
             if kept[index]:
                 wanted.update(call.reads)
         return self.without(lambda index: not kept[index])
@@ -84,8 +93,8 @@ class Flow:
         for index, call in enumerate(self.calls):
             is_one = all(value in self.maker and self.maker[value] in found for value in call.reads)
             is_one = is_one and (bool(call.reads) or all(output.elements <= 1 for output in call.outputs))
-            is_one = is_one or call.trait == "host" or call.op == "lift_fresh"  # made of numbers in the code
-            looks = call.trait == "sync" and not call.outputs  # a copy to the device makes a constant there
+            is_one = is_one or call.trait is Trait.HOST or _is_literal(call)  # made of numbers in the code
+            looks = call.trait is Trait.SYNC and not call.outputs  # a copy to the device makes a constant there
             if is_one and not looks and self.written.isdisjoint((*call.makes, *call.reads)):
                 found.add(index)
         return found

@@ -13,7 +13,7 @@ from typing import Any
 
 from predictor.errors import PredictorError
 from predictor.graph.sizes import SizeRule, Sizes, basis, value_at
-from predictor.records import CaptureMode, Graph, OpCall, Origin, PythonWork, TensorSpec
+from predictor.records import CaptureMode, Graph, OpCall, Origin, PythonWork, TensorSpec, Trait
 
 SCHEMA = 2
 """Version of the files that this program writes and reads."""
@@ -74,16 +74,16 @@ class GraphSet:
 
     def find(self, dtype: str, mode: CaptureMode, batch: int, length: int) -> Graph | None:
         """The graph in a capture mode at sizes; None where the set has none."""
-        stored = SAME_GRAPH.get(dtype, dtype)
-        for template in self.templates:
-            if (template.dtype, template.mode) == (stored, mode) and template.range.holds(batch, length):
-                return self._instance(template, dtype, (batch, length))
+        for stored in (dtype, SAME_GRAPH.get(dtype)):
+            for template in self.templates:
+                if (template.dtype, template.mode) == (stored, mode) and template.range.holds(batch, length):
+                    return self._instance(template, dtype, (batch, length))
         return None
 
     def has(self, dtype: str, mode: CaptureMode) -> bool:
         """Whether there is a graph in a capture mode, of any size."""
-        stored = SAME_GRAPH.get(dtype, dtype)
-        return any((template.dtype, template.mode) == (stored, mode) for template in self.templates)
+        stored = {dtype, SAME_GRAPH.get(dtype)}
+        return any(template.dtype in stored and template.mode == mode for template in self.templates)
 
     def extended(self, dtype: str, mode: CaptureMode, captures: Mapping[Sizes, Graph], sizes: SizeRange) -> GraphSet:
         """With a template made of captures by their sizes, of which more than there are terms check the rule. Raises
@@ -116,7 +116,7 @@ class GraphSet:
 
     def _instance(self, template: Template, dtype: str, sizes: Sizes) -> Graph:
         terms_at = basis(sizes, template.terms)
-        names = {SAME_GRAPH[dtype]: dtype} if dtype == "bf16" else {}
+        names = {template.dtype: dtype} if dtype == "bf16" else {}
         made: dict[int, OpCall] = {}
         origins: dict[tuple[int, int, int], Origin] = {}
         calls = []
@@ -251,7 +251,7 @@ def _call(row: Sequence[Any], terms_at: Sequence[int], names: Mapping[str, str])
         op,
         {name: _value(value, terms_at, names) for name, value in args.items()},
         tuple(_value(out, terms_at, names) for out in outputs),
-        trait,
+        Trait(trait),
         macs,
         bytes_read,
         bytes_written,

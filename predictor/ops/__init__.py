@@ -1,118 +1,169 @@
-"""The operator table: aten operator -> what it costs on the host, and which kernels it puts on the device.
+"""The operator table: what the program knows of every operator, one row each (``row.Operator``).
 
-One row per operator. A row's ``lower`` turns a captured call into kernels of ``families.py``. An operator without a row
-is, in this order: split into its parts if it is composite; a pointwise or view operator if torch says so; unmodelled.
+Rows stand in the modules of this folder, by kind, each in its module's ``ROWS``; every module here is read. All else
+that is true of an operator derives from its row: what a fuser joins, what ONNX calls it, how its multiply-accumulates
+are counted, what its host cost is measured with. An operator without a row is, in this order: split into its parts if
+it is composite; a pointwise or view operator if torch says so; unmodelled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import importlib
+import pkgutil
+from collections.abc import Iterator
 
-from predictor.ops import matrix, memory
-from predictor.records import Kernel, OpCall
+from predictor.errors import PredictorError
+from predictor.ops.ort import pointwise as _pointwise_node
+from predictor.ops.pointwise import POINTWISE
+from predictor.ops.row import Example, Fuser, GraphBreak, OnnxForm, Operands, Operator
+from predictor.ops.views import VIEW
+from predictor.records import OpCall, Trait, Variant
 
-Lower = Callable[[OpCall], tuple[Kernel, ...]]
+__all__ = [
+    "ONNX_OPS",
+    "OPS",
+    "POINTWISE",
+    "UNMODELLED",
+    "VIEW",
+    "Example",
+    "Fuser",
+    "GraphBreak",
+    "OnnxForm",
+    "Operands",
+    "Operator",
+    "Variant",
+    "graph_break",
+    "is_attention",
+    "is_fused",
+    "is_transcendental",
+    "is_wrapper",
+    "onnx_form",
+    "operator_of",
+    "register_operator",
+    "rows",
+    "typical_trait",
+]
 
+OPS: dict[str, Operator] = {}
+"""Name in torch -> row."""
 
-@dataclass(frozen=True, slots=True)
-class OpKind:
-    """A row. name: aten operator; trait: how it behaves; lower: captured call -> kernels."""
+ONNX_OPS: dict[str, OnnxForm] = {}
+"""Name of an ONNX node -> the operator's form there."""
 
-    name: str
-    trait: str
-    lower: Lower
-
-
-def _nothing(call: OpCall) -> tuple[Kernel, ...]:
-    return ()
-
-
-def _rows_of_table() -> tuple[OpKind, ...]:
-    def kind(names: str, trait: str, lower: Lower) -> list[OpKind]:
-        return [OpKind(n, trait, lower) for n in names.split()]
-
-    return (
-        *kind("linear", "gemm", matrix.linear),
-        *kind("mm addmm", "gemm", matrix.mm),
-        *kind("mv", "gemm", matrix.mv),
-        *kind("bmm baddbmm", "gemm", matrix.bmm),
-        *kind("conv1d conv2d conv3d convolution _convolution", "conv", matrix.conv),
-        *kind("scaled_dot_product_attention", "attention", matrix.attention),
-        *kind("lstm gru rnn_tanh rnn_relu", "rnn", matrix.rnn),
-        *kind("softmax log_softmax _softmax _log_softmax", "reduction", memory.softmax),
-        *kind("_safe_softmax", "reduction", memory.safe_softmax),
-        *kind("layer_norm native_layer_norm rms_norm", "reduction", memory.layer_norm),
-        *kind("_weight_norm_interface", "reduction", memory.weight_norm),
-        *kind("batch_norm native_batch_norm", "reduction", memory.batch_norm),
-        *kind("group_norm native_group_norm", "reduction", memory.group_norm),
-        *kind(
-            "mean sum amax amin max min argmax argmin any all prod var std norm var_mean", "reduction", memory.reduce
-        ),
-        *kind("linalg_vector_norm", "reduction", memory.reduce),
-        *kind("embedding index_select gather index take_along_dim index_put_", "gather", memory.gather),
-        *kind("clone _to_copy copy_ repeat roll flip", "copy", memory.copy),
-        *kind("cat stack", "copy", memory.cat),
-        *kind("constant_pad_nd", "copy", memory.pad),
-        *kind(
-            "zeros ones full arange fill_ zero_ new_ones new_zeros new_full zeros_like ones_like", "fill", memory.fill
-        ),
-        *kind("full_like scalar_tensor tril triu linspace rand randn bernoulli", "fill", memory.fill),
-        *kind("max_pool2d max_pool1d avg_pool2d avg_pool1d", "pool", memory.pool),
-        *kind("adaptive_avg_pool2d adaptive_avg_pool1d adaptive_max_pool2d", "pool", memory.pool),
-        *kind("_adaptive_avg_pool2d max_pool2d_with_indices", "pool", memory.pool),
-        *kind("upsample_nearest1d upsample_nearest2d upsample_nearest3d", "pool", memory.interpolate),
-        *kind("_upsample_nearest_exact1d _upsample_nearest_exact2d", "pool", memory.interpolate),
-        *kind("upsample_linear1d upsample_bilinear2d upsample_trilinear3d", "pool", memory.interpolate),
-        *kind("upsample_bicubic2d grid_sampler_2d", "pool", memory.interpolate),
-        *kind("_upsample_bilinear2d_aa _upsample_bicubic2d_aa", "pool", memory.interpolate),
-        *kind("cumsum cumprod cummax cummin logcumsumexp", "scan", memory.scan),
-        *kind("_fft_c2c _fft_r2c _fft_c2r", "fft", memory.fft),
-        *kind("sort topk kthvalue median", "sort", memory.sort),
-        *kind("logsumexp", "reduction", memory.logsumexp),
-        *kind("scatter scatter_ scatter_add scatter_add_ scatter_reduce", "gather", memory.scatter),
-        *kind("index_add index_add_ index_copy index_copy_", "gather", memory.scatter),
-        *kind("reflection_pad1d reflection_pad2d replication_pad1d replication_pad2d", "copy", memory.rearranged),
-        *kind("im2col col2im pixel_shuffle pixel_unshuffle channel_shuffle", "copy", memory.rearranged),
-        *kind("bucketize searchsorted", "pointwise", memory.pointwise),
-        *kind("_assert_async", "fill", memory.check),
-        *kind("empty empty_like new_empty empty_strided new_empty_strided", "view", _nothing),
-        *kind("lift_fresh detach detach_ dropout dropout_ feature_dropout alpha_dropout alias", "view", _nothing),
-        *kind(
-            "view transpose permute expand slice select unsqueeze squeeze split split_with_sizes chunk",
-            "view",
-            _nothing,
-        ),
-        *kind("unbind t as_strided unfold _unsafe_view size stride numel", "view", _nothing),
-        *kind("_local_scalar_dense item is_nonzero equal", "sync", memory.between_host_and_device),
-        OpKind("to device", "sync", memory.between_host_and_device),
-        *kind("pow", "pointwise", memory.power),
-        *kind("pointwise hardswish hardswish_ hardsigmoid mish prelu glu", "pointwise", memory.pointwise),
-    )
-
-
-OPS: dict[str, OpKind] = {}
-"""aten operator -> row."""
-for _row in _rows_of_table():
-    if _row.name in OPS:
-        raise ValueError(f"two rows for {_row.name}")
-    OPS[_row.name] = _row
-
-UNMODELLED = OpKind("unmodelled", "unmodelled", _nothing)
+UNMODELLED = Operator((), Trait.UNMODELLED)
 """What an operator gets that nothing in the table stands for: counted, shown, priced as its host call alone."""
 
-WRAPPERS = frozenset(["reshape", "contiguous", "to", "type_as", "flatten"])
-"""Composite operators that are a cheap check around parts that they may or may not run."""
+POINTWISE_NODE = OnnxForm((), _pointwise_node, Trait.POINTWISE)
+"""What an ONNX node without a form in the table is taken for."""
 
 
-def kind_of(op: str, pointwise: bool = False, view: bool = False) -> OpKind:
-    """The row of an operator: its own; else what torch says of it (its tag "pointwise", its view schema); else none.
+def register_operator(row: Operator) -> None:
+    """Add an operator, for instance one of your own, to the table: from then on it is captured, counted and lowered as
+    its row says. Raises PredictorError where a row has one of its names.
+
+    Names are those of ``torch.library``, with their namespace. ``lower`` says which kernels a call launches, in the
+    families of ``predictor.kernels`` (their dimensions: ``predict kernel FAMILY``); without it the operator costs its
+    host call alone. Nobody fuses it unless ``fused_by`` says so, as no compiler looks into a custom operator.
+
+    >>> from predictor import Kernel, OpCall, Operator, Trait, register_operator
+    >>> def scaled_product(call: OpCall) -> tuple[Kernel, ...]:
+    ...     x, weight = call.tensors
+    ...     dims = {"m": x.shape[0], "n": weight.shape[1], "k": x.shape[1]}
+    ...     return (Kernel("gemm", x.dtype, dims),)
+    >>> row = Operator(
+    ...     aten=("mylib::scaled_product",),
+    ...     trait=Trait.GEMM,
+    ...     lower=scaled_product,
+    ...     macs=lambda call: call.outputs[0].elements * call.tensors[0].shape[1],
+    ... )
+    >>> register_operator(row)
+    >>> register_operator(row)
+    Traceback (most recent call last):
+    predictor.errors.PredictorError: the operator table has a row for mylib::scaled_product already
+    >>> del OPS["mylib::scaled_product"]
+    """
+    taken = [name for name in row.aten if name in OPS] or [n for f in row.onnx for n in f.names if n in ONNX_OPS]
+    if taken:
+        raise PredictorError(f"the operator table has a row for {taken[0]} already")
+    OPS.update(dict.fromkeys(row.aten, row))
+    for form in row.onnx:
+        ONNX_OPS.update(dict.fromkeys(form.names, form))
+
+
+def rows() -> Iterator[Operator]:
+    """Every row of the table once."""
+    return iter({id(row): row for row in OPS.values()}.values())
+
+
+def operator_of(op: str, is_pointwise: bool = False, is_view: bool = False) -> Operator:
+    """The row that says what a call does on the device: its operator's; else that of what torch says of it (its tag
+    "pointwise", its view schema); else ``UNMODELLED``, as of a composite, whose parts say it.
 
     ``min``, ``max`` and the like are reductions by name and pointwise by overload: torch's tag decides.
     """
     row = OPS.get(op)
-    if row is not None and not (pointwise and row.trait == "reduction"):
-        return row
-    if pointwise:
-        return OPS["pointwise"]
-    return OPS["view"] if view else UNMODELLED
+    if row is not None and row.trait is not Trait.COMPOSITE:
+        by_tag = row.trait is Trait.REDUCTION
+        if not (is_pointwise and by_tag) and (is_pointwise or not row.only_tagged):
+            return row
+    if is_pointwise:
+        functional = OPS.get(op.strip("_"), POINTWISE)
+        return functional if functional.trait is Trait.POINTWISE else POINTWISE
+    return VIEW if is_view else UNMODELLED
+
+
+def onnx_form(op: str) -> OnnxForm:
+    """An ONNX node's form: its own, or that of pointwise ones."""
+    return ONNX_OPS.get(op, POINTWISE_NODE)
+
+
+def is_fused(call: OpCall, by: Fuser) -> bool:
+    """Whether a fuser joins a call with its neighbours."""
+    row = OPS.get(call.op)
+    if row is None and by is Fuser.INDUCTOR:  # which sees what an operator does, not its name alone
+        row = operator_of(call.op, call.trait is Trait.POINTWISE, call.trait is Trait.VIEW)
+    return row is not None and by in row.fused_by
+
+
+def is_transcendental(op: str) -> bool:
+    """Whether an operator, or the one that it does in place, computes a transcendental function of every element."""
+    row = OPS.get(op.strip("_"))
+    return row is not None and row.is_transcendental
+
+
+def is_wrapper(op: str) -> bool:
+    """Whether a composite operator is a cheap check around parts that it may or may not run."""
+    row = OPS.get(op)
+    return row is not None and row.is_wrapper
+
+
+def graph_break(op: str) -> GraphBreak:
+    """Whether a compiled graph ends at an operator, and why."""
+    row = OPS.get(op)
+    return row.graph_break if row is not None else GraphBreak.NONE
+
+
+def is_attention(op: str) -> bool:
+    """Whether an operator is scaled dot-product attention, in one kernel or in its parts."""
+    row = OPS.get(op)
+    return row is not None and row.is_attention
+
+
+def typical_trait(op: str) -> Trait:
+    """Whose typical host cost an operator's measured cost is an example of: its trait; of a composite that of views
+    where it is a wrapper, else that of pointwise operators, as of what has no row.
+    """
+    row = OPS.get(op)
+    if row is None or row.trait is Trait.COMPOSITE:
+        return Trait.VIEW if row is not None and row.is_wrapper else Trait.POINTWISE
+    return row.trait
+
+
+def read_rows(path: list[str], package: str) -> Iterator[Operator]:
+    """Rows of all modules in the folders of a package."""
+    for module in sorted(m.name for m in pkgutil.iter_modules(path)):
+        yield from getattr(importlib.import_module(f"{package}.{module}"), "ROWS", ())
+
+
+for _row in read_rows(list(__path__), __name__):
+    register_operator(_row)

@@ -1,20 +1,15 @@
-"""Captured calls -> kernels on the matrix units: products, convolutions, attention."""
+"""Matrix products."""
 
 from __future__ import annotations
 
 import math
+from functools import partial
 
-from predictor.ops.common import pair, tensor
-from predictor.ops.memory import copy_of, fill_of, pointwise_of
-from predictor.records import Kernel, OpCall, TensorSpec
-
-
-def product(
-    dtype: str, m: int, n: int, k: int, batch: int = 1, nt: bool = True, bias: bool = False
-) -> tuple[Kernel, ...]:
-    if min(m, n, k, batch) == 0:
-        return ()
-    return (Kernel("gemm", dtype, {"m": m, "n": n, "k": k, "batch": batch, "nt": float(nt), "bias": float(bias)}),)
+from predictor.ops import ort
+from predictor.ops.arguments import tensor
+from predictor.ops.elementary import copy_of, pointwise_of, product
+from predictor.ops.row import LOOP, RARE, OnnxForm, Operator
+from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
 
 def linear(call: OpCall) -> tuple[Kernel, ...]:
@@ -45,125 +40,103 @@ def has_even_rows(x: TensorSpec) -> bool:
     return all(s == n * inner for s, n, inner in zip(strides, sizes[1:], strides[1:], strict=False))
 
 
-def column_major(t: TensorSpec) -> bool:
+def is_column_major(t: TensorSpec) -> bool:
+    """Whether matrices are stored by columns."""
     return len(t.stride) > 1 and t.stride[-2] == 1 and t.shape[-1] > 1
 
 
 def mm(call: OpCall) -> tuple[Kernel, ...]:
+    """One product, of ``addmm`` with its bias."""
     a, b = tensor(call, "self" if "mat1" not in call.args else "mat1"), tensor(call, "mat2")
-    return product(a.dtype, a.shape[-2], b.shape[-1], a.shape[-1], nt=column_major(b), bias="mat1" in call.args)
+    return product(a.dtype, a.shape[-2], b.shape[-1], a.shape[-1], nt=is_column_major(b), bias="mat1" in call.args)
 
 
 def mv(call: OpCall) -> tuple[Kernel, ...]:
+    """A product with one column."""
     a = tensor(call, "self")
     return product(a.dtype, a.shape[0], 1, a.shape[-1])
 
 
+def dot(call: OpCall) -> tuple[Kernel, ...]:
+    """A product of one row and one column."""
+    a = tensor(call, "self")
+    return product(a.dtype, 1, 1, a.elements)
+
+
 def bmm(call: OpCall) -> tuple[Kernel, ...]:
+    """A batch of products; of ``baddbmm`` what is added is copied into the result first."""
     a, b = tensor(call, "batch1", "self"), tensor(call, "batch2", "mat2")
-    gemm = product(a.dtype, a.shape[1], b.shape[2], a.shape[2], batch=a.shape[0], nt=column_major(b))
+    gemm = product(a.dtype, a.shape[1], b.shape[2], a.shape[2], batch=a.shape[0], nt=is_column_major(b))
     added = call.args.get("self")
     if "batch1" in call.args and isinstance(added, TensorSpec) and call.args.get("beta", 1) != 0:
         return copy_of(added, call.outputs[0]) + gemm
     return gemm
 
 
-def conv(call: OpCall) -> tuple[Kernel, ...]:
-    x, w = tensor(call, "input", "self"), tensor(call, "weight")
-    spatial = len(w.shape) - 2
-    if spatial not in (1, 2) or call.args.get("transposed"):
-        return as_product(call, x, w)
-    unbatched = len(x.shape) == spatial + 1
-    shape = (1, *x.shape) if unbatched else x.shape
-    stride, dilation = pair(call.args.get("stride", 1), spatial), pair(call.args.get("dilation", 1), spatial)
-    padding = call.args.get("padding", 0)
-    if isinstance(padding, str):
-        same = padding == "same"
-        pads = tuple((k - 1) * d / 2 if same else 0.0 for k, d in zip(w.shape[2:], dilation, strict=True))
-    else:
-        pads = pair(padding, spatial)
-    one = spatial == 1
-    dims = {
-        "batch": shape[0],
-        "c_in": shape[1],
-        "c_out": w.shape[0],
-        "h": 1 if one else shape[2],
-        "w": shape[-1],
-        "r": 1 if one else w.shape[2],
-        "s": w.shape[-1],
-        "stride_h": 1 if one else stride[0],
-        "stride_w": stride[-1],
-        "pad_h": 0 if one else pads[0],
-        "pad_w": pads[-1],
-        "dilation": dilation[-1],
-        "groups": float(call.args.get("groups", 1)),
-        "bias": float(isinstance(call.args.get("bias"), TensorSpec)),
-        "channels_last": float(not x.is_contiguous and x.stride[-spatial - 1] == 1),
-    }
-    groups = dims["groups"]
-    family = "conv" if groups == 1 else "conv_depthwise" if groups == dims["c_in"] else "conv_grouped"
-    return (Kernel(family, x.dtype, dims),)
+def baddbmm_macs(call: OpCall) -> int:
+    """batch x m x k x n."""
+    return math.prod(tensor(call, "batch1").shape) * tensor(call, "batch2").shape[-1]
 
 
-def as_product(call: OpCall, x: TensorSpec, w: TensorSpec) -> tuple[Kernel, ...]:
-    """A transposed or 3-D convolution as the matrix product that it is: no sweep covers its own kernels."""
-    transposed = bool(call.args.get("transposed"))
-    pixels = (x if transposed else call.outputs[0]).elements
-    groups = int(call.args.get("groups", 1))
-    c_out, window = w.shape[0], math.prod(w.shape[1:])
-    m = pixels // max(x.shape[1] if transposed else c_out, 1)
-    return product(
-        x.dtype, m, window if transposed else c_out // groups, c_out // groups if transposed else window, groups
-    )
+def mv_macs(call: OpCall) -> int:
+    """Matrix by vector, and dot product of two vectors: the elements of the first."""
+    return tensor(call, "self").elements
 
 
-def attention(call: OpCall) -> tuple[Kernel, ...]:
-    q, k, v = (tensor(call, name) for name in ("query", "key", "value"))
-    mask = call.args.get("attn_mask")
-    batch = math.prod(q.shape[:-3]) if len(q.shape) > 3 else 1
-    heads = q.shape[-3] if len(q.shape) > 2 else 1
-    dims = {
-        "batch": batch,
-        "heads": heads,
-        "seq": q.shape[-2],
-        "head_dim": v.shape[-1],
-        "kv_heads": k.shape[-3] if len(k.shape) > 2 else 1,
-        "kv_seq": k.shape[-2],
-        "causal": float(bool(call.args.get("is_causal"))),
-        "mask": float(isinstance(mask, TensorSpec)),
-    }
-    extra: tuple[Kernel, ...] = ()
-    if isinstance(mask, TensorSpec) and mask.dtype == "bool":  # torch turns a bool mask into an additive one
-        out = TensorSpec(mask.shape, q.dtype, mask.stride)
-        extra = fill_of(out) + pointwise_of((mask,), out)
-    return (*extra, Kernel("attention", q.dtype, dims))
-
-
-GATES = {"lstm": 4, "gru": 3}
-"""Recurrent layer -> how many products of the hidden state a step takes; one for others."""
-
-CHUNKS = 8
-"""Parts of the sequence that cuDNN multiplies the input in, where a layer follows a layer: seen on an H100."""
-
-
-def rnn(call: OpCall) -> tuple[Kernel, ...]:
-    """Recurrent layers as cuDNN's standard algorithm runs them: the products of a layer's inputs at once, then for each
-    step a product of the hidden state and a kernel of what the gates do. cuDNN's persistent kernels, which torch has it
-    use for single layers in half precision and batches of eight and more, are not modelled: they are faster.
+def einsum_macs(call: OpCall) -> int:
+    """Of two operands: a multiplication for each combination of their indices. fvcore's, which rounds to four digits,
+    where an equation names no index.
     """
-    x, params = tensor(call, "input", "data"), call.args["params"]
-    layers, both = int(call.args.get("num_layers", 1)), 1 + int(bool(call.args.get("bidirectional")))
-    batch_first = bool(call.args.get("batch_first"))
-    steps, batch = (x.shape[1], x.shape[0]) if batch_first else (x.shape[0], x.shape[1])
-    matrices = [p for p in params if isinstance(p, TensorSpec) and len(p.shape) == 2]
-    own = len(matrices) // (layers * both)  # two, and a third for a projection
-    chunks = CHUNKS if layers > 1 else 1
-    kernels = copy_of(x) if batch_first and batch > 1 else ()
-    for first in range(0, len(matrices), own):
-        (gates, inputs), *hidden = (m.shape for m in matrices[first : first + own])
-        kernels += product(x.dtype, math.ceil(batch * steps / chunks), gates, inputs) * chunks
-        width = gates // GATES.get(call.op, 1)
-        state, gated = (TensorSpec((batch, n), x.dtype, (n, 1)) for n in (width, gates))
-        step = sum((product(x.dtype, batch, n, k) for n, k in hidden), ())
-        kernels += (step + pointwise_of((gated, gated, state), state, heavy=True)) * steps
-    return kernels
+    equation = str(call.args["equation"]).replace(" ", "")
+    operands = [value.shape for value in call.tensors]
+    if "." in equation or len(operands) != 2:
+        from predictor.ops.macs import fvcore_macs
+
+        return fvcore_macs(call)
+    sizes = {
+        index: size
+        for names, shape in zip(equation.split("->")[0].split(","), operands, strict=True)
+        for index, size in zip(names, shape, strict=True)
+    }
+    return math.prod(sizes.values())
+
+
+ROWS = (
+    Operator(
+        ("linear",),
+        Trait.GEMM,
+        linear,
+        onnx=(OnnxForm(("Gemm", "FusedGemm"), ort.gemm, Trait.GEMM, ort.product_macs),),
+        example=lambda o: partial(o.functional.linear, o.x, o.weight, o.vector),
+    ),
+    Operator(("addmm",), Trait.GEMM, mm, example=lambda o: partial(o.torch.addmm, o.vector, o.matrix, o.weight)),
+    Operator(("mm",), Trait.GEMM, mm, example=lambda o: partial(o.torch.mm, o.matrix, o.weight)),
+    Operator(("mv",), Trait.GEMM, mv, mv_macs, untimed=RARE),
+    Operator(("dot",), Trait.GEMM, dot, mv_macs, untimed=RARE),
+    Operator(("bmm",), Trait.GEMM, bmm, example=lambda o: partial(o.torch.bmm, o.x, o.sequence)),
+    Operator(
+        ("baddbmm",),
+        Trait.GEMM,
+        bmm,
+        baddbmm_macs,
+        example=lambda o: partial(o.torch.baddbmm, o.square, o.x, o.sequence),
+    ),
+    Operator(
+        ("matmul",),
+        Trait.COMPOSITE,
+        onnx=(
+            OnnxForm(("MatMul", "FusedMatMul"), ort.matmul, Trait.PRODUCT, ort.product_macs),
+            OnnxForm(("TransposeMatMul",), ort.matmul, Trait.PRODUCT),
+        ),
+        fused_by=LOOP,
+        example=lambda o: lambda: o.torch.matmul(o.heads, o.heads.transpose(-1, -2)),
+    ),
+    Operator(
+        ("einsum",),
+        Trait.COMPOSITE,
+        macs=einsum_macs,
+        onnx=ort.form("Einsum", trait=Trait.PRODUCT, lower=ort.einsum),
+        fused_by=LOOP,
+        example=lambda o: partial(o.torch.einsum, "bind,bjnd->bnij", o.heads_last, o.heads_last),
+    ),
+)

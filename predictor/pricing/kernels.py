@@ -81,8 +81,8 @@ def _choose_fit(calibration: Calibration, family: str, dtype: str, context: str)
     names = [fit_name(family, dtype), *(["fp32"] if dtype == "tf32" else [])]
     keys = [FitKey(family, name, one) for name in names for one in contexts]
     fits = [calibration.fits[key] for key in keys if key in calibration.fits]
-    if not fits and FAMILIES[family].like:
-        return kernel_fit(calibration, FAMILIES[family].like, dtype, context)
+    if not fits and FAMILIES[family].stand_in:
+        return kernel_fit(calibration, FAMILIES[family].stand_in, dtype, context)
     if not fits and not any(key.family == family for key in calibration.fits) and family != "pointwise":
         typical = kernel_fit(calibration, "pointwise", dtype, context)
         return replace(
@@ -244,11 +244,11 @@ def _transferred_s(
     library's stand in for them, which picks its own for each size: from what it takes for those of their size.
     """
     dtype = units(calibration, dtype)
-    stand_in = bool(row.like) and FitKey(row.name, fit_name(row.name, dtype), "model") not in other.fits
+    stand_in = bool(row.stand_in) and FitKey(row.name, fit_name(row.name, dtype), "model") not in other.fits
     longer = calibration.time_factor * (other.sms / calibration.sms if stand_in else 1)
     logs = np.zeros(len(roof_s))
     for times, weight in equal_waves(other.sms, other.sms if stand_in else calibration.sms):
-        theirs = row.grown(dims, times)
+        theirs = row.grow(dims, times)
         seconds = price_kernels(other, row.name, dtype, theirs, context).seconds
         their_roof_s = np.maximum(*roofline_s(other, row, dtype, theirs))
         logs += weight * np.log(transferred(seconds, their_roof_s, roof_s, longer))

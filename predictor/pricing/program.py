@@ -27,6 +27,7 @@ from predictor.records import (
     Program,
     PythonWork,
     SizedProgram,
+    Trait,
     Variant,
 )
 
@@ -38,7 +39,7 @@ HOST_ELEMENTS = 2**14
 HOST_DTYPE = {"tf32": "fp32", "bf16": "fp16"}
 """Dtypes whose host costs are those of another: the same code path issues them."""
 
-UNCALLED = frozenset({"host", "guard"})
+UNCALLED = frozenset({Trait.HOST, Trait.GUARD})
 """Traits of what a runtime does without calling anything: it costs no ``HostCosts.call_s``."""
 
 
@@ -221,9 +222,10 @@ def _side_by_side(
     that gains is the square root of the groups: on an H200 a generated RegNet's convolutions took 0.8 of their time
     with two groups and 0.5 to 0.7 with four.
     """
-    groups, family = dims["groups"], FAMILIES[group.family]
-    if not group.family.endswith("conv_grouped"):
+    family = FAMILIES[group.family]
+    if not family.groups_run_at_once:
         return seconds
+    groups = dims["groups"]
     alone = (launches < groups) | (seconds / np.maximum(launches, 1) > host.launch_s)
     roof_s = np.maximum(*roofline_s(calibration, family, group.dtype, family.complete(dims))) / ROOF_SHARE
     gained = np.minimum(np.maximum(seconds / np.sqrt(groups), roof_s), seconds)
@@ -283,7 +285,7 @@ def dispatch_s(call: HostCall, dtype: str, host: HostCosts) -> tuple[float, floa
             trait = OPS[one.op].trait if one.op in OPS else call.trait
             typical = host.typical.get(trait, host.typical[TYPICAL])
             hot, cold = typical.hot_s, typical.cold_s
-            launches += trait == "rnn"  # the first of them
+            launches += trait is Trait.RNN  # the first of them
         else:
             costs = host.calls[row]
             cost = costs.get(dtype) or next(iter(costs.values()))
@@ -296,5 +298,5 @@ def dispatch_s(call: HostCall, dtype: str, host: HostCosts) -> tuple[float, floa
 
 def row_of(row: HostRow, rows: Container[HostRow]) -> HostRow | None:
     """The calibrated row for an operator: itself, its out-of-place form, or the plain form of a variant."""
-    stand_in = HostRow(row.op.strip("_") if row.variant is Variant.PLAIN else row.op)
+    stand_in = HostRow(row.op.strip("_") if row.variant is Variant.USUAL else row.op)
     return next((one for one in (row, stand_in) if one in rows), None)

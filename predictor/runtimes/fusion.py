@@ -5,35 +5,36 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from predictor.graph.dataflow import Flow
-from predictor.ops.memory import is_heavy, is_vectorised
-from predictor.records import Kernel, TensorSpec
+from predictor.ops import is_transcendental
+from predictor.ops.elementary import is_vectorised
+from predictor.records import Kernel, TensorSpec, Trait
 
 
 def read_from_outside(flow: Flow, group: Iterable[int]) -> list[TensorSpec]:
-    """Tensors that a group reads and does not make, each once, behind whatever views."""
+    """Tensors that a group reads and does not compute, each once, behind whatever views."""
     group = tuple(group)
-    made = {value for i in group for value in flow.calls[i].makes}
-    found: dict[int, TensorSpec] = {}
+    computed = {value for i in group for value in flow.calls[i].makes}
+    tensors: dict[int, TensorSpec] = {}
     for i in group:
         call = flow.calls[i]
-        table = call.reads[0] if call.trait == "gather" and call.outputs else None
+        table = call.reads[0] if call.trait is Trait.GATHER and call.outputs else None
         for value, tensor in zip(call.reads, call.tensors, strict=True):
             tensor = call.outputs[0] if value == table else tensor  # of a table only the rows that are gathered
             root = flow.root(value)
-            if root not in made and (root not in found or found[root].elements < tensor.elements):
-                found[root] = tensor
-    return list(found.values())
+            if root not in computed and (root not in tensors or tensors[root].elements < tensor.elements):
+                tensors[root] = tensor
+    return list(tensors.values())
 
 
 def written_for_others(flow: Flow, group: Sequence[int]) -> list[TensorSpec]:
-    """Tensors that a group makes and others read, or the model returns."""
+    """Tensors that a group computes and others read, or the model returns."""
     members = set(group)
-    found = []
+    written = []
     for i in group:
         for value, tensor in zip(flow.calls[i].makes, flow.calls[i].outputs, strict=True):
             if value in flow.outputs or not members.issuperset(flow.readers.get(value, ())):
-                found.append(tensor)
-    return found or list(flow.calls[group[-1]].outputs[:1])
+                written.append(tensor)
+    return written or list(flow.calls[group[-1]].outputs[:1])
 
 
 def fused_kernel(
@@ -51,7 +52,7 @@ def fused_kernel(
         "bytes_written": sum(t.elements * t.itemsize for t in outputs),
         "inputs": len([t for t in inputs if t.elements > 1]),
         "contiguous": float(all(is_vectorised(t, largest) for t in inputs)),
-        "kind": float(any(is_heavy(flow.calls[i].op) for i in (*inlined, *group))),
+        "kind": float(any(is_transcendental(flow.calls[i].op) for i in (*inlined, *group))),
         "rows": float(rows or 0),
     }
     return Kernel(family, largest.dtype, dims)

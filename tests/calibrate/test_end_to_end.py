@@ -30,7 +30,7 @@ from calibrate.samples.store import SampleFile
 from calibrate.validate.accuracy import rows
 from predictor.calibration.load import forget, load_calibration
 from predictor.cli.main import app as predict
-from predictor.kernels.families import FAMILIES
+from predictor.kernels.families import FAMILIES, MeasuredIn
 
 COMMAND = str(Path(sys.executable).parent / "calibrate")
 SAMPLES = ("constants", "host", "kernels", "modules", "runtimes")
@@ -145,7 +145,9 @@ def test_a_calibration_describes_this_machine(cpu: Path) -> None:
     assert 1e8 < calibration.device.peak_flops["fp32"] < 1e14
     assert 1e8 < calibration.device.bandwidth_bytes_per_s < 1e13
     assert calibration.device.environment.torch.startswith("2.")
-    assert {family for family, _ in calibration.fits} >= {f.name for f in FAMILIES.values() if f.seen_in == "calls"}
+    assert {key.family for key in calibration.fits} >= {
+        f.name for f in FAMILIES.values() if f.measured_in is MeasuredIn.CALLS
+    }
 
 
 def test_host_costs_are_of_the_order_of_microseconds(cpu: Path) -> None:

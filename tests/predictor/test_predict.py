@@ -13,12 +13,10 @@ from torch import nn
 import models_zoo
 import predictor
 from predictor import Predictor, PredictorError, Report, load_calibration
-from predictor.report.formats import as_json, as_text
+from predictor.report import load
+from tests.helpers import FACTS
 
-FACTS = (
-    *("model", "runtime", "gpu", "dtype", "batch", "latency_s", "host_s", "kernel_s", "bound", "interval_s"),
-    *("macs", "launches", "unmodelled", "calibration"),
-)
+as_json, as_text = (load(name).render for name in ("json", "text"))
 
 
 class Spectrum(nn.Module):

@@ -49,6 +49,18 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
+class FamilyRecipe:
+    """What the sweep of a kernel family runs.
+
+    draw: a seeded random call; samples: of a full sweep, in each dtype that has a fit of its own.
+    """
+
+    family: str
+    draw: Callable[[Rng, Scale], Recipe]
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
 class Scale:
     """How far the sweep goes: elements of the largest tensor, and multiply-accumulates of the largest call.
 

@@ -13,6 +13,7 @@ from calibrate.workloads.recipes.base import (
     LENGTHS,
     WIDE,
     WIDTHS,
+    FamilyRecipe,
     Operand,
     Recipe,
     Rng,
@@ -24,7 +25,7 @@ from calibrate.workloads.recipes.base import (
 
 
 def gemm(rng: Rng, scale: Scale) -> Recipe:
-    """Linear layers with and without bias, plain products, batched products of two activations.
+    """Linear layers with and without bias, single products, batched products of two activations.
 
     More than half have the widths, lengths and batches that models have, the rest any.
     """
@@ -76,7 +77,7 @@ def conv(rng: Rng, scale: Scale) -> Recipe:
         stride, side = (kernel if kernel > 7 else pick(rng, 1, 2, 2, kernel)), pick(rng, 64, 128, 224, 256)
         return _image_conv(rng, scale, pick(rng, 1, 3, 3, 4), log_uniform(rng, 8, 1024), side, kernel, stride, 1)
     kernel = 1 if kind == "1x1" else pick(rng, 3, 3, 3, 3, 3, 5, 7)
-    if rng.random() < scale.usual:  # as in residual networks and their kin
+    if rng.random() < scale.usual:  # as in residual networks
         narrow, ratio = (
             pick(rng, 16, 24, 32, 48, 64, 64, 96, 128, 128, 160, 192, 256, 256, 384, 512),
             pick(rng, 1, 2, 4, 6),
@@ -182,14 +183,14 @@ class _Conv:
 
 
 def attention(rng: Rng, scale: Scale) -> Recipe:
-    """Fused attention on transposed views, as models call it: plain, causal, with an additive mask, across lengths,
+    """Fused attention on transposed views, as models call it: unmasked, causal, with an additive mask, across lengths,
     heads that share their keys and values.
     """
     heads = pick(rng, 2, 4, 8, 12, 12, 16, 24, 32)
     head_dim = pick(rng, 32, 64, 64, 64, 80, 96, 128)
     seq = pick(rng, *LENGTHS) if rng.random() < scale.usual else log_uniform(rng, 16, 2048)
     kv_seq = seq if rng.random() < 0.8 else log_uniform(rng, 16, 2048)
-    kind = pick(rng, "plain", "plain", "plain", "causal", "causal", "mask", "mask", "grouped")
+    kind = pick(rng, "unmasked", "unmasked", "unmasked", "causal", "causal", "mask", "mask", "grouped")
     kv_seq = seq if kind in ("causal", "grouped") else kv_seq
     per_item = heads * seq * kv_seq * head_dim * 2
     largest = max(min(256, scale.macs / per_item, scale.elements / (heads * head_dim * max(seq, kv_seq))), 1)
@@ -213,3 +214,12 @@ def _grouped(q: Any, k: Any, v: Any) -> Any:
 
 def _causal(q: Any, k: Any, v: Any) -> Any:
     return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+
+
+ROWS = (
+    FamilyRecipe("gemm", gemm, 2000),
+    FamilyRecipe("conv", conv, 1600),
+    FamilyRecipe("conv_grouped", conv_grouped, 2600),
+    FamilyRecipe("conv_depthwise", conv_depthwise, 400),
+    FamilyRecipe("attention", attention, 500),
+)

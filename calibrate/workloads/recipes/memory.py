@@ -11,6 +11,7 @@ import torch.nn.functional as F
 
 from calibrate.workloads.recipes.base import (
     LENGTHS,
+    FamilyRecipe,
     Operand,
     Recipe,
     Rng,
@@ -26,14 +27,16 @@ def pointwise(rng: Rng, scale: Scale) -> Recipe:
     """One, two and three inputs, broadcast rows and scalars, cheap and transcendental functions, strided inputs."""
     shape = sequence(rng, scale)
     x = Operand(shape)
-    kind = pick(rng, "one", "heavy", "two", "two", "row", "three", "strided", "scalar", "broadcast", "cast")
-    if kind == "one":
+    kind = pick(
+        rng, "unary", "transcendental", "binary", "binary", "row", "ternary", "strided", "scalar", "broadcast", "cast"
+    )
+    if kind == "unary":
         return Recipe(pick(rng, torch.relu, torch.neg, _inplace), (x,))
-    if kind == "heavy":
+    if kind == "transcendental":
         return Recipe(pick(rng, F.gelu, torch.tanh, torch.sigmoid, F.silu), (x,))
     if kind == "row":
         return Recipe(pick(rng, torch.add, torch.mul), (x, Operand(shape[-1:], warm=False)))
-    if kind == "three":
+    if kind == "ternary":
         return Recipe(torch.addcmul, (x, x, x))
     if kind == "strided":
         flipped = Operand((shape[0], shape[2], shape[1]), permute=(0, 2, 1))
@@ -72,12 +75,12 @@ def _narrow(x: Any) -> Any:
 
 
 def copies(rng: Rng, scale: Scale) -> Recipe:
-    """Copies that change layout: transposed matrices, heads to the front and back, slices, plain copies."""
+    """Copies that change layout: transposed matrices, heads to the front and back, slices, copies that keep it."""
     batch, length, width = sequence(rng, scale)
     heads = pick(rng, 2, 4, 8, 12, 16)
     inner = max(width // heads, 1)
-    kind = pick(rng, "plain", "transpose", "transpose", "heads", "heads", "slice", "shift")
-    if kind == "plain":
+    kind = pick(rng, "same", "transpose", "transpose", "heads", "heads", "slice", "shift")
+    if kind == "same":
         return Recipe(torch.clone, (Operand((batch, length, width)),))
     if kind == "transpose":
         return Recipe(_dense, (Operand((batch, width, length), permute=(0, 2, 1)),))
@@ -324,3 +327,23 @@ class _Interpolate:
 
     def __call__(self, x: Any) -> Any:
         return F.interpolate(x, scale_factor=self.factor, mode=self.mode)
+
+
+ROWS = (
+    FamilyRecipe("pointwise", pointwise, 1200),
+    FamilyRecipe("copy", copies, 700),
+    FamilyRecipe("cat", cats, 400),
+    FamilyRecipe("softmax", softmax, 300),
+    FamilyRecipe("layer_norm", layer_norm, 400),
+    FamilyRecipe("batch_norm", batch_norm, 300),
+    FamilyRecipe("group_norm", group_norm, 240),
+    FamilyRecipe("reduce", reduce, 500),
+    FamilyRecipe("gather", gather, 400),
+    FamilyRecipe("pool", pool, 200),
+    FamilyRecipe("fill", fill, 60),
+    FamilyRecipe("scan", scan, 160),
+    FamilyRecipe("sort", sort, 240),
+    FamilyRecipe("fft", fft, 240),
+    FamilyRecipe("weight_norm", weight_norm, 100),
+    FamilyRecipe("interpolate", interpolate, 200),
+)

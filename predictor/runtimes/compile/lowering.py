@@ -9,22 +9,17 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from predictor.graph.dataflow import Flow
-from predictor.ops import kind_of
-from predictor.ops.common import pair
+from predictor.ops import Fuser, GraphBreak, graph_break, is_fused, operator_of
+from predictor.ops.arguments import pair
 from predictor.ops.matrix import adds_bias
-from predictor.records import TODAY, Graph, HostCall, Kernel, OpCall, Program, PythonWork, Target, TensorSpec
+from predictor.records import TODAY, Graph, HostCall, Kernel, OpCall, Program, PythonWork, Target, TensorSpec, Trait
 from predictor.runtimes.eager import lowering as eager
 from predictor.runtimes.fusion import fused_kernel, read_from_outside
 
 NAME = "compile"
 
 
-EXTERN = frozenset({"gemm", "conv", "attention", "rnn", "sort", "fft", "sync", "unmodelled"})
-"""Traits of operators that stay calls of a library; all others become loops, which are fused."""
-
-
-BREAKS = frozenset({"item", "_local_scalar_dense", "is_nonzero", "equal"})
-"""Operators that look at data: what was captured so far is compiled, and a new graph begins."""
+ALONG_ROWS = frozenset({Trait.REDUCTION, Trait.SCAN})
 
 
 SHORT = 40
@@ -43,7 +38,7 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
     """Graph -> host calls and their kernels: library calls, and between them loops, fused as far as they fit. Before
     them every weight and input is checked, for they might have changed.
     """
-    leaves = [_as_loop(c) for c in graph.leaves if c.trait != "host"]
+    leaves = [_as_loop(c) for c in graph.leaves if c.trait is not Trait.HOST]
     channels_last = _wants_channels_last(leaves)
     flow = Flow.of([part for call in leaves for part in _decomposed(call)], graph.outputs).live().once()
     unmodelled: Counter[str] = Counter()
@@ -51,21 +46,22 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
     groups = _emitted(flow, _groups(flow, broken))
     last = {max(group.members): group for group in groups}
     weights = {v for c in flow.calls for v in c.reads if v not in flow.maker}
-    issued = [HostCall("weight", (), PythonWork(), "guard")] * len(weights)
+    issued = [HostCall("weight", (), PythonWork(), Trait.GUARD)] * len(weights)
     for index, call in enumerate(flow.calls):
         if index in last:
             origin = flow.calls[last[index].members[0]].origin
             issued += [
-                HostCall("triton", (k,), PythonWork(), "pointwise", origin=origin) for k in _kernels(flow, last[index])
+                HostCall("triton", (k,), PythonWork(), Trait.POINTWISE, origin=origin)
+                for k in _kernels(flow, last[index])
             ]
-        elif call.trait in EXTERN or (index in broken and call.trait != "view"):
+        elif call.trait is not Trait.VIEW and (index in broken or not is_fused(call, Fuser.INDUCTOR)):
             issued += _library_calls(call, graph.dtype, channels_last, unmodelled)
     return Program(NAME, graph.dtype, tuple(issued), PythonWork(), dict(unmodelled), eager.cannot(graph))
 
 
 def _as_loop(call: OpCall) -> OpCall:
     """What is copied to the device is a constant of the compiled graph, which loops compute for themselves."""
-    return replace(call, trait="fill") if call.trait == "sync" and call.outputs else call
+    return replace(call, op="full", trait=Trait.FILL) if call.trait is Trait.SYNC and call.outputs else call
 
 
 def _wants_channels_last(calls: list[OpCall]) -> bool:
@@ -82,7 +78,9 @@ def _decomposed(call: OpCall) -> Iterator[OpCall]:
     """A bias that the library does not add (that of a convolution, of a product in single precision or with a strided
     input) is added by a loop, which is fused with what follows.
     """
-    apart = call.trait == "conv" or (call.op == "linear" and not (adds_bias(call) and call.outputs[0].itemsize == 2))
+    apart = call.trait is Trait.CONV or (
+        call.op == "linear" and not (adds_bias(call) and call.outputs[0].itemsize == 2)
+    )
     if not apart or not isinstance(call.args.get("bias"), TensorSpec):
         yield call
         return
@@ -90,27 +88,29 @@ def _decomposed(call: OpCall) -> Iterator[OpCall]:
     out = -call.makes[0]
     yield replace(call, args={**call.args, "bias": None}, reads=(x, weight), makes=(out,))
     summands = {"self": call.outputs[0], "other": call.args["bias"]}
-    yield OpCall("add", summands, call.outputs, "pointwise", reads=(out, bias), makes=call.makes, origin=call.origin)
+    yield OpCall(
+        "add", summands, call.outputs, Trait.POINTWISE, reads=(out, bias), makes=call.makes, origin=call.origin
+    )
 
 
 def _library_calls(call: OpCall, dtype: str, channels_last: bool, unmodelled: Counter[str]) -> Iterator[HostCall]:
     """A library's call, and the loops that bring what it reads into the layout that it wants: for a linear layer the
     loops that make its input do that.
     """
-    found = replace(eager.host_call(call, dtype, unmodelled), python=PythonWork())
+    library = replace(eager.host_call(call, dtype, unmodelled), python=PythonWork())
     if call.op == "linear":
-        found = replace(found, kernels=tuple(k for k in found.kernels if k.family != "copy"))
-    if call.trait == "conv" and channels_last:
+        library = replace(library, kernels=tuple(k for k in library.kernels if k.family != "copy"))
+    if call.trait is Trait.CONV and channels_last:
         weight = _weight(call)
         if math.prod(weight.shape[2:]) > 1 and weight.shape[1] > 1:
-            yield HostCall("triton", _loop(weight, weight), PythonWork(), "copy", origin=call.origin)
-        found = replace(found, kernels=tuple(_channels_last(k, call) for k in found.kernels))
-    if call.trait == "attention" and len(found.kernels) > 1:  # a boolean mask is made an additive one by one loop
+            yield HostCall("triton", _loop(weight, weight), PythonWork(), Trait.COPY, origin=call.origin)
+        library = replace(library, kernels=tuple(_channels_last(k, call) for k in library.kernels))
+    if call.trait is Trait.ATTENTION and len(library.kernels) > 1:  # a boolean mask is made an additive one by one loop
         mask = call.args["attn_mask"]
         loop = _loop(mask, replace(mask, dtype=call.outputs[0].dtype))
-        yield HostCall("triton", loop, PythonWork(), "pointwise", origin=call.origin)
-        found = replace(found, kernels=found.kernels[-1:])
-    yield found
+        yield HostCall("triton", loop, PythonWork(), Trait.POINTWISE, origin=call.origin)
+        library = replace(library, kernels=library.kernels[-1:])
+    yield library
 
 
 def _loop(read: TensorSpec, written: TensorSpec) -> tuple[Kernel, ...]:
@@ -148,20 +148,20 @@ def _rows(call: OpCall) -> int | None:
     if call.op in ("batch_norm", "native_batch_norm") or not call.tensors:
         return None
     x = call.tensors[0]
-    kernels = kind_of(call.op).lower(call) if call.trait in ("reduction", "scan") or "adaptive" in call.op else ()
+    kernels = operator_of(call.op).lower(call) if call.trait in (*ALONG_ROWS, Trait.POOL) else ()
     rows = [k.dims["rows"] for k in kernels if "rows" in k.dims]
     return int(rows[0]) if rows and x.elements else None
 
 
 def _size(call: OpCall) -> int:
-    if call.trait in ("reduction", "scan") and call.tensors:
+    if call.trait in ALONG_ROWS and call.tensors:
         return max(call.tensors[0].elements, call.outputs[0].elements)
     return call.outputs[0].elements if call.outputs else 0
 
 
 def _between_breaks(flow: Flow) -> set[int]:
     """Calls that run as in eager mode: the few between two that look at data, at each of which the graph breaks."""
-    breaks = [index for index, call in enumerate(flow.calls) if call.op in BREAKS]
+    breaks = [index for index, call in enumerate(flow.calls) if graph_break(call.op) is GraphBreak.READS_DATA]
     gaps = [range(a, b + 1) for a, b in pairwise(breaks) if b - a < SHORT]
     return {index for gap in gaps for index in gap} | set(breaks)
 
@@ -172,15 +172,15 @@ def _groups(flow: Flow, broken: set[int]) -> list[_Group]:
     """
     group_of: dict[int, _Group] = {}
     for index, call in enumerate(flow.calls):
-        if call.trait in EXTERN or call.trait == "view" or not _size(call) or index in broken:
+        if call.trait is Trait.VIEW or not is_fused(call, Fuser.INDUCTOR) or not _size(call) or index in broken:
             continue
-        own = group_of[index] = _Group([index], _size(call), _rows(call))
+        group = group_of[index] = _Group([index], _size(call), _rows(call))
         for producer in sorted(_sources(flow, index), reverse=True):
-            theirs = group_of.get(producer)
-            if theirs is None or theirs is own or not _run_alike(theirs, own):
+            earlier = group_of.get(producer)
+            if earlier is None or earlier is group or not _run_alike(earlier, group):
                 continue
-            if flow.are_joinable(theirs.members, own.members):
-                own = _join(group_of, theirs, own)
+            if flow.are_joinable(earlier.members, group.members):
+                group = _join(group_of, earlier, group)
     return list({id(group): group for group in group_of.values()}.values())
 
 
@@ -211,23 +211,23 @@ def _emitted(flow: Flow, groups: list[_Group]) -> list[_Group]:
     group_of = {index: group for group in groups for index in group.members}
     readers: dict[int, set[int]] = {}
     for index, call in enumerate(flow.calls):
-        if call.trait != "view":
+        if call.trait is not Trait.VIEW:
             for source in _sources(flow, index):
                 readers.setdefault(source, set()).add(index)
     returned = {flow.maker[flow.root(v)] for v in flow.outputs if flow.root(v) in flow.maker}
-    found = []
+    emitted = []
     for group in groups:
         others = {r for i in group.members for r in readers.get(i, ())} - set(group.members)
         by_loops = all(r in group_of for r in others) and returned.isdisjoint(group.members)
-        windows = any(flow.calls[r].trait == "pool" for r in others)
+        windows = any(flow.calls[r].trait is Trait.POOL for r in others)
         alone = len({id(group_of[r]) for r in others if r in group_of}) == 1
         cheap = alone or len(read_from_outside(flow, group.members)) <= CHEAP_READS
         if others and by_loops and group.rows is None and cheap and not windows:
             for reader in others:
                 group_of[reader].inlined |= {*group.members, *group.inlined}
         else:
-            found.append(group)
-    return found
+            emitted.append(group)
+    return emitted
 
 
 SPLIT_BELOW = 8192

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
-from predictor.records import TODAY, Graph, HostCall, Kernel, Program, PythonWork, Target
+from predictor.records import TODAY, Graph, HostCall, Kernel, Program, PythonWork, Target, Trait
 from predictor.runtimes.eager import lowering as eager
 
 NAME = "cudagraph"
@@ -20,8 +21,8 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
     return replace(replayed(program), runtime=NAME)
 
 
-def replayed(program: Program, outside: frozenset[str] = frozenset()) -> Program:
-    """A program whose kernels one graph replays, but for what waits for the device and calls of the traits ``outside``,
+def replayed(program: Program, is_outside: Callable[[HostCall], bool] = lambda call: False) -> Program:
+    """A program whose kernels one graph replays, but for what waits for the device and calls that ``is_outside``,
     between two graphs, and the checks before them.
     """
     calls: list[HostCall] = []
@@ -29,14 +30,14 @@ def replayed(program: Program, outside: frozenset[str] = frozenset()) -> Program
 
     def replay() -> None:
         if kernels:
-            calls.append(HostCall("replay", tuple(kernels), PythonWork(), "replay"))
+            calls.append(HostCall("replay", tuple(kernels), PythonWork(), Trait.REPLAY))
             kernels.clear()
 
     for call in program.calls:
-        if call.sync or call.trait == "guard" or call.trait in outside:
+        if call.sync or call.trait is Trait.GUARD or is_outside(call):
             replay()
             calls.append(call)
-        elif call.trait != "host":
+        elif call.trait is not Trait.HOST:
             kernels.extend(call.kernels)
     replay()
     return replace(program, calls=tuple(calls), tail=PythonWork())

@@ -7,9 +7,20 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from predictor.kernels.families import FAMILIES
-from predictor.ops import WRAPPERS, kind_of
-from predictor.ops.memory import is_heavy
-from predictor.records import TODAY, Graph, HostCall, HostRow, Kernel, OpCall, Program, Target, TensorSpec, Variant
+from predictor.ops import is_transcendental, is_wrapper, operator_of
+from predictor.records import (
+    TODAY,
+    Graph,
+    HostCall,
+    HostRow,
+    Kernel,
+    OpCall,
+    Program,
+    Target,
+    TensorSpec,
+    Trait,
+    Variant,
+)
 
 NAME = "eager"
 
@@ -24,7 +35,7 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
 def cannot(graph: Graph) -> str:
     """Why torch cannot run a graph on a GPU, empty where it can."""
     for call in graph.leaves:
-        if call.trait != "fft" or call.tensors[0].dtype not in _HALF:
+        if call.trait is not Trait.FFT or call.tensors[0].dtype not in _HALF:
             continue
         axes = call.args["dim"]
         for axis in axes if isinstance(axes, tuple) else (axes,):
@@ -38,7 +49,7 @@ _HALF = ("fp16", "bf16", "torch.complex32")
 
 
 def _leaves(call: OpCall) -> Iterator[OpCall]:
-    if not call.parts and call.trait != "composite":
+    if not call.parts and call.trait is not Trait.COMPOSITE:
         yield call
     for part in call.parts:
         yield from _leaves(part)
@@ -49,11 +60,11 @@ def host_call(call: OpCall, dtype: str, unmodelled: Counter[str]) -> HostCall:
     leaves = tuple(_leaves(call))
     kernels: list[Kernel] = []
     for leaf in leaves:
-        if leaf.trait == "unmodelled":
+        if leaf.trait is Trait.UNMODELLED:
             unmodelled[leaf.op] += 1
             continue
         kernels += _kernels(leaf, dtype)
-    working = tuple(leaf.op for leaf in leaves if leaf.trait != "view")
+    working = tuple(leaf.op for leaf in leaves if leaf.trait is not Trait.VIEW)
     row = _host_row(call, kernels)
     return HostCall(
         op=row.op,
@@ -62,45 +73,40 @@ def host_call(call: OpCall, dtype: str, unmodelled: Counter[str]) -> HostCall:
         python=call.python,
         trait=call.trait,
         parts=tuple(leaf.op for leaf in leaves) if call.parts else (),
-        extra=working if call.op in WRAPPERS else (),
-        sync=any(leaf.trait == "sync" for leaf in leaves),
-        elements=sum(o.elements for o in call.outputs) if call.trait == "host" and not _is_view(call) else 0,
+        extra=working if is_wrapper(call.op) else (),
+        sync=any(leaf.trait is Trait.SYNC for leaf in leaves),
+        elements=sum(o.elements for o in call.outputs) if call.trait is Trait.HOST and not _is_view(call) else 0,
         origin=call.origin,
     )
 
 
 def _host_row(call: OpCall, kernels: list[Kernel]) -> HostRow:
     """The operator, and which of its paths it takes where they cost the host differently."""
-    if call.trait == "host":
-        return HostRow(
-            "host", Variant.VIEW if _is_view(call) else Variant.HEAVY if is_heavy(call.op) else Variant.PLAIN
-        )
-    if call.trait == "pointwise" and "other" in call.args:
+    if call.trait is Trait.HOST:
+        computes = Variant.HEAVY if is_transcendental(call.op) else Variant.USUAL
+        return HostRow("host", Variant.VIEW if _is_view(call) else computes)
+    if call.trait is Trait.POINTWISE and "other" in call.args:
         if len({t.shape for t in call.tensors}) > 1:
             return HostRow(call.op, Variant.BROADCAST)
-        is_tensor = isinstance(call.args["other"], TensorSpec)
-        return HostRow(call.op, Variant.PLAIN if is_tensor else Variant.SCALAR)
-    variants = (CONV_VARIANTS[k.family] for k in kernels if k.family in CONV_VARIANTS)
-    return HostRow(call.op, next(variants, Variant.PLAIN))
-
-
-CONV_VARIANTS = {"conv_depthwise": Variant.DEPTHWISE, "conv_grouped": Variant.GROUPED}
-"""Family of a convolution's kernel -> which path the call takes."""
+        return HostRow(call.op, Variant.USUAL if isinstance(call.args["other"], TensorSpec) else Variant.SCALAR)
+    variants = (FAMILIES[kernel.family].variant for kernel in kernels)
+    return HostRow(call.op, next((variant for variant in variants if variant is not Variant.USUAL), Variant.USUAL))
 
 
 def _is_view(call: OpCall) -> bool:
-    return kind_of(call.op).trait == "view"
+    return operator_of(call.op).trait is Trait.VIEW
 
 
 def _kernels(call: OpCall, dtype: str) -> Iterator[Kernel]:
-    if call.trait == "host" or (call.outputs and not any(o.elements for o in call.outputs)):
+    if call.trait is Trait.HOST or (call.outputs and not any(o.elements for o in call.outputs)):
         return
-    for kernel in kind_of(call.op, call.trait == "pointwise", call.trait == "view").lower(call):
+    row = operator_of(call.op, call.trait is Trait.POINTWISE, call.trait is Trait.VIEW)
+    for kernel in row.lower(call):
         yield replace(kernel, dtype=_unit(kernel, dtype)) if FAMILIES[kernel.family].matrix else kernel
 
 
 def _unit(kernel: Kernel, dtype: str) -> str:
     """Which matrix units run it: fp32 convolutions use TF32 by default in torch, matrix products only where allowed."""
     if kernel.dtype not in ("fp16", "bf16"):
-        return "tf32" if dtype == "tf32" or kernel.family.startswith("conv") else "fp32"
+        return "tf32" if dtype == "tf32" or FAMILIES[kernel.family].tf32_by_default else "fp32"
     return kernel.dtype

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from predictor.graph.dataflow import Flow
-from predictor.ops.onnx import onnx_kind
+from predictor.ops import onnx_form
 from predictor.records import TODAY, Graph, HostCall, OpCall, Program, PythonWork, Target
 
 NAME = "onnx"
@@ -15,7 +15,7 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
     """Graph of ONNX nodes -> host calls and their kernels."""
     calls = tuple(
         HostCall(
-            c.op, onnx_kind(c.op).lower(c) if c.outputs else (), PythonWork(), onnx_kind(c.op).trait, origin=c.origin
+            c.op, onnx_form(c.op).lower(c) if c.outputs else (), PythonWork(), onnx_form(c.op).trait, origin=c.origin
         )
         for c in _with_biased_softmax(graph)
     )

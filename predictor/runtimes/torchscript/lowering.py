@@ -4,68 +4,30 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from predictor.graph.dataflow import Flow, is_in_place
-from predictor.records import TODAY, Graph, HostCall, OpCall, Program, PythonWork, Target
+from predictor.ops import Fuser, is_fused
+from predictor.records import TODAY, Graph, HostCall, OpCall, Program, PythonWork, Target, Trait
 from predictor.runtimes.eager import lowering as eager
 from predictor.runtimes.fusion import fused_kernel
 
 NAME = "torchscript"
 
 
-POINTWISE = frozenset(
-    {
-        *("add", "sub", "mul", "div", "rsub", "pow", "remainder", "fmod", "addcmul", "lerp", "neg", "reciprocal"),
-        *("abs", "eq", "ne", "ge", "gt", "le", "lt", "where", "clamp", "threshold", "bitwise_not"),
-        *("sigmoid", "relu", "leaky_relu", "gelu", "silu", "hardtanh", "softplus", "tanh", "sqrt", "rsqrt"),
-        *("exp", "expm1", "log", "log2", "log10", "log1p", "erf", "erfc", "floor", "ceil", "round", "trunc", "frac"),
-        *("cos", "sin", "tan", "acos", "asin", "atan", "cosh", "sinh", "to", "_to_copy", "type_as"),
-    }
-)
-"""Operators on every element by itself that both fusers join."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fuser:
-    """What makes one kernel of several operators. operators: that it joins; functional: what writes into its input is
-    taken as if it did not.
-    """
-
-    operators: frozenset[str]
-    functional: bool = False
-
-
-NNC = Fuser(
-    POINTWISE
-    | {"masked_fill", "clamp_min", "clamp_max", "minimum", "maximum", "bitwise_and", "bitwise_or", "bitwise_xor"}
-    | {"logical_not", "relu6", "hardsigmoid", "hardswish", "mish", "elu", "batch_norm", "cat", "unsqueeze"}
-)
-"""torch/csrc/jit/passes/tensorexpr_fuser.cpp."""
-
-
-NVFUSER_POINTWISE = Fuser(POINTWISE - {"hardtanh"} | {"dropout"}, functional=True)
-"""On a GPU before Volta (torch/csrc/jit/codegen/cuda/partition.cpp); the operators follow parser.cpp beside it, which
-does not have hardtanh. No profile was seen.
-"""
-
-
-NVFUSER = Fuser(
-    NVFUSER_POINTWISE.operators | {"batch_norm", "layer_norm", "softmax", "log_softmax", "mean", "sum", "amax"},
-    functional=True,
-)
-"""The same on later ones, where it joins normalisations and reductions, too."""
-
-
 BEFORE_VOLTA = ("maxwell", "pascal")
+
+
+IN_PLACE_TOO = frozenset({Fuser.NVFUSER, Fuser.NVFUSER_PASCAL})
+"""Fusers that take what writes into its input as if it did not."""
 
 
 def fuser_of(target: Target) -> Fuser:
     """torch's default: nvFuser from 1.12 on and before 2.1 (github.com/pytorch/pytorch/pull/105185), else NNC."""
     numbers = re.findall(r"\d+", target.torch)
     if not (1, 12) <= tuple(map(int, numbers[:2])) < (2, 1):
-        return NNC
-    return NVFUSER_POINTWISE if target.architecture in BEFORE_VOLTA else NVFUSER
+        return Fuser.NNC
+    return Fuser.NVFUSER_PASCAL if target.architecture in BEFORE_VOLTA else Fuser.NVFUSER
 
 
 def lower(graph: Graph, target: Target = TODAY) -> Program:
@@ -75,7 +37,7 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
     fuser = fuser_of(target)
     flow = Flow.of([part for call in graph.calls for part in _decomposed(call, fuser)], graph.outputs).live()
     constant = flow.constant()
-    flow = flow.without(lambda index: index in constant or flow.calls[index].trait == "host").live()
+    flow = flow.without(lambda index: index in constant or flow.calls[index].trait is Trait.HOST).live()
     flow = flow.once()
     groups = fusion_groups(flow, fuser)
     grouped = {index for group in groups for index in group}
@@ -86,7 +48,7 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
         if index in last:
             kernel = fused_kernel(flow, last[index], "nnc")
             origin = flow.calls[min(last[index])].origin
-            issued.append(HostCall("fused", (kernel,), PythonWork(), "fused", origin=origin))
+            issued.append(HostCall("fused", (kernel,), PythonWork(), Trait.FUSED, origin=origin))
         elif index not in grouped:
             issued.append(replace(eager.host_call(call, graph.dtype, unmodelled), python=PythonWork()))
     return Program(NAME, graph.dtype, tuple(issued), PythonWork(), dict(unmodelled), eager.cannot(graph))
@@ -94,8 +56,10 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
 
 def _decomposed(call: OpCall, fuser: Fuser) -> tuple[OpCall, ...]:
     """A product with a bias is split (torch/csrc/jit/passes/decompose_ops.cpp), so that the sum can be fused."""
-    if fuser.functional and is_in_place(call) and call.op[:-1] in fuser.operators:
-        return (replace(call, op=call.op[:-1]),)
+    if fuser in IN_PLACE_TOO and is_in_place(call):
+        functional = replace(call, op=call.op.removesuffix("_"))
+        if is_fused(functional, fuser):
+            return (functional,)
     if call.op != "addmm":
         return (call,)
     bias, left, right = call.reads
@@ -104,7 +68,7 @@ def _decomposed(call: OpCall, fuser: Fuser) -> tuple[OpCall, ...]:
     summands = {"self": out[0], "other": call.args["self"]}
     return (
         replace(call, op="mm", args=args, reads=(left, right), makes=(product,)),
-        OpCall("add", summands, out, "pointwise", reads=(product, bias), makes=call.makes, origin=call.origin),
+        OpCall("add", summands, out, Trait.POINTWISE, reads=(product, bias), makes=call.makes, origin=call.origin),
     )
 
 
@@ -119,24 +83,24 @@ def fusion_groups(flow: Flow, fuser: Fuser) -> list[list[int]]:
             while _joined_producer(flow, group_of, group_of[index], fuser):
                 pass
     groups = sorted({id(group): group for group in group_of.values()}.values(), key=min)
-    found = groups[:1]
+    joined = groups[:1]
     for group in groups[1:]:
-        if _stands_beside(flow, found[-1], group):
-            found[-1] = sorted((*found[-1], *group))
+        if _is_independent(flow, joined[-1], group):
+            joined[-1] = sorted((*joined[-1], *group))
         else:
-            found.append(group)
-    return [group for group in found if len(group) > 1]
+            joined.append(group)
+    return [group for group in joined if len(group) > 1]
 
 
-def _stands_beside(flow: Flow, group: list[int], following: list[int]) -> bool:
-    """Whether all that the following group reads was made before the group, and not by it."""
-    made = [flow.maker[v] for i in following for v in flow.calls[i].reads if v in flow.maker]
-    return all(i in following or (i < max(group) and i not in group) for i in made)
+def _is_independent(flow: Flow, group: list[int], following: list[int]) -> bool:
+    """Whether all that the following group reads is computed before the group, and not by it."""
+    makers = [flow.maker[v] for i in following for v in flow.calls[i].reads if v in flow.maker]
+    return all(i in following or (i < max(group) and i not in group) for i in makers)
 
 
 def _is_fusible(flow: Flow, index: int, fuser: Fuser) -> bool:
     call = flow.calls[index]
-    if call.op not in fuser.operators or not call.outputs or not all(o.elements for o in call.outputs):
+    if not is_fused(call, fuser) or not call.outputs or not all(o.elements for o in call.outputs):
         return False
     return call.makes != call.reads[:1]
 
@@ -146,9 +110,9 @@ def _joined_producer(flow: Flow, group_of: dict[int, list[int]], group: list[int
     for producer in sorted(producers, reverse=True):
         if not _is_fusible(flow, producer, fuser):
             continue
-        theirs = group_of.get(producer, [producer])
-        if _can_join(flow, theirs, group):
-            group += theirs
+        earlier = group_of.get(producer, [producer])
+        if _can_join(flow, earlier, group):
+            group += earlier
             group.sort()
             group_of.update(dict.fromkeys(group, group))
             return True
@@ -159,5 +123,5 @@ def _can_join(flow: Flow, producers: list[int], group: list[int]) -> bool:
     """Whether a group can take its producers in; a view only where nobody else reads it."""
     views = [flow.calls[p] for p in producers if flow.calls[p].op == "unsqueeze"]
     members = {*producers, *group}
-    alone = members.issuperset(r for view in views for value in view.makes for r in flow.readers[value])
-    return alone and flow.are_joinable(producers, group)
+    are_private = members.issuperset(r for view in views for value in view.makes for r in flow.readers[value])
+    return are_private and flow.are_joinable(producers, group)

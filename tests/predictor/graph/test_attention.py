@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 import models_zoo
 from predictor.capture.recorder import capture
 from predictor.cli.main import app
-from predictor.graph import files as graph_file
+from predictor.graph import files
 from predictor.graph.attention import attention_of, multiplied_out
 from predictor.predict import graph_of
-from predictor.records import Graph, Kernel
+from predictor.records import CaptureMode, Graph, Kernel
 from predictor.runtimes.eager import lowering as eager
 from tests.helpers import complaint
 
@@ -26,9 +26,9 @@ def kernels(graph: Graph) -> list[tuple[str, str, tuple[tuple[str, float], ...]]
     return [(k.family, k.dtype, tuple(sorted(k.dims.items()))) for k in found]
 
 
-@pytest.mark.parametrize(("branch", "runtime"), [("eager", "eager"), ("traced", "torchscript")])
-def test_bert_multiplied_out_launches_what_bert_captured_so_launches(branch: str, runtime: str) -> None:
-    fused = graph_file.load(models_zoo.graphs("bert-base"), "bert", "fp16", branch, 8)
+@pytest.mark.parametrize(("mode", "runtime"), [(CaptureMode.EAGER, "eager"), (CaptureMode.TRACED, "torchscript")])
+def test_bert_multiplied_out_launches_what_bert_captured_so_launches(mode: CaptureMode, runtime: str) -> None:
+    fused = files.read(models_zoo.graphs("bert-base")).find("fp16", mode, 8, 128)
     assert fused is not None
     with torch.device("meta"):
         module = BertModel._from_config(BertConfig(), attn_implementation="eager").eval()

@@ -22,7 +22,7 @@ from predictor.pricing.kernels import kernel_fit
 from predictor.pricing.transfer import equal_waves
 from tests.helpers import complaint
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ def cost(
     cold_s: float,
     launches: float = 0.0,
     library_s: float | None = None,
-    variant: Variant = Variant.PLAIN,
+    variant: Variant = Variant.USUAL,
 ) -> CallCost:
     return CallCost(
         op=op, variant=variant, dtype=dtype, hot_s=hot_s, cold_s=cold_s, launches=launches, library_s=library_s
@@ -110,7 +110,7 @@ def test_an_operator_among_other_work_costs_its_factor(h200: Calibration) -> Non
 
 @pytest.mark.parametrize(
     ("variant", "elements", "expected"),
-    [(Variant.PLAIN, 1, 3.0), (Variant.PLAIN, 1000, 1002.0), (Variant.HEAVY, 1000, 5002.0), (Variant.VIEW, 0, 0.5)],
+    [(Variant.USUAL, 1, 3.0), (Variant.USUAL, 1000, 1002.0), (Variant.HEAVY, 1000, 5002.0), (Variant.VIEW, 0, 0.5)],
 )
 def test_a_tensor_on_the_cpu_costs_the_host_every_element(
     variant: Variant, elements: int, expected: float, h200: Calibration

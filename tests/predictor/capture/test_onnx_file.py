@@ -15,10 +15,12 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 from typer.testing import CliRunner
 
+from predictor import runtimes
 from predictor.capture import onnx_file
 from predictor.cli.main import app
-from predictor.errors import CannotRunError, PredictorError
+from predictor.errors import PredictorError
 from predictor.graph.onnx_export import export
+from predictor.predict import graph_of
 from predictor.runtimes.onnx import lowering as runtime
 from tests.helpers import complaint
 
@@ -94,13 +96,14 @@ def test_a_half_precision_file_is_the_same_graph(path: Path, tmp_path: Path) -> 
     assert said[0] == said[1]
 
 
-def test_a_module_that_cannot_be_exported_says_so() -> None:
+def test_a_module_that_looks_at_its_data_cannot_be_predicted_under_any_runtime() -> None:
     class Decides(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return x * 2 if x.sum() > 0 else x
 
-    with pytest.raises((CannotRunError, PredictorError)):
-        onnx_file.exported(Decides(), torch.rand(4), "fp16")
+    with pytest.raises(PredictorError, match="decides by the values") as caught:
+        graph_of(Decides(), torch.rand(4), "fp16", "onnx")
+    assert type(caught.value) is PredictorError
 
 
 def open_file(tmp_path: Path) -> Path:
@@ -148,11 +151,20 @@ def test_the_command_takes_a_file(path: Path) -> None:
     assert json.loads(result.stdout)["runtime"] == "onnx"
 
 
-def test_other_runtimes_say_why_they_do_not(path: Path) -> None:
-    said = complaint(CliRunner().invoke(app, ["--model", str(path), "--gpu", "h200"]))
+def test_another_runtime_cannot_run_a_file_and_the_message_names_those_that_can(path: Path) -> None:
+    said = complaint(CliRunner().invoke(app, ["--model", str(path), "--gpu", "h200"]), exit_code=3)
     assert "runs modules, not ONNX files" in said
-    assert "onnx" in said
-    assert "--runtime onnx" in complaint(CliRunner().invoke(app, ["--model", str(path), "--gpu", "h200", "--compare"]))
+    assert "(runtimes that can: onnx, onnx-cudagraph)" in said
+
+
+def test_a_comparison_lists_the_runtimes_that_cannot_run_a_file_with_the_reason(path: Path) -> None:
+    found = CliRunner().invoke(app, ["--model", str(path), "--gpu", "h200", "--compare", "--json"])
+    assert found.exit_code == 0, found.output
+    rows = {row["runtime"]: row for row in json.loads(found.stdout)["runtimes"]}
+    assert set(rows) == set(runtimes.names())
+    able = {name for name, row in rows.items() if "latency_s" in row}
+    assert able == {"onnx", "onnx-cudagraph"}
+    assert all("runs modules, not ONNX files" in rows[name]["cannot"] for name in set(rows) - able)
 
 
 def test_a_file_is_predicted_without_torch(path: Path) -> None:

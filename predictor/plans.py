@@ -18,7 +18,7 @@ from predictor.calibration.load import Calibration, load_calibration
 from predictor.errors import CannotRunError, PredictorError, unknown
 from predictor.graph import files
 from predictor.graph.attention import CHOICES, attention_of, multiplied_out
-from predictor.graph.files import SAME_GRAPH, GraphSet, SizeRange
+from predictor.graph.files import GraphSet, SizeRange
 from predictor.lowered import Lowered, LoweredRange, lower, solve
 from predictor.pricing.program import HostProfile, host_profile, price
 from predictor.records import CaptureMode, Compared, Graph, Program, Report, Span, Target
@@ -269,7 +269,7 @@ class Plan:
 
     def _graph(self, dtype: str, runtime: str, batch: int, length: int) -> Graph:
         mode = runtimes.load(runtime).capture_mode
-        key = SAME_GRAPH.get(dtype, dtype) if self.graphs.has(dtype, mode) else dtype, mode, batch, length
+        key = dtype, mode, batch, length
         if key not in self._captured:
             known = self.graphs.find(dtype, mode, batch, length)
             if known is not None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import gc
 import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from types import FrameType
 from typing import Any
@@ -16,10 +18,11 @@ import torch
 from torch import nn
 from transformers import BertConfig, BertModel, MobileBertConfig, MobileBertModel
 
+from predictor.capture.capture_mode import QUESTIONS, ROUNDED
 from predictor.capture.recorder import batch_of, capture
 from predictor.errors import PredictorError
 from predictor.graph.coldness import HALF_DISTANCE
-from predictor.records import Graph, OpCall, PythonWork
+from predictor.records import CaptureMode, Graph, OpCall, PythonWork
 from predictor.runtimes.eager import lowering as eager
 from tests.helpers import of, only
 
@@ -217,12 +220,61 @@ def test_what_is_no_module_is_refused() -> None:
         capture(lambda x: x, torch.empty(2))  # type: ignore[arg-type]
 
 
-def test_a_failed_capture_leaves_no_hook_behind() -> None:
-    before = sys.getprofile()
-    with pytest.raises(PredictorError):
-        capture(nn.Linear(8, 4), torch.empty(2, 7))
-    assert sys.getprofile() is before
-    assert (torch.ones(2) + 1).sum().item() == 4.0
+def hooks() -> dict[str, Any]:
+    """All that a capture puts in place of what Python and torch have."""
+    found = {"trace": sys.gettrace(), "profile": sys.getprofile(), "collector": gc.isenabled()}
+    found |= {"device": vars(torch.Tensor).get("device"), "tensor": torch.tensor}
+    found |= {f"{home.__name__}.{name}": getattr(home, name) for home, name, _ in QUESTIONS}
+    return found | {name: getattr(torch, name) for name in ROUNDED}
+
+
+class Watching(nn.Module):
+    """Notes the hooks that are in place while it runs, and fails if it is told to."""
+
+    def __init__(self, fails: bool) -> None:
+        super().__init__()
+        self.fails = fails
+        self.during: list[dict[str, Any]] = []
+
+    def __deepcopy__(self, memo: Any) -> Watching:
+        return self
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.during.append(hooks())
+        if self.fails:
+            raise ValueError("out of cheese")
+        return x + 1
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["succeeds", "fails"])
+@pytest.mark.parametrize("mode", [mode for mode in CaptureMode if mode is not CaptureMode.EXPORTED])
+def test_a_capture_leaves_no_hook_behind(mode: CaptureMode, fails: bool) -> None:
+    def tracer(frame: FrameType, event: str, argument: Any) -> None:
+        return None
+
+    debugger, module = sys.gettrace(), Watching(fails)
+    sys.settrace(tracer)
+    try:
+        before = hooks()
+        with pytest.raises(PredictorError, match="out of cheese") if fails else nullcontext():
+            capture(module, torch.empty(2, 7), mode=mode)
+        after = hooks()
+    finally:
+        sys.settrace(debugger)
+    assert after == before
+    changed = {name for name, hook in module.during[-1].items() if hook != before[name]}
+    expected = {"trace", "collector", "device", "tensor"}
+    expected |= {f"{home.__name__}.{name}" for home, name, yes in QUESTIONS if yes is mode}
+    assert changed >= expected | (set(ROUNDED) if mode is CaptureMode.TRACED else set())
+
+
+def test_a_capture_leaves_the_collector_off_where_it_was_off() -> None:
+    gc.disable()
+    try:
+        capture(nn.Linear(8, 4), torch.empty(2, 8))
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 # host-made tensors

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from predictor.kernels.families import FAMILIES, conv_out, itemsize
+from predictor.kernels.convolutions import conv_out
+from predictor.kernels.families import FAMILIES, itemsize
 
 
 def work(family: str, dtype: str, **dims: Any) -> tuple[float, float]:

@@ -17,8 +17,7 @@ from typer.testing import CliRunner, Result
 import models_zoo
 from predictor.calibration.files import SHIPPED
 from predictor.cli.main import app
-from tests.helpers import complaint
-from tests.predictor.test_predict import FACTS
+from tests.helpers import FACTS, complaint
 
 BIN = Path(sys.executable).parent
 

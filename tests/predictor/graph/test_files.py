@@ -7,8 +7,8 @@ import inspect
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -20,11 +20,12 @@ from predictor import runtimes
 from predictor.capture.recorder import capture
 from predictor.cli.main import app
 from predictor.errors import PredictorError
-from predictor.graph import files as graph_file
+from predictor.graph import files
+from predictor.graph.files import GraphSet, SizeRange
 from predictor.predict import graph_of
-from predictor.records import Graph
-from predictor.sources import source_of
-from tests.helpers import complaint
+from predictor.records import CaptureMode, Graph
+from predictor.sources import plan_of
+from tests.helpers import complaint, without_origins
 
 TOKENS = [n for n in models_zoo.names() if "length" in inspect.signature(models_zoo.module(n).inputs).parameters]
 
@@ -35,38 +36,47 @@ def captured(name: str, dtype: str, runtime: str, batch: int, length: int | None
     return graph_of(module, inputs, dtype, runtime, name)
 
 
+def shipped(name: str) -> GraphSet:
+    return files.read(models_zoo.graphs(name))
+
+
 @pytest.mark.parametrize("batch", [1, 11])
 @pytest.mark.parametrize("name", models_zoo.names())
 def test_a_shipped_graph_is_what_a_capture_gives(name: str, batch: int) -> None:
     length = 104 if name in TOKENS else None
-    found = graph_file.load(models_zoo.graphs(name), name, "fp16", "eager", batch, length)
-    expected = captured(name, "fp16", "eager", batch, length)
-    assert found == expected
+    found = shipped(name).find("fp16", CaptureMode.EAGER, batch, length or 0)
+    assert found is not None
+    assert without_origins(found) == without_origins(captured(name, "fp16", "eager", batch, length))
+
+
+@pytest.mark.xfail(strict=True, reason="the shipped graphs were captured before operators knew their origins")
+def test_a_shipped_graph_knows_its_modules_and_lines() -> None:
+    found = shipped("distilbert").find("fp16", CaptureMode.EAGER, 1, 128)
+    assert found is not None
+    assert found == captured("distilbert", "fp16", "eager", 1)
 
 
 @pytest.mark.parametrize("dtype", ["fp32", "tf32", "fp16", "bf16"])
 @pytest.mark.parametrize("runtime", ["torchscript", "cudagraph", "compile", "onnx"])
 def test_a_shipped_graph_is_that_of_every_runtime_and_dtype(runtime: str, dtype: str) -> None:
-    branch = runtimes.load(runtime).capture_mode
-    found = graph_file.load(models_zoo.graphs("distilbert"), "distilbert", dtype, branch, 4)
+    found = shipped("distilbert").find(dtype, runtimes.load(runtime).capture_mode, 4, 128)
     assert found is not None
-    expected = captured("distilbert", dtype, runtime, 4)
+    found, expected = without_origins(found), without_origins(captured("distilbert", dtype, runtime, 4))
     assert (found.calls, found.outputs, found.dtype) == (expected.calls, expected.outputs, dtype)
 
 
 @pytest.mark.parametrize("name", models_zoo.names())
-def test_every_branch_is_shipped(name: str) -> None:
+def test_every_capture_mode_is_shipped(name: str) -> None:
+    graphs = shipped(name)
     for runtime in runtimes.names():
         for dtype in ("fp32", "fp16"):
-            branch = runtimes.load(runtime).capture_mode
-            assert graph_file.load(models_zoo.graphs(name), name, dtype, branch, 32) is not None
+            assert graphs.find(dtype, runtimes.load(runtime).capture_mode, 32, graphs.length) is not None
 
 
 def test_a_length_that_the_file_does_not_have_is_captured() -> None:
-    _, source = source_of("distilbert", 2, 77)
-    path = models_zoo.graphs("distilbert")
-    assert graph_file.load(path, "distilbert", "fp16", "eager", 2, 77) is None
-    assert source("fp16", "eager").calls == captured("distilbert", "fp16", "eager", 2, 77).calls
+    assert shipped("distilbert").find("fp16", CaptureMode.EAGER, 2, 77) is None
+    found = plan_of("distilbert").graph("fp16", "eager", 2, 77)
+    assert found.calls == captured("distilbert", "fp16", "eager", 2, 77).calls
 
 
 def test_a_length_is_for_language_models() -> None:
@@ -93,10 +103,14 @@ def test_a_zoo_model_is_predicted_without_torch() -> None:
     assert done.stdout.strip() == "[]"
 
 
+Size = Callable[[int, int], int]
+"""Batch, length -> a number."""
+
+
 class Rows(nn.Module):
     """A layer whose output has as many rows as its function of the sizes says."""
 
-    def __init__(self, rows: Any) -> None:
+    def __init__(self, rows: Size) -> None:
         super().__init__()
         self.rows = rows
 
@@ -104,31 +118,35 @@ class Rows(nn.Module):
         return torch.ones(self.rows(x.shape[0], x.shape[1]), 4, device=x.device)
 
 
-def graphs_of(rows: Any) -> dict[tuple[int, int], Graph]:
+def graphs_of(rows: Size) -> dict[tuple[int, int], Graph]:
     return {(b, n): capture(Rows(rows), torch.empty(b, n)) for b in (2, 3, 5) for n in (8, 16, 24, 40)}
+
+
+def one_template(captures: dict[tuple[int, int], Graph]) -> GraphSet:
+    return GraphSet("Rows").extended("fp32", CaptureMode.EAGER, captures, SizeRange(2, 0, 8, 1024, 8))
 
 
 @pytest.mark.parametrize(
     "rows", [lambda b, n: 7, lambda b, n: b + 3, lambda b, n: b * n // 2 + 1, lambda b, n: b * n * n - n]
 )
-def test_sizes_are_sums_of_products_of_batch_and_length(rows: Any, tmp_path: Path) -> None:
+def test_sizes_are_sums_of_products_of_batch_and_length(rows: Size, tmp_path: Path) -> None:
     path = tmp_path / "rows.json.gz"
-    graph_file.save(path, {"fp32/eager": {"n": graphs_of(rows)}}, {"usual": 8, "multiple": 8, "most": 1024})
-    found = graph_file.load(path, "Rows", "fp32", "eager", 9, 40)
+    files.write(path, one_template(graphs_of(rows)))
+    found = files.read(path).find("fp32", CaptureMode.EAGER, 9, 40)
     assert found is not None
     assert found.calls == capture(Rows(rows), torch.empty(9, 40)).calls
 
 
 @pytest.mark.parametrize("rows", [lambda b, n: 2**b, lambda b, n: n**3, lambda b, n: 1000 // n])
-def test_other_sizes_are_refused(rows: Any, tmp_path: Path) -> None:
+def test_other_sizes_are_refused(rows: Size) -> None:
     with pytest.raises(ValueError, match="follow no rule"):
-        graph_file.save(tmp_path / "rows.json.gz", {"fp32/eager": {"n": graphs_of(rows)}}, {})
+        one_template(graphs_of(rows))
 
 
-def test_a_graph_whose_operators_depend_on_the_sizes_is_refused(tmp_path: Path) -> None:
+def test_a_graph_whose_operators_depend_on_the_sizes_is_refused() -> None:
     graphs = {(b, 0): capture(nn.Sequential(*[nn.ReLU()] * b), torch.empty(b, 4)) for b in (2, 3)}
     with pytest.raises(ValueError, match="number of operators"):
-        graph_file.save(tmp_path / "one.json.gz", {"fp32/eager": {"n": graphs}}, {})
+        one_template(graphs)
 
 
 @pytest.mark.parametrize(
@@ -144,4 +162,4 @@ def test_a_damaged_or_newer_file_is_said(content: bytes, said: str, tmp_path: Pa
     path = tmp_path / "one.json.gz"
     path.write_bytes(content)
     with pytest.raises(PredictorError, match=said):
-        graph_file.load(path, "one", "fp16", "eager", 1)
+        files.read(path)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from predictor.plan import Plan
 from typer.testing import CliRunner
 
 from benchmarks.calibration_format import PAGE, page
@@ -31,7 +32,6 @@ from predictor.calibration.host_costs import HostCosts
 from predictor.calibration.load import forget, load_calibration
 from predictor.cli.main import app
 from predictor.errors import PredictorError
-from predictor.plan import Plan
 from tests.calibrations import edit
 from tests.helpers import complaint
 
@@ -145,7 +145,7 @@ def first(name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
         (
             "h200/eager.json",
             lambda d: d["calls"].append(first("calls")(d)),
-            "$.calls: linear plain fp32 is there twice",
+            "$.calls: linear usual fp32 is there twice",
         ),
         ("h200/eager.json", lambda d: d["typical"].pop("pointwise"), "$.typical.pointwise: is missing"),
         (

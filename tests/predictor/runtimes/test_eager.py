@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from predictor.capture.recorder import capture
-from predictor.ops.onnx import onnx_kind
-from predictor.records import HostCall, Kernel, OpCall, TensorSpec
+from predictor.ops import onnx_form
+from predictor.records import HostCall, Kernel, OpCall, TensorSpec, Trait
 from predictor.runtimes.eager import lowering as eager
 
 
@@ -246,7 +246,7 @@ def node(op: str, *inputs: tuple[int, ...], dtype: str = "fp16") -> list[Kernel]
     """Kernels of an ONNX node that makes what its first input is."""
     specs = [TensorSpec(shape, dtype, (1,) * len(shape)) for shape in inputs]
     args = {f"input{i}": spec for i, spec in enumerate(specs)}
-    return list(onnx_kind(op).lower(OpCall(op, args, (specs[0],), onnx_kind(op).trait)))
+    return list(onnx_form(op).lower(OpCall(op, args, (specs[0],), onnx_form(op).trait)))
 
 
 def test_onnx_runtime_casts_what_a_half_precision_batch_norm_is_made_of() -> None:
@@ -275,4 +275,4 @@ def test_onnx_runtime_copies_where_uneven_pieces_are_before_it_joins_them() -> N
     whole = TensorSpec((2, 64), "fp16", (64, 1))
     for sizes, count in (([16, 16, 32], 1), ([16, 48], 5), ([32, 32], 1)):
         outputs = tuple(TensorSpec((2, n), "fp16", (n, 1)) for n in sizes)
-        assert len(onnx_kind("Split").lower(OpCall("Split", {"input0": whole}, outputs, "copy"))) == count
+        assert len(onnx_form("Split").lower(OpCall("Split", {"input0": whole}, outputs, Trait.COPY))) == count

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +13,8 @@ from torch import nn
 
 from predictor import runtimes
 from predictor.capture.recorder import capture
-from predictor.errors import CannotRunError, PredictorError
-from predictor.graph.dataflow import Flow
-from predictor.predict import Predictor, compare, graph_of, of_module
+from predictor.errors import CannotRunError
+from predictor.predict import Predictor, graph_of
 from predictor.records import Graph, Program, Target
 from tests.helpers import Function
 
@@ -37,54 +34,8 @@ def ops(program: Program) -> Counter[str]:
     return Counter(call.op for call in program.calls)
 
 
-def of(function: Callable[..., Any], *inputs: torch.Tensor, branch: str = "eager") -> Graph:
-    return capture(Function(function), inputs or (X,), "fp16", branch=branch)
-
-
-def test_a_call_reads_what_another_makes() -> None:
-    first, second = of(lambda x: torch.relu(x + 1)).calls
-    assert second.reads == first.makes
-
-
-def test_writing_in_place_makes_another_value_of_the_same_tensor() -> None:
-    first, second, third = of(lambda x: (x * 2).add_(1) * 3).calls
-    assert second.reads[0] == first.makes[0] != second.makes[0] == third.reads[0]
-
-
-def test_dead_calls_and_repeated_ones_go() -> None:
-    def forward(x: torch.Tensor) -> torch.Tensor:
-        x.tanh()
-        return x.exp() + x.exp()
-
-    graph = of(forward)
-    flow = Flow.of(graph.calls, graph.outputs)
-    assert [c.op for c in flow.live().calls] == ["exp", "exp", "add"]
-    assert [c.op for c in flow.live().once().calls] == ["exp", "add"]
-
-
-def test_constants_depend_on_no_input_and_no_weight() -> None:
-    graph = of(lambda x: x + torch.tensor(3.0, device=x.device) * 2 + torch.ones((), device=x.device).exp())
-    flow = Flow.of(graph.calls, graph.outputs)
-    assert {"mul", "ones", "exp"} <= {flow.calls[i].op for i in flow.constant()}
-    assert "add" not in {flow.calls[i].op for i in flow.constant()}
-
-
-def test_what_is_made_of_a_size_is_no_constant() -> None:
-    graph = of(lambda x: x + torch.arange(x.shape[-1], device=x.device) * 2)
-    flow = Flow.of(graph.calls, graph.outputs)
-    assert not flow.constant()
-
-
-def test_two_calls_can_not_be_one_with_a_third_between_them() -> None:
-    def forward(x: torch.Tensor) -> torch.Tensor:
-        y = x * 2
-        return F.linear(y, X[0, :, :].new_ones(64, 64)) + y
-
-    graph = of(forward)
-    flow = Flow.of(graph.calls, graph.outputs)
-    at = {call.op: index for index, call in enumerate(flow.calls)}
-    assert not flow.are_joinable([at["mul"]], [at["add"]])
-    assert flow.are_joinable([at["linear"]], [at["add"]])
+def of(function: Callable[..., Any], *inputs: torch.Tensor) -> Graph:
+    return capture(Function(function), inputs or (X,), "fp16")
 
 
 def test_torchscript_keeps_what_a_size_makes() -> None:
@@ -246,19 +197,6 @@ def test_half_precision_transforms_are_of_powers_of_two() -> None:
     assert "powers of two only, not of 48" in said
 
 
-def test_the_branch_that_a_capture_or_a_trace_takes_is_taken() -> None:
-    def forward(x: torch.Tensor) -> torch.Tensor:
-        if torch.jit.is_tracing():
-            return x + 1
-        if torch.compiler.is_compiling():
-            return x * 2
-        return x - 1 if torch.cuda.is_current_stream_capturing() else x.exp()
-
-    said = {branch: of(forward, branch=branch).calls[0].op for branch in ("eager", "traced", "captured", "compiled")}
-    assert said == {"eager": "exp", "traced": "add", "captured": "sub", "compiled": "mul"}
-    assert not torch.jit.is_tracing()
-
-
 def test_attention_under_a_strided_boolean_mask_is_computed_step_by_step() -> None:
     q = torch.rand(2, 4, 16, 16)
 
@@ -270,21 +208,6 @@ def test_attention_under_a_strided_boolean_mask_is_computed_step_by_step() -> No
     said = [part.op for part in call.parts]
     assert said.count("matmul") + said.count("bmm") >= 2
     assert "where" in said
-
-
-def test_every_runtime_is_compared(h200: Any) -> None:
-    found = {one.runtime: one for one in compare("h200", "fp16", of_module(Function(waits), (X,)))}
-    assert set(found) == set(h200.runtimes) == set(runtimes.names())
-    assert "waits" in found["cudagraph"].reason
-    assert found["cudagraph"].report is None
-    assert all(one.report for name, one in found.items() if name in ("eager", "torchscript", "compile"))
-
-
-def test_a_gpu_without_runtimes_has_nothing_to_compare(h200: Any, tmp_path: Path) -> None:
-    for name in ("device.json", "kernels.json"):
-        shutil.copy(h200.folder / name, tmp_path / name)
-    with pytest.raises(PredictorError, match="not calibrated for any runtime"):
-        compare(str(tmp_path), "fp16", of_module(Function(waits), (X,)))
 
 
 def test_a_transposed_convolution_is_compiled_beside_others() -> None:
@@ -322,31 +245,3 @@ def test_recurrent_layers_are_left_out_of_compiled_graphs() -> None:
     assert [t for t in calls("compile-cudagraph") if t != "view"] == ["replay", "rnn", "replay"]
     assert calls("cudagraph") == ["replay"]
     assert "rnn" in calls("torchscript")
-
-
-def test_sizes_that_traced_code_rounds_are_tensors() -> None:
-    """As in a trace, where a size is one; elsewhere such code has numbers."""
-
-    def forward(x: torch.Tensor) -> torch.Tensor:
-        rows = torch.ceil(x.shape[1] / 3) if torch.jit.is_tracing() else -(-x.shape[1] // 3)
-        return x[:, : int(rows)] * 2
-
-    traced, plain = (of(forward, branch=branch).calls[-1].outputs for branch in ("traced", "eager"))
-    assert traced == plain
-    assert torch.ceil(torch.tensor(1.5)) == 2
-    with pytest.raises(TypeError):
-        torch.ceil(1.5)  # type: ignore[call-overload]
-
-
-def test_a_model_that_one_branch_cannot_run_is_said_for_its_runtime_alone(h200: Any) -> None:
-    def forward(x: torch.Tensor) -> torch.Tensor:
-        if torch.jit.is_tracing():
-            raise ValueError("no tracing")
-        return x * 2
-
-    found = {one.runtime: one for one in compare("h200", "fp16", of_module(Function(forward), (X,)))}
-    assert found["torchscript"].report is None
-    assert "no tracing" in found["torchscript"].reason
-    assert found["eager"].report is not None
-    with pytest.raises(PredictorError, match="does not run on these inputs"):
-        graph_of(nn.Linear(3, 3), X, "fp16", "torchscript")

@@ -1,0 +1,54 @@
+"""Fused scaled dot-product attention as torch picks it; kv_seq 0: the same length as seq."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from predictor.kernels.family import Array, Dims, Family, aligned, grow_batch, log, waves
+
+
+def _kv_seq(d: Dims) -> Array:
+    return np.where(d["kv_seq"] > 0, d["kv_seq"], d["seq"])
+
+
+def _kv_heads(d: Dims) -> Array:
+    return np.where(d["kv_heads"] > 0, d["kv_heads"], d["heads"])
+
+
+def _attention_flops(d: Dims) -> Array:
+    return 4 * d["batch"] * d["heads"] * d["seq"] * _kv_seq(d) * d["head_dim"] * np.where(d["causal"] > 0, 0.5, 1.0)
+
+
+def _attention_bytes(d: Dims, size: int) -> Array:
+    queries = 2 * d["heads"] * d["seq"] * d["head_dim"]
+    keys = 2 * _kv_heads(d) * _kv_seq(d) * d["head_dim"]
+    return size * d["batch"] * (queries + keys + d["mask"] * d["seq"] * _kv_seq(d))
+
+
+def _attention_features(d: Dims, size: int, sms: int) -> list[Array]:
+    kv_seq = _kv_seq(d)
+    logs = [log(x) for x in (d["batch"] * d["heads"], d["seq"], kv_seq, d["head_dim"])]
+    flags = [d["causal"], d["mask"], log(d["heads"] / _kv_heads(d))]
+    flags += [aligned(d["head_dim"]), aligned(d["seq"]), aligned(kv_seq)]
+    return [*logs, *flags, *waves(d["batch"] * d["heads"] * np.ceil(d["seq"] / 64), sms), np.ceil(kv_seq / 64)]
+
+
+ROWS = (
+    Family(
+        name="attention",
+        dims={
+            **{"batch": None, "heads": None, "seq": None, "head_dim": None},
+            **{"kv_heads": 0, "kv_seq": 0, "causal": 0, "mask": 0},
+        },
+        flops=_attention_flops,
+        nbytes=_attention_bytes,
+        features=_attention_features,
+        sizes=("batch", "heads", "seq", "head_dim", "kv_seq"),
+        profiler_names=r"fmha|flash|sdpa|attention|Memset",
+        regimes=("batch", "heads", "seq", "head_dim", "causal", "mask"),
+        grow=grow_batch,
+        matrix=True,
+        same_in_tf32=True,
+        factor_group="other",
+    ),
+)

@@ -1,0 +1,143 @@
+"""What a row of the kernel families says, and what the rows are written with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predictor.records import ITEMSIZE, Variant
+
+Array = NDArray[np.float64]
+Dims = Mapping[str, Array]
+"""Dimension -> values, float arrays that broadcast."""
+
+Grow = Callable[[Dims, float], dict[str, Array]]
+"""Dimensions -> those of the same kernel with so many times the thread blocks."""
+
+
+class MeasuredIn(StrEnum):
+    """Where a family's kernels are measured: in calls of torch, in sessions of ONNX Runtime that hold nothing else, or
+    in profiles of modules under the runtime that makes them.
+    """
+
+    CALLS = "calls"
+    SESSIONS = "sessions"
+    PROFILES = "profiles"
+
+
+def itemsize(dtype: str) -> int:
+    """Bytes of one stored element; tf32 is stored as fp32."""
+    return ITEMSIZE["fp32" if dtype == "tf32" else dtype]
+
+
+def grow_batch(dims: Dims, times: float) -> dict[str, Array]:
+    """More of the batch."""
+    return {**dims, "batch": dims["batch"] * times}
+
+
+def grow_stream(dims: Dims, times: float) -> dict[str, Array]:
+    """More of all that it streams."""
+    streamed = ("elements", "bytes_read", "bytes_written", "rows")
+    return {**dims, **{name: dims[name] * times for name in streamed if name in dims}}
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A family of kernels: what it works on, how much work that is, the features its time is regressed on, and all else
+    that sets it apart.
+
+    dims: dimension -> default (None: required); flops and nbytes: work of one call, from dims and element size;
+    features: columns beside those of the work, of dims, element size and multiprocessors. sizes: dimensions that the
+    work grows with, not flags, windows, strides, or what picks an algorithm; regimes: of which one value says nothing
+    about another, where they are not the sizes. grow: the same kernel with more thread blocks.
+
+    matrix: it runs on the matrix units, a fit per dtype (``families.fit_name``); other families have one, with the
+    element size as a feature. same_in_tf32: fp32 and TF32 run alike; tf32_by_default: torch runs it in TF32 where the
+    tensors are fp32, unless told otherwise. has_winograd: in single precision a library may run it by Winograd's
+    algorithm. changes_abruptly: its algorithm does from shape to shape, so shapes that the fit misses are kept as
+    exceptions. groups_run_at_once: in a CUDA graph its groups run beside each other. variant: which path of an operator
+    on the host launches it.
+
+    measured_in: where; stand_in: the family whose fit is taken where this one was not measured; held_out: dimensions
+    that decide whether two samples are parts of one when a fit is tested on unseen ones, all where it is empty.
+    factor_group: whose factor of whole passes it shares, its own where it is empty. profiler_names: what a profiler
+    calls its kernels, a regular expression; most_kernels: that one call may have become in a profile.
+    """
+
+    name: str
+    dims: Mapping[str, float | None]
+    flops: Callable[[Dims], Array]
+    nbytes: Callable[[Dims, int], Array]
+    features: Callable[[Dims, int, int], list[Array]]
+    sizes: tuple[str, ...]
+    profiler_names: str
+    regimes: tuple[str, ...] = ()
+    grow: Grow = grow_stream
+    matrix: bool = False
+    same_in_tf32: bool = False
+    tf32_by_default: bool = False
+    has_winograd: bool = False
+    changes_abruptly: bool = False
+    groups_run_at_once: bool = False
+    variant: Variant = Variant.USUAL
+    measured_in: MeasuredIn = MeasuredIn.CALLS
+    stand_in: str = ""
+    held_out: tuple[str, ...] = ()
+    factor_group: str = ""
+    most_kernels: int = 24
+
+    def complete(self, dims: Mapping[str, Any]) -> dict[str, Array]:
+        """Dimensions as float arrays of one shape, defaults filled in. Raises KeyError for a missing or unknown one."""
+        extra = set(dims) - set(self.dims)
+        missing = {d for d, default in self.dims.items() if default is None} - set(dims)
+        if extra or missing:
+            raise KeyError(f"{self.name} takes {', '.join(self.dims)}: {', '.join(sorted(extra | missing))}?")
+        arrays = np.broadcast_arrays(
+            *(np.asarray(dims.get(d, default), dtype=float) for d, default in self.dims.items())
+        )
+        return dict(zip(self.dims, arrays, strict=True))
+
+    def is_regime(self, dim: str) -> bool:
+        """Whether one value of a dimension says nothing about another."""
+        return dim in (self.regimes or self.sizes)
+
+    def matrix_of_features(self, dims: Dims, dtype: str, sms: int) -> Array:
+        """Feature matrix, one row per kernel. sms: multiprocessors of the device (cores of a CPU)."""
+        size = itemsize(dtype)
+        work = [log(self.flops(dims)), log(self.nbytes(dims, size)), log(self.flops(dims) / self.nbytes(dims, size))]
+        columns = [*work, *self.features(dims, size, sms)]
+        if self.matrix:
+            columns.append(np.asarray(float(dtype in ("bf16", "tf32"))))
+        table = np.empty((work[0].size, len(columns)))
+        for position, column in enumerate(columns):
+            table[:, position] = np.ravel(column)
+        return table
+
+
+def log(x: Array) -> Array:
+    """Logarithm to base 2, of zero a large negative number."""
+    return np.log2(np.maximum(x, 2**-20))
+
+
+def waves(blocks: Array, sms: int) -> list[Array]:
+    """Waves of thread blocks and how full the last wave leaves the device."""
+    count = blocks / sms
+    return [log(count), count / np.ceil(np.maximum(count, 1e-9))]
+
+
+def aligned(x: Array) -> Array:
+    """Largest power of two up to 64 that divides x, as its logarithm: what vector loads and tiles care about."""
+    return np.asarray(np.sum([x % 2**p == 0 for p in range(1, 7)], axis=0), dtype=float)
+
+
+def tiles(m: Array, n: Array, batch: Array, sms: int) -> list[Array]:
+    """Waves of the tiles that a product is made in, of three sizes."""
+    columns: list[Array] = []
+    for tile_m, tile_n in ((64, 64), (128, 128), (128, 256)):
+        columns += waves(np.ceil(m / tile_m) * np.ceil(n / tile_n) * batch, sms)
+    return columns

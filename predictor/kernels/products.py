@@ -1,0 +1,47 @@
+"""Matrix products.
+
+gemm: batch x (m, k) @ (k, n); nt: second operand stored as (n, k); bias: added in the epilogue.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from predictor.kernels.family import Array, Dims, Family, aligned, log, tiles
+
+
+def _gemm_flops(d: Dims) -> Array:
+    return 2 * d["batch"] * d["m"] * d["n"] * d["k"]
+
+
+def _gemm_bytes(d: Dims, size: int) -> Array:
+    return size * d["batch"] * (d["m"] * d["k"] + d["n"] * d["k"] + d["m"] * d["n"])
+
+
+def _gemm_features(d: Dims, size: int, sms: int) -> list[Array]:
+    logs = [log(d[x]) for x in ("batch", "m", "n", "k")]
+    flags = [d["nt"], d["bias"], aligned(d["m"]), aligned(d["n"]), aligned(d["k"])]
+    return [*logs, *flags, *tiles(d["m"], d["n"], d["batch"], sms)]
+
+
+def _grow_gemm(dims: Dims, times: float) -> dict[str, Array]:
+    """Of one product more rows, else more of the batch."""
+    is_one = dims["batch"] == 1
+    grown = {"m": dims["m"] * np.where(is_one, times, 1), "batch": dims["batch"] * np.where(is_one, 1, times)}
+    return {**dims, **grown}
+
+
+ROWS = (
+    Family(
+        name="gemm",
+        dims={"m": None, "n": None, "k": None, "batch": 1, "nt": 1, "bias": 0},
+        flops=_gemm_flops,
+        nbytes=_gemm_bytes,
+        features=_gemm_features,
+        sizes=("m", "n", "k", "batch"),
+        profiler_names=r"gemm|nvjet|cutlass|splitK|gemv|dot_kernel|Memset|scal_kernel|epilogue",
+        grow=_grow_gemm,
+        matrix=True,
+        held_out=("n", "k", "batch"),
+    ),
+)

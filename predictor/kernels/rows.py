@@ -1,0 +1,133 @@
+"""Kernels that go along the rows of a matrix: normalisations, reductions, scans, sorts, gathers, transforms."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from predictor.kernels.family import Array, Dims, Family, aligned, log, waves
+
+
+def _rows_flops(d: Dims) -> Array:
+    return d["rows"] * d["cols"]
+
+
+def _rows_through(d: Dims, size: int) -> Array:
+    return 2 * size * d["rows"] * d["cols"]
+
+
+def _rows_features(d: Dims, size: int, sms: int) -> list[Array]:
+    return [
+        log(d["rows"]),
+        log(d["cols"]),
+        aligned(d["cols"]),
+        np.full_like(d["rows"], size),
+        *waves(d["rows"], sms),
+    ]
+
+
+def _reduce_bytes(d: Dims, size: int) -> Array:
+    return size * (d["rows"] * d["cols"] + d["rows"])
+
+
+def _reduce_features(d: Dims, size: int, sms: int) -> list[Array]:
+    return [*_rows_features(d, size, sms), d["inner"]]
+
+
+def _gather_features(d: Dims, size: int, sms: int) -> list[Array]:
+    return [log(d["rows"]), log(d["cols"]), np.full_like(d["rows"], size)]
+
+
+def _sort_flops(d: Dims) -> Array:
+    return d["rows"] * d["cols"] * np.log2(np.maximum(d["cols"], 2))
+
+
+def _sort_features(d: Dims, size: int, sms: int) -> list[Array]:
+    return [*_rows_features(d, size, sms), log(d["k"])]
+
+
+def _weight_norm_features(d: Dims, size: int, sms: int) -> list[Array]:
+    return [*_rows_features(d, size, sms), d["last"]]
+
+
+def _fft_flops(d: Dims) -> Array:
+    return 5 * d["rows"] * d["cols"] * np.log2(np.maximum(d["cols"], 2))
+
+
+def _fft_bytes(d: Dims, size: int) -> Array:
+    return size * d["rows"] * d["cols"] * np.where(d["real"] > 0, 1.0, 2.0)
+
+
+def _largest_factor(x: Array) -> Array:
+    """Largest prime factor, up to 13; 17 for anything larger: what a Fourier transform is made of."""
+    rest, largest = np.maximum(np.rint(x), 1), np.ones_like(x)
+    for prime in (2, 3, 5, 7, 11, 13):
+        for _ in range(20):
+            divides = rest % prime == 0
+            if not divides.any():
+                break
+            rest, largest = np.where(divides, rest / prime, rest), np.where(divides, prime, largest)
+    return np.where(rest > 1, 17.0, largest)
+
+
+def _fft_features(d: Dims, size: int, sms: int) -> list[Array]:
+    logs = [log(d["rows"]), log(d["cols"])]
+    return [*logs, aligned(d["cols"]), _largest_factor(d["cols"]), d["strided"], d["real"]]
+
+
+_row = partial(Family, flops=_rows_flops, nbytes=_rows_through, features=_rows_features, sizes=("rows", "cols"))
+_MATRIX: dict[str, float | None] = {"rows": None, "cols": None}
+
+ROWS = (
+    _row(name="softmax", dims=_MATRIX, profiler_names=r"softmax"),
+    _row(name="layer_norm", dims=_MATRIX, profiler_names=r"layer_norm", factor_group="norm"),
+    _row(name="batch_norm", dims=_MATRIX, profiler_names=r"batch_norm|bn_fw", factor_group="norm"),
+    _row(
+        name="group_norm",
+        dims=_MATRIX,
+        profiler_names=r"GroupNorm|RowwiseMoments|ComputeFusedParams|group_norm",
+        factor_group="norm",
+    ),
+    _row(
+        name="weight_norm",
+        dims={**_MATRIX, "last": 0},
+        features=_weight_norm_features,
+        profiler_names=r"weight_norm",
+        factor_group="other",
+    ),
+    _row(
+        name="reduce",
+        dims={**_MATRIX, "inner": 1},
+        nbytes=_reduce_bytes,
+        features=_reduce_features,
+        profiler_names=r"reduce_kernel",
+        factor_group="norm",
+    ),
+    _row(name="scan", dims=_MATRIX, profiler_names=r"scan", factor_group="other"),
+    _row(
+        name="sort",
+        dims={**_MATRIX, "k": 0},
+        flops=_sort_flops,
+        features=_sort_features,
+        sizes=("rows", "cols", "k"),
+        profiler_names=r"[sS]ort|topk|TopK|median",
+        factor_group="other",
+    ),
+    _row(
+        name="fft",
+        dims={**_MATRIX, "strided": 0, "real": 0},
+        flops=_fft_flops,
+        nbytes=_fft_bytes,
+        features=_fft_features,
+        profiler_names=r"fft",
+        factor_group="other",
+    ),
+    _row(
+        name="gather",
+        dims=_MATRIX,
+        features=_gather_features,
+        profiler_names=r"gather|index|embedding",
+        factor_group="other",
+    ),
+)

@@ -1,0 +1,59 @@
+"""Scaled dot-product attention."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+from predictor.ops.arguments import tensor
+from predictor.ops.elementary import fill_of, pointwise_of
+from predictor.ops.row import LOOP, SPELLED_OTHERWISE, Operator
+from predictor.records import Kernel, OpCall, TensorSpec, Trait
+
+
+def attention(call: OpCall) -> tuple[Kernel, ...]:
+    """One fused kernel; a boolean mask is made an additive one before it."""
+    q, k, v = (tensor(call, name) for name in ("query", "key", "value"))
+    mask = call.args.get("attn_mask")
+    batch = math.prod(q.shape[:-3]) if len(q.shape) > 3 else 1
+    heads = q.shape[-3] if len(q.shape) > 2 else 1
+    dims = {
+        "batch": batch,
+        "heads": heads,
+        "seq": q.shape[-2],
+        "head_dim": v.shape[-1],
+        "kv_heads": k.shape[-3] if len(k.shape) > 2 else 1,
+        "kv_seq": k.shape[-2],
+        "causal": float(bool(call.args.get("is_causal"))),
+        "mask": float(isinstance(mask, TensorSpec)),
+    }
+    extra: tuple[Kernel, ...] = ()
+    if isinstance(mask, TensorSpec) and mask.dtype == "bool":
+        out = TensorSpec(mask.shape, q.dtype, mask.stride)
+        extra = fill_of(out) + pointwise_of((mask,), out)
+    return (*extra, Kernel("attention", q.dtype, dims))
+
+
+def attention_macs(call: OpCall) -> int:
+    """Q K^T and P V, heads x seq x kv_seq x head_dim each; a causal mask is not subtracted."""
+    query, key, value = (tensor(call, name).shape for name in ("query", "key", "value"))
+    return math.prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
+
+
+ROWS = (
+    Operator(
+        ("scaled_dot_product_attention",),
+        Trait.ATTENTION,
+        attention,
+        attention_macs,
+        is_attention=True,
+        example=lambda o: partial(o.functional.scaled_dot_product_attention, o.heads, o.heads, o.heads),
+    ),
+    Operator(
+        ("_scaled_dot_product_attention_math",),
+        Trait.COMPOSITE,
+        fused_by=LOOP,
+        is_attention=True,
+        untimed=SPELLED_OTHERWISE,
+    ),
+)

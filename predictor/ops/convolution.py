@@ -1,0 +1,107 @@
+"""Convolutions."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+from predictor.ops import ort
+from predictor.ops.arguments import pair, tensor
+from predictor.ops.elementary import product
+from predictor.ops.row import LOOP, RARE, SPELLED_OTHERWISE, OnnxForm, Operator
+from predictor.records import Kernel, OpCall, TensorSpec, Trait, Variant
+
+
+def conv(call: OpCall) -> tuple[Kernel, ...]:
+    """A kernel of a family by how its channels are grouped; one over a sequence has an image of height one."""
+    x, w = tensor(call, "input", "self"), tensor(call, "weight")
+    spatial = len(w.shape) - 2
+    if spatial not in (1, 2) or call.args.get("transposed"):
+        return as_product(call, x, w)
+    unbatched = len(x.shape) == spatial + 1
+    shape = (1, *x.shape) if unbatched else x.shape
+    stride, dilation = pair(call.args.get("stride", 1), spatial), pair(call.args.get("dilation", 1), spatial)
+    padding = call.args.get("padding", 0)
+    if isinstance(padding, str):
+        same = padding == "same"
+        pads = tuple((k - 1) * d / 2 if same else 0.0 for k, d in zip(w.shape[2:], dilation, strict=True))
+    else:
+        pads = pair(padding, spatial)
+    flat = spatial == 1
+    dims = {
+        "batch": shape[0],
+        "c_in": shape[1],
+        "c_out": w.shape[0],
+        "h": 1 if flat else shape[2],
+        "w": shape[-1],
+        "r": 1 if flat else w.shape[2],
+        "s": w.shape[-1],
+        "stride_h": 1 if flat else stride[0],
+        "stride_w": stride[-1],
+        "pad_h": 0 if flat else pads[0],
+        "pad_w": pads[-1],
+        "dilation": dilation[-1],
+        "groups": float(call.args.get("groups", 1)),
+        "bias": float(isinstance(call.args.get("bias"), TensorSpec)),
+        "channels_last": float(not x.is_contiguous and x.stride[-spatial - 1] == 1),
+    }
+    groups = dims["groups"]
+    family = "conv" if groups == 1 else "conv_depthwise" if groups == dims["c_in"] else "conv_grouped"
+    return (Kernel(family, x.dtype, dims),)
+
+
+def as_product(call: OpCall, x: TensorSpec, w: TensorSpec) -> tuple[Kernel, ...]:
+    """A transposed or 3-D convolution as the matrix product that it is: no sweep covers its own kernels."""
+    transposed = bool(call.args.get("transposed"))
+    pixels = (x if transposed else call.outputs[0]).elements
+    groups = int(call.args.get("groups", 1))
+    c_out, window = w.shape[0], math.prod(w.shape[1:])
+    m = pixels // max(x.shape[1] if transposed else c_out, 1)
+    return product(
+        x.dtype, m, window if transposed else c_out // groups, c_out // groups if transposed else window, groups
+    )
+
+
+def padded_conv_macs(call: OpCall) -> int:
+    """Of a convolution with padding="same" or "valid": output pixels x weights."""
+    out = call.outputs[0].shape
+    return out[0] * math.prod(out[2:]) * tensor(call, "weight").elements
+
+
+ROWS = (
+    Operator(
+        ("conv2d",),
+        Trait.CONV,
+        conv,
+        onnx=(OnnxForm(("Conv", "FusedConv"), ort.conv, Trait.CONV, ort.conv_macs),),
+        example=lambda o: partial(o.torch.conv2d, o.image, o.window, None, 1, 1),
+        variants={
+            Variant.DEPTHWISE: lambda o: partial(
+                o.torch.conv2d, o.image, o.depthwise_window, None, 1, 1, 1, o.image.shape[1]
+            ),
+            Variant.GROUPED: lambda o: partial(o.torch.conv2d, o.image, o.grouped_window, None, 1, 1, 1, 4),
+        },
+    ),
+    Operator(
+        ("conv1d",),
+        Trait.CONV,
+        conv,
+        example=lambda o: partial(o.torch.conv1d, o.sequence, o.window_1d, o.vector, 1, 1),
+        variants={
+            Variant.DEPTHWISE: lambda o: partial(
+                o.torch.conv1d, o.sequence, o.depthwise_window_1d, o.vector, 1, 1, 1, o.width
+            ),
+            Variant.GROUPED: lambda o: partial(o.torch.conv1d, o.sequence, o.grouped_window_1d, o.vector, 1, 0, 1, 4),
+        },
+    ),
+    Operator(("conv3d",), Trait.CONV, conv, untimed=RARE),
+    Operator(("convolution", "_convolution"), Trait.CONV, conv, untimed=SPELLED_OTHERWISE),
+    Operator(("_convolution_mode",), Trait.COMPOSITE, macs=padded_conv_macs, fused_by=LOOP, untimed=SPELLED_OTHERWISE),
+    Operator(
+        ("conv_transpose2d",),
+        Trait.COMPOSITE,
+        onnx=ort.form("ConvTranspose", trait=Trait.CONV, lower=ort.conv_as_product),
+        fused_by=LOOP,
+        example=lambda o: partial(o.torch.conv_transpose2d, o.image, o.window, None, 2),
+    ),
+)

@@ -1,0 +1,163 @@
+"""Copies: of other dtypes and layouts, joined, padded, rearranged."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+from predictor.ops import ort
+from predictor.ops.arguments import tensor
+from predictor.ops.elementary import copy_of, fill_of
+from predictor.ops.row import EVERY_FUSER, LOOP, RARE, SPELLED_OTHERWISE, Fuser, Operator
+from predictor.records import Kernel, OpCall, TensorSpec, Trait
+
+
+def copy(call: OpCall, *, source: tuple[str, ...] = ("self", "input")) -> tuple[Kernel, ...]:
+    """One tensor into another. source: names of the argument that is read."""
+    x, out = tensor(call, *source), call.outputs[0]
+    if x.dtype == out.dtype and x.is_dense and (x.shape, x.stride) == (out.shape, out.stride):
+        x = out = TensorSpec((out.elements,), out.dtype, (1,))  # one block, whatever the order of its dimensions
+    return copy_of(x, out)
+
+
+def cat(call: OpCall, *, stacks: bool = False) -> tuple[Kernel, ...]:
+    """One kernel that joins tensors. stacks: along a new dimension."""
+    out = call.outputs[0]
+    parts = [t for t in call.tensors if t.elements]
+    if not out.elements:
+        return ()
+    dim = int(call.args.get("dim", 0)) % len(out.shape)
+    run = math.prod(out.shape[dim + 1 :]) * (1 if stacks else parts[0].shape[dim])
+    dims = {
+        "elements": out.elements,
+        "bytes_read": sum(t.nbytes for t in parts),
+        "bytes_written": out.nbytes,
+        "inputs": len(call.tensors),  # an empty one too: a single one would be copied by another kernel
+        "run": run,
+        "contiguous": float(all(t.is_contiguous for t in parts)),
+    }
+    return (Kernel("cat", out.dtype, dims),)
+
+
+def pad(call: OpCall) -> tuple[Kernel, ...]:
+    """A fill, and a copy into the middle."""
+    x, out = tensor(call, "self"), call.outputs[0]
+    if x.elements == out.elements:
+        return copy_of(x, out)
+    dims = {
+        "elements": x.elements,
+        "bytes_read": x.nbytes,
+        "bytes_written": x.elements * x.itemsize,
+        "run": x.shape[-1],
+        "transposed": 0.0,
+    }
+    return (*fill_of(out), Kernel("copy", x.dtype, dims)) if x.elements else fill_of(out)
+
+
+def rearranged(call: OpCall, *, in_rows: bool = False) -> tuple[Kernel, ...]:
+    """A copy of its output's size, the elements read in another order: windows unrolled; in_rows: edges repeated."""
+    x, out = tensor(call, "self", "input"), call.outputs[0]
+    dims = {
+        **{"elements": out.elements, "bytes_read": min(x.nbytes, out.nbytes), "bytes_written": out.nbytes},
+        **{"run": out.shape[-1] if in_rows else 1, "transposed": float(not in_rows)},
+    }
+    return (Kernel("copy", x.dtype, dims),) if out.elements else ()
+
+
+_MOVED = partial(ort.form, trait=Trait.COPY, lower=ort.moved)
+
+ROWS = (
+    Operator(("clone",), Trait.COPY, copy, fused_by=LOOP, example=lambda o: partial(o.x.clone)),
+    Operator(
+        ("_to_copy",),
+        Trait.COPY,
+        copy,
+        onnx=ort.form("Cast", lower=ort.checked),
+        fused_by=EVERY_FUSER,
+        example=lambda o: partial(o.x.to, o.torch.float64),
+    ),
+    Operator(
+        ("copy_",),
+        Trait.COPY,
+        partial(copy, source=("src",)),
+        fused_by=LOOP,
+        example=lambda o: partial(o.x.copy_, o.y),
+    ),
+    Operator(
+        ("repeat",),
+        Trait.COPY,
+        copy,
+        onnx=_MOVED("Tile"),
+        fused_by=LOOP,
+        example=lambda o: partial(o.x.repeat, 1, 2, 1),
+    ),
+    Operator(
+        ("repeat_interleave",),
+        Trait.COMPOSITE,
+        fused_by=LOOP,
+        example=lambda o: partial(o.x.repeat_interleave, 2, 1),
+    ),
+    Operator(("roll",), Trait.COPY, copy, fused_by=LOOP, example=lambda o: partial(o.x.roll, 1, 1)),
+    Operator(("flip",), Trait.COPY, copy, fused_by=LOOP, example=lambda o: partial(o.x.flip, 1)),
+    Operator(
+        ("cat",),
+        Trait.COPY,
+        cat,
+        onnx=ort.form("Concat", trait=Trait.COPY, lower=ort.joined),
+        fused_by=frozenset({Fuser.NNC, Fuser.INDUCTOR}),
+        example=lambda o: partial(o.torch.cat, (o.x, o.y), -1),
+    ),
+    Operator(
+        ("stack",),
+        Trait.COPY,
+        partial(cat, stacks=True),
+        fused_by=LOOP,
+        example=lambda o: partial(o.torch.stack, (o.x, o.y)),
+    ),
+    Operator(("pad",), Trait.COMPOSITE, fused_by=LOOP, example=lambda o: partial(o.functional.pad, o.x, (0, 0, 1, 1))),
+    Operator(("constant_pad_nd",), Trait.COPY, pad, onnx=_MOVED("Pad"), fused_by=LOOP, untimed=SPELLED_OTHERWISE),
+    Operator(
+        ("reflection_pad1d", "reflection_pad2d", "replication_pad1d", "replication_pad2d"),
+        Trait.COPY,
+        partial(rearranged, in_rows=True),
+        fused_by=LOOP,
+        untimed=RARE,
+    ),
+    Operator(("im2col", "col2im", "channel_shuffle"), Trait.COPY, rearranged, fused_by=LOOP, untimed=RARE),
+    Operator(("pixel_shuffle",), Trait.COPY, rearranged, onnx=_MOVED("DepthToSpace"), fused_by=LOOP, untimed=RARE),
+    Operator(("pixel_unshuffle",), Trait.COPY, rearranged, onnx=_MOVED("SpaceToDepth"), fused_by=LOOP, untimed=RARE),
+    # copies only where the layout or the dtype asks for one
+    Operator(
+        ("reshape",),
+        Trait.COMPOSITE,
+        onnx=ort.form("Reshape", trait=Trait.VIEW, lower=ort.nothing),
+        fused_by=LOOP,
+        is_wrapper=True,
+        example=lambda o: partial(o.x.reshape, *o.x.shape[:-1], 4, -1),
+    ),
+    Operator(
+        ("flatten",),
+        Trait.COMPOSITE,
+        onnx=ort.form("Flatten", trait=Trait.VIEW, lower=ort.nothing),
+        fused_by=LOOP,
+        is_wrapper=True,
+        example=lambda o: partial(o.x.flatten, 1),
+    ),
+    Operator(
+        ("contiguous",), Trait.COMPOSITE, fused_by=LOOP, is_wrapper=True, example=lambda o: partial(o.x.contiguous)
+    ),
+    Operator(
+        ("to",),
+        Trait.COMPOSITE,
+        fused_by=EVERY_FUSER,
+        is_wrapper=True,
+        example=lambda o: partial(o.x.to, o.dtype),
+    ),
+    Operator(
+        ("type_as",),
+        Trait.COMPOSITE,
+        fused_by=EVERY_FUSER,
+        is_wrapper=True,
+        example=lambda o: partial(o.x.type_as, o.y),
+    ),
+)

@@ -1,0 +1,89 @@
+"""The kernels that lowerings are made of: products, passes over elements, copies, fills, and kernels by rows."""
+
+from __future__ import annotations
+
+from predictor.records import Kernel, TensorSpec
+
+
+def product(
+    dtype: str, m: int, n: int, k: int, batch: int = 1, nt: bool = True, bias: bool = False
+) -> tuple[Kernel, ...]:
+    """batch x (m, k) @ (k, n). nt: the second operand is stored as (n, k); bias: added in the epilogue."""
+    if min(m, n, k, batch) == 0:
+        return ()
+    return (Kernel("gemm", dtype, {"m": m, "n": n, "k": k, "batch": batch, "nt": float(nt), "bias": float(bias)}),)
+
+
+def is_vectorised(t: TensorSpec, out: TensorSpec) -> bool:
+    """Whether a pointwise kernel reads a tensor in the order in which it writes its result, or a single element."""
+    return t.elements == 1 or (t.shape == out.shape and t.stride == out.stride and t.is_dense)
+
+
+def pointwise_of(
+    inputs: tuple[TensorSpec, ...], out: TensorSpec, is_transcendental: bool = False
+) -> tuple[Kernel, ...]:
+    """A pass over every element of ``out``."""
+    if out.elements == 0:
+        return ()
+    dims = {
+        "elements": out.elements,
+        "bytes_read": sum(min(t.nbytes, t.elements * t.itemsize) for t in inputs),
+        "bytes_written": out.elements * out.itemsize,
+        "inputs": len([t for t in inputs if t.elements > 1]),
+        "contiguous": float(all(is_vectorised(t, out) for t in inputs)),
+        "heavy": float(is_transcendental),
+    }
+    return (Kernel("pointwise", out.dtype, dims),)
+
+
+def run_length(source: TensorSpec) -> tuple[int, bool]:
+    """Elements read in one run in the order of the output, and whether the fastest dimension of the source is not the
+    last.
+    """
+    run = 1
+    for n, s in zip(reversed(source.shape), reversed(source.stride), strict=True):
+        if n != 1 and s != run:
+            break
+        run *= n
+    inner = next((s for n, s in zip(reversed(source.shape), reversed(source.stride), strict=True) if n != 1), 1)
+    return run, inner > 1
+
+
+def copy_of(source: TensorSpec, out: TensorSpec | None = None) -> tuple[Kernel, ...]:
+    """Writing ``source`` into ``out``, a dense tensor of its shape and dtype if not given."""
+    out = out or source
+    if out.elements == 0:
+        return ()
+    if source.dtype != out.dtype:
+        return pointwise_of((source,), out)
+    run, transposed = run_length(source)
+    dims = {
+        "elements": out.elements,
+        "bytes_read": source.nbytes,
+        "bytes_written": out.elements * out.itemsize,
+        "run": run,
+        "transposed": float(transposed),
+    }
+    return (Kernel("copy", out.dtype, dims),)
+
+
+def contiguous_of(x: TensorSpec) -> tuple[Kernel, ...]:
+    """The copy that torch makes of a transposed input before kernels that go along its rows."""
+    return () if x.is_contiguous else copy_of(x)
+
+
+def fill_of(out: TensorSpec) -> tuple[Kernel, ...]:
+    """Writing a value into every element."""
+    if out.elements == 0:
+        return ()
+    return (Kernel("fill", out.dtype, {"elements": out.elements, "bytes_written": out.nbytes}),)
+
+
+def rows_of(family: str, x: TensorSpec, rows: int, cols: int) -> tuple[Kernel, ...]:
+    """A kernel of a family that goes along the rows of a matrix."""
+    return (Kernel(family, x.dtype, {"rows": rows, "cols": cols}),) if rows and cols else ()
+
+
+def scalar_of(dtype: str) -> TensorSpec:
+    """A tensor of one element."""
+    return TensorSpec((1,), dtype, (1,))

@@ -1,0 +1,271 @@
+"""The kernels that ONNX Runtime runs a node with.
+
+Products, convolutions and softmax are the libraries' own kernels, which other runtimes call too; all else are ONNX
+Runtime's, one for a node, of family "ort".
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from enum import IntEnum
+from functools import partial
+
+from predictor.ops.elementary import pointwise_of
+from predictor.ops.row import Lower, OnnxForm, no_kernels
+from predictor.records import Kernel, OpCall, TensorSpec, Trait
+
+
+class Kind(IntEnum):
+    """Kinds of ONNX Runtime's kernels, as it has code of its own for them; the number is the family's dimension "kind".
+
+    POINTWISE, TRANSCENDENTAL, CHECKED (pointwise with a choice in it); row-wise ones: SOFTMAX, NORM, REDUCED; MOVED (a
+    transpose); CLIPPED (an element at a time); CUT (splits and joins, a vector at a time); GATHERED; POOLED.
+    """
+
+    POINTWISE = 0
+    TRANSCENDENTAL = 1
+    CHECKED = 2
+    SOFTMAX = 3
+    NORM = 4
+    REDUCED = 5
+    MOVED = 6
+    CLIPPED = 7
+    CUT = 8
+    GATHERED = 9
+    POOLED = 10
+
+
+def kernel(
+    call: OpCall,
+    kind: Kind = Kind.POINTWISE,
+    rows: float = 0.0,
+    straight: bool | None = None,
+    reads_part: bool = False,
+) -> tuple[Kernel, ...]:
+    """One of ONNX Runtime's kernels. rows: of a row-wise one; straight: whether it reads as it writes; reads_part: of
+    an input no more than it writes.
+    """
+    out, inputs = call.outputs[0], [t for t in call.tensors if t.elements]
+    if not out.elements:
+        return ()
+    if straight is None:
+        straight = all(t.elements in (1, out.elements) for t in inputs)
+    dims = {
+        "elements": max([out.elements, *(t.elements for t in inputs[:1] if rows)]),
+        "bytes_read": sum(min(t.nbytes, out.nbytes) if reads_part else t.nbytes for t in inputs),
+        "bytes_written": sum(o.nbytes for o in call.outputs),
+        "inputs": len([t for t in inputs if t.elements > 1]),
+        "contiguous": float(straight),
+        "kind": float(kind),
+        "rows": rows,
+    }
+    return (Kernel("ort", out.dtype, dims),)
+
+
+nothing: Lower = no_kernels
+pointwise: Lower = kernel
+transcendental: Lower = partial(kernel, kind=Kind.TRANSCENDENTAL)
+checked: Lower = partial(kernel, kind=Kind.CHECKED)
+clipped: Lower = partial(kernel, kind=Kind.CLIPPED)
+moved: Lower = partial(kernel, kind=Kind.MOVED, straight=False)
+gathered: Lower = partial(kernel, kind=Kind.GATHERED, straight=False)
+looked_up: Lower = partial(kernel, kind=Kind.GATHERED, straight=False, reads_part=True)
+pooled: Lower = partial(kernel, kind=Kind.POOLED, straight=False)
+cut: Lower = partial(kernel, kind=Kind.CUT, straight=False)
+
+
+def form(*names: str, trait: Trait = Trait.POINTWISE, lower: Lower = pointwise) -> tuple[OnnxForm, ...]:
+    """Nodes that multiply nothing, by default pointwise ones."""
+    return (OnnxForm(names, lower, trait),)
+
+
+def copies_of(*tensors: TensorSpec) -> tuple[Kernel, ...]:
+    """A kernel for each of some tensors that writes one of its size."""
+    return tuple(k for t in tensors for k in kernel(_node_of(t, Trait.COPY)))
+
+
+def _node_of(tensor: TensorSpec, trait: Trait) -> OpCall:
+    """A node that writes a tensor of the same shape and dtype."""
+    return OpCall("", {"input0": tensor}, (tensor,), trait)
+
+
+def units(dtype: str) -> str:
+    """What a product in a dtype runs in: ONNX Runtime allows TF32 by default (option use_tf32 of its CUDA provider)."""
+    return "tf32" if dtype == "fp32" else dtype
+
+
+def product(dtype: str, m: int, n: int, k: int, batch: int, nt: bool, bias: bool = False) -> Kernel:
+    """batch x (m, k) @ (k, n). nt: the second operand is stored as (n, k)."""
+    dims = {"m": m, "n": n, "k": k, "batch": batch, "nt": float(nt), "bias": float(bias)}
+    return Kernel("gemm", units(dtype), dims)
+
+
+def gemm(call: OpCall) -> tuple[Kernel, ...]:
+    """A product; its bias is first spread over the result, as a product with ones."""
+    a, out = call.tensors[0], call.outputs[0]
+    if not out.elements:
+        return ()
+    m, n = out.shape
+    k = a.elements // max(m, 1)
+    whole = product(a.dtype, m, n, k, 1, bool(call.args.get("transB")))
+    biased = len(call.tensors) > 2 and call.tensors[2].elements < out.elements
+    return (product(a.dtype, m, n, 1, 1, False), whole) if biased else (whole,)
+
+
+def matmul(call: OpCall) -> tuple[Kernel, ...]:
+    """A batch of products, one where the second operand is a matrix."""
+    a, b, out = call.tensors[0], call.tensors[1], call.outputs[0]
+    if not out.elements or len(out.shape) < 2:
+        return ()
+    n = out.shape[-1]
+    k = a.shape[-2] if call.args.get("transA") else a.shape[-1]
+    batch = math.prod(out.shape[:-2]) if len(b.shape) > 2 else 1
+    return (product(a.dtype, out.elements // max(n * batch, 1), n, k, batch, bool(call.args.get("transB"))),)
+
+
+def product_macs(call: OpCall) -> int:
+    """Of a product: every element of the result sums over a row of the first operand."""
+    if not call.outputs or len(call.tensors) < 2:
+        return 0
+    out = call.outputs[0]
+    return out.elements * (call.tensors[0].elements // max(out.elements // max(out.shape[-1], 1), 1))
+
+
+def conv_macs(call: OpCall) -> int:
+    """Of a convolution: every element of the result sums over a window of the channels of its group."""
+    if not call.outputs or len(call.tensors) < 2:
+        return 0
+    return call.outputs[0].elements * math.prod(call.tensors[1].shape[1:])
+
+
+def conv(call: OpCall) -> tuple[Kernel, ...]:
+    """A convolution of cuDNN; a bias is added by a kernel of its own."""
+    x, w = call.tensors[0], call.tensors[1]
+    spatial = len(w.shape) - 2
+    if spatial not in (1, 2):
+        return conv_as_product(call)
+    flat = spatial == 1
+    pads, strides = call.args.get("pads") or (0,) * 2 * spatial, call.args.get("strides") or (1,) * spatial
+    groups = float(call.args.get("group", 1))
+    dims = {
+        **{"batch": x.shape[0], "c_in": x.shape[1], "c_out": w.shape[0]},
+        **{"h": 1 if flat else x.shape[2], "w": x.shape[-1], "r": 1 if flat else w.shape[2], "s": w.shape[-1]},
+        **{"stride_h": 1 if flat else strides[0], "stride_w": strides[-1]},
+        "pad_h": 0 if flat else (pads[0] + pads[spatial]) / 2,
+        "pad_w": (pads[spatial - 1] + pads[-1]) / 2,
+        **{"dilation": (call.args.get("dilations") or (1,))[-1], "groups": groups},
+        **{"bias": float(len(call.tensors) > 2), "channels_last": 0.0},
+    }
+    family = "ort_conv" if groups == 1 else "ort_conv_depthwise" if groups == x.shape[1] else "ort_conv_grouped"
+    return (Kernel(family, units(x.dtype), dims),)
+
+
+def conv_as_product(call: OpCall) -> tuple[Kernel, ...]:
+    """A transposed or 3-D convolution as the matrix product that it is."""
+    x, w, out = call.tensors[0], call.tensors[1], call.outputs[0]
+    k = math.prod(w.shape[1:])
+    return (product(x.dtype, out.elements // max(out.shape[1], 1), out.shape[1], k, 1, False),)
+
+
+def recurrent(call: OpCall, gates: int) -> tuple[Kernel, ...]:
+    """A recurrent layer as cuDNN runs it, see ``recurrent.cudnn_layers``. gates: products of the state a step."""
+    x, w, r = call.tensors[:3]
+    steps, batch = x.shape[:2]
+    (rows, k), width = w.shape[1:], w.shape[1] // gates
+    state, gated = (TensorSpec((batch, n), x.dtype, (n, 1)) for n in (width, rows))
+    step = (product(x.dtype, batch, rows, r.shape[-1], 1, True), *pointwise_of((gated, gated, state), state, True))
+    return (product(x.dtype, batch * steps, rows, k, 1, True), *step * steps) * w.shape[0]
+
+
+def einsum(call: OpCall) -> tuple[Kernel, ...]:
+    """A product of two operands, by what its equation sums over, with copies that rearrange them and its result."""
+    equation = str(call.args.get("equation", ""))
+    if len(call.tensors) != 2 or "->" not in equation:
+        return pointwise(call)
+    operands, result = equation.replace(" ", "").split("->")
+    left, right = operands.split(",")
+    sizes = dict(zip(left, call.tensors[0].shape, strict=False)) | dict(zip(right, call.tensors[1].shape, strict=False))
+    shared, summed = set(left) & set(right) & set(result), (set(left) & set(right)) - set(result)
+    batch, k = math.prod(sizes[s] for s in shared), math.prod(sizes[s] for s in summed)
+    m = math.prod(sizes[s] for s in set(left) & set(result) - shared)
+    n = math.prod(sizes[s] for s in set(right) & set(result) - shared)
+    if not min(m, n, k, batch):
+        return ()
+    whole = product(call.tensors[0].dtype, m, n, k, batch, False)
+    return (*copies_of(*call.tensors, *call.tensors), whole, *copies_of(call.outputs[0]))
+
+
+def by_rows(call: OpCall, kind: Kind) -> tuple[Kernel, ...]:
+    """A kernel that goes along the rows from an axis on."""
+    x = call.tensors[0]
+    axis = int(call.args.get("axis", -1))
+    return kernel(call, kind, x.elements // max(math.prod(x.shape[axis:]) if x.shape else 1, 1), straight=True)
+
+
+norm: Lower = partial(by_rows, kind=Kind.NORM)
+biased_softmax: Lower = partial(by_rows, kind=Kind.SOFTMAX)
+
+
+def softmax(call: OpCall) -> tuple[Kernel, ...]:
+    """The code of torch's softmax, which ONNX Runtime has taken over."""
+    x = call.tensors[0]
+    axis = int(call.args.get("axis", -1))
+    cols = math.prod(x.shape[axis:]) if x.shape else 1
+    return (Kernel("softmax", x.dtype, {"rows": x.elements // max(cols, 1), "cols": cols}),) if x.elements else ()
+
+
+def reduced(call: OpCall) -> tuple[Kernel, ...]:
+    """A row for every element of the result."""
+    return kernel(call, Kind.REDUCED, max(call.outputs[0].elements, 1), straight=True)
+
+
+def mean(call: OpCall) -> tuple[Kernel, ...]:
+    """A sum, then a division."""
+    return reduced(call) + copies_of(call.outputs[0])
+
+
+def instance_norm(call: OpCall) -> tuple[Kernel, ...]:
+    """A normalisation of every channel of every instance."""
+    return kernel(call, Kind.REDUCED, max(math.prod(call.outputs[0].shape[:2]), 1), straight=True)
+
+
+_BLOCK = 800
+"""Bytes that stand for a thread block of cuDNN's that begins and ends: on an H100 normalising a channel without pixels
+took 0.60 ns, for 0.8, 1.0 and 2.0 million of them alike (LeViT, the only model seen to do that). Chosen so that the
+fit, far outside of what it knows there, says the same; not measured by a calibration.
+"""
+
+
+def batch_norm(call: OpCall) -> tuple[Kernel, ...]:
+    """A row of pixels for every channel and image, a block each; in half precision what it normalises with is cast."""
+    (whole,) = instance_norm(call) or (None,)
+    if whole is None:
+        return ()
+    read = max(whole.dims["bytes_read"], _BLOCK * whole.dims["rows"])
+    cast = call.tensors[1:5] if call.outputs[0].itemsize == 2 else ()
+    casts = [k for t in cast for k in checked(_node_of(t, Trait.POINTWISE))]
+    return (*casts, replace(whole, dims={**whole.dims, "bytes_read": read}))
+
+
+POINTERS = 4
+"""Copies to the device before pieces of several sizes are joined or split: addresses, sizes, and which element is of
+which piece. Equal pieces need none, and three along the last axis are split by a kernel of its own.
+"""
+
+
+def _pointers(pieces: tuple[TensorSpec, ...]) -> tuple[Kernel, ...]:
+    copies = POINTERS if len({piece.shape for piece in pieces}) > 1 else 0
+    return copies_of(*[TensorSpec((len(pieces),), "int64", (1,))] * copies)
+
+
+def joined(call: OpCall) -> tuple[Kernel, ...]:
+    """Pieces joined, with copies of where they are."""
+    return _pointers(call.tensors) + cut(call)
+
+
+def split(call: OpCall) -> tuple[Kernel, ...]:
+    """Pieces of one tensor, with copies of where they go."""
+    pieces = call.outputs
+    in_thirds = len(pieces) == 3 and len({piece.shape[-1] for piece in pieces}) > 1
+    return (() if in_thirds else _pointers(pieces)) + cut(call)

@@ -1,0 +1,170 @@
+"""Operators on every element by itself."""
+
+from __future__ import annotations
+
+import operator
+from functools import partial
+from typing import Any
+
+from predictor.ops import ort
+from predictor.ops.elementary import fill_of, pointwise_of, scalar_of
+from predictor.ops.row import EVERY_FUSER, LOOP, RARE, Example, Fuser, Operator
+from predictor.records import Kernel, OpCall, TensorSpec, Trait, Variant
+
+
+def pointwise(call: OpCall) -> tuple[Kernel, ...]:
+    """A pass over the elements."""
+    return pointwise_of(call.tensors, call.outputs[0]) if call.outputs else ()
+
+
+def transcendental(call: OpCall) -> tuple[Kernel, ...]:
+    """A pass that computes a transcendental function."""
+    return pointwise_of(call.tensors, call.outputs[0], is_transcendental=True) if call.outputs else ()
+
+
+def power(call: OpCall) -> tuple[Kernel, ...]:
+    """A number to the power of a tensor: the number becomes a tensor first."""
+    is_number = not isinstance(call.args.get("self"), TensorSpec)
+    return (*(fill_of(scalar_of(call.outputs[0].dtype)) if is_number else ()), *transcendental(call))
+
+
+def _row(*aten: str, fused_by: frozenset[Fuser] = EVERY_FUSER, **fields: Any) -> Operator:
+    fields = {"untimed": "" if "example" in fields else RARE, **fields}
+    return Operator(aten, Trait.POINTWISE, fields.pop("lower", pointwise), fused_by=fused_by, **fields)
+
+
+def _transcendental(*aten: str, fused_by: frozenset[Fuser] = EVERY_FUSER, **fields: Any) -> Operator:
+    return _row(*aten, fused_by=fused_by, **{"lower": transcendental, "is_transcendental": True, **fields})
+
+
+def _of_x(name: str) -> Example:
+    """The function of that name in torch, of one activation."""
+    return lambda o: partial(getattr(o.torch, name), o.x)
+
+
+NOT_NVFUSER = frozenset({Fuser.NNC, Fuser.INDUCTOR})
+
+ROWS = (
+    _row(
+        "add",
+        onnx=ort.form("Add"),
+        example=lambda o: partial(operator.add, o.x, o.y),
+        variants={
+            Variant.BROADCAST: lambda o: partial(operator.add, o.x, o.vector),
+            Variant.SCALAR: lambda o: partial(operator.add, o.x, 1.0),
+        },
+    ),
+    _row("add_", fused_by=LOOP, example=lambda o: partial(o.x.add_, o.y)),
+    _row(
+        "sub",
+        onnx=ort.form("Sub"),
+        example=lambda o: partial(operator.sub, o.x, o.y),
+        variants={
+            Variant.BROADCAST: lambda o: partial(operator.sub, o.x, o.column),
+            Variant.SCALAR: lambda o: partial(operator.sub, o.x, 1.0),
+        },
+    ),
+    _row("rsub", example=lambda o: partial(operator.sub, 1.0, o.x)),
+    _row(
+        "mul",
+        onnx=ort.form("Mul"),
+        example=lambda o: partial(operator.mul, o.x, o.y),
+        variants={
+            Variant.BROADCAST: lambda o: partial(operator.mul, o.x, o.vector),
+            Variant.SCALAR: lambda o: partial(operator.mul, o.x, 0.5),
+        },
+    ),
+    _row("mul_", fused_by=LOOP, example=lambda o: partial(o.y.mul_, o.x)),
+    _row(
+        "div",
+        onnx=ort.form("Div"),
+        example=lambda o: partial(operator.truediv, o.x, o.y),
+        variants={
+            Variant.BROADCAST: lambda o: partial(operator.truediv, o.x, o.column),
+            Variant.SCALAR: lambda o: partial(operator.truediv, o.x, 2.0),
+        },
+    ),
+    _row("remainder", "fmod", "lerp"),
+    _row("addcmul", example=lambda o: partial(o.torch.addcmul, o.x, o.x, o.y)),
+    _transcendental(
+        "pow",
+        lower=power,
+        onnx=ort.form("Pow", lower=ort.transcendental),
+        example=lambda o: partial(o.torch.pow, o.x, 3.0),
+    ),
+    _row("neg", onnx=ort.form("Neg"), example=_of_x("neg")),
+    _row("abs", onnx=ort.form("Abs"), example=_of_x("abs")),
+    _row("reciprocal", onnx=ort.form("Reciprocal"), example=_of_x("reciprocal")),
+    _row("floor", "ceil", "round", "trunc", "frac", onnx=ort.form("Floor", "Ceil", "Round")),
+    # comparisons and choices
+    _row("eq", onnx=ort.form("Equal", lower=ort.checked), example=lambda o: partial(operator.eq, o.x, o.y)),
+    _row("ne", example=lambda o: partial(operator.ne, o.x, o.y)),
+    _row("gt", onnx=ort.form("Greater", lower=ort.checked), example=lambda o: partial(operator.gt, o.x, 0.5)),
+    _row("lt", onnx=ort.form("Less", lower=ort.checked), example=lambda o: partial(operator.lt, o.x, 0.5)),
+    _row("le", onnx=ort.form("LessOrEqual"), example=lambda o: partial(operator.le, o.x, o.column)),
+    _row("ge", onnx=ort.form("GreaterOrEqual"), example=lambda o: partial(operator.ge, o.x, o.column)),
+    _row(
+        "where",
+        only_tagged=True,
+        onnx=ort.form("Where", lower=ort.checked),
+        example=lambda o: partial(o.torch.where, o.mask, o.x, o.y),
+    ),
+    _row("masked_fill", fused_by=NOT_NVFUSER, example=lambda o: partial(o.x.masked_fill, o.mask, 0.0)),
+    _row("maximum", fused_by=NOT_NVFUSER, onnx=ort.form("Max"), example=lambda o: partial(o.torch.maximum, o.x, o.y)),
+    _row("minimum", fused_by=NOT_NVFUSER, onnx=ort.form("Min")),
+    _row(
+        "clamp",
+        onnx=ort.form("Clip", lower=ort.clipped),
+        example=lambda o: partial(o.torch.clamp, o.x, 0.0, 6.0),
+    ),
+    _row("clamp_min", "clamp_max", fused_by=NOT_NVFUSER),
+    _row("isnan", fused_by=LOOP, healthy_answer=False, onnx=ort.form("IsNaN", lower=ort.checked)),
+    _row("isinf", fused_by=LOOP, healthy_answer=False, onnx=ort.form("IsInf")),
+    _row("isfinite", fused_by=LOOP, healthy_answer=True),
+    _row("bucketize", "searchsorted", fused_by=LOOP),
+    # of bits and truth values
+    _row("bitwise_not", example=lambda o: partial(operator.invert, o.mask)),
+    _row("bitwise_and", fused_by=NOT_NVFUSER, example=lambda o: partial(operator.and_, o.mask, o.mask)),
+    _row("bitwise_or", "bitwise_xor", fused_by=NOT_NVFUSER),
+    _row("logical_not", fused_by=NOT_NVFUSER, onnx=ort.form("Not", lower=ort.checked)),
+    _row("logical_and", fused_by=LOOP, onnx=ort.form("And", lower=ort.checked)),
+    _row("logical_or", fused_by=LOOP, onnx=ort.form("Or", lower=ort.checked)),
+    # activation functions
+    _row("relu", onnx=ort.form("Relu"), example=_of_x("relu")),
+    _row("relu_", fused_by=LOOP, example=_of_x("relu_")),
+    _row("relu6", fused_by=NOT_NVFUSER),
+    _row("threshold"),
+    _row("hardtanh", fused_by=NOT_NVFUSER, example=lambda o: partial(o.functional.hardtanh, o.x, 0.0, 6.0)),
+    _row(
+        "hardswish",
+        fused_by=NOT_NVFUSER,
+        onnx=ort.form("HardSwish"),
+        example=lambda o: partial(o.functional.hardswish, o.x),
+    ),
+    _row("hardswish_", "prelu", "glu", fused_by=LOOP),
+    _row("hardsigmoid", fused_by=NOT_NVFUSER, onnx=ort.form("HardSigmoid")),
+    _row("leaky_relu", onnx=ort.form("LeakyRelu"), example=lambda o: partial(o.functional.leaky_relu, o.x)),
+    _transcendental(
+        "gelu",
+        onnx=ort.form("Gelu", "BiasGelu", lower=ort.transcendental),
+        example=lambda o: partial(o.functional.gelu, o.x),
+    ),
+    _transcendental("sigmoid", onnx=ort.form("Sigmoid", lower=ort.transcendental), example=_of_x("sigmoid")),
+    _transcendental("silu", example=lambda o: partial(o.functional.silu, o.x)),
+    _transcendental("softplus"),
+    _transcendental("mish", "elu", fused_by=NOT_NVFUSER),
+    Operator(("log_sigmoid",), Trait.COMPOSITE, fused_by=LOOP, is_transcendental=True, untimed=RARE),
+    # functions
+    _transcendental("tanh", onnx=ort.form("Tanh", lower=ort.transcendental), example=_of_x("tanh")),
+    _transcendental("sqrt", onnx=ort.form("Sqrt", lower=ort.transcendental), example=_of_x("sqrt")),
+    _transcendental("rsqrt", example=_of_x("rsqrt")),
+    _transcendental("exp", onnx=ort.form("Exp", lower=ort.transcendental), example=_of_x("exp")),
+    _transcendental("log", onnx=ort.form("Log", lower=ort.transcendental), example=_of_x("log")),
+    _transcendental("sin", example=_of_x("sin")),
+    _transcendental("cos", example=_of_x("cos")),
+    _transcendental("erf", onnx=ort.form("Erf", lower=ort.transcendental), example=_of_x("erf")),
+    _row("expm1", "log2", "log10", "log1p", "erfc", "tan", "acos", "asin", "atan", "cosh", "sinh"),
+)
+
+POINTWISE = Operator(("pointwise",), Trait.POINTWISE, pointwise, fused_by=LOOP)
+"""What torch tags as pointwise and has no row of its own."""

@@ -1,0 +1,65 @@
+"""Recurrent layers."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+from predictor.ops import ort
+from predictor.ops.arguments import tensor
+from predictor.ops.elementary import copy_of, pointwise_of, product
+from predictor.ops.row import RARE, GraphBreak, Operator
+from predictor.records import Kernel, OpCall, TensorSpec, Trait
+
+CHUNKS = 8
+"""Parts of the sequence that cuDNN multiplies the input in, where a layer follows a layer: seen on an H100."""
+
+
+def cudnn_layers(call: OpCall, gates: int) -> tuple[Kernel, ...]:
+    """Recurrent layers as cuDNN's standard algorithm runs them: the products of a layer's inputs at once, then for each
+    step a product of the hidden state and a kernel of what the gates do. cuDNN's persistent kernels, which torch has it
+    use for single layers in half precision and batches of eight and more, are not modelled: they are faster.
+
+    gates: products of the hidden state that a step takes.
+    """
+    x, params = tensor(call, "input", "data"), call.args["params"]
+    layers, both = int(call.args.get("num_layers", 1)), 1 + int(bool(call.args.get("bidirectional")))
+    batch_first = bool(call.args.get("batch_first"))
+    steps, batch = (x.shape[1], x.shape[0]) if batch_first else (x.shape[0], x.shape[1])
+    matrices = [p for p in params if isinstance(p, TensorSpec) and len(p.shape) == 2]
+    each = len(matrices) // (layers * both)  # two, and a third for a projection
+    chunks = CHUNKS if layers > 1 else 1
+    kernels = copy_of(x) if batch_first and batch > 1 else ()
+    for first in range(0, len(matrices), each):
+        (rows, inputs), *hidden = (m.shape for m in matrices[first : first + each])
+        kernels += product(x.dtype, math.ceil(batch * steps / chunks), rows, inputs) * chunks
+        width = rows // gates
+        state, gated = (TensorSpec((batch, n), x.dtype, (n, 1)) for n in (width, rows))
+        step = sum((product(x.dtype, batch, n, k) for n, k in hidden), ())
+        kernels += (step + pointwise_of((gated, gated, state), state, is_transcendental=True)) * steps
+    return kernels
+
+
+def weights_macs(call: OpCall) -> int:
+    """Every weight once for each token."""
+    weights = [p.shape for p in call.args["params"] if isinstance(p, TensorSpec)]
+    return math.prod(tensor(call, "input").shape[:-1]) * sum(math.prod(shape) for shape in weights if len(shape) == 2)
+
+
+def _row(*aten: str, gates: int, node: str) -> Operator:
+    return Operator(
+        aten,
+        Trait.RNN,
+        partial(cudnn_layers, gates=gates),
+        weights_macs,
+        onnx=ort.form(node, trait=Trait.RNN, lower=partial(ort.recurrent, gates=gates)),
+        graph_break=GraphBreak.NOT_TRACED,
+        untimed=RARE,
+    )
+
+
+ROWS = (
+    _row("lstm", gates=4, node="LSTM"),
+    _row("gru", gates=3, node="GRU"),
+    _row("rnn_tanh", "rnn_relu", gates=1, node="RNN"),
+)

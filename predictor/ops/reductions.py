@@ -1,0 +1,180 @@
+"""Reductions, and normalisations by rows."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+from predictor.ops import ort
+from predictor.ops.arguments import tensor
+from predictor.ops.elementary import contiguous_of, copy_of, fill_of, pointwise_of, rows_of, scalar_of
+from predictor.ops.row import LOOP, RARE, SPELLED_OTHERWISE, Fuser, Operator
+from predictor.records import Kernel, OpCall, TensorSpec, Trait
+
+
+def reduce(call: OpCall) -> tuple[Kernel, ...]:
+    """A row for every element of the result."""
+    x, out = tensor(call, "self"), call.outputs[0]
+    if not x.elements:
+        return ()
+    dims = call.args.get("dim")
+    last = len(x.shape) - 1
+    axes = dims if isinstance(dims, (tuple, list)) else (last,) if dims is None else (dims,)
+    inner = not axes or any(int(a) % max(len(x.shape), 1) == last for a in axes)
+    rows = max(out.elements, 1)
+    return (Kernel("reduce", x.dtype, {"rows": rows, "cols": x.elements // rows, "inner": float(inner)}),)
+
+
+def logsumexp(call: OpCall) -> tuple[Kernel, ...]:
+    """The largest, differences, exponentials, sum, logarithm, sum: as torch computes it."""
+    x, out = tensor(call, "self"), call.outputs[0]
+    exponentials = pointwise_of((x, out), x) + pointwise_of((x,), x, is_transcendental=True)
+    return (
+        *reduce(call),
+        *exponentials,
+        *reduce(call),
+        *pointwise_of((out,), out, is_transcendental=True),
+        *pointwise_of((out, out), out),
+    )
+
+
+def softmax(call: OpCall) -> tuple[Kernel, ...]:
+    """A kernel along the rows; before it a cast, unless it is one from half to single precision, which is fused."""
+    x, out = tensor(call, "self", "input"), call.outputs[0]
+    cols = x.shape[int(call.args["dim"])] if x.shape else 1
+    cast: tuple[Kernel, ...] = ()
+    if (x.dtype, out.dtype) not in ((out.dtype, out.dtype), ("fp16", "fp32"), ("bf16", "fp32")):
+        cast, x = copy_of(x, out), out
+    return cast + contiguous_of(x) + rows_of("softmax", x, x.elements // max(cols, 1), cols)
+
+
+def safe_softmax(call: OpCall) -> tuple[Kernel, ...]:
+    """A softmax, then zeros for rows that are masked as a whole: which values are -inf, all of a row, a zero, where."""
+    out = call.outputs[0]
+    flags = TensorSpec(out.shape, "bool", out.stride)
+    rows = out.elements // max(out.shape[-1], 1)
+    masked = TensorSpec((rows,), "bool", (1,))
+    every = (Kernel("reduce", "bool", {"rows": max(rows, 1), "cols": out.shape[-1], "inner": 1.0}),)
+    zero = fill_of(scalar_of(out.dtype))
+    return (*softmax(call), *pointwise_of((out,), flags), *every, *zero, *pointwise_of((out, masked), out))
+
+
+def layer_norm(call: OpCall) -> tuple[Kernel, ...]:
+    """A kernel along the rows."""
+    x = tensor(call, "input")
+    cols = math.prod(call.args["normalized_shape"])
+    return contiguous_of(x) + rows_of("layer_norm", x, x.elements // max(cols, 1), cols)
+
+
+def weight_norm(call: OpCall) -> tuple[Kernel, ...]:
+    """A kernel along all dimensions but one."""
+    v, dim = tensor(call, "v"), int(call.args.get("dim", 0))
+    rows = v.shape[dim]
+    dims = {"rows": rows, "cols": v.elements // max(rows, 1), "last": float(dim % len(v.shape) > 0)}
+    return (Kernel("weight_norm", v.dtype, dims),) if v.elements else ()
+
+
+_TILE = 1024
+"""Elements that are a row's where channels are the last in memory: torch's kernel then shares all evenly."""
+
+
+def batch_norm(call: OpCall) -> tuple[Kernel, ...]:
+    """A row for every channel of every image; where channels are last, as without pixels, the kernel knows no rows."""
+    x = tensor(call, "input")
+    if len(x.shape) == 2 or (not x.is_contiguous and x.stride[1] == 1):
+        return rows_of("batch_norm", x, math.ceil(x.elements / _TILE), min(x.elements, _TILE))
+    return rows_of("batch_norm", x, math.prod(x.shape[:2]), math.prod(x.shape[2:]))
+
+
+def group_norm(call: OpCall) -> tuple[Kernel, ...]:
+    """A row for every group of every image."""
+    x = tensor(call, "input")
+    groups = int(call.args.get("num_groups", call.args.get("group", 1)))
+    rows = x.shape[0] * groups
+    return rows_of("group_norm", x, rows, x.elements // max(rows, 1))
+
+
+_reduction = partial(Operator, trait=Trait.REDUCTION, lower=reduce, fused_by=LOOP)
+_REDUCED = partial(ort.form, trait=Trait.REDUCTION, lower=ort.reduced)
+_NORM = partial(ort.form, trait=Trait.REDUCTION, lower=ort.norm)
+_BY_NVFUSER = frozenset({Fuser.NVFUSER, Fuser.INDUCTOR})
+
+ROWS = (
+    _reduction(
+        ("mean",),
+        fused_by=_BY_NVFUSER,
+        onnx=ort.form("ReduceMean", trait=Trait.REDUCTION, lower=ort.mean),
+        example=lambda o: partial(o.x.mean, -1),
+    ),
+    _reduction(
+        ("sum",),
+        fused_by=_BY_NVFUSER,
+        onnx=_REDUCED("ReduceSum", "ReduceSumSquare"),
+        example=lambda o: partial(o.x.sum, -1),
+    ),
+    _reduction(("amax",), fused_by=_BY_NVFUSER, onnx=_REDUCED("ReduceMax"), example=lambda o: partial(o.x.amax, -1)),
+    _reduction(("amin",), onnx=_REDUCED("ReduceMin"), untimed=RARE),
+    _reduction(("max",), example=lambda o: partial(o.x.max, -1)),
+    _reduction(("min",), example=lambda o: partial(o.torch.min, o.x, o.y)),
+    _reduction(("argmax",), onnx=_REDUCED("ArgMax"), example=lambda o: partial(o.x.argmax, -1)),
+    _reduction(("argmin",), onnx=_REDUCED("ArgMin"), untimed=RARE),
+    _reduction(("any",), example=lambda o: partial(o.mask.any)),
+    _reduction(("all",), example=lambda o: partial(o.mask.all)),
+    _reduction(("prod",), onnx=_REDUCED("ReduceProd"), untimed=RARE),
+    _reduction(("var", "std", "norm", "var_mean"), untimed=RARE),
+    _reduction(
+        ("linalg_vector_norm",),
+        onnx=_REDUCED("ReduceL1", "ReduceL2"),
+        example=lambda o: partial(o.torch.linalg.vector_norm, o.x, 2, -1),
+    ),
+    _reduction(("logsumexp",), lower=logsumexp, onnx=_REDUCED("ReduceLogSumExp"), untimed=RARE),
+    _reduction(
+        ("softmax",),
+        lower=softmax,
+        fused_by=_BY_NVFUSER,
+        onnx=(
+            *ort.form("Softmax", trait=Trait.REDUCTION, lower=ort.softmax),
+            *ort.form("BiasSoftmax", trait=Trait.REDUCTION, lower=ort.biased_softmax),
+        ),
+        example=lambda o: partial(o.torch.softmax, o.x, -1),
+    ),
+    _reduction(
+        ("log_softmax",),
+        lower=softmax,
+        fused_by=_BY_NVFUSER,
+        onnx=ort.form("LogSoftmax", trait=Trait.REDUCTION, lower=ort.softmax),
+        example=lambda o: partial(o.torch.log_softmax, o.x, -1),
+    ),
+    _reduction(("_softmax", "_log_softmax"), lower=softmax, untimed=SPELLED_OTHERWISE),
+    _reduction(("_safe_softmax",), lower=safe_softmax, untimed=SPELLED_OTHERWISE),
+    _reduction(
+        ("layer_norm",),
+        lower=layer_norm,
+        fused_by=_BY_NVFUSER,
+        onnx=_NORM("LayerNormalization", "SkipLayerNormalization"),
+        example=lambda o: partial(o.torch.layer_norm, o.x, (o.width,), o.vector, o.vector, 1e-5),
+    ),
+    _reduction(("native_layer_norm",), lower=layer_norm, untimed=SPELLED_OTHERWISE),
+    _reduction(
+        ("rms_norm",),
+        lower=layer_norm,
+        onnx=_NORM("SimplifiedLayerNormalization", "SkipSimplifiedLayerNormalization", "RMSNormalization"),
+        example=lambda o: partial(o.torch.rms_norm, o.x, (o.width,), o.vector),
+    ),
+    _reduction(
+        ("batch_norm",),
+        lower=batch_norm,
+        fused_by=frozenset({Fuser.NNC, Fuser.NVFUSER, Fuser.INDUCTOR}),
+        onnx=ort.form("BatchNormalization", trait=Trait.REDUCTION, lower=ort.batch_norm),
+        example=lambda o: partial(o.torch.batch_norm, o.image, *[o.channels] * 4, False, 0.1, 1e-5, True),
+    ),
+    _reduction(("native_batch_norm",), lower=batch_norm, untimed=SPELLED_OTHERWISE),
+    _reduction(
+        ("group_norm",),
+        lower=group_norm,
+        onnx=ort.form("InstanceNormalization", "GroupNorm", trait=Trait.REDUCTION, lower=ort.instance_norm),
+        example=lambda o: partial(o.torch.group_norm, o.sequence, 4, o.vector, o.vector, 1e-5),
+    ),
+    _reduction(("native_group_norm",), lower=group_norm, untimed=SPELLED_OTHERWISE),
+    _reduction(("_weight_norm_interface",), lower=weight_norm, untimed=RARE),
+)

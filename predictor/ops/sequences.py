@@ -1,0 +1,79 @@
+"""Scans, sorts and Fourier transforms: along a dimension, each element depends on many."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from predictor.ops import ort
+from predictor.ops.arguments import tensor
+from predictor.ops.elementary import copy_of, rows_of
+from predictor.ops.row import LOOP, RARE, Operator
+from predictor.records import Kernel, OpCall, Trait
+
+
+def scan(call: OpCall) -> tuple[Kernel, ...]:
+    """A kernel along the rows."""
+    x = tensor(call, "self")
+    cols = x.shape[int(call.args.get("dim", -1))] if x.shape else 1
+    return rows_of("scan", x, x.elements // max(cols, 1), cols)
+
+
+def sort(call: OpCall, *, k: float = 0.0) -> tuple[Kernel, ...]:
+    """Sorting along a dimension, made the last one. k: of the largest that are wanted, 0 for all."""
+    x = tensor(call, "self")
+    if not x.elements:
+        return ()
+    dim = int(call.args.get("dim", -1)) if x.shape else 0
+    cols = x.shape[dim] if x.shape else 1
+    swapped = bool(x.shape) and dim % len(x.shape) != len(x.shape) - 1
+    copy = copy_of(x.transposed(dim)) if swapped else ()
+    return (*copy, Kernel("sort", x.dtype, {"rows": x.elements // cols, "cols": cols, "k": k}))
+
+
+def topk(call: OpCall) -> tuple[Kernel, ...]:
+    """The k largest along a dimension."""
+    return sort(call, k=float(call.args.get("k", 0)))
+
+
+def fft(call: OpCall, *, real: bool = False, back: bool = False) -> tuple[Kernel, ...]:
+    """One transform for each dimension. real: the last one of them is between real and complex numbers; back: from the
+    complex ones.
+    """
+    x, out = tensor(call, "self"), call.outputs[0]
+    whole = out if back else x
+    if not whole.elements:
+        return ()
+    axes = call.args["dim"]
+    kernels = []
+    for number, axis in enumerate(axes if isinstance(axes, (tuple, list)) else (axes,)):
+        cols = whole.shape[int(axis)]
+        is_last = int(axis) % len(whole.shape) == len(whole.shape) - 1
+        is_real = real and number == len(axes) - 1
+        dims = {"rows": whole.elements // cols, "cols": cols, "strided": float(not is_last), "real": float(is_real)}
+        kernels.append(Kernel("fft", "complex64", dims))
+    return tuple(kernels)
+
+
+ROWS = (
+    Operator(
+        ("cumsum",),
+        Trait.SCAN,
+        scan,
+        onnx=ort.form("CumSum", trait=Trait.REDUCTION, lower=ort.reduced),
+        fused_by=LOOP,
+        example=lambda o: partial(o.x.cumsum, -1),
+    ),
+    Operator(("cumprod", "cummax", "cummin", "logcumsumexp"), Trait.SCAN, scan, fused_by=LOOP, untimed=RARE),
+    Operator(("sort",), Trait.SORT, sort, example=lambda o: partial(o.x.sort)),
+    Operator(
+        ("topk",),
+        Trait.SORT,
+        topk,
+        onnx=ort.form("TopK", trait=Trait.REDUCTION, lower=ort.reduced),
+        example=lambda o: partial(o.x.topk, 4),
+    ),
+    Operator(("kthvalue", "median"), Trait.SORT, partial(sort, k=1.0), untimed=RARE),
+    Operator(("_fft_c2c",), Trait.FFT, fft, untimed=RARE),
+    Operator(("_fft_r2c",), Trait.FFT, partial(fft, real=True), untimed=RARE),
+    Operator(("_fft_c2r",), Trait.FFT, partial(fft, real=True, back=True), untimed=RARE),
+)

@@ -1,0 +1,23 @@
+"""Operators at which the host waits for the device."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from predictor.ops.elementary import copy_of, scalar_of
+from predictor.ops.row import RARE, GraphBreak, Operator
+from predictor.records import Kernel, OpCall, Trait
+
+
+def between_host_and_device(call: OpCall) -> tuple[Kernel, ...]:
+    """A copy to the device, or of a value back from it."""
+    return copy_of(call.outputs[0] if call.outputs else scalar_of(call.tensors[0].dtype))
+
+
+_row = partial(Operator, trait=Trait.SYNC, lower=between_host_and_device)
+
+ROWS = (
+    _row(("item",), graph_break=GraphBreak.READS_DATA, example=lambda o: partial(o.scalar.item)),
+    _row(("_local_scalar_dense", "is_nonzero", "equal"), graph_break=GraphBreak.READS_DATA, untimed=RARE),
+    _row(("to device",), example=lambda o: partial(o.on_host.to, o.device, copy=True)),
+)

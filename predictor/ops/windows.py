@@ -1,0 +1,109 @@
+"""Pooling and interpolation of images and sequences."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+from predictor.ops import ort
+from predictor.ops.arguments import pair, tensor
+from predictor.ops.row import LOOP, RARE, SPELLED_OTHERWISE, Operator
+from predictor.records import Kernel, OpCall, Trait
+
+
+def pool(call: OpCall, *, spatial: int = 2, maximum: bool = False) -> tuple[Kernel, ...]:
+    """The mean or the largest of a window for every output. spatial: dimensions of the window."""
+    x, out = tensor(call, "self"), call.outputs[0]
+    window = x.elements / max(out.elements, 1)
+    if "kernel_size" in call.args:  # a window larger than the image sees the image
+        kernel = pair(call.args["kernel_size"], spatial)
+        window = math.prod(min(k, n) for k, n in zip(kernel, x.shape[-spatial:], strict=True))
+    dims = {
+        "elements": out.elements,
+        "bytes_read": x.nbytes,
+        "bytes_written": out.nbytes,
+        "window": window,
+        "maximum": float(maximum),
+    }
+    return (Kernel("pool", x.dtype, dims),)
+
+
+def adaptive_pool(call: OpCall, *, spatial: int = 2, maximum: bool = False) -> tuple[Kernel, ...]:
+    """A pool; to a single pixel torch computes it as a mean over the pixels."""
+    x, out = tensor(call, "self"), call.outputs[0]
+    if math.prod(out.shape[2:]) != 1:
+        return pool(call, spatial=spatial, maximum=maximum)
+    rows = out.elements
+    return (Kernel("reduce", x.dtype, {"rows": rows, "cols": x.elements // rows, "inner": 1.0}),)
+
+
+def interpolate(call: OpCall, *, taps: int, antialiased: bool = False) -> tuple[Kernel, ...]:
+    """One kernel. taps: inputs that each output is made of, more where an antialiased image shrinks. Its dimension
+    "pixels" is of one plane, over which alone some kernels spread their threads.
+    """
+    x, out = tensor(call, "self", "input"), call.outputs[0]
+    if not out.elements:
+        return ()
+    read = float(taps) * (max(x.elements / out.elements, 1.0) if antialiased else 1.0)
+    dims = {"elements": out.elements, "bytes_read": x.nbytes, "bytes_written": out.nbytes, "taps": read}
+    return (Kernel("interpolate", x.dtype, {**dims, "pixels": math.prod(out.shape[2:])}),)
+
+
+_row = partial(Operator, trait=Trait.POOL, fused_by=LOOP)
+_POOLED = partial(ort.form, trait=Trait.POOL, lower=ort.pooled)
+_REDUCED = partial(ort.form, trait=Trait.REDUCTION, lower=ort.reduced)
+_NEAREST, _LINEAR, _BILINEAR, _TRILINEAR, _BICUBIC = (partial(interpolate, taps=taps) for taps in (1, 2, 4, 8, 16))
+
+ROWS = (
+    _row(
+        ("max_pool2d",),
+        lower=partial(pool, maximum=True),
+        onnx=_POOLED("MaxPool"),
+        example=lambda o: partial(o.torch.max_pool2d, o.image, 3, 2, 1),
+    ),
+    _row(("max_pool2d_with_indices",), lower=partial(pool, maximum=True), untimed=SPELLED_OTHERWISE),
+    _row(("max_pool1d",), lower=partial(pool, spatial=1, maximum=True), untimed=RARE),
+    _row(
+        ("avg_pool2d",),
+        lower=pool,
+        onnx=_POOLED("AveragePool"),
+        example=lambda o: partial(o.functional.avg_pool2d, o.image, 2),
+    ),
+    _row(("avg_pool1d",), lower=partial(pool, spatial=1), untimed=RARE),
+    _row(
+        ("adaptive_avg_pool2d",),
+        lower=adaptive_pool,
+        onnx=_REDUCED("GlobalAveragePool"),
+        example=lambda o: partial(o.functional.adaptive_avg_pool2d, o.image, 1),
+    ),
+    _row(("_adaptive_avg_pool2d",), lower=adaptive_pool, untimed=SPELLED_OTHERWISE),
+    _row(("adaptive_avg_pool1d",), lower=partial(adaptive_pool, spatial=1), untimed=RARE),
+    _row(
+        ("adaptive_max_pool2d",),
+        lower=partial(adaptive_pool, maximum=True),
+        onnx=_REDUCED("GlobalMaxPool"),
+        untimed=RARE,
+    ),
+    _row(
+        ("upsample_nearest2d",),
+        lower=_NEAREST,
+        onnx=_POOLED("Resize", "Upsample"),
+        example=lambda o: partial(o.functional.interpolate, o.image, scale_factor=2),
+    ),
+    _row(
+        ("upsample_nearest1d", "upsample_nearest3d", "_upsample_nearest_exact1d", "_upsample_nearest_exact2d"),
+        lower=_NEAREST,
+        untimed=RARE,
+    ),
+    _row(("upsample_linear1d",), lower=_LINEAR, untimed=RARE),
+    _row(
+        ("upsample_bilinear2d",),
+        lower=_BILINEAR,
+        example=lambda o: partial(o.functional.interpolate, o.image, scale_factor=2, mode="bilinear"),
+    ),
+    _row(("_upsample_bilinear2d_aa",), lower=partial(_BILINEAR, antialiased=True), untimed=RARE),
+    _row(("upsample_trilinear3d",), lower=_TRILINEAR, untimed=RARE),
+    _row(("upsample_bicubic2d",), lower=_BICUBIC, untimed=RARE),
+    _row(("_upsample_bicubic2d_aa",), lower=partial(_BICUBIC, antialiased=True), untimed=RARE),
+    _row(("grid_sampler_2d",), lower=_BILINEAR, untimed=RARE),
+)
