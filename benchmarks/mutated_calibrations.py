@@ -29,7 +29,7 @@ from predictor.calibration.files import SHIPPED, read, write_calibration
 from predictor.calibration.load import forget
 from predictor.calibration.schema import Kernels
 from predictor.errors import PredictorError
-from predictor.plan import Plan
+from predictor.plans import Plan
 from predictor.predict import plan
 
 GPUS = {

@@ -30,14 +30,16 @@ ARCHITECTURES = ("maxwell", "pascal", "volta", "turing", "ampere", "ada", "hoppe
 PATTERNS = {
     "text of one line": "^[^\\x00-\\x1f\\x7f\\ud800-\\udfff]*\\Z",
     "a name of letters, digits, spaces and ._()+-": "^[A-Za-z0-9_][A-Za-z0-9 ._()+-]*\\Z",
+    "an operator's name": "^[A-Za-z_][A-Za-z0-9 ._:]*\\Z",
     "a name of letters, digits, _ and -": "^[A-Za-z_][A-Za-z0-9_-]*\\Z",
     "16 hexadecimal digits": "^[0-9a-f]{16}\\Z",
 }
 """What text may be: in words, as a regular expression."""
-_LINE, _NAME, _IDENTIFIER, _DIGEST = PATTERNS.values()
+_LINE, _NAME, _OPERATOR, _IDENTIFIER, _DIGEST = PATTERNS.values()
 
 Text = Annotated[str, Meta(pattern=_LINE, max_length=2000)]
 Name = Annotated[str, Meta(pattern=_NAME, max_length=100)]
+OperatorName = Annotated[str, Meta(pattern=_OPERATOR, max_length=200)]
 Identifier = Annotated[str, Meta(pattern=_IDENTIFIER, max_length=60)]
 Digest = Annotated[str, Meta(pattern=_DIGEST)]
 
@@ -362,7 +364,7 @@ class CallTime(Record, frozen=True, kw_only=True):
 class CallCost(Record, frozen=True, kw_only=True):
     """Host cost of an operator in a dtype."""
 
-    op: Name
+    op: OperatorName
     """The operator, as it is captured or as the runtime calls it."""
     variant: Variant
     """Which of its paths it takes, where they cost the host differently."""

@@ -12,7 +12,7 @@ from calibrate.samples.records import Environment
 from calibrate.samples.rounds import Measurement
 from calibrate.validate.accuracy import Row
 from predictor.graph import files
-from predictor.plan import Plan
+from predictor.plans import Plan
 from predictor.records import CaptureMode, Graph
 
 SHARED = Path(os.environ.get("PREDICTOR_DATA", "data")).resolve()

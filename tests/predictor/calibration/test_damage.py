@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from predictor.plan import Plan
 from typer.testing import CliRunner
 
 from benchmarks.calibration_format import PAGE, page
@@ -32,6 +31,7 @@ from predictor.calibration.host_costs import HostCosts
 from predictor.calibration.load import forget, load_calibration
 from predictor.cli.main import app
 from predictor.errors import PredictorError
+from predictor.plans import Plan
 from tests.calibrations import edit
 from tests.helpers import complaint
 
