@@ -88,8 +88,10 @@ def write_calibration(folder: Path, contents: Iterable[File]) -> None:
     signed = []
     for content in contents:
         path = folder / f"{file_name(content)}.json"
-        data = msgspec.to_builtins(msgspec.structs.replace(content, digest=None))
-        _check_trees(converted(data, type(content), path), path)
+        unsigned = msgspec.to_builtins(msgspec.structs.replace(content, digest=None))
+        checked = converted(unsigned, type(content), path)
+        _check_trees(checked, path)
+        data = msgspec.to_builtins(checked)  # as it will be read: whole numbers of a field of numbers with their ".0"
         digest = digest_of(_layout(data).encode("utf-8"))
         first = {name: data[name] for name in ("schema", "gpu") if name in data}
         signed.append((path, {**first, "digest": digest, **data}))
