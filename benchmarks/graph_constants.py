@@ -19,6 +19,7 @@ import torch
 
 from calibrate.measure.timers import Probe, pass_seconds, profile_events, tight_seconds
 from calibrate.samples.environment import describe
+from calibrate.samples.records import fields_of
 
 COUNTS = (1, 2, 10, 30, 100, 300, 1000)
 ELEMENTS: Mapping[str, int] = {"1 us": 1 << 8, "2 us": 1 << 20, "3 us": 3 << 20, "10 us": 12 << 20, "30 us": 40 << 20}
@@ -135,7 +136,7 @@ def main() -> None:
         empty = [tight_seconds(torch.cuda.synchronize, "cuda", 20) for _ in range(7)]
         profiles = {name: _profiled(step) for name, step in steps.items()}  # last: the profiler slows every launch
     found = {
-        **{"environment": describe("cuda", level), "counts": COUNTS, "synchronize_s": empty},
+        **{"environment": fields_of(describe("cuda", level)), "counts": COUNTS, "synchronize_s": empty},
         **{"latencies": measured, "profiles": profiles},
     }
     Path(sys.argv[1]).write_text(json.dumps(found), encoding="utf-8")

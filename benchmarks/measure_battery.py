@@ -1,4 +1,4 @@
-"""Measure the battery on the GPU at hand: ``python -m benchmarks.measure_battery --out battery.jsonl --seconds 540``.
+"""Measure the battery on the GPU at hand: ``python -m benchmarks.measure_battery --out FILE.jsonl.gz --seconds 540``.
 
 Rows are on disk as they are taken. Run again with the same file, or with ``--skip`` and what other runs wrote, it goes
 on where it stopped. The order is: the first model of every family under all runtimes, then the other models, then
@@ -10,13 +10,14 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.battery import families
-from calibrate.measure.models import Case, Protocol, complete, measure
+from calibrate.measure.models import Protocol, complete, measure
+from calibrate.samples.records import CaseProfile, Refusal
 from calibrate.samples.store import SampleFile
+from calibrate.workloads.cases import Case
 
 TIERS = (("eager", "torchscript", "cudagraph"), ("compile", "compile-cudagraph"), ("onnx", "onnx-cudagraph"))
 """Runtimes by what they take to prepare."""
@@ -72,11 +73,10 @@ def main() -> None:
     )
     cases = [c for c in cases if not any(complete([c], other, protocol) for other in done)]
     measure(cases, file, options.device, protocol, _Progress(start, cases, file, protocol))
-    kinds = Counter(key.split("/")[0] for key in file.samples)
-    print(f"{time.monotonic() - start:.0f} s: {kinds['case']} cases measured, {kinds['cannot']} cannot run", flush=True)
-    for sample in file.values():
-        if "reason" in sample:
-            print(sample["case"].removeprefix("benchmarks/battery/"), sample["reason"][:150], sep="  ")
+    measured, refused = file.of(CaseProfile), file.of(Refusal)
+    print(f"{time.monotonic() - start:.0f} s: {len(measured)} cases measured, {len(refused)} cannot run", flush=True)
+    for refusal in refused:
+        print(str(refusal.case).removeprefix("benchmarks/battery/"), refusal.reason[:150], sep="  ")
 
 
 class _Progress:
@@ -91,7 +91,7 @@ class _Progress:
         if self.steps >= self.said + 100:
             self.said = self.steps
             seconds = time.monotonic() - self.start
-            print(f"{seconds:5.0f} s: {self.steps} of {self.all} steps, {len(self.file.samples)} rows", file=sys.stderr)
+            print(f"{seconds:5.0f} s: {self.steps} of {self.all} steps, {len(self.file)} rows", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from calibrate.fit import runtimes
-from calibrate.samples.store import SampleFile
+from calibrate.samples.files import Samples
 from predictor.calibration.load import load_calibration
 
 
 def main(gpu: str) -> None:
     """A line for each runtime."""
     calibration = load_calibration(gpu)
-    file = SampleFile(Path(calibration.folder) / "samples" / "runtimes.jsonl")
+    file = Samples.of(Path(calibration.folder)).runtimes
     print(f"{'runtime':18} {'modules':>7} {'launches':>9} {'kernel time':>12}")
-    for name in runtimes.known():
+    for name in runtimes.fitted():
         ran = runtimes.modules(file, name, calibration, calibration.host("eager"))
         ran = [one for one in ran if one.names and not one.model.startswith("loops")]
         pairs = [[k for call in one.priced for k in call.kernels] for one in ran]

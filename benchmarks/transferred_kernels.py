@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from calibrate.fit.kernels import log_sd
+from calibrate.fit.errors import log_sd
 from calibrate.fit.passes import Model, table_of
 from calibrate.samples.passes import read_passes
 

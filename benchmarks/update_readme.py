@@ -18,7 +18,7 @@ COMMANDS = {
     "demo": ["predict", "--model", "funnel", "--runtime", "onnx", "--gpu", "a100"],
     "accuracy": [
         *("validate", "--gpu", "h200", "--markdown"),
-        *("--data", "calibrations/h200/validation/eager.jsonl"),
+        *("--data", "calibrations/h200/validation/eager.jsonl.gz"),
     ],
     "runtimes": [
         *("validate", "runtimes", "--gpu", "h200", "--markdown"),

@@ -1,40 +1,40 @@
-"""A calibration from beginning to end: constants, host, generated modules, kernel sweep, fits, files."""
+"""A calibration and a validation from beginning to end: what is measured, fitted, judged, in which order."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
-from calibrate.fit import runtimes
-from calibrate.fit.kernels import fit_host, fit_kernels, fit_shapes
-from calibrate.measure import sweep
+import models_zoo
+from calibrate.fit import calibration as fits
+from calibrate.fit import runtimes as runtime_fits
+from calibrate.measure import models, modules
 from calibrate.measure.constants import device_constants
-from calibrate.measure.models import Case, placed, programs_recorded
-from calibrate.measure.operators import example_kernels, example_launches, host_costs, run_host, run_launches
-from calibrate.measure.shapes import prepare_shapes, run_shapes, shape_samples
+from calibrate.measure.operators import example_kernels, run_host, run_launches
+from calibrate.measure.shapes import prepare_shapes, run_shapes
 from calibrate.measure.shapes import total as shape_cases
-from calibrate.measure.timers import Probe, Round, Run, lower_quartile, pass_seconds, quiet_level, summarise
-from calibrate.samples.environment import describe
-from calibrate.samples.programs import program_from_json
-from calibrate.samples.store import SampleFile
-from calibrate.workloads import inductor_loops, onnx_convs, onnx_nodes
-from calibrate.workloads.sources import build
+from calibrate.measure.sweep import run_sweep
+from calibrate.measure.timers import Probe
+from calibrate.samples.environment import check_agreement, check_device, check_gpu, describe
+from calibrate.samples.files import Samples
+from calibrate.samples.records import DeviceConstants, Environment, KernelSample, Refusal
+from calibrate.samples.store import SUFFIX, SampleFile
+from calibrate.validate import accuracy
+from calibrate.workloads import sweeps
+from calibrate.workloads.cases import Case
+from calibrate.workloads.device import Run
+from calibrate.workloads.isolated import sweeps_of
+from predictor import runtimes
 from predictor.calibration import files
-from predictor.calibration.host_costs import HostCosts, host_costs_of
-from predictor.calibration.load import REPLAY, Calibration, forget, load_calibration
-from predictor.errors import PredictorError
-from predictor.ops import typical_trait
-from predictor.pricing.program import library_s, price
-from predictor.records import Trait
-from predictor.runtimes.eager import execution as eager_runtime
-from predictor.runtimes.eager import lowering as eager
-from predictor.timeline.queue import queue
+from predictor.calibration.load import Calibration, load_calibration
+from predictor.calibration.schema import Device, File, Kernels, NamedHosts
+from predictor.errors import PredictorError, unknown
+from predictor.sources import load_model
 
 Advance = Callable[[int], None]
 Tell = Callable[[str], None]
@@ -52,28 +52,28 @@ class Others:
 
     def under(self, runtime: str) -> dict[str, int]:
         """Those of a runtime."""
-        if runtimes.TERMS[runtime].graphs:
+        terms = runtime_fits.terms_of(runtime)
+        if terms.uses_graphs:
             return self.graphs
-        return self.compiled if runtime == "compile" else self.usually
+        return self.compiled if terms.recompiles else self.usually
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
     """How much is measured. shapes: calls whose host cost is timed, on average of a family and dtype; modules: how many
-    of each source; passes: of a module in one round; others: modules under other runtimes; convs, nodes and loops:
-    convolutions and other nodes as ONNX Runtime runs them, and what Inductor compiles.
+    of each source; passes: of a module in one round; others: modules under other runtimes; isolated: whether kernels
+    that runtimes alone make are run alone, too; quick: whether few of them are.
     """
 
-    plan: sweep.Plan
+    plan: sweeps.Plan
     host_rounds: int
     shapes: int
     modules: dict[str, int]
     module_rounds: int
     passes: int
     others: Others
-    convs: sweep.Plan | None = None
-    nodes: int = 0
-    loops: int = 0
+    isolated: bool
+    quick: bool
 
     @property
     def host_steps(self) -> int:
@@ -93,15 +93,15 @@ def _effort(device: str, quick: bool) -> Effort:
         few, many = {"generated": 5, "library": 15}, {"generated": 45, "library": 75}
         if quick:
             others = Others(*[{"generated": 3, "library": 4, "deep": 2}] * 3)
-            alone = onnx_convs.QUICK, onnx_nodes.QUICK_COUNT, inductor_loops.QUICK_COUNT
-            return Effort(sweep.QUICK_CUDA, 5, 40, few, 3, 10, others, *alone)
+            return Effort(sweeps.QUICK_CUDA, 5, 40, few, 3, 10, others, isolated=True, quick=True)
         others = Others(*({"generated": n, "library": m, "deep": 3} for n, m in ((9, 12), (7, 9), (4, 5))))
-        alone = onnx_convs.FULL, onnx_nodes.COUNT, inductor_loops.COUNT
-        return Effort(sweep.FULL, 12, 120, many, 3, 10, others, *alone)
+        return Effort(sweeps.FULL, 12, 120, many, 3, 10, others, isolated=True, quick=False)
     few, many = {"generated": 12}, {"generated": 40}  # kernels of a library's models would drown the host there
     if quick:
-        return Effort(sweep.QUICK_CPU, 3, 0, few, 3, 5, Others(*[{"generated": 3}] * 3))
-    return Effort(sweep.FULL_CPU, 12, 0, many, 6, 10, Others(*[{"generated": 12}] * 3))
+        others = Others(*[{"generated": 3}] * 3)
+        return Effort(sweeps.QUICK_CPU, 3, 0, few, 3, 5, others, isolated=False, quick=True)
+    others = Others(*[{"generated": 12}] * 3)
+    return Effort(sweeps.FULL_CPU, 12, 0, many, 6, 10, others, isolated=False, quick=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +115,8 @@ class Parts:
     def steps(self, effort: Effort) -> int:
         """Units of the progress bar."""
         others = OTHER_STEPS * sum(sum(effort.others.under(name).values()) for name in self.others)
-        if self.kernels and "onnx" in self.others:
-            others += effort.nodes + (effort.convs.total if effort.convs else 0)
-        if self.kernels and "compile" in self.others:
-            others += effort.loops
+        if self.kernels and effort.isolated:
+            others += sum(sweep.total(effort.quick) for sweep in sweeps_of(self.others))
         return effort.plan.total * self.kernels + effort.host_steps * self.eager + others
 
 
@@ -126,70 +124,80 @@ OTHER_STEPS = 6
 """Units of the progress bar for a module under another runtime: its rounds and its profile."""
 
 
+def runtimes_to_measure(asked: str, on_cpu: bool) -> tuple[str, ...]:
+    """Runtimes besides eager, those that others are based on first. asked: names, comma-separated, or "all".
+
+    Raises PredictorError for a name that is unknown, or that needs a GPU where there is none.
+    """
+    possible = [name for name in runtime_fits.fitted() if not runtimes.load(name).needs_gpu or not on_cpu]
+    known = [*possible, *(name for name in runtimes.names() if runtimes.load(name).host_terms is None)]
+    names = possible if asked == "all" else asked.split(",")
+    for name in names:
+        if name not in known:
+            raise unknown("runtime", name, known)
+    return tuple(runtime_fits.with_bases(names))
+
+
 def run(gpu: str, device: str, out: Path, effort: Effort, parts: Parts, advance: Advance, tell: Tell) -> None:
     """Measure what is not on disk yet, fit, and write ``device.json``, ``kernels.json`` and a file for every runtime
     into ``out``.
     """
-    samples = out / "samples"
-    constants_file = SampleFile(samples / "constants.jsonl", tell)
-    host_file = SampleFile(samples / "host.jsonl", tell)
-    module_file = SampleFile(samples / "modules.jsonl", tell)
-    kernel_file = SampleFile(samples / "kernels.jsonl", tell)
-    if "environment" not in constants_file:
-        constants_file.append([{"key": "environment", "environment": describe(device, _probe_level(device))}])
-    _same_machine(constants_file, device)
+    samples = Samples.of(out, tell)
+    if not samples.constants.has(Environment, 0):
+        samples.constants.append([describe(device, _probe_level(device))])
+    check_agreement(samples.constants, describe(device, 0.0), "--out")
     start = time.perf_counter()
-    other_file = SampleFile(samples / "runtimes.jsonl", tell)
-    others = runtimes.wanted({name: effort.others.under(name) for name in parts.others}, device)
-    modules = _modules(effort, device) if parts.eager else []
-    ready: dict[str, Run] = {}
-    shapes: list[sweep.Case] = []
+    others = [case for name in parts.others for case in modules.cases(effort.others.under(name), name, device)]
+    eager_modules = modules.eager_cases(effort.modules, device) if parts.eager else []
+    ready: dict[Case, Run] = {}
+    shapes: list[sweeps.KernelCase] = []
 
     def meanwhile() -> None:
-        programs = [(case, module_file) for case in modules] + [(case, other_file) for case in others]
-        with programs_recorded(programs, device):
+        programs = [(case, samples.modules) for case in eager_modules] + [(case, samples.runtimes) for case in others]
+        with models.programs_recorded(programs, device):
             if parts.eager:
-                ready.update(prepare_modules(modules, device))
-                shapes.extend(prepare_shapes(host_file, device, effort.shapes))
+                ready.update(modules.prepare_modules(eager_modules, device))
+                shapes.extend(prepare_shapes(samples.host, device, effort.shapes))
 
     if parts.eager:
-        run_host(host_file, device, effort.host_rounds, lambda n: advance(10 * n))
-    runtimes.run(others, other_file, device, advance, meanwhile)
-    if "device" not in constants_file:
-        constants_file.append([{"key": "device", "constants": device_constants(device, effort.plan.dtypes)}])
+        run_host(samples.host, device, effort.host_rounds, lambda n: advance(10 * n))
+    modules.run_cases(others, samples.runtimes, device, advance, meanwhile)
+    if not samples.constants.has(DeviceConstants):
+        samples.constants.append([device_constants(device, effort.plan.dtypes)])
     if parts.eager:
-        run_modules(ready, module_file, device, effort, advance)
-        run_shapes(shapes, host_file, device, advance)
+        modules.run_modules(ready, samples.modules, device, effort.module_rounds, effort.passes, advance)
+        run_shapes(shapes, samples.host, device, advance)
     if parts.eager and device == "cuda":  # the profiler slows every launch after it: nothing below times the host
-        run_launches(host_file)
+        run_launches(samples.host)
     tell(f"\nhost measured in {time.perf_counter() - start:.0f} s")
     start = time.perf_counter()
     if parts.kernels:
-        sweep.run_sweep(sweep.cases(effort.plan, kernel_file), kernel_file, device, advance)
-        for cases, maker in _alone(effort, parts.others, kernel_file):
-            sweep.run_sweep(cases, kernel_file, device, advance, maker)
+        done = {sample.id for sample in samples.kernels.of(KernelSample)}
+        run_sweep(sweeps.cases(effort.plan, done), samples.kernels, device, advance)
+        for sweep in sweeps_of(parts.others) if effort.isolated else ():
+            run_sweep(sweep.cases(effort.quick, done), samples.kernels, device, advance, sweep.maker)
         tell(f"\nkernels measured in {time.perf_counter() - start:.0f} s")
     fit(gpu, out)
 
 
-def _alone(effort: Effort, others: Sequence[str], done: SampleFile) -> Iterator[tuple[Iterator[Any], sweep.Maker]]:
-    """(Cases, what builds them) of the kernels that other runtimes make, each alone."""
-    if "onnx" in others:
-        if effort.convs:
-            yield onnx_convs.cases(effort.convs, done), onnx_convs.maker
-        yield onnx_nodes.cases(effort.nodes, done), onnx_nodes.maker
-    if "compile" in others:
-        yield inductor_loops.cases(effort.loops, done), inductor_loops.maker
+def fit(gpu: str, out: Path) -> None:
+    """Samples in ``out`` -> calibration files in ``out``. Needs no device: a fit can be repeated anywhere."""
+    fits.fit(gpu, out, example_kernels)
 
 
 def take_kernels(gpu: str, out: Path) -> None:
-    """Copy the device's part of a GPU's calibration into ``out``, where there is none yet: PredictorError if nobody
-    calibrated the GPU.
+    """Copy the device's part of a GPU's calibration into ``out``, and the hosts that are known by name, where there is
+    none yet: PredictorError if nobody calibrated the GPU.
     """
-    found = files.find(gpu)
-    for name in ("device.json", "kernels.json"):
-        if not (out / name).exists():
-            files.write_json(out / name, files.read_json(found / name, gpu))
+    known = files.find(gpu)
+    contents: list[File] = []
+    if not (out / "device.json").exists():
+        contents.append(files.read(known / "device.json", Device, gpu))
+    if not (out / "kernels.json").exists():
+        contents.append(files.read(known / "kernels.json", Kernels, gpu))
+    if (known / "hosts.json").exists() and not (out / "hosts.json").exists():
+        contents.append(files.read(known / "hosts.json", NamedHosts, gpu))
+    files.write_calibration(out, contents)
 
 
 def _probe_level(device: str) -> float:
@@ -197,202 +205,93 @@ def _probe_level(device: str) -> float:
     return float(np.median([probe() for _ in range(9)]))
 
 
-def _same_machine(file: SampleFile, device: str) -> None:
-    """Samples of different machines never mix: raises PredictorError."""
-    environment = file.samples["environment"]["environment"]
-    here = describe(device, 0.0)
-    for key in ("gpu", "cpu"):
-        if environment.get(key) != here.get(key):
-            raise PredictorError(
-                f"{file.path.parent} holds samples of another machine ({environment.get(key)}, not {here.get(key)}): "
-                "choose another --out or delete them"
-            )
-
-
-def _modules(effort: Effort, device: str) -> list[Case]:
-    """Modules whose latency the host coefficients are fitted on."""
-    return [
-        Case(f"{source}/{seed}", 1, "fp16" if device == "cuda" and seed % 2 else "fp32", eager.NAME)
-        for source, count in effort.modules.items()
-        for seed in range(count)
-    ]
-
-
-def prepare_modules(modules: Sequence[Case], device: str) -> dict[str, Run]:
-    """Name -> a pass of each module, which has run."""
-    ready = {}
-    for case in modules:
-        with torch.device(device):  # random weights are made there many times faster
-            module, inputs = build(case.model, device)
-        ready[f"{case.model}/{case.dtype}"] = run_once = eager_runtime.prepare(
-            *placed(module, inputs, case.dtype, device)
-        )
-        pass_seconds(run_once, device, 2)
-    return ready
-
-
-def run_modules(ready: Mapping[str, Run], file: SampleFile, device: str, effort: Effort, advance: Advance) -> None:
-    """Latency of generated modules in interleaved rounds, the host probe before and after each case."""
-    step = 5
-    probe = Probe(device)
-    for number in range(effort.module_rounds):
-        for done, (name, run_once) in enumerate(ready.items(), start=1):
-            key = f"{number}/{name}"
-            if key not in file:
-                pass_seconds(run_once, device, 2)
-                before = probe.recent()
-                seconds = lower_quartile(pass_seconds(run_once, device, effort.passes))
-                file.append([{"key": key, "module": name, "seconds": seconds, "probe_s": [before, probe()]}])
-            if done % 10 == 0:
-                advance(step)
-
-
-def _module_cases(file: SampleFile) -> list[Case]:
-    names = dict.fromkeys(sample["module"] for sample in file.values() if "module" in sample)
-    return [Case("/".join(name.split("/")[:2]), 1, name.split("/")[2], eager.NAME) for name in names]
-
-
-def fit(gpu: str, out: Path) -> None:
-    """Samples in ``out`` -> calibration files in ``out``. Needs no device: a fit can be repeated anywhere."""
-    samples = out / "samples"
-    opened = {name: SampleFile(samples / f"{name}.jsonl") for name in ("constants", "host", "modules", "kernels")}
-    if "device" not in opened["constants"]:
-        raise PredictorError(f"{samples} holds no samples: run calibrate --gpu {gpu} first")
-    constants = opened["constants"].samples["device"]["constants"]
-    probe_s = quiet_level([p for s in opened["modules"].values() if "module" in s for p in s["probe_s"]])
-    environment = {**opened["constants"].samples["environment"]["environment"], "probe_s": probe_s}
-    serial = bool(constants["serial"])
-    hot = host_costs(opened["host"], "tight", probe_s)
-    cold = hot if serial else host_costs(opened["host"], "mixed", probe_s)
-    calls = {op: {d: [hot[op][d], cold[op][d]] for d in hot[op]} for op in hot}
-    head = {"schema": files.SCHEMA, "gpu": gpu, "provenance": "measured"}
-    device = {**head, **{k: v for k, v in constants.items() if k != "launch_s"}, "environment": environment}
-    kernels = [s for s in opened["kernels"].values() if s.get("family") not in runtimes.MADE]
-    if kernels:
-        fits = _published(out / "kernels.json", gpu)
-        for family, named in fit_kernels(_without_dispatch(kernels, hot) if serial else kernels, constants).items():
-            fits[family] = named | fits.get(family, {})
-        files.write_json(out / "kernels.json", {**head, "families": fits})
-        files.write_json(out / "device.json", device)
-    forget()
-    calibration = load_calibration(str(out.resolve()))
-    host: dict[str, Any] = {
-        **head,
-        "runtime": eager.NAME,
-        "coefficients": {
-            **{"op_factor": 1.0, "line_s": 0.0, "module_s": 0.0, "fixed_s": 0.0},
-            "launch_s": constants["launch_s"],
-        },
-        "error": {"log_rms": 0.0},
-        "calls": calls,
-        "launches": example_launches(opened["host"]),
-        **_shapes(opened["host"], calibration, hot, probe_s),
-        "typical_s": _typical(calls),
-        "environment": environment,
-    }
-    fitted = _fit_modules(opened["modules"], calibration, host_costs_of(host, out))
-    host["coefficients"] |= fitted["coefficients"]
-    host["error"] = fitted["error"]
-    files.write_json(out / "eager.json", host)
-    forget()
-    _fit_others(gpu, out, {**head, "environment": environment})
-
-
-def _fit_others(gpu: str, out: Path, head: dict[str, Any]) -> None:
-    """A file for every other runtime that was measured; the kernels that only they make join ``kernels.json``."""
-    file = SampleFile(out / "samples" / "runtimes.jsonl")
-    calibration = load_calibration(str(out.resolve()))
-    measured = [name for name in runtimes.known() if any(s.get("runtime") == name for s in file.values())]
-    ran = {name: runtimes.modules(file, name, calibration, calibration.host(eager.NAME)) for name in measured}
-    swept = SampleFile(out / "samples" / "kernels.jsonl").values()
-    alone = [s for s in swept if s.get("family") in runtimes.MADE and not s.get("failed")]
-    seen = [s for own in ran.values() for s in runtimes.made_kernels(own, calibration)]
-    made = runtimes.fit_made([*alone, *seen], calibration.device)
-    if made and (out / "samples" / "kernels.jsonl").exists():
-        kernels = files.read_json(out / "kernels.json", gpu)
-        files.write_json(out / "kernels.json", {**kernels, "families": {**kernels["families"], **made}})
-        forget()
-        calibration = load_calibration(str(out.resolve()))
-    for name in measured:
-        like = runtimes.TERMS[name].like
-        costs = calibration.host(like or eager.NAME)
-        fitted = runtimes.fit_runtime(name, runtimes.modules(file, name, calibration, costs), calibration, costs)
-        files.write_json(out / f"{name}.json", {**head, "runtime": name, **({"like": like} if like else {}), **fitted})
-        forget()
-
-
-def _published(path: Path, gpu: str) -> dict[str, dict[str, Any]]:
-    """Fits of published kernels that the calibration has: they stay."""
-    try:
-        families = files.read_json(path, gpu)["families"]
-    except (PredictorError, KeyError):  # none yet, or damaged
-        return {}
-    return {
-        family: {name: fit for name, fit in named.items() if name.endswith(REPLAY)}
-        for family, named in families.items()
-    }
-
-
-def _shapes(
-    file: SampleFile, calibration: Calibration, hot: dict[str, dict[str, float]], probe_s: float
-) -> dict[str, Any]:
-    """Host cost of library calls by shape, and how much of an example's cost that stands for: all of it where the
-    operator was itself timed by shape, else what is said of the example's own shape.
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a validation compares: models of the zoo or factories, each at every batch and in every dtype, under a
+    runtime on a calibrated GPU.
     """
-    samples = shape_samples(file, probe_s)
-    fits, sampled = fit_shapes(samples, calibration), {s["op"] for s in samples}
-    shapes: dict[str, dict[str, Any]] = {}
-    for (family, dtype), forest in fits.items():
-        shapes.setdefault(family, {})[dtype] = forest.to_json()
-    timed: dict[str, dict[str, float]] = {}
-    for op, kernels in example_kernels().items() if fits else ():
-        for dtype, kernel in kernels.items():
-            if op in hot and (kernel.family, kernel.dtype) in fits:
-                forest = fits[kernel.family, kernel.dtype]
-                seconds = library_s(forest, calibration, kernel.family, kernel.dtype, kernel.dims)
-                timed.setdefault(op, {})[dtype] = hot[op][dtype] if op in sampled else float(seconds[0])
-    return {"shapes": shapes, "shapes_s": timed}
+
+    gpu: str
+    runtime: str
+    models: tuple[str, ...]
+    batches: tuple[int, ...]
+    dtypes: tuple[str, ...]
+
+    def check(self) -> Calibration:
+        """The calibration that predicts. Raises PredictorError for a name that is not known, and where nothing was
+        calibrated.
+        """
+        calibration = load_calibration(self.gpu)
+        if self.runtime not in runtimes.names():
+            raise unknown("runtime", self.runtime, runtimes.names())
+        calibration.host(self.runtime)
+        for name in self.models:
+            _check_model(name)
+        for dtype in self.dtypes:
+            if dtype not in calibration.dtypes:
+                raise unknown(f"dtype of {calibration.gpu}", dtype, calibration.dtypes)
+        return calibration
+
+    @property
+    def cases(self) -> list[Case]:
+        """Every combination, the models' order kept."""
+        return models.cases(self.models, self.batches, self.dtypes, self.runtime)
 
 
-def _without_dispatch(samples: list[dict[str, Any]], calls: dict[str, dict[str, float]]) -> list[dict[str, Any]]:
-    """On a CPU a call's time holds its dispatch: the cost of its smallest call is taken off, at most nine tenths."""
-    return [
-        {**s, "seconds": max(s["seconds"] - calls.get(s["op"], {}).get("fp32", 0.0), 0.1 * s["seconds"])}
-        for s in samples
-        if not s.get("failed")
-    ]
+def _check_model(name: str) -> None:
+    """Raises PredictorError for what is neither a model of the zoo nor a factory that makes one."""
+    if name in models_zoo.names():
+        return
+    if name.endswith(".json"):
+        raise PredictorError(f"{name} has no weights that could run: write a factory, --models FILE.py:FUNCTION")
+    with torch.device("meta"):
+        load_model(name, 1)
 
 
-def _typical(calls: dict[str, dict[str, list[float]]]) -> dict[str, list[float]]:
-    """Trait -> median cost, hot and cold, of its operators: the price of an operator without one of its own."""
-    by_trait: dict[str, list[list[float]]] = {}
-    for op, costs in calls.items():
-        trait = Trait.HOST if op.startswith("host") else typical_trait(op)
-        by_trait.setdefault(trait, []).append(next(iter(costs.values())))
-    typical = {trait: [float(m) for m in np.median(costs, axis=0)] for trait, costs in by_trait.items()}
-    return typical | {
-        trait: typical["pointwise"] for trait in ("composite", "unmodelled", "sync") if trait not in typical
-    }
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """A validation that is about to run: what is compared, with which calibration, and where measurements are kept."""
+
+    request: Request
+    calibration: Calibration
+    file: SampleFile
+    protocol: models.Protocol
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether everything is in the file already."""
+        return models.complete(self.request.cases, self.file, self.protocol)
+
+    @property
+    def steps(self) -> int:
+        """Units of the progress bar of its measurements."""
+        return len(self.request.cases) * (self.protocol.rounds + 2)
+
+    def check_device(self) -> str:
+        """The device that measures. Raises PredictorError where this machine does not have the GPU."""
+        return check_device(self.calibration.gpu)
+
+    def measure(self, device: str, advance: Advance) -> None:
+        """Measure what is missing."""
+        models.measure(self.request.cases, self.file, device, self.protocol, advance)
+
+    def rows(self) -> list[accuracy.Row]:
+        """Predictions beside what was measured. Raises PredictorError where that was on another GPU."""
+        check_gpu(self.file, self.calibration)
+        device = "cpu" if self.calibration.lanes.serial else "cuda"
+        models.record_programs([(case, self.file) for case in self.request.cases], device)
+        return accuracy.rows(self.file, self.calibration, self.request.runtime, set(self.request.cases))
+
+    def refusals(self) -> list[Refusal]:
+        """Cases that cannot run."""
+        found = [self.file.find(Refusal, case) for case in self.request.cases]
+        return [refusal for refusal in found if refusal is not None]
 
 
-def _fit_modules(file: SampleFile, calibration: Calibration, host: HostCosts) -> dict[str, Any]:
-    """The host coefficients, from the latencies of the generated modules."""
-    lanes = calibration.lanes
-    rounds: dict[str, list[Round]] = {}
-    for sample in file.values():
-        if "module" in sample:
-            rounds.setdefault(sample["module"], []).append(Round(sample["seconds"], *sample["probe_s"]))
-    rows = []
-    for case, own in zip(_module_cases(file), rounds.values(), strict=True):
-        program = program_from_json(file.samples[f"program/{case.key}"]["program"])
-        priced = price(program, calibration, host)
-        timeline = queue(priced, lanes)
-        last_s = float(priced.kernel_s[0, -1])
-        after = timeline.kernel_s if lanes.serial else lanes.launch_latency_s + lanes.sync_s + last_s
-        measured = summarise(own, host.probe_s)
-        python = [call.python for call in program.calls] + [program.tail]
-        lines, modules = sum(p.cold_lines for p in python), sum(p.cold_modules for p in python)
-        latency = measured.seconds * host.probe_s / measured.probe_s
-        rows.append((timeline.host_s, lines, modules, after, latency))
-    columns = [np.array(column, dtype=float) for column in zip(*rows, strict=True)]
-    return fit_host(*columns)
+def validation(request: Request, data: Path | None, rounds: int, tell: Tell) -> Validation:
+    """A validation that is ready to run. data: file of measurements, by default one in the user's own folder. Raises
+    PredictorError for a name that is not known, where nothing was calibrated, and for a damaged file.
+    """
+    calibration = request.check()
+    path = data or files.user_folder().parent / "validation" / f"{calibration.gpu}-{request.runtime}{SUFFIX}"
+    return Validation(request, calibration, SampleFile(path, tell), models.Protocol(rounds=rounds))

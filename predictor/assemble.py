@@ -108,31 +108,32 @@ def _extrapolated(lowered: Lowered, priced: PricedProgram, size: int) -> dict[st
 def provenance(calibration: Calibration, host: HostCosts) -> dict[str, Any]:
     """What a report says of its calibration."""
     environment = host.environment
-    made = datetime.fromisoformat(environment["date"])
+    made = datetime.fromisoformat(environment.date)
     made = made if made.tzinfo else made.replace(tzinfo=UTC)
     return {
         "gpu": calibration.gpu,
-        "device": calibration.device["name"],
+        "device": calibration.device.name,
         "provenance": calibration.provenance,
         "host_provenance": host.provenance,
-        "date": environment["date"],
+        "date": environment.date,
         "age_days": max((datetime.now(UTC) - made).days, 0),
-        "host": environment.get("cpu", ""),
-        "versions": environment.get("versions", {}),
+        "host": environment.cpu,
+        "versions": environment.versions,
     }
 
 
 def notes(versions: Mapping[str, str], host: HostCosts) -> tuple[str, ...]:
     """What a report adds: host costs of another machine, versions that differ from the calibration's."""
-    theirs = host.environment.get("versions", {})
+    theirs = host.environment.versions
     differ = [
         f"{package} {version} (calibrated with {theirs[package]})"
         for package, version in versions.items()
         if package != "python" and package in theirs and theirs[package].split("+")[0] != version.split("+")[0]
     ]
     scaled = f", scaled to {host.name}" if host.name else ""
-    borrowed = (
-        f"host costs are those of a machine with an {host.borrowed}{scaled}: nobody measured this runtime with this GPU"
+    unmeasured = (
+        f"host costs are those of a machine with an {host.reference_gpu}{scaled}: "
+        "nobody measured this runtime with this GPU"
     )
     captured = f"captured with {', '.join(differ)}"
-    return tuple(note for note, holds in ((borrowed, host.borrowed), (captured, differ)) if holds)
+    return tuple(note for note, holds in ((unmeasured, host.is_unmeasured), (captured, differ)) if holds)

@@ -14,6 +14,11 @@ class CannotRunError(PredictorError):
     """A runtime that cannot run a model: not a mistake in the request, an answer to it."""
 
 
+def one_line(error: BaseException, longest: int = 500) -> str:
+    """An error of someone else's code in one line: its class and what it says, cut at so many characters."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:longest].removesuffix(":")
+
+
 def unknown(what: str, name: str, known: Iterable[str]) -> PredictorError:
     """The error for a name that nobody knows, with the nearest known names."""
     names = sorted(known)

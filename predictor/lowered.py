@@ -52,7 +52,7 @@ def lower(graph: Graph, runtime: str, target: Target) -> Lowered:
 def of_program(graph: Graph, program: Program) -> Lowered:
     """What a report needs of a program and the graph that it was lowered from."""
     sized = SizedProgram.of(program)
-    ops = tuple(dict.fromkeys(call.op for call in program.calls))
+    ops = tuple(dict.fromkeys(call.row.label for call in program.calls))
     number = {op: position for position, op in enumerate(ops)}
     counts = [group.count for group in sized.groups]
     group_of_distinct = np.repeat(np.arange(len(counts)), counts)
@@ -67,7 +67,7 @@ def of_program(graph: Graph, program: Program) -> Lowered:
         python_calls=graph.python_calls,
         versions=graph.versions,
         ops=ops,
-        op_of_call=np.array([number[call.op] for call in program.calls], dtype=np.int64),
+        op_of_call=np.array([number[call.row.label] for call in program.calls], dtype=np.int64),
         group_of_kernel=group_of_distinct[sized.kernel_of],
     )
 
@@ -163,7 +163,7 @@ def solve(lowered: Sequence[Lowered]) -> LoweredRange | None:
 def _structure(one: Lowered) -> Any:
     """What must be the same at every size."""
     program = one.program.program
-    calls = tuple((c.op, c.trait, c.parts, c.extra, c.sync, len(c.kernels), c.python) for c in program.calls)
+    calls = tuple((c.row, c.trait, c.parts, c.extra, c.sync, len(c.kernels), c.python) for c in program.calls)
     groups = tuple((g.family, g.dtype, g.in_graph, tuple(g.dims)) for g in one.program.groups)
     unmodelled = tuple(program.unmodelled.items())
     return calls, groups, one.group_of_kernel.tobytes(), unmodelled, program.cannot, program.tail, one.operators

@@ -66,7 +66,7 @@ class Settings(NamedTuple):
     @property
     def target(self) -> Target:
         """What a program is to run with."""
-        return Target(str(self.host.environment.get("versions", {}).get("torch", "")), self.calibration.architecture)
+        return Target(self.host.environment.torch, self.calibration.architecture)
 
 
 def settings(
@@ -93,7 +93,7 @@ def settings(
     if calibration.lanes.serial and runtimes.load(runtime).needs_gpu:
         raise CannotRunError(f"{runtime} needs a GPU")
     costs = calibration.host(runtime, host)
-    chosen = attention or attention_of(str(costs.environment.get("versions", {}).get("torch", "")))
+    chosen = attention or attention_of(costs.environment.torch)
     return Settings(calibration, costs, dtype, estimator, chosen == "eager")
 
 

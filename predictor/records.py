@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,13 +113,22 @@ class Trait(StrEnum):
 
 
 class Variant(StrEnum):
-    """Which path an operator takes where its paths cost the host differently."""
+    """Which of an operator's paths a call takes, where they cost the host differently.
 
-    USUAL = ""
+    DEPTHWISE, GROUPED: of a convolution; BROADCAST, SCALAR: of a pointwise operator whose second operand has another
+    shape, or is a number; of a call on tensors that a model keeps on the CPU, whose operator is "host": VIEW; HEAVY:
+    computes transcendental functions; MANY, MANY_HEAVY: the same on many elements.
+    """
+
+    USUAL = "usual"
     DEPTHWISE = "depthwise"
     GROUPED = "grouped"
     BROADCAST = "broadcast"
     SCALAR = "scalar"
+    VIEW = "view"
+    HEAVY = "heavy"
+    MANY = "many"
+    MANY_HEAVY = "many_heavy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,14 +273,26 @@ class Kernel:
     dims: Mapping[str, float]
 
 
+class HostRow(NamedTuple):
+    """What a measured host cost is of: an operator and which of its paths."""
+
+    op: str
+    variant: Variant = Variant.USUAL
+
+    @property
+    def label(self) -> str:
+        """As a person reads it: "conv2d", "conv2d depthwise"."""
+        return self.op if self.variant is Variant.USUAL else f"{self.op} {self.variant.replace('_', ' ')}"
+
+
 @dataclass(frozen=True, slots=True)
 class HostCall:
     """One call on the host lane and the kernels that it launches.
 
-    op: whose measured host cost this is; python: what runs before it; parts: the operators whose costs are summed where
-    ``op`` has none of its own, extra: those that are added to it; sync: the host waits for the device before it goes
-    on; elements: that the host itself computes, of a tensor that a model keeps on the CPU; origin: of the operator, or
-    of the first of those that were fused.
+    op, variant: whose measured host cost this is; python: what runs before it; parts: the operators whose costs are
+    summed where ``op`` has none of its own, extra: those that are added to it; sync: the host waits for the device
+    before it goes on; elements: that the host itself computes, of a tensor that a model keeps on the CPU; origin: of
+    the operator, or of the first of those that were fused.
     """
 
     op: str
@@ -283,6 +304,12 @@ class HostCall:
     sync: bool = False
     elements: int = 0
     origin: Origin = UNKNOWN_ORIGIN
+    variant: Variant = Variant.USUAL
+
+    @property
+    def row(self) -> HostRow:
+        """Operator and variant."""
+        return HostRow(self.op, self.variant)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 
 import models_zoo
-from calibrate.measure import sweep
-from calibrate.samples.programs import program_from_json, program_to_json
+from calibrate.samples.programs import restored, stored
+from calibrate.samples.records import StoredProgram
+from calibrate.workloads import sweeps
 from calibrate.workloads.recipes import RECIPES
 from predictor import runtimes
 from predictor.calibration.files import SHIPPED, known_gpus
@@ -34,7 +36,7 @@ def test_every_family_has_a_recipe_and_every_recipe_a_family() -> None:
 
 
 def test_every_family_is_part_of_every_sweep() -> None:
-    for plan in (sweep.FULL, sweep.QUICK_CUDA, sweep.FULL_CPU, sweep.QUICK_CPU):
+    for plan in (sweeps.FULL, sweeps.QUICK_CUDA, sweeps.FULL_CPU, sweeps.QUICK_CPU):
         assert set(plan.counts) == SWEPT
         assert min(plan.counts.values()) > 0
 
@@ -142,7 +144,7 @@ def test_a_zoo_model_keeps_its_price_as_data(name: str, zoo_graph: Callable[...,
     """A program written as JSON and read again is predicted the same; where its calls come from is not kept."""
     program, host = eager.lower(zoo_graph(name, "fp16")), h200.host("eager")
     program = replace(program, calls=tuple(replace(call, origin=UNKNOWN_ORIGIN) for call in program.calls))
-    again = program_from_json(json.loads(json.dumps(program_to_json(program))))
+    again = restored(msgspec.json.decode(msgspec.json.encode(stored(program)), type=StoredProgram))
     assert again == program
     first, second = (queue(price(p, h200, host), h200.lanes, host.fixed_s) for p in (program, again))
     assert first == second

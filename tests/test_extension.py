@@ -73,9 +73,10 @@ for key in ("CPU", "Meta"):
     library.impl("stencil", lambda x: torch.empty_like(x), key)
 
 from calibrate.fit.kernels import fit_kernels
-from calibrate.measure import sweep
+from calibrate.fit.alignment import align
 from calibrate.measure.operators import examples
-from calibrate.samples.alignment import align
+from calibrate.samples.kernels import MeasuredKernel
+from calibrate.workloads import sweeps
 from predictor.calibration.load import load_calibration
 from predictor.capture.recorder import capture
 from predictor.pricing.program import price
@@ -93,9 +94,9 @@ h200 = load_calibration("h200")
 (priced,) = price(program, h200, h200.host("eager")).calls
 with torch.inference_mode():
     shape = examples(torch.float32, "cpu", large=False)["mylib::stencil"]().shape
-cases = [sweep.make_case("lattice", "any", i, sweep.QUICK_CPU.scale) for i in range(12)]
+cases = [sweeps.make_case("lattice", "any", i, sweeps.QUICK_CPU.scale) for i in range(12)]
 samples = [
-    {"family": k.family, "dtype": k.dtype, "dims": k.dims, "seconds": 1e-6 * (i + 1), "launches": 1}
+    MeasuredKernel(k.family, k.dtype, dict(k.dims), 1e-6 * (i + 1))
     for i, k in enumerate(case.kernel for case in cases)
 ]
 fits = fit_kernels(samples, h200.device)
@@ -106,9 +107,9 @@ print(json.dumps({
     "kernels": [[k.family, dict(k.dims)] for k in program.calls[0].kernels],
     "kernel_s": [k.seconds for k in priced.kernels],
     "example": list(shape),
-    "planned": sweep.FULL.counts["lattice"],
+    "planned": sweeps.FULL.counts["lattice"],
     "cases": sorted({case.op for case in cases}),
-    "fits": {family: sorted(named) for family, named in fits.items()},
+    "fits": [[fit.family, fit.units] for fit in fits],
     "aligned": align(["lattice"], [1], [1e-6], ["lattice_kernel<float>"], [1e-6]),
 }))
 """
@@ -141,6 +142,6 @@ def test_a_file_adds_an_operator_and_two_a_kernel_family_with_its_sweep(tmp_path
         "example": [1, 4, 16],
         "planned": 320,
         "cases": ["mylib::stencil"],
-        "fits": {"lattice": ["any"]},
+        "fits": [["lattice", "any"]],
         "aligned": [[0, 1]],
     }

@@ -12,20 +12,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from scipy.special import expit
 
-from calibrate.fit.kernels import log_sd
-from calibrate.samples.passes import (
-    KINDS,
-    TORCH,
+from calibrate.fit.errors import log_sd
+from calibrate.fit.pass_work import (
     Factor,
-    Pass,
     Workload,
     asked_of,
     factor_of,
@@ -33,16 +30,29 @@ from calibrate.samples.passes import (
     kernel_seconds,
     workloads,
 )
+from calibrate.fit.robust import cauchy, reweighted
+from calibrate.samples.passes import TORCH, Pass
 from predictor.calibration import files
-from predictor.calibration.datasheets import device_of, nearest, slower
+from predictor.calibration.datasheets import derived_device, instruction_time_factor, nearest
 from predictor.calibration.host_costs import HOSTS_DIFFER
 from predictor.calibration.load import Calibration, forget, load_calibration
+from predictor.calibration.schema import (
+    KINDS,
+    Device,
+    Environment,
+    KernelFactor,
+    Kernels,
+    NamedHost,
+    NamedHosts,
+    NamedRuntime,
+    WorkFactors,
+)
 from predictor.errors import PredictorError, unknown
 from predictor.pricing.kernels import units
 
 Array = NDArray[np.float64]
 
-NOISE = 0.1
+ROW_ERROR = 0.1
 """Error of a row, of its logarithm; much larger ones count little (a Cauchy loss): some passes take thirty times as
 long in half precision.
 """
@@ -106,10 +116,10 @@ def base_of(gpu: str) -> Calibration:
     if not (folder / "kernels.json").is_file():
         return load_calibration(str(folder / "datasheet.json"))
     before = replace(load_calibration(str(folder.resolve())), factors={}, kernels_error=None)
-    if "like" not in before.device:  # its owner measured it
+    reference = before.device.reference_gpu
+    if reference is None:  # its owner measured it
         return before
-    sheet, like = files.read_json(folder / "datasheet.json", gpu), str(before.device["like"])
-    return replace(before, slower=slower(sheet, files.read_json(files.find(like) / "datasheet.json", like)))
+    return replace(before, time_factor=instruction_time_factor(files.datasheet(gpu), files.datasheet(reference)))
 
 
 def table_of(rows: Sequence[Pass], like: str) -> Table:
@@ -178,7 +188,7 @@ class Model:
         def errors(theta: Array) -> Array:
             host, kernel = (part.sum(axis=1) for part in self.terms(theta, rows))
             both = np.logaddexp(SWITCH * np.log(host), SWITCH * np.log(kernel)) / SWITCH
-            return np.asarray((both - logs) / NOISE)
+            return np.asarray((both - logs) / ROW_ERROR)
 
         def slopes(theta: Array) -> Array:
             by_kind, by_factor = self.terms(theta, rows)
@@ -194,22 +204,24 @@ class Model:
                 share = by_factor[:, one] / kernel * (1 - of_host)
                 found[:, self.ends[2] + one] = share
                 found[count, self.ends[3] + self.gpu[rows] * by_factor.shape[1] + one] = share
-            return found / NOISE
+            return found / ROW_ERROR
 
-        theta = np.zeros(self.ends[-1])
-        theta[: self.ends[1]] = np.log(USUAL_SPEED)
-        expected = theta
-        weights = np.ones(len(rows))
-        for _ in range(ROUNDS):
+        expected = np.zeros(self.ends[-1])
+        expected[: self.ends[1]] = np.log(USUAL_SPEED)
+        theta = expected
+
+        def solve(weights: Array) -> Array:
+            nonlocal theta
             root = np.sqrt(weights)
             theta = least_squares(
-                lambda t, root=root: np.concatenate([root * errors(t), pull @ (t - expected)]),  # type: ignore[misc]
+                lambda t: np.concatenate([root * errors(t), pull @ (t - expected)]),
                 theta,
-                jac=lambda t, root=root: np.vstack([root[:, None] * slopes(t), pull]),  # type: ignore[misc]
+                jac=lambda t: np.vstack([root[:, None] * slopes(t), pull]),
                 max_nfev=STEPS,
             ).x
-            weights = 1 / (1 + errors(theta) ** 2)  # a Cauchy loss, of the rows alone
-        return np.asarray(theta)
+            return np.asarray(theta)
+
+        return reweighted(solve, errors, cauchy, len(rows), ROUNDS)  # the parameters' own rows keep their weight
 
     def predicted(self, theta: Array, rows: NDArray[np.intp]) -> tuple[Array, Array]:
         """(host seconds, kernel seconds) of some rows."""
@@ -274,16 +286,13 @@ def fit_passes(folders: Mapping[str, Path], rows: Sequence[Pass], origin: Origin
     model = Model(table_of(rows, like))
     theta, unseen = model.fit(np.arange(len(rows))), leave_models_out(model)
     for gpu, folder in wanted.items():
-        head = {"schema": files.SCHEMA, "gpu": gpu, "provenance": "fitted", "like": like}
-        files.write_json(folder / "hosts.json", {**head, **_host_part(model, theta, unseen, gpu, origin)})
-        device, kernels = _device_part(gpu, folder, like)
-        fitted = {"factors": _factors(model, theta, gpu), "error": {"log_sd": _kernels_error(model, unseen, gpu)}}
-        files.write_json(folder / "kernels.json", {**head, **fitted, **kernels})
-        files.write_json(folder / "device.json", device)
+        hosts = _host_part(model, theta, unseen, gpu, like, origin)
+        kernels = _kernel_part(model, theta, unseen, gpu, like, folder)
+        files.write_calibration(folder, [hosts, kernels, _device_part(gpu, like)])
     forget()
 
 
-def _host_part(model: Model, theta: Array, unseen: Unseen, gpu: str, origin: Origin) -> dict[str, Any]:
+def _host_part(model: Model, theta: Array, unseen: Unseen, gpu: str, like: str, origin: Origin) -> NamedHosts:
     """What hosts.json says."""
     rows, kinds = model.table.rows, model.parts(theta)[1]
     ratios = np.log(unseen.seconds / model.table.measured)
@@ -291,19 +300,30 @@ def _host_part(model: Model, theta: Array, unseen: Unseen, gpu: str, origin: Ori
     own = {row.runtime for row in rows if row.gpu == gpu}
     errors = {r: log_sd(ratios[np.array([row.runtime == r for row in rows]) & by_host]) for r in sorted(own)}
     hosts = _hosts(model, theta, gpu)
-    speeds = [np.log(one["slower"]) for one in hosts.values()]
+    speeds = [np.log(one.time_factor) for one in hosts.values()]
     spread = float(np.std(speeds, ddof=1)) if len(speeds) > 1 else HOSTS_DIFFER
-    return {
-        **{"source": origin.source, "versions": dict(origin.versions), "date": origin.date},
-        "default": _least_disturbed(hosts),
-        "kinds": {
-            runtime: {kind: _rounded(np.exp(one)) for kind, one in zip(KINDS, row, strict=True)}
-            for runtime, row in zip(model.table.runtimes, kinds, strict=True)
+    default = _least_disturbed(hosts)
+    return NamedHosts(
+        gpu=gpu,
+        provenance="fitted",
+        reference_gpu=like,
+        environment=Environment(date=origin.date, source=origin.source, versions=dict(origin.versions)),
+        log_sd=_rounded(spread),
+        runtimes={
+            runtime: NamedRuntime(
+                default_host=default[runtime],
+                log_sd=_rounded(errors[runtime]),
+                time_factors=_work_factors(logs),
+            )
+            for runtime, logs in zip(model.table.runtimes, kinds, strict=True)
             if runtime in own
         },
-        "error": {"log_sd": {r: _rounded(error) for r, error in errors.items()}, "hosts": _rounded(spread)},
-        "hosts": hosts,
-    }
+        hosts=hosts,
+    )
+
+
+def _work_factors(logs: Array) -> WorkFactors:
+    return WorkFactors(**{kind: _rounded(np.exp(one)) for kind, one in zip(KINDS, logs, strict=True)})
 
 
 def _kernels_error(model: Model, unseen: Unseen, gpu: str) -> float:
@@ -315,58 +335,67 @@ def _kernels_error(model: Model, unseen: Unseen, gpu: str) -> float:
 
 def _reference(gpu: str) -> str:
     """The measured GPU that another is like."""
-    sheets = {name: files.read_json(path, name) for name, path in files.datasheets().items()}
-    measured = {n: s["architecture"] for n, s in sheets.items() if load_calibration(n).provenance == "measured"}
+    sheets = {name: files.datasheet(name) for name in files.datasheets()}
+    measured = {n: s.architecture for n, s in sheets.items() if load_calibration(n).provenance == "measured"}
     if not measured:
         raise PredictorError("no GPU with a datasheet is measured: there is nothing to fit another from")
-    return nearest(files.read_json(files.find(gpu) / "datasheet.json", gpu)["architecture"], measured)
+    return nearest(files.datasheet(gpu).architecture, measured)
 
 
-def _device_part(gpu: str, folder: Path, like: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """device.json and kernels.json of a GPU, with the kernels that were measured on it."""
-    sheet = files.read_json(files.find(gpu) / "datasheet.json", gpu)
-    known = load_calibration(like)
-    reference = files.read_json(known.folder / "datasheet.json", known.gpu)
-    device = {"schema": files.SCHEMA, **device_of(gpu, sheet, known.device, reference), "provenance": "fitted"}
+def _device_part(gpu: str, like: str) -> Device:
+    """device.json of a GPU."""
+    device = derived_device(gpu, files.datasheet(gpu), load_calibration(like).device, files.datasheet(like))
+    return msgspec.structs.replace(device, provenance="fitted")
+
+
+def _kernel_part(model: Model, theta: Array, unseen: Unseen, gpu: str, like: str, folder: Path) -> Kernels:
+    """kernels.json of a GPU, with the kernels that were measured on it."""
     own = folder / "kernels.json"
-    families = files.read_json(own, gpu)["families"] if own.is_file() else {}
-    return device, {"slower": _rounded(slower(sheet, reference)), "families": families}
+    return Kernels(
+        gpu=gpu,
+        provenance="fitted",
+        reference_gpu=like,
+        time_factor=_rounded(instruction_time_factor(files.datasheet(gpu), files.datasheet(like))),
+        log_sd=_kernels_error(model, unseen, gpu),
+        factors=_factors(model, theta, gpu),
+        fits=files.read(own, Kernels, gpu).fits if own.is_file() else [],
+    )
 
 
-def _hosts(model: Model, theta: Array, gpu: str) -> dict[str, dict[str, Any]]:
+def _hosts(model: Model, theta: Array, gpu: str) -> dict[str, NamedHost]:
     """Session -> its runtime, how much slower its host is than the reference's, and in what kinds of work more so than
     others that run this runtime.
     """
     speeds, *_, own = model.parts(theta)
     runtime_of = {row.session: row.runtime for row in model.table.rows if row.gpu == gpu}
     return {
-        session: {
-            "runtime": runtime_of[session],
-            "slower": _rounded(np.exp(speed)),
-            "kinds": {kind: _rounded(np.exp(one)) for kind, one in zip(KINDS, kinds, strict=True)},
-        }
+        session: NamedHost(
+            runtime=runtime_of[session],
+            time_factor=_rounded(np.exp(speed)),
+            time_factors=_work_factors(kinds),
+        )
         for session, speed, kinds in zip(model.table.sessions, speeds, own, strict=True)
         if session in runtime_of
     }
 
 
-def _least_disturbed(hosts: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+def _least_disturbed(hosts: Mapping[str, NamedHost]) -> dict[str, str]:
     """Runtime -> its fastest host."""
     found: dict[str, str] = {}
-    for name, one in sorted(hosts.items(), key=lambda item: item[1]["slower"]):
-        found.setdefault(one["runtime"], name)
+    for name, one in sorted(hosts.items(), key=lambda item: item[1].time_factor):
+        found.setdefault(one.runtime, name)
     return dict(sorted(found.items()))
 
 
-def _factors(model: Model, theta: Array, gpu: str) -> dict[str, dict[str, float]]:
-    """Family -> name of a fit -> factor."""
+def _factors(model: Model, theta: Array, gpu: str) -> list[KernelFactor]:
+    """Of every family and its units."""
     _, _, families, gpus, _ = model.parts(theta)
     logs = families + gpus[model.table.gpus.index(gpu)]
-    found: dict[str, dict[str, float]] = {}
-    for factor, one in zip(model.table.factors, logs, strict=True):
-        for family in families_of(factor):
-            found.setdefault(family, {})[factor[1]] = _rounded(np.exp(one))
-    return dict(sorted(found.items()))
+    return [
+        KernelFactor(family=family, units=factor.units, winograd=factor.winograd, time_factor=_rounded(np.exp(one)))
+        for factor, one in zip(model.table.factors, logs, strict=True)
+        for family in families_of(factor)
+    ]
 
 
 def _rounded(value: float) -> float:

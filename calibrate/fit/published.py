@@ -1,77 +1,19 @@
-"""Kernel times that others measured: read, fitted into a calibration, and how well the fits predict what they have not
-seen.
-"""
+"""Kernel times that others measured, fitted into a calibration."""
 
 from __future__ import annotations
 
-import csv
-import gzip
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+import msgspec
 
-from calibrate.fit.kernels import fit_family, unseen_seconds, work_of
-from calibrate.samples.store import SampleFile
+from calibrate.fit.kernels import by_fit, fit_family
+from calibrate.samples.kernels import read_kernels
 from predictor.calibration import files
-from predictor.calibration.datasheets import device_of, slower
-from predictor.calibration.load import REPLAY, Calibration, forget, load_calibration
-from predictor.errors import PredictorError, unknown
-from predictor.kernels.families import FAMILIES, MATRIX_DTYPES, fit_name
-from predictor.pricing.kernels import kernel_fit
-
-Sample = Mapping[str, Any]
-
-
-def read_kernels(path: Path, gpu: str) -> list[dict[str, Any]]:
-    """Samples ("family", "dtype", "dims", "seconds", "launches") of a file of measured kernels.
-
-    Either this program's own samples (.jsonl), or a table (.csv, .csv.gz) with a column kernel_us and the dimensions of
-    gemm (m, n, k) or attention (batch, seq, heads, head_dim, ...) in bf16 or as its column dtype says; of a table with
-    a column gpu the rows of that GPU. Raises PredictorError for anything else.
-    """
-    if not path.is_file():
-        raise PredictorError(f"no file of kernels at {path}")
-    if path.suffix == ".jsonl":
-        return [s for s in SampleFile(path).values() if "family" in s and not s.get("failed")]
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        rows = list(csv.DictReader(content.decode("utf-8").splitlines()))
-        return _rows_of_table(path, rows, files.gpu_name(gpu))
-    except (OSError, EOFError, ValueError, TypeError) as error:
-        raise PredictorError(f"{path} cannot be read as a table of kernels: {error}") from None
-
-
-def _rows_of_table(path: Path, rows: list[dict[str, str]], gpu: str) -> list[dict[str, Any]]:
-    if not rows or "kernel_us" not in rows[0]:
-        raise PredictorError(f"{path} has no column kernel_us")
-    family = "gemm" if "n" in rows[0] else "attention"
-    names = [name for name in FAMILIES[family].dims if name in rows[0]]
-    own = [row for row in rows if files.gpu_name(row.get("gpu", gpu)) == gpu]
-    for row in own:
-        if row.get("dtype", "bf16") not in MATRIX_DTYPES:
-            raise unknown("dtype", row["dtype"], MATRIX_DTYPES)
-    return [
-        {
-            "family": family,
-            "dtype": row.get("dtype", "bf16"),
-            "dims": {name: float(row[name]) for name in names},
-            "seconds": float(row["kernel_us"]) * 1e-6,
-            "launches": 1,
-        }
-        for row in own
-    ]
-
-
-def _groups(samples: Sequence[Sample]) -> dict[tuple[str, str], list[Sample]]:
-    found: dict[tuple[str, str], list[Sample]] = defaultdict(list)
-    for sample in samples:
-        found[sample["family"], fit_name(sample["family"], sample["dtype"])].append(sample)
-    return dict(sorted(found.items()))
+from predictor.calibration.datasheets import derived_device, instruction_time_factor
+from predictor.calibration.load import forget, load_calibration
+from predictor.calibration.schema import Datasheet, Device, Fit, Kernels
+from predictor.errors import PredictorError
 
 
 def fit_published(gpu: str, folder: Path, kernels: Sequence[Path], like: str | None, source: str = "") -> None:
@@ -86,85 +28,46 @@ def fit_published(gpu: str, folder: Path, kernels: Sequence[Path], like: str | N
     samples = [sample for path in kernels for sample in read_kernels(path, gpu)]
     if not samples:
         raise PredictorError(f"no kernels of {gpu} in {', '.join(map(str, kernels)) or 'no file'}")
-    measured = (folder / "kernels.json").is_file() and "like" not in files.read_json(folder / "kernels.json", gpu)
-    if measured:
-        device, content = (files.read_json(folder / f"{name}.json", gpu) for name in ("device", "kernels"))
-    else:
-        device, content = _derived(gpu, folder, like)
-        if (folder / "hosts.json").is_file():  # fitted to passes: that stays
-            before = files.read_json(folder / "kernels.json", gpu)
-            content |= {name: before[name] for name in ("provenance", "factors", "error")}
-            device |= {"provenance": "fitted"}
-    for (family, name), own in _groups(samples).items():
-        fit = {"provenance": "fitted", "source": source, **fit_family(own, family, device)}
-        content["families"].setdefault(family, {})[f"{name}{REPLAY}"] = fit
-    files.write_json(folder / "kernels.json", content)
-    if not measured:
-        files.write_json(folder / "device.json", device)
+    device, content = _measured(gpu, folder) or _derived(gpu, folder, like)
+    fits = [fit_family(own, family, device, "replay", "fitted", source) for (family, _), own in by_fit(samples).items()]
+    content = msgspec.structs.replace(content, fits=merged(content.fits, fits))
+    files.write_calibration(folder, [content, device])
     forget()
 
 
-def _derived(gpu: str, folder: Path, like: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
-    """device.json and an empty kernels.json of a GPU that nobody here has."""
+def merged(known: Sequence[Fit], new: Sequence[Fit]) -> list[Fit]:
+    """Fits, the new ones in place of those of the same family, units and context."""
+    return list({(fit.family, fit.units, fit.context): fit for fit in (*known, *new)}.values())
+
+
+def _measured(gpu: str, folder: Path) -> tuple[Device, Kernels] | None:
+    """The device and the kernels of a GPU that was calibrated."""
+    if not (folder / "kernels.json").is_file():
+        return None
+    kernels = files.read(folder / "kernels.json", Kernels, gpu)
+    return (files.read(folder / "device.json", Device, gpu), kernels) if kernels.reference_gpu is None else None
+
+
+def _derived(gpu: str, folder: Path, like: str | None) -> tuple[Device, Kernels]:
+    """Device and kernels of a GPU that nobody here has, but for its factors, where passes were fitted, without fits."""
     if like is None:
         raise PredictorError(f"{gpu} was not calibrated: say which calibrated GPU it is --like")
-    sheet = files.read_json(folder / "datasheet.json", gpu)
+    sheet = files.read(folder / "datasheet.json", Datasheet, gpu)
     known = load_calibration(like)
-    reference = files.read_json(known.folder / "datasheet.json", known.gpu)
-    device = {"schema": files.SCHEMA, **device_of(gpu, sheet, known.device, reference)}
-    head = {"schema": files.SCHEMA, "gpu": gpu, "provenance": "derived", "like": known.gpu}
-    return device, {**head, "slower": float(f"{slower(sheet, reference):.6g}"), "families": {}}
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """Relative errors over a group of kernels: MAPE, median and 90th percentile of a predictor.
-
-    decade: of the work in FLOPs, None for all.
-    """
-
-    family: str
-    dtype: str
-    decade: int | None
-    predictor: str
-    kernels: int
-    mape: float
-    median: float
-    p90: float
-
-
-def judge(samples: Sequence[Sample], calibration: Calibration, as_is: bool) -> list[Judged]:
-    """How well kernels are predicted, per family, dtype and decade of work.
-
-    as_is: with the calibration's own fits, for kernels that they have not seen. Otherwise with fits made here on three
-    quarters and asked about the rest, four times; a weight matrix (n, k) or a shape is in one part only. Beside them:
-    roofline, whose floor is the calibration's, and constant FLOP/s, the samples' median.
-    """
-    found: list[Judged] = []
-    for (family, _), own in _groups(samples).items():
-        base, features = work_of(own, family, calibration.device)
-        seconds = np.array([s["seconds"] for s in own])
-        flops = np.concatenate([_flops(family, s) for s in own])
-        fit = kernel_fit(calibration, family, own[0]["dtype"], "replay")
-        predictors = {
-            "fit": (base + fit.floor_s) * np.exp(fit.residual.predict(features))
-            if as_is
-            else unseen_seconds(own, family, calibration.device),
-            "roofline": base + fit.floor_s,
-            "constant FLOP/s": flops / float(np.median(flops / seconds)),
-        }
-        decades = np.floor(np.log10(np.maximum(flops, 1))).astype(int)
-        dtypes = np.array([s["dtype"] if FAMILIES[family].matrix else "any" for s in own])
-        for dtype in np.unique(dtypes).tolist():
-            for decade in (None, *np.unique(decades[dtypes == dtype]).tolist()):
-                chosen = (dtypes == dtype) & (True if decade is None else decades == decade)
-                for name, predicted in predictors.items():
-                    errors = np.abs(predicted[chosen] / seconds[chosen] - 1)
-                    figures = (float(errors.mean()), float(np.median(errors)), float(np.percentile(errors, 90)))
-                    found.append(Judged(family, dtype, decade, name, int(chosen.sum()), *figures))
-    return found
-
-
-def _flops(family: str, sample: Sample) -> NDArray[np.float64]:
-    row = FAMILIES[family]
-    return np.ravel(row.flops(row.complete(sample["dims"])))
+    reference = files.datasheet(known.gpu)
+    device = derived_device(gpu, sheet, known.device, reference)
+    kernels = Kernels(
+        gpu=gpu,
+        provenance="derived",
+        reference_gpu=known.gpu,
+        time_factor=float(f"{instruction_time_factor(sheet, reference):.6g}"),
+        log_sd=None,
+        factors=[],
+        fits=[],
+    )
+    if not (folder / "hosts.json").is_file():
+        return device, kernels
+    before = files.read(folder / "kernels.json", Kernels, gpu)  # fitted to passes: that stays
+    return msgspec.structs.replace(device, provenance="fitted"), msgspec.structs.replace(
+        kernels, provenance=before.provenance, factors=before.factors, log_sd=before.log_sd
+    )

@@ -9,25 +9,28 @@ from typing import Any
 import numpy as np
 import torch
 
-from calibrate.measure.sweep import set_precision
-from calibrate.measure.timers import Run, lower_quartile, pass_seconds, profile_events, synchronize, tight_seconds
+from calibrate.measure.timers import pass_seconds, profile_events, tight_seconds
+from calibrate.samples.records import DeviceConstants, LaneSeconds
+from calibrate.samples.rounds import lower_quartile
+from calibrate.workloads.device import Run, set_precision, synchronize
 from predictor.capture.recorder import DTYPES
 
 
-def device_constants(device: str, dtypes: tuple[str, ...]) -> dict[str, Any]:
-    """What ``device.json`` says of the device, measured."""
+def device_constants(device: str, dtypes: tuple[str, ...]) -> DeviceConstants:
+    """What a device reaches, measured."""
     cuda = device == "cuda"
+    properties = torch.cuda.get_device_properties(0) if cuda else None
     with torch.inference_mode():
-        found: dict[str, Any] = {
-            "name": torch.cuda.get_device_name() if cuda else "CPU",
-            "sms": torch.cuda.get_device_properties(0).multi_processor_count if cuda else torch.get_num_threads(),
-            "l2_bytes": getattr(torch.cuda.get_device_properties(0), "L2_cache_size", 0) if cuda else 0,
-            "peak_flops": {dtype: _matrix_peak(device, dtype) for dtype in dtypes},
-            "bandwidth_bytes_per_s": _bandwidth(device),
-            "launch_s": _launch_s() if cuda else 0.0,
-            "lanes": _lanes() if cuda else {"launch_latency_s": 0.0, "gap_s": 0.0, "sync_s": 0.0},
-            "serial": not cuda,
-        }
+        found = DeviceConstants(
+            name=torch.cuda.get_device_name() if cuda else "CPU",
+            sms=properties.multi_processor_count if properties else torch.get_num_threads(),
+            l2_bytes=getattr(properties, "L2_cache_size", 0),
+            peak_flops={dtype: _matrix_peak(device, dtype) for dtype in dtypes},
+            bandwidth_bytes_per_s=_bandwidth(device),
+            launch_s=_launch_s() if cuda else 0.0,
+            lanes=_lanes() if cuda else LaneSeconds(0.0, 0.0, 0.0),
+            serial=not cuda,
+        )
     set_precision("fp32")
     torch.backends.cudnn.allow_tf32 = True  # torch's default
     return found
@@ -72,7 +75,7 @@ def _median_of(measure: Callable[[], float], rounds: int) -> float:
     return float(np.median([measure() for _ in range(rounds)]))
 
 
-def _lanes() -> dict[str, float]:
+def _lanes() -> LaneSeconds:
     """Launch latency, gap and synchronisation cost, in seconds.
 
     sync: of an idle device. latency: a synchronised small kernel, less its host cost, its duration and the sync (only
@@ -98,11 +101,7 @@ def _lanes() -> dict[str, float]:
     period = _median_of(lambda: _period(add), 10)
     kernel = float(np.median([e.duration_ns for e in profile_events(lambda: [add() for _ in range(50)])])) * 1e-9
     around = max(round_trip - host - kernel, 0.0)
-    return {
-        "launch_latency_s": around - min(sync, around),
-        "gap_s": max(period - kernel, 0.0),
-        "sync_s": min(sync, around),
-    }
+    return LaneSeconds(around - min(sync, around), max(period - kernel, 0.0), min(sync, around))
 
 
 def _period(call: Run, count: int = 200) -> float:

@@ -12,40 +12,31 @@ import os
 import time
 import warnings
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from msgspec.structs import replace
 from torch.utils._pytree import tree_map_only
 
-from calibrate.measure.sweep import set_precision
-from calibrate.measure.timers import (
-    KernelEvent,
-    Probe,
-    Run,
-    added_ns,
-    busy_ns,
-    lower_quartile,
-    pass_seconds,
-    profile_events,
-    short_name,
-)
+from calibrate.measure.programs import record
+from calibrate.measure.timers import KernelEvent, Probe, added_ns, busy_ns, pass_seconds, profile_events, short_name
 from calibrate.measure.workers import Worker, answered, forking, give_way
-from calibrate.samples.environment import describe
-from calibrate.samples.programs import record
+from calibrate.samples.environment import check_agreement, describe
+from calibrate.samples.records import CaseProfile, CaseRound, Environment, ProgramRecord, Refusal
 from calibrate.samples.store import SampleFile
+from calibrate.workloads.cases import Case
+from calibrate.workloads.device import Run, set_precision
 from calibrate.workloads.sources import build, build_inputs
 from predictor import runtimes
-from predictor.calibration.files import is_named
-from predictor.calibration.load import Calibration
 from predictor.capture.recorder import DTYPES
-from predictor.errors import PredictorError
+from predictor.errors import one_line
 
 FEW = 4
 """Up to how many programs are captured before it pays to start processes for them."""
@@ -56,28 +47,18 @@ FREE_CORES = 2
 HOST_BYTES, DEVICE_BYTES = 4e9, 4e9
 """Memory that must be free on the host and on the device before another process starts."""
 
-LONGEST_REASON = 500
-"""Characters of why a case cannot run."""
-
 OUT_OF_MEMORY = "out of memory"
 """In what torch, CUDA and ONNX Runtime say where others may have taken the memory: such a case is tried again alone."""
 
+DECIMALS = 7
+"""Of a pass in seconds: a tenth of a microsecond is far below what passes differ by."""
+
+Seconds = tuple[float, ...]
+Profile = tuple[Seconds, int, tuple[str, ...], tuple[tuple[int, int], ...]]
+"""What ``records.CaseProfile`` says of kernels: kernels_s, launches, names, order."""
+
 SETTLE_S = 0.2
 """What paused processes had on the device by then is done."""
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One thing to measure."""
-
-    model: str
-    batch: int
-    dtype: str
-    runtime: str
-
-    @property
-    def key(self) -> str:
-        return f"{self.model}/{self.batch}/{self.dtype}/{self.runtime}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +102,12 @@ def measure(
     with Worker(Machine, device) as machine:
         machine.ask("describe")
         environment = machine.answer(protocol.answer_limit_s)
-    _check_machine(file, environment)
-    sessions = [key for key in file.samples if key.startswith("environment")]
-    session = f"environment/{len(sessions)}" if sessions else "environment"
+    check_agreement(file, environment, "--data")
+    session = max((1 + known.session for known in file.of(Environment)), default=0)
     missing = [c for c in wanted if not _is_complete(c, file, protocol)]
     advance((len(wanted) - len(missing)) * (protocol.rounds + 2))
-    if missing or not sessions:
-        file.append([{"key": session, "environment": environment}])
+    if missing or not session:
+        file.append([replace(environment, session=session)])
     _Schedule(file, session, device, protocol, advance).run(groups_of(missing), meanwhile)
 
 
@@ -165,14 +145,14 @@ class _Schedule:
     """Groups on their way: queued, preparing, ready, measured."""
 
     def __init__(
-        self, file: SampleFile, session: str, device: str, protocol: Protocol, advance: Callable[[int], None]
+        self, file: SampleFile, session: int, device: str, protocol: Protocol, advance: Callable[[int], None]
     ) -> None:
         self.file, self.session, self.device, self.protocol, self.advance = file, session, device, protocol, advance
         self.queue: deque[_Group] = deque()
         self.preparing: list[_Group] = []
         self.ready: list[_Group] = []
         self.free_bytes = float("inf")
-        self.steps: Counter[str] = Counter()
+        self.steps: Counter[Case] = Counter()
         self.at_once = max((os.cpu_count() or 1) - FREE_CORES, 2)
         self.started = self.measured = time.monotonic()
 
@@ -279,13 +259,13 @@ class _Schedule:
             self.queue.append(_Group(rest, group.alone))
 
     def _refuse(self, case: Case, reason: str) -> None:
-        self.file.append([{"key": f"cannot/{case.key}", "case": case.key, "reason": reason, "session": self.session}])
+        self.file.append([Refusal(case, reason, self.session)])
         self._step(case, self.protocol.rounds + 2)
 
     def _step(self, case: Case, steps: int) -> None:
         """Tell the progress bar, of no case more than its steps: it may begin again."""
-        steps = min(steps, self.protocol.rounds + 2 - self.steps[case.key])
-        self.steps[case.key] += steps
+        steps = min(steps, self.protocol.rounds + 2 - self.steps[case])
+        self.steps[case] += steps
         self.advance(steps)
 
     def _measure_ready(self) -> None:
@@ -296,16 +276,15 @@ class _Schedule:
         time.sleep(SETTLE_S if self.preparing else 0.0)
         for number in range(self.protocol.rounds):
             for group, case in self._runnable():
-                head = {"key": f"round/{case.key}/{number}", "case": case.key, "session": self.session}
-                self._take(group, case, head, "round", self.protocol.passes, self.protocol.pass_budget_s)
+                self._take_round(group, case, number)
+                self._step(case, 1)
         for group in self.ready:  # last: the profiler slows every launch after it
             group.running.ask("open_profiler")
         for group in self.ready:
             with suppress(RuntimeError):  # the cases' own profiles say why
                 group.running.answer(self.protocol.answer_limit_s)
         for group, case in self._runnable():
-            head = {"key": f"case/{case.key}", **asdict(case), "session": self.session}
-            self._take(group, case, head, "profile", self.protocol.profiles)
+            self._take_profile(group, case)
             self._step(case, 2)
         for group in self.ready:  # all at once: to leave a device takes each a while
             group.running.close()
@@ -320,20 +299,36 @@ class _Schedule:
         """Groups that are still ready, with each of their cases."""
         for group in list(self.ready):
             for case in group.ready:
-                if group in self.ready and f"cannot/{case.key}" not in self.file:
+                if group in self.ready and not self.file.has(Refusal, case):
                     yield group, case
 
-    def _take(self, group: _Group, case: Case, head: Mapping[str, Any], method: str, *args: Any) -> None:
-        """Add what a process says of a case to the file, unless it is there; or why the case, which had run, fails."""
-        if method == "round":
-            self._step(case, 1)
-        if head["key"] in self.file:
+    def _take_round(self, group: _Group, case: Case, number: int) -> None:
+        """Add a round to the file, unless it is there; or why the case, which had run, fails."""
+        if self.file.has(CaseRound, (case, number)):
             return
-        group.running.ask(method, case.runtime, case.batch, *args)
+        arguments = (case.runtime, case.batch, self.protocol.passes, self.protocol.pass_budget_s)
+        taken = self._answer(group, case, "round", *arguments)
+        if taken is not None:
+            passes_s, probe_s = taken
+            self.file.append([CaseRound(case, number, passes_s, probe_s, self.session)])
+
+    def _take_profile(self, group: _Group, case: Case) -> None:
+        """Add a case's kernels to the file, none on a CPU, unless they are there; or why the case fails now."""
+        if self.file.has(CaseProfile, case):
+            return
+        taken = self._answer(group, case, "profile", case.runtime, case.batch, self.protocol.profiles)
+        if taken is not None:
+            kernels_s, launches, names, order = taken
+            self.file.append([CaseProfile(case, kernels_s, launches, names, order, self.session)])
+
+    def _answer(self, group: _Group, case: Case, method: str, *args: Any) -> Any:
+        """What a process says of a case; None where the case fails now."""
+        group.running.ask(method, *args)
         try:
-            self.file.append([{**head, **group.running.answer(self.protocol.answer_limit_s)}])
+            return group.running.answer(self.protocol.answer_limit_s)
         except RuntimeError as error:
             self._lose(group, case, str(error))
+            return None
 
 
 def _available_bytes() -> float:
@@ -351,7 +346,7 @@ class Machine:
     def __init__(self, device: str) -> None:
         self.device = device
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> Environment:
         """The environment, with the host probe's level."""
         probe = Probe(self.device)
         return describe(self.device, float(np.median([probe() for _ in range(7)])))
@@ -389,7 +384,7 @@ class Bench:
             run = runtimes.load(runtime).prepare(*placed(self._module, inputs, self.dtype, self.device))
             pass_seconds(run, self.device, 3)
         except Exception as error:
-            reason = " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_REASON]
+            reason = one_line(error)
             try:
                 for earlier in self._runs.values():
                     pass_seconds(earlier, self.device, 1)
@@ -405,61 +400,34 @@ class Bench:
         except RuntimeError:  # the failure that is being told has ended CUDA here
             return float("inf")
 
-    def round(self, runtime: str, batch: int, passes: int, budget_s: float) -> dict[str, Any]:
-        """One round: the host probe, passes, the host probe again. Every pass is kept, and their lower quartile."""
+    def round(self, runtime: str, batch: int, passes: int, budget_s: float) -> tuple[Seconds, tuple[float, float]]:
+        """One round: every pass, and the host probe before and after them."""
         run = self._runs[runtime, batch]
         first = min(pass_seconds(run, self.device, 2))
         before = self._probe.recent()
         taken = pass_seconds(run, self.device, int(min(passes, max(budget_s / first, 3))))
         after = self._probe()
-        kept = [round(seconds, 7) for seconds in taken]
-        return {"seconds": lower_quartile(taken), "probe_s": [before, after], "passes_s": kept}
+        return tuple(round(seconds, DECIMALS) for seconds in taken), (before, after)
 
     def open_profiler(self) -> None:
         """Its first run takes seconds: here, where others can do the same at the same time."""
         if self.device == "cuda":
             profile_events(self._probe)
 
-    def profile(self, runtime: str, batch: int, passes: int) -> dict[str, Any]:
+    def profile(self, runtime: str, batch: int, passes: int) -> Profile:
         """Kernels of a pass, none on a CPU."""
-        return _profile(self._runs[runtime, batch], passes) if self.device == "cuda" else {}
+        return _profile(self._runs[runtime, batch], passes) if self.device == "cuda" else ((), 0, (), ())
 
 
 def _is_complete(case: Case, file: SampleFile, protocol: Protocol) -> bool:
-    if f"cannot/{case.key}" in file:
+    if file.has(Refusal, case):
         return True
-    return f"case/{case.key}" in file and all(f"round/{case.key}/{n}" in file for n in range(protocol.rounds))
+    return file.has(CaseProfile, case) and all(file.has(CaseRound, (case, n)) for n in range(protocol.rounds))
 
 
 def complete(wanted: Sequence[Case], file: SampleFile, protocol: Protocol) -> bool:
     """Whether everything about every case is in the file."""
     return all(_is_complete(c, file, protocol) for c in wanted)
-
-
-def _check_machine(file: SampleFile, here: Mapping[str, Any]) -> None:
-    """Measurements of different machines never mix: raises PredictorError."""
-    recorded = file.samples.get("environment", {}).get("environment", here)
-    for key in ("gpu", "cpu"):
-        if recorded.get(key) != here.get(key):
-            raise PredictorError(
-                f"{file.path} holds measurements of another machine ({recorded.get(key)}, not {here.get(key)}): "
-                "choose another --data"
-            )
-
-
-def check_gpu(file: SampleFile, calibration: Calibration) -> None:
-    """Measurements are held against a calibration of the same GPU only: raises PredictorError.
-
-    One that nobody calibrated is known by its name alone.
-    """
-    measured = file.samples.get("environment", {}).get("environment", {}).get("gpu")
-    calibrated = calibration.device["environment"].get("gpu")
-    nobody_did = calibrated is None and not calibration.lanes.serial
-    same = is_named(calibration.gpu, measured or "") if nobody_did else measured == calibrated
-    if not same:
-        raise PredictorError(
-            f"{file.path} was measured on {measured or 'a CPU'}, not on {calibrated or calibration.device['name']}"
-        )
 
 
 def placed(module: torch.nn.Module, inputs: Any, dtype: str, device: str) -> tuple[torch.nn.Module, Any]:
@@ -471,19 +439,12 @@ def placed(module: torch.nn.Module, inputs: Any, dtype: str, device: str) -> tup
     return module.to(device, DTYPES[dtype]), tree_map_only(torch.Tensor, place, inputs)
 
 
-def _profile(run: Run, passes: int) -> dict[str, Any]:
-    """Kernel time of a pass, overlap counted once (median over passes), and the last one's kernels: name index, and the
-    nanoseconds that they add to those before.
-    """
+def _profile(run: Run, passes: int) -> Profile:
     profiles: list[list[KernelEvent]] = [profile_events(run) for _ in range(passes)]
-    names = sorted({short_name(e.name) for e in profiles[-1]})
-    added = added_ns(profiles[-1])
-    return {
-        "kernel_s": float(np.median([busy_ns(p) for p in profiles])) * 1e-9,
-        "launches": len(profiles[-1]),
-        "kernel_names": names,
-        "kernel_order": [[names.index(short_name(e.name)), ns] for e, ns in zip(profiles[-1], added, strict=True)],
-    }
+    last = profiles[-1]
+    names = sorted({short_name(e.name) for e in last})
+    order = tuple((names.index(short_name(e.name)), ns) for e, ns in zip(last, added_ns(last), strict=True))
+    return tuple(busy_ns(p) * 1e-9 for p in profiles), len(last), tuple(names), order
 
 
 @contextmanager
@@ -491,17 +452,16 @@ def programs_recorded(wanted: Iterable[tuple[Case, SampleFile]], device: str) ->
     """What each runtime does with its case, captured on this machine for those that their file does not have yet: in
     processes of their own while the block runs, where there are many.
     """
-    missing = [(case, file) for case, file in wanted if f"program/{case.key}" not in file]
-    arguments = [(c.model, c.batch, c.dtype, c.runtime, device) for c, _ in missing]
+    missing = [(case, file) for case, file in wanted if not file.has(ProgramRecord, case)]
     with ExitStack() as stack:
         start: Callable[..., Any] = map
         if len(missing) > FEW:
             pool = ProcessPoolExecutor(mp_context=forking(), initializer=give_way if device == "cuda" else None)
             start = stack.enter_context(pool).map
-        found = start(record, *zip(*arguments, strict=True)) if missing else ()
+        found = start(record, [case for case, _ in missing], [device] * len(missing))
         yield
-        for (case, file), program in zip(missing, found, strict=True):
-            file.append([{"key": f"program/{case.key}", **program}])
+        for (_, file), program in zip(missing, found, strict=True):
+            file.append([program])
 
 
 def record_programs(wanted: Iterable[tuple[Case, SampleFile]], device: str) -> None:

@@ -12,23 +12,16 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from calibrate.measure.timers import (
-    Probe,
-    Round,
-    Run,
-    lower_quartile,
-    profile_events,
-    quiet_level,
-    synchronize,
-    tight_seconds,
-)
+from calibrate.measure.timers import Probe, profile_events, tight_seconds
+from calibrate.samples.records import ExampleLaunches, HostRound
 from calibrate.samples.store import SampleFile
+from calibrate.workloads.device import Run, synchronize
 from predictor.capture.recorder import capture
 from predictor.errors import PredictorError
 from predictor.kernels.families import FAMILIES
-from predictor.ops import OPS, Operands, host_row, rows
+from predictor.ops import Operands, rows
 from predictor.pricing.program import HOST_ELEMENTS
-from predictor.records import Kernel
+from predictor.records import HostRow, Kernel
 from predictor.runtimes.eager import lowering as eager
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
@@ -91,7 +84,11 @@ def examples(dtype: torch.dtype, device: str, large: bool) -> dict[str, Run]:
     few, many = torch.ones(8), torch.ones(HOST_ELEMENTS)
     return {
         "nothing": lambda: None,
-        **{host_row(row.aten[0], variant): build(given) for row in rows() for variant, build in row.examples.items()},
+        **{
+            HostRow(row.aten[0], variant).label: build(given)
+            for row in rows()
+            for variant, build in row.examples.items()
+        },
         "host": partial(operator.add, few, few),
         "host view": partial(few.unsqueeze, 0),
         "host many": partial(operator.add, many, many),
@@ -105,8 +102,8 @@ def launch_count(call: Run) -> int:
     return len(profile_events(call))
 
 
-def mixed_seconds(table: Mapping[str, Run], device: str, passes: int, seed: int) -> dict[str, float]:
-    """Host seconds of each call when it follows other ones: every example once a pass, in an order of its own.
+def mixed_seconds(table: Mapping[str, Run], device: str, passes: int, seed: int) -> dict[str, tuple[float, ...]]:
+    """Host seconds of each call when it follows other ones, of every pass: each example once a pass, in any order.
 
     A tight loop finds its instructions in the cache; a model, which calls many operators in turn, does not.
     """
@@ -120,15 +117,15 @@ def mixed_seconds(table: Mapping[str, Run], device: str, passes: int, seed: int)
             start = time.perf_counter()
             call()
             found[names[position]].append(time.perf_counter() - start)
-    return {name: float(np.percentile(seconds, 25)) for name, seconds in found.items()}
+    return {name: tuple(seconds) for name, seconds in found.items()}
 
 
 @torch.inference_mode()
 def run_launches(file: SampleFile) -> None:
     """Kernels that each example launches. Uses the profiler, so it comes after everything that times the host."""
-    if "launches" not in file:
+    if not file.has(ExampleLaunches):
         launches = {d: {op: launch_count(call) for op, call in t.items()} for d, t in _tables("cuda").items()}
-        file.append([{"key": "launches", "launches": launches}])
+        file.append([ExampleLaunches(launches)])
 
 
 def _tables(device: str) -> dict[str, dict[str, Run]]:
@@ -169,50 +166,13 @@ def run_host(file: SampleFile, device: str, rounds: int, advance: Callable[[int]
         for call in table.values():
             tight_seconds(call, device, 20)
     for number in range(rounds):
-        if f"round/{number}" not in file:
+        if not file.has(HostRound, number):
             first = probe()
             tight = {
-                dtype: {
-                    op: lower_quartile([tight_seconds(call, device, 25) for _ in range(4)]) for op, call in t.items()
-                }
-                for dtype, t in tables.items()
+                dtype: {op: tuple(tight_seconds(call, device, 25) for _ in range(4)) for op, call in table.items()}
+                for dtype, table in tables.items()
             }
             second = probe()
-            mixed = {dtype: mixed_seconds(t, device, 40, number) for dtype, t in tables.items()}
-            sample = {"tight": tight, "mixed": mixed, "probe_s": [first, second, probe()]}
-            file.append([{"key": f"round/{number}", **sample}])
+            mixed = {dtype: mixed_seconds(table, device, 40, number) for dtype, table in tables.items()}
+            file.append([HostRound(number, tight, mixed, (first, second, probe()))])
         advance(1)
-
-
-def host_costs(file: SampleFile, kind: str, reference_s: float) -> dict[str, dict[str, float]]:
-    """Operator -> dtype -> seconds on a host whose probe shows ``reference_s``. kind: "tight" (hot) or "mixed" (cold).
-
-    Median over the quiet rounds (all, if few were), each divided by its probe; the cost of calling and timing nothing,
-    and what an example calls besides, are taken off.
-    """
-    rounds = [s for s in file.values() if s["key"].startswith("round/")]
-    level = quiet_level([p for r in rounds for p in r["probe_s"]])
-    around = slice(0, 2) if kind == "tight" else slice(1, 3)
-    quiet = [r for r in rounds if Round(0.0, *r["probe_s"][around]).quiet(level)]
-    used = [(r[kind], float(np.mean(r["probe_s"][around]))) for r in (quiet if len(quiet) > 2 else rounds)]
-    found: dict[str, dict[str, float]] = {}
-    for dtype in rounds[0][kind]:
-        raw = {
-            op: reference_s * float(np.median([costs[dtype][op] / probe_s for costs, probe_s in used]))
-            for op in rounds[0][kind][dtype]
-        }
-        nothing = raw.pop("nothing")
-        for op, seconds in raw.items():
-            besides = nothing + sum(raw[n] - nothing for n in (OPS[op].example_calls if op in OPS else ()))
-            found.setdefault(op, {})[dtype] = max(seconds - besides, 1e-8)
-    return found
-
-
-def example_launches(file: SampleFile) -> dict[str, dict[str, float]]:
-    """Operator -> dtype -> kernels that its example launches (none on a CPU)."""
-    recorded: Mapping[str, Mapping[str, float]] = file.samples.get("launches", {}).get("launches", {})
-    found: dict[str, dict[str, float]] = {}
-    for dtype, counts in recorded.items():
-        for op, count in counts.items():
-            found.setdefault(op, {})[dtype] = float(count)
-    return found

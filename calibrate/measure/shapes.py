@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any
 
-import numpy as np
 import torch
+from msgspec.structs import replace
 
-from calibrate.measure.sweep import Case, describe, make_case, maker
-from calibrate.measure.timers import Probe, Run, tight_seconds
+from calibrate.measure.sweep import dims_of
+from calibrate.measure.timers import Probe, tight_seconds
+from calibrate.samples.records import ShapeSample
 from calibrate.samples.store import SampleFile
+from calibrate.workloads.device import Run
 from calibrate.workloads.recipes import Scale
+from calibrate.workloads.sweeps import KernelCase, make_case, maker
 from predictor.kernels.families import FAMILIES, MeasuredIn
 
 SCALE = Scale(elements=2e7, macs=3e9)
@@ -38,7 +40,7 @@ def _counts(count: int) -> dict[str, int]:
     return {name: round(SHARES.get(name, USUAL_SHARE) * count) for name in FAMILIES if name in rows}
 
 
-def cases(count: int) -> Iterator[Case]:
+def cases(count: int) -> Iterator[KernelCase]:
     """Cases of every family on matrix units in two dtypes, ``count`` on average of each, interleaved."""
     counts = _counts(count)
     for index in range(max(counts.values())):
@@ -47,32 +49,32 @@ def cases(count: int) -> Iterator[Case]:
                 yield make_case(family, dtype, index, SCALE)
 
 
-def prepare_shapes(file: SampleFile, device: str, count: int) -> list[Case]:
+def prepare_shapes(file: SampleFile, device: str, count: int) -> list[KernelCase]:
     """Draw every case and call those that are not in the file yet: a library loads what it runs them with, and needs no
     quiet host for that.
     """
     drawn = list(cases(count))
     with _precision_kept(), torch.inference_mode():
         for number, case in enumerate(drawn):
-            if _key(case) not in file:
+            if not file.has(ShapeSample, case.id):
                 _try(case, device)
             if device == "cuda" and number % CHUNK == 0:  # other processes want its memory, too
                 torch.cuda.empty_cache()
     return drawn
 
 
-def run_shapes(drawn: Sequence[Case], file: SampleFile, device: str, advance: Callable[[int], None]) -> None:
+def run_shapes(drawn: Sequence[KernelCase], file: SampleFile, device: str, advance: Callable[[int], None]) -> None:
     """Time the host side of every case, the host probe around every few."""
     probe = Probe(device)
     with _precision_kept(), torch.inference_mode():
         remaining = iter(drawn)
         while chunk := list(islice(remaining, CHUNK)):
-            missing = [case for case in chunk if _key(case) not in file]
+            missing = [case for case in chunk if not file.has(ShapeSample, case.id)]
             if missing:
                 first = probe.recent()
                 timed = [(case, _time(case, device)) for case in missing]
-                probes = [first, probe()]
-                file.append(_sample(case, seconds, probes) for case, seconds in timed)
+                probes = (first, probe())
+                file.append(_sample(case, loops_s, probes) for case, loops_s in timed)
             advance(len(chunk))
 
 
@@ -85,17 +87,13 @@ def _precision_kept() -> Iterator[None]:
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
 
 
-def _key(case: Case) -> str:
-    return f"shape/{case.key}"
-
-
-def _time(case: Case, device: str) -> float | None:
-    """Seconds of a call, the best of three short loops: fewer launches than wait in a stream."""
+def _time(case: KernelCase, device: str) -> tuple[float, ...]:
+    """Seconds of a call in three short loops, fewer launches than wait in a stream; none where it cannot run."""
     call = _try(case, device)
-    return min(tight_seconds(call, device, CALLS) for _ in range(3)) if call else None
+    return tuple(tight_seconds(call, device, CALLS) for _ in range(3)) if call else ()
 
 
-def _try(case: Case, device: str) -> Run | None:
+def _try(case: KernelCase, device: str) -> Run | None:
     """The call, which has run; None where it cannot."""
     try:
         call, _ = maker(case, device)()
@@ -108,15 +106,6 @@ def _try(case: Case, device: str) -> Run | None:
         return None
 
 
-def _sample(case: Case, seconds: float | None, probes: list[float]) -> dict[str, Any]:
-    row = {**describe(case), "key": _key(case)}
-    return {**row, "failed": True} if seconds is None else {**row, "seconds": seconds, "probe_s": probes}
-
-
-def shape_samples(file: SampleFile, reference_s: float) -> list[dict[str, Any]]:
-    """The samples as they would be on a host whose probe shows ``reference_s``."""
-    return [
-        {**s, "seconds": s["seconds"] * reference_s / float(np.mean(s["probe_s"]))}
-        for s in file.values()
-        if s["key"].startswith("shape/") and not s.get("failed")
-    ]
+def _sample(case: KernelCase, loops_s: tuple[float, ...], probe_s: tuple[float, float]) -> ShapeSample:
+    found = ShapeSample(case.id, case.kernel.dtype, case.op, dims_of(case))
+    return replace(found, loops_s=loops_s, probe_s=probe_s) if loops_s else found

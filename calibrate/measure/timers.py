@@ -6,22 +6,18 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import torch
 from torch._C._autograd import DeviceType
 
-Run = Callable[[], Any]
+from calibrate.samples.rounds import lower_quartile
+from calibrate.workloads.device import Run, synchronize
 
 FLUSH_BYTES = 256 * 2**20
 """Written between repeats to push a kernel's inputs out of L2: four times the H200's 60 MB."""
 
 REPEATS = 4
 LONG_S = 3e-3
-
-NOISE = 0.12
-"""How far above the quiet level a host probe may be."""
 
 _MARKER = "spin_kernel"  # the kernel of torch.cuda._sleep
 
@@ -36,12 +32,12 @@ class KernelEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class KernelSample:
-    """Device time of one call: its kernels, overlap counted once (median over repeats), their number, the longest's
-    name.
+class KernelTime:
+    """Device time of one call: of each repeat the seconds of its kernels, overlap counted once; of the last their
+    number, and the longest's name.
     """
 
-    seconds: float
+    repeats_s: tuple[float, ...]
     launches: int
     name: str
 
@@ -99,7 +95,7 @@ class CaseProfiler:
     def __init__(self) -> None:
         self.scratch = torch.empty(FLUSH_BYTES, dtype=torch.uint8, device="cuda")
 
-    def measure(self, makers: Sequence[Callable[[], tuple[Run, Sequence[torch.Tensor]]]]) -> list[KernelSample | None]:
+    def measure(self, makers: Sequence[Callable[[], tuple[Run, Sequence[torch.Tensor]]]]) -> list[KernelTime | None]:
         """One sample per maker; None where the case could not run. A maker returns the call and its warm tensors."""
         repeats: list[int] = []
 
@@ -126,7 +122,7 @@ class CaseProfiler:
         groups = _between_markers(profile_events(run))
         if len(groups) != sum(repeats):
             raise RuntimeError(f"the profiler lost events: {len(groups)} repeats seen, {sum(repeats)} made")
-        samples: list[KernelSample | None] = []
+        samples: list[KernelTime | None] = []
         position = 0
         for count in repeats:
             if not count:
@@ -134,9 +130,9 @@ class CaseProfiler:
                 continue
             own = groups[position : position + count]
             position += count
-            seconds = float(np.median([busy_ns(group) for group in own])) * 1e-9
+            repeats_s = tuple(busy_ns(group) * 1e-9 for group in own)
             longest = max(own[-1], key=lambda e: e.duration_ns, default=None)
-            samples.append(KernelSample(seconds, len(own[-1]), short_name(longest.name) if longest else ""))
+            samples.append(KernelTime(repeats_s, len(own[-1]), short_name(longest.name) if longest else ""))
         return samples
 
 
@@ -151,12 +147,6 @@ def _between_markers(events: Sequence[KernelEvent]) -> list[list[KernelEvent]]:
         elif inside:
             groups[-1].append(event)
     return groups
-
-
-def synchronize(device: str) -> None:
-    """Wait for the device; nothing to wait for on a CPU."""
-    if device == "cuda":
-        torch.cuda.synchronize()
 
 
 def tight_seconds(call: Run, device: str, count: int) -> float:
@@ -227,50 +217,3 @@ class Probe:
     def recent(self) -> float:
         """The last reading, while it is fresh; else a new one."""
         return self._last if time.perf_counter() - self._when < FRESH_S else self()
-
-
-def lower_quartile(values: Sequence[float]) -> float:
-    """25th percentile: what a burst-free host would show."""
-    return float(np.percentile(values, 25))
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """One round of one case. seconds: lower quartile over its passes; probes: host probe before and after."""
-
-    seconds: float
-    probe_before_s: float
-    probe_after_s: float
-
-    def quiet(self, level_s: float) -> bool:
-        """Whether the host was at its quiet level before and after."""
-        return max(self.probe_before_s, self.probe_after_s) <= level_s * (1 + NOISE)
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """Median over the quiet rounds (the two least disturbed, if none was quiet).
-
-    repeatability: half the difference between the medians of its odd and even rounds, relative to their mean.
-    """
-
-    seconds: float
-    probe_s: float
-    repeatability: float
-    quiet_rounds: int
-
-
-def quiet_level(probes: Sequence[float]) -> float:
-    """What the host probe shows when no neighbour disturbs the host: its 20th percentile over a run."""
-    return float(np.percentile(probes, 20))
-
-
-def summarise(rounds: Sequence[Round], level_s: float) -> Measurement:
-    """Rounds of one case -> its measurement. level_s: see ``quiet_level``."""
-    quiet = [r for r in rounds if r.quiet(level_s)]
-    used = quiet or sorted(rounds, key=lambda r: max(r.probe_before_s, r.probe_after_s))[:2]
-    seconds = [r.seconds for r in used]
-    halves = [float(np.median(h)) for h in (seconds[::2], seconds[1::2]) if h]
-    repeatability = abs(halves[0] - halves[-1]) / (halves[0] + halves[-1])
-    probe = float(np.median([(r.probe_before_s + r.probe_after_s) / 2 for r in used]))
-    return Measurement(float(np.median(seconds)), probe, repeatability, len(quiet))

@@ -16,6 +16,8 @@ from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import Any
 
+from predictor.errors import one_line
+
 PRELOADED = ["calibrate.measure.models", "torch._dynamo", "torch.onnx", "transformers"]
 """What a process has imported when it starts: seconds each, spent once. None of them touches a GPU. Modules may be
 added before the first process starts.
@@ -130,7 +132,7 @@ def _serve(pipe: Connection, server: Any, args: tuple[Any, ...], kwargs: dict[st
         except KeyboardInterrupt:
             return
         except Exception as error:
-            answer = True, f"{type(error).__name__}: {error}"
+            answer = True, one_line(error)
         pipe.send(answer)
 
 

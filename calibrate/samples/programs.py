@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import torch
-
-from calibrate.workloads.sources import build
-from predictor import runtimes
-from predictor.errors import CannotRunError
-from predictor.predict import graph_of
+from calibrate.samples.host_rows import row_of_label
+from calibrate.samples.records import StoredCall, StoredKernel, StoredProgram
 from predictor.records import HostCall, Kernel, Program, PythonWork, Trait
 
 
@@ -30,53 +25,47 @@ class _Rows:
         return found
 
 
-def program_to_json(program: Program) -> dict[str, Any]:
-    """Equal kernels and equal calls are written once: calls index "kernels", "order" indexes "calls"; the Python before
-    each and after the last comes beside.
-    """
+def stored(program: Program) -> StoredProgram:
+    """A program as a file has it: equal kernels and equal calls are written once."""
     kernels, calls = _Rows(), _Rows()
     order: list[int] = []
     for call in program.calls:
-        own = [kernels.index([k.family, k.dtype, dict(k.dims)]) for k in call.kernels]
-        row = [call.op, call.trait, int(call.sync), list(call.parts), list(call.extra), own, call.elements]
+        own = tuple(kernels.index(StoredKernel(k.family, k.dtype, dict(k.dims))) for k in call.kernels)
+        row = StoredCall(call.row.label, call.trait, int(call.sync), call.parts, call.extra, own, call.elements)
         order.append(calls.index(row))
-    said = {"cannot": program.cannot} if program.cannot else {}
-    return {
-        **said,
-        "runtime": program.runtime,
-        "dtype": program.dtype,
-        "unmodelled": dict(program.unmodelled),
-        "kernels": kernels.rows,
-        "calls": calls.rows,
-        "order": order,
-        "python": [_python(call.python) for call in program.calls] + [_python(program.tail)],
-    }
+    return StoredProgram(
+        program.runtime,
+        program.dtype,
+        dict(program.unmodelled),
+        tuple(kernels.rows),
+        tuple(calls.rows),
+        tuple(order),
+        tuple(_python(work) for work in (*(call.python for call in program.calls), program.tail)),
+        program.cannot,
+    )
 
 
-def program_from_json(data: Mapping[str, Any]) -> Program:
-    """The inverse of ``program_to_json``."""
-    *before, tail = (PythonWork(*work) for work in data["python"])
-    kernels = [Kernel(*row) for row in data["kernels"]]
+def restored(program: StoredProgram) -> Program:
+    """The inverse of ``stored``."""
+    *before, tail = (PythonWork(*work) for work in program.python)
+    kernels = [Kernel(k.family, k.dtype, k.dims) for k in program.kernels]
     calls = [
         HostCall(
-            op, tuple(kernels[k] for k in own), tail, Trait(trait), tuple(parts), tuple(extra), bool(sync), elements
+            op=row_of_label(c.op).op,
+            variant=row_of_label(c.op).variant,
+            kernels=tuple(kernels[k] for k in c.kernels),
+            python=tail,
+            trait=Trait(c.trait),
+            parts=c.parts,
+            extra=c.extra,
+            sync=bool(c.sync),
+            elements=c.elements,
         )
-        for op, trait, sync, parts, extra, own, elements in data["calls"]
+        for c in program.calls
     ]
-    order = tuple(replace(calls[i], python=work) for i, work in zip(data["order"], before, strict=True))
-    return Program(data["runtime"], data["dtype"], order, tail, data["unmodelled"], data.get("cannot", ""))
+    order = tuple(replace(calls[i], python=work) for i, work in zip(program.order, before, strict=True))
+    return Program(program.runtime, program.dtype, order, tail, program.unmodelled, program.unsupported_reason)
 
 
-def record(name: str, batch: int, dtype: str, runtime: str, device: str) -> dict[str, Any]:
-    """What a runtime does with a model of ``sources``: its program as data, and its MACs; or why it cannot run."""
-    with torch.device("meta"):
-        module, inputs = build(name, device, batch)
-    try:
-        graph = graph_of(module, inputs, dtype, runtime, name)
-    except CannotRunError as error:
-        return {"cannot": str(error)}
-    return {"program": program_to_json(runtimes.load(runtime).lower(graph)), "macs": graph.macs}
-
-
-def _python(work: PythonWork) -> list[float]:
-    return [work.calls, work.cold_lines, work.cold_modules]
+def _python(work: PythonWork) -> tuple[int, float, float]:
+    return work.calls, work.cold_lines, work.cold_modules

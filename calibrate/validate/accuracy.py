@@ -7,15 +7,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from scipy.stats import kendalltau
 
-from calibrate.measure.timers import Measurement, Round, quiet_level, summarise
-from calibrate.samples.alignment import Part
-from calibrate.samples.alignment import by_family as parts_of
-from calibrate.samples.programs import program_from_json
+from calibrate.fit.alignment import Part
+from calibrate.fit.alignment import by_family as parts_of
+from calibrate.samples.programs import restored
+from calibrate.samples.records import CaseProfile, CaseRound, ProgramRecord, Refusal
+from calibrate.samples.rounds import Measurement, Round, quiet_level, summarise
 from calibrate.samples.store import SampleFile
+from calibrate.workloads.cases import Case
 from predictor.assemble import bound, spread
 from predictor.calibration.load import Calibration
 from predictor.lowered import of_program
@@ -75,94 +77,106 @@ class Row:
         return self.predicted[estimator] / self.measured.seconds - 1
 
 
-def rows(file: SampleFile, calibration: Calibration, runtime: str, wanted: Collection[str] | None = None) -> list[Row]:
-    """Predict every recorded case again with a calibration, but for those that a runtime cannot run. wanted: keys of
-    cases, all if None.
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """A case that ran: its profile, its program with its MACs, its measurement."""
+
+    profile: CaseProfile
+    program: Program
+    macs: int
+    measured: Measurement
+
+    @property
+    def case(self) -> Case:
+        return self.profile.case
+
+
+def rows(file: SampleFile, calibration: Calibration, runtime: str, wanted: Collection[Case] | None = None) -> list[Row]:
+    """Predict every recorded case again with a calibration, but for those that a runtime cannot run. wanted: cases, all
+    if None.
 
     Host times are scaled by the ratio of the host probes, that beside the case's rounds over that of the calibration:
     how fast the host was just then is no property of the model.
     """
-    rounds: dict[str, list[Round]] = defaultdict(list)
-    for sample in file.values():
-        if sample["key"].startswith("round/"):
-            rounds[sample["case"]].append(Round(sample["seconds"], *sample["probe_s"]))
+    rounds: dict[Case, list[Round]] = defaultdict(list)
+    for sample in file.of(CaseRound):
+        rounds[sample.case].append(sample.round)
     level = quiet_level([p for own in rounds.values() for r in own for p in (r.probe_before_s, r.probe_after_s)])
-    cases = [s for s in file.values() if s["key"].startswith("case/") and s["runtime"] == runtime]
-    cases = [s for s in cases if rounds[s["key"][5:]] and (wanted is None or s["key"][5:] in wanted)]
-    cases = [{**s, **file.samples.get(f"program/{s['key'][5:]}", {}), "key": s["key"]} for s in cases]
-    cases = [s for s in cases if "program" in s]
-    measured = {s["key"]: summarise(rounds[s["key"][5:]], level) for s in cases}
-    flops = _flops_only(cases, measured)
-    return [_row(s, measured[s["key"]], flops(s), calibration, runtime) for s in cases]
+    measured = []
+    for profile in file.of(CaseProfile):
+        case, recorded = profile.case, file.find(ProgramRecord, profile.case)
+        if case.runtime != runtime or not rounds[case] or (wanted is not None and case not in wanted):
+            continue
+        if recorded is not None and recorded.program is not None and recorded.macs is not None:
+            program = restored(recorded.program)
+            measured.append(_Measured(profile, program, recorded.macs, summarise(rounds[case], level)))
+    flops = _flops_only(measured)
+    return [_row(one, flops(one), calibration) for one in measured]
 
 
-def _row(
-    sample: Mapping[str, Any], measured: Measurement, flops_s: float, calibration: Calibration, runtime: str
-) -> Row:
-    program = program_from_json(sample["program"])
-    lowered = of_program(Graph(sample["model"], (), sample["dtype"], sample["batch"], program.tail, 0), program)
-    host = calibration.host(runtime)
+def _row(one: _Measured, flops_s: float, calibration: Calibration) -> Row:
+    case, profile, measured = one.case, one.profile, one.measured
+    lowered = of_program(Graph(case.model, (), case.dtype, case.batch, one.program.tail, 0), one.program)
+    host = calibration.host(case.runtime)
     priced = price(lowered.program, calibration, host)
     lanes = calibration.lanes_of(host)
     unscaled = queue(priced, lanes, host.fixed_s)
     scale = measured.probe_s / host.probe_s
     priced = priced.with_host_scaled(scale)
     timeline = queue(priced, lanes, host.fixed_s * scale)
-    kernel_s = sample.get("kernel_s")
+    kernel_s = profile.kernel_s
     said = bound(timeline, priced)
     launches = int(priced.launches.sum())
-    busy = (kernel_s + lanes.gap_s * sample["launches"]) if kernel_s is not None else timeline.kernel_s
+    busy = (kernel_s + lanes.gap_s * profile.launches) if kernel_s is not None else timeline.kernel_s
     share = busy / measured.seconds
     limit = CROSSOVER[1] if host.gap_s is None else HALF
     return Row(
-        model=sample["model"],
-        batch=sample["batch"],
-        dtype=sample["dtype"],
-        runtime=runtime,
+        model=case.model,
+        batch=case.batch,
+        dtype=case.dtype,
+        runtime=case.runtime,
         measured=measured,
         predicted={"queue": timeline.latency_s, "max": timeline.max_s, "flops": flops_s},
         kernel_s=kernel_s,
         predicted_kernel_s=timeline.kernel_s,
         predicted_host_s=timeline.host_s,
-        launches=sample.get("launches", 0),
+        launches=profile.launches,
         predicted_launches=launches,
         bound=said,
         measured_bound="" if kernel_s is None else "framework" if share < limit else "device",
         interval_s=interval(timeline.latency_s, spread(lowered, priced, timeline, calibration, host)),
         unscaled_s=unscaled.latency_s,
-        kernels=_kernels(sample, program, priced.calls),
+        kernels=_kernels(profile, one.program, priced.calls),
         regime="framework-bound" if share < CROSSOVER[0] else "compute-bound" if share > CROSSOVER[1] else "crossover",
     )
 
 
-def _kernels(sample: Mapping[str, Any], program: Program, priced: Sequence[PricedCall]) -> tuple[Part, ...]:
-    if "kernel_order" not in sample:
+def _kernels(profile: CaseProfile, program: Program, priced: Sequence[PricedCall]) -> tuple[Part, ...]:
+    if profile.kernel_s is None:
         return ()
-    measured_s = [ns * 1e-9 for _, ns in sample["kernel_order"]]
-    if abs(sum(measured_s) / sample["kernel_s"] - 1) > ADDS_UP:
+    measured_s = [ns * 1e-9 for _, ns in profile.order]
+    if abs(sum(measured_s) / profile.kernel_s - 1) > ADDS_UP:
         return ()
     both = zip(program.calls, priced, strict=True)
     pairs = [pair for call, own in both for pair in zip(call.kernels, own.kernels, strict=True)]
-    names = [sample["kernel_names"][index] for index, _ in sample["kernel_order"]]
+    names = [profile.names[index] for index, _ in profile.order]
     families, launches = [k.family for k, _ in pairs], [p.launches for _, p in pairs]
     return tuple(parts_of(families, launches, [p.seconds for _, p in pairs], names, measured_s))
 
 
-def _flops_only(
-    cases: Sequence[Mapping[str, Any]], measured: Mapping[str, Measurement]
-) -> Callable[[Mapping[str, Any]], float]:
+def _flops_only(cases: Sequence[_Measured]) -> Callable[[_Measured], float]:
     """The baseline: log latency as a line in log MACs, per dtype, fitted to the other models of these very
     measurements.
     """
 
-    def predict(sample: Mapping[str, Any]) -> float:
-        others = [s for s in cases if s["dtype"] == sample["dtype"] and s["model"] != sample["model"]]
-        if len({s["macs"] for s in others}) < 2:
+    def predict(one: _Measured) -> float:
+        others = [c for c in cases if c.case.dtype == one.case.dtype and c.case.model != one.case.model]
+        if len({c.macs for c in others}) < 2:
             return float("nan")
-        x = np.log([s["macs"] for s in others])
-        y = np.log([measured[s["key"]].seconds for s in others])
+        x = np.log([c.macs for c in others])
+        y = np.log([c.measured.seconds for c in others])
         slope, intercept = np.polyfit(x, y, 1)
-        return float(np.exp(intercept + slope * np.log(sample["macs"])))
+        return float(np.exp(intercept + slope * np.log(one.macs)))
 
     return predict
 
@@ -172,7 +186,8 @@ class Summary:
     """Figures of a group of rows.
 
     MAPE, median and worst of the relative error; bound: share where framework-bound or device-bound is right, not a
-    number where no profile says which.
+    number where no profile says which. tau: Kendall's rank correlation (tau-b) of predictions and measurements, not a
+    number for a single row.
     """
 
     cases: int
@@ -188,8 +203,14 @@ def summarise_rows(group: Sequence[Row], estimator: str) -> Summary:
     errors = np.abs([r.error(estimator) for r in group])
     known = [r for r in group if r.measured_bound]
     right = np.mean([(r.bound == "framework") == (r.measured_bound == "framework") for r in known]) if known else np.nan
-    tau = kendall([r.predicted[estimator] for r in group], [r.measured.seconds for r in group])
-    return Summary(len(group), float(errors.mean()), float(np.median(errors)), float(errors.max()), float(right), tau)
+    figures = errors.mean(), np.median(errors), errors.max(), right, _tau(group, estimator)
+    return Summary(len(group), *(float(figure) for figure in figures))
+
+
+def _tau(group: Sequence[Row], estimator: str) -> float:
+    if len(group) < 2:
+        return float("nan")
+    return float(kendalltau([r.predicted[estimator] for r in group], [r.measured.seconds for r in group]).statistic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,16 +256,6 @@ def kernel_errors(group: Sequence[Row]) -> tuple[float, float]:
         return float("nan"), float("nan")
     seconds = [abs(r.predicted_kernel_s / r.kernel_s - 1) for r in known if r.kernel_s]
     return float(np.mean(seconds)), float(np.mean([abs(r.predicted_launches / r.launches - 1) for r in known]))
-
-
-def kendall(a: Sequence[float], b: Sequence[float]) -> float:
-    """Kendall's tau-a: concordant less discordant pairs, over all pairs. 1 for fewer than two values."""
-    x, y = np.asarray(a), np.asarray(b)
-    if len(x) < 2:
-        return 1.0
-    upper = np.triu_indices(len(x), 1)
-    signs = np.sign(x[:, None] - x)[upper] * np.sign(y[:, None] - y)[upper]
-    return float(signs.mean())
 
 
 def by_regime(found: Sequence[Row]) -> dict[str, list[Row]]:
@@ -294,13 +305,22 @@ def choices(found: Sequence[Row]) -> list[Choice]:
     return chosen
 
 
-def refusals(file: SampleFile, runtime: str) -> list[tuple[str, bool, bool]]:
-    """(Case, whether a prediction says that the runtime cannot run it, whether it could not) of every case."""
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """Whether a prediction says that a runtime cannot run a case, and whether it could not."""
+
+    case: Case
+    predicted: bool
+    measured: bool
+
+
+def refusals(file: SampleFile, runtime: str) -> list[Foreseen]:
+    """Of every case of a runtime."""
+    ran = [(profile.case, False) for profile in file.of(CaseProfile)]
+    refused = [(refusal.case, True) for refusal in file.of(Refusal)]
     found = []
-    for key in file.samples:
-        case = key.split("/", 1)[1] if key.startswith(("case/", "cannot/")) else ""
-        if case.endswith(f"/{runtime}"):
-            recorded = file.samples.get(f"program/{case}", {})
-            said = bool(recorded.get("cannot") or recorded.get("program", {}).get("cannot"))
-            found.append((case, said, key.startswith("cannot/")))
+    for case, could_not in (*ran, *refused):
+        if case.runtime == runtime:
+            recorded = file.find(ProgramRecord, case)
+            found.append(Foreseen(case, bool(recorded and recorded.unsupported_reason), could_not))
     return found

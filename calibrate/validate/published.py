@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
-from calibrate.fit.kernels import NINETY, log_sd
+from calibrate.fit.errors import log_sd
 from calibrate.fit.passes import Model, Table, Unseen, leave_models_out, table_of
 from calibrate.samples.passes import Pass
-from predictor.pricing.intervals import share_of_host
+from predictor.calibration.files import gpu_name
+from predictor.errors import unknown
+from predictor.pricing.intervals import NINETY, share_of_host
 
 Array = NDArray[np.float64]
 
@@ -23,13 +25,13 @@ FLAT = 1.25
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class PassErrors:
     """Errors over some rows, relative, of models that the fit has not seen.
 
     tau: Kendall's rank correlation of predicted and measured latency; bound: share of rows, of batches above 1, with
-    the right one of host and device; covered: share within the 90 % interval; flops, plain: mean absolute error of
-    multiply-accumulates alone, and of the larger of launches and unfitted kernel time, each with constants of the
-    session.
+    the right one of host and device; covered: share within the 90 % interval; macs_alone, max_formula: mean absolute
+    error of multiply-accumulates alone, and of the larger of launches and unfitted kernel time, each with constants of
+    the session.
     """
 
     name: str
@@ -40,21 +42,27 @@ class Judged:
     tau: float
     bound: float
     covered: float
-    flops: float
-    plain: float
+    macs_alone: float
+    max_formula: float
 
 
-def judge_passes(rows: Sequence[Pass], like: str) -> list[Judged]:
-    """A line for every session, then one for every runtime. like: the GPU whose host is the reference."""
+def judge_passes(rows: Sequence[Pass], like: str, gpu: str | None = None) -> list[PassErrors]:
+    """Errors of every session, then of every runtime. like: the GPU whose host is the reference; gpu: whose sessions
+    alone are judged, None for all. Raises PredictorError for a GPU that no session is of.
+    """
+    kept = [row.session for row in rows if gpu is None or gpu_name(row.gpu) == gpu_name(gpu)]
+    if not kept:
+        raise unknown("published GPU", str(gpu), sorted({row.gpu for row in rows}))
     table = table_of(rows, like)
     unseen = leave_models_out(Model(table))
     covered, simple = _covered(table, unseen), _simple(table)
     sessions = [(session, [row.session == session for row in rows]) for session in table.sessions]
     alike = [(runtime, [row.runtime == runtime for row in rows]) for runtime in table.runtimes]
-    tau = {name: _tau(table, unseen, np.array(kept)) for name, kept in sessions}
+    tau = {name: _tau(table, unseen, np.array(own)) for name, own in sessions}
     of_runtime = {row.session: row.runtime for row in rows}
     tau |= {r: float(np.mean([tau[s] for s in table.sessions if of_runtime[s] == r])) for r in table.runtimes}
-    return [_judged(name, np.array(kept), table, unseen, tau[name], covered, simple) for name, kept in sessions + alike]
+    wanted = sessions + alike if gpu is None else [(name, own) for name, own in sessions if name in kept]
+    return [_judged(name, np.array(own), table, unseen, tau[name], covered, simple) for name, own in wanted]
 
 
 def _judged(
@@ -65,13 +73,13 @@ def _judged(
     tau: float,
     covered: NDArray[np.bool_],
     simple: tuple[Array, Array],
-) -> Judged:
+) -> PassErrors:
     def errors(predicted: Array) -> Array:
         return np.abs(predicted[own] / table.measured[own] - 1)
 
     found = errors(unseen.seconds)
     flat, above = _flat(table), np.array([row.batch > 1 for row in table.rows]) & own
-    return Judged(
+    return PassErrors(
         name,
         len({row.model for row, kept in zip(table.rows, own, strict=True) if kept}),
         int(own.sum()),
@@ -136,18 +144,3 @@ def _simple(table: Table) -> tuple[Array, Array]:
 
 def _scale(measured: Array, amount: Array, rows: NDArray[np.bool_]) -> float:
     return float(np.median(measured[rows] / amount[rows]))
-
-
-COLUMNS = (
-    *("session", "models", "rows", "MAPE", "median", "tau", "bound right", "in interval", "FLOPs alone"),
-    "max(launches, kernels)",
-)
-
-
-def cells(one: Judged) -> tuple[str, ...]:
-    """A line as text."""
-    shares = one.mape, one.median
-    return (
-        *(one.name, str(one.models), str(one.rows), *(f"{share:.1%}" for share in shares), f"{one.tau:.2f}"),
-        *(f"{one.bound:.0%}", f"{one.covered:.0%}", f"{one.flops:.0%}", f"{one.plain:.0%}"),
-    )

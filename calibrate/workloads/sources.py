@@ -4,37 +4,26 @@ own, ``path/to/file.py:factory``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch.utils._pytree import tree_map_only
 
 import models_zoo
-from calibrate.workloads import architectures, loops, modules
+from calibrate.workloads.generated import source_of
+from calibrate.workloads.modules import CPU_WIDTHS, GPU_WIDTHS
 from predictor.sources import load_model
-
-Source = Callable[[int, tuple[int, ...]], tuple[torch.nn.Module, Any]]
-SOURCES: dict[str, Source] = {
-    "generated": modules.generate,
-    "library": architectures.generate,
-    "deep": architectures.deep,
-    "loops": loops.generate,
-}
-"""Where generated models come from: "library/3" is the third of its source."""
 
 
 def build(name: str, device: str, batch: int = 1) -> tuple[torch.nn.Module, Any]:
-    """(module, inputs) of a zoo model, of a factory, or of "source/seed" (what follows is ignored), in sizes for a
-    device.
-    """
-    source, *rest = name.split("/")
+    """(module, inputs) of a zoo model, of a factory, or of a generated model, in sizes for a device."""
     if name in models_zoo.names():
         return models_zoo.build(name, batch)
-    if source not in SOURCES:
+    generated = source_of(name)
+    if generated is None:
         return load_model(name, batch)[:2]
-    widths = modules.GPU_WIDTHS if device == "cuda" else modules.CPU_WIDTHS
-    module, inputs = SOURCES[source](int(rest[0]), widths)
+    source, seed = generated
+    module, inputs = source.generate(seed, GPU_WIDTHS if device == "cuda" else CPU_WIDTHS)
     return module, tree_map_only(torch.Tensor, lambda t: t.repeat(batch, *[1] * (t.dim() - 1)), inputs)
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
-from pathlib import Path
-from typing import Any
 
-from predictor.calibration.files import read_json
+import msgspec
+
+from predictor.calibration.kernel_models import library_forests
+from predictor.calibration.schema import CallCost, CallTime, Environment, NamedHosts, RuntimeCosts
 from predictor.calibration.trees import Forest
 from predictor.errors import PredictorError
-from predictor.records import Trait
+from predictor.records import HostRow, Trait
 
 HOSTS_DIFFER = 0.3
 """What a host that was measured with another GPU adds to the error of its costs: how much the latency of a model at
@@ -25,16 +25,15 @@ batch 1 differs between the machines of The Framework Tax's published runs (stan
 class HostCosts:
     """Host side of a runtime on one host.
 
-    calls: operator -> dtype -> seconds of one call, (hot, cold): in a tight loop, and among a hundred others; launches:
-    kernels that the timed call launched; typical_s: the same of a typical operator, by trait. The cost of a call is
-    ``hot + (cold - hot) x its coldness`` (``reuse.coldness``), grown by ``launch_s`` for every kernel that it launches
-    beyond the timed call's. On matrix units, where the library's own cost depends on the shape, it grows instead by
-    what exp(shapes), of a family and dtype, says of its kernel beyond the timed call's ``shapes_s``. Host time is
-    ``op_factor`` times that, ``line_s`` and ``module_s`` for the cold lines and modules of the Python before it
-    (``records.PythonWork``), ``call_s`` a call, and ``fixed_s`` a pass. gap_s: between kernels, where it is not that of
-    a stream. error: of generated modules, left out one at a time, standard deviation of log time. borrowed: the GPU
-    whose host this is, where nobody measured the runtime beside this one; beside: the GPU beside which the costs were
-    measured, where it is another; name: of a host among several; kinds: see ``scaled``.
+    calls: operator and variant -> dtype -> cost of one call, hot and cold: in a tight loop, and among a hundred others;
+    typical: the same of a typical operator, by trait. The cost of a call is ``hot + (cold - hot) x its coldness``
+    (``coldness.coldness``), grown by ``launch_s`` for every kernel that it launches beyond the timed call's. On matrix
+    units, where the library's own cost depends on the shape, it grows instead by what exp(library_calls), of a family
+    and dtype, says of its kernel beyond the timed call's ``library_s``. Host time is ``op_factor`` times that,
+    ``line_s`` and ``module_s`` for the cold lines and modules of the Python before it (``records.PythonWork``),
+    ``call_s`` a call, and ``fixed_s`` a pass. gap_s: between kernels, where it is not that of a stream. error: of
+    generated modules, left out one at a time, standard deviation of log time. reference_gpu: the GPU with which the
+    costs were measured, where it is another; name: of a host among several; kinds: see ``scaled``.
     """
 
     runtime: str
@@ -43,31 +42,37 @@ class HostCosts:
     module_s: float
     fixed_s: float
     launch_s: float
-    calls: Mapping[str, Mapping[str, tuple[float, float]]]
-    launches: Mapping[str, Mapping[str, float]]
-    shapes: Mapping[tuple[str, str], Forest]
-    shapes_s: Mapping[str, Mapping[str, float]]
-    typical_s: Mapping[str, tuple[float, float]]
+    calls: Mapping[HostRow, Mapping[str, CallCost]]
+    library_calls: Mapping[tuple[str, str], Forest]
+    typical: Mapping[str, CallTime]
     error: float
-    probe_s: float
-    environment: Mapping[str, Any]
+    environment: Environment
     provenance: str
     call_s: float = 0.0
     gap_s: float | None = None
-    borrowed: str = ""
-    beside: str = ""
+    reference_gpu: str = ""
     name: str = ""
     kinds: Mapping[str, float] = field(default_factory=dict)
 
-    def scaled(self, speed: float, kinds: Mapping[str, float]) -> HostCosts:
-        """The costs of a host that takes ``speed`` times as long, and for calls of a kind (``kind_of_call``), "python"
-        and "fixed" kinds[...] times as long again.
+    @property
+    def probe_s(self) -> float:
+        """Seconds of the host probe where the costs were measured."""
+        return self.environment.probe_s or 0.0
+
+    @property
+    def is_unmeasured(self) -> bool:
+        """Whether nobody measured the runtime with this GPU: the costs are those of the reference GPU's host."""
+        return bool(self.reference_gpu) and self.provenance == "derived"
+
+    def scaled(self, time_factor: float, kinds: Mapping[str, float]) -> HostCosts:
+        """The costs of a host that takes ``time_factor`` times as long, and for calls of a kind (``kind_of_call``),
+        "python" and "fixed" kinds[...] times as long again.
         """
-        python, fixed = speed * kinds.get("python", 1.0), speed * kinds.get("fixed", 1.0)
+        python, fixed = time_factor * kinds.get("python", 1.0), time_factor * kinds.get("fixed", 1.0)
         return replace(
             self,
-            op_factor=self.op_factor * speed,
-            call_s=self.call_s * speed,
+            op_factor=self.op_factor * time_factor,
+            call_s=self.call_s * time_factor,
             line_s=self.line_s * python,
             module_s=self.module_s * python,
             fixed_s=self.fixed_s * fixed,
@@ -88,71 +93,69 @@ def kind_of_call(trait: Trait) -> str:
     return CALL_KINDS.get(trait, "other")
 
 
-def named_host(theirs: HostCosts, named: Mapping[str, Any], runtime: str, name: str | None) -> HostCosts:
+def named_host(reference: HostCosts, named: NamedHosts, runtime: str, name: str | None) -> HostCosts:
     """A host of ``hosts.json``: another GPU's host costs, scaled as whole passes on it say.
 
-    A runtime that nobody measured with this GPU has its costs from that other host, scaled by how much slower this one
-    is under those that were. Without a name the error holds how much the hosts of this GPU differ.
+    A runtime that nobody measured with this GPU has its costs from that other host, scaled by how much longer this one
+    takes under those that were. Without a name the error holds how much the hosts of this GPU differ.
     """
-    hosts, spread = named["hosts"], float(named["error"]["hosts"])
-    fitted = runtime in named["kinds"]
-    chosen = [name] if name else [named["default"][r] for r in ((runtime,) if fitted else sorted(named["default"]))]
-    speed = math.exp(sum(math.log(hosts[one]["slower"]) for one in chosen) / len(chosen))
-    kinds = {kind: k * hosts[chosen[0]]["kinds"].get(kind, 1.0) for kind, k in named["kinds"].get(runtime, {}).items()}
-    error = float(named["error"]["log_sd"][runtime]) if fitted else math.hypot(theirs.error, HOSTS_DIFFER)
+    fitted = named.runtimes.get(runtime)
+    measured = (fitted,) if fitted else tuple(named.runtimes[r] for r in sorted(named.runtimes))
+    chosen = [name] if name else [one.default_host for one in measured]
+    time_factor = math.exp(sum(math.log(named.hosts[one].time_factor) for one in chosen) / len(chosen))
+    kinds: dict[str, float] = {}
+    if fitted:
+        of_host = msgspec.structs.asdict(named.hosts[chosen[0]].time_factors)
+        kinds = {kind: k * of_host[kind] for kind, k in msgspec.structs.asdict(fitted.time_factors).items()}
+    error = fitted.log_sd if fitted else math.hypot(reference.error, HOSTS_DIFFER)
+    hosts = " and ".join(chosen)
     return replace(
-        theirs.scaled(speed, kinds),
-        error=error if name else math.hypot(error, spread),
+        reference.scaled(time_factor, kinds),
+        error=error if name else math.hypot(error, named.log_sd),
         provenance="fitted" if fitted else "derived",
-        environment={
-            **{"date": named["date"], "cpu": " and ".join(chosen), "versions": named["versions"]},
-            "probe_s": theirs.probe_s,
-        },
-        borrowed="" if fitted else str(named["like"]),
-        beside=str(named["like"]),
-        name=" and ".join(chosen),
+        environment=msgspec.structs.replace(named.environment, cpu=hosts, probe_s=reference.probe_s),
+        reference_gpu=named.reference_gpu,
+        name=hosts,
     )
 
 
-@cache
-def read_host(path: Path, gpu: str) -> HostCosts:
-    """Host costs of a runtime's file, see ``host_costs_of``."""
-    data = read_json(path, gpu)
-    while "like" in data:  # another runtime's table of operators, with rows of its own
-        other = read_json(path.with_name(f"{data['like']}.json"), gpu)
-        data = with_rows_of(other, {name: value for name, value in data.items() if name != "like"})
-    return host_costs_of(data, path)
-
-
-def with_rows_of(other: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
-    """A runtime's file completed with another's rows: the same operators, called by another host."""
-    tables = {name: {**other.get(name, {}), **data.get(name, {})} for name in _TABLES}
-    further = {"like": other["like"]} if "like" in other else {}
-    return {**data, **tables, **further}
-
-
-_TABLES = ("calls", "launches", "shapes", "shapes_s", "typical_s")
-
-
-def host_costs_of(data: Mapping[str, Any], path: Path) -> HostCosts:
-    """Host costs from the content of a runtime's file. Raises PredictorError where something is missing."""
-    try:
-        return HostCosts(
-            runtime=data["runtime"],
-            calls={op: {d: (hot, cold) for d, (hot, cold) in costs.items()} for op, costs in data["calls"].items()},
-            launches=data["launches"],
-            shapes={
-                (family, dtype): Forest.from_json(forest)
-                for family, dtypes in data["shapes"].items()
-                for dtype, forest in dtypes.items()
-            },
-            shapes_s=data["shapes_s"],
-            typical_s={trait: (hot, cold) for trait, (hot, cold) in data["typical_s"].items()},
-            error=data["error"].get("log_sd", data["error"]["log_rms"]),
-            probe_s=data["environment"]["probe_s"],
-            environment=data["environment"],
-            provenance=data["provenance"],
-            **data["coefficients"],
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise PredictorError(f"calibration file {path} is incomplete ({error}): run calibrate again") from None
+def host_costs_of(runtime: str, files: Mapping[str, RuntimeCosts], where: object) -> HostCosts:
+    """Host costs of a runtime: of its file, completed with the tables of the runtimes whose calls it makes too (base).
+    where: of the files, for errors. Raises PredictorError for a base that is missing or that leads back.
+    """
+    own = files[runtime]
+    chain = [own]
+    while chain[-1].base is not None:
+        base = chain[-1].base
+        names = [costs.runtime for costs in chain]
+        if base in names:
+            raise PredictorError(f"{where}/{names[-1]}.json: $.base: {' -> '.join([*names, base])} leads back")
+        if base not in files:
+            raise PredictorError(f"{where}/{names[-1]}.json: $.base: there is no {base}.json: run calibrate")
+        chain.append(files[base])
+    calls: dict[HostRow, dict[str, CallCost]] = {}
+    typical: dict[str, CallTime] = {}
+    library_calls: dict[tuple[str, str], Forest] = {}
+    for costs in reversed(chain):
+        rows: dict[HostRow, dict[str, CallCost]] = {}
+        for cost in costs.calls:
+            rows.setdefault(cost.row, {})[cost.dtype] = cost
+        calls |= rows
+        typical |= costs.typical
+        library_calls |= library_forests(costs, f"{where}/{costs.runtime}.json")
+    return HostCosts(
+        runtime=runtime,
+        op_factor=own.op_factor,
+        line_s=own.line_s,
+        module_s=own.module_s,
+        fixed_s=own.fixed_s,
+        launch_s=own.launch_s,
+        calls=calls,
+        library_calls=library_calls,
+        typical=typical,
+        error=own.error.log_sd,
+        environment=own.environment,
+        provenance=own.provenance,
+        call_s=own.call_s,
+        gap_s=own.gap_s,
+    )

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.calibration.trees import Forest
-
-WINOGRAD = " 3x3"
-"""After the name of a fit: that of its factor for the convolutions of ``is_winograd``."""
+from predictor.calibration.schema import Fit, FitKey, Kernels, RuntimeCosts, Trees, columns_of
+from predictor.calibration.trees import LEAF, Forest
+from predictor.errors import PredictorError
 
 
 def is_winograd(dims: Mapping[str, Any]) -> Any:
@@ -31,8 +30,8 @@ class KernelFit:
     by group or at once. error: cross-validated, of log time (root mean square); provenance: "measured", "fitted" (from
     published measurements) or "derived" (another GPU's); exceptions: (dtype, *dimensions in the family's order) ->
     (seconds, launches) of shapes that were measured and that the fit misses; largest: dimension -> largest value
-    measured; only: dimension -> its value, of those that never varied; borrowed: the GPU that it was measured on, where
-    it is another.
+    measured; only: dimension -> its value, of those that never varied; reference_gpu: the GPU that it was measured on,
+    where it is another.
     """
 
     floor_s: float
@@ -44,23 +43,24 @@ class KernelFit:
     exceptions: Mapping[tuple[Any, ...], tuple[float, float]]
     largest: Mapping[str, float]
     only: Mapping[str, float]
-    borrowed: str = ""
+    reference_gpu: str = ""
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any], provenance: str) -> KernelFit:
-        """From a calibration file. provenance: of the file, where the fit has none of its own. Raises KeyError,
-        TypeError or ValueError for anything else.
+    def of(cls, fit: Fit) -> KernelFit:
+        """From a calibration file. Raises ValueError, with the path in the fit, where its arrays are no trees of the
+        family's features.
         """
+        columns, last = columns_of(fit.family), len(fit.patterns) - 0.5
         return cls(
-            floor_s=float(data["floor_s"]),
-            residual=Forest.from_json(data["residual"]),
-            launches=Forest.from_json(data["launches"]),
-            patterns=np.array(data["patterns"], dtype=float).reshape(-1, 2),
-            error=float(data["error"]["log_rms"]),
-            provenance=data.get("provenance", provenance),
-            exceptions={tuple(shape): (s, launches) for *shape, s, launches in data.get("exceptions", ())},
-            largest=data["largest"],
-            only=data.get("only", {}),
+            floor_s=fit.floor_s,
+            residual=_forest(fit.residual, ".residual", columns, -LEAF, LEAF),
+            launches=_forest(fit.launches, ".launches", columns, -0.5, last),
+            patterns=np.array(fit.patterns, dtype=float),
+            error=fit.error.log_rms,
+            provenance=fit.provenance,
+            exceptions={(s.dtype, *s.dims): (s.seconds, s.launches) for s in fit.exceptions},
+            largest=fit.largest,
+            only=fit.only,
         )
 
     def launch_count(self, features: NDArray[np.float64], groups: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -71,3 +71,35 @@ class KernelFit:
             per_group, others = self.patterns[np.rint(self.launches.predict(features)).astype(int)].T
         launches: NDArray[np.float64] = np.maximum(per_group * groups + others, 1)
         return launches
+
+
+def _forest(trees: Trees, place: str, columns: int, low: float, high: float) -> Forest:
+    try:
+        return Forest.from_record(trees, columns, low, high)
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from None
+
+
+def kernel_fits(kernels: Kernels, path: object) -> dict[FitKey, KernelFit]:
+    """The fits of kernels.json. Raises PredictorError, which names the path in the file, where they are damaged."""
+    found = {}
+    for number, fit in enumerate(kernels.fits):
+        try:
+            found[FitKey(fit.family, fit.units, fit.context)] = KernelFit.of(fit)
+        except ValueError as error:
+            raise PredictorError(f"{path}: $.fits[{number}]{error}") from None
+    return found
+
+
+def library_forests(costs: RuntimeCosts, path: object) -> dict[tuple[str, str], Forest]:
+    """Family and dtype -> the host cost of a library call by its shape. Raises PredictorError, which names the path in
+    the file, where it is damaged.
+    """
+    found = {}
+    for number, one in enumerate(costs.library_calls):
+        place = f".library_calls[{number}].log_seconds"
+        try:
+            found[one.family, one.dtype] = _forest(one.log_seconds, place, columns_of(one.family) + 1, -LEAF, LEAF)
+        except ValueError as error:
+            raise PredictorError(f"{path}: ${error}") from None
+    return found

@@ -6,26 +6,32 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from predictor.calibration.datasheets import check_sheet, device_of, nearest, slower
-from predictor.calibration.files import datasheets, find, read_json
-from predictor.calibration.host_costs import HOSTS_DIFFER, HostCosts, named_host, read_host
-from predictor.calibration.kernel_models import KernelFit
+from predictor.calibration.datasheets import derived_device, instruction_time_factor, nearest
+from predictor.calibration.files import datasheets, find, folders, read
+from predictor.calibration.host_costs import HOSTS_DIFFER, HostCosts, host_costs_of, named_host
+from predictor.calibration.kernel_models import KernelFit, kernel_fits
+from predictor.calibration.schema import (
+    FILES,
+    Datasheet,
+    Device,
+    FactorKey,
+    FitKey,
+    Kernels,
+    NamedHosts,
+    RuntimeCosts,
+)
 from predictor.errors import PredictorError, unknown
 from predictor.records import Lanes
 
-REPLAY = " replay"
-"""Suffix of a dtype in kernels.json: the fit of kernels that were repeated alone."""
-
-BORROWED_ERROR = 0.29
+TRANSFER_ERROR = 0.29
 """What a transfer from another GPU adds to the error of a fit, standard deviation of log time: of the kernels of
 published passes on eight GPUs, transferred from the H200 before anything was fitted to them, from 0.11 on a 3090 to 0.4
 in fp32 on a 1080 Ti (``benchmarks/transferred_kernels.py``).
@@ -34,56 +40,99 @@ in fp32 on a 1080 Ti (``benchmarks/transferred_kernels.py``).
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """The device part of a calibration, and the way to its host parts. Build it with ``load_calibration``.
+    """The device part of a calibration, and the way to its host parts. Build it with ``load_calibration``, or with
+    ``Calibration.of`` from what was measured.
 
-    slower: see ``derived.slower``, for fits borrowed from another GPU; factors: (family, fit's name) -> what kernels of
-    models take, relative to the fit, as fitted to whole passes; kernels_error: of the kernel time of a pass, where it
-    is known as a whole (standard deviation of its logarithm); known_fits: (family, dtype, context) -> the fit that
-    ``pricing.kernels`` chose, so that it chooses once; known_hosts: (runtime, name) ->
-    host costs that were read; priced: what ``pricing`` remembers of the last kernels that it priced.
+    folder: where its files are, None where it has none; fits: by family, units and context; time_factor: see
+    ``schema.Kernels``, for fits of another GPU; factors: what kernels of models take, relative to the fit, as fitted to
+    whole passes; kernels_error: of the kernel time of a pass, where it is known as a whole (standard deviation of its
+    logarithm); runtime_costs: runtime -> its costs on the host; named_hosts: hosts that are known by name;
+    known_fits: (family, dtype, context) -> the fit that ``pricing.kernels`` chose, so that it chooses once;
+    known_hosts: (runtime, name) -> host costs that were asked for; priced: what ``pricing`` remembers of the last
+    kernels that it priced.
     """
 
     gpu: str
-    folder: Path
-    device: Mapping[str, Any]
-    fits: Mapping[tuple[str, str], KernelFit]
-    slower: float = 1.0
-    factors: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    folder: Path | None
+    device: Device
+    fits: Mapping[FitKey, KernelFit]
+    time_factor: float = 1.0
+    factors: Mapping[FactorKey, float] = field(default_factory=dict)
     kernels_error: float | None = None
+    runtime_costs: Mapping[str, RuntimeCosts] = field(default_factory=dict)
+    named_hosts: NamedHosts | None = None
     known_fits: dict[tuple[str, str, str], KernelFit] = field(default_factory=dict, init=False, repr=False)
     known_hosts: dict[tuple[str, str | None], HostCosts] = field(default_factory=dict, init=False, repr=False)
     priced: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
+    @classmethod
+    def of(
+        cls,
+        device: Device,
+        kernels: Kernels,
+        runtime_costs: Mapping[str, RuntimeCosts] | None = None,
+        named_hosts: NamedHosts | None = None,
+        folder: Path | None = None,
+    ) -> Calibration:
+        """A calibration from the content of its files. Raises PredictorError where they contradict each other."""
+        where = folder or device.gpu
+        for name, part in {"kernels": kernels, "hosts": named_hosts}.items():
+            if part is not None and part.reference_gpu != device.reference_gpu:
+                raise PredictorError(
+                    f"{where}/{name}.json: $.reference_gpu: expected that of device.json, {device.reference_gpu!r}, "
+                    f"got {part.reference_gpu!r}"
+                )
+        if device.provenance == "fitted" and named_hosts is None:
+            raise PredictorError(f"{where}/hosts.json: is missing: it has the hosts of a GPU whose figures are fitted")
+        fits = _fits_of_reference(device.reference_gpu, where) if device.reference_gpu else {}
+        fits |= kernel_fits(kernels, f"{where}/kernels.json")
+        return cls(
+            device.gpu,
+            folder,
+            device,
+            fits,
+            kernels.time_factor,
+            {FactorKey(f.family, f.units, f.winograd): f.time_factor for f in kernels.factors},
+            kernels.log_sd,
+            runtime_costs or {},
+            named_hosts,
+        )
+
     @cached_property
     def lanes(self) -> Lanes:
         """Constants of the queue."""
-        return Lanes(**self.device["lanes"], serial=bool(self.device["serial"]))
+        return self.device.queue_lanes
 
     @property
     def sms(self) -> int:
         """Multiprocessors, or cores of a CPU."""
-        return int(self.device["sms"])
+        return self.device.sms
 
     @property
     def architecture(self) -> str:
-        """Of the GPU, see ``derived.ARCHITECTURES``; empty where it was measured itself."""
-        return str(self.device.get("architecture", ""))
+        """Of the GPU, see ``schema.ARCHITECTURES``; empty where it is not known."""
+        return self.device.architecture
 
     @property
     def provenance(self) -> str:
         """ "measured", "fitted" or "derived"."""
-        return str(self.device["provenance"])
+        return self.device.provenance
 
     @cached_property
     def runtimes(self) -> list[str]:
-        """Runtimes with a host part: measured with this GPU, or else with the one that it is like."""
-        own = {p.stem for p in self.folder.glob("*.json")} - {"datasheet", "device", "kernels", "hosts"}
-        return sorted(own | set(load_calibration(self.device["like"]).runtimes if "like" in self.device else ()))
+        """Runtimes with a host part: measured with this GPU, or else with its reference GPU."""
+        return sorted({*self.runtime_costs, *(self.reference.runtimes if self.reference else ())})
+
+    @property
+    def reference(self) -> Calibration | None:
+        """The calibration of the measured GPU that stands in for what was not measured here."""
+        gpu = self.device.reference_gpu
+        return _reference(gpu, self.folder or self.gpu) if gpu else None
 
     @property
     def dtypes(self) -> list[str]:
         """Dtypes whose matrix products were calibrated."""
-        return sorted(self.device["peak_flops"])
+        return sorted(self.device.peak_flops)
 
     def lanes_of(self, host: HostCosts) -> Lanes:
         """The lanes under a runtime: kernels of a CUDA graph follow each other more closely than those of a stream."""
@@ -92,16 +141,12 @@ class Calibration:
     @property
     def hosts(self) -> list[str]:
         """Names of the hosts that the calibration knows, where it knows them by name."""
-        return sorted(self._named["hosts"]) if self._named else []
+        return sorted(self.named_hosts.hosts) if self.named_hosts else []
 
-    def slower_host(self, name: str) -> float:
+    def host_time_factor(self, name: str) -> float:
         """How many times as long a host of ``hosts`` takes as the one that it is scaled from."""
-        return float(self._named["hosts"][name]["slower"])
-
-    @cached_property
-    def _named(self) -> dict[str, Any]:
-        path = self.folder / "hosts.json"
-        return read_json(path, self.gpu) if path.is_file() else {}
+        assert self.named_hosts is not None
+        return self.named_hosts.hosts[name].time_factor
 
     def host(self, runtime: str, name: str | None = None) -> HostCosts:
         """Host costs of a runtime. name: of one of ``hosts``, by default the least disturbed one that was measured
@@ -109,10 +154,10 @@ class Calibration:
         """
         key = runtime, name
         if key not in self.known_hosts:
-            self.known_hosts[key] = self._read_host(runtime, name)
+            self.known_hosts[key] = self._host(runtime, name)
         return self.known_hosts[key]
 
-    def _read_host(self, runtime: str, name: str | None) -> HostCosts:
+    def _host(self, runtime: str, name: str | None) -> HostCosts:
         if runtime not in self.runtimes:
             has = ", ".join(self.runtimes) or "none"
             raise PredictorError(f"{self.gpu} is not calibrated for runtime {runtime!r} (it has {has}): run calibrate")
@@ -120,94 +165,123 @@ class Calibration:
             if not self.hosts:
                 raise PredictorError(f"the calibration of {self.gpu} has one host, without a name")
             raise unknown(f"host of {self.gpu}", name, self.hosts)
-        path = self.folder / f"{runtime}.json"
-        if path.is_file() and name is None:
-            return read_host(path, self.gpu)
-        theirs = load_calibration(self.device["like"]).host(runtime)
-        if self._named:
-            return named_host(theirs, self._named, runtime, name)
+        if runtime in self.runtime_costs and name is None:
+            return host_costs_of(runtime, self.runtime_costs, self.folder or self.gpu)
+        assert self.reference is not None
+        theirs = self.reference.host(runtime)
+        if self.named_hosts:
+            return named_host(theirs, self.named_hosts, runtime, name)
         error = math.hypot(theirs.error, HOSTS_DIFFER)
-        like = str(self.device["like"])
-        return replace(theirs, error=error, provenance="derived", borrowed=like, beside=like)
+        return replace(theirs, error=error, provenance="derived", reference_gpu=self.reference.gpu)
 
 
 def load_calibration(gpu: str) -> Calibration:
     """The calibration of a GPU, by name or as a path to its folder; or one derived from a file with its datasheet
-    (.json, see ``derived.check_sheet``). Raises PredictorError where there is none.
+    (.json, see ``schema.Datasheet``). Raises PredictorError where there is none, or where it is damaged.
     """
     if gpu.endswith(".json"):
         return _of_datasheet(Path(gpu))
     if os.sep in gpu:
         return _load(Path(gpu), None)
-    path = _find(gpu, tuple(os.environ.get(name) for name in WHERE))
+    return _named(gpu)
+
+
+def _named(gpu: str) -> Calibration:
+    path = _find(gpu, tuple(folders()))
     return _load(path, path.name)
 
 
-WHERE = ("PREDICTOR_CALIBRATIONS", "XDG_DATA_HOME", "HOME")
-"""What of the environment decides where calibrations are looked for."""
-
-
 @cache
-def _find(gpu: str, where: tuple[str | None, ...]) -> Path:
+def _find(gpu: str, folders: tuple[Path, ...]) -> Path:
     return find(gpu)
 
 
 @cache
 def _load(path: Path, gpu: str | None) -> Calibration:
-    device = read_json(path / "device.json", gpu)
-    kernels = read_json(path / "kernels.json", device["gpu"])
-    try:
-        fits = _borrowed_fits(kernels["like"]) if "like" in kernels else {}
-        fits |= {
-            (family, name): KernelFit.from_json(fit, kernels["provenance"])
-            for family, named in kernels["families"].items()
-            for name, fit in named.items()
-        }
-        named = kernels.get("factors", {}).items()
-        factors = {(family, name): float(f) for family, own in named for name, f in own.items()}
-        more = float(kernels.get("slower", 1.0)), factors, kernels.get("error", {}).get("log_sd")
-        calibration = Calibration(str(device["gpu"]), path, device, fits, *more)
-        calibration.lanes, calibration.sms, device["peak_flops"]["fp32"], device["bandwidth_bytes_per_s"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise PredictorError(f"the calibration in {path} is incomplete ({error}): run calibrate again") from None
-    return calibration
+    device = read(path / "device.json", Device, gpu)
+    kernels = read(path / "kernels.json", Kernels, device.gpu)
+    hosts = path / "hosts.json"
+    named_hosts = read(hosts, NamedHosts, device.gpu) if os.path.lexists(hosts) else None
+    return Calibration.of(device, kernels, RuntimeFiles(path, device.gpu), named_hosts, path)
+
+
+class RuntimeFiles(Mapping[str, RuntimeCosts]):
+    """Runtime -> its costs, of the files in a folder, each read when it is asked for."""
+
+    def __init__(self, folder: Path, gpu: str) -> None:
+        self.folder, self.gpu = folder, gpu
+        self._read: dict[str, RuntimeCosts] = {}
+
+    def __getitem__(self, runtime: str) -> RuntimeCosts:
+        if runtime not in self._read:
+            path = self.folder / f"{runtime}.json"
+            if runtime in FILES or not os.path.lexists(path):
+                raise KeyError(runtime)
+            costs = read(path, RuntimeCosts, self.gpu)
+            if costs.runtime != runtime:
+                raise PredictorError(
+                    f"{path}: $.runtime: expected {runtime!r} as the file is called, got {costs.runtime!r}"
+                )
+            self._read[runtime] = costs
+        return self._read[runtime]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(path.stem for path in self.folder.glob("*.json") if path.stem not in FILES))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    def __contains__(self, runtime: object) -> bool:
+        return runtime in list(iter(self))
+
+
+@cache
+def _reference(gpu: str, where: object) -> Calibration:
+    """The calibration of a reference GPU. where: what names it, for errors. It is one that was measured, so that no
+    chain of references can lead back.
+    """
+    path = find(gpu)
+    further = read(path / "device.json", Device, path.name).reference_gpu
+    if further is not None:
+        raise PredictorError(
+            f"{where}/device.json: $.reference_gpu: {gpu} was not measured, it has the reference {further}: "
+            "name a measured GPU"
+        )
+    return _load(path, path.name)
 
 
 @cache
 def architecture_of(gpu: str) -> str:
-    """Architecture of a GPU by its datasheet, see ``datasheets.ARCHITECTURES``; empty where it has none."""
-    path = datasheets().get(gpu)
-    return str(read_json(path, gpu)["architecture"]) if path else ""
+    """Architecture of a calibrated GPU, of its own file or else its datasheet; empty where neither says it."""
+    own = _named(gpu).architecture
+    sheet = None if own else datasheets().get(gpu)
+    return own or (read(sheet, Datasheet, gpu).architecture if sheet else "")
 
 
 @cache
 def _of_datasheet(path: Path) -> Calibration:
     """A calibration of a GPU that is on no list, from the measured one of the nearest architecture."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise PredictorError(f"{path} cannot be read as a datasheet: {error}") from None
-    sheet = check_sheet(content, path)
-    known = {gpu: read_json(own, gpu) for gpu, own in datasheets().items()}
-    measured = {g: s["architecture"] for g, s in known.items() if load_calibration(g).provenance == "measured"}
+    sheet = read(path, Datasheet)
+    known = {gpu: read(own, Datasheet, gpu) for gpu, own in datasheets().items()}
+    measured = {g: s.architecture for g, s in known.items() if _named(g).provenance == "measured"}
     if not measured:
         raise PredictorError("no GPU with a datasheet is measured: there is nothing to derive another from")
-    like = nearest(sheet["architecture"], measured)
-    name = str(sheet.get("gpu", path.stem))
-    device = device_of(name, sheet, load_calibration(like).device, known[like])
-    return Calibration(name, path, device, _borrowed_fits(like), slower(sheet, known[like]))
+    reference = nearest(sheet.architecture, measured)
+    device = derived_device(sheet.gpu or path.stem, sheet, _named(reference).device, known[reference])
+    time_factor = instruction_time_factor(sheet, known[reference])
+    return Calibration(device.gpu, path, device, _fits_of_reference(reference, path), time_factor)
 
 
-def _borrowed_fits(gpu: str) -> dict[tuple[str, str], KernelFit]:
-    """Another GPU's fits for a device that was not measured, see ``derived.transferred``."""
+def _fits_of_reference(gpu: str, where: object) -> dict[FitKey, KernelFit]:
+    """Another GPU's fits for a device that was not measured, see ``datasheets.transferred``."""
     return {
-        key: replace(fit, error=math.hypot(fit.error, BORROWED_ERROR), provenance="derived", borrowed=gpu)
-        for key, fit in load_calibration(gpu).fits.items()
-        if not key[1].endswith(REPLAY)
+        key: replace(fit, error=math.hypot(fit.error, TRANSFER_ERROR), provenance="derived", reference_gpu=gpu)
+        for key, fit in _reference(gpu, where).fits.items()
+        if key.context == "model"
     }
 
 
 def forget() -> None:
     """Drop what was read from disk: files have changed."""
-    for read in (_find, read_host, _load, _of_datasheet, architecture_of):
-        read.cache_clear()
+    for cached in (_find, _load, _reference, _of_datasheet, architecture_of):
+        cached.cache_clear()

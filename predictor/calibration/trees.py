@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from predictor.calibration.schema import Trees
+
 FEATURE, NUMBER = "<i1", "<f4"
+
+LEAF = 10.0
+"""Largest magnitude of a leaf that is a logarithm of times: a factor of 22,000."""
 
 ROWS = 128
 """Rows that go through all trees together: what they touch stays in the cache."""
@@ -76,32 +80,47 @@ class Forest:
             found[start : start + ROWS] += self.number.take(node, mode="clip").sum(axis=1)
         return found
 
-    def to_json(self) -> dict[str, Any]:
-        """Arrays as base64 of little-endian bytes: features as int8, numbers in single precision, which keeps every
-        comparison and rounds a leaf by 6e-8 of its value.
+    def to_record(self) -> Trees:
+        """As a calibration file holds it: arrays as base64 of little-endian bytes, features as int8, numbers in single
+        precision, which keeps every comparison and rounds a leaf by 6e-8 of its value.
         """
         number = np.where(self.feature >= 0, _floor_to_single(self.number), self.number.astype(np.float32))
-        return {
-            "initial": self.initial,
-            "sizes": self.sizes.tolist(),
-            "feature": _packed(self.feature, FEATURE),
-            "number": _packed(number, NUMBER),
-        }
+        return Trees(
+            initial=self.initial,
+            sizes=self.sizes.tolist(),
+            feature=_packed(self.feature, FEATURE),
+            number=_packed(number, NUMBER),
+        )
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Forest:
-        """The inverse of ``to_json``. Raises KeyError or ValueError for anything else."""
-        return cls(
-            float(data["initial"]),
-            np.asarray(data["sizes"], dtype=np.int64),
-            np.frombuffer(b64decode(data["feature"], validate=True), FEATURE).astype(np.int64),
-            np.frombuffer(b64decode(data["number"], validate=True), NUMBER).astype(np.float64),
+    def from_record(cls, trees: Trees, columns: int | None = None, low: float = -LEAF, high: float = LEAF) -> Forest:
+        """The inverse of ``to_record``. Raises ValueError for arrays that are no trees, that compare more than so many
+        columns (None: any), or whose leaves are not numbers from low to high.
+        """
+        try:
+            feature = np.frombuffer(b64decode(trees.feature, validate=True), FEATURE)
+            number = np.frombuffer(b64decode(trees.number, validate=True), NUMBER)
+        except ValueError:
+            raise ValueError("expected base64") from None
+        if columns is not None and feature.size and feature.max() >= columns:
+            raise ValueError(f"the trees compare column {feature.max()}, there are {columns}")
+        if not np.isfinite(number).all():
+            raise ValueError("a number of the trees is not finite")
+        forest = cls(
+            trees.initial,
+            np.asarray(trees.sizes, dtype=np.int64),
+            feature.astype(np.int64),
+            number.astype(np.float64),
         )
+        leaves = number[feature < 0]
+        if leaves.size and not (low <= leaves.min() and leaves.max() <= high):
+            raise ValueError(f"expected leaves from {low:g} to {high:g}, got {leaves.min():g} to {leaves.max():g}")
+        return forest
 
     @classmethod
     def constant(cls, value: float) -> Forest:
         """Without trees: the same of everything."""
-        return cls.from_json({"initial": value, "sizes": [], "feature": "", "number": ""})
+        return cls(value, np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
 
 
 def _packed(values: NDArray[Any], dtype: str) -> str:

@@ -20,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from predictor import folders
 from predictor.errors import CannotRunError, PredictorError
 from predictor.graph.inputs import batch_of as inputs_batch
 from predictor.ops import onnx_form
@@ -132,9 +133,10 @@ def _line(error: Exception) -> str:
     return " ".join((str(error).strip() or type(error).__name__).split())[:200]
 
 
-def cache_folder() -> Path:
-    """Where optimised graphs are kept."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "predictor" / "onnx"
+def cache_folder() -> Path | None:
+    """Where optimised graphs are kept; None for a user without a home, for whom they are made anew."""
+    folder = folders.cache_folder()
+    return folder / "onnx" if folder else None
 
 
 def _optimised(path: Path) -> dict[str, Any]:
@@ -149,15 +151,18 @@ def _optimised(path: Path) -> dict[str, Any]:
     return data
 
 
-def _kept(what: bytes) -> Path:
-    return cache_folder() / f"{hashlib.sha256(what + FORM).hexdigest()[:32]}.json"
+def _kept(what: bytes) -> Path | None:
+    folder = cache_folder()
+    return folder / f"{hashlib.sha256(what + FORM).hexdigest()[:32]}.json" if folder else None
 
 
 FORM = b"1"
 """Version of what the cache holds."""
 
 
-def _from_cache(kept: Path) -> dict[str, Any] | None:
+def _from_cache(kept: Path | None) -> dict[str, Any] | None:
+    if kept is None:
+        return None
     try:
         found: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -165,7 +170,9 @@ def _from_cache(kept: Path) -> dict[str, Any] | None:
     return found
 
 
-def _to_cache(kept: Path, data: dict[str, Any]) -> None:
+def _to_cache(kept: Path | None, data: dict[str, Any]) -> None:
+    if kept is None:
+        return
     with contextlib.suppress(OSError):
         kept.parent.mkdir(parents=True, exist_ok=True)
         aside = kept.with_suffix(f".{os.getpid()}")

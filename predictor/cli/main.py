@@ -258,8 +258,8 @@ def _gpus() -> str:
         hosts = {runtime: calibration.host(runtime) for runtime in calibration.runtimes}
         origins = ", ".join(sorted({host.provenance for host in hosts.values()}))
         eager = hosts.get("eager")
-        torch = str(eager.environment.get("versions", {}).get("torch", "?")) if eager else ""
-        date = str((eager.environment if eager else calibration.device["environment"])["date"])[:10]
+        torch = (eager.environment.torch or "?") if eager else ""
+        date = (eager.environment if eager else calibration.device.environment).date[:10]
         kernels = f"{typical_error(calibration):.0%}"
         lines.append(
             f"{name:8} {calibration.provenance:9} {kernels:>6} {origins:17} {f'{eager.error:.0%}' if eager else '':>6} "
@@ -276,9 +276,9 @@ def _hosts(gpu: str | None) -> str:
     if gpu is None:
         raise PredictorError("say whose hosts: --gpu NAME")
     calibration = load_calibration(gpu)
-    defaults = {calibration.host(runtime).name for runtime in calibration.runtimes}
+    defaults, default = {calibration.host(runtime).name for runtime in calibration.runtimes}, "  (default)"
     lines = [
-        f"{name:28} {calibration.slower_host(name):5.2f} x the reference{'  (default)' if name in defaults else ''}"
+        f"{name:28} {calibration.host_time_factor(name):5.2f} x the reference{default if name in defaults else ''}"
         for name in calibration.hosts
     ]
     return "\n".join(lines) or f"the calibration of {calibration.gpu} has one host, without a name"

@@ -33,7 +33,6 @@ __all__ = [
     "Operator",
     "Variant",
     "graph_break",
-    "host_row",
     "is_attention",
     "is_fused",
     "is_transcendental",
@@ -148,11 +147,6 @@ def is_attention(op: str) -> bool:
     """Whether an operator is scaled dot-product attention, in one kernel or in its parts."""
     row = OPS.get(op)
     return row is not None and row.is_attention
-
-
-def host_row(op: str, variant: Variant = Variant.USUAL) -> str:
-    """What a calibration calls the host cost of an operator on one of its paths."""
-    return f"{op} {variant}" if variant else op
 
 
 def typical_trait(op: str) -> Trait:

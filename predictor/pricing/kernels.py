@@ -14,8 +14,9 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.calibration.kernel_models import WINOGRAD, KernelFit, is_winograd
-from predictor.calibration.load import REPLAY, Calibration, architecture_of, load_calibration
+from predictor.calibration.kernel_models import KernelFit, is_winograd
+from predictor.calibration.load import Calibration, architecture_of, load_calibration
+from predictor.calibration.schema import FactorKey, FitKey
 from predictor.calibration.trees import Forest
 from predictor.errors import PredictorError, unknown
 from predictor.kernels.families import FAMILIES, Family, fit_name, itemsize
@@ -43,8 +44,8 @@ class KernelPrices:
 
 def roofline_s(calibration: Calibration, family: Family, dtype: str, dims: Dims) -> tuple[Any, Any]:
     """Roofline terms in seconds: compute and memory (Williams et al., 2009), before the floor."""
-    compute = family.flops(dims) / peak_flops(calibration.device["peak_flops"], family, dtype)
-    memory = family.nbytes(dims, itemsize(dtype)) / calibration.device["bandwidth_bytes_per_s"]
+    compute = family.flops(dims) / peak_flops(calibration.device.peak_flops, family, dtype)
+    memory = family.nbytes(dims, itemsize(dtype)) / calibration.device.bandwidth_bytes_per_s
     return compute, memory
 
 
@@ -55,7 +56,7 @@ def peak_flops(peaks: Mapping[str, float], family: Family, dtype: str) -> float:
 
 def units(calibration: Calibration, dtype: str) -> str:
     """What products and convolutions in a dtype run in here: exact ones where there is no TF32."""
-    return "fp32" if dtype == "tf32" and "tf32" not in calibration.device["peak_flops"] else dtype
+    return "fp32" if dtype == "tf32" and "tf32" not in calibration.device.peak_flops else dtype
 
 
 def kernel_fit(calibration: Calibration, family: str, dtype: str, context: str = "model") -> KernelFit:
@@ -75,14 +76,14 @@ def kernel_fit(calibration: Calibration, family: str, dtype: str, context: str =
 
 
 def _choose_fit(calibration: Calibration, family: str, dtype: str, context: str) -> KernelFit:
-    contexts = ("", REPLAY) if context == "model" else (REPLAY, "")
+    contexts = ("model", "replay") if context == "model" else ("replay", "model")
     dtype = units(calibration, dtype)
-    names = [fit_name(family, dtype) + suffix for suffix in contexts]
-    names += [f"fp32{suffix}" for suffix in contexts if dtype == "tf32"]
-    fits = [calibration.fits[family, name] for name in names if (family, name) in calibration.fits]
+    names = [fit_name(family, dtype), *(["fp32"] if dtype == "tf32" else [])]
+    keys = [FitKey(family, name, one) for name in names for one in contexts]
+    fits = [calibration.fits[key] for key in keys if key in calibration.fits]
     if not fits and FAMILIES[family].stand_in:
         return kernel_fit(calibration, FAMILIES[family].stand_in, dtype, context)
-    if not fits and not any(name == family for name, _ in calibration.fits) and family != "pointwise":
+    if not fits and not any(key.family == family for key in calibration.fits) and family != "pointwise":
         typical = kernel_fit(calibration, "pointwise", dtype, context)
         return replace(
             typical,
@@ -97,8 +98,10 @@ def _choose_fit(calibration: Calibration, family: str, dtype: str, context: str)
         raise PredictorError(
             f"the calibration of {calibration.gpu} has no {family} kernels in {dtype}: run calibrate again"
         )
-    related = context == "model" and any(fit.borrowed and _same_architecture(calibration, fit.borrowed) for fit in fits)
-    return min(fits, key=lambda fit: fit.provenance == "derived" and not (related and fit.borrowed))
+    related = context == "model" and any(
+        fit.reference_gpu and _same_architecture(calibration, fit.reference_gpu) for fit in fits
+    )
+    return min(fits, key=lambda fit: fit.provenance == "derived" and not (related and fit.reference_gpu))
 
 
 def _same_architecture(calibration: Calibration, gpu: str) -> bool:
@@ -164,8 +167,8 @@ def _price_kernels(calibration: Calibration, family: str, dtype: str, arrays: Di
     compute, memory = roofline_s(calibration, row, dtype, arrays)
     factor = _factor(calibration, family, fit_name(family, units(calibration, dtype)), arrays, context)
     roof_s = np.maximum(compute, memory)
-    if fit.borrowed:
-        other = load_calibration(fit.borrowed)
+    if fit.reference_gpu:
+        other = load_calibration(fit.reference_gpu)
         seconds = factor * _transferred_s(calibration, other, row, dtype, context, arrays, roof_s)
         launches = kernel_launches(other, family, dtype, arrays, context)  # as many as the host was seen to issue
     else:
@@ -188,8 +191,8 @@ def kernel_launches(
 
 def _kernel_launches(calibration: Calibration, family: str, dtype: str, dims: Dims, context: str) -> NDArray[np.int64]:
     fit = kernel_fit(calibration, family, dtype, context)
-    if fit.borrowed:
-        return kernel_launches(load_calibration(fit.borrowed), family, dtype, dims, context)
+    if fit.reference_gpu:
+        return kernel_launches(load_calibration(fit.reference_gpu), family, dtype, dims, context)
     launches = _launches(fit, dims, features_of(calibration, family, dtype, dims))
     for i, (_, known_launches) in _exceptions(fit, FAMILIES[family], dtype, dims):
         launches[i] = known_launches
@@ -229,8 +232,9 @@ def _factor(calibration: Calibration, family: str, name: str, dims: Dims, contex
     """What kernels of models take, relative to their fit, as fitted to whole passes."""
     if context != "model":
         return 1.0
-    usual, apart = calibration.factors.get((family, name), 1.0), calibration.factors.get((family, name + WINOGRAD))
-    return usual if apart is None else np.where(is_winograd(dims), apart, usual)
+    usual = calibration.factors.get(FactorKey(family, name, False), 1.0)
+    winograd = calibration.factors.get(FactorKey(family, name, True))
+    return usual if winograd is None else np.where(is_winograd(dims), winograd, usual)
 
 
 def _transferred_s(
@@ -240,8 +244,8 @@ def _transferred_s(
     library's stand in for them, which picks its own for each size: from what it takes for those of their size.
     """
     dtype = units(calibration, dtype)
-    stand_in = bool(row.stand_in) and (row.name, fit_name(row.name, dtype)) not in other.fits
-    longer = calibration.slower * (other.sms / calibration.sms if stand_in else 1)
+    stand_in = bool(row.stand_in) and FitKey(row.name, fit_name(row.name, dtype), "model") not in other.fits
+    longer = calibration.time_factor * (other.sms / calibration.sms if stand_in else 1)
     logs = np.zeros(len(roof_s))
     for times, weight in equal_waves(other.sms, other.sms if stand_in else calibration.sms):
         theirs = row.grow(dims, times)

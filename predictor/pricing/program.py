@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,17 +12,29 @@ from numpy.typing import NDArray
 
 from predictor.calibration.host_costs import HostCosts, kind_of_call
 from predictor.calibration.load import Calibration, load_calibration
+from predictor.calibration.schema import TYPICAL
 from predictor.calibration.trees import Forest
 from predictor.graph.coldness import coldness
 from predictor.kernels.families import FAMILIES
 from predictor.ops import OPS
 from predictor.pricing.kernels import as_key, features_of, kernel_launches, price_kernels, remembered, roofline_s
-from predictor.records import HostCall, Kernel, KernelGroup, PricedProgram, Program, PythonWork, SizedProgram, Trait
+from predictor.records import (
+    HostCall,
+    HostRow,
+    Kernel,
+    KernelGroup,
+    PricedProgram,
+    Program,
+    PythonWork,
+    SizedProgram,
+    Trait,
+    Variant,
+)
 
 Array = NDArray[np.float64]
 
 HOST_ELEMENTS = 2**14
-"""Elements of the timed calls on the CPU ("host many"); that of "host" has few."""
+"""Elements of the timed calls on the CPU (``Variant.MANY``); the plain one has few."""
 
 HOST_DTYPE = {"tf32": "fp32", "bf16": "fp16"}
 """Dtypes whose host costs are those of another: the same code path issues them."""
@@ -35,8 +48,8 @@ class HostProfile:
     """What a program's calls cost on a host whatever their sizes, arrays (calls,).
 
     hot_s: of the timed call, in a tight loop; cold_s: what being cold adds; element_s: of each element that the host
-    computes; timed_launches: of kernels, by the timed call; timed_shape_s: what ``HostCosts.shapes`` says of the timed
-    call's shape, not a number where it says nothing; shape_kernel: position of the kernel that decides on the
+    computes; timed_launches: of kernels, by the timed call; timed_shape_s: what ``HostCosts.library_calls`` says of the
+    timed call's shape, not a number where it says nothing; shape_kernel: position of the kernel that decides on the
     library's cost by shape, among the call's program's kernels, -1 where none does; shape_key: family and dtype of its
     model; call_s, factor, python_s: added to, multiplied with, and added again.
     """
@@ -62,20 +75,20 @@ def host_profile(program: Program, host: HostCosts) -> HostProfile:
     shape_kernel: list[int] = []
     shape_key: list[tuple[str, str] | None] = []
     position = 0
-    for call, cold in zip(program.calls, coldness([call.op for call in program.calls]), strict=True):
-        key = call.op, call.trait, call.parts, call.extra
+    for call, cold in zip(program.calls, coldness([call.row for call in program.calls]), strict=True):
+        key = call.row, call.trait, call.parts, call.extra
         if key not in dispatch:
             dispatch[key] = dispatch_s(call, dtype, host)
         hot_s, whole_cold_s, timed_launches = dispatch[key]
         number, shape = _shape_kernel(call.kernels, host)
         shape_kernel.append(position + number if shape else -1)
         shape_key.append(shape)
-        timed_shape_s = host.shapes_s.get(row_of(call.op, host.calls) or "", {}).get(dtype, float("nan"))
+        timed_shape_s = _timed_library_s(call, dtype, host)
         rows.append(
             (
                 hot_s,
                 (whole_cold_s - hot_s) * cold,
-                _element_s(call.op, host) if call.elements else 0.0,
+                _element_s(call, host) if call.elements else 0.0,
                 timed_launches,
                 timed_shape_s,
                 0.0 if call.trait in UNCALLED else host.call_s,
@@ -106,7 +119,7 @@ def _shape_kernel(kernels: Sequence[Kernel], host: HostCosts) -> tuple[int, tupl
     """(Number, family and dtype of the model) of the first kernel whose library call is modelled by shape."""
     for number, kernel in enumerate(kernels):
         for dtype in (kernel.dtype, HOST_DTYPE.get(kernel.dtype, "tf32")):
-            if (kernel.family, dtype) in host.shapes:
+            if (kernel.family, dtype) in host.library_calls:
                 return number, (kernel.family, dtype)
     return -1, None
 
@@ -124,8 +137,8 @@ def price(
     seconds, launches, compute, extrapolated = (
         np.concatenate([group[i] for group in kernels] or [empty], axis=1)[:, sized.kernel_of] for i in range(4)
     )
-    beside = load_calibration(host.beside) if host.beside else calibration
-    host_s = _host_s(sized, launches, profile, host, beside)
+    measured_with = load_calibration(host.reference_gpu) if host.reference_gpu else calibration
+    host_s = _host_s(sized, launches, profile, host, measured_with)
     return PricedProgram(
         host_s,
         profile.tail_s,
@@ -141,7 +154,7 @@ def price(
 def _host_s(
     sized: SizedProgram, launches: Array, profile: HostProfile, host: HostCosts, calibration: Calibration
 ) -> Array:
-    """Host seconds of every call, (sizes, calls). launches: (sizes, kernels); calibration: of the GPU beside which the
+    """Host seconds of every call, (sizes, calls). launches: (sizes, kernels); calibration: of the GPU with which the
     host was measured.
     """
     total = np.zeros((sized.sizes, launches.shape[1] + 1))
@@ -174,7 +187,7 @@ def _library_s(
             key = profile.shape_key[int(calls[np.flatnonzero(own)[0]])]
             assert key is not None
             dims = {name: array[:, columns].ravel() for name, array in group.dims.items()}
-            seconds = library_s(host.shapes[key], calibration, *key, dims).reshape(sized.sizes, -1)
+            seconds = library_s(host.library_calls[key], calibration, *key, dims).reshape(sized.sizes, -1)
             found[:, own] = seconds[:, back]
         first += group.count
     return found
@@ -242,38 +255,48 @@ def shape_features(calibration: Calibration, family: str, dtype: str, dims: Mapp
     return np.column_stack([features_of(calibration, family, dtype, arrays), np.log2(launches)])
 
 
-def _element_s(op: str, host: HostCosts) -> float:
+def _timed_library_s(call: HostCall, dtype: str, host: HostCosts) -> float:
+    """What ``HostCosts.library_calls`` says of the timed call's shape, not a number where it says nothing."""
+    row = row_of(call.row, host.calls)
+    cost = host.calls[row].get(dtype) if row else None
+    return cost.library_s if cost and cost.library_s is not None else math.nan
+
+
+def _element_s(call: HostCall, host: HostCosts) -> float:
     """What the host takes for one element of a tensor on the CPU: it computes with one thread, as it does below
     ``HOST_ELEMENTS``.
     """
-    many = host.calls.get("host many heavy" if op == "host heavy" else "host many")
-    if many is None:
-        return 0.0
-    return max(many["fp32"][0] - host.calls["host"]["fp32"][0], 0.0) / HOST_ELEMENTS
+    row = HostRow("host", Variant.MANY_HEAVY if call.variant is Variant.HEAVY else Variant.MANY)
+    many, few = (host.calls.get(one, {}).get("fp32") for one in (row, HostRow("host")))
+    return max(many.hot_s - few.hot_s, 0.0) / HOST_ELEMENTS if many and few else 0.0
 
 
 def dispatch_s(call: HostCall, dtype: str, host: HostCosts) -> tuple[float, float, float]:
     """Measured seconds of a call, hot and cold, and the launches in them: its own, else those of its parts, else what
     is typical. A part that comes again is warm by then.
     """
-    own = row_of(call.op, host.calls)
-    names = (own, *call.extra) if own else call.parts or (call.op,)
+    own = row_of(call.row, host.calls)
+    extra = tuple(HostRow(op) for op in call.extra)
+    wanted = (own, *extra) if own else tuple(HostRow(op) for op in call.parts) or (call.row,)
     hot_s = cold_s = launches = 0.0
-    for position, name in enumerate(names):
-        row = row_of(name, host.calls)
+    for position, one in enumerate(wanted):
+        row = row_of(one, host.calls)
         if row is None:
-            trait = OPS[name].trait if name in OPS else call.trait
-            hot, cold = host.typical_s.get(trait, host.typical_s["pointwise"])
+            trait = OPS[one.op].trait if one.op in OPS else call.trait
+            typical = host.typical.get(trait, host.typical[TYPICAL])
+            hot, cold = typical.hot_s, typical.cold_s
             launches += trait is Trait.RNN  # the first of them
         else:
-            costs, counts = host.calls[row], host.launches.get(row, {})
-            hot, cold = costs.get(dtype, next(iter(costs.values())))
-            launches += counts.get(dtype, 0.0)
+            costs = host.calls[row]
+            cost = costs.get(dtype) or next(iter(costs.values()))
+            hot, cold = cost.hot_s, cost.cold_s
+            launches += cost.launches if dtype in costs else 0.0
         hot_s += hot
-        cold_s += hot if name in names[:position] else cold
+        cold_s += hot if one in wanted[:position] else cold
     return hot_s, cold_s, launches
 
 
-def row_of(op: str, rows: Container[str]) -> str | None:
+def row_of(row: HostRow, rows: Container[HostRow]) -> HostRow | None:
     """The calibrated row for an operator: itself, its out-of-place form, or the plain form of a variant."""
-    return next((name for name in (op, op.strip("_"), op.split(" ")[0]) if name in rows), None)
+    stand_in = HostRow(row.op.strip("_") if row.variant is Variant.USUAL else row.op)
+    return next((one for one in (row, stand_in) if one in rows), None)

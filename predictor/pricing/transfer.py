@@ -22,14 +22,14 @@ SHARPNESS = 2.0
 """How abruptly one limit takes over from the other: 1 adds them, infinity takes the larger."""
 
 
-def transferred(seconds: Any, their_roof_s: Any, roof_s: Any, slower: float) -> Any:
+def transferred(seconds: Any, their_roof_s: Any, roof_s: Any, time_factor: float) -> Any:
     """Seconds of a kernel on a GPU that was not measured, from those of one on a GPU that was, which loads each
     multiprocessor as much there as this one does here (``equal_waves``); arrays.
 
     What it takes beyond its roofline there it owes to the instructions that a multiprocessor issues, and those need
-    ``slower`` times as long here; the roofline (their_roof_s there, roof_s here) changes with peaks and bandwidth. Of
-    the two the larger decides, softly. A kernel that beats its roofline, out of a cache, does so here as well.
+    ``time_factor`` times as long here; the roofline (their_roof_s there, roof_s here) changes with peaks and bandwidth.
+    Of the two the larger decides, softly. A kernel that beats its roofline, out of a cache, does so here as well.
     """
     reached = np.minimum(seconds / their_roof_s, 1.0)
     issued = np.maximum(seconds**SHARPNESS - their_roof_s**SHARPNESS, 0.0)
-    return ((reached * roof_s) ** SHARPNESS + slower**SHARPNESS * issued) ** (1 / SHARPNESS)
+    return ((reached * roof_s) ** SHARPNESS + time_factor**SHARPNESS * issued) ** (1 / SHARPNESS)

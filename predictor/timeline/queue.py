@@ -153,7 +153,7 @@ def spans(calls: Sequence[HostCall], found: Timelines, size: int = 0) -> tuple[S
     made: list[Span] = []
     starts, ends = found.call_start_s[size].tolist(), found.call_end_s[size].tolist()
     for call, start_s, end_s in zip(calls, starts, ends, strict=True):
-        made.append(Span(Lane.HOST, start_s, end_s, call.op, "", call.origin))
+        made.append(Span(Lane.HOST, start_s, end_s, call.row.label, "", call.origin))
         for one, (begin_s, until_s) in zip(call.kernels, kernel, strict=False):
-            made.append(Span(Lane.DEVICE, begin_s, until_s, call.op, one.family, call.origin))
+            made.append(Span(Lane.DEVICE, begin_s, until_s, call.row.label, one.family, call.origin))
     return tuple(made)

@@ -15,14 +15,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from calibrate.cli.calibrate import app as calibrate
 from calibrate.cli.validate import app as validate
+from calibrate.samples.records import CaseProfile, CaseRound, DeviceConstants, Environment
 from calibrate.samples.store import SampleFile
 from calibrate.validate.accuracy import rows
 from predictor.calibration.load import forget, load_calibration
@@ -36,23 +39,74 @@ PATIENCE_S = 240
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {name: (folder / "samples" / f"{name}.jsonl").read_bytes() for name in SAMPLES}
+    return {name: (folder / "samples" / f"{name}.jsonl.gz").read_bytes() for name in SAMPLES}
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """A calibration that was stopped twice and then ended well: what was on disk and what it said each time.
+
+    stopped: exit code and messages after Ctrl-C, and the calibration's own files then; killed: host and kernel samples
+    when it was killed, of the kernel samples without the half line; output, messages: of its last part.
+    """
+
+    folder: Path
+    stopped: tuple[int, str, list[str]]
+    host_when_stopped: bytes
+    killed: tuple[bytes, bytes]
+    output: str
+    messages: str
+
+
+def start(folder: Path) -> subprocess.Popen[str]:
+    command = [COMMAND, "--device", "cpu", "--quick", "--runtime", "torchscript", "--out", str(folder)]
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=os.environ, preexec_fn=heard)
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    begun = time.monotonic()
+    while not condition():
+        assert process.poll() is None, "the calibration ended before it was interrupted"
+        assert time.monotonic() - begun < PATIENCE_S
+        time.sleep(0.02)
+
+
+def size_of(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 @pytest.fixture(scope="session")
-def calibrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a quick calibration of this processor."""
+def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Interrupted:
+    """A quick calibration of this processor: Ctrl-C in the host costs, a kill in the kernel sweep that leaves half a
+    line, then it goes on to its end.
+    """
     folder = tmp_path_factory.mktemp("calibrations") / "cpu"
-    found = subprocess.run(
-        [COMMAND, "--device", "cpu", "--quick", "--runtime", "torchscript", "--out", str(folder)],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
-    assert found.returncode == 0, found.stderr
-    assert f"written to {folder}" in found.stdout
-    return folder
+    host, kernels = folder / "samples" / "host.jsonl.gz", folder / "samples" / "kernels.jsonl.gz"
+    process = start(folder)
+    wait_for(lambda: size_of(host) > 0, process)
+    process.send_signal(signal.SIGINT)
+    _, messages = process.communicate(timeout=PATIENCE_S)
+    stopped = process.returncode, messages, [name for name in FILES if (folder / name).exists()]
+    host_when_stopped = host.read_bytes()
+    process = start(folder)
+    wait_for(lambda: size_of(kernels) > 0, process)
+    process.kill()
+    process.communicate()
+    killed = host.read_bytes(), kernels.read_bytes()
+    with kernels.open("ab") as file:
+        file.write(killed[1][:20])
+    process = start(folder)
+    output, messages = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, messages
+    return Interrupted(folder, stopped, host_when_stopped, killed, output, messages)
+
+
+@pytest.fixture(scope="session")
+def calibrated(interrupted: Interrupted) -> Path:
+    """The folder of a quick calibration of this processor."""
+    return interrupted.folder
 
 
 @pytest.fixture
@@ -66,7 +120,7 @@ def cpu(calibrated: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def measured(calibrated: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """(file of measurements, printed text) of a validation on two models."""
-    data = tmp_path_factory.mktemp("validation") / "cpu.jsonl"
+    data = tmp_path_factory.mktemp("validation") / "cpu.jsonl.gz"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREDICTOR_CALIBRATIONS", str(calibrated.parent))
         result = CliRunner().invoke(validate, list(arguments(data)))
@@ -81,17 +135,17 @@ def arguments(data: Path) -> tuple[str, ...]:
 
 def test_a_calibration_is_files_of_json_and_its_samples(calibrated: Path) -> None:
     found = sorted(str(path.relative_to(calibrated)) for path in calibrated.rglob("*") if path.is_file())
-    assert found == sorted([*FILES, *(f"samples/{name}.jsonl" for name in SAMPLES)])
+    assert found == sorted([*FILES, *(f"samples/{name}.jsonl.gz" for name in SAMPLES)])
 
 
 def test_a_calibration_describes_this_machine(cpu: Path) -> None:
     calibration = load_calibration("cpu")
     assert calibration.provenance == "measured"
     assert calibration.lanes.serial
-    assert 1e8 < calibration.device["peak_flops"]["fp32"] < 1e14
-    assert 1e8 < calibration.device["bandwidth_bytes_per_s"] < 1e13
-    assert calibration.device["environment"]["versions"]["torch"].startswith("2.")
-    assert {family for family, _ in calibration.fits} >= {
+    assert 1e8 < calibration.device.peak_flops["fp32"] < 1e14
+    assert 1e8 < calibration.device.bandwidth_bytes_per_s < 1e13
+    assert calibration.device.environment.torch.startswith("2.")
+    assert {key.family for key in calibration.fits} >= {
         f.name for f in FAMILIES.values() if f.measured_in is MeasuredIn.CALLS
     }
 
@@ -146,12 +200,14 @@ def test_predictions_are_of_the_order_of_the_measurements(cpu: Path, measured: t
 
 
 def test_a_validation_is_kept_as_data_with_its_environment(measured: tuple[Path, str]) -> None:
-    samples = SampleFile(measured[0]).samples
-    assert {"cpu", "date", "versions"} <= set(samples["environment"]["environment"])
-    assert sum(key.startswith("case/") for key in samples) == 4
-    rounds = [sample for key, sample in samples.items() if key.startswith("round/")]
-    assert len(rounds) == 8
-    assert all(len(sample["probe_s"]) == 2 and sample["seconds"] > 0 for sample in rounds)
+    file = SampleFile(measured[0])
+    assert "torch" in file.of(Environment)[0].versions
+    assert len(file.of(CaseProfile)) == 4
+    assert len(file.of(CaseRound)) == 8
+    for sample in file.of(CaseRound):
+        assert len(sample.passes_s) >= 3
+        assert not sample.summarised
+        assert min(*sample.passes_s, *sample.probe_s) > 0
 
 
 def test_a_second_validation_measures_nothing(cpu: Path, measured: tuple[Path, str]) -> None:
@@ -164,105 +220,65 @@ def test_a_second_validation_measures_nothing(cpu: Path, measured: tuple[Path, s
     assert data.read_bytes() == before
 
 
-def test_a_second_calibration_measures_nothing_and_gives_the_same(calibrated: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "cpu"
+def test_a_second_calibration_in_a_folder_of_any_name_measures_nothing_and_gives_the_same(
+    calibrated: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "my-laptop"
     shutil.copytree(calibrated, folder)
     result = CliRunner().invoke(calibrate, ["--device", "cpu", "--quick", "--out", str(folder)])
     assert result.exit_code == 0, result.output
-    assert contents(folder) == contents(calibrated)
-    assert (folder / "device.json").read_bytes() == (calibrated / "device.json").read_bytes()
-    assert (folder / "kernels.json").read_bytes() == (calibrated / "kernels.json").read_bytes()
-
-
-def test_the_folder_of_a_calibration_may_have_any_name(calibrated: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "my-laptop"
-    shutil.copytree(calibrated, folder)
-    result = CliRunner().invoke(calibrate, ["--device", "cpu", "--quick", "--refit", "--out", str(folder)])
-    assert result.exit_code == 0, result.output
     assert f"written to {folder}" in result.stdout
+    assert contents(folder) == contents(calibrated)
+    for name in FILES:
+        assert (folder / name).read_bytes() == (calibrated / name).read_bytes()
 
 
 def test_samples_of_another_machine_are_refused_and_kept(calibrated: Path, tmp_path: Path) -> None:
     folder = tmp_path / "cpu"
     shutil.copytree(calibrated, folder)
-    path = folder / "samples" / "constants.jsonl"
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    for line in lines:
-        if line["key"] == "environment":
-            line["environment"]["cpu"] = "Abacus 3000"
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    path = folder / "samples" / "constants.jsonl.gz"
+    (here,), constants = SampleFile(path).of(Environment), SampleFile(path).of(DeviceConstants)
+    path.unlink()
+    SampleFile(path).append([replace(here, cpu="Abacus 3000"), *constants])
     before = contents(folder)
     result = CliRunner().invoke(calibrate, ["--device", "cpu", "--quick", "--out", str(folder)])
     assert result.exit_code == 2
-    assert "another machine (Abacus 3000" in result.stderr
+    assert f"another machine: cpu Abacus 3000 there, {here.cpu} here: choose another --out" in result.stderr
     assert contents(folder) == before
 
 
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    start = time.monotonic()
-    while not condition():
-        assert process.poll() is None, "the calibration ended before it was interrupted"
-        assert time.monotonic() - start < PATIENCE_S
-        time.sleep(0.02)
+def test_ctrl_c_keeps_the_samples_and_writes_no_calibration(interrupted: Interrupted) -> None:
+    code, messages, files = interrupted.stopped
+    assert code == 130
+    assert "interrupted; the samples so far are kept" in messages
+    assert "Traceback" not in messages
+    assert files == []
+    assert interrupted.host_when_stopped
 
 
-def lines_of(path: Path) -> int:
-    return path.read_bytes().count(b"\n") if path.exists() else 0
+def test_an_interrupted_calibration_continues_from_its_samples(interrupted: Interrupted) -> None:
+    host, kernels = (interrupted.folder / "samples" / f"{name}.jsonl.gz" for name in ("host", "kernels"))
+    assert interrupted.killed[0].startswith(interrupted.host_when_stopped)
+    assert host.read_bytes().startswith(interrupted.killed[0])
+    assert kernels.read_bytes().startswith(interrupted.killed[1])
+    assert len(kernels.read_bytes()) > len(interrupted.killed[1])
+    assert "kernels.jsonl.gz: dropped a half-written line" in interrupted.messages
+    assert f"written to {interrupted.folder}" in interrupted.output
 
 
-def test_an_interrupted_calibration_continues_from_its_samples(tmp_path: Path) -> None:
-    """Ctrl-C in the host costs, a kill in the kernel sweep that leaves half a line, then it ends well."""
-    folder = tmp_path / "cpu"
-    host, kernels = folder / "samples" / "host.jsonl", folder / "samples" / "kernels.jsonl"
-
-    def start() -> subprocess.Popen[str]:
-        command = [COMMAND, "--device", "cpu", "--quick", "--runtime", "torchscript", "--out", str(folder)]
-        heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it
-        pipe = subprocess.PIPE
-        return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=os.environ, preexec_fn=heard)
-
-    process = start()
-    wait_for(lambda: lines_of(host) >= 1, process)
-    process.send_signal(signal.SIGINT)
-    _, complaint = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == 130
-    assert "interrupted; the samples so far are kept" in complaint
-    assert "Traceback" not in complaint
-    assert not any((folder / name).exists() for name in FILES)
-    first = host.read_bytes()
-    assert first
-
-    process = start()
-    wait_for(lambda: lines_of(kernels) >= 9, process)
-    process.kill()
-    process.communicate()
-    assert host.read_bytes().startswith(first)
-    with kernels.open("ab") as file:
-        file.write(b'{"key": "gemm/fp32/1", "sec')
-    killed = {path.name: path.read_bytes() for path in (host, kernels)}
-
-    process = start()
-    output, complaint = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == 0, complaint
-    assert "kernels.jsonl: dropped a half-written line" in complaint
-    assert f"written to {folder}" in output
-    assert host.read_bytes().startswith(killed["host.jsonl"])
-    whole = killed["kernels.jsonl"].rpartition(b"\n")[0] + b"\n"
-    assert kernels.read_bytes().startswith(whole)
-    assert lines_of(kernels) > whole.count(b"\n")
-    forget()
-    assert load_calibration(str(folder)).host("eager").runtime == "eager"
-
-
-def test_another_host_measures_its_own_part_alone(cpu: Path, tmp_path: Path) -> None:
+def test_another_host_measures_its_own_part_alone_and_can_be_fitted_again(cpu: Path, tmp_path: Path) -> None:
     folder = tmp_path / "cpu"
     command = [COMMAND, "--device", "cpu", "--quick", "--host-only", "--out", str(folder)]
     found = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert found.returncode == 0, found.stderr
-    assert not (folder / "samples" / "kernels.jsonl").exists()
+    assert not (folder / "samples" / "kernels.jsonl.gz").exists()
     for name in ("device.json", "kernels.json"):
         assert (folder / name).read_bytes() == (cpu / name).read_bytes()
     assert load_calibration(str(folder)).host("eager").error < 2
+    before = (folder / "eager.json").read_bytes()
+    refitted = CliRunner().invoke(calibrate, ["--device", "cpu", "--refit", "--out", str(folder)])
+    assert refitted.exit_code == 0, refitted.output
+    assert (folder / "eager.json").read_bytes() == before
 
 
 def test_runtimes_are_compared_on_this_machine(cpu: Path) -> None:

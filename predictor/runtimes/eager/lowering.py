@@ -7,8 +7,20 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from predictor.kernels.families import FAMILIES
-from predictor.ops import Variant, host_row, is_transcendental, is_wrapper, operator_of
-from predictor.records import TODAY, Graph, HostCall, Kernel, OpCall, Program, Target, TensorSpec, Trait
+from predictor.ops import is_transcendental, is_wrapper, operator_of
+from predictor.records import (
+    TODAY,
+    Graph,
+    HostCall,
+    HostRow,
+    Kernel,
+    OpCall,
+    Program,
+    Target,
+    TensorSpec,
+    Trait,
+    Variant,
+)
 
 NAME = "eager"
 
@@ -53,8 +65,10 @@ def host_call(call: OpCall, dtype: str, unmodelled: Counter[str]) -> HostCall:
             continue
         kernels += _kernels(leaf, dtype)
     working = tuple(leaf.op for leaf in leaves if leaf.trait is not Trait.VIEW)
+    row = _host_row(call, kernels)
     return HostCall(
-        op=_host_row(call, kernels),
+        op=row.op,
+        variant=row.variant,
         kernels=tuple(kernels),
         python=call.python,
         trait=call.trait,
@@ -66,18 +80,17 @@ def host_call(call: OpCall, dtype: str, unmodelled: Counter[str]) -> HostCall:
     )
 
 
-def _host_row(call: OpCall, kernels: list[Kernel]) -> str:
-    """The operator, and which of its paths it takes where they cost the host differently: "conv2d depthwise",
-    "add broadcast", "mul scalar".
-    """
+def _host_row(call: OpCall, kernels: list[Kernel]) -> HostRow:
+    """The operator, and which of its paths it takes where they cost the host differently."""
     if call.trait is Trait.HOST:
-        return "host view" if _is_view(call) else "host heavy" if is_transcendental(call.op) else "host"
-    variant = next((v for k in kernels if (v := FAMILIES[k.family].variant)), Variant.USUAL)
+        computes = Variant.HEAVY if is_transcendental(call.op) else Variant.USUAL
+        return HostRow("host", Variant.VIEW if _is_view(call) else computes)
     if call.trait is Trait.POINTWISE and "other" in call.args:
-        is_tensor = isinstance(call.args["other"], TensorSpec)
-        same = Variant.USUAL if is_tensor else Variant.SCALAR
-        variant = Variant.BROADCAST if len({t.shape for t in call.tensors}) > 1 else same
-    return host_row(call.op, variant)
+        if len({t.shape for t in call.tensors}) > 1:
+            return HostRow(call.op, Variant.BROADCAST)
+        return HostRow(call.op, Variant.USUAL if isinstance(call.args["other"], TensorSpec) else Variant.SCALAR)
+    variants = (FAMILIES[kernel.family].variant for kernel in kernels)
+    return HostRow(call.op, next((variant for variant in variants if variant is not Variant.USUAL), Variant.USUAL))
 
 
 def _is_view(call: OpCall) -> bool:

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from predictor import load_calibration
 from predictor.calibration.datasheets import nearest
+from predictor.calibration.files import SHIPPED
 from predictor.calibration.load import forget
+from predictor.calibration.schema import FactorKey
 from predictor.cli.main import app
-from predictor.predict import GpuCalibration
+from predictor.predict import GpuCalibration, load_calibration
 from predictor.pricing.kernels import kernel_fit
 from predictor.pricing.transfer import equal_waves
 from tests.helpers import complaint
@@ -50,7 +51,7 @@ def test_a_datasheet_gives_a_derived_prediction(sheet: dict[str, Any], tmp_path:
 
 
 def test_the_datasheet_of_a_measured_gpu_gives_its_kernels(h200: GpuCalibration) -> None:
-    derived = load_calibration(str(h200.folder / "datasheet.json"))
+    derived = load_calibration(str(SHIPPED / "h200" / "datasheet.json"))
     for dims in ({"m": 4096, "n": 4096, "k": 4096}, {"m": 32, "n": 768, "k": 768}):
         ours = h200.kernel_seconds("gemm", "fp16", context="model", **dims)
         assert derived.kernel_seconds("gemm", "fp16", context="model", **dims) == pytest.approx(ours, rel=1e-6)
@@ -62,7 +63,7 @@ def test_a_gpu_that_was_calibrated_again_keeps_its_datasheet(
 ) -> None:
     for name in ("device.json", "kernels.json", "eager.json"):
         (tmp_path / "own" / "h200").mkdir(parents=True, exist_ok=True)
-        shutil.copy(h200.folder / name, tmp_path / "own" / "h200" / name)
+        shutil.copy(SHIPPED / "h200" / name, tmp_path / "own" / "h200" / name)
     monkeypatch.setenv("PREDICTOR_CALIBRATIONS", str(tmp_path / "own"))
     forget()
     found = predicted(sheet, tmp_path, "--json")
@@ -94,7 +95,8 @@ def test_kernels_are_compared_where_a_multiprocessor_has_as_much_to_do() -> None
 
 
 def test_half_a_gpu_takes_as_long_as_a_whole_one_for_twice_the_work(h200: GpuCalibration, tmp_path: Path) -> None:
-    whole = json.loads((h200.folder / "datasheet.json").read_text(encoding="utf-8"))
+    whole = json.loads((SHIPPED / "h200" / "datasheet.json").read_text(encoding="utf-8"))
+    del whole["digest"]
     halves = {
         "sms": whole["sms"] // 2,
         "bandwidth_bytes_per_s": whole["bandwidth_bytes_per_s"] / 2,
@@ -121,7 +123,7 @@ def test_in_models_a_gpu_has_the_kernels_of_one_of_its_architecture() -> None:
     """The H100's table of attention is of another library's; the H200's is torch's."""
     h100, a100 = load_calibration("h100"), load_calibration("a100")
     for family in ("gemm", "attention"):
-        assert kernel_fit(h100, family, "bf16", "model").borrowed == "h200"
+        assert kernel_fit(h100, family, "bf16", "model").reference_gpu == "h200"
         assert kernel_fit(h100, family, "bf16", "replay").provenance == "fitted"
         assert kernel_fit(a100, family, "bf16", "model").provenance == "fitted"  # Ampere's are not Hopper's
 
@@ -141,7 +143,7 @@ def test_convolutions_of_three_by_three_have_a_factor_of_their_own(sheet: dict[s
     path = tmp_path / "old.json"
     path.write_text(json.dumps({**sheet, "peak_flops": {"fp32": sheet["peak_flops"]["fp32"]}}))
     plain = load_calibration(str(path))
-    scaled = replace(plain, factors={("conv", "fp32"): 2.0, ("conv", "fp32 3x3"): 0.5})
+    scaled = replace(plain, factors={FactorKey("conv", "fp32", False): 2.0, FactorKey("conv", "fp32", True): 0.5})
     shape = {"batch": 32, "c_in": 256, "c_out": 256, "h": 14, "w": 14, "context": "model"}
     for size, stride, factor in ((3, 1, 0.5), (3, 2, 2.0), (1, 1, 2.0)):
         dims = {**shape, "r": size, "s": size, "stride_h": stride, "stride_w": stride}
@@ -152,11 +154,18 @@ def test_convolutions_of_three_by_three_have_a_factor_of_their_own(sheet: dict[s
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"sms": 0}, "sms must be a number above zero"),
-        ({"peak_flops": {"fp16": 1e14}}, "peak_flops[fp32]"),
-        ({"peak_flops": {"fp32": 1e13, "fp8": 1e14}}, "fp8"),
+        ({"sms": 0}, "$.sms: expected a whole number >= 1, got 0"),
+        ({"peak_flops": {"fp16": 1e14}}, "$.peak_flops.fp32: is missing"),
+        (
+            {"peak_flops": {"fp32": 1e13, "fp8": 1e14}},
+            "$.peak_flops.fp8: such a key is not known: expected fp32, tf32, fp16 or bf16",
+        ),
         ({"architecture": "amper"}, "ampere"),
-        ({"name": None}, "name is missing"),
+        ({"name": None}, "$.name: expected text, got null"),
+        ({"peak_flops": {"fp32": 1e30}}, "$.peak_flops.fp32: expected a number <= 1e+17, got 1e+30"),
+        ({"bandwidth_bytes_per_s": 1}, "$.bandwidth_bytes_per_s: expected a number >= 1e+08, got 1"),
+        ({"clock_hz": float("nan")}, "$.clock_hz: expected a number, got NaN"),
+        ({"memory": 24}, "$.memory: is not known"),
     ],
 )
 def test_what_is_wrong_with_a_datasheet_is_said(
@@ -170,12 +179,16 @@ def test_a_gpu_is_named_once(tmp_path: Path) -> None:
     assert "either --gpu or --gpu-spec" in complaint(CliRunner().invoke(app, both))
 
 
-@pytest.mark.parametrize("name", ["missing.json", "damaged.json"])
-def test_a_datasheet_that_cannot_be_read_is_said(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("missing.json", "the file is missing"), ("damaged.json", "truncated or damaged"), ("folder.json", "is a folder")],
+)
+def test_a_datasheet_that_cannot_be_read_is_said(name: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "damaged.json").write_text("{")
+    (tmp_path / "folder.json").mkdir()
     path = str(tmp_path / name)
-    said = complaint(CliRunner().invoke(app, ["--model", "bert-base", "--gpu-spec", path]))
-    assert "cannot be read as a datasheet" in said
+    assert f"{path}: " in complaint(CliRunner().invoke(app, ["--model", "bert-base", "--gpu-spec", path]))
+    assert said in complaint(CliRunner().invoke(app, ["--model", "bert-base", "--gpu-spec", path]))
 
 
 def test_the_nearest_architecture_is_taken_the_newer_of_two() -> None:
@@ -191,5 +204,5 @@ def test_a_gpu_without_a_measured_host_borrows_one_and_says_so(gpu: str, h200: G
     assert calibration.runtimes == h200.runtimes
     for runtime in calibration.runtimes:
         host, theirs = calibration.host(runtime), h200.host(runtime)
-        assert (host.provenance, host.borrowed, host.launch_s) == ("derived", "h200", theirs.launch_s)
+        assert (host.provenance, host.reference_gpu, host.launch_s) == ("derived", "h200", theirs.launch_s)
         assert host.error > theirs.error

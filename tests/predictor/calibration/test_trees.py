@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from base64 import b64encode
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.tree import DecisionTreeRegressor
 
 from calibrate.fit.kernels import boosted, export, launch_patterns
+from predictor.calibration.schema import Trees
 from predictor.calibration.trees import Forest
 
 Array = NDArray[np.float64]
@@ -68,19 +69,19 @@ def test_too_few_samples_give_their_mean() -> None:
 
 def test_a_step_in_launch_counts_is_found(data: tuple[Array, Array, Array]) -> None:
     x, _, unseen = data
-    found = launch_patterns(x, np.where(x[:, 2] > 3, 2.0, 1.0), np.ones(len(x)))
+    forest, patterns = launch_patterns(x, np.where(x[:, 2] > 3, 2.0, 1.0), np.ones(len(x)))
     clear = np.abs(unseen[:, 2] - 3) > 1
-    number = Forest.from_json(found["launches"]).predict(unseen)[clear].astype(int)
-    launches = np.array(found["patterns"])[number].sum(axis=1)
+    number = forest.predict(unseen)[clear].astype(int)
+    launches = np.array(patterns)[number].sum(axis=1)
     np.testing.assert_array_equal(launches, np.where(unseen[clear, 2] > 3, 2.0, 1.0))
 
 
-def test_a_forest_survives_its_json_form(data: tuple[Array, Array, Array]) -> None:
+def test_a_forest_survives_its_form_in_a_file(data: tuple[Array, Array, Array]) -> None:
     x, y, unseen = data
     forest = boosted(x, y)
-    again = Forest.from_json(json.loads(json.dumps(forest.to_json())))
+    again = Forest.from_record(msgspec.json.decode(msgspec.json.encode(forest.to_record()), type=Trees))
     np.testing.assert_allclose(again.predict(unseen), forest.predict(unseen), atol=1e-6)
-    assert again.to_json() == forest.to_json()
+    assert again.to_record() == forest.to_record()
 
 
 def packed(dtype: str, *values: float) -> str:
@@ -95,21 +96,25 @@ TREE: dict[str, Any] = {
 }
 
 
+def read(tree: dict[str, Any]) -> Forest:
+    return Forest.from_record(msgspec.convert(tree, Trees))
+
+
 def test_a_forest_of_features_that_are_not_there_is_refused() -> None:
-    forest = Forest.from_json({**TREE, "feature": packed("<i1", 3, -1, -1)})
+    forest = read({**TREE, "feature": packed("<i1", 3, -1, -1)})
     with pytest.raises(ValueError, match="compare more than 2 features"):
         forest.predict(np.zeros((1, 2)))
 
 
 def test_a_tree_by_hand() -> None:
     """Up to 0.5 the left leaf, above it the right one, and the initial value added."""
-    np.testing.assert_array_equal(Forest.from_json(TREE).predict(np.array([[0.5], [0.6]])), [0.0, 3.0])
+    np.testing.assert_array_equal(read(TREE).predict(np.array([[0.5], [0.6]])), [0.0, 3.0])
 
 
 @pytest.mark.parametrize("name", list(TREE))
 def test_a_tree_without_one_of_its_arrays_is_refused(name: str) -> None:
-    with pytest.raises(KeyError):
-        Forest.from_json({key: value for key, value in TREE.items() if key != name})
+    with pytest.raises(msgspec.ValidationError, match=name):
+        read({key: value for key, value in TREE.items() if key != name})
 
 
 @pytest.mark.parametrize(
@@ -130,4 +135,4 @@ def test_a_tree_without_one_of_its_arrays_is_refused(name: str) -> None:
 )
 def test_a_broken_tree_is_refused(broken: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"."):
-        Forest.from_json({**TREE, **broken})
+        read({**TREE, **broken})

@@ -74,7 +74,9 @@ def test_what_was_optimised_once_is_kept(path: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_damaged_cache_is_made_again(path: Path) -> None:
     first = onnx_file.read(path, "fp16")
-    (kept,) = onnx_file.cache_folder().iterdir()
+    folder = onnx_file.cache_folder()
+    assert folder is not None
+    (kept,) = folder.iterdir()
     kept.write_text("{", encoding="utf-8")
     assert onnx_file.read(path, "fp16") == first
 
@@ -174,3 +176,10 @@ def test_a_file_is_predicted_without_torch(path: Path) -> None:
         f"Predictor('h200', 'onnx').predict_file({str(path)!r}); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_user_without_a_home_gets_no_cache_and_the_same_graph(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cached = onnx_file.read(path, "fp16")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr("predictor.folders.cache_folder", lambda: None)
+    assert onnx_file.read(path, "fp16") == cached

@@ -9,10 +9,33 @@ import pytest
 
 from predictor.calibration.host_costs import HostCosts
 from predictor.calibration.load import Calibration
+from predictor.calibration.schema import CallCost, CallTime, Environment
 from predictor.calibration.trees import Forest
 from predictor.graph.coldness import HALF_DISTANCE
 from predictor.pricing.program import HOST_ELEMENTS, dispatch_s, price
-from predictor.records import HostCall, Kernel, Program, PythonWork
+from predictor.records import HostCall, HostRow, Kernel, Program, PythonWork, Variant
+
+
+def cost(
+    op: str,
+    dtype: str,
+    hot_s: float,
+    cold_s: float,
+    launches: float = 0.0,
+    library_s: float | None = None,
+    variant: Variant = Variant.USUAL,
+) -> CallCost:
+    return CallCost(
+        op=op, variant=variant, dtype=dtype, hot_s=hot_s, cold_s=cold_s, launches=launches, library_s=library_s
+    )
+
+
+def rows(*costs: CallCost) -> dict[HostRow, dict[str, CallCost]]:
+    found: dict[HostRow, dict[str, CallCost]] = {}
+    for one in costs:
+        found.setdefault(one.row, {})[one.dtype] = one
+    return found
+
 
 HOST = HostCosts(
     runtime="eager",
@@ -21,26 +44,24 @@ HOST = HostCosts(
     module_s=100.0,
     fixed_s=0.0,
     launch_s=1000.0,
-    calls={
-        "add": {"fp32": (1.0, 5.0), "fp16": (3.0, 9.0)},
-        "view": {"fp32": (0.25, 0.5)},
-        "clone": {"fp32": (0.5, 1.0)},
-        "to": {"fp32": (0.125, 0.25)},
-        "conv2d": {"fp32": (7.0, 9.0)},
-        "linear": {"fp16": (20.0, 40.0)},
-        "einsum": {"fp16": (50.0, 90.0)},
-        "host": {"fp32": (2.0, 2.0)},
-        "host view": {"fp32": (0.5, 0.5)},
-        "host many": {"fp32": (2.0 + HOST_ELEMENTS, 3.0 + HOST_ELEMENTS)},
-        "host many heavy": {"fp32": (2.0 + 5 * HOST_ELEMENTS, 3.0 + 5 * HOST_ELEMENTS)},
-    },
-    launches={"add": {"fp32": 1.0}},
-    shapes={("gemm", "fp16"): Forest.constant(math.log(13.0))},
-    shapes_s={"linear": {"fp16": 20.0}, "einsum": {"fp16": 11.0}},
-    typical_s={"pointwise": (4.0, 8.0), "view": (0.75, 1.5)},
+    calls=rows(
+        cost("add", "fp32", 1.0, 5.0, launches=1.0),
+        cost("add", "fp16", 3.0, 9.0),
+        cost("view", "fp32", 0.25, 0.5),
+        cost("clone", "fp32", 0.5, 1.0),
+        cost("to", "fp32", 0.125, 0.25),
+        cost("conv2d", "fp32", 7.0, 9.0),
+        cost("linear", "fp16", 20.0, 40.0, library_s=20.0),
+        cost("einsum", "fp16", 50.0, 90.0, library_s=11.0),
+        cost("host", "fp32", 2.0, 2.0),
+        cost("host", "fp32", 0.5, 0.5, variant=Variant.VIEW),
+        cost("host", "fp32", 2.0 + HOST_ELEMENTS, 3.0 + HOST_ELEMENTS, variant=Variant.MANY),
+        cost("host", "fp32", 2.0 + 5 * HOST_ELEMENTS, 3.0 + 5 * HOST_ELEMENTS, variant=Variant.MANY_HEAVY),
+    ),
+    library_calls={("gemm", "fp16"): Forest.constant(math.log(13.0))},
+    typical={"pointwise": CallTime(hot_s=4.0, cold_s=8.0), "view": CallTime(hot_s=0.75, cold_s=1.5)},
     error=0.05,
-    probe_s=1e-5,
-    environment={},
+    environment=Environment(date="2026-01-01", probe_s=1e-5),
     provenance="measured",
 )
 ADDITION = Kernel("pointwise", "fp32", {"elements": 8, "bytes_read": 64, "bytes_written": 32})
@@ -51,7 +72,7 @@ def call(op: str, trait: str = "pointwise", **more: object) -> HostCall:
 
 
 def seconds(one: HostCall, calibration: Calibration, dtype: str = "fp32") -> float:
-    return price(Program("eager", dtype, (one,), PythonWork(), {}), calibration, HOST).calls[0].host_s
+    return price(Program("eager", dtype, (one,), PythonWork(), {}), calibration, HOST).host_s[0, 0]
 
 
 @pytest.mark.parametrize(
@@ -61,7 +82,7 @@ def seconds(one: HostCall, calibration: Calibration, dtype: str = "fp32") -> flo
         (call("add"), "fp16", 3.0),
         (call("view", "view"), "fp16", 0.25),
         (call("add_"), "fp32", 1.0),
-        (call("conv2d grouped", "conv"), "fp32", 7.0),
+        (call("conv2d", "conv", variant=Variant.GROUPED), "fp32", 7.0),
         (call("lerp"), "fp32", 4.0),
         (call("narrow", "view"), "fp32", 0.75),
         (call("nobody", "unmodelled"), "fp32", 4.0),
@@ -84,17 +105,17 @@ def test_a_call_costs_itself_and_the_python_before_it(h200: Calibration) -> None
 
 def test_an_operator_among_other_work_costs_its_factor(h200: Calibration) -> None:
     program = Program("eager", "fp32", (call("add", python=PythonWork(9, 3.0, 2.0)),), PythonWork(), {})
-    assert price(program, h200, replace(HOST, op_factor=1.5)).calls[0].host_s == 231.5
+    assert price(program, h200, replace(HOST, op_factor=1.5)).host_s[0, 0] == 231.5
 
 
 @pytest.mark.parametrize(
-    ("op", "elements", "expected"),
-    [("host", 1, 3.0), ("host", 1000, 1002.0), ("host heavy", 1000, 5002.0), ("host view", 0, 0.5)],
+    ("variant", "elements", "expected"),
+    [(Variant.USUAL, 1, 3.0), (Variant.USUAL, 1000, 1002.0), (Variant.HEAVY, 1000, 5002.0), (Variant.VIEW, 0, 0.5)],
 )
 def test_a_tensor_on_the_cpu_costs_the_host_every_element(
-    op: str, elements: int, expected: float, h200: Calibration
+    variant: Variant, elements: int, expected: float, h200: Calibration
 ) -> None:
-    assert seconds(call(op, "host", elements=elements), h200) == pytest.approx(expected)
+    assert seconds(call("host", "host", elements=elements, variant=variant), h200) == pytest.approx(expected)
 
 
 def test_a_call_is_colder_the_more_other_operators_ran_since_its_last(h200: Calibration) -> None:
@@ -102,7 +123,7 @@ def test_a_call_is_colder_the_more_other_operators_ran_since_its_last(h200: Cali
     for others in (1, 5, 25, 100):
         calls = (call("add"), *(call(f"other{i}") for i in range(others)))
         priced = price(Program("eager", "fp32", calls, PythonWork(), {}), h200, HOST)
-        assert priced.calls[0].host_s == pytest.approx(1 + 4 * others / (others + HALF_DISTANCE))
+        assert priced.host_s[0, 0] == pytest.approx(1 + 4 * others / (others + HALF_DISTANCE))
 
 
 def test_a_product_costs_what_the_library_takes_for_its_shape(h200: Calibration) -> None:
@@ -126,7 +147,7 @@ def test_a_kernel_beyond_those_of_the_timed_call_costs_a_launch(h200: Calibratio
 
 def test_python_after_the_last_operator_costs_too(h200: Calibration) -> None:
     priced = price(Program("eager", "fp32", (call("add"),), PythonWork(9, 3.0, 2.0), {}), h200, HOST)
-    assert ([p.host_s for p in priced.calls], priced.tail_s) == ([1.0], 230.0)
+    assert (priced.host_s.tolist(), priced.tail_s) == ([[1.0]], 230.0)
 
 
 def test_kernels_keep_their_order_and_their_prices(h200: Calibration) -> None:

@@ -108,7 +108,7 @@ def test_convolutions_of_different_grouping_are_different_families(channels: int
     assert kernel.family == family
     expected = {"batch": 2, "c_in": 8, "c_out": 8, "h": 10, "w": 12, "r": 3, "s": 3, "stride_h": 2, "pad_w": 1}
     assert {d: kernel.dims[d] for d in expected} == expected
-    assert call.op == f"conv2d {family.removeprefix('conv').strip('_')}".strip()
+    assert call.row.label == f"conv2d {family.removeprefix('conv').strip('_')}".strip()
 
 
 def test_a_sequence_convolution_is_an_image_of_height_one() -> None:

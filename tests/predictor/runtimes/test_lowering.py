@@ -31,7 +31,7 @@ def families(program: Program) -> list[str]:
 
 
 def ops(program: Program) -> Counter[str]:
-    return Counter(call.op for call in program.calls)
+    return Counter(call.row.label for call in program.calls)
 
 
 def of(function: Callable[..., Any], *inputs: torch.Tensor) -> Graph:

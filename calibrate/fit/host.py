@@ -1,0 +1,217 @@
+"""Samples of a host -> what eager's calls cost on it, and three coefficients for the Python around them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibrate.fit.errors import error_of
+from calibrate.fit.kernels import boosted
+from calibrate.fit.robust import non_negative
+from calibrate.samples.kernels import MeasuredKernel
+from calibrate.samples.programs import restored
+from calibrate.samples.records import (
+    ByOperator,
+    CaseRound,
+    ExampleLaunches,
+    HostRound,
+    ProgramRecord,
+    ShapeSample,
+)
+from calibrate.samples.rounds import Round, lower_quartile, quiet_level, summarise
+from calibrate.samples.store import SampleFile
+from calibrate.workloads.cases import Case
+from predictor.calibration.host_costs import HostCosts
+from predictor.calibration.load import Calibration
+from predictor.calibration.schema import TYPICAL, CallCost, CallTime, HostError, LibraryCalls
+from predictor.calibration.trees import Forest
+from predictor.errors import PredictorError
+from predictor.ops import OPS, typical_trait
+from predictor.pricing.program import library_s, price, shape_features
+from predictor.records import Kernel, Trait, Variant
+from predictor.timeline.queue import queue
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class HostCalls:
+    """Seconds of every operator's example on a reference host, by operator and dtype.
+
+    hot_s: in a loop of its own; cold_s: among the others.
+    """
+
+    hot_s: dict[str, dict[str, float]]
+    cold_s: dict[str, dict[str, float]]
+
+
+def host_calls(file: SampleFile, reference_s: float, serial: bool) -> HostCalls:
+    """The examples' costs on a host whose probe shows ``reference_s``. serial: on a CPU, where kernels are part of a
+    call, both are those of a loop.
+    """
+    rounds = file.of(HostRound)
+    hot_s = _costs([(r.tight_s, r.probe_s[:2]) for r in rounds], reference_s, _level(rounds))
+    if serial:
+        return HostCalls(hot_s, hot_s)
+    return HostCalls(hot_s, _costs([(r.mixed_s, r.probe_s[1:]) for r in rounds], reference_s, _level(rounds)))
+
+
+def _level(rounds: Sequence[HostRound]) -> float:
+    return quiet_level([probe_s for one in rounds for probe_s in one.probe_s])
+
+
+def _costs(
+    rounds: Sequence[tuple[ByOperator, tuple[float, ...]]], reference_s: float, level_s: float
+) -> dict[str, dict[str, float]]:
+    """Operator -> dtype -> seconds. rounds: raw values, and the probe before and after them.
+
+    Median over the quiet rounds (all, if few were), each divided by its probe; the cost of calling and timing nothing,
+    and what an example calls besides, are taken off.
+    """
+    quiet = [(raw, probe_s) for raw, probe_s in rounds if Round(0.0, *probe_s).quiet(level_s)]
+    used = [(raw, float(np.mean(probe_s))) for raw, probe_s in (quiet if len(quiet) > 2 else rounds)]
+    found: dict[str, dict[str, float]] = {}
+    for dtype, by_operator in rounds[0][0].items():
+        ratios = {
+            op: reference_s * float(np.median([lower_quartile(raw[dtype][op]) / probe_s for raw, probe_s in used]))
+            for op in by_operator
+        }
+        nothing = ratios.pop("nothing")
+        for op, seconds in ratios.items():
+            besides = nothing + sum(ratios[n] - nothing for n in (OPS[op].example_calls if op in OPS else ()))
+            found.setdefault(op, {})[dtype] = max(seconds - besides, 1e-8)
+    return found
+
+
+def example_launches(file: SampleFile) -> dict[str, dict[str, float]]:
+    """Operator -> dtype -> kernels that its example launches (none on a CPU)."""
+    recorded = file.find(ExampleLaunches)
+    found: dict[str, dict[str, float]] = {}
+    for dtype, counts in recorded.launches.items() if recorded else ():
+        for op, count in counts.items():
+            found.setdefault(op, {})[dtype] = float(count)
+    return found
+
+
+def shape_samples(file: SampleFile, reference_s: float) -> list[MeasuredKernel]:
+    """Host seconds of library calls by shape, on a host whose probe shows ``reference_s``: the least of their loops."""
+    return [
+        MeasuredKernel(s.id.family, s.dtype, s.dims, min(s.loops_s) * reference_s / float(np.mean(s.probe_s)), op=s.op)
+        for s in file.of(ShapeSample)
+        if s.loops_s and s.probe_s
+    ]
+
+
+def shapes(
+    file: SampleFile,
+    calibration: Calibration,
+    hot: dict[str, dict[str, float]],
+    probe_s: float,
+    examples: Callable[[], Mapping[str, Mapping[str, Kernel]]],
+) -> tuple[list[LibraryCalls], dict[str, dict[str, float]]]:
+    """Host cost of library calls by shape, and how much of an example's cost that stands for (operator -> dtype ->
+    seconds): all of it where the operator was itself timed by shape, else what is said of the example's own shape.
+    """
+    samples = shape_samples(file, probe_s)
+    fits, sampled = fit_shapes(samples, calibration), {s.op for s in samples}
+    by_shape = [
+        LibraryCalls(family=family, dtype=dtype, log_seconds=forest.to_record())
+        for (family, dtype), forest in fits.items()
+    ]
+    timed: dict[str, dict[str, float]] = {}
+    for op, kernels in examples().items() if fits else ():
+        for dtype, kernel in kernels.items():
+            if op in hot and (kernel.family, kernel.dtype) in fits:
+                forest = fits[kernel.family, kernel.dtype]
+                seconds = library_s(forest, calibration, kernel.family, kernel.dtype, kernel.dims)
+                timed.setdefault(op, {})[dtype] = hot[op][dtype] if op in sampled else float(seconds[0])
+    return by_shape, timed
+
+
+def typical(calls: Sequence[CallCost]) -> dict[str, CallTime]:
+    """Trait -> median cost, hot and cold, of its operators: the price of an operator without one of its own."""
+    by_trait: dict[str, list[tuple[float, float]]] = {}
+    first = {cost.row: cost for cost in reversed(calls)}  # of an operator's dtypes
+    for row, cost in reversed(first.items()):
+        trait = Trait.HOST if row.op == "host" else typical_trait(row.op) if row.variant is Variant.USUAL else TYPICAL
+        by_trait.setdefault(str(trait), []).append((cost.hot_s, cost.cold_s))
+    medians = {trait: np.median(costs, axis=0) for trait, costs in by_trait.items()}
+    found = {trait: CallTime(hot_s=float(hot_s), cold_s=float(cold_s)) for trait, (hot_s, cold_s) in medians.items()}
+    return found | {trait: found[TYPICAL] for trait in ("composite", "unmodelled", "sync") if trait not in found}
+
+
+def fit_modules(file: SampleFile, calibration: Calibration, host: HostCosts) -> HostFit:
+    """The host coefficients, from the latencies of the generated modules."""
+    lanes = calibration.lanes
+    rounds: dict[Case, list[Round]] = defaultdict(list)
+    for sample in file.of(CaseRound):
+        rounds[sample.case].append(sample.round)
+    rows = []
+    for case, own in rounds.items():
+        recorded = file.find(ProgramRecord, case)
+        if recorded is None or recorded.program is None:
+            raise PredictorError(f"{file.path} has no program of {case}: run calibrate again")
+        program = restored(recorded.program)
+        priced = price(program, calibration, host)
+        timeline = queue(priced, lanes)
+        last_s = float(priced.kernel_s[0, -1])
+        after = timeline.kernel_s if lanes.serial else lanes.launch_latency_s + lanes.sync_s + last_s
+        measured = summarise(own, host.probe_s)
+        python = [call.python for call in program.calls] + [program.tail]
+        lines, modules = sum(p.cold_lines for p in python), sum(p.cold_modules for p in python)
+        latency = measured.seconds * host.probe_s / measured.probe_s
+        rows.append((timeline.host_s, lines, modules, after, latency))
+    columns = [np.array(column, dtype=float) for column in zip(*rows, strict=True)]
+    return fit_host(*columns)
+
+
+@dataclass(frozen=True, slots=True)
+class HostFit:
+    """Coefficients of eager's host time, see ``schema.RuntimeCosts``, and their error."""
+
+    op_factor: float
+    line_s: float
+    module_s: float
+    fixed_s: float
+    error: HostError
+
+
+def fit_host(calls_s: Array, cold_lines: Array, cold_modules: Array, device_s: Array, latency_s: Array) -> HostFit:
+    """Coefficients of ``latency = factor x calls + per cold line + per cold module + fixed + device``, none negative,
+    the factor 1 or more.
+
+    calls_s: what the operators cost by themselves; device_s: what the device adds after the last call. The mean
+    absolute relative error is minimised (``robust``). error: of modules left out one at a time.
+    """
+    x = np.stack([calls_s, cold_lines, cold_modules, np.ones_like(calls_s)], axis=1)
+    beyond_s = latency_s - calls_s - device_s  # of a factor of 1
+
+    def solve(rows: NDArray[np.bool_]) -> Array:
+        return non_negative(x[rows], beyond_s[rows], latency_s[rows])
+
+    everything = np.ones(len(latency_s), dtype=bool)
+    coefficients = solve(everything)
+    ratios = []
+    for one in range(len(latency_s)):
+        others = everything.copy()
+        others[one] = False
+        ratios.append(float(np.log1p((x[one] @ solve(others) - beyond_s[one]) / latency_s[one])))
+    op_factor, line_s, module_s, fixed_s = (coefficients + np.eye(4)[0]).tolist()
+    return HostFit(op_factor, line_s, module_s, fixed_s, error_of(ratios))
+
+
+def fit_shapes(samples: Sequence[MeasuredKernel], calibration: Calibration) -> dict[tuple[str, str], Forest]:
+    """(Family, dtype) -> logarithm of the host seconds of a library call, by its shape."""
+    groups: dict[tuple[str, str], list[MeasuredKernel]] = defaultdict(list)
+    for sample in samples:
+        groups[sample.family, sample.dtype].append(sample)
+    fits = {}
+    for (family, dtype), own in sorted(groups.items()):
+        dims = {name: np.array([s.dims[name] for s in own], dtype=float) for name in own[0].dims}
+        x = shape_features(calibration, family, dtype, dims)
+        fits[family, dtype] = boosted(x, np.log([s.seconds for s in own]), most=60)
+    return fits

@@ -1,0 +1,136 @@
+"""What published passes ask of a host and of a device: seconds on a reference's host, kernels by what they share."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+
+from calibrate.samples.passes import GRAPHS, TORCH, Pass
+from predictor import runtimes
+from predictor.calibration.host_costs import HostCosts, kind_of_call
+from predictor.calibration.kernel_models import is_winograd
+from predictor.calibration.load import Calibration, load_calibration
+from predictor.calibration.schema import KINDS, units_of
+from predictor.errors import PredictorError
+from predictor.graph.files import read
+from predictor.kernels.families import FAMILIES, fit_name
+from predictor.pricing.kernels import price_kernels, units
+from predictor.pricing.program import price, python_s
+from predictor.records import TODAY, Program, Target
+from predictor.runtimes.torchscript import lowering as torchscript
+
+Array = NDArray[np.float64]
+
+Asked = tuple[str, int, str, str, Target]
+"""Model, batch, dtype, runtime, and what for."""
+
+
+def asked_of(row: Pass, architecture: str) -> Asked:
+    """What a row ran. architecture: of its GPU, which decides on TorchScript's fuser alone."""
+    target = Target(TORCH, architecture if architecture in torchscript.BEFORE_VOLTA else "")
+    return row.model, row.batch, row.dtype, row.runtime, target if row.runtime == torchscript.NAME else TODAY
+
+
+Shape = tuple[str, str, tuple[tuple[str, float], ...]]
+"""A kernel: family, dtype, dimensions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What a pass asks for. host_s: seconds by ``KINDS`` on the reference's host; kernels: how many of each."""
+
+    host_s: tuple[float, ...]
+    kernels: Mapping[Shape, int]
+    launches: int
+    macs: int
+
+
+def workloads(wanted: Sequence[Asked], like: str) -> dict[Asked, Workload]:
+    """What each asks for. like: the GPU whose host is the reference."""
+    keys = sorted(set(wanted), key=repr)
+    models = sorted({key[0] for key in keys})
+    found = Parallel(n_jobs=-1)(delayed(_of_model)([k for k in keys if k[0] == model], like) for model in models)
+    return {key: one for own in found for key, one in own.items()}
+
+
+def _of_model(keys: Sequence[Asked], like: str) -> dict[Asked, Workload]:
+    reference = load_calibration(like)
+    found = {}
+    for key in keys:
+        model, batch, dtype, runtime, target = key
+        module = runtimes.load(runtime)
+        graphs = read(GRAPHS / f"{model}.json.gz")
+        graph = graphs.find(dtype, module.capture_mode, batch, graphs.length)
+        if graph is None:
+            raise PredictorError(f"no graph of {model} in {dtype} for {runtime}")
+        program = module.lower(graph, target)
+        found[key] = workload(program, reference, reference.host(runtime), graph.macs)
+    return found
+
+
+def workload(program: Program, reference: Calibration, host: HostCosts, macs: int) -> Workload:
+    """What a program asks for."""
+    priced = price(program, reference, host)
+    seconds = dict.fromkeys(KINDS, 0.0)
+    seconds["fixed"] = host.fixed_s
+    seconds["python"] = priced.tail_s
+    for call, host_s in zip(program.calls, priced.host_s[0].tolist(), strict=True):
+        around = python_s(call.python, host)
+        seconds["python"] += around
+        seconds[kind_of_call(call.trait)] += host_s - around
+    kernels = Counter((k.family, k.dtype, tuple(k.dims.items())) for call in program.calls for k in call.kernels)
+    return Workload(tuple(seconds[kind] for kind in KINDS), kernels, int(priced.launches.sum()), macs)
+
+
+class Factor(NamedTuple):
+    """What a factor is for: a group of families, units, and whether it is of the convolutions that Winograd's algorithm
+    makes cheaper, where that tells them apart.
+    """
+
+    group: str
+    units: str
+    winograd: bool = False
+
+
+EXACT = "fp32"
+"""Units on which convolutions have an algorithm of their own for 3x3, see ``kernel_fit.is_winograd``."""
+
+
+def factor_of(family: str, dtype: str, dims: Mapping[str, float]) -> Factor:
+    """The factor of a kernel in a dtype."""
+    units = fit_name(family, dtype)
+    winograd = FAMILIES[family].has_winograd and units == EXACT and bool(is_winograd(dims))
+    return Factor(FAMILIES[family].factor_group or family, units, winograd)
+
+
+def kernel_seconds(gpu: Calibration, asked: Sequence[Workload], factors: Sequence[Factor]) -> Array:
+    """Seconds of the kernels of each workload on a GPU by the factor that they have, (workloads, factors)."""
+    shapes = sorted({shape for one in asked for shape in one.kernels}, key=repr)
+    by_fit: dict[tuple[str, str], list[Shape]] = defaultdict(list)
+    for shape in shapes:
+        by_fit[shape[0], shape[1]].append(shape)
+    seconds: dict[Shape, float] = {}
+    for (family, dtype), own in by_fit.items():
+        columns = {name: np.array([dict(dims)[name] for *_, dims in own], dtype=float) for name, _ in own[0][2]}
+        seconds |= dict(zip(own, price_kernels(gpu, family, dtype, columns).seconds.tolist(), strict=True))
+    column = {factor: i for i, factor in enumerate(factors)}
+    table = np.zeros((len(asked), len(factors)))
+    for row, one in enumerate(asked):
+        for shape, count in one.kernels.items():
+            table[row, column[factor_of(shape[0], units(gpu, shape[1]), dict(shape[2]))]] += count * seconds[shape]
+    return table
+
+
+def families_of(factor: Factor) -> list[str]:
+    """Families that have a factor."""
+    return [
+        name
+        for name, row in FAMILIES.items()
+        if (row.factor_group or name) == factor.group and factor.units in units_of(name)
+    ]

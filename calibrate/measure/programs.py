@@ -1,0 +1,24 @@
+"""What a runtime does with a model, as data: captured and lowered on the machine that measures it."""
+
+from __future__ import annotations
+
+import torch
+
+from calibrate.samples.programs import stored
+from calibrate.samples.records import ProgramRecord
+from calibrate.workloads.cases import Case
+from calibrate.workloads.sources import build
+from predictor import runtimes
+from predictor.errors import CannotRunError
+from predictor.predict import graph_of
+
+
+def record(case: Case, device: str) -> ProgramRecord:
+    """What a runtime does with a model of ``sources``: its program, and its MACs; or why it cannot run."""
+    with torch.device("meta"):
+        module, inputs = build(case.model, device, case.batch)
+    try:
+        graph = graph_of(module, inputs, case.dtype, case.runtime, case.model)
+    except CannotRunError as error:
+        return ProgramRecord(case, capture_error=str(error))
+    return ProgramRecord(case, stored(runtimes.load(case.runtime).lower(graph)), graph.macs)

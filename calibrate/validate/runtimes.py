@@ -1,0 +1,96 @@
+"""Every runtime's predictions against measurements, and the choice of the fastest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from calibrate.samples.environment import check_gpu
+from calibrate.samples.store import SUFFIX, SampleFile, Tell
+from calibrate.validate.accuracy import (
+    Choice,
+    Foreseen,
+    Row,
+    Summary,
+    choices,
+    kernel_errors,
+    refusals,
+    rows,
+    summarise_rows,
+)
+from predictor import runtimes
+from predictor.calibration.load import Calibration
+from predictor.errors import PredictorError
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeErrors:
+    """Relative errors of one runtime. kernel_time, launches: against the profiler; covered: share of the measurements
+    within the 90 % interval; refusals: cases that cannot run, or were predicted not to; foreseen: both.
+    """
+
+    runtime: str
+    summary: Summary
+    kernel_time: float
+    launches: float
+    covered: float
+    repeatability: float
+    refusals: int
+    refusals_foreseen: int
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimesJudged:
+    """Errors of each runtime, and the choice among them of every model and batch."""
+
+    runtimes: tuple[RuntimeErrors, ...]
+    choices: tuple[Choice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """A runtime's measurements beside their predictions."""
+
+    rows: list[Row]
+    refusals: list[Foreseen]
+
+
+def evaluate(calibration: Calibration, data: Path, tell: Tell) -> dict[str, Evaluated]:
+    """Runtime -> the measurements of its file ``<runtime>.jsonl.gz`` in a folder, where there is one, beside their
+    predictions; a runtime that is timed call by call comes first. Raises PredictorError where another GPU was measured.
+    """
+    found = {}
+    for runtime in sorted(calibration.runtimes, key=lambda name: (runtimes.load(name).host_terms is not None, name)):
+        path = data / f"{runtime}{SUFFIX}"
+        if path.is_file():
+            file = SampleFile(path, tell)
+            check_gpu(file, calibration)
+            found[runtime] = Evaluated(rows(file, calibration, runtime), refusals(file, runtime))
+    return found
+
+
+def judge_runtimes(evaluated: Mapping[str, Evaluated], dtype: str) -> RuntimesJudged:
+    """Errors of each runtime in a dtype, and the choice of the fastest. Raises PredictorError where none of them was
+    measured in it.
+    """
+    of_dtype = {name: [row for row in one.rows if row.dtype == dtype] for name, one in evaluated.items()}
+    judged = [_errors(name, found, evaluated[name].refusals) for name, found in of_dtype.items() if found]
+    if not judged:
+        raise PredictorError(f"no measurements of {dtype}")
+    return RuntimesJudged(tuple(judged), tuple(choices([row for found in of_dtype.values() for row in found])))
+
+
+def _errors(runtime: str, found: Sequence[Row], refused: Sequence[Foreseen]) -> RuntimeErrors:
+    said = [one for one in refused if one.predicted or one.measured]
+    return RuntimeErrors(
+        runtime,
+        summarise_rows(found, "queue"),
+        *kernel_errors(found),
+        covered=sum(row.covered for row in found) / len(found),
+        repeatability=float(np.mean([row.measured.repeatability for row in found])),
+        refusals=len(said),
+        refusals_foreseen=sum(one.predicted and one.measured for one in said),
+    )

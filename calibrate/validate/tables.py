@@ -1,0 +1,166 @@
+"""Judgements as text: tables for a terminal or in Markdown, and the lines below them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from tabulate import DataRow, TableFormat, tabulate
+
+from calibrate.validate import accuracy
+from calibrate.validate.accuracy import Row, Summary
+from calibrate.validate.kernels import KernelErrors
+from calibrate.validate.published import PassErrors
+from calibrate.validate.runtimes import RuntimeErrors, RuntimesJudged
+
+MARKDOWN = TableFormat(
+    lineabove=None,
+    linebelowheader=lambda widths, _: f"| {' | '.join(['---'] * len(widths))} |",
+    linebetweenrows=None,
+    linebelow=None,
+    headerrow=DataRow("|", "|", "|"),
+    datarow=DataRow("|", "|", "|"),
+    padding=1,
+    with_header_hide=None,
+)
+"""A Markdown table without padding: a figure that changes changes its own line alone."""
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], markdown: bool, texts: int = 1) -> str:
+    """A table of cells that are text already. texts: columns from the left that are no numbers."""
+    if markdown:
+        return tabulate(rows, head, tablefmt=MARKDOWN, stralign=None, disable_numparse=True)
+    aligned = ["left" if column < texts else "right" for column in range(len(head))]
+    return tabulate(rows, head, tablefmt="plain", colalign=aligned, disable_numparse=True)
+
+
+CASES = ("model", "batch", "dtype", "measured", "predicted", "error", "repeats", "bound (measured)")
+MODELS = ("model", "cases", "MAPE", "median", "worst", "framework or device bound right", "kernel time", "launches")
+REGIMES = ("regime", "estimator", "cases", "MAPE", "median", "worst", "Kendall tau")
+FAMILIES = ("kernel family", "share of time", "share of error", "bias", "launches", "of")
+
+
+def accuracy_text(found: Sequence[Row]) -> str:
+    """Every case, then what they say together, for a terminal."""
+    rows = []
+    for r in found:
+        said = f" ({r.measured_bound})" if r.measured_bound else ""
+        measured, predicted = r.measured.seconds * 1e3, r.predicted["queue"] * 1e3
+        rows.append(
+            (
+                *(r.model.rpartition("/")[2], str(r.batch), r.dtype, f"{measured:.2f} ms", f"{predicted:.2f} ms"),
+                *(f"{r.error():+.1%}", f"{r.measured.repeatability:.1%}", f"{r.bound}{said}"),
+            )
+        )
+    blocks = [table(CASES, rows, markdown=False), table(REGIMES, _regimes(found), markdown=False, texts=2)]
+    if families := _families(found):
+        blocks.append(f"{_profiled(found)}\n{table(FAMILIES, families, markdown=False)}")
+    return "\n\n".join([*blocks, "\n".join(_closing(found))])
+
+
+def accuracy_markdown(found: Sequence[Row]) -> str:
+    """What the cases say together, by model, regime and kernel family, in Markdown."""
+    rows = []
+    for model, group in accuracy.by_model(found).items():
+        s, (seconds, launches) = accuracy.summarise_rows(group, "queue"), accuracy.kernel_errors(group)
+        figures = (f"{s.mape:.1%}", f"{s.median:.1%}", f"{s.worst:.1%}", f"{s.bound:.0%}")
+        rows.append((model, str(s.cases), *figures, f"{seconds:.1%}", f"{launches:.1%}"))
+    blocks = [table(MODELS, rows, markdown=True), table(REGIMES, _regimes(found), markdown=True)]
+    if families := _families(found):
+        blocks += [f"{_profiled(found)}:", table(FAMILIES, families, markdown=True)]
+    return "\n\n".join([*blocks, "\n".join(line[0].upper() + line[1:] + "." for line in _closing(found))])
+
+
+def _regimes(found: Sequence[Row]) -> list[tuple[str, ...]]:
+    return [
+        (regime, estimator, str(s.cases), f"{s.mape:.1%}", f"{s.median:.1%}", f"{s.worst:.1%}", f"{s.tau:.2f}")
+        for regime, estimator, s in _summaries(accuracy.by_regime(found))
+    ]
+
+
+def _summaries(groups: Mapping[str, Sequence[Row]]) -> list[tuple[str, str, Summary]]:
+    return [
+        (name, estimator, accuracy.summarise_rows(group, estimator))
+        for name, group in groups.items()
+        for estimator in accuracy.ESTIMATORS
+    ]
+
+
+def _families(found: Sequence[Row]) -> list[tuple[str, ...]]:
+    return [
+        (name, f"{e.time:.1%}", f"{e.error:.1%}", f"{e.bias:+.1%}", str(e.predicted_launches), str(e.measured_launches))
+        for name, e in accuracy.by_family(found).items()
+    ]
+
+
+def _profiled(found: Sequence[Row]) -> str:
+    profiled = sum(bool(r.kernels) for r in found)
+    return f"kernels by family, of the {profiled} of {len(found)} passes in which none overlapped"
+
+
+def _closing(found: Sequence[Row]) -> list[str]:
+    """Lines on repeatability, kernel time, intervals, and the host probe."""
+    repeats = [r.measured.repeatability for r in found]
+    unscaled = np.mean([abs(r.unscaled_s / r.measured.seconds - 1) for r in found])
+    seconds, launches = accuracy.kernel_errors(found)
+    kernels = [f"kernel time against the profiler: MAPE {seconds:.1%}; launches: {launches:.1%}"]
+    return [
+        f"repeatability of the measurements: mean {np.mean(repeats):.1%}, "
+        f"90th percentile {np.percentile(repeats, 90):.1%}",
+        *(kernels if seconds == seconds else ()),
+        f"the 90 % intervals hold {sum(r.covered for r in found) / len(found):.1%} of the measurements",
+        f"queue without scaling the host by its probe: MAPE {unscaled:.1%}",
+    ]
+
+
+RUNTIMES = (
+    *("runtime", "cases", "MAPE", "median", "worst", "bound", "kernel time", "launches", "in 90 %", "repeats"),
+    "refusals foreseen",
+)
+
+
+def runtimes_text(judged: RuntimesJudged, markdown: bool) -> str:
+    """A line for each runtime, then how often the fastest is named, and what a wrong choice costs."""
+    right = sum(c.predicted == c.measured for c in judged.choices)
+    said = f"The fastest runtime is named for {right} of {len(judged.choices)} models and batches."
+    wrong = [c for c in judged.choices if c.predicted != c.measured]
+    lines = [f"{c.model}, batch {c.batch}: {c.predicted} instead of {c.measured}, {c.loss:.1%} slower" for c in wrong]
+    shown = table(RUNTIMES, [_runtime(one) for one in judged.runtimes], markdown)
+    return "\n".join([shown, "", said, *(f"- {line}" if markdown else line for line in lines)])
+
+
+def _runtime(one: RuntimeErrors) -> tuple[str, ...]:
+    s = one.summary
+    figures = (s.mape, s.median, s.worst, s.bound, one.kernel_time, one.launches, one.covered, one.repeatability)
+    refused = f"{one.refusals_foreseen} of {one.refusals}" if one.refusals else ""
+    return (one.runtime, str(s.cases), *(f"{figure:.1%}" for figure in figures), refused)
+
+
+def kernels_text(found: Sequence[KernelErrors]) -> str:
+    """A line for each family, dtype, decade of work and predictor."""
+    rows = [
+        (
+            *(e.family, e.dtype, "all" if e.decade is None else f"1e{e.decade}", e.predictor, str(e.kernels)),
+            *(f"{e.mape:.1%}", f"{e.median:.1%}", f"{e.p90:.1%}"),
+        )
+        for e in found
+    ]
+    return table(("family", "dtype", "FLOPs", "predictor", *("kernels", "MAPE", "median", "p90")), rows, False, texts=4)
+
+
+PASSES = (
+    *("session", "models", "rows", "MAPE", "median", "tau", "bound right", "in interval", "FLOPs alone"),
+    "max(launches, kernels)",
+)
+
+
+def passes_text(found: Sequence[PassErrors], markdown: bool) -> str:
+    """A line for each session or runtime."""
+    rows = [
+        (
+            *(e.name, str(e.models), str(e.rows), f"{e.mape:.1%}", f"{e.median:.1%}", f"{e.tau:.2f}"),
+            *(f"{e.bound:.0%}", f"{e.covered:.0%}", f"{e.macs_alone:.0%}", f"{e.max_formula:.0%}"),
+        )
+        for e in found
+    ]
+    return table(PASSES, rows, markdown)

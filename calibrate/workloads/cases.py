@@ -1,0 +1,32 @@
+"""What is run, by name; no torch is needed to name it."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Case(Struct, frozen=True, order=True):
+    """A model under a runtime: a name of ``sources``, a batch size, a dtype."""
+
+    model: str
+    batch: int
+    dtype: str
+    runtime: str
+
+    def __str__(self) -> str:
+        return f"{self.model}/{self.batch}/{self.dtype}/{self.runtime}"
+
+
+class KernelId(Struct, frozen=True, order=True):
+    """A kernel of a sweep: the index-th that is drawn of a series of its family.
+
+    series: the dtype that it is drawn in, "any" where one fit has all of them, "node" or "alone" for kernels that a
+    runtime alone makes.
+    """
+
+    family: str
+    series: str
+    index: int
+
+    def __str__(self) -> str:
+        return f"{self.family}/{self.series}/{self.index}"

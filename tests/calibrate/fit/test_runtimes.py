@@ -1,0 +1,86 @@
+"""What runtimes charge, told apart: fits on the shipped samples."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from msgspec import structs
+
+from calibrate.fit import runtimes
+from calibrate.samples.files import Samples
+from predictor.calibration.files import SHIPPED
+from predictor.calibration.host_costs import HostCosts, host_costs_of
+from predictor.calibration.load import Calibration
+from predictor.pricing.program import price
+from predictor.records import HostRow, Program
+from predictor.runtimes import names
+
+H200 = SHIPPED / "h200"
+
+
+def test_runtimes_are_fitted_after_those_that_their_fit_needs() -> None:
+    """Each after the one that it is based on, and graphs after those that show what a node's gap is."""
+    order = runtimes.fitted()
+    assert set(order) == set(names()) - {"eager"}
+    for name in order:
+        base = runtimes.terms_of(name).base
+        assert base in ("", "eager") or order.index(base) < order.index(name)
+    assert order.index("cudagraph") < min(order.index("onnx-cudagraph"), order.index("compile-cudagraph"))
+
+
+def test_a_runtime_comes_with_those_that_it_is_based_on() -> None:
+    assert set(runtimes.with_bases(["compile-cudagraph"])) == {"compile", "compile-cudagraph"}
+    assert runtimes.with_bases(["eager", "onnx-cudagraph"]) == ["onnx", "onnx-cudagraph"]
+    assert runtimes.with_bases(["eager"]) == []
+
+
+def test_coefficients_are_found_again_where_the_model_is_right() -> None:
+    rng = np.random.default_rng(0)
+    x = np.column_stack([rng.uniform(1, 5, 40), rng.integers(0, 50, 40), np.ones(40)])
+    y = x @ np.array([0.8, 0.01, 0.3])
+    found, error = runtimes._solve(x, y, [])
+    np.testing.assert_allclose(found, [0.8, 0.01, 0.3], rtol=1e-6)
+    assert error.mape < 1e-6
+
+
+def test_a_guard_is_not_charged_what_a_call_of_a_compiled_graph_costs(h200: Calibration) -> None:
+    """Of guards a model has hundreds. Here each call costs 10 us beyond the operator's own cost, a guard 0.5 us."""
+    eager, compiled = h200.host("eager"), h200.host("compile")
+    own = {HostRow("weight"): 5e-7, HostRow("triton"): 3e-6}
+    rows = {
+        row: {dtype: structs.replace(cost, hot_s=s, cold_s=s) for dtype, cost in compiled.calls[row].items()}
+        for row, s in own.items()
+    }
+    truth, ran = replace(compiled, call_s=0.0, calls={**compiled.calls, **rows}), []
+
+    def beyond_s(one: runtimes.Module) -> float:
+        last = next(k for call in reversed(one.priced) for k in reversed(call.kernels))
+        return last.seconds + h200.lanes.sync_s + h200.lanes.launch_latency_s
+
+    for one in runtimes.modules(Samples.of(H200).runtimes, "compile", h200, eager):
+        host_s = _host_s(one.program, h200, truth) + 1e-5 * sum(call.op != "weight" for call in one.program.calls)
+        ran.append(replace(one, latency_s=host_s + beyond_s(one)))
+    fitted = runtimes.fit_runtime("compile", ran, h200, eager)
+    found = host_costs_of("compile", {"eager": h200.runtime_costs["eager"], "compile": fitted}, H200)
+    assert len(ran) > 30
+    for one in ran:
+        assert one.latency_s - beyond_s(one) == pytest.approx(_host_s(one.program, h200, found), rel=0.02)
+
+
+def _host_s(program: Program, calibration: Calibration, host: HostCosts) -> float:
+    return host.fixed_s + float(price(program, calibration, host).host_s.sum())
+
+
+def test_a_coefficient_that_few_modules_show_stays_near_its_like() -> None:
+    rng = np.random.default_rng(1)
+    x = np.column_stack([rng.integers(20, 60, 12), rng.integers(20, 60, 12), np.zeros(12), np.ones(12)]).astype(float)
+    x[0, 2] = 1.0  # one module alone has one such call, and was disturbed
+    y = x @ np.array([2e-6, 3e-6, 2e-6, 5e-5])
+    y[0] *= 1.5
+    free, _ = runtimes._solve(x, y, [])
+    pulled, _ = runtimes._solve(x, y, [0, 1, 2])
+    assert free[2] > 5e-5
+    assert pulled[2] < 1e-5
+    assert pulled[:2] == pytest.approx([2e-6, 3e-6], rel=0.15)
