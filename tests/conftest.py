@@ -69,21 +69,12 @@ def zoo_plan() -> Callable[[str], Plan]:
 
 
 @pytest.fixture(scope="session")
-def zoo_graph() -> Callable[..., Graph]:
-    """(model, dtype, batch) -> its captured graph, each captured once."""
-    import torch
+def zoo_graph(zoo_plan: Callable[[str], Plan]) -> Callable[..., Graph]:
+    """(model, dtype, batch) -> its shipped graph in eager mode, which is what a capture gives."""
 
-    from predictor.capture.recorder import capture
-
-    captured: dict[tuple[str, str, int], Graph] = {}
-
+    @cache
     def graph(name: str, dtype: str = "fp32", batch: int = 1) -> Graph:
-        key = (name, dtype, batch)
-        if key not in captured:
-            with torch.device("meta"):
-                module, inputs = models_zoo.build(name, batch)
-            captured[key] = capture(module, inputs, dtype, name)
-        return captured[key]
+        return zoo_plan(name).graph(dtype, "eager", batch)
 
     return graph
 

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 import models_zoo
 from predictor import report
+from predictor.calibration.files import SHIPPED
 from predictor.cli.main import app
 
 
@@ -45,3 +46,20 @@ def test_a_zoo_model_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert "two-layers" in predicted("--list-models").split()
     data = json.loads(predicted("--model", "two-layers", "--gpu", "h200", "--batch", "3", "--json"))
     assert (data["macs"], data["launches"]) == (3 * (64 * 32 + 32 * 16), 2)
+
+
+def test_a_gpu_is_one_folder_with_its_datasheet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An H200 at half its clock, peaks and bandwidth takes longer than an H200."""
+    sheet = json.loads((SHIPPED / "h200" / "datasheet.json").read_text("utf-8"))
+    peaks = {dtype: peak / 2 for dtype, peak in sheet["peak_flops"].items()}
+    halved = {name: sheet[name] / 2 for name in ("clock_hz", "bandwidth_bytes_per_s")}
+    described = {name: sheet[name] for name in ("architecture", "sms", "l2_bytes")}
+    (tmp_path / "slow100").mkdir()
+    content = json.dumps({**described, **halved, "name": "Slow 100", "peak_flops": peaks})
+    (tmp_path / "slow100" / "datasheet.json").write_text(content)
+    monkeypatch.setenv("PREDICTOR_CALIBRATIONS", str(tmp_path))
+    assert "slow100" in predicted("--list-gpus")
+    asked = ("--model", "resnet50", "--batch", "64", "--json")
+    slow, fast = (json.loads(predicted(*asked, "--gpu", gpu)) for gpu in ("slow100", "h200"))
+    assert (slow["gpu"], slow["calibration"]["provenance"]) == ("slow100", "derived")
+    assert 1.8 < slow["kernel_s"] / fast["kernel_s"] < 2.2

@@ -16,14 +16,13 @@ from predictor import runtimes
 from predictor.calibration.host_costs import HostCosts, kind_of_call
 from predictor.calibration.kernel_models import is_winograd
 from predictor.calibration.load import Calibration, load_calibration
-from predictor.calibration.schema import KINDS, units_of
+from predictor.calibration.schema import ARCHITECTURES, KINDS, units_of
 from predictor.errors import PredictorError
 from predictor.graph.files import read
 from predictor.kernels.families import FAMILIES, fit_name
 from predictor.pricing.kernels import price_kernels, units
 from predictor.pricing.program import price, python_s
-from predictor.records import TODAY, Program, Target
-from predictor.runtimes.torchscript import lowering as torchscript
+from predictor.records import Program, Target
 
 Array = NDArray[np.float64]
 
@@ -32,9 +31,11 @@ Asked = tuple[str, int, str, str, Target]
 
 
 def asked_of(row: Pass, architecture: str) -> Asked:
-    """What a row ran. architecture: of its GPU, which decides on TorchScript's fuser alone."""
-    target = Target(TORCH, architecture if architecture in torchscript.BEFORE_VOLTA else "")
-    return row.model, row.batch, row.dtype, row.runtime, target if row.runtime == torchscript.NAME else TODAY
+    """What a row ran. architecture: of its GPU. Of targets that a runtime lowers alike for it is the first."""
+    generation = runtimes.load(row.runtime).generation
+    targets = [Target(TORCH, name) for name in ("", *ARCHITECTURES)]
+    alike = [target for target in targets if generation(target) == generation(Target(TORCH, architecture))]
+    return row.model, row.batch, row.dtype, row.runtime, alike[0]
 
 
 Shape = tuple[str, str, tuple[tuple[str, float], ...]]

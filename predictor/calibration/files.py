@@ -56,8 +56,21 @@ def is_named(gpu: str, driver: str) -> bool:
 
 
 def known_gpus() -> list[str]:
-    """Names of every GPU with a calibration."""
-    return sorted({d.name for f in folders() if f.is_dir() for d in f.iterdir() if os.path.lexists(d / "device.json")})
+    """Names of every GPU with a calibration, or with a datasheet to derive one from."""
+    return sorted({path.name for path in _gpu_folders() if _is_calibrated(path) or has_datasheet_alone(path)})
+
+
+def _gpu_folders() -> list[Path]:
+    return [path for folder in folders() if folder.is_dir() for path in folder.iterdir()]
+
+
+def _is_calibrated(path: Path) -> bool:
+    return os.path.lexists(path / "device.json")
+
+
+def has_datasheet_alone(path: Path) -> bool:
+    """Whether all that is known of a GPU is its datasheet."""
+    return [file.name for file in path.glob("*.json")] == ["datasheet.json"]
 
 
 def find(gpu: str) -> Path:
@@ -72,7 +85,8 @@ def find(gpu: str) -> Path:
 
 def datasheets() -> dict[str, Path]:
     """GPU -> its datasheet, of those with a calibration; whoever calibrated a GPU again has none beside it."""
-    paths = [folder / gpu / "datasheet.json" for folder in reversed(folders()) for gpu in known_gpus()]
+    calibrated = {path.name for path in _gpu_folders() if _is_calibrated(path)}
+    paths = [folder / gpu / "datasheet.json" for folder in reversed(folders()) for gpu in sorted(calibrated)]
     return {path.parent.name: path for path in paths if os.path.lexists(path)}
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from predictor.calibration.datasheets import derived_device, instruction_time_factor, nearest
-from predictor.calibration.files import datasheets, find, folders, read
+from predictor.calibration.files import datasheets, find, folders, has_datasheet_alone, read
 from predictor.calibration.host_costs import HOSTS_DIFFER, HostCosts, host_costs_of, named_host
 from predictor.calibration.kernel_models import KernelFit, kernel_fits
 from predictor.calibration.schema import (
@@ -198,6 +198,8 @@ def _find(gpu: str, folders: tuple[Path, ...]) -> Path:
 
 @cache
 def _load(path: Path, gpu: str | None) -> Calibration:
+    if has_datasheet_alone(path):
+        return _of_datasheet(path / "datasheet.json")
     device = read(path / "device.json", Device, gpu)
     kernels = read(path / "kernels.json", Kernels, device.gpu)
     hosts = path / "hosts.json"
@@ -267,7 +269,8 @@ def _of_datasheet(path: Path) -> Calibration:
     if not measured:
         raise PredictorError("no GPU with a datasheet is measured: there is nothing to derive another from")
     reference = nearest(sheet.architecture, measured)
-    device = derived_device(sheet.gpu or path.stem, sheet, _named(reference).device, known[reference])
+    name = sheet.gpu or (path.parent.name if path.stem == "datasheet" else path.stem)
+    device = derived_device(name, sheet, _named(reference).device, known[reference])
     time_factor = instruction_time_factor(sheet, known[reference])
     return Calibration(device.gpu, path, device, _fits_of_reference(reference, path), time_factor)
 

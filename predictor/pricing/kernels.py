@@ -29,6 +29,9 @@ T = TypeVar("T")
 
 CONTEXTS = ("replay", "model")
 
+TYPICAL = "pointwise"
+"""Family whose efficiency stands in for one that is newer than a calibration."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KernelPrices:
@@ -83,8 +86,8 @@ def _choose_fit(calibration: Calibration, family: str, dtype: str, context: str)
     fits = [calibration.fits[key] for key in keys if key in calibration.fits]
     if not fits and FAMILIES[family].stand_in:
         return kernel_fit(calibration, FAMILIES[family].stand_in, dtype, context)
-    if not fits and not any(key.family == family for key in calibration.fits) and family != "pointwise":
-        typical = kernel_fit(calibration, "pointwise", dtype, context)
+    if not fits and not any(key.family == family for key in calibration.fits) and family != TYPICAL:
+        typical = kernel_fit(calibration, TYPICAL, dtype, context)
         return replace(
             typical,
             residual=Forest.constant(typical.residual.initial),

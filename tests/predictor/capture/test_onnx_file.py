@@ -146,9 +146,12 @@ def test_bad_files_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_command_takes_a_file(path: Path) -> None:
-    result = CliRunner().invoke(app, ["--model", str(path), "--gpu", "h200", "--runtime", "onnx", "--json"])
+    asked = ["--model", str(path), "--gpu", "h200", "--runtime", "onnx", "--json"]
+    result = CliRunner().invoke(app, asked)
     assert result.exit_code == 0, result.output
-    assert json.loads(result.stdout)["runtime"] == "onnx"
+    data = json.loads(result.stdout)
+    assert (data["runtime"], data["batch"]) == ("onnx", 2)
+    assert "has fixed shapes, of batch 2" in complaint(CliRunner().invoke(app, [*asked, "--batch", "5"]))
 
 
 def test_another_runtime_cannot_run_a_file_and_the_message_names_those_that_can(path: Path) -> None:

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -123,16 +122,10 @@ def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
 # as a program
 
 
-def test_help_is_quick() -> None:
-    """0.6 s is the aim; a busy machine gets some more."""
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
-        found = run("predict", "--help")
-        times.append(time.perf_counter() - start)
-        assert found.returncode == 0
-        assert "--model" in found.stdout
-    assert min(times) < 1.5
+def test_help_shows_the_options() -> None:
+    found = run("predict", "--help")
+    assert found.returncode == 0
+    assert "--model" in found.stdout
 
 
 @pytest.mark.parametrize("module", ["predictor.cli.main", "calibrate.cli.calibrate", "calibrate.cli.validate"])
@@ -144,7 +137,7 @@ try:
     command.app(["--help"])
 except SystemExit:
     pass
-print(sorted({{"torch", "transformers", "sklearn", "scipy", "fvcore", "onnx"}} & set(sys.modules)))
+print(sorted({{"torch", "transformers", "sklearn", "scipy", "fvcore", "onnx", "numpy"}} & set(sys.modules)))
 """
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.splitlines()[-1] == "[]"
@@ -208,6 +201,9 @@ def test_a_python_file_gives_a_model() -> None:
 
 def test_a_factory_may_take_no_batch_and_return_a_tuple_of_inputs() -> None:
     assert good(predict("models.py:no_argument", "--json"))["batch"] == 3
+    assert good(predict("models.py:no_argument", "--batch", "3", "--json"))["batch"] == 3
+    said = complaint(predict("models.py:no_argument", "--batch", "6"))
+    assert "models:no_argument takes no batch size: its inputs have 3" in said
 
 
 def test_a_factory_may_return_named_inputs_and_a_module_of_any_dtype_and_device(folder: Path) -> None:

@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -36,17 +37,18 @@ def captured(name: str, dtype: str, runtime: str, batch: int, length: int | None
     return graph_of(module, inputs, dtype, runtime, name)
 
 
+@cache
 def shipped(name: str) -> GraphSet:
     return files.read(models_zoo.graphs(name))
 
 
-@pytest.mark.parametrize("batch", [1, 11])
+@pytest.mark.parametrize(("dtype", "batch", "length"), [("fp32", 1, 128), ("fp16", 11, 104)])
 @pytest.mark.parametrize("name", models_zoo.names())
-def test_a_shipped_graph_is_what_a_capture_gives(name: str, batch: int) -> None:
-    length = 104 if name in TOKENS else None
-    found = shipped(name).find("fp16", CaptureMode.EAGER, batch, length or 0)
+def test_a_shipped_graph_is_what_a_capture_gives(name: str, dtype: str, batch: int, length: int) -> None:
+    tokens = length if name in TOKENS else None
+    found = shipped(name).find(dtype, CaptureMode.EAGER, batch, tokens or 0)
     assert found is not None
-    assert without_origins(found) == without_origins(captured(name, "fp16", "eager", batch, length))
+    assert without_origins(found) == without_origins(captured(name, dtype, "eager", batch, tokens))
 
 
 @pytest.mark.xfail(strict=True, reason="the shipped graphs were captured before operators knew their origins")
@@ -135,6 +137,48 @@ def test_sizes_are_sums_of_products_of_batch_and_length(rows: Size, tmp_path: Pa
     found = files.read(path).find("fp32", CaptureMode.EAGER, 9, 40)
     assert found is not None
     assert found.calls == capture(Rows(rows), torch.empty(9, 40)).calls
+
+
+@pytest.mark.parametrize(
+    ("batch", "length", "holds"),
+    [
+        *((2, 8, True), (10**6, 1024, True), (7, 16, True)),
+        *((1, 8, False), (2, 0, False), (2, 1032, False), (2, 12, False)),
+    ],
+)
+def test_a_range_holds_its_sizes_alone(batch: int, length: int, holds: bool) -> None:
+    """Batches from 2 on, lengths from 8 to 1024 in steps of 8."""
+    assert SizeRange(2, 0, 8, 1024, 8).holds(batch, length) == holds
+    assert SizeRange(2, 5).holds(5, 0)
+    assert not SizeRange(2, 5).holds(6, 0)
+
+
+def test_the_first_template_that_holds_the_sizes_is_taken() -> None:
+    def one(operator: nn.Module, batch: int) -> dict[tuple[int, int], Graph]:
+        return {(batch, 0): capture(operator, torch.empty(batch, 4))}
+
+    eager = "fp32", CaptureMode.EAGER
+    graphs = GraphSet("two").extended(*eager, one(nn.ReLU(), 1), SizeRange(1, 1))
+    graphs = graphs.extended(*eager, one(nn.Tanh(), 1), SizeRange(1, 3))
+    graphs = graphs.extended("fp32", CaptureMode.TRACED, one(nn.GELU(), 9), SizeRange(9, 9))
+    found = {batch: graphs.find(*eager, batch, 0) for batch in (1, 2, 3, 4)}
+    assert {b: graph and graph.calls[0].op for b, graph in found.items()} == {1: "relu", 2: "tanh", 3: "tanh", 4: None}
+    assert graphs.find(*eager, 9, 0) is None
+    assert graphs.has("tf32", CaptureMode.TRACED)
+    assert not graphs.has("fp16", CaptureMode.TRACED)
+    assert not graphs.has("fp32", CaptureMode.COMPILED)
+
+
+def test_a_graph_of_one_dtype_stands_for_those_that_share_it() -> None:
+    captures = {(2, 0): capture(nn.Linear(4, 4), torch.empty(2, 4), "fp16")}
+    graphs = GraphSet("layer").extended("fp16", CaptureMode.EAGER, captures, SizeRange(2, 2))
+    half, brain = (graphs.find(dtype, CaptureMode.EAGER, 2, 0) for dtype in ("fp16", "bf16"))
+    assert half is not None
+    assert brain is not None
+    assert {t.dtype for t in brain.calls[0].tensors} == {"bf16"}
+    assert brain.calls == capture(nn.Linear(4, 4), torch.empty(2, 4), "bf16").calls
+    assert half == captures[2, 0] or half.calls == captures[2, 0].calls
+    assert graphs.find("fp32", CaptureMode.EAGER, 2, 0) is None
 
 
 @pytest.mark.parametrize("rows", [lambda b, n: 2**b, lambda b, n: n**3, lambda b, n: 1000 // n])

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from predictor import runtimes
+from predictor.calibration.load import Calibration
+from predictor.plans import Plan
+from predictor.pricing.program import price
 from predictor.records import (
+    TODAY,
     HostCall,
     Kernel,
     Lane,
@@ -250,3 +256,40 @@ def test_the_closed_form_is_the_queue_step_by_step(calls: list[PricedCall], lane
         host = max(host, device) if one.sync else host
     expected = host if lanes.serial else max(host, device) + lanes.sync_s
     assert queue(calls, lanes, fixed).latency_s == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+# spans of real models
+
+
+@pytest.mark.parametrize("runtime", ["eager", "torchscript", "cudagraph", "compile", "onnx"])
+@pytest.mark.parametrize(("name", "batch"), [("distilbert", 1), ("distilbert", 64), ("resnet50", 16)])
+def test_spans_of_a_model_lie_within_its_latency_and_add_up(
+    name: str, batch: int, runtime: str, zoo_plan: Callable[[str], Plan], h200: Calibration
+) -> None:
+    report = zoo_plan(name).report("h200", runtime, batch=batch)
+    spans = zoo_plan(name).timeline("h200", runtime, batch=batch)
+    on_host = [span for span in spans if span.lane is Lane.HOST]
+    on_device = [span for span in spans if span.lane is Lane.DEVICE]
+    for lane in (on_host, on_device):
+        assert all(span.start_s <= span.end_s for span in lane)
+        for before, after in pairwise(lane):
+            assert before.end_s <= after.start_s + ROUNDING * report.latency_s
+    assert min(span.start_s for span in spans) >= 0
+    assert max(span.end_s for span in spans) <= report.latency_s
+    host = h200.host(runtime)
+    gaps_s = (report.launches - len(on_device)) * h200.lanes_of(host).gap_s
+    assert sum(s.end_s - s.start_s for s in on_device) == pytest.approx(report.kernel_s + gaps_s, rel=1e-9)
+    graph = zoo_plan(name).graph("fp16", runtime, batch)
+    tail_s = price(runtimes.load(runtime).lower(graph, TODAY), h200, host).tail_s
+    assert sum(s.end_s - s.start_s for s in on_host) == pytest.approx(report.host_s - host.fixed_s - tail_s, rel=1e-9)
+    assert len(on_host) >= 1
+    assert {span.op for span in on_device} <= {span.op for span in on_host}
+
+
+def test_a_kernel_starts_after_its_call_has_begun(zoo_plan: Callable[[str], Plan]) -> None:
+    begun_s = 0.0
+    for span in zoo_plan("resnet50").timeline("h200", batch=4):
+        if span.lane is Lane.HOST:
+            begun_s = span.start_s
+        else:
+            assert span.start_s >= begun_s

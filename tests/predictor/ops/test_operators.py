@@ -25,14 +25,13 @@ from predictor.ops import (
     OnnxForm,
     Operator,
     Variant,
-    host_row,
     is_fused,
     rows,
 )
 from predictor.ops.macs import fvcore_macs, handles
 from predictor.ops.row import Operands
 from predictor.pricing.program import price, row_of
-from predictor.records import Graph, Kernel, OpCall, PythonWork, TensorSpec, Trait
+from predictor.records import Graph, HostRow, Kernel, OpCall, PythonWork, TensorSpec, Trait
 from predictor.runtimes.compile import lowering as inductor
 from predictor.runtimes.eager import lowering as eager
 from tests.helpers import Function, of
@@ -78,7 +77,7 @@ def test_a_row_has_an_example_or_says_why_it_has_none(row: Operator) -> None:
     assert set(row.example_calls) <= set(OPS)
 
 
-LABELS = {host_row(row.aten[0], variant) for row, variant in EXAMPLES}
+HOST_ROWS = {HostRow(row.aten[0], variant) for row, variant in EXAMPLES}
 TIMED = pytest.mark.parametrize(
     ("row", "variant"),
     [(row, variant) for row, variant in EXAMPLES if row.trait is not Trait.SYNC],
@@ -93,9 +92,10 @@ def test_an_example_is_a_call_that_is_priced_by_its_row(row: Operator, variant: 
     if row.aten[0] == "contiguous":  # torch returns a contiguous tensor before it dispatches anything
         assert program.calls == ()
         return
-    called = {op for call in program.calls for op in (row_of(call.op, LABELS), *call.parts)}
-    assert host_row(row.aten[0], variant) in called
-    assert set(row.example_calls) <= called
+    called = {row_of(call.row, HOST_ROWS) for call in program.calls}
+    parts = {part for call in program.calls for part in call.parts}
+    assert HostRow(row.aten[0], variant) in called or row.aten[0] in parts
+    assert set(row.example_calls) <= parts | {one.op for one in called if one}
 
 
 @TIMED
