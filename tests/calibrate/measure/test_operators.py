@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from calibrate.measure.operators import example_kernels, examples
-from predictor.kernels.families import FAMILIES
+from predictor.kernels.families import FAMILIES, MeasuredIn
 
 
 def test_examples_of_operators_run_for_real() -> None:
@@ -20,7 +20,7 @@ def test_examples_on_matrix_units_have_their_kernels() -> None:
     kernels = example_kernels()
     assert {"linear", "bmm", "matmul", "einsum", "conv2d grouped", "conv1d depthwise"} <= set(kernels)
     assert {family for of in kernels.values() for family in (of["fp16"].family,)} == {
-        name for name, row in FAMILIES.items() if row.matrix and row.seen_in == "calls"
+        name for name, row in FAMILIES.items() if row.matrix and row.measured_in is MeasuredIn.CALLS
     }
     dims = kernels["linear"]["fp16"].dims
     assert [dims[d] for d in ("m", "n", "k", "bias")] == [128, 768, 768, 1]

@@ -332,7 +332,7 @@ def calibration_copy(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str = 
 def test_a_truncated_calibration_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch, file: str) -> None:
     path = calibration_copy(folder, monkeypatch) / file
     path.write_bytes(path.read_bytes()[:500])
-    assert f"{file} is truncated or damaged" in complaint(predict())
+    assert f"{file}: $: truncated or damaged" in complaint(predict())
 
 
 @pytest.mark.parametrize("file", ["kernels.json", "eager.json"])
@@ -345,12 +345,12 @@ def test_a_missing_calibration_is_one_line(folder: Path, monkeypatch: pytest.Mon
 def test_a_calibration_of_a_newer_schema_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch, file: str) -> None:
     path = calibration_copy(folder, monkeypatch) / file
     path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), "schema": 99}), encoding="utf-8")
-    assert f"{file} has schema 99" in complaint(predict())
+    assert f"{file}: $.schema: 99, this program reads 3: upgrade it" in complaint(predict())
 
 
 def test_a_calibration_of_another_gpu_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calibration_copy(folder, monkeypatch, "a100")
-    assert "is of GPU 'h200', not 'a100'" in complaint(predict(gpu="a100"))
+    assert "device.json: $.gpu: expected 'a100', got \"h200\"" in complaint(predict(gpu="a100"))
 
 
 def test_a_number_that_is_none_is_one_line() -> None:
