@@ -29,6 +29,7 @@ from predictor.records import TODAY, CaptureMode
 from predictor.runtimes import HostTerms, Runtime
 from predictor.runtimes.eager.execution import prepare
 from predictor.runtimes.eager.lowering import lower as lower_eager
+from tests.calibrations import edit
 
 
 def lower(graph, target=TODAY):
@@ -55,8 +56,8 @@ def calibration(tmp_path: Path) -> str:
     """The H200's calibration, in which the runtime charges the host what eager does."""
     folder = tmp_path / "calibrations" / "h200"
     shutil.copytree(SHIPPED / "h200", folder, ignore=shutil.ignore_patterns("samples", "validation"))
-    costs = json.loads((folder / "torchscript.json").read_text(encoding="utf-8"))
-    (folder / "toy.json").write_text(json.dumps({**costs, "runtime": "toy"}), encoding="utf-8")
+    shutil.copy(folder / "torchscript.json", folder / "toy.json")
+    edit(folder / "toy.json", lambda costs: costs.update(runtime="toy"))
     return str(folder)
 
 

@@ -12,7 +12,7 @@ from calibrate.measure.shapes import prepare_shapes, run_shapes
 from calibrate.measure.shapes import total as shape_cases
 from calibrate.samples.records import ShapeSample
 from calibrate.samples.store import SampleFile
-from predictor.kernels.families import FAMILIES
+from predictor.kernels.families import FAMILIES, MeasuredIn
 
 
 def test_host_costs_of_shapes_are_taken_once_and_scaled_to_a_host(tmp_path: Path) -> None:
@@ -23,7 +23,7 @@ def test_host_costs_of_shapes_are_taken_once_and_scaled_to_a_host(tmp_path: Path
     assert sum(heard) == shape_cases(1) == len(file)
     samples = file.of(ShapeSample)
     assert {sample.id.family for sample in samples} == {
-        family for family, row in FAMILIES.items() if row.matrix and row.seen_in == "calls"
+        family for family, row in FAMILIES.items() if row.matrix and row.measured_in is MeasuredIn.CALLS
     }
     before = file.path.read_bytes()
     run_shapes(prepare_shapes(file, "cpu", 1), file, "cpu", heard.append)
