@@ -21,6 +21,7 @@ from calibrate.workloads.cases import Case
 from predictor import runtimes
 from predictor.calibration.files import SHIPPED
 from predictor.cli.main import app as predict
+from tests.calibrations import edit
 
 TOY = """
 from dataclasses import replace
@@ -29,7 +30,6 @@ from predictor.records import TODAY, CaptureMode
 from predictor.runtimes import HostTerms, Runtime
 from predictor.runtimes.eager.execution import prepare
 from predictor.runtimes.eager.lowering import lower as lower_eager
-from tests.calibrations import edit
 
 
 def lower(graph, target=TODAY):
