@@ -166,7 +166,15 @@ def _structure(one: Lowered) -> Any:
     calls = tuple((c.row, c.trait, c.parts, c.extra, c.sync, len(c.kernels), c.python) for c in program.calls)
     groups = tuple((g.family, g.dtype, g.in_graph, tuple(g.dims)) for g in one.program.groups)
     unmodelled = tuple(program.unmodelled.items())
-    return calls, groups, one.group_of_kernel.tobytes(), unmodelled, program.cannot, program.tail, one.operators
+    return (
+        calls,
+        groups,
+        one.group_of_kernel.tobytes(),
+        unmodelled,
+        program.unsupported_reason,
+        program.tail,
+        one.operators,
+    )
 
 
 def _dims_of(one: Lowered, position: int, kernels: NDArray[np.intp]) -> Array:

@@ -309,8 +309,8 @@ class Plan:
 
     def _priced(self, lowered: Lowered, chosen: Settings) -> Any:
         program = lowered.program.program
-        if program.cannot and not chosen.calibration.lanes.serial:
-            raise CannotRunError(program.cannot)
+        if program.unsupported_reason and not chosen.calibration.lanes.serial:
+            raise CannotRunError(program.unsupported_reason)
         key = id(program), id(chosen.host)
         if key not in self._profiles:
             if len(self._profiles) >= PROFILES:

@@ -167,9 +167,9 @@ class OpCall:
 
     op: name without overload, of torch's operators without the namespace "aten": "linear", "mylib::fancy"; args: by
     schema name, tensors as ``TensorSpec``; trait: of its row in the operator table; python: what ran since the previous
-    operator; parts: the operators that a composite one consists of on the device, empty for others. reads, makes:
-    numbers of the values that its ``tensors`` and outputs hold, equal where one call reads what another made; writing
-    in place makes a new value.
+    operator; parts: the operators that a composite one consists of on the device, empty for others. input_ids,
+    output_ids: numbers of the values that its ``tensors`` and outputs hold, equal where one call reads what another
+    made; writing in place makes a new value.
     """
 
     op: str
@@ -181,8 +181,8 @@ class OpCall:
     bytes_written: int = 0
     python: PythonWork = PythonWork()
     parts: tuple[OpCall, ...] = ()
-    reads: tuple[int, ...] = ()
-    makes: tuple[int, ...] = ()
+    input_ids: tuple[int, ...] = ()
+    output_ids: tuple[int, ...] = ()
     origin: Origin = UNKNOWN_ORIGIN
 
     @property
@@ -314,8 +314,8 @@ class HostCall:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What a runtime really does with a graph. tail: Python after the last operator; cannot: why the runtime cannot run
-    it, empty where it can.
+    """What a runtime really does with a graph. tail: Python after the last operator; unsupported_reason: why the
+    runtime cannot run it, empty where it can.
     """
 
     runtime: str
@@ -323,7 +323,7 @@ class Program:
     calls: tuple[HostCall, ...]
     tail: PythonWork
     unmodelled: Mapping[str, int]
-    cannot: str = ""
+    unsupported_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
