@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor import runtimes
+from predictor.graph.sizes import FINEST
 from predictor.records import Graph, KernelGroup, Program, SizedProgram, Target
 
 Array = NDArray[np.float64]
 
-FINEST = 4096
-"""Dimensions are multiples of 1 / FINEST."""
+STEP = float(FINEST)
+"""Dimensions are multiples of it, as the coefficients of sizes are."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,7 +94,7 @@ class LoweredRange:
         terms = np.array([[1.0, float(batch)] for batch in batches]).T
         groups = []
         for group, lines in zip(one.program.groups, self.lines, strict=True):
-            values = np.round((lines @ terms) * FINEST) / FINEST  # (kernels, dimensions, sizes)
+            values = np.round((lines @ terms) / STEP) * STEP  # (kernels, dimensions, sizes)
             dims = {name: values[:, position].T for position, name in enumerate(group.dims)}
             groups.append(KernelGroup(group.family, group.dtype, group.in_graph, dims))
         program = SizedProgram(
