@@ -386,10 +386,10 @@ def _hosts(model: Model, theta: Array, gpu: str) -> dict[str, NamedHost]:
 
 def _least_disturbed(hosts: Mapping[str, NamedHost]) -> dict[str, str]:
     """Runtime -> its fastest host."""
-    found: dict[str, str] = {}
+    fastest: dict[str, str] = {}
     for name, one in sorted(hosts.items(), key=lambda item: item[1].time_factor):
-        found.setdefault(one.runtime, name)
-    return dict(sorted(found.items()))
+        fastest.setdefault(one.runtime, name)
+    return dict(sorted(fastest.items()))
 
 
 def _factors(model: Model, theta: Array, gpu: str) -> list[KernelFactor]:

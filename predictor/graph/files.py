@@ -126,18 +126,18 @@ class GraphSet:
             where = module, file, line
             if where not in origins:
                 origins[where] = Origin(self.modules[module], self.files[file], line)
-            own = made[number]
+            template_call = made[number]
             calls.append(
                 OpCall(
-                    own.op,
-                    own.args,
-                    own.outputs,
-                    own.trait,
-                    own.macs,
-                    own.bytes_read,
-                    own.bytes_written,
+                    template_call.op,
+                    template_call.args,
+                    template_call.outputs,
+                    template_call.trait,
+                    template_call.macs,
+                    template_call.bytes_read,
+                    template_call.bytes_written,
                     PythonWork(*python),
-                    _from(own.parts, origins[where]),
+                    _from(template_call.parts, origins[where]),
                     tuple(input_ids),
                     tuple(output_ids),
                     origins[where],
