@@ -68,9 +68,9 @@ def kernel_fit(calibration: Calibration, family: str, dtype: str, context: str =
     Where one was not made the nearest of this GPU stands in: one context for the other, fp32 for TF32 where the
     device has none, the family that stands in for this one. A fit of this GPU is preferred to one of another GPU.
     For kernels of a model there is an exception: the measured kernels of a GPU of the same architecture, in the
-    framework that runs the model, are preferred to a published table of this GPU's kernels alone. A family that is newer than the
-    calibration has its analytic base with the efficiency that is typical of pointwise kernels, all of it outside of
-    the calibrated range. Raises PredictorError where there is none.
+    framework that runs the model, are preferred to a published table of this GPU's kernels alone. A family that is
+    newer than the calibration has its analytic base with the efficiency that is typical of pointwise kernels, all of it
+    outside of the calibrated range. Raises PredictorError where there is none.
     """
     known = calibration.known_fits.get((family, dtype, context))
     if known is None:
