@@ -22,14 +22,14 @@ COSTLIEST = 8
 def assemble(
     lowered: Lowered,
     priced: PricedProgram,
-    found: Timelines,
+    timelines: Timelines,
     calibration: Calibration,
     host: HostCosts,
     estimator: str,
     size: int = 0,
 ) -> Report:
     """The report of one size, by its position. estimator: "queue", or "max" for the plain formula."""
-    timeline = timeline_at(found, size)
+    timeline = timeline_at(timelines, size)
     latency_s = timeline.latency_s if estimator == "queue" else timeline.max_s
     return Report(
         model=lowered.name,

@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor import runtimes
+from predictor.graph.sizes import FINEST
 from predictor.records import Graph, KernelGroup, Program, SizedProgram, Target
 
 Array = NDArray[np.float64]
 
-FINEST = 4096
-"""Dimensions are multiples of 1 / FINEST."""
+STEP = float(FINEST)
+"""Dimensions are multiples of it, as the coefficients of sizes are."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,34 +90,34 @@ class LoweredRange:
 
     def at(self, batches: Sequence[int]) -> Lowered:
         """The program at some batch sizes."""
-        one = self.lowered
+        first = self.lowered
         terms = np.array([[1.0, float(batch)] for batch in batches]).T
         groups = []
-        for group, lines in zip(one.program.groups, self.lines, strict=True):
-            values = np.round((lines @ terms) * FINEST) / FINEST  # (kernels, dimensions, sizes)
+        for group, lines in zip(first.program.groups, self.lines, strict=True):
+            values = np.round((lines @ terms) / STEP) * STEP  # (kernels, dimensions, sizes)
             dims = {name: values[:, position].T for position, name in enumerate(group.dims)}
             groups.append(KernelGroup(group.family, group.dtype, group.in_graph, dims))
         program = SizedProgram(
-            one.program.program,
+            first.program.program,
             len(batches),
             tuple(groups),
             self.kernel_of,
-            one.program.first_kernel,
-            one.program.sync,
+            first.program.first_kernel,
+            first.program.sync,
             np.round((self.elements @ terms).T),
         )
         return Lowered(
-            one.name,
-            one.dtype,
+            first.name,
+            first.dtype,
             tuple(batches),
             program,
             np.round(self.macs @ terms).astype(np.int64),
-            one.operators,
-            one.module_calls,
-            one.python_calls,
-            one.versions,
-            one.ops,
-            one.op_of_call,
+            first.operators,
+            first.module_calls,
+            first.python_calls,
+            first.versions,
+            first.ops,
+            first.op_of_call,
             self.group_of_kernel,
         )
 
@@ -127,25 +128,25 @@ def solve(lowered: Sequence[Lowered]) -> LoweredRange | None:
     """
     first, last = lowered[0], lowered[-1]
     low, high = first.batches[0], last.batches[0]
-    if len({_structure(one) for one in lowered}) > 1:
+    if len({_structure(at_size) for at_size in lowered}) > 1:
         return None
-    batches = np.array([one.batches[0] for one in lowered], dtype=float)
+    batches = np.array([at_size.batches[0] for at_size in lowered], dtype=float)
     lines: list[Array] = []
     distinct: list[int] = []
     numbers = np.empty(len(first.program.kernel_of), dtype=np.int64)
     for position in range(len(first.program.groups)):
-        own = np.flatnonzero(first.group_of_kernel == position)
-        values = np.stack([_dims_of(one, position, own) for one in lowered])  # (sizes, kernels, dimensions)
-        flat, back = np.unique(values.transpose(1, 0, 2).reshape(len(own), -1), axis=0, return_inverse=True)
+        members = np.flatnonzero(first.group_of_kernel == position)
+        values = np.stack([_dims_of(at_size, position, members) for at_size in lowered])  # (sizes, kernels, dimensions)
+        flat, back = np.unique(values.transpose(1, 0, 2).reshape(len(members), -1), axis=0, return_inverse=True)
         values = flat.reshape(len(flat), len(lowered), -1).transpose(1, 0, 2)
         line = _line(values, batches)
         if line is None:
             return None
-        numbers[own] = sum(distinct) + np.ravel(back)
+        numbers[members] = sum(distinct) + np.ravel(back)
         distinct.append(len(flat))
         lines.append(line)
-    elements = _line(np.stack([one.program.elements[0][:, None] for one in lowered]), batches)
-    macs = _line(np.array([[[float(one.macs[0])]] for one in lowered]), batches)
+    elements = _line(np.stack([at_size.program.elements[0][:, None] for at_size in lowered]), batches)
+    macs = _line(np.array([[[float(at_size.macs[0])]] for at_size in lowered]), batches)
     if elements is None or macs is None:
         return None
     return LoweredRange(
@@ -160,21 +161,29 @@ def solve(lowered: Sequence[Lowered]) -> LoweredRange | None:
     )
 
 
-def _structure(one: Lowered) -> Any:
+def _structure(lowered: Lowered) -> Any:
     """What must be the same at every size."""
-    program = one.program.program
+    program = lowered.program.program
     calls = tuple((c.row, c.trait, c.parts, c.extra, c.sync, len(c.kernels), c.python) for c in program.calls)
-    groups = tuple((g.family, g.dtype, g.in_graph, tuple(g.dims)) for g in one.program.groups)
+    groups = tuple((g.family, g.dtype, g.in_graph, tuple(g.dims)) for g in lowered.program.groups)
     unmodelled = tuple(program.unmodelled.items())
-    return calls, groups, one.group_of_kernel.tobytes(), unmodelled, program.cannot, program.tail, one.operators
+    return (
+        calls,
+        groups,
+        lowered.group_of_kernel.tobytes(),
+        unmodelled,
+        program.unsupported_reason,
+        program.tail,
+        lowered.operators,
+    )
 
 
-def _dims_of(one: Lowered, position: int, kernels: NDArray[np.intp]) -> Array:
+def _dims_of(lowered: Lowered, position: int, kernels: NDArray[np.intp]) -> Array:
     """(kernels, dimensions) of the kernels of a group."""
-    group = one.program.groups[position]
-    before = sum(other.count for other in one.program.groups[:position])
-    own = one.program.kernel_of[kernels] - before
-    return np.stack([array[0, own] for array in group.dims.values()], axis=1)
+    group = lowered.program.groups[position]
+    before = sum(other.count for other in lowered.program.groups[:position])
+    columns = lowered.program.kernel_of[kernels] - before
+    return np.stack([array[0, columns] for array in group.dims.values()], axis=1)
 
 
 def _line(values: Array, batches: Array) -> Array | None:

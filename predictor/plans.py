@@ -121,7 +121,9 @@ class _Programs:
             del self.single[next(iter(self.single))]
 
     def range_of(self, batch: int) -> LoweredRange | None:
-        return next((one for one in self.ranges if one.first <= batch <= one.last), None)
+        return next(
+            (lowered_range for lowered_range in self.ranges if lowered_range.first <= batch <= lowered_range.last), None
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,8 +182,8 @@ class Plan:
         chosen = settings(gpu, runtime, dtype, estimator, host, attention)
         batch = self.batch if batch is None else check_batch(batch)
         lowered = self._lowered(chosen, [batch], self._length(length))[0][1]
-        priced, found = self._priced(lowered, chosen)
-        return assemble(lowered, priced, found, chosen.calibration, chosen.host, estimator)
+        priced, timelines = self._priced(lowered, chosen)
+        return assemble(lowered, priced, timelines, chosen.calibration, chosen.host, estimator)
 
     def sweep(
         self,
@@ -209,8 +211,8 @@ class Plan:
             check_batch(batch_size)
         for column, tokens in enumerate(lengths):
             for positions, lowered in self._lowered(chosen, batches, self._length(tokens)):
-                _, found = self._priced(lowered, chosen)
-                seconds[positions, column] = found.latency_s if estimator == "queue" else found.max_s
+                _, timelines = self._priced(lowered, chosen)
+                seconds[positions, column] = timelines.latency_s if estimator == "queue" else timelines.max_s
         shape = [n for n, given in ((len(batches), batch), (len(lengths), length)) if _is_many(given)]
         return seconds.reshape(shape)
 
@@ -231,8 +233,8 @@ class Plan:
         chosen = settings(gpu, runtime, dtype, "queue", host, attention)
         batch = self.batch if batch is None else check_batch(batch)
         lowered = self._lowered(chosen, [batch], self._length(length))[0][1]
-        _, found = self._priced(lowered, chosen)
-        return spans(lowered.program.program.calls, found)
+        _, timelines = self._priced(lowered, chosen)
+        return spans(lowered.program.program.calls, timelines)
 
     def compare(
         self,
@@ -309,8 +311,8 @@ class Plan:
 
     def _priced(self, lowered: Lowered, chosen: Settings) -> Any:
         program = lowered.program.program
-        if program.cannot and not chosen.calibration.lanes.serial:
-            raise CannotRunError(program.cannot)
+        if program.unsupported_reason and not chosen.calibration.lanes.serial:
+            raise CannotRunError(program.unsupported_reason)
         key = id(program), id(chosen.host)
         if key not in self._profiles:
             if len(self._profiles) >= PROFILES:
@@ -329,14 +331,17 @@ class Plan:
         if len(asked - set(known.single)) + len(known.single) > FEW:
             self._solve_up_to(known, key, chosen.target, max(asked, default=1))
         ranges: dict[int, tuple[LoweredRange, list[int]]] = {}
-        found: list[tuple[list[int], Lowered]] = []
+        programs: list[tuple[list[int], Lowered]] = []
         for position, batch in enumerate(batches):
             whole = known.range_of(batch)
             if whole is None:
-                found.append(([position], self._single(known, key, chosen.target, batch)))
+                programs.append(([position], self._single(known, key, chosen.target, batch)))
             else:
                 ranges.setdefault(id(whole), (whole, []))[1].append(position)
-        return found + [(own, one.at([batches[p] for p in own])) for one, own in ranges.values()]
+        return programs + [
+            (positions, lowered_range.at([batches[p] for p in positions]))
+            for lowered_range, positions in ranges.values()
+        ]
 
     def _single(self, known: _Programs, key: _Key, target: Target, batch: int) -> Lowered:
         if batch not in known.single:
@@ -358,9 +363,9 @@ class Plan:
             low, high = waiting.pop()
             middle = isqrt(low * high)
             sizes = sorted({low, low + 1, middle, high - 1, high})
-            one = solve([self._single(known, key, target, batch) for batch in sizes])
-            if one is not None:
-                known.ranges.append(one)
+            lowered_range = solve([self._single(known, key, target, batch) for batch in sizes])
+            if lowered_range is not None:
+                known.ranges.append(lowered_range)
             elif high - low > NARROW:
                 waiting += [(low, middle), (middle, high)]
 

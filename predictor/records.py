@@ -136,7 +136,7 @@ class PythonWork:
     """Python that runs between two operators.
 
     calls: of functions; cold_lines: distinct lines that each call runs, weighted by how cold its code is; cold_modules:
-    calls of modules, weighted by how cold the module's own data is (``reuse.coldness``).
+    calls of modules, weighted by how cold the module's own data is (``graph.coldness.coldness``).
     """
 
     calls: int = 0
@@ -167,9 +167,9 @@ class OpCall:
 
     op: name without overload, of torch's operators without the namespace "aten": "linear", "mylib::fancy"; args: by
     schema name, tensors as ``TensorSpec``; trait: of its row in the operator table; python: what ran since the previous
-    operator; parts: the operators that a composite one consists of on the device, empty for others. reads, makes:
-    numbers of the values that its ``tensors`` and outputs hold, equal where one call reads what another made; writing
-    in place makes a new value.
+    operator; parts: the operators that a composite one consists of on the device, empty for others. input_ids,
+    output_ids: numbers of the values that its ``tensors`` and outputs hold, equal where one call reads what another
+    made; writing in place makes a new value.
     """
 
     op: str
@@ -181,20 +181,20 @@ class OpCall:
     bytes_written: int = 0
     python: PythonWork = PythonWork()
     parts: tuple[OpCall, ...] = ()
-    reads: tuple[int, ...] = ()
-    makes: tuple[int, ...] = ()
+    input_ids: tuple[int, ...] = ()
+    output_ids: tuple[int, ...] = ()
     origin: Origin = UNKNOWN_ORIGIN
 
     @property
     def tensors(self) -> tuple[TensorSpec, ...]:
         """Input tensors in argument order, those in lists included."""
-        found: list[TensorSpec] = []
+        tensors: list[TensorSpec] = []
         for value in self.args.values():
             if isinstance(value, TensorSpec):
-                found.append(value)
+                tensors.append(value)
             elif isinstance(value, tuple):
-                found.extend(v for v in value if isinstance(v, TensorSpec))
-        return tuple(found)
+                tensors.extend(v for v in value if isinstance(v, TensorSpec))
+        return tuple(tensors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,14 +217,14 @@ class Graph:
     @property
     def leaves(self) -> tuple[OpCall, ...]:
         """The operators that composite ones consist of on the device, and all others."""
-        found: list[OpCall] = []
+        leaves: list[OpCall] = []
         waiting = list(reversed(self.calls))
         while waiting:
             call = waiting.pop()
             if not call.parts and call.trait is not Trait.COMPOSITE:
-                found.append(call)
+                leaves.append(call)
             waiting.extend(reversed(call.parts))
-        return tuple(found)
+        return tuple(leaves)
 
     @property
     def python_calls(self) -> int:
@@ -238,7 +238,7 @@ class Graph:
 
 
 class CaptureMode(StrEnum):
-    """What a model's code is told while it is captured: which of its branches a runtime takes.
+    """What torch answers to a model's code while it is captured, and so which branch of the code a runtime takes.
 
     EAGER: nothing; TRACED: torch.jit traces it; CAPTURED: a CUDA graph captures it; COMPILED: torch.compile does;
     EXPORTED: it is exported to ONNX.
@@ -253,8 +253,8 @@ class CaptureMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a program is to run with, where runtimes differ by that. torch: its version, "1.12.1" or alike;
-    architecture: of the GPU, see ``derived.ARCHITECTURES``; both empty for those of today.
+    """The software and GPU that a program is lowered for. torch: its version, for example "1.12.1"; architecture: of
+    the GPU, see ``calibration.schema.ARCHITECTURES``; both empty for those of today.
     """
 
     torch: str = ""
@@ -314,8 +314,8 @@ class HostCall:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What a runtime really does with a graph. tail: Python after the last operator; cannot: why the runtime cannot run
-    it, empty where it can.
+    """What a runtime really does with a graph. tail: Python after the last operator; unsupported_reason: why the
+    runtime cannot run it, empty where it can.
     """
 
     runtime: str
@@ -323,7 +323,7 @@ class Program:
     calls: tuple[HostCall, ...]
     tail: PythonWork
     unmodelled: Mapping[str, int]
-    cannot: str = ""
+    unsupported_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

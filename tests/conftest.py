@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 import models_zoo
 from predictor import load_calibration
@@ -21,8 +22,12 @@ LONGEST = ("test_end_to_end.py", "test_contract.py", "test_macs.py")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """One thread each, before torch is imported: of two test processes on two cores neither takes both."""
+    """One thread each, before torch is imported: of two test processes on two cores neither takes both. No example of
+    a property has a deadline: a busy machine is no fault.
+    """
     os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
+    settings.register_profile("without deadlines", deadline=None)
+    settings.load_profile("without deadlines")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

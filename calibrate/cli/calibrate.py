@@ -20,26 +20,27 @@ def calibrate(
     gpu: Annotated[str | None, typer.Option(help="Name of the GPU in this machine, for example h200.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, to calibrate this machine's processor.")] = None,
     runtime: Annotated[
-        str, typer.Option(help="Runtimes whose host costs are measured, comma-separated, or all; eager always is.")
+        str,
+        typer.Option(help="Runtimes to measure the host costs of, comma-separated, or all. Eager is always measured."),
     ] = "eager",
     quick: Annotated[
-        bool, typer.Option("--quick", help="Fewer samples: under a minute for eager, wider intervals.")
+        bool, typer.Option("--quick", help="Take fewer samples: under a minute for eager, wider intervals.")
     ] = False,
     thorough: Annotated[
-        bool, typer.Option("--thorough", help="Twice the kernels, also on top of a calibration that is there.")
+        bool, typer.Option("--thorough", help="Measure twice as many kernels; an existing calibration is extended.")
     ] = False,
     out: Annotated[
-        Path | None, typer.Option(help="Folder to write, by default the user's own, where predict looks.")
+        Path | None, typer.Option(help="Folder to write. Default: the folder of the user, which predict reads.")
     ] = None,
-    refit: Annotated[bool, typer.Option("--refit", help="Measure nothing, fit the samples in --out again.")] = False,
+    refit: Annotated[bool, typer.Option("--refit", help="Measure nothing; fit the samples in --out again.")] = False,
     host_only: Annotated[
-        bool, typer.Option("--host-only", help="Measure the host alone; kernels are those of the GPU's calibration.")
+        bool, typer.Option("--host-only", help="Measure the host only; take the kernels from the GPU's calibration.")
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
-    """Measure dispatch overhead and kernel throughput of this machine.
+    """Measure the dispatch overhead and the kernel throughput of this machine.
 
-    Started again after an interruption, it continues from the samples on disk.
+    After an interruption, run it again: it continues from the samples on disk.
     """
     if context.invoked_subcommand is None:
         with complain(debug):
@@ -48,7 +49,7 @@ def calibrate(
 
 @app.command()
 def fit(
-    gpu: Annotated[str, typer.Option(help="GPU that was measured; of --published several, comma-separated, or all.")],
+    gpu: Annotated[str, typer.Option(help="GPU that was measured; for --published several, comma-separated, or all.")],
     kernels: Annotated[
         list[Path] | None,
         typer.Option(help="File of kernel times: a table (.csv, .csv.gz) or samples (.jsonl.gz); repeatable."),
@@ -56,19 +57,20 @@ def fit(
     published: Annotated[
         Path | None, typer.Option(help="Table (.csv) of latencies of whole models on this and other GPUs.")
     ] = None,
-    like: Annotated[
-        str | None, typer.Option(help="Calibrated GPU whose residuals stand in for families that nobody measured.")
+    reference_gpu: Annotated[
+        str | None, typer.Option(help="Calibrated GPU whose fits stand in for kernel families that were not measured.")
     ] = None,
     source: Annotated[str, typer.Option(help="Who measured the kernels, kept with the fits.")] = "",
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder of the calibration, by default where the GPU's is now."),
+        typer.Option(help="Folder of the calibration. Default: where the GPU's calibration is now."),
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
-    """Fit what others measured, kernel times or latencies of whole models, into a calibration.
+    """Fit published kernel times, or published latencies of whole models, into a calibration.
 
-    A calibrated GPU keeps what it has. Any other needs a datasheet.json in its folder, and for kernels --like.
+    A calibrated GPU keeps what it has. Any other GPU needs a datasheet.json in its folder, and --reference-gpu for
+    kernels.
     """
     with complain(debug):
         from predictor.errors import PredictorError
@@ -78,7 +80,7 @@ def fit(
         from calibrate.fit.others import fit_tables
         from calibrate.validate.summary import fits_text
 
-        for folder in fit_tables(gpu, kernels or (), published, like, source, out):
+        for folder in fit_tables(gpu, kernels or (), published, reference_gpu, source, out):
             typer.echo(fits_text(folder))
 
 

@@ -27,13 +27,13 @@ def validate(
     dtypes: Annotated[str, typer.Option(help="Dtypes, comma-separated.")] = "fp16,fp32",
     data: Annotated[
         Path | None,
-        typer.Option(help="File of measurements: what it holds is not measured again, what is new is added."),
+        typer.Option(help="File of measurements: cases in it are not measured again, new cases are added."),
     ] = None,
     rounds: Annotated[int, typer.Option(help="Rounds of measurement, interleaved over the cases.")] = 6,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the summary as Markdown tables.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
-    """Hold predictions against real measurements: errors, ranking and bounds per model and regime."""
+    """Compare predictions with real measurements: errors, ranking and bounds per model and regime."""
     if context.invoked_subcommand is not None:
         return
     with complain(debug):
@@ -52,7 +52,7 @@ def runtimes(
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown tables.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
-    """Hold every runtime's predictions against measurements, and the choice of the fastest."""
+    """Compare the predictions for every runtime, and the choice of the fastest, with measurements."""
     with complain(debug):
         from calibrate.validate.runtimes import evaluate, judge_runtimes
         from calibrate.validate.tables import runtimes_text
@@ -74,10 +74,10 @@ def kernels(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
-    """Hold kernel times against measured ones: errors per family, dtype and decade of work, on kernels unseen.
+    """Compare kernel times with measured ones: errors per family, dtype and decade of work, on unseen kernels.
 
-    Fits are made here on three quarters of the file and judged on the rest, four times over; a weight matrix or a shape
-    is never in both.
+    Fits are made on three quarters of the file and tested on the rest, four times; a weight matrix or a shape is never
+    in both parts.
     """
     with complain(debug):
         from calibrate.samples.kernels import read_kernels
@@ -97,21 +97,21 @@ def kernels(
 def published(
     data: Annotated[Path, typer.Option(help="Table (.csv) of latencies of whole models.")],
     gpu: Annotated[str | None, typer.Option(help="Show the sessions of this GPU alone.")] = None,
-    like: Annotated[str, typer.Option(help="Calibrated GPU whose host is the reference.")] = "h200",
+    reference_gpu: Annotated[str, typer.Option(help="Calibrated GPU whose host is the reference.")] = "h200",
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
-    """Hold published latencies against what fits predict that have not seen the model: each is left out once.
+    """Compare published latencies with fits that have not seen the model: each model is left out once.
 
-    Beside them two simpler formulas: multiply-accumulates alone, and max(launches, kernel time), with constants of the
-    session that have not seen the model either.
+    Two simpler formulas are shown, too: multiply-accumulates alone, and max(launches, kernel time), with constants of
+    the session that have not seen the model either.
     """
     with complain(debug):
         from calibrate.samples.passes import read_passes
         from calibrate.validate.published import judge_passes
         from calibrate.validate.tables import passes_text
 
-        typer.echo(passes_text(judge_passes(read_passes(data), like, gpu), markdown))
+        typer.echo(passes_text(judge_passes(read_passes(data), reference_gpu, gpu), markdown))
 
 
 def _numbers(text: str) -> list[int]:

@@ -52,16 +52,18 @@ class Workload:
     macs: int
 
 
-def workloads(wanted: Sequence[Asked], like: str) -> dict[Asked, Workload]:
-    """What each asks for. like: the GPU whose host is the reference."""
+def workloads(wanted: Sequence[Asked], reference_gpu: str) -> dict[Asked, Workload]:
+    """What each asks for. reference_gpu: the GPU whose host is the reference."""
     keys = sorted(set(wanted), key=repr)
     models = sorted({key[0] for key in keys})
-    found = Parallel(n_jobs=-1)(delayed(_of_model)([k for k in keys if k[0] == model], like) for model in models)
+    found = Parallel(n_jobs=-1)(
+        delayed(_of_model)([k for k in keys if k[0] == model], reference_gpu) for model in models
+    )
     return {key: one for own in found for key, one in own.items()}
 
 
-def _of_model(keys: Sequence[Asked], like: str) -> dict[Asked, Workload]:
-    reference = load_calibration(like)
+def _of_model(keys: Sequence[Asked], reference_gpu: str) -> dict[Asked, Workload]:
+    reference = load_calibration(reference_gpu)
     found = {}
     for key in keys:
         model, batch, dtype, runtime, target = key

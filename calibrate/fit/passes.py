@@ -1,9 +1,9 @@
 """Published passes -> how slow each host was, and how kernels of each GPU depart from what another GPU's say.
 
-Few parameters, all of them logarithms, small unless the data say otherwise: a speed for every session, a factor for
-every kind of host work (shared by the hosts of a runtime), a factor for every family of kernels (shared by all GPUs)
-and what each host and GPU departs from these. Where latency does not grow with the batch it says how slow the host is,
-where it does, how fast the kernels are: both at once, through ``max(host time, kernel time)``.
+Few parameters, all of them logarithms, small unless the data say otherwise: a time factor for every session, a factor
+for every kind of host work (shared by the hosts of a runtime), a factor for every family of kernels (shared by all
+GPUs) and the deviation of each host and GPU from these. Latency that does not grow with the batch says how slow the
+host is, latency that grows how fast the kernels are, both at once through ``max(host time, kernel time)``.
 """
 
 from __future__ import annotations
@@ -57,12 +57,13 @@ ROW_ERROR = 0.1
 long in half precision.
 """
 
-USUAL_SPEED = 2.0
+USUAL_TIME_FACTOR = 2.0
 """How many times as long a host of 2022 is expected to take as the reference's."""
 
-SPEEDS_DIFFER, KINDS_DIFFER, FAMILIES_DIFFER, GPUS_DIFFER, HOSTS_DIFFER_IN_KINDS = 0.5, 0.3, 0.6, 0.4, 0.15
-"""How far parameters are expected to be from that, or from 1, as standard deviations of their logarithm: speeds of
-hosts, factors of kinds of host work, of families, and a GPU's departure from its families and a host's from its kinds.
+TIME_FACTORS_DIFFER, KINDS_DIFFER, FAMILIES_DIFFER, GPUS_DIFFER, HOSTS_DIFFER_IN_KINDS = 0.5, 0.3, 0.6, 0.4, 0.15
+"""How far parameters are expected to be from that, or from 1, as standard deviations of their logarithm: time
+factors of hosts, of kinds of host work, of families, and a GPU's departure from its families and a host's from its
+kinds.
 """
 
 FARTHEST = 5.0
@@ -71,7 +72,7 @@ FARTHEST = 5.0
 ROUNDS, STEPS = 6, 20
 """Of reweighting, and of the solver in each."""
 
-SWITCH = 8
+LIMIT_POWER = 8
 """How abruptly the larger of host and kernel time takes over, in the fit alone."""
 
 
@@ -122,11 +123,11 @@ def base_of(gpu: str) -> Calibration:
     return replace(before, time_factor=instruction_time_factor(files.datasheet(gpu), files.datasheet(reference)))
 
 
-def table_of(rows: Sequence[Pass], like: str) -> Table:
-    """Rows with what each asks for. like: the GPU whose host is the reference."""
+def table_of(rows: Sequence[Pass], reference_gpu: str) -> Table:
+    """Rows with what each asks for. reference_gpu: the GPU whose host is the reference."""
     calibrations = {gpu: base_of(gpu) for gpu in sorted({row.gpu for row in rows})}
     wanted = [asked_of(row, calibrations[row.gpu].architecture) for row in rows]
-    known = workloads(wanted, like)
+    known = workloads(wanted, reference_gpu)
     asked = [known[one] for one in wanted]
     factors = sorted(
         {
@@ -162,14 +163,16 @@ class Model:
     def parts(self, theta: Array) -> tuple[Array, Array, Array, Array, Array]:
         """Logarithms: (sessions,), (runtimes, kinds), (factors,), (GPUs, factors), (sessions, kinds)."""
         bounded = np.clip(theta, -FARTHEST, FARTHEST)
-        speeds, kinds, families, gpus, own = (bounded[a:b] for a, b in zip(self.ends[:-1], self.ends[1:], strict=True))
+        host_logs, kinds, families, gpus, own = (
+            bounded[a:b] for a, b in zip(self.ends[:-1], self.ends[1:], strict=True)
+        )
         by_kind = kinds.reshape(-1, len(KINDS)), own.reshape(-1, len(KINDS))
-        return speeds, by_kind[0], families, gpus.reshape(len(self.table.gpus), -1), by_kind[1]
+        return host_logs, by_kind[0], families, gpus.reshape(len(self.table.gpus), -1), by_kind[1]
 
     def terms(self, theta: Array, rows: NDArray[np.intp]) -> tuple[Array, Array]:
         """Host seconds by kind and kernel seconds by factor of some rows."""
-        speeds, kinds, families, gpus, own = self.parts(theta)
-        logs = kinds[self.runtime[rows]] + speeds[self.session[rows], None] + own[self.session[rows]]
+        host_logs, kinds, families, gpus, own = self.parts(theta)
+        logs = kinds[self.runtime[rows]] + host_logs[self.session[rows], None] + own[self.session[rows]]
         host = self.table.host_s[rows] * np.exp(logs)
         return host, self.table.kernel_s[rows] * np.exp(families + gpus[self.gpu[rows]])
 
@@ -177,23 +180,23 @@ class Model:
         """The parameters, from some of the rows."""
         count, many = np.arange(len(rows)), len(KINDS)
         logs = np.log(self.table.measured[rows])
-        differ = [SPEEDS_DIFFER, KINDS_DIFFER, FAMILIES_DIFFER, GPUS_DIFFER, HOSTS_DIFFER_IN_KINDS]
+        differ = [TIME_FACTORS_DIFFER, KINDS_DIFFER, FAMILIES_DIFFER, GPUS_DIFFER, HOSTS_DIFFER_IN_KINDS]
         widths = np.repeat(differ, np.diff(self.ends))
         kinds = self.ends[1] + np.arange(len(self.table.runtimes) * many)
         pull = np.zeros((len(widths) + len(self.table.runtimes), self.ends[-1]))
         pull[np.arange(len(widths)), np.arange(len(widths))] = 1 / widths
-        for runtime in range(len(self.table.runtimes)):  # a speed common to all kinds is the session's
+        for runtime in range(len(self.table.runtimes)):  # a time factor common to all kinds is the session's
             pull[len(widths) + runtime, kinds[runtime * many : (runtime + 1) * many]] = 5 / many
 
         def errors(theta: Array) -> Array:
             host, kernel = (part.sum(axis=1) for part in self.terms(theta, rows))
-            both = np.logaddexp(SWITCH * np.log(host), SWITCH * np.log(kernel)) / SWITCH
+            both = np.logaddexp(LIMIT_POWER * np.log(host), LIMIT_POWER * np.log(kernel)) / LIMIT_POWER
             return np.asarray((both - logs) / ROW_ERROR)
 
         def slopes(theta: Array) -> Array:
             by_kind, by_factor = self.terms(theta, rows)
             host, kernel = by_kind.sum(axis=1), by_factor.sum(axis=1)
-            of_host = expit(SWITCH * np.log(host / kernel))
+            of_host = expit(LIMIT_POWER * np.log(host / kernel))
             found = np.zeros((len(rows), self.ends[-1]))
             found[count, self.session[rows]] = of_host
             for kind in range(many):
@@ -207,7 +210,7 @@ class Model:
             return found / ROW_ERROR
 
         expected = np.zeros(self.ends[-1])
-        expected[: self.ends[1]] = np.log(USUAL_SPEED)
+        expected[: self.ends[1]] = np.log(USUAL_TIME_FACTOR)
         theta = expected
 
         def solve(weights: Array) -> Array:
@@ -282,17 +285,17 @@ def fit_passes(folders: Mapping[str, Path], rows: Sequence[Pass], origin: Origin
         if files.gpu_name(gpu) not in names:
             raise unknown("published GPU", gpu, sorted(names.values()))
     wanted = {names[files.gpu_name(gpu)]: folder for gpu, folder in folders.items()}
-    like = _reference(next(iter(wanted)))
-    model = Model(table_of(rows, like))
+    reference_gpu = _reference(next(iter(wanted)))
+    model = Model(table_of(rows, reference_gpu))
     theta, unseen = model.fit(np.arange(len(rows))), leave_models_out(model)
     for gpu, folder in wanted.items():
-        hosts = _host_part(model, theta, unseen, gpu, like, origin)
-        kernels = _kernel_part(model, theta, unseen, gpu, like, folder)
-        files.write_calibration(folder, [hosts, kernels, _device_part(gpu, like)])
+        hosts = _host_part(model, theta, unseen, gpu, reference_gpu, origin)
+        kernels = _kernel_part(model, theta, unseen, gpu, reference_gpu, folder)
+        files.write_calibration(folder, [hosts, kernels, _device_part(gpu, reference_gpu)])
     forget()
 
 
-def _host_part(model: Model, theta: Array, unseen: Unseen, gpu: str, like: str, origin: Origin) -> NamedHosts:
+def _host_part(model: Model, theta: Array, unseen: Unseen, gpu: str, reference_gpu: str, origin: Origin) -> NamedHosts:
     """What hosts.json says."""
     rows, kinds = model.table.rows, model.parts(theta)[1]
     ratios = np.log(unseen.seconds / model.table.measured)
@@ -300,13 +303,13 @@ def _host_part(model: Model, theta: Array, unseen: Unseen, gpu: str, like: str, 
     own = {row.runtime for row in rows if row.gpu == gpu}
     errors = {r: log_sd(ratios[np.array([row.runtime == r for row in rows]) & by_host]) for r in sorted(own)}
     hosts = _hosts(model, theta, gpu)
-    speeds = [np.log(one.time_factor) for one in hosts.values()]
-    spread = float(np.std(speeds, ddof=1)) if len(speeds) > 1 else HOSTS_DIFFER
+    host_logs = [np.log(one.time_factor) for one in hosts.values()]
+    spread = float(np.std(host_logs, ddof=1)) if len(host_logs) > 1 else HOSTS_DIFFER
     default = _least_disturbed(hosts)
     return NamedHosts(
         gpu=gpu,
         provenance="fitted",
-        reference_gpu=like,
+        reference_gpu=reference_gpu,
         environment=Environment(date=origin.date, source=origin.source, versions=dict(origin.versions)),
         log_sd=_rounded(spread),
         runtimes={
@@ -334,7 +337,7 @@ def _kernels_error(model: Model, unseen: Unseen, gpu: str) -> float:
 
 
 def _reference(gpu: str) -> str:
-    """The measured GPU that another is like."""
+    """The measured GPU of the nearest architecture."""
     sheets = {name: files.datasheet(name) for name in files.datasheets()}
     measured = {n: s.architecture for n, s in sheets.items() if load_calibration(n).provenance == "measured"}
     if not measured:
@@ -342,20 +345,22 @@ def _reference(gpu: str) -> str:
     return nearest(files.datasheet(gpu).architecture, measured)
 
 
-def _device_part(gpu: str, like: str) -> Device:
+def _device_part(gpu: str, reference_gpu: str) -> Device:
     """device.json of a GPU."""
-    device = derived_device(gpu, files.datasheet(gpu), load_calibration(like).device, files.datasheet(like))
+    device = derived_device(
+        gpu, files.datasheet(gpu), load_calibration(reference_gpu).device, files.datasheet(reference_gpu)
+    )
     return msgspec.structs.replace(device, provenance="fitted")
 
 
-def _kernel_part(model: Model, theta: Array, unseen: Unseen, gpu: str, like: str, folder: Path) -> Kernels:
+def _kernel_part(model: Model, theta: Array, unseen: Unseen, gpu: str, reference_gpu: str, folder: Path) -> Kernels:
     """kernels.json of a GPU, with the kernels that were measured on it."""
     own = folder / "kernels.json"
     return Kernels(
         gpu=gpu,
         provenance="fitted",
-        reference_gpu=like,
-        time_factor=_rounded(instruction_time_factor(files.datasheet(gpu), files.datasheet(like))),
+        reference_gpu=reference_gpu,
+        time_factor=_rounded(instruction_time_factor(files.datasheet(gpu), files.datasheet(reference_gpu))),
         log_sd=_kernels_error(model, unseen, gpu),
         factors=_factors(model, theta, gpu),
         fits=files.read(own, Kernels, gpu).fits if own.is_file() else [],
@@ -366,25 +371,25 @@ def _hosts(model: Model, theta: Array, gpu: str) -> dict[str, NamedHost]:
     """Session -> its runtime, how much slower its host is than the reference's, and in what kinds of work more so than
     others that run this runtime.
     """
-    speeds, *_, own = model.parts(theta)
+    host_logs, *_, own = model.parts(theta)
     runtime_of = {row.session: row.runtime for row in model.table.rows if row.gpu == gpu}
     return {
         session: NamedHost(
             runtime=runtime_of[session],
-            time_factor=_rounded(np.exp(speed)),
+            time_factor=_rounded(np.exp(host_log)),
             time_factors=_work_factors(kinds),
         )
-        for session, speed, kinds in zip(model.table.sessions, speeds, own, strict=True)
+        for session, host_log, kinds in zip(model.table.sessions, host_logs, own, strict=True)
         if session in runtime_of
     }
 
 
 def _least_disturbed(hosts: Mapping[str, NamedHost]) -> dict[str, str]:
     """Runtime -> its fastest host."""
-    found: dict[str, str] = {}
+    fastest: dict[str, str] = {}
     for name, one in sorted(hosts.items(), key=lambda item: item[1].time_factor):
-        found.setdefault(one.runtime, name)
-    return dict(sorted(found.items()))
+        fastest.setdefault(one.runtime, name)
+    return dict(sorted(fastest.items()))
 
 
 def _factors(model: Model, theta: Array, gpu: str) -> list[KernelFactor]:

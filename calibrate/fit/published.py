@@ -16,19 +16,19 @@ from predictor.calibration.schema import Datasheet, Device, Fit, Kernels
 from predictor.errors import PredictorError
 
 
-def fit_published(gpu: str, folder: Path, kernels: Sequence[Path], like: str | None, source: str = "") -> None:
+def fit_published(gpu: str, folder: Path, kernels: Sequence[Path], reference_gpu: str | None, source: str = "") -> None:
     """Fit published kernel times into the calibration in ``folder``.
 
-    A GPU that was calibrated keeps all that it has, the fits come beside; one that was fitted to passes keeps its hosts
-    and factors, which ``calibrate fit --published`` makes anew. Any other gets ``device.json`` from its
-    ``datasheet.json`` and from what the GPU ``like`` reaches of its own, whose residuals stand in for the families that
-    nobody measured. source: who measured the kernels, kept with the fits. Raises PredictorError where a file or
-    ``like`` is missing.
+    A GPU that was calibrated keeps all that it has and gets the new fits; one that was fitted to passes keeps its hosts
+    and factors, which ``calibrate fit --published`` fits again. Any other GPU gets ``device.json`` from its
+    ``datasheet.json`` and from the share of its own datasheet that ``reference_gpu`` reaches, whose residuals stand in
+    for the families that nobody measured. source: who measured the kernels, kept with the fits. Raises PredictorError
+    where a file or ``reference_gpu`` is missing.
     """
     samples = [sample for path in kernels for sample in read_kernels(path, gpu)]
     if not samples:
         raise PredictorError(f"no kernels of {gpu} in {', '.join(map(str, kernels)) or 'no file'}")
-    device, content = _measured(gpu, folder) or _derived(gpu, folder, like)
+    device, content = _measured(gpu, folder) or _derived(gpu, folder, reference_gpu)
     fits = [fit_family(own, family, device, "replay", "fitted", source) for (family, _), own in by_fit(samples).items()]
     content = msgspec.structs.replace(content, fits=merged(content.fits, fits))
     files.write_calibration(folder, [content, device])
@@ -48,12 +48,14 @@ def _measured(gpu: str, folder: Path) -> tuple[Device, Kernels] | None:
     return (files.read(folder / "device.json", Device, gpu), kernels) if kernels.reference_gpu is None else None
 
 
-def _derived(gpu: str, folder: Path, like: str | None) -> tuple[Device, Kernels]:
+def _derived(gpu: str, folder: Path, reference_gpu: str | None) -> tuple[Device, Kernels]:
     """Device and kernels of a GPU that nobody here has, but for its factors, where passes were fitted, without fits."""
-    if like is None:
-        raise PredictorError(f"{gpu} was not calibrated: say which calibrated GPU it is --like")
+    if reference_gpu is None:
+        raise PredictorError(
+            f"{gpu} is not calibrated: name a calibrated GPU for what was not measured: --reference-gpu NAME"
+        )
     sheet = files.read(folder / "datasheet.json", Datasheet, gpu)
-    known = load_calibration(like)
+    known = load_calibration(reference_gpu)
     reference = files.datasheet(known.gpu)
     device = derived_device(gpu, sheet, known.device, reference)
     kernels = Kernels(

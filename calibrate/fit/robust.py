@@ -13,10 +13,10 @@ Array = NDArray[np.float64]
 ROUNDS = 9
 """Of reweighting: by then the weights no longer change."""
 
-NOISE = 0.03
+HOST_REPEATABILITY = 0.03
 """Relative error below which all rows weigh alike: what measurements of the host repeat to."""
 
-ALIKE = 0.3
+SPREAD_OF_ALIKE = 0.3
 """Error of a row that weighs as much as a coefficient twice as large as its like. A judgement: without that, a few rows
 may leave one of them without bounds.
 """
@@ -47,19 +47,19 @@ def cauchy(errors: Array) -> Array:
 
 def least_absolute(errors: Array) -> Array:
     """Weights of the mean absolute error, of relative errors."""
-    return np.asarray(1 / np.maximum(np.abs(errors), NOISE))
+    return np.asarray(1 / np.maximum(np.abs(errors), HOST_REPEATABILITY))
 
 
 def non_negative(x: Array, y: Array, whole: Array, alike: Sequence[int] = ()) -> Array:
     """Non-negative coefficients of ``y = x @ coefficients`` with the least mean absolute error relative to ``whole``,
-    which y is a part of; (columns,). alike: columns whose coefficients are of one size, see ``ALIKE``.
+    which y is a part of; (columns,). alike: columns whose coefficients are of one size, see ``SPREAD_OF_ALIKE``.
     """
     pull, pulled = np.zeros((len(alike), x.shape[1])), np.zeros(len(alike))
     if len(alike):
         together = np.delete(x, alike, axis=1)
         usual = non_negative(np.column_stack([together, x[:, alike].sum(axis=1)]), y, whole)[-1]
-        pull[range(len(alike)), alike] = ALIKE / max(usual, 1e-9)
-        pulled[:] = ALIKE
+        pull[range(len(alike)), alike] = SPREAD_OF_ALIKE / max(usual, 1e-9)
+        pulled[:] = SPREAD_OF_ALIKE
 
     def solve(weights: Array) -> Array:
         scale = np.sqrt(weights) / whole

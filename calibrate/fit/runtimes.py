@@ -174,18 +174,20 @@ def fit_made(samples: Sequence[MeasuredKernel], device: Device) -> list[Fit]:
     return [fit_family(own, family, device) for family, own in sorted(groups.items())]
 
 
-def fit_runtime(runtime: str, ran: Sequence[Module], calibration: Calibration, like: HostCosts) -> RuntimeCosts:
-    """A runtime's file: coefficients, rows, gap, and the error on modules left out one at a time. like: the costs of
+def fit_runtime(runtime: str, ran: Sequence[Module], calibration: Calibration, base_costs: HostCosts) -> RuntimeCosts:
+    """A runtime's file: coefficients, rows, gap, and the error on modules left out one at a time. base_costs: of
     the runtime that it is based on, of eager for one that is based on none.
     """
     terms = terms_of(runtime)
     ran = [one for one in ran if _source(one).shows_host]
     if terms.uses_graphs:
-        return _fit_graphs(runtime, ran, calibration, like, None if _shows_gap(terms) else _known_gap_s(calibration))
+        return _fit_graphs(
+            runtime, ran, calibration, base_costs, None if _shows_gap(terms) else _known_gap_s(calibration)
+        )
     lanes = calibration.lanes
     rows, latencies = [], []
     for one in ran:
-        base, counts = _host_terms(terms, one, like.launch_s)
+        base, counts = _host_terms(terms, one, base_costs.launch_s)
         kernels = [k for call in one.priced for k in call.kernels]
         after = _busy(one) if lanes.serial else kernels[-1].seconds + lanes.sync_s + lanes.launch_latency_s
         of_host = lanes.serial or sum(one.kernels_s) <= HOST_BOUND * one.latency_s
@@ -198,7 +200,7 @@ def fit_runtime(runtime: str, ran: Sequence[Module], calibration: Calibration, l
     x, y = np.array(rows), np.array(latencies)
     names = ("factor", *_columns(terms), "fixed")
     coefficients, error = _solve(x, y, [] if terms.base else [names.index(name) for name in terms.rows])
-    return _as_rows(runtime, dict(zip(names, map(float, coefficients), strict=True)), error, like, calibration)
+    return _as_rows(runtime, dict(zip(names, map(float, coefficients), strict=True)), error, base_costs, calibration)
 
 
 def _busy(one: Module) -> float:
@@ -242,12 +244,12 @@ def _solve(x: Array, y: Array, alike: Sequence[int]) -> tuple[Array, HostError]:
 
 
 def _as_rows(
-    runtime: str, found: Mapping[str, float], error: HostError, like: HostCosts, calibration: Calibration
+    runtime: str, found: Mapping[str, float], error: HostError, base_costs: HostCosts, calibration: Calibration
 ) -> RuntimeCosts:
     """The fit as a runtime's file has it."""
     terms = terms_of(runtime)
     if terms.base:
-        factor = max(found["factor"], 1e-3) * like.op_factor  # the operators' own costs had that
+        factor = max(found["factor"], 1e-3) * base_costs.op_factor  # the operators' own costs had that
         rows = _rows({name: found[name] / factor for name in terms.rows})
         rows += _breaks(runtime, calibration, found["fixed"] / factor)
         return _file(
@@ -256,7 +258,7 @@ def _as_rows(
             op_factor=factor,
             call_s=found["call"],
             fixed_s=found["fixed"],
-            launch_s=like.launch_s,
+            launch_s=base_costs.launch_s,
             calls=rows,
             error=error,
         )
@@ -268,7 +270,7 @@ def _as_rows(
         calibration,
         op_factor=1.0,
         fixed_s=found["fixed"],
-        launch_s=like.launch_s,
+        launch_s=base_costs.launch_s,
         calls=_rows(dict.fromkeys(("Conv", "FusedConv"), found["conv"]), launches=1.0),
         typical={trait: CallTime(hot_s=s, cold_s=s) for trait, s in typical.items()},
         error=error,
@@ -331,7 +333,7 @@ def _breaks(runtime: str, calibration: Calibration, again_s: float) -> list[Call
 
 
 def _fit_graphs(
-    runtime: str, ran: Sequence[Module], calibration: Calibration, like: HostCosts, known_s: float | None
+    runtime: str, ran: Sequence[Module], calibration: Calibration, base_costs: HostCosts, known_s: float | None
 ) -> RuntimeCosts:
     """Latency beyond the kernels' own time: what a graph takes to start and a pass to end, the gap of a node (known_s,
     where it is known), and what is checked before.
@@ -347,15 +349,15 @@ def _fit_graphs(
     launches = np.array([sum(k.launches for c in one.priced for k in c.kernels) for one in ran])
     ratios = np.log((np.array([_busy(one) for one in ran]) + gap_s * launches + x[:, 1] * weight_s + fixed_s) / y)
     fixed_s = max(fixed_s - lanes.sync_s - lanes.launch_latency_s, 0.0)
-    own = {"replay": 0.0, "weight": weight_s / like.op_factor}
+    own = {"replay": 0.0, "weight": weight_s / base_costs.op_factor}
     rows = _rows({name: own[name] for name in terms_of(runtime).rows})
-    rows += _breaks(runtime, calibration, fixed_s / like.op_factor)
+    rows += _breaks(runtime, calibration, fixed_s / base_costs.op_factor)
     return _file(
         runtime,
         calibration,
-        op_factor=like.op_factor,
+        op_factor=base_costs.op_factor,
         fixed_s=fixed_s,
-        launch_s=like.launch_s,
+        launch_s=base_costs.launch_s,
         gap_s=gap_s,
         calls=rows,
         error=error_of(ratios),

@@ -41,7 +41,7 @@ def stored(program: Program) -> StoredProgram:
         tuple(calls.rows),
         tuple(order),
         tuple(_python(work) for work in (*(call.python for call in program.calls), program.tail)),
-        program.cannot,
+        program.unsupported_reason,
     )
 
 

@@ -114,9 +114,9 @@ def rows(file: SampleFile, calibration: Calibration, runtime: str, wanted: Colle
     return [_row(one, flops(one), calibration) for one in measured]
 
 
-def _row(one: _Measured, flops_s: float, calibration: Calibration) -> Row:
-    case, profile, measured = one.case, one.profile, one.measured
-    lowered = of_program(Graph(case.model, (), case.dtype, case.batch, one.program.tail, 0), one.program)
+def _row(ran: _Measured, flops_s: float, calibration: Calibration) -> Row:
+    case, profile, measured = ran.case, ran.profile, ran.measured
+    lowered = of_program(Graph(case.model, (), case.dtype, case.batch, ran.program.tail, 0), ran.program)
     host = calibration.host(case.runtime)
     priced = price(lowered.program, calibration, host)
     lanes = calibration.lanes_of(host)
@@ -146,7 +146,7 @@ def _row(one: _Measured, flops_s: float, calibration: Calibration) -> Row:
         measured_bound="" if kernel_s is None else "framework" if share < limit else "device",
         interval_s=interval(timeline.latency_s, spread(lowered, priced, timeline, calibration, host)),
         unscaled_s=unscaled.latency_s,
-        kernels=_kernels(profile, one.program, priced.calls),
+        kernels=_kernels(profile, ran.program, priced.calls),
         regime="framework-bound" if share < CROSSOVER[0] else "compute-bound" if share > CROSSOVER[1] else "crossover",
     )
 
@@ -258,18 +258,16 @@ def kernel_errors(group: Sequence[Row]) -> tuple[float, float]:
     return float(np.mean(seconds)), float(np.mean([abs(r.predicted_launches / r.launches - 1) for r in known]))
 
 
-def by_regime(found: Sequence[Row]) -> dict[str, list[Row]]:
+def by_regime(rows: Sequence[Row]) -> dict[str, list[Row]]:
     """Rows of each regime, and of all."""
-    groups = {
-        name: [r for r in found if r.regime == name] for name in ("framework-bound", "crossover", "compute-bound")
-    }
-    return {name: group for name, group in groups.items() if group} | {"all": list(found)}
+    groups = {name: [r for r in rows if r.regime == name] for name in ("framework-bound", "crossover", "compute-bound")}
+    return {name: group for name, group in groups.items() if group} | {"all": list(rows)}
 
 
-def by_model(found: Sequence[Row]) -> dict[str, list[Row]]:
+def by_model(rows: Sequence[Row]) -> dict[str, list[Row]]:
     """Rows of each model."""
     groups: dict[str, list[Row]] = defaultdict(list)
-    for row in found:
+    for row in rows:
         groups[row.model].append(row)
     return dict(groups)
 
@@ -288,18 +286,18 @@ class Choice:
     loss: float
 
 
-def choices(found: Sequence[Row]) -> list[Choice]:
+def choices(rows: Sequence[Row]) -> list[Choice]:
     """Of every model, batch and dtype that two runtimes or more were measured for. On another host the host's part of a
     latency is another: measurements are compared as they are, predictions as scaled to the host beside them.
     """
     groups: dict[tuple[str, int, str], list[Row]] = defaultdict(list)
-    for row in found:
+    for row in rows:
         groups[row.model, row.batch, row.dtype].append(row)
     chosen = []
-    for (model, batch, dtype), own in groups.items():
-        if len(own) > 1:
-            predicted = min(own, key=lambda r: r.predicted["queue"])
-            measured = min(own, key=lambda r: r.measured.seconds)
+    for (model, batch, dtype), group in groups.items():
+        if len(group) > 1:
+            predicted = min(group, key=lambda r: r.predicted["queue"])
+            measured = min(group, key=lambda r: r.measured.seconds)
             loss = predicted.measured.seconds / measured.measured.seconds - 1
             chosen.append(Choice(model, batch, dtype, predicted.runtime, measured.runtime, loss))
     return chosen

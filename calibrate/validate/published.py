@@ -46,14 +46,14 @@ class PassErrors:
     max_formula: float
 
 
-def judge_passes(rows: Sequence[Pass], like: str, gpu: str | None = None) -> list[PassErrors]:
-    """Errors of every session, then of every runtime. like: the GPU whose host is the reference; gpu: whose sessions
-    alone are judged, None for all. Raises PredictorError for a GPU that no session is of.
+def judge_passes(rows: Sequence[Pass], reference_gpu: str, gpu: str | None = None) -> list[PassErrors]:
+    """Errors of every session, then of every runtime. reference_gpu: the GPU whose host is the reference; gpu:
+    whose sessions alone are judged, None for all. Raises PredictorError for a GPU that no session is of.
     """
     kept = [row.session for row in rows if gpu is None or gpu_name(row.gpu) == gpu_name(gpu)]
     if not kept:
         raise unknown("published GPU", str(gpu), sorted({row.gpu for row in rows}))
-    table = table_of(rows, like)
+    table = table_of(rows, reference_gpu)
     unseen = leave_models_out(Model(table))
     covered, simple = _covered(table, unseen), _simple(table)
     sessions = [(session, [row.session == session for row in rows]) for session in table.sessions]

@@ -83,14 +83,14 @@ def judge_runtimes(evaluated: Mapping[str, Evaluated], dtype: str) -> RuntimesJu
     return RuntimesJudged(tuple(judged), tuple(choices([row for found in of_dtype.values() for row in found])))
 
 
-def _errors(runtime: str, found: Sequence[Row], refused: Sequence[Foreseen]) -> RuntimeErrors:
+def _errors(runtime: str, of_runtime: Sequence[Row], refused: Sequence[Foreseen]) -> RuntimeErrors:
     said = [one for one in refused if one.predicted or one.measured]
     return RuntimeErrors(
         runtime,
-        summarise_rows(found, "queue"),
-        *kernel_errors(found),
-        covered=sum(row.covered for row in found) / len(found),
-        repeatability=float(np.mean([row.measured.repeatability for row in found])),
+        summarise_rows(of_runtime, "queue"),
+        *kernel_errors(of_runtime),
+        covered=sum(row.covered for row in of_runtime) / len(of_runtime),
+        repeatability=float(np.mean([row.measured.repeatability for row in of_runtime])),
         refusals=len(said),
         refusals_foreseen=sum(one.predicted and one.measured for one in said),
     )

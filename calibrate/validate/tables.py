@@ -71,10 +71,10 @@ def accuracy_markdown(found: Sequence[Row]) -> str:
     return "\n\n".join([*blocks, "\n".join(line[0].upper() + line[1:] + "." for line in _closing(found))])
 
 
-def _regimes(found: Sequence[Row]) -> list[tuple[str, ...]]:
+def _regimes(rows: Sequence[Row]) -> list[tuple[str, ...]]:
     return [
         (regime, estimator, str(s.cases), f"{s.mape:.1%}", f"{s.median:.1%}", f"{s.worst:.1%}", f"{s.tau:.2f}")
-        for regime, estimator, s in _summaries(accuracy.by_regime(found))
+        for regime, estimator, s in _summaries(accuracy.by_regime(rows))
     ]
 
 
@@ -86,29 +86,29 @@ def _summaries(groups: Mapping[str, Sequence[Row]]) -> list[tuple[str, str, Summ
     ]
 
 
-def _families(found: Sequence[Row]) -> list[tuple[str, ...]]:
+def _families(rows: Sequence[Row]) -> list[tuple[str, ...]]:
     return [
         (name, f"{e.time:.1%}", f"{e.error:.1%}", f"{e.bias:+.1%}", str(e.predicted_launches), str(e.measured_launches))
-        for name, e in accuracy.by_family(found).items()
+        for name, e in accuracy.by_family(rows).items()
     ]
 
 
-def _profiled(found: Sequence[Row]) -> str:
-    profiled = sum(bool(r.kernels) for r in found)
-    return f"kernels by family, of the {profiled} of {len(found)} passes in which none overlapped"
+def _profiled(rows: Sequence[Row]) -> str:
+    profiled = sum(bool(r.kernels) for r in rows)
+    return f"kernels by family, of the {profiled} of {len(rows)} passes in which none overlapped"
 
 
-def _closing(found: Sequence[Row]) -> list[str]:
+def _closing(rows: Sequence[Row]) -> list[str]:
     """Lines on repeatability, kernel time, intervals, and the host probe."""
-    repeats = [r.measured.repeatability for r in found]
-    unscaled = np.mean([abs(r.unscaled_s / r.measured.seconds - 1) for r in found])
-    seconds, launches = accuracy.kernel_errors(found)
+    repeats = [r.measured.repeatability for r in rows]
+    unscaled = np.mean([abs(r.unscaled_s / r.measured.seconds - 1) for r in rows])
+    seconds, launches = accuracy.kernel_errors(rows)
     kernels = [f"kernel time against the profiler: MAPE {seconds:.1%}; launches: {launches:.1%}"]
     return [
         f"repeatability of the measurements: mean {np.mean(repeats):.1%}, "
         f"90th percentile {np.percentile(repeats, 90):.1%}",
         *(kernels if seconds == seconds else ()),
-        f"the 90 % intervals hold {sum(r.covered for r in found) / len(found):.1%} of the measurements",
+        f"the 90 % intervals hold {sum(r.covered for r in rows) / len(rows):.1%} of the measurements",
         f"queue without scaling the host by its probe: MAPE {unscaled:.1%}",
     ]
 
@@ -129,21 +129,30 @@ def runtimes_text(judged: RuntimesJudged, markdown: bool) -> str:
     return "\n".join([shown, "", said, *(f"- {line}" if markdown else line for line in lines)])
 
 
-def _runtime(one: RuntimeErrors) -> tuple[str, ...]:
-    s = one.summary
-    figures = (s.mape, s.median, s.worst, s.bound, one.kernel_time, one.launches, one.covered, one.repeatability)
-    refused = f"{one.refusals_foreseen} of {one.refusals}" if one.refusals else ""
-    return (one.runtime, str(s.cases), *(f"{figure:.1%}" for figure in figures), refused)
+def _runtime(errors: RuntimeErrors) -> tuple[str, ...]:
+    s = errors.summary
+    figures = (
+        s.mape,
+        s.median,
+        s.worst,
+        s.bound,
+        errors.kernel_time,
+        errors.launches,
+        errors.covered,
+        errors.repeatability,
+    )
+    refused = f"{errors.refusals_foreseen} of {errors.refusals}" if errors.refusals else ""
+    return (errors.runtime, str(s.cases), *(f"{figure:.1%}" for figure in figures), refused)
 
 
-def kernels_text(found: Sequence[KernelErrors]) -> str:
+def kernels_text(errors: Sequence[KernelErrors]) -> str:
     """A line for each family, dtype, decade of work and predictor."""
     rows = [
         (
             *(e.family, e.dtype, "all" if e.decade is None else f"1e{e.decade}", e.predictor, str(e.kernels)),
             *(f"{e.mape:.1%}", f"{e.median:.1%}", f"{e.p90:.1%}"),
         )
-        for e in found
+        for e in errors
     ]
     return table(("family", "dtype", "FLOPs", "predictor", *("kernels", "MAPE", "median", "p90")), rows, False, texts=4)
 
@@ -154,13 +163,13 @@ PASSES = (
 )
 
 
-def passes_text(found: Sequence[PassErrors], markdown: bool) -> str:
+def passes_text(errors: Sequence[PassErrors], markdown: bool) -> str:
     """A line for each session or runtime."""
     rows = [
         (
             *(e.name, str(e.models), str(e.rows), f"{e.mape:.1%}", f"{e.median:.1%}", f"{e.tau:.2f}"),
             *(f"{e.bound:.0%}", f"{e.covered:.0%}", f"{e.macs_alone:.0%}", f"{e.max_formula:.0%}"),
         )
-        for e in found
+        for e in errors
     ]
     return table(PASSES, rows, markdown)

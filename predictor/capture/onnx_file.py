@@ -113,7 +113,7 @@ def _fingerprint(module: Any, inputs: Any) -> bytes:
     from predictor.capture.recorder import capture
 
     graph = capture(module, inputs, "fp32", "", CaptureMode.TRACED)
-    rows = [(c.op, sorted(c.args.items(), key=str), c.reads, c.outputs) for c in graph.calls]
+    rows = [(c.op, sorted(c.args.items(), key=str), c.input_ids, c.outputs) for c in graph.calls]
     return repr((rows, graph.outputs, graph.versions, onnx.__version__, onnxruntime.__version__)).encode()
 
 
@@ -273,8 +273,8 @@ def _graph(data: dict[str, Any], dtype: str, name: str) -> Graph:
             node_arguments(values, [s for _, s in known]),
             tuple(s for _, s in made),
             form.trait,
-            reads=tuple(numbers[t] for t, _ in known),
-            makes=tuple(numbers[t] for t, _ in made),
+            input_ids=tuple(numbers[t] for t, _ in known),
+            output_ids=tuple(numbers[t] for t, _ in made),
         )
         calls.append(replace(call, macs=form.macs(call)))
     outputs = tuple(numbers[t] for t in data["outputs"] if t in numbers)

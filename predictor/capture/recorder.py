@@ -255,7 +255,7 @@ class _Recorder(TorchDispatchMode):
         where = _place(args, kwargs)
         bound = _bind(func, args, kwargs)
         described = {name: _describe(value) for name, value in bound.items()}
-        reads = tuple(self._number(t) for t in _tensors(*bound.values()))
+        input_ids = tuple(self._number(t) for t in _tensors(*bound.values()))
         args, kwargs = _on_one_device(args, kwargs)
         parts: tuple[OpCall, ...] = ()
         if where == "upload":
@@ -279,8 +279,8 @@ class _Recorder(TorchDispatchMode):
         answer = OPS[name].healthy_answer if name in OPS else None
         if answer is not None and result.is_meta:
             result = torch.tensor(answer).expand(result.shape)
-        makes = tuple(self._number(t, new=not parts and trait is not Trait.COMPOSITE) for t in _tensors(result))
-        call = OpCall(name, described, outputs, trait, parts=parts, reads=reads, makes=makes)
+        output_ids = tuple(self._number(t, new=not parts and trait is not Trait.COMPOSITE) for t in _tensors(result))
+        call = OpCall(name, described, outputs, trait, parts=parts, input_ids=input_ids, output_ids=output_ids)
         read, written = _traffic(call)
         return result, replace(call, macs=count_macs(call), bytes_read=read, bytes_written=written)
 

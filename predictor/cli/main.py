@@ -26,37 +26,41 @@ def predict(
     ] = None,
     gpu: Annotated[str | None, typer.Option(help="Name of a calibrated GPU, or cpu.")] = None,
     gpu_spec: Annotated[
-        Path | None, typer.Option(help="Datasheet of a GPU that is on no list: a JSON file, see the README.")
+        Path | None, typer.Option(help="JSON file with the datasheet of a GPU that is not calibrated, see the README.")
     ] = None,
     runtime: Annotated[str, typer.Option(help="Runtime that runs the model.")] = "eager",
     host: Annotated[
         str | None,
-        typer.Option(help="Machine that the GPU is in, one of those that its calibration knows (--list-hosts)."),
+        typer.Option(help="Host of the GPU, one of --list-hosts. Default: the fastest."),
     ] = None,
     attention: Annotated[
         str | None,
-        typer.Option(help="sdpa, fused, or eager, multiplied out; by default what the calibration's torch has."),
+        typer.Option(help="sdpa: fused; eager: separate products. Default: as the torch of the calibration runs it."),
     ] = None,
-    dtype: Annotated[str | None, typer.Option(help="fp32, tf32, fp16 or bf16; by default fp16, on a CPU fp32.")] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="fp32, tf32, fp16 or bf16. Default: fp16, or fp32 where fp16 is not calibrated.")
+    ] = None,
     batch: Annotated[
-        int | None, typer.Option(help="Batch size; by default 1, or that of a file with fixed shapes.")
+        int | None, typer.Option(help="Batch size. Default: 1, or that of a file with fixed shapes.")
     ] = None,
     length: Annotated[
-        int | None, typer.Option(help="Tokens, for the zoo's language models; by default 128.", min=1)
+        int | None, typer.Option(help="Tokens, for the zoo's language models. Default: 128.", min=1)
     ] = None,
-    estimator: Annotated[str, typer.Option(help="queue, or max: the plain formula.")] = "queue",
-    compare: Annotated[bool, typer.Option("--compare", help="All runtimes side by side.")] = False,
+    estimator: Annotated[
+        str, typer.Option(help="queue: the two-lane queue; max: max(host time, kernel time).")
+    ] = "queue",
+    compare: Annotated[bool, typer.Option("--compare", help="Predict for all runtimes.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, times in seconds: --format json.")] = False,
-    output: Annotated[str, typer.Option("--format", help="How the report is printed: text or json.")] = "text",
+    output: Annotated[str, typer.Option("--format", help="Format of the report: text or json.")] = "text",
     strict: Annotated[
-        bool, typer.Option("--strict", help="Fail where an operator is not modelled or a kernel extrapolated.")
+        bool, typer.Option("--strict", help="Fail if an operator is not modelled or a kernel is extrapolated.")
     ] = False,
-    list_models: Annotated[bool, typer.Option("--list-models", help="Names of the zoo models.")] = False,
+    list_models: Annotated[bool, typer.Option("--list-models", help="List the zoo models.")] = False,
     list_gpus: Annotated[
-        bool, typer.Option("--list-gpus", help="Calibrated GPUs and where their figures come from.")
+        bool, typer.Option("--list-gpus", help="List the calibrated GPUs and where their figures come from.")
     ] = False,
     list_hosts: Annotated[
-        bool, typer.Option("--list-hosts", help="Machines that the GPU's calibration knows by name.")
+        bool, typer.Option("--list-hosts", help="List the hosts that the GPU's calibration knows by name.")
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
@@ -115,10 +119,11 @@ def kernel(
     gpu: Annotated[str, typer.Option(help="Name of a calibrated GPU.")],
     dtype: Annotated[str, typer.Option(help="fp32, tf32, fp16 or bf16.")] = "fp16",
     context: Annotated[
-        str, typer.Option(help="replay: repeated alone, caches warm; model: among others, weights cold.")
+        str,
+        typer.Option(help="replay: the kernel alone, repeated, caches warm; model: among other kernels, weights cold."),
     ] = "replay",
     monotone: Annotated[
-        bool, typer.Option("--monotone", help="No less than a kernel that is smaller by powers of four.")
+        bool, typer.Option("--monotone", help="At least the time of every kernel that is smaller by powers of four.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, times in seconds.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,

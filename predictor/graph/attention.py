@@ -29,7 +29,7 @@ def attention_of(torch_version: str) -> str:
 
 def multiplied_out(graph: Graph) -> Graph:
     """The graph with every fused attention as products, sums and a softmax."""
-    last = max((value for call in graph.calls for value in (*call.reads, *call.makes)), default=0)
+    last = max((value for call in graph.calls for value in (*call.input_ids, *call.output_ids)), default=0)
     calls: list[OpCall] = []
     for call in graph.calls:
         if is_attention(call.op):
@@ -67,7 +67,7 @@ class _Parts:
         self.last += 1
         return self.last
 
-    def _call(self, op: str, trait: Trait, args: dict[str, Any], reads: tuple[int, ...], out: TensorSpec) -> int:
+    def _call(self, op: str, trait: Trait, args: dict[str, Any], input_ids: tuple[int, ...], out: TensorSpec) -> int:
         read = (
             sum(value.nbytes for value in args.values() if isinstance(value, TensorSpec))
             if trait is not Trait.VIEW
@@ -75,11 +75,13 @@ class _Parts:
         )
         made = self._new()
         written = out.nbytes if trait is not Trait.VIEW else 0
-        call = OpCall(op, args, (out,), trait, bytes_read=read, bytes_written=written, reads=reads, makes=(made,))
+        call = OpCall(
+            op, args, (out,), trait, bytes_read=read, bytes_written=written, input_ids=input_ids, output_ids=(made,)
+        )
         self.calls.append(call)
         return made
 
-    def _inside(self, op: str, args: dict[str, Any], reads: tuple[int, ...], out: TensorSpec, since: int) -> int:
+    def _inside(self, op: str, args: dict[str, Any], input_ids: tuple[int, ...], out: TensorSpec, since: int) -> int:
         """A composite call of all that was made since: its last part makes what it makes."""
         parts = tuple(self.calls[since:])
         self.calls[since:] = [
@@ -90,8 +92,8 @@ class _Parts:
                 Trait.COMPOSITE,
                 sum(p.macs for p in parts),
                 parts=parts,
-                reads=reads,
-                makes=(self.last,),
+                input_ids=input_ids,
+                output_ids=(self.last,),
             )
         ]
         return self.last
@@ -128,7 +130,7 @@ class _Parts:
     def attention(self, call: OpCall) -> Iterator[OpCall]:
         """The calls that stand for a fused one, and make what it makes."""
         q, k, v = (call.args[name] for name in ("query", "key", "value"))
-        query, key, value, *mask = call.reads
+        query, key, value, *mask = call.input_ids
         if k.shape[1] != q.shape[1]:  # fewer heads of keys: repeated
             k, v = (_packed((*q.shape[:2], *t.shape[2:]), t.dtype) for t in (k, v))
             key, value = (
@@ -143,8 +145,8 @@ class _Parts:
         added = call.args.get("attn_mask")
         if added is not None or call.args.get("is_causal"):
             added = added if added is not None else _packed(shape.shape[2:], shape.dtype)
-            reads = (scores, *mask[:1]) if mask else (scores, self._new())
-            scores = self._call("add", Trait.POINTWISE, {"self": shape, "other": added, "alpha": 1}, reads, shape)
+            input_ids = (scores, *mask[:1]) if mask else (scores, self._new())
+            scores = self._call("add", Trait.POINTWISE, {"self": shape, "other": added, "alpha": 1}, input_ids, shape)
         scores = self._call("softmax", Trait.REDUCTION, {"self": shape, "dim": -1, "dtype": None}, (scores,), shape)
         found, out = self._matmul((scores, shape), (value, v))
         wanted = call.outputs[0]
@@ -157,5 +159,5 @@ class _Parts:
             found = self._inside("contiguous", {"self": apart}, (read,), packed, since)
             self._call("transpose", Trait.VIEW, {"self": packed, "dim0": 1, "dim1": 2}, (found,), wanted)
         self.calls[0] = replace(self.calls[0], python=call.python)
-        self.calls[-1] = replace(self.calls[-1], makes=call.makes)
+        self.calls[-1] = replace(self.calls[-1], output_ids=call.output_ids)
         yield from self.calls

@@ -24,7 +24,7 @@ def _is_literal(call: OpCall) -> bool:
 
 
 @dataclass(frozen=True)
-class Flow:
+class Dataflow:
     """calls: in issue order; maker: value -> index of the call that makes it; readers: value -> indices of the calls
     that read it; ancestors: per call, a bit for each call that it depends on, however far; written: values that some
     call writes into, or into a view of; outputs: values that the model returns.
@@ -38,7 +38,7 @@ class Flow:
     outputs: frozenset[int]
 
     @classmethod
-    def of(cls, calls: Sequence[OpCall], outputs: Iterable[int]) -> Flow:
+    def of(cls, calls: Sequence[OpCall], outputs: Iterable[int]) -> Dataflow:
         """Of calls in issue order."""
         maker: dict[int, int] = {}
         readers: dict[int, list[int]] = {}
@@ -47,15 +47,15 @@ class Flow:
         written: set[int] = set()
         for index, call in enumerate(calls):
             above = 0
-            for value in call.reads:
+            for value in call.input_ids:
                 readers.setdefault(value, []).append(index)
                 if value in maker:
                     above |= ancestors[maker[value]] | 1 << maker[value]
             ancestors.append(above)
-            maker.update(dict.fromkeys(call.makes, index))
-            if call.reads and (call.trait is Trait.VIEW or is_in_place(call)):
-                base.update(dict.fromkeys(call.makes, call.reads[0]))
-            into = call.reads[0] if call.reads and is_in_place(call) else None
+            maker.update(dict.fromkeys(call.output_ids, index))
+            if call.input_ids and (call.trait is Trait.VIEW or is_in_place(call)):
+                base.update(dict.fromkeys(call.output_ids, call.input_ids[0]))
+            into = call.input_ids[0] if call.input_ids and is_in_place(call) else None
             while into is not None:
                 written.add(into)
                 into = base.get(into)
@@ -65,24 +65,24 @@ class Flow:
         """The value that a view, of a view and so on, looks at."""
         while value in self.maker and self.calls[self.maker[value]].trait is Trait.VIEW:
             call = self.calls[self.maker[value]]
-            if not call.reads:
+            if not call.input_ids:
                 break
-            value = call.reads[0]
+            value = call.input_ids[0]
         return value
 
-    def without(self, gone: Callable[[int], bool]) -> Flow:
+    def without(self, gone: Callable[[int], bool]) -> Dataflow:
         """The flow of the calls that stay. gone: of a call's index."""
-        return Flow.of([c for i, c in enumerate(self.calls) if not gone(i)], self.outputs)
+        return Dataflow.of([c for i, c in enumerate(self.calls) if not gone(i)], self.outputs)
 
-    def live(self) -> Flow:
+    def live(self) -> Dataflow:
         """Without calls whose results nobody reads and that write into nothing."""
         wanted = set(self.outputs)
         kept = [False] * len(self.calls)
         for index in reversed(range(len(self.calls))):
             call = self.calls[index]
-            kept[index] = is_in_place(call) or call.trait is Trait.SYNC or not wanted.isdisjoint(call.makes)
+            kept[index] = is_in_place(call) or call.trait is Trait.SYNC or not wanted.isdisjoint(call.output_ids)
             if kept[index]:
-                wanted.update(call.reads)
+                wanted.update(call.input_ids)
         return self.without(lambda index: not kept[index])
 
     def constant(self) -> set[int]:
@@ -91,30 +91,30 @@ class Flow:
         """
         found: set[int] = set()
         for index, call in enumerate(self.calls):
-            is_one = all(value in self.maker and self.maker[value] in found for value in call.reads)
-            is_one = is_one and (bool(call.reads) or all(output.elements <= 1 for output in call.outputs))
+            is_one = all(value in self.maker and self.maker[value] in found for value in call.input_ids)
+            is_one = is_one and (bool(call.input_ids) or all(output.elements <= 1 for output in call.outputs))
             is_one = is_one or call.trait is Trait.HOST or _is_literal(call)  # made of numbers in the code
             looks = call.trait is Trait.SYNC and not call.outputs  # a copy to the device makes a constant there
-            if is_one and not looks and self.written.isdisjoint((*call.makes, *call.reads)):
+            if is_one and not looks and self.written.isdisjoint((*call.output_ids, *call.input_ids)):
                 found.add(index)
         return found
 
-    def once(self) -> Flow:
+    def once(self) -> Dataflow:
         """Without calls that do the same with the same values as an earlier one."""
         known: dict[Any, OpCall] = {}
         same: dict[int, int] = {}
         kept = []
         for call in self.calls:
-            reads = tuple(same.get(value, value) for value in call.reads)
-            call = replace(call, reads=reads)
-            key = call.op, reads, repr(call.args)
+            input_ids = tuple(same.get(value, value) for value in call.input_ids)
+            call = replace(call, input_ids=input_ids)
+            key = call.op, input_ids, repr(call.args)
             first = known.get(key)
-            if first is None or not self.written.isdisjoint((*call.makes, *first.makes, *call.reads)):
+            if first is None or not self.written.isdisjoint((*call.output_ids, *first.output_ids, *call.input_ids)):
                 known[key] = call
                 kept.append(call)
             else:
-                same.update(zip(call.makes, first.makes, strict=True))
-        return Flow.of(kept, [same.get(value, value) for value in self.outputs])
+                same.update(zip(call.output_ids, first.output_ids, strict=True))
+        return Dataflow.of(kept, [same.get(value, value) for value in self.outputs])
 
     def are_joinable(self, first: Iterable[int], second: Iterable[int]) -> bool:
         """Whether two groups of calls can be one: no call outside depends on one of them and is needed by the other."""

@@ -99,7 +99,7 @@ class GraphSet:
             row = tables[0].index(rule.merge([_row(call) for call in calls]))
             call = calls[0]
             origin = [tables[1].index(call.origin.module), tables[2].index(call.origin.file), call.origin.line]
-            order.append([row, list(call.reads), list(call.makes), _python(call.python), *origin])
+            order.append([row, list(call.input_ids), list(call.output_ids), _python(call.python), *origin])
         template = Template(
             dtype,
             mode,
@@ -120,26 +120,26 @@ class GraphSet:
         made: dict[int, OpCall] = {}
         origins: dict[tuple[int, int, int], Origin] = {}
         calls = []
-        for number, reads, makes, python, module, file, line in template.calls:
+        for number, input_ids, output_ids, python, module, file, line in template.calls:
             if number not in made:
                 made[number] = _call(self.rows[number], terms_at, names)
             where = module, file, line
             if where not in origins:
                 origins[where] = Origin(self.modules[module], self.files[file], line)
-            own = made[number]
+            template_call = made[number]
             calls.append(
                 OpCall(
-                    own.op,
-                    own.args,
-                    own.outputs,
-                    own.trait,
-                    own.macs,
-                    own.bytes_read,
-                    own.bytes_written,
+                    template_call.op,
+                    template_call.args,
+                    template_call.outputs,
+                    template_call.trait,
+                    template_call.macs,
+                    template_call.bytes_read,
+                    template_call.bytes_written,
                     PythonWork(*python),
-                    _from(own.parts, origins[where]),
-                    tuple(reads),
-                    tuple(makes),
+                    _from(template_call.parts, origins[where]),
+                    tuple(input_ids),
+                    tuple(output_ids),
                     origins[where],
                 )
             )
@@ -240,7 +240,7 @@ def _row(call: OpCall) -> list[Any]:
     """All of a call but its place in the graph."""
     args = {name: _plain(value) for name, value in call.args.items()}
     numbers = [call.macs, call.bytes_read, call.bytes_written]
-    parts = [[_row(part), list(part.reads), list(part.makes), _python(part.python)] for part in call.parts]
+    parts = [[_row(part), list(part.input_ids), list(part.output_ids), _python(part.python)] for part in call.parts]
     return [call.op, args, [_plain(out) for out in call.outputs], call.trait, numbers, parts]
 
 
@@ -256,8 +256,13 @@ def _call(row: Sequence[Any], terms_at: Sequence[int], names: Mapping[str, str])
         bytes_read,
         bytes_written,
         parts=tuple(
-            replace(_call(part, terms_at, names), reads=tuple(reads), makes=tuple(makes), python=PythonWork(*python))
-            for part, reads, makes, python in parts
+            replace(
+                _call(part, terms_at, names),
+                input_ids=tuple(input_ids),
+                output_ids=tuple(output_ids),
+                python=PythonWork(*python),
+            )
+            for part, input_ids, output_ids, python in parts
         ),
     )
 

@@ -58,9 +58,9 @@ class Family:
 
     matrix: it runs on the matrix units, a fit per dtype (``families.fit_name``); other families have one, with the
     element size as a feature. same_in_tf32: fp32 and TF32 run alike; tf32_by_default: torch runs it in TF32 where the
-    tensors are fp32, unless told otherwise. has_winograd: in single precision a library may run it by Winograd's
+    tensors are fp32, unless TF32 is off. has_winograd: in single precision a library may run it by Winograd's
     algorithm. changes_abruptly: its algorithm does from shape to shape, so shapes that the fit misses are kept as
-    exceptions. groups_run_at_once: in a CUDA graph its groups run beside each other. variant: which path of an operator
+    exceptions. groups_run_at_once: in a CUDA graph its groups run at the same time. variant: which path of an operator
     on the host launches it.
 
     measured_in: where; stand_in: the family whose fit is taken where this one was not measured; held_out: dimensions

@@ -230,7 +230,7 @@ def instance_norm(call: OpCall) -> tuple[Kernel, ...]:
     return kernel(call, Kind.REDUCED, max(math.prod(call.outputs[0].shape[:2]), 1), straight=True)
 
 
-_BLOCK = 800
+BLOCK_BYTES = 800
 """Bytes that stand for a thread block of cuDNN's that begins and ends: on an H100 normalising a channel without pixels
 took 0.60 ns, for 0.8, 1.0 and 2.0 million of them alike (LeViT, the only model seen to do that). Chosen so that the
 fit, far outside of what it knows there, says the same; not measured by a calibration.
@@ -242,7 +242,7 @@ def batch_norm(call: OpCall) -> tuple[Kernel, ...]:
     (whole,) = instance_norm(call) or (None,)
     if whole is None:
         return ()
-    read = max(whole.dims["bytes_read"], _BLOCK * whole.dims["rows"])
+    read = max(whole.dims["bytes_read"], BLOCK_BYTES * whole.dims["rows"])
     cast = call.tensors[1:5] if call.outputs[0].itemsize == 2 else ()
     casts = [k for t in cast for k in checked(_node_of(t, Trait.POINTWISE))]
     return (*casts, replace(whole, dims={**whole.dims, "bytes_read": read}))

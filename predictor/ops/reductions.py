@@ -74,7 +74,7 @@ def weight_norm(call: OpCall) -> tuple[Kernel, ...]:
     return (Kernel("weight_norm", v.dtype, dims),) if v.elements else ()
 
 
-_TILE = 1024
+TILE = 1024
 """Elements that are a row's where channels are the last in memory: torch's kernel then shares all evenly."""
 
 
@@ -82,7 +82,7 @@ def batch_norm(call: OpCall) -> tuple[Kernel, ...]:
     """A row for every channel of every image; where channels are last, as without pixels, the kernel knows no rows."""
     x = tensor(call, "input")
     if len(x.shape) == 2 or (not x.is_contiguous and x.stride[1] == 1):
-        return rows_of("batch_norm", x, math.ceil(x.elements / _TILE), min(x.elements, _TILE))
+        return rows_of("batch_norm", x, math.ceil(x.elements / TILE), min(x.elements, TILE))
     return rows_of("batch_norm", x, math.prod(x.shape[:2]), math.prod(x.shape[2:]))
 
 

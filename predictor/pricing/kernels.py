@@ -66,11 +66,11 @@ def kernel_fit(calibration: Calibration, family: str, dtype: str, context: str =
     """The fit for a family and dtype in a context, see ``kernel_seconds``; memory families have one for all dtypes.
 
     Where one was not made the nearest of this GPU stands in: one context for the other, fp32 for TF32 where the
-    device has none, the family that stands in for this one. A fit of this GPU comes before one borrowed from another,
-    but for kernels of a model that were not measured in one: those of a GPU of the same architecture, measured with
-    the framework that runs the model, come before a table of others' alone. A family that is newer than the
-    calibration has its analytic base with the efficiency that is typical of pointwise kernels, all of it outside of
-    the calibrated range. Raises PredictorError where there is none.
+    device has none, the family that stands in for this one. A fit of this GPU is preferred to one of another GPU.
+    For kernels of a model there is an exception: the measured kernels of a GPU of the same architecture, in the
+    framework that runs the model, are preferred to a published table of this GPU's kernels alone. A family that is
+    newer than the calibration has its analytic base with the efficiency that is typical of pointwise kernels, all of it
+    outside of the calibrated range. Raises PredictorError where there is none.
     """
     known = calibration.known_fits.get((family, dtype, context))
     if known is None:
@@ -82,7 +82,7 @@ def _choose_fit(calibration: Calibration, family: str, dtype: str, context: str)
     contexts = ("model", "replay") if context == "model" else ("replay", "model")
     dtype = units(calibration, dtype)
     names = [fit_name(family, dtype), *(["fp32"] if dtype == "tf32" else [])]
-    keys = [FitKey(family, name, one) for name in names for one in contexts]
+    keys = [FitKey(family, name, one_context) for name in names for one_context in contexts]
     fits = [calibration.fits[key] for key in keys if key in calibration.fits]
     if not fits and FAMILIES[family].stand_in:
         return kernel_fit(calibration, FAMILIES[family].stand_in, dtype, context)

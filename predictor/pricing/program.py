@@ -178,19 +178,19 @@ def _library_s(
     """Host seconds of the library calls that are modelled by shape, (sizes, calls of ``shaped``)."""
     calls = np.flatnonzero(shaped)
     distinct = sized.kernel_of[profile.shape_kernel[calls]]
-    found = np.zeros((sized.sizes, len(calls)))
+    library_s_of_call = np.zeros((sized.sizes, len(calls)))
     first = 0
     for group in sized.groups:
-        own = (distinct >= first) & (distinct < first + group.count)
-        if own.any():
-            columns, back = np.unique(distinct[own] - first, return_inverse=True)
-            key = profile.shape_key[int(calls[np.flatnonzero(own)[0]])]
+        members = (distinct >= first) & (distinct < first + group.count)
+        if members.any():
+            columns, back = np.unique(distinct[members] - first, return_inverse=True)
+            key = profile.shape_key[int(calls[np.flatnonzero(members)[0]])]
             assert key is not None
             dims = {name: array[:, columns].ravel() for name, array in group.dims.items()}
             seconds = library_s(host.library_calls[key], calibration, *key, dims).reshape(sized.sizes, -1)
-            found[:, own] = seconds[:, back]
+            library_s_of_call[:, members] = seconds[:, back]
         first += group.count
-    return found
+    return library_s_of_call
 
 
 def _price_group(group: KernelGroup, calibration: Calibration, host: HostCosts) -> tuple[Array, Array, Array, Array]:
@@ -201,8 +201,8 @@ def _price_group(group: KernelGroup, calibration: Calibration, host: HostCosts) 
     if group.in_graph and "groups" in dims:
         seconds = _side_by_side(group, dims, seconds, priced.launches, calibration, host)
     columns = (seconds, priced.launches, priced.compute_bound, priced.extrapolated)
-    found = [np.asarray(column, dtype=float).reshape(-1, group.count) for column in columns]
-    return found[0], found[1], found[2], found[3]
+    arrays = [np.asarray(column, dtype=float).reshape(-1, group.count) for column in columns]
+    return arrays[0], arrays[1], arrays[2], arrays[3]
 
 
 ROOF_SHARE = 0.5
@@ -267,7 +267,7 @@ def _element_s(call: HostCall, host: HostCosts) -> float:
     ``HOST_ELEMENTS``.
     """
     row = HostRow("host", Variant.MANY_HEAVY if call.variant is Variant.HEAVY else Variant.MANY)
-    many, few = (host.calls.get(one, {}).get("fp32") for one in (row, HostRow("host")))
+    many, few = (host.calls.get(timed_row, {}).get("fp32") for timed_row in (row, HostRow("host")))
     return max(many.hot_s - few.hot_s, 0.0) / HOST_ELEMENTS if many and few else 0.0
 
 
@@ -275,14 +275,14 @@ def dispatch_s(call: HostCall, dtype: str, host: HostCosts) -> tuple[float, floa
     """Measured seconds of a call, hot and cold, and the launches in them: its own, else those of its parts, else what
     is typical. A part that comes again is warm by then.
     """
-    own = row_of(call.row, host.calls)
+    measured_row = row_of(call.row, host.calls)
     extra = tuple(HostRow(op) for op in call.extra)
-    wanted = (own, *extra) if own else tuple(HostRow(op) for op in call.parts) or (call.row,)
+    wanted = (measured_row, *extra) if measured_row else tuple(HostRow(op) for op in call.parts) or (call.row,)
     hot_s = cold_s = launches = 0.0
-    for position, one in enumerate(wanted):
-        row = row_of(one, host.calls)
+    for position, wanted_row in enumerate(wanted):
+        row = row_of(wanted_row, host.calls)
         if row is None:
-            trait = OPS[one.op].trait if one.op in OPS else call.trait
+            trait = OPS[wanted_row.op].trait if wanted_row.op in OPS else call.trait
             typical = host.typical.get(trait, host.typical[TYPICAL])
             hot, cold = typical.hot_s, typical.cold_s
             launches += trait is Trait.RNN  # the first of them
@@ -292,11 +292,11 @@ def dispatch_s(call: HostCall, dtype: str, host: HostCosts) -> tuple[float, floa
             hot, cold = cost.hot_s, cost.cold_s
             launches += cost.launches if dtype in costs else 0.0
         hot_s += hot
-        cold_s += hot if one in wanted[:position] else cold
+        cold_s += hot if wanted_row in wanted[:position] else cold
     return hot_s, cold_s, launches
 
 
 def row_of(row: HostRow, rows: Container[HostRow]) -> HostRow | None:
     """The calibrated row for an operator: itself, its out-of-place form, or the plain form of a variant."""
     stand_in = HostRow(row.op.strip("_") if row.variant is Variant.USUAL else row.op)
-    return next((one for one in (row, stand_in) if one in rows), None)
+    return next((candidate for candidate in (row, stand_in) if candidate in rows), None)

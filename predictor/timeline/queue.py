@@ -23,15 +23,15 @@ def queue(priced: PricedProgram, lanes: Lanes, fixed_s: float = 0.0) -> Timeline
     return timeline_at(queues(priced.at(0), lanes, fixed_s), 0)
 
 
-def timeline_at(found: Timelines, size: int) -> Timeline:
+def timeline_at(timelines: Timelines, size: int) -> Timeline:
     """The outcome at one size, by its position."""
     return Timeline(
-        float(found.latency_s[size]),
-        float(found.host_s[size]),
-        float(found.kernel_s[size]),
-        float(found.max_s[size]),
-        float(found.pipelined_s[size]),
-        float(found.critical_kernel_s[size]),
+        float(timelines.latency_s[size]),
+        float(timelines.host_s[size]),
+        float(timelines.kernel_s[size]),
+        float(timelines.max_s[size]),
+        float(timelines.pipelined_s[size]),
+        float(timelines.critical_kernel_s[size]),
     )
 
 
@@ -68,11 +68,11 @@ def queues(priced: PricedProgram, lanes: Lanes, fixed_s: float = 0.0) -> Timelin
         if last < first:
             continue
         shifts[:, first : last + 1] = host_shift[:, None]
-        own = slice(int(priced.first_kernel[first]), int(priced.first_kernel[last + 1]))
-        if own.start < own.stop:
-            times = launched[:, own] + host_shift[:, None]
-            starts[:, own], device, device_kernel_s = _drain(
-                times, busy[:, own], lanes.gap_s, device, device_kernel_s, host_kernel_s
+        segment = slice(int(priced.first_kernel[first]), int(priced.first_kernel[last + 1]))
+        if segment.start < segment.stop:
+            times = launched[:, segment] + host_shift[:, None]
+            starts[:, segment], device, device_kernel_s = _drain(
+                times, busy[:, segment], lanes.gap_s, device, device_kernel_s, host_kernel_s
             )
         if priced.sync[last]:
             host = ends[:, last] + host_shift
@@ -147,13 +147,13 @@ def _one_lane(priced: PricedProgram, lanes: Lanes, fixed_s: float) -> Timelines:
     )
 
 
-def spans(calls: Sequence[HostCall], found: Timelines, size: int = 0) -> tuple[Span, ...]:
+def spans(calls: Sequence[HostCall], timelines: Timelines, size: int = 0) -> tuple[Span, ...]:
     """The two lanes at one size as spans, in issue order: a host span for every call, then its kernels'."""
-    kernel = iter(zip(found.kernel_start_s[size].tolist(), found.kernel_end_s[size].tolist(), strict=True))
+    kernel = iter(zip(timelines.kernel_start_s[size].tolist(), timelines.kernel_end_s[size].tolist(), strict=True))
     made: list[Span] = []
-    starts, ends = found.call_start_s[size].tolist(), found.call_end_s[size].tolist()
+    starts, ends = timelines.call_start_s[size].tolist(), timelines.call_end_s[size].tolist()
     for call, start_s, end_s in zip(calls, starts, ends, strict=True):
         made.append(Span(Lane.HOST, start_s, end_s, call.row.label, "", call.origin))
-        for one, (begin_s, until_s) in zip(call.kernels, kernel, strict=False):
-            made.append(Span(Lane.DEVICE, begin_s, until_s, call.row.label, one.family, call.origin))
+        for launched, (begin_s, until_s) in zip(call.kernels, kernel, strict=False):
+            made.append(Span(Lane.DEVICE, begin_s, until_s, call.row.label, launched.family, call.origin))
     return tuple(made)

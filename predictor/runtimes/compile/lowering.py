@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from predictor.graph.dataflow import Flow
+from predictor.graph.dataflow import Dataflow
 from predictor.ops import Fuser, GraphBreak, graph_break, is_fused, operator_of
 from predictor.ops.arguments import pair
 from predictor.ops.matrix import adds_bias
@@ -40,12 +40,12 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
     """
     leaves = [_as_loop(c) for c in graph.leaves if c.trait is not Trait.HOST]
     channels_last = _wants_channels_last(leaves)
-    flow = Flow.of([part for call in leaves for part in _decomposed(call)], graph.outputs).live().once()
+    flow = Dataflow.of([part for call in leaves for part in _decomposed(call)], graph.outputs).live().once()
     unmodelled: Counter[str] = Counter()
     broken = _between_breaks(flow)
     groups = _emitted(flow, _groups(flow, broken))
     last = {max(group.members): group for group in groups}
-    weights = {v for c in flow.calls for v in c.reads if v not in flow.maker}
+    weights = {v for c in flow.calls for v in c.input_ids if v not in flow.maker}
     issued = [HostCall("weight", (), PythonWork(), Trait.GUARD)] * len(weights)
     for index, call in enumerate(flow.calls):
         if index in last:
@@ -56,7 +56,7 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
             ]
         elif call.trait is not Trait.VIEW and (index in broken or not is_fused(call, Fuser.INDUCTOR)):
             issued += _library_calls(call, graph.dtype, channels_last, unmodelled)
-    return Program(NAME, graph.dtype, tuple(issued), PythonWork(), dict(unmodelled), eager.cannot(graph))
+    return Program(NAME, graph.dtype, tuple(issued), PythonWork(), dict(unmodelled), eager.unsupported_reason(graph))
 
 
 def _as_loop(call: OpCall) -> OpCall:
@@ -84,12 +84,18 @@ def _decomposed(call: OpCall) -> Iterator[OpCall]:
     if not apart or not isinstance(call.args.get("bias"), TensorSpec):
         yield call
         return
-    x, weight, bias = call.reads[:3]
-    out = -call.makes[0]
-    yield replace(call, args={**call.args, "bias": None}, reads=(x, weight), makes=(out,))
+    x, weight, bias = call.input_ids[:3]
+    out = -call.output_ids[0]
+    yield replace(call, args={**call.args, "bias": None}, input_ids=(x, weight), output_ids=(out,))
     summands = {"self": call.outputs[0], "other": call.args["bias"]}
     yield OpCall(
-        "add", summands, call.outputs, Trait.POINTWISE, reads=(out, bias), makes=call.makes, origin=call.origin
+        "add",
+        summands,
+        call.outputs,
+        Trait.POINTWISE,
+        input_ids=(out, bias),
+        output_ids=call.output_ids,
+        origin=call.origin,
     )
 
 
@@ -159,14 +165,14 @@ def _size(call: OpCall) -> int:
     return call.outputs[0].elements if call.outputs else 0
 
 
-def _between_breaks(flow: Flow) -> set[int]:
+def _between_breaks(flow: Dataflow) -> set[int]:
     """Calls that run as in eager mode: the few between two that look at data, at each of which the graph breaks."""
     breaks = [index for index, call in enumerate(flow.calls) if graph_break(call.op) is GraphBreak.READS_DATA]
     gaps = [range(a, b + 1) for a, b in pairwise(breaks) if b - a < SHORT]
     return {index for gap in gaps for index in gap} | set(breaks)
 
 
-def _groups(flow: Flow, broken: set[int]) -> list[_Group]:
+def _groups(flow: Dataflow, broken: set[int]) -> list[_Group]:
     """Every loop in a group, in issue order: it joins the loops whose results it reads where both run alike. broken:
     calls that are not compiled.
     """
@@ -190,9 +196,9 @@ def _join(group_of: dict[int, _Group], first: _Group, second: _Group) -> _Group:
     return both
 
 
-def _sources(flow: Flow, index: int) -> set[int]:
+def _sources(flow: Dataflow, index: int) -> set[int]:
     """Calls that make what a call reads, behind views."""
-    roots = (flow.root(value) for value in flow.calls[index].reads)
+    roots = (flow.root(value) for value in flow.calls[index].input_ids)
     return {flow.maker[root] for root in roots if root in flow.maker}
 
 
@@ -206,7 +212,7 @@ def _run_alike(first: _Group, second: _Group) -> bool:
     return loop.size == reduction.size or (reduction is first and loop.size == reduction.rows)
 
 
-def _emitted(flow: Flow, groups: list[_Group]) -> list[_Group]:
+def _emitted(flow: Dataflow, groups: list[_Group]) -> list[_Group]:
     """Groups that become kernels: not those that their readers compute again for themselves."""
     group_of = {index: group for group in groups for index in group.members}
     readers: dict[int, set[int]] = {}
@@ -267,7 +273,7 @@ def _looped(call: OpCall) -> float:
     return call.outputs[0].elements * window if window > UNROLLED else 0.0
 
 
-def _kernels(flow: Flow, group: _Group) -> Iterator[Kernel]:
+def _kernels(flow: Dataflow, group: _Group) -> Iterator[Kernel]:
     """The kernel of a group. A reduction of few rows that are strided or very long takes three: parts of the
     rows, the rows, and the loop that uses them.
     """

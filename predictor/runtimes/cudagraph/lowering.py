@@ -15,9 +15,9 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
     """Graph -> one replay of all kernels. A call that waits for the device cannot be captured."""
     program = eager.lower(graph, target)
     waits = [call.op for call in program.calls if call.sync]
-    if waits and not program.cannot:
+    if waits and not program.unsupported_reason:
         reason = f"a CUDA graph cannot be captured: the model waits for the device ({waits[0]}, {len(waits)} times)"
-        return replace(program, runtime=NAME, cannot=reason)
+        return replace(program, runtime=NAME, unsupported_reason=reason)
     return replace(replayed(program), runtime=NAME)
 
 

@@ -29,10 +29,10 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
     """Graph -> host calls and their kernels, in issue order."""
     unmodelled: Counter[str] = Counter()
     calls = tuple(host_call(call, graph.dtype, unmodelled) for call in graph.calls)
-    return Program(NAME, graph.dtype, calls, graph.tail, dict(unmodelled), cannot(graph))
+    return Program(NAME, graph.dtype, calls, graph.tail, dict(unmodelled), unsupported_reason(graph))
 
 
-def cannot(graph: Graph) -> str:
+def unsupported_reason(graph: Graph) -> str:
     """Why torch cannot run a graph on a GPU, empty where it can."""
     for call in graph.leaves:
         if call.trait is not Trait.FFT or call.tensors[0].dtype not in _HALF:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from predictor.graph.dataflow import Flow
+from predictor.graph.dataflow import Dataflow
 from predictor.ops import onnx_form
 from predictor.records import TODAY, Graph, HostCall, OpCall, Program, PythonWork, Target
 
@@ -26,16 +26,16 @@ def _with_biased_softmax(graph: Graph) -> list[OpCall]:
     """The nodes, a sum before a softmax joined with it where the second summand is one block or the same for all rows
     that follow each other (onnxruntime's bias_softmax_fusion.cc, which has no part in what the CPU runs).
     """
-    flow = Flow.of(graph.calls, graph.outputs)
+    flow = Dataflow.of(graph.calls, graph.outputs)
     joined: dict[int, OpCall] = {}
     for index, call in enumerate(flow.calls):
-        maker = flow.maker.get(call.reads[0]) if call.op == "Softmax" else None
-        if maker is None or flow.calls[maker].op != "Add" or len(flow.readers[call.reads[0]]) > 1:
+        maker = flow.maker.get(call.input_ids[0]) if call.op == "Softmax" else None
+        if maker is None or flow.calls[maker].op != "Add" or len(flow.readers[call.input_ids[0]]) > 1:
             continue
         whole, bias = sorted(flow.calls[maker].tensors, key=lambda t: -t.elements)
         if whole.shape == call.outputs[0].shape and _is_block(bias.shape, whole.shape):
             args = {**call.args, "input0": whole, "input1": bias}
-            joined[maker] = replace(call, op="BiasSoftmax", args=args, reads=flow.calls[maker].reads)
+            joined[maker] = replace(call, op="BiasSoftmax", args=args, input_ids=flow.calls[maker].input_ids)
             joined[index] = joined[maker]
     return [joined.get(i, c) for i, c in enumerate(flow.calls) if not (i in joined and c.op == "Add")]
 

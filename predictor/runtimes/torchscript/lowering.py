@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from dataclasses import replace
 
-from predictor.graph.dataflow import Flow, is_in_place
+from predictor.graph.dataflow import Dataflow, is_in_place
 from predictor.ops import Fuser, is_fused
 from predictor.records import TODAY, Graph, HostCall, OpCall, Program, PythonWork, Target, Trait
 from predictor.runtimes.eager import lowering as eager
@@ -35,7 +35,7 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
     the fuser of the target joins.
     """
     fuser = fuser_of(target)
-    flow = Flow.of([part for call in graph.calls for part in _decomposed(call, fuser)], graph.outputs).live()
+    flow = Dataflow.of([part for call in graph.calls for part in _decomposed(call, fuser)], graph.outputs).live()
     constant = flow.constant()
     flow = flow.without(lambda index: index in constant or flow.calls[index].trait is Trait.HOST).live()
     flow = flow.once()
@@ -51,7 +51,7 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
             issued.append(HostCall("fused", (kernel,), PythonWork(), Trait.FUSED, origin=origin))
         elif index not in grouped:
             issued.append(replace(eager.host_call(call, graph.dtype, unmodelled), python=PythonWork()))
-    return Program(NAME, graph.dtype, tuple(issued), PythonWork(), dict(unmodelled), eager.cannot(graph))
+    return Program(NAME, graph.dtype, tuple(issued), PythonWork(), dict(unmodelled), eager.unsupported_reason(graph))
 
 
 def _decomposed(call: OpCall, fuser: Fuser) -> tuple[OpCall, ...]:
@@ -62,17 +62,25 @@ def _decomposed(call: OpCall, fuser: Fuser) -> tuple[OpCall, ...]:
             return (functional,)
     if call.op != "addmm":
         return (call,)
-    bias, left, right = call.reads
-    product, out = -call.makes[0], call.outputs
+    bias, left, right = call.input_ids
+    product, out = -call.output_ids[0], call.outputs
     args = {"self": call.args["mat1"], "mat2": call.args["mat2"]}
     summands = {"self": out[0], "other": call.args["self"]}
     return (
-        replace(call, op="mm", args=args, reads=(left, right), makes=(product,)),
-        OpCall("add", summands, out, Trait.POINTWISE, reads=(product, bias), makes=call.makes, origin=call.origin),
+        replace(call, op="mm", args=args, input_ids=(left, right), output_ids=(product,)),
+        OpCall(
+            "add",
+            summands,
+            out,
+            Trait.POINTWISE,
+            input_ids=(product, bias),
+            output_ids=call.output_ids,
+            origin=call.origin,
+        ),
     )
 
 
-def fusion_groups(flow: Flow, fuser: Fuser) -> list[list[int]]:
+def fusion_groups(flow: Dataflow, fuser: Fuser) -> list[list[int]]:
     """Groups of two or more calls that become one kernel: each joins the makers of what it reads, from the last one
     on; then neighbours that do not depend on each other are joined.
     """
@@ -92,21 +100,21 @@ def fusion_groups(flow: Flow, fuser: Fuser) -> list[list[int]]:
     return [group for group in joined if len(group) > 1]
 
 
-def _is_independent(flow: Flow, group: list[int], following: list[int]) -> bool:
+def _is_independent(flow: Dataflow, group: list[int], following: list[int]) -> bool:
     """Whether all that the following group reads is computed before the group, and not by it."""
-    makers = [flow.maker[v] for i in following for v in flow.calls[i].reads if v in flow.maker]
+    makers = [flow.maker[v] for i in following for v in flow.calls[i].input_ids if v in flow.maker]
     return all(i in following or (i < max(group) and i not in group) for i in makers)
 
 
-def _is_fusible(flow: Flow, index: int, fuser: Fuser) -> bool:
+def _is_fusible(flow: Dataflow, index: int, fuser: Fuser) -> bool:
     call = flow.calls[index]
     if not is_fused(call, fuser) or not call.outputs or not all(o.elements for o in call.outputs):
         return False
-    return call.makes != call.reads[:1]
+    return call.output_ids != call.input_ids[:1]
 
 
-def _joined_producer(flow: Flow, group_of: dict[int, list[int]], group: list[int], fuser: Fuser) -> bool:
-    producers = {flow.maker[v] for i in group for v in flow.calls[i].reads if v in flow.maker} - set(group)
+def _joined_producer(flow: Dataflow, group_of: dict[int, list[int]], group: list[int], fuser: Fuser) -> bool:
+    producers = {flow.maker[v] for i in group for v in flow.calls[i].input_ids if v in flow.maker} - set(group)
     for producer in sorted(producers, reverse=True):
         if not _is_fusible(flow, producer, fuser):
             continue
@@ -119,9 +127,9 @@ def _joined_producer(flow: Flow, group_of: dict[int, list[int]], group: list[int
     return False
 
 
-def _can_join(flow: Flow, producers: list[int], group: list[int]) -> bool:
+def _can_join(flow: Dataflow, producers: list[int], group: list[int]) -> bool:
     """Whether a group can take its producers in; a view only where nobody else reads it."""
     views = [flow.calls[p] for p in producers if flow.calls[p].op == "unsqueeze"]
     members = {*producers, *group}
-    are_private = members.issuperset(r for view in views for value in view.makes for r in flow.readers[value])
+    are_private = members.issuperset(r for view in views for value in view.output_ids for r in flow.readers[value])
     return are_private and flow.are_joinable(producers, group)

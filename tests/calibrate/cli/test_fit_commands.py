@@ -15,19 +15,19 @@ from tests.helpers import complaint
 
 def test_what_is_missing_is_one_clear_line(folder: Path, table: Path) -> None:
     run = CliRunner().invoke
-    assert "say which calibrated GPU it is --like" in complaint(
-        run(calibrate, ["fit", "--gpu", "x1", "--kernels", str(table)])
-    )
+    assert "--reference-gpu NAME" in complaint(run(calibrate, ["fit", "--gpu", "x1", "--kernels", str(table)]))
     shipped = str(SHIPPED / "h200" / "README.md")
     assert "no file of kernels" in complaint(
-        run(calibrate, ["fit", "--gpu", "x1", "--kernels", shipped, "--like", "h200"])
+        run(calibrate, ["fit", "--gpu", "x1", "--kernels", shipped, "--reference-gpu", "h200"])
     )
-    assert "unknown GPU" in complaint(run(calibrate, ["fit", "--gpu", "x1", "--kernels", str(table), "--like", "h20"]))
+    assert "unknown GPU" in complaint(
+        run(calibrate, ["fit", "--gpu", "x1", "--kernels", str(table), "--reference-gpu", "h20"])
+    )
 
 
 def test_the_commands_fit_and_judge(folder: Path, table: Path, tmp_path: Path) -> None:
     """A calibration is made from a table, and judged: on weights unseen, and as it is on another table."""
-    result = CliRunner().invoke(calibrate, ["fit", "--gpu", "x1", "--kernels", str(table), "--like", "h200"])
+    result = CliRunner().invoke(calibrate, ["fit", "--gpu", "x1", "--kernels", str(table), "--reference-gpu", "h200"])
     assert (result.exit_code, result.stderr) == (0, "")
     assert "gemm" in result.stdout
     other = tmp_path / "other.csv"

@@ -69,8 +69,8 @@ def test_it_is_what_a_model_of_products_runs(masked: bool, causal: bool) -> None
     ours = multiplied_out(capture(Attention(masked, causal), (*inputs, mask), "fp16"))
     theirs = capture(MultipliedOut(masked or causal), (*inputs, mask), "fp16")
     assert kernels(ours) == kernels(theirs)
-    made = {value for call in ours.calls for value in call.makes}
-    assert len(made) == sum(len(call.makes) for call in ours.calls)
+    made = {value for call in ours.calls for value in call.output_ids}
+    assert len(made) == sum(len(call.output_ids) for call in ours.calls)
     assert set(ours.outputs) <= made
 
 

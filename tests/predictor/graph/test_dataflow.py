@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from predictor.graph.dataflow import Flow
+from predictor.graph.dataflow import Dataflow
 from tests.helpers import of
 
 X = torch.rand(2, 16, 64)
@@ -13,12 +13,12 @@ X = torch.rand(2, 16, 64)
 
 def test_a_call_reads_what_another_makes() -> None:
     first, second = of(lambda x: torch.relu(x + 1), X).calls
-    assert second.reads == first.makes
+    assert second.input_ids == first.output_ids
 
 
 def test_writing_in_place_makes_another_value_of_the_same_tensor() -> None:
     first, second, third = of(lambda x: (x * 2).add_(1) * 3, X).calls
-    assert second.reads[0] == first.makes[0] != second.makes[0] == third.reads[0]
+    assert second.input_ids[0] == first.output_ids[0] != second.output_ids[0] == third.input_ids[0]
 
 
 def test_dead_calls_and_repeated_ones_go() -> None:
@@ -27,21 +27,21 @@ def test_dead_calls_and_repeated_ones_go() -> None:
         return x.exp() + x.exp()
 
     graph = of(forward, X)
-    flow = Flow.of(graph.calls, graph.outputs)
+    flow = Dataflow.of(graph.calls, graph.outputs)
     assert [c.op for c in flow.live().calls] == ["exp", "exp", "add"]
     assert [c.op for c in flow.live().once().calls] == ["exp", "add"]
 
 
 def test_constants_depend_on_no_input_and_no_weight() -> None:
     graph = of(lambda x: x + torch.tensor(3.0, device=x.device) * 2 + torch.ones((), device=x.device).exp(), X)
-    flow = Flow.of(graph.calls, graph.outputs)
+    flow = Dataflow.of(graph.calls, graph.outputs)
     assert {"mul", "ones", "exp"} <= {flow.calls[i].op for i in flow.constant()}
     assert "add" not in {flow.calls[i].op for i in flow.constant()}
 
 
 def test_what_is_made_of_a_size_is_no_constant() -> None:
     graph = of(lambda x: x + torch.arange(x.shape[-1], device=x.device) * 2, X)
-    flow = Flow.of(graph.calls, graph.outputs)
+    flow = Dataflow.of(graph.calls, graph.outputs)
     assert not flow.constant()
 
 
@@ -51,7 +51,7 @@ def test_two_calls_can_not_be_one_with_a_third_between_them() -> None:
         return F.linear(y, X[0, :, :].new_ones(64, 64)) + y
 
     graph = of(forward, X)
-    flow = Flow.of(graph.calls, graph.outputs)
+    flow = Dataflow.of(graph.calls, graph.outputs)
     at = {call.op: index for index, call in enumerate(flow.calls)}
     assert not flow.are_joinable([at["mul"]], [at["add"]])
     assert flow.are_joinable([at["linear"]], [at["add"]])

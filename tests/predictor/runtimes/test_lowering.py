@@ -166,7 +166,7 @@ def test_a_graph_is_replayed_by_one_call(runtime: str) -> None:
     (replay,) = [call for call in program.calls if call.trait != "guard"]
     assert (replay.op, replay.trait) == ("replay", "replay")
     assert replay.kernels
-    assert not program.cannot
+    assert not program.unsupported_reason
 
 
 def waits(x: torch.Tensor) -> torch.Tensor:
@@ -174,14 +174,14 @@ def waits(x: torch.Tensor) -> torch.Tensor:
 
 
 def test_a_model_that_waits_for_the_device_cannot_be_captured() -> None:
-    assert "waits for the device" in lowered("cudagraph", waits).cannot
+    assert "waits for the device" in lowered("cudagraph", waits).unsupported_reason
     with pytest.raises(CannotRunError, match="waits for the device"):
         Predictor("h200", "cudagraph").predict(Function(waits), (X,))
 
 
 def test_copying_nothing_to_the_device_waits_for_nothing() -> None:
     program = lowered("cudagraph", lambda x: torch.cat((torch.tensor([], device=x.device), x.flatten())))
-    assert not program.cannot
+    assert not program.unsupported_reason
 
 
 def test_a_break_stands_between_two_replays() -> None:
@@ -192,8 +192,8 @@ def test_a_break_stands_between_two_replays() -> None:
 
 
 def test_half_precision_transforms_are_of_powers_of_two() -> None:
-    assert not lowered("eager", lambda x: torch.fft.fft(x.float()).real).cannot
-    said = lowered("eager", lambda x: torch.fft.fft(x).real, torch.rand(2, 48)).cannot
+    assert not lowered("eager", lambda x: torch.fft.fft(x.float()).real).unsupported_reason
+    said = lowered("eager", lambda x: torch.fft.fft(x).real, torch.rand(2, 48)).unsupported_reason
     assert "powers of two only, not of 48" in said
 
 
