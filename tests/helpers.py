@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,7 +13,7 @@ from predictor import runtimes
 from predictor.capture.recorder import capture
 from predictor.graph.files import GraphSet, SizeRange
 from predictor.plans import Plan
-from predictor.records import UNKNOWN_ORIGIN, Graph, OpCall, Report
+from predictor.records import Graph, OpCall, Report
 
 FACTS = (
     *("model", "runtime", "gpu", "dtype", "batch", "latency_s", "host_s", "kernel_s", "bound", "interval_s"),
@@ -49,15 +48,6 @@ def report(graph: Graph, gpu: str, runtime: str = "eager", host: str | None = No
 def only(graph: Graph) -> OpCall:
     (call,) = graph.calls
     return call
-
-
-def without_origins(graph: Graph) -> Graph:
-    """The graph, with nothing said of where its calls come from."""
-
-    def without(call: OpCall) -> OpCall:
-        return replace(call, parts=tuple(without(part) for part in call.parts), origin=UNKNOWN_ORIGIN)
-
-    return replace(graph, calls=tuple(without(call) for call in graph.calls))
 
 
 def complaint(result: Result, exit_code: int = 2) -> str:
