@@ -19,6 +19,7 @@ from torch.utils import _device as device_contexts
 from torch.utils._python_dispatch import _disable_current_modes
 
 from predictor.errors import PredictorError
+from predictor.standard_output import to_standard_error
 
 _one_capture = threading.Lock()
 _capturing: int | None = None  # the thread that holds the lock
@@ -50,7 +51,7 @@ def isolated(dtype: torch.dtype = torch.float32) -> Iterator[None]:
                 _without_autocast(),
                 _default_dtype(dtype),
                 _random_states(),
-                contextlib.redirect_stdout(sys.stderr),
+                to_standard_error(),
                 torch.inference_mode(False),
                 torch.no_grad(),
             ):
