@@ -161,11 +161,16 @@ def _on_one_device(args: Any, kwargs: Any) -> tuple[Any, Any]:
 
 _CONTRACTIONS = frozenset({Trait.GEMM, Trait.PRODUCT, Trait.CONV, Trait.ATTENTION, Trait.UNMODELLED})
 
+_LARGE_PRODUCT = 2**32
+"""Elements of two operands, multiplied: for square matrices of n x n it is n^4, and n^3 multiplications."""
+
 
 def _without_large_values(func: Any, trait: Trait, args: Any, kwargs: Any) -> tuple[Any, Any]:
     """The arguments of a call on real tensors; on meta where a tensor in it has more elements than a capture keeps, and
-    where a product has more than that to do.
+    where a product would take long. An operator that is split comes here with its parts.
     """
+    if trait is Trait.UNMODELLED and _is_composite(func):
+        return args, kwargs
     leaves = tree_leaves((args, kwargs))
     tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
     if any(t.is_meta for t in tensors) or func._schema.is_mutable or (_is_view(func) and not _is_composite(func)):
@@ -188,7 +193,7 @@ def _without_large_values(func: Any, trait: Trait, args: Any, kwargs: Any) -> tu
     except Exception:  # its result depends on values: it runs on them
         return args, kwargs
     large = any(t.numel() > MOST_KEPT_ELEMENTS for t in (*tensors, *_tensors(made)))
-    return on_meta if large or (tensors and trait in _CONTRACTIONS) else (args, kwargs)
+    return on_meta if large or (trait in _CONTRACTIONS and bound > _LARGE_PRODUCT) else (args, kwargs)
 
 
 def _fresh(result: torch.Tensor) -> torch.Tensor:
