@@ -262,7 +262,7 @@ class _Recorder(TorchDispatchMode):
         self.calls: list[OpCall] = []
         self.operators: dict[int, Any] = {}
         self._values = 0
-        self.outputs: list[torch.Tensor] = []
+        self.outputs: tuple[int, ...] = ()
         self.failed: tuple[Exception | None, str] = (None, "")  # what an operator raised, and the operator
         self._foreign: list[torch.Tensor] = []  # tensors that no operator of the pass has made
         self._limits = Limits()
@@ -356,6 +356,10 @@ class _Recorder(TorchDispatchMode):
                 self._foreign.append(tensor)
         return number
 
+    def returns(self, tensors: list[torch.Tensor]) -> None:
+        """Note what the pass returned."""
+        self.outputs = tuple(self._number(tensor) for tensor in tensors)
+
     def forget(self) -> None:
         """Take the numbers off tensors that may be a user's."""
         for tensor in self._foreign:
@@ -376,8 +380,7 @@ class _Recorder(TorchDispatchMode):
         """What was seen, the Python between two operators given to the second."""
         *before, tail = self.python.work()
         calls = tuple(replace(call, python=work) for call, work in zip(self.calls, before, strict=True))
-        outputs = tuple(self._number(tensor) for tensor in self.outputs)
-        return Graph(name, calls, dtype, batch, tail, self.python.module_calls, versions(), outputs)
+        return Graph(name, calls, dtype, batch, tail, self.python.module_calls, versions(), self.outputs)
 
 
 _PACKAGES = f"{Path(torch.__file__).parent.parent}{os.sep}"
@@ -484,6 +487,7 @@ def _record(original: torch.nn.Module, inputs: Any, mode: CaptureMode, dtype: st
                     sys.settrace(before)
                     if collects:
                         gc.enable()
+        recorder.returns(_returned(result))
     except KeyboardInterrupt:
         raise
     except Stopped as stop:
@@ -492,7 +496,6 @@ def _record(original: torch.nn.Module, inputs: Any, mode: CaptureMode, dtype: st
         raise PredictorError(_complaint(error, recorder, type(module).__name__, dtype)) from error
     finally:
         recorder.forget()
-    recorder.outputs = _returned(result)
     return recorder
 
 
@@ -504,7 +507,8 @@ def _returned(result: Any) -> list[torch.Tensor]:
 
 _BY_VALUES = ("cannot be called on meta tensors", "on meta tensors", "data-dependent", "Tensor.item()")
 _OF_DTYPES = ("same dtype", "expected scalar type", "should be the same", "same data type", "dtypes")
-"""What torch's messages of two causes contain."""
+_OF_SHAPES = ("'Meta' backend", "no fake impl registered")
+"""What torch's messages of three causes contain."""
 
 
 def _complaint(error: BaseException, recorder: _Recorder, module: str, dtype: str) -> str:
@@ -524,7 +528,7 @@ def _complaint(error: BaseException, recorder: _Recorder, module: str, dtype: st
             f"{module} mixes dtypes in {dtype}: {said}{where}: make tensors in the dtype of those that they meet "
             "(dtype=x.dtype), or predict another --dtype"
         )
-    if ("backend" in said and "Meta" in said) or (isinstance(error, NotImplementedError) and operator):
+    if operator and (isinstance(error, NotImplementedError) or any(words in said for words in _OF_SHAPES)):
         return (
             f"{module} runs an operator whose output shape torch does not know without data{where}: "
             "register one with torch.library.register_fake"

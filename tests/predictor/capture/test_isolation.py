@@ -331,3 +331,19 @@ def test_the_module_is_freed_after_a_capture() -> None:
     del module
     gc.collect()
     assert gone() is None
+
+
+def test_memory_does_not_grow_with_the_number_of_captures() -> None:
+    def objects_after(captures: int) -> int:
+        for _ in range(captures):
+            capture(nn.Sequential(nn.Linear(4, 4), Function(attends)), torch.rand(2, 4), "fp16")
+        gc.collect()
+        return len(gc.get_objects())
+
+    before = objects_after(20)
+    assert objects_after(40) - before < 40
+
+
+def test_an_input_that_is_returned_is_an_output() -> None:
+    graph = of(lambda x: (x, x + 1), torch.empty(2))
+    assert graph.outputs == (graph.calls[0].reads[0], graph.calls[0].makes[0])
