@@ -15,7 +15,7 @@ import sys
 import traceback
 import warnings
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -255,7 +255,8 @@ _VALUE = "_captured_value"
 class _Recorder(TorchDispatchMode):
     """Sees every operator before it is split into parts, notes it, and runs it on the meta device."""
 
-    def __init__(self, module: torch.nn.Module) -> None:
+    def __init__(self, module: torch.nn.Module, copies: Set[int] = frozenset()) -> None:
+        """copies: tensors of the capture's own, by identity; the pass may write into them."""
         super().__init__()
         self._paths = {id(child): path for path, child in module.named_modules()}
         self._origins: dict[Origin, Origin] = {}
@@ -264,7 +265,9 @@ class _Recorder(TorchDispatchMode):
         self._values = 0
         self.outputs: tuple[int, ...] = ()
         self.failed: tuple[Exception | None, str] = (None, "")  # what an operator raised, and the operator
+        self._copies = copies
         self._foreign: list[torch.Tensor] = []  # tensors that no operator of the pass has made
+        self._users: list[tuple[torch.Tensor, int, torch.Tensor]] = []  # those that are no copies: version and values
         self._limits = Limits()
         self._depth = 0
         self.python = PythonTrace(
@@ -353,15 +356,27 @@ class _Recorder(TorchDispatchMode):
             number = self._values = self._values + 1
             setattr(tensor, _VALUE, (self, number))
             if not new:
-                self._foreign.append(tensor)
+                self._meet(tensor)
         return number
+
+    def _meet(self, tensor: torch.Tensor) -> None:
+        """Note a tensor that no operator of the pass has made; and its values, where it may be a user's (a global)."""
+        self._foreign.append(tensor)
+        if tensor.is_meta or id(tensor) in self._copies or tensor.numel() > MOST_KEPT_ELEMENTS:
+            return
+        if tensor.layout is torch.strided and not tensor.is_inference():
+            self._users.append((tensor, tensor._version, tensor.clone()))
 
     def returns(self, tensors: list[torch.Tensor]) -> None:
         """Note what the pass returned."""
         self.outputs = tuple(self._number(tensor) for tensor in tensors)
 
     def forget(self) -> None:
-        """Take the numbers off tensors that may be a user's."""
+        """Take the numbers off tensors that may be a user's, and give back the values that the pass wrote over."""
+        for tensor, version, values in self._users:
+            if tensor._version != version:
+                tensor.detach().copy_(values)
+        self._users.clear()
         for tensor in self._foreign:
             if hasattr(tensor, _VALUE):
                 delattr(tensor, _VALUE)
@@ -448,8 +463,14 @@ def capture(
     """
     if not isinstance(module, torch.nn.Module):
         raise PredictorError(f"a model is a torch.nn.Module, not {type(module).__name__}")
-    torch_dtype, batch, kind = DTYPES[dtype], batch_of(inputs), type(module).__name__
-    with isolated(torch_dtype):
+    kind = type(module).__name__
+    try:
+        batch = batch_of(inputs)
+    except PredictorError:
+        raise
+    except Exception as error:
+        raise PredictorError(f"the inputs of {kind} have no batch size: {one_line(error)}") from error
+    with isolated(DTYPES[dtype]):
         recorder = _record(module, inputs, mode, dtype)
         ran = recorder.operators | recorder.python.codes
         if not all(one in _WARM[mode] for one in ran):
@@ -458,21 +479,27 @@ def capture(
         return recorder.graph(name or kind, dtype, batch)
 
 
-def _copied(module: torch.nn.Module, inputs: Any, dtype: torch.dtype) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
-    """Copies for one pass, which may change them: the module, positional and keyword arguments."""
+def _copied(
+    module: torch.nn.Module, inputs: Any, dtype: torch.dtype
+) -> tuple[torch.nn.Module, tuple[Any, ...], dict[str, Any], Set[int]]:
+    """Copies for one pass, which may change them: the module, positional and keyword arguments; and the identities of
+    their tensors.
+    """
     copies, stand_in = Copies(), partial(abstract, dtype=dtype)
     try:
-        return copies.module(module, stand_in, abstract_constant), *copies.of(call_arguments(inputs), stand_in)
+        copy = copies.module(module, stand_in, abstract_constant)
+        args, kwargs = copies.of(call_arguments(inputs), stand_in)
     except PredictorError:
         raise
     except Exception as error:
         raise PredictorError(f"{type(module).__name__} or its inputs cannot be copied: {one_line(error)}") from error
+    return copy, args, kwargs, copies.tensors
 
 
 def _record(original: torch.nn.Module, inputs: Any, mode: CaptureMode, dtype: str) -> _Recorder:
     """One pass of a copy. Raises PredictorError, whatever the module raises."""
-    module, args, kwargs = _copied(original, inputs, DTYPES[dtype])
-    recorder = _Recorder(module)
+    module, args, kwargs, copies = _copied(original, inputs, DTYPES[dtype])
+    recorder = _Recorder(module, copies)
     seed()
     try:
         with torch.inference_mode(), warnings.catch_warnings():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from types import ModuleType
 from typing import Any
 
@@ -49,6 +49,11 @@ class Copies:
             self._memo[id(buffer)] = weight(buffer)
         made: torch.nn.Module = self.of(module, constant)
         return made.eval()
+
+    @property
+    def tensors(self) -> Set[int]:
+        """The tensors among the copies, by identity."""
+        return {id(made) for made in self._memo.values() if isinstance(made, torch.Tensor)}
 
     def of(self, value: Any, tensor: StandIn) -> Any:
         """A deep copy of a value. tensor: what replaces a tensor in it."""

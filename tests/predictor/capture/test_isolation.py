@@ -72,6 +72,18 @@ def test_a_tensor_outside_of_the_module_bears_no_mark_of_the_capture() -> None:
     assert not vars(outside)
 
 
+def test_a_tensor_outside_of_the_module_gets_its_values_back() -> None:
+    passes, table = torch.zeros(1, dtype=torch.int64), torch.zeros(2, 3, dtype=torch.int64)
+
+    def forward(ids: torch.Tensor) -> torch.Tensor:
+        table[0] = 5
+        passes.add_(1)
+        return ids + passes + table.sum()
+
+    of(forward, IDS)
+    assert (passes.tolist(), table.tolist()) == ([0], [[0, 0, 0], [0, 0, 0]])
+
+
 def test_strides_of_inputs_with_values_are_kept() -> None:
     ids = torch.arange(4).expand(3, 4)
     (call,) = of(lambda x: x + 1, ids).calls
