@@ -36,7 +36,8 @@ def isolated(dtype: torch.dtype = torch.float32) -> Iterator[None]:
     of another ``isolated`` asks for it.
 
     >>> with torch.device("meta"), isolated():
-    ...     torch.zeros(1).device
+    ...     made = torch.zeros(1)
+    >>> made.device
     device(type='cpu')
     """
     global _capturing
