@@ -4,7 +4,6 @@ transformers ``config.json``, or of an ONNX file.
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import json
 import sys
@@ -12,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from predictor import user_file
 from predictor.errors import PredictorError, unknown
 from predictor.graph import files
 from predictor.graph.files import GraphSet
@@ -73,7 +73,7 @@ class _FactorySource:
         self.spec = spec
         self.module, self.inputs, self.name = load_model(spec, batch)
         path, _, factory = spec.rpartition(":")
-        function = getattr(sys.modules[Path(path).stem], factory) if path.endswith(".py") else None
+        function = getattr(sys.modules[user_file.module_name(Path(path))], factory) if path.endswith(".py") else None
         self.takes_batch = function is None or bool(inspect.signature(function).parameters)
         self.batch = batch if self.takes_batch else batch_of(self.inputs)
 
@@ -104,22 +104,19 @@ def _from_factory(path: Path, factory: str, batch: int) -> tuple[Any, Any]:
     """Call ``factory(batch)``, or ``factory()`` where it takes no argument: it returns (module, inputs)."""
     if not path.is_file():
         raise PredictorError(f"no such file: {path}")
-    specification = importlib.util.spec_from_file_location(path.stem, path)
-    if specification is None or specification.loader is None:
-        raise PredictorError(f"{path} is no Python file")
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[path.stem] = module
-    try:
-        specification.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        raise PredictorError(f"{path} fails to import: {_said(error)}") from error
-    function = getattr(module, factory, None)
-    if not callable(function):
-        raise unknown(f"function of {path.name}", factory, [n for n in vars(module) if not n.startswith("_")])
-    try:
-        made = _call(function, batch)
-    except (Exception, SystemExit) as error:
-        raise PredictorError(f"{path.name}:{factory} raised {_said(error)}") from error
+    with user_file.importing_from(path.parent):
+        try:
+            module = user_file.load(path)
+        except (Exception, SystemExit) as error:
+            raise PredictorError(f"{path} fails to import: {_said(error)}{user_file.line_of(error, path)}") from error
+        function = getattr(module, factory, None)
+        if not callable(function):
+            raise unknown(f"function of {path.name}", factory, [n for n in vars(module) if not n.startswith("_")])
+        try:
+            made = _call(function, batch)
+        except (Exception, SystemExit) as error:
+            said = f"{_said(error)}{user_file.line_of(error, path)}"
+            raise PredictorError(f"{path.name}:{factory} raised {said}") from error
     import torch
 
     if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], torch.nn.Module)):

@@ -1,6 +1,6 @@
 """What a model's code finds when it asks where it runs, while it is captured: its device, and the capture mode.
 
-Each answer is given to the capturing thread alone; one capture runs at a time.
+Each answer is given to the capturing thread alone; one capture runs at a time (``isolation``).
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ def mark_on_host(result: Any) -> Any:
     return result
 
 
-_one_capture = threading.Lock()
 _tensor = torch.tensor
 
 
@@ -83,20 +82,19 @@ def answering_as(mode: CaptureMode) -> Iterator[None]:
         made: torch.Tensor = mark_on_host(_tensor(data, **options))
         return made if device is None else made.to(device)
 
-    with _one_capture:
-        asked = [(home, name, getattr(home, name)) for home, name, _ in QUESTIONS]
-        torch.Tensor.device = property(device_of)  # type: ignore[assignment]
-        torch.tensor = tensor_of  # type: ignore[assignment]
-        for name in ROUNDED if mode is CaptureMode.TRACED else ():
-            asked.append((torch, name, getattr(torch, name)))
-            setattr(torch, name, _of_numbers(captures, getattr(torch, name)))
-        for home, name, yes in QUESTIONS:
-            if mode is yes or not _says_no(getattr(home, name)):
-                setattr(home, name, _answer(captures, mode is yes, getattr(home, name)))
-        try:
-            yield
-        finally:
-            for home, name, question in asked:
-                setattr(home, name, question)
-            torch.tensor = _tensor
-            del torch.Tensor.device
+    asked = [(home, name, getattr(home, name)) for home, name, _ in QUESTIONS]
+    torch.Tensor.device = property(device_of)  # type: ignore[assignment]
+    torch.tensor = tensor_of  # type: ignore[assignment]
+    for name in ROUNDED if mode is CaptureMode.TRACED else ():
+        asked.append((torch, name, getattr(torch, name)))
+        setattr(torch, name, _of_numbers(captures, getattr(torch, name)))
+    for home, name, yes in QUESTIONS:
+        if mode is yes or not _says_no(getattr(home, name)):
+            setattr(home, name, _answer(captures, mode is yes, getattr(home, name)))
+    try:
+        yield
+    finally:
+        for home, name, question in asked:
+            setattr(home, name, question)
+        torch.tensor = _tensor
+        del torch.Tensor.device

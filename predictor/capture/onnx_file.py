@@ -7,12 +7,10 @@ those in ``_CPU_ONLY``. Outcomes are kept in the user's cache by the file's cont
 from __future__ import annotations
 
 import contextlib
-import copy
 import hashlib
 import json
 import logging
 import os
-import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -74,34 +72,34 @@ def exported(module: Any, inputs: Any, dtype: str, name: str | None = None) -> G
     CannotRunError where it cannot be exported.
     """
     import torch
-    from torch.utils._pytree import tree_map_only
 
+    from predictor.capture.isolation import isolated
     from predictor.capture.recorder import versions
+    from predictor.capture.stand_ins import Copies
     from predictor.graph.onnx_export import export
 
     def placed(tensor: torch.Tensor) -> torch.Tensor:
         kind = torch.float32 if tensor.is_floating_point() else tensor.dtype
         if tensor.is_meta:
             return torch.zeros(tensor.shape, dtype=kind)
-        return tensor.detach().to("cpu", kind)
+        return tensor.detach().to("cpu", kind, copy=True)
 
     said = name or type(module).__name__
     kept = _kept(_fingerprint(module, inputs))
-    data = _from_cache(kept)
-    if data is None:
-        memo: dict[int, Any] = {id(b): placed(b) for b in module.buffers()}
-        for parameter in module.parameters():
-            memo[id(parameter)] = torch.nn.Parameter(placed(parameter), requires_grad=False)
-        real = copy.deepcopy(module, memo).eval()
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "model.onnx"
-            try:
-                with _quiet():
-                    export(real, tree_map_only(torch.Tensor, placed, inputs), path)
-            except Exception as error:
-                raise CannotRunError(f"it cannot be exported to ONNX: {_line(error)}") from error
-            data = _optimise(path)
-        _to_cache(kept, data)
+    with isolated():
+        data = _from_cache(kept)
+        if data is None:
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "model.onnx"
+                try:
+                    with _quiet():
+                        copies = Copies()
+                        real = copies.module(module, placed, placed)
+                        export(real, copies.of(inputs, placed), path)
+                except Exception as error:
+                    raise CannotRunError(f"it cannot be exported to ONNX: {_line(error)}") from error
+                data = _optimise(path)
+            _to_cache(kept, data)
     return replace(_graph(data, dtype, said), batch=inputs_batch(inputs), versions=versions())
 
 
@@ -122,7 +120,7 @@ def _quiet() -> Iterator[None]:
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import CodeType, FrameType
 from typing import Any
@@ -16,11 +17,14 @@ class _Frame:
 
     code: int
     module: int | None
+    tick: Callable[[], None]
     lines: set[int] = field(default_factory=set)
 
     def trace(self, frame: FrameType, event: str, argument: Any) -> Any:
         """Local ``sys.settrace`` hook."""
         if event == "line":
+            if frame.f_lineno in self.lines:
+                self.tick()
             self.lines.add(frame.f_lineno)
         return self.trace
 
@@ -29,13 +33,17 @@ class PythonTrace:
     """Python function calls of a pass, in order, with marks between them.
 
     observer: code of the function that watches the pass; what it calls is none of the pass, nor is what stands in the
-    files ``aside``. module_call: code of the function that calls a module, its ``self``.
+    files ``aside``. module_call: code of the function that calls a module, its ``self``. tick: called at every call and
+    at every line that runs again; what it raises ends the pass.
     """
 
-    def __init__(self, observer: CodeType, aside: frozenset[str], module_call: CodeType) -> None:
+    def __init__(
+        self, observer: CodeType, aside: frozenset[str], module_call: CodeType, tick: Callable[[], None]
+    ) -> None:
         self.observer = observer
         self.aside = aside
         self.module_call = module_call
+        self.tick = tick
         self.codes: dict[int, CodeType] = {}  # that ran, by identity: their hash is that of their contents
         self._ran: list[_Frame | None] = []  # None: a mark
         self._inside = 0
@@ -48,7 +56,8 @@ class PythonTrace:
         if self._inside or frame.f_code.co_filename in self.aside:
             return None
         module = id(frame.f_locals["self"]) if frame.f_code is self.module_call else None
-        called = _Frame(id(frame.f_code), module)
+        self.tick()
+        called = _Frame(id(frame.f_code), module, self.tick)
         self.codes[called.code] = frame.f_code
         self._ran.append(called)
         return called.trace
@@ -59,9 +68,8 @@ class PythonTrace:
         return self._leave
 
     def mark(self) -> None:
-        """The observer saw an operator; one inside another is no mark."""
-        if self._inside == 1:
-            self._ran.append(None)
+        """The observer saw an operator."""
+        self._ran.append(None)
 
     @property
     def module_calls(self) -> int:

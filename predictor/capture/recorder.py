@@ -3,19 +3,21 @@
 The module is copied to the meta device (no data, no kernels) and run once under a dispatch mode. Nothing is traced,
 so the module takes the branches that it takes in eager mode. Integer and boolean tensors keep their values on the
 CPU, so that code which looks at them (``mask.all()``, ``pad_id in input_ids``) finds an answer. The Python that runs
-is counted on the way, that of the capture itself left out.
+is counted on the way, that of the capture itself left out. The module, its inputs and the process are as before
+afterwards (``isolation``, ``stand_ins``); a forward without an end is stopped (``limits``).
 """
 
 from __future__ import annotations
 
-import copy
 import gc
 import os
 import sys
+import traceback
 import warnings
-from collections.abc import Mapping
+import weakref
+from collections.abc import Mapping, Set
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -27,8 +29,11 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 from predictor.capture import capture_mode
 from predictor.capture.capture_mode import ON_HOST, answering_as, mark_on_host
+from predictor.capture.isolation import isolated, seed
+from predictor.capture.limits import Limits, Stopped
 from predictor.capture.python_trace import PythonTrace
-from predictor.errors import PredictorError
+from predictor.capture.stand_ins import MOST_KEPT_ELEMENTS, Copies, abstract, abstract_constant
+from predictor.errors import PredictorError, one_line
 from predictor.graph.inputs import batch_of, call_arguments
 from predictor.ops import OPS, operator_of
 from predictor.ops.macs import count_macs
@@ -154,6 +159,43 @@ def _on_one_device(args: Any, kwargs: Any) -> tuple[Any, Any]:
     return args, kwargs
 
 
+_CONTRACTIONS = frozenset({Trait.GEMM, Trait.PRODUCT, Trait.CONV, Trait.ATTENTION, Trait.UNMODELLED})
+
+_LARGE_PRODUCT = 2**32
+"""Elements of two operands, multiplied: for square matrices of n x n it is n^4, and n^3 multiplications."""
+
+
+def _without_large_values(func: Any, trait: Trait, args: Any, kwargs: Any) -> tuple[Any, Any]:
+    """The arguments of a call on real tensors; on meta where a tensor in it has more elements than a capture keeps, and
+    where a product would take long. An operator that is split comes here with its parts.
+    """
+    if trait is Trait.UNMODELLED and _is_composite(func):
+        return args, kwargs
+    leaves = tree_leaves((args, kwargs))
+    tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+    if any(t.is_meta for t in tensors) or func._schema.is_mutable or (_is_view(func) and not _is_composite(func)):
+        return args, kwargs
+    bound = 1
+    for leaf in leaves:
+        if isinstance(leaf, torch.Tensor):
+            bound *= max(1, leaf.numel())
+        elif isinstance(leaf, int):
+            bound *= max(1, abs(leaf))
+    if bound <= MOST_KEPT_ELEMENTS:
+        return args, kwargs
+    meta = torch.device("meta")
+    on_meta = tree_map_only(torch.Tensor, _to_meta, (args, kwargs))
+    on_meta = tree_map_only(torch.device, lambda _: meta, on_meta)
+    if not tensors and any(a.name == "device" for a in func._schema.arguments):
+        on_meta = (on_meta[0], {**on_meta[1], "device": meta})
+    try:
+        made = func(*on_meta[0], **on_meta[1])
+    except Exception:  # its result depends on values: it runs on them
+        return args, kwargs
+    large = any(t.numel() > MOST_KEPT_ELEMENTS for t in (*tensors, *_tensors(made)))
+    return on_meta if large or (trait in _CONTRACTIONS and bound > _LARGE_PRODUCT) else (args, kwargs)
+
+
 def _fresh(result: torch.Tensor) -> torch.Tensor:
     """The same values in a tensor without the mark: it was copied to the device."""
     return result.detach()
@@ -180,6 +222,8 @@ _SMALL = 2**16  # elements
 def _has_known_values(name: str, result: Any) -> bool:
     """Whether a tensor made on the device keeps its values, on the CPU: integers, booleans and small constants."""
     if not isinstance(result, torch.Tensor):
+        return False
+    if result.numel() > MOST_KEPT_ELEMENTS:
         return False
     whole = not (result.is_floating_point() or result.is_complex())
     return whole or (name in OPS and OPS[name].is_constant_factory and result.numel() <= _SMALL)
@@ -211,24 +255,44 @@ _VALUE = "_captured_value"
 class _Recorder(TorchDispatchMode):
     """Sees every operator before it is split into parts, notes it, and runs it on the meta device."""
 
-    def __init__(self, module: torch.nn.Module) -> None:
+    def __init__(self, module: torch.nn.Module, copies: Set[int] = frozenset()) -> None:
+        """copies: tensors of the capture's own, by identity; the pass may write into them."""
         super().__init__()
         self._paths = {id(child): path for path, child in module.named_modules()}
         self._origins: dict[Origin, Origin] = {}
         self.calls: list[OpCall] = []
         self.operators: dict[int, Any] = {}
         self._values = 0
-        self.outputs: list[torch.Tensor] = []
+        self.outputs: tuple[int, ...] = ()
+        self.failed: tuple[Exception | None, str] = (None, "")  # what an operator raised, and the operator
+        self._copies = copies
+        self._foreign: list[torch.Tensor] = []  # tensors that no operator of the pass has made
+        self._users: list[tuple[torch.Tensor, int, torch.Tensor]] = []  # those that are no copies: version and values
+        self._limits = Limits()
+        self._depth = 0
         self.python = PythonTrace(
-            _RECORDER_CODE, frozenset([_DISPATCH_FILE, __file__, capture_mode.__file__]), _MODULE_CODE
+            _RECORDER_CODE,
+            frozenset([_DISPATCH_FILE, __file__, capture_mode.__file__]),
+            _MODULE_CODE,
+            self._limits.tick,
         )
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self._limits.operator()
+        self._depth += 1
         origin = self._origin(sys._getframe(1))
         self.operators[id(func)] = func
-        result, call = self._run(func, args, kwargs or {})
+        try:
+            result, call = self._run(func, args, kwargs or {})
+        except Exception as error:
+            if self.failed[0] is not error:  # the innermost operator is said
+                self.failed = (error, func._schema.name.removeprefix("aten::"))
+            raise
+        finally:
+            self._depth -= 1
         self.calls.append(replace(call, origin=origin))
-        self.python.mark()
+        if not self._depth:  # the parts of an operator are no marks
+            self.python.mark()
         return result
 
     def _origin(self, frame: FrameType | None) -> Origin:
@@ -257,6 +321,7 @@ class _Recorder(TorchDispatchMode):
         described = {name: _describe(value) for name, value in bound.items()}
         input_ids = tuple(self._number(t) for t in _tensors(*bound.values()))
         args, kwargs = _on_one_device(args, kwargs)
+        args, kwargs = _without_large_values(func, trait, args, kwargs)
         parts: tuple[OpCall, ...] = ()
         if where == "upload":
             name, result = f"{name} device", _fresh(func(*args, **kwargs))
@@ -290,7 +355,32 @@ class _Recorder(TorchDispatchMode):
         if new or recorder is not self:
             number = self._values = self._values + 1
             setattr(tensor, _VALUE, (self, number))
+            if not new:
+                self._meet(tensor)
         return number
+
+    def _meet(self, tensor: torch.Tensor) -> None:
+        """Note a tensor that no operator of the pass has made; and its values, where it may be a user's (a global)."""
+        self._foreign.append(tensor)
+        if tensor.is_meta or id(tensor) in self._copies or tensor.numel() > MOST_KEPT_ELEMENTS:
+            return
+        if tensor.layout is torch.strided and not tensor.is_inference():
+            self._users.append((tensor, tensor._version, tensor.clone()))
+
+    def returns(self, tensors: list[torch.Tensor]) -> None:
+        """Note what the pass returned."""
+        self.outputs = tuple(self._number(tensor) for tensor in tensors)
+
+    def forget(self) -> None:
+        """Take the numbers off tensors that may be a user's, and give back the values that the pass wrote over."""
+        for tensor, version, values in self._users:
+            if tensor._version != version:
+                tensor.detach().copy_(values)
+        self._users.clear()
+        for tensor in self._foreign:
+            if hasattr(tensor, _VALUE):
+                delattr(tensor, _VALUE)
+        self._foreign.clear()
 
     def _split(self, run: Any, args: Any, kwargs: Any) -> tuple[Any, tuple[OpCall, ...]]:
         outer, self.calls = self.calls, []
@@ -305,15 +395,13 @@ class _Recorder(TorchDispatchMode):
         """What was seen, the Python between two operators given to the second."""
         *before, tail = self.python.work()
         calls = tuple(replace(call, python=work) for call, work in zip(self.calls, before, strict=True))
-        outputs = tuple(self._number(tensor) for tensor in self.outputs)
-        return Graph(name, calls, dtype, batch, tail, self.python.module_calls, versions(), outputs)
+        return Graph(name, calls, dtype, batch, tail, self.python.module_calls, versions(), self.outputs)
 
 
 _PACKAGES = f"{Path(torch.__file__).parent.parent}{os.sep}"
 _ASIDE = (f"{Path(torch.__file__).parent}{os.sep}", f"{Path(__file__).parent}{os.sep}", "<")
 
 
-@cache
 def _outside_of_torch(code: CodeType) -> str:
     """A code's file, relative to where packages are installed; empty for torch's own and the recorder's."""
     file = code.co_filename
@@ -324,9 +412,11 @@ _RECORDER_CODE = _Recorder.__torch_dispatch__.__code__
 _MODULE_CODE = torch.nn.Module._call_impl.__code__
 _DISPATCH_FILE = simple_registry.__file__  # looks for a mode's rules before every operator; eager mode does not
 
-_WARM: dict[CaptureMode, dict[int, Any]] = {mode: {} for mode in CaptureMode}
+_WARM: dict[CaptureMode, weakref.WeakValueDictionary[int, Any]] = {
+    mode: weakref.WeakValueDictionary() for mode in CaptureMode
+}
 """Code and operators that have run in a capture of this process, by identity: their first run fills caches, with Python
-calls that no later has.
+calls that no later has. An entry goes with the code: a model's is free to.
 """
 
 
@@ -340,28 +430,9 @@ def _traffic(call: OpCall) -> tuple[int, int]:
     return (written if call.trait is Trait.GATHER else sum(t.nbytes for t in call.tensors)), written
 
 
-def _abstract(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """A stand-in: floating point on meta in ``dtype``; integers and booleans on the CPU with their values (0 if on
-    meta).
-    """
-    if tensor.is_complex():
-        return tensor.detach().to("meta")
-    if tensor.is_floating_point():
-        return torch.empty_strided(tensor.shape, tensor.stride(), dtype=dtype, device="meta")
-    if tensor.is_meta:
-        return torch.zeros(tensor.shape, dtype=tensor.dtype)
-    return tensor.detach().cpu()
-
-
 def abstract_module(module: torch.nn.Module, dtype: torch.dtype) -> torch.nn.Module:
-    """A copy of the module in evaluation mode without its data: floating-point tensors on meta in ``dtype``."""
-    memo: dict[int, Any] = {}
-    for parameter in module.parameters():
-        abstract = torch.nn.Parameter(_abstract(parameter, dtype), requires_grad=False)
-        memo[id(parameter)] = abstract
-    for buffer in module.buffers():
-        memo[id(buffer)] = _abstract(buffer, dtype)
-    return copy.deepcopy(module, memo).eval()
+    """A copy of the module in evaluation mode without its data: floating-point weights on meta in ``dtype``."""
+    return Copies().module(module, partial(abstract, dtype=dtype), abstract_constant)
 
 
 def versions() -> dict[str, str]:
@@ -384,43 +455,74 @@ def capture(
 
     module: in any dtype and on any device, it is not changed. inputs: a tensor, a tuple or a mapping, shapes give batch
     and length. dtype: what it would run in ("fp32", "tf32", "fp16", "bf16"). mode: what the model's code is told of the
-    runtime that it runs under. Raises PredictorError where the module
-    does not accept the inputs.
+    runtime that it runs under. Captures of several threads wait for one another. Raises PredictorError where the module
+    does not accept the inputs, fails, or does not end (``limits``).
 
     >>> capture(torch.nn.Linear(8, 4), torch.empty(2, 8)).macs
     64
     """
     if not isinstance(module, torch.nn.Module):
         raise PredictorError(f"a model is a torch.nn.Module, not {type(module).__name__}")
-    torch_dtype, batch = DTYPES[dtype], batch_of(inputs)
-    abstract = abstract_module(module, torch_dtype)
-    args, kwargs = tree_map_only(torch.Tensor, lambda t: _abstract(t, torch_dtype), call_arguments(inputs))
+    kind = type(module).__name__
     try:
-        recorder = _record(abstract, args, kwargs, mode)
-        ran = recorder.operators | recorder.python.codes
-        if not ran.keys() <= _WARM[mode].keys():
-            _WARM[mode].update(ran)
-            recorder = _record(abstract, args, kwargs, mode)
+        batch = batch_of(inputs)
+    except PredictorError:
+        raise
     except Exception as error:
-        raise PredictorError(f"{type(module).__name__} does not run on these inputs: {_first_line(error)}") from error
-    return recorder.graph(name or type(module).__name__, dtype, batch)
+        raise PredictorError(f"the inputs of {kind} have no batch size: {one_line(error)}") from error
+    with isolated(DTYPES[dtype]):
+        recorder = _record(module, inputs, mode, dtype)
+        ran = recorder.operators | recorder.python.codes
+        if not all(one in _WARM[mode] for one in ran):
+            _WARM[mode].update(ran)
+            recorder = _record(module, inputs, mode, dtype)
+        return recorder.graph(name or kind, dtype, batch)
 
 
-def _record(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], mode: CaptureMode) -> _Recorder:
-    recorder = _Recorder(module)
-    with torch.inference_mode(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with recorder, answering_as(mode):
-            before, collects = sys.gettrace(), gc.isenabled()
-            gc.disable()  # finalizers and callbacks of a collection are no part of the pass
-            sys.settrace(recorder.python.hook)
-            try:
-                result = module(*args, **kwargs)
-            finally:
-                sys.settrace(before)
-                if collects:
-                    gc.enable()
-    recorder.outputs = _returned(result)
+def _copied(
+    module: torch.nn.Module, inputs: Any, dtype: torch.dtype
+) -> tuple[torch.nn.Module, tuple[Any, ...], dict[str, Any], Set[int]]:
+    """Copies for one pass, which may change them: the module, positional and keyword arguments; and the identities of
+    their tensors.
+    """
+    copies, stand_in = Copies(), partial(abstract, dtype=dtype)
+    try:
+        copy = copies.module(module, stand_in, abstract_constant)
+        args, kwargs = copies.of(call_arguments(inputs), stand_in)
+    except PredictorError:
+        raise
+    except Exception as error:
+        raise PredictorError(f"{type(module).__name__} or its inputs cannot be copied: {one_line(error)}") from error
+    return copy, args, kwargs, copies.tensors
+
+
+def _record(original: torch.nn.Module, inputs: Any, mode: CaptureMode, dtype: str) -> _Recorder:
+    """One pass of a copy. Raises PredictorError, whatever the module raises."""
+    module, args, kwargs, copies = _copied(original, inputs, DTYPES[dtype])
+    recorder = _Recorder(module, copies)
+    seed()
+    try:
+        with torch.inference_mode(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with recorder, answering_as(mode):
+                before, collects = sys.gettrace(), gc.isenabled()
+                gc.disable()  # finalizers and callbacks of a collection are no part of the pass
+                sys.settrace(recorder.python.hook)
+                try:
+                    result = module(*args, **kwargs)
+                finally:
+                    sys.settrace(before)
+                    if collects:
+                        gc.enable()
+        recorder.returns(_returned(result))
+    except KeyboardInterrupt:
+        raise
+    except Stopped as stop:
+        raise PredictorError(f"{type(module).__name__} is not predicted: {stop}") from None
+    except BaseException as error:
+        raise PredictorError(_complaint(error, recorder, type(module).__name__, dtype)) from error
+    finally:
+        recorder.forget()
     return recorder
 
 
@@ -430,8 +532,43 @@ def _returned(result: Any) -> list[torch.Tensor]:
     return [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
 
 
-def _first_line(error: Exception) -> str:
-    text = str(error).strip() or type(error).__name__
-    if "cannot be called on meta tensors" in text:
-        return "it decides by the values of floating-point tensors, which a prediction does not compute"
-    return text.splitlines()[0][:200]
+_BY_VALUES = ("cannot be called on meta tensors", "on meta tensors", "data-dependent", "Tensor.item()")
+_OF_DTYPES = ("same dtype", "expected scalar type", "should be the same", "same data type", "dtypes")
+_OF_SHAPES = ("'Meta' backend", "no fake impl registered")
+"""What torch's messages of three causes contain."""
+
+
+def _complaint(error: BaseException, recorder: _Recorder, module: str, dtype: str) -> str:
+    """What went wrong in a pass, where, and what helps, in one line."""
+    failed, operator = recorder.failed
+    chain = (error, error.__cause__, error.__context__)
+    operator = operator if failed is not None and failed in chain else ""
+    said = " ".join(str(error).split())[:300] or type(error).__name__
+    where = _where(error, operator)
+    if any(words in said for words in _BY_VALUES):
+        return (
+            f"{module} decides by the values of floating-point tensors, which a prediction does not compute{where}: "
+            "decide by integers, booleans or sizes"
+        )
+    if operator and any(words in said for words in _OF_DTYPES):
+        return (
+            f"{module} mixes dtypes in {dtype}: {said}{where}: make tensors in the dtype of those that they meet "
+            "(dtype=x.dtype), or predict another --dtype"
+        )
+    if operator and (isinstance(error, NotImplementedError) or any(words in said for words in _OF_SHAPES)):
+        return (
+            f"{module} runs an operator whose output shape torch does not know without data{where}: "
+            "register one with torch.library.register_fake"
+        )
+    wrong_arguments = isinstance(error, TypeError) and "forward()" in said
+    if wrong_arguments or (operator and isinstance(error, (RuntimeError, ValueError, IndexError, TypeError))):
+        return f"{module} does not run on these inputs: {said}{where}"
+    return f"{module} raised {type(error).__name__}: {said}{where}"
+
+
+def _where(error: BaseException, operator: str) -> str:
+    """The innermost line of a user's or a library's code that an error went through, and the operator."""
+    frames = [(frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    lines = [f"{file}:{line}" for code, line in frames if (file := _outside_of_torch(code))]
+    said = ", ".join((*([operator] if operator else []), *lines[-1:]))
+    return f" ({said})" if said else ""

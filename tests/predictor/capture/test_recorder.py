@@ -198,7 +198,7 @@ def test_an_integer_mask_is_seen_through_operators() -> None:
 
 
 def test_code_that_looks_at_floating_point_data_is_refused_in_one_line() -> None:
-    with pytest.raises(PredictorError, match="does not run on these inputs") as caught:
+    with pytest.raises(PredictorError, match="decides by the values of floating-point tensors") as caught:
         of(lambda x: x if x.sum() > 0 else -x, torch.rand(3))
     assert "\n" not in str(caught.value)
 

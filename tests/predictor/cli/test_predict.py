@@ -282,7 +282,7 @@ def test_a_question_that_is_not_complete_is_one_line(arguments: tuple[str, ...])
         ("models.py:no_inputs", "inputs must be a tensor, a tuple or a mapping of them, not NoneType"),
         ("models.py:text_inputs", "inputs must be a tensor, a tuple or a mapping of them, not str"),
         ("models.py:wrong_shape", "Linear does not run on these inputs"),
-        ("models.py:looks_at_data", "Looks does not run on these inputs"),
+        ("models.py:looks_at_data", "Looks decides by the values of floating-point tensors"),
         ("models.py:laier", "unknown function of models.py 'laier': did you mean layer"),
         ("models.py:not_a_function", "unknown function of models.py 'not_a_function'"),
         ("models.py", "say which function of models.py makes the model"),

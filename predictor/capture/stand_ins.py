@@ -1,0 +1,153 @@
+"""Copies of a user's module and inputs, other tensors in the place of theirs: a capture or an export runs the copies.
+
+A deep copy is tried first. What cannot be copied (a lock, a file, a generator) is shared with the original, what holds
+it is rebuilt around it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import OrderedDict
+from collections.abc import Callable, Set
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensor
+from torch.nn.parameter import is_lazy
+from torch.overrides import TorchFunctionMode
+
+from predictor.errors import PredictorError
+
+MOST_KEPT_ELEMENTS = 2**24
+"""Elements of the largest tensor whose values a capture knows; those of a larger one are not computed."""
+
+MOST_KEPT_FLOATS = 2**16
+"""Elements of the largest floating-point tensor whose values a capture knows: a constant that is no weight."""
+
+StandIn = Callable[[torch.Tensor], torch.Tensor]
+
+
+class Copies:
+    """Copies that belong together: what the originals share, their copies share."""
+
+    def __init__(self) -> None:
+        self._memo: dict[int, Any] = {}
+        self._alive: list[Any] = []  # what is copied, so that no other object has its identity meanwhile
+
+    def module(self, module: torch.nn.Module, weight: StandIn, constant: StandIn) -> torch.nn.Module:
+        """A copy in evaluation mode. weight: what replaces a parameter or a buffer; constant: what replaces any other
+        tensor that it holds. Raises PredictorError for lazy layers that have no weights yet.
+        """
+        if any(is_lazy(tensor) for tensor in (*module.parameters(), *module.buffers())):
+            raise PredictorError(
+                f"{type(module).__name__} has lazy layers whose sizes are not known: run it once on its inputs"
+            )
+        for parameter in module.parameters():
+            self._memo[id(parameter)] = torch.nn.Parameter(weight(parameter), requires_grad=False)
+        for buffer in module.buffers():
+            self._memo[id(buffer)] = weight(buffer)
+        made: torch.nn.Module = self.of(module, constant)
+        return made.eval()
+
+    @property
+    def tensors(self) -> Set[int]:
+        """The tensors among the copies, by identity."""
+        return {id(made) for made in self._memo.values() if isinstance(made, torch.Tensor)}
+
+    def of(self, value: Any, tensor: StandIn) -> Any:
+        """A deep copy of a value. tensor: what replaces a tensor in it."""
+        with _Replacing(tensor):
+            return self._copy(value)
+
+    def _copy(self, value: Any) -> Any:
+        trial = dict(self._memo)
+        try:
+            made = copy.deepcopy(value, trial)
+        except Exception:  # which of its parts cannot be copied is found out one by one
+            return self._rebuilt(value)
+        self._alive.extend(trial.pop(id(trial), ()))  # where ``deepcopy`` keeps what it copied
+        self._memo.update(trial)
+        return made
+
+    def _rebuilt(self, value: Any) -> Any:
+        """A copy of what ``deepcopy`` does not copy whole: of the same class, made of copies of its parts."""
+        if id(value) in self._memo:
+            return self._memo[id(value)]
+        if isinstance(value, torch.Generator):
+            return self._memo.setdefault(id(value), value.clone_state())
+        if type(value) is tuple:
+            return tuple(self._copy(item) for item in value)
+        made = _shell(value)
+        self._memo[id(value)] = made
+        if made is value:
+            return value
+        if isinstance(value, dict):
+            made.update({key: self._copy(item) for key, item in value.items()})
+        elif isinstance(value, list):
+            made.extend(self._copy(item) for item in value)
+        else:
+            vars(made).update({name: self._copy(item) for name, item in vars(value).items()})
+        return made
+
+
+def _shell(value: Any) -> Any:
+    """An empty object of the same class; the value itself where that cannot be made."""
+    if type(value) in (dict, OrderedDict, list):
+        return type(value)()
+    if not hasattr(value, "__dict__") or isinstance(value, (type, ModuleType, dict, list, tuple, set)):
+        return value
+    try:
+        return object.__new__(type(value))
+    except TypeError:  # of a class that is written in C: a lock, a file
+        return value
+
+
+class _Replacing(TorchFunctionMode):
+    """While it is active, a copy of a tensor is its stand-in."""
+
+    def __init__(self, stand_in: StandIn) -> None:
+        super().__init__()
+        self._stand_in = stand_in
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in (torch.Tensor.__deepcopy__, torch.Tensor.clone):  # the latter copies a parameter
+            return self._stand_in(args[0])
+        return func(*args, **(kwargs or {}))
+
+
+def abstract(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """The stand-in of a weight or an input: floating point on meta in ``dtype``; integers and booleans on the CPU with
+    their values (0 where they have none), on meta where there are more of them than a capture keeps.
+    """
+    if tensor.is_complex():
+        return tensor.detach().to("meta")
+    if tensor.is_floating_point():
+        return torch.empty_strided(tensor.shape, tensor.stride(), dtype=dtype, device="meta")
+    return with_values(tensor, MOST_KEPT_ELEMENTS)
+
+
+def abstract_constant(tensor: torch.Tensor) -> torch.Tensor:
+    """The stand-in of a tensor that is neither a weight nor an input: in its own dtype, with its values if it is
+    small.
+    """
+    real = not (tensor.is_floating_point() or tensor.is_complex())
+    if not real and (tensor.is_meta or isinstance(tensor, FakeTensor)):
+        return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+    return with_values(tensor, MOST_KEPT_ELEMENTS if real else MOST_KEPT_FLOATS)
+
+
+def with_values(tensor: torch.Tensor, most: int) -> torch.Tensor:
+    """A copy on the CPU in memory of its own, with the same values and strides, 0 for a tensor without values; on meta
+    where it takes more than ``most`` elements of memory.
+    """
+    if tensor.layout is not torch.strided:
+        return tensor.detach().cpu().clone()
+    elements = 1 + sum((n - 1) * s for n, s in zip(tensor.shape, tensor.stride(), strict=True)) if tensor.numel() else 0
+    if elements > most:
+        return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+    if tensor.is_meta or isinstance(tensor, FakeTensor):
+        return torch.zeros(tensor.shape, dtype=tensor.dtype)
+    values = tensor.detach().as_strided((elements,), (1,)).cpu()
+    values = values.clone() if values.data_ptr() == tensor.data_ptr() else values
+    return values.as_strided(tensor.shape, tensor.stride(), 0)
