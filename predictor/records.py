@@ -570,8 +570,8 @@ class Report:
     "memory".
 
     max_s: the plain formula, max(host time, kernel time); critical_host: the host's share of the critical path;
-    unmodelled: operator -> count; extrapolated: kernel family -> kernels outside its calibrated range; calibration: its
-    provenance.
+    unmodelled: operator -> count; unmodelled_share: their part of the kernel time, by traffic alone; extrapolated:
+    kernel family -> kernels outside its calibrated range; calibration: its provenance.
     """
 
     model: str
@@ -594,6 +594,7 @@ class Report:
     python_calls: int
     costliest: tuple[OpCost, ...]
     unmodelled: Mapping[str, int]
+    unmodelled_share: float
     extrapolated: Mapping[str, int]
     calibration: Mapping[str, Any]
     notes: tuple[str, ...] = ()

@@ -52,7 +52,7 @@ _NAMES = {
     torch.complex128: "complex128",
 }
 
-_NO_TRAFFIC = frozenset({Trait.VIEW, Trait.SYNC, Trait.HOST, Trait.UNMODELLED})
+_NO_TRAFFIC = frozenset({Trait.VIEW, Trait.SYNC, Trait.HOST})
 
 
 def spec_of(tensor: torch.Tensor) -> TensorSpec:

@@ -21,13 +21,14 @@ Grow = Callable[[Dims, float], dict[str, Array]]
 
 
 class MeasuredIn(StrEnum):
-    """Where a family's kernels are measured: in calls of torch, in sessions of ONNX Runtime that hold nothing else, or
-    in profiles of modules under the runtime that makes them.
+    """Where a family's kernels are measured: in calls of torch, in sessions of ONNX Runtime that hold nothing else, in
+    profiles of modules under the runtime that makes them, or nowhere: then its price is analytic.
     """
 
     CALLS = "calls"
     SESSIONS = "sessions"
     PROFILES = "profiles"
+    NOWHERE = "nowhere"
 
 
 def itemsize(dtype: str) -> int:

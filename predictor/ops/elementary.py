@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from predictor.records import Kernel, TensorSpec
+from predictor.kernels.unmodelled import UNMODELLED
+from predictor.records import Kernel, OpCall, TensorSpec
 
 
 def product(
@@ -82,6 +83,22 @@ def fill_of(out: TensorSpec) -> tuple[Kernel, ...]:
 def rows_of(family: str, x: TensorSpec, rows: int, cols: int) -> tuple[Kernel, ...]:
     """A kernel of a family that goes along the rows of a matrix."""
     return (Kernel(family, x.dtype, {"rows": rows, "cols": cols}),) if rows and cols else ()
+
+
+def unmodelled(call: OpCall) -> tuple[Kernel, ...]:
+    """One kernel that reads every input and writes every output of a call: the least that an operator does of which
+    nothing else is known.
+    """
+    inputs, outputs = call.tensors, call.outputs
+    if not any(t.elements for t in (*inputs, *outputs)):
+        return ()
+    dims = {
+        "elements": max(t.elements for t in (*inputs, *outputs)),
+        "bytes_read": sum(t.nbytes for t in inputs),
+        "bytes_written": sum(t.nbytes for t in outputs),
+    }
+    dtype = next(t.dtype for t in (*outputs, *inputs) if t.elements)
+    return (Kernel(UNMODELLED, dtype, dims),)
 
 
 def scalar_of(dtype: str) -> TensorSpec:

@@ -40,7 +40,7 @@ ROWS = (
     _row(("unbind",), example=lambda o: partial(o.sequence.unbind, 0)),
     _row(("alias",), onnx=_NO_KERNEL("Identity"), untimed=RARE),
     _row(("t", "as_strided", "unfold", "_unsafe_view"), untimed=RARE),
-    _row(("size", "stride", "numel"), onnx=_NO_KERNEL("Shape"), untimed="it makes no tensor"),
+    _row(("size", "stride", "numel"), onnx=_NO_KERNEL("Shape", "Size"), untimed="it makes no tensor"),
     _row(("empty",), example=lambda o: partial(o.torch.empty, 8, 8, **o.options)),
     _row(("empty_like", "new_empty", "empty_strided", "new_empty_strided"), untimed=RARE),
     _row(("lift_fresh",), onnx=_NO_KERNEL("Constant"), is_literal=True, untimed="it comes with detach_, timed there"),
