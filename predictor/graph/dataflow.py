@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from predictor.ops import OPS
+from predictor.ops import OPS, GraphBreak, graph_break
 from predictor.records import OpCall, Trait
 
 
@@ -94,7 +94,8 @@ class Dataflow:
             is_one = all(value in self.maker and self.maker[value] in found for value in call.input_ids)
             is_one = is_one and (bool(call.input_ids) or all(output.elements <= 1 for output in call.outputs))
             is_one = is_one or call.trait is Trait.HOST or _is_literal(call)  # made of numbers in the code
-            looks = call.trait is Trait.SYNC and not call.outputs  # a copy to the device makes a constant there
+            # a copy to the device makes a constant there
+            looks = call.trait is Trait.SYNC and not (call.outputs and graph_break(call.op) is GraphBreak.NONE)
             if is_one and not looks and self.written.isdisjoint((*call.output_ids, *call.input_ids)):
                 found.add(index)
         return found

@@ -7,9 +7,11 @@ from predictor.records import Kernel, OpCall, TensorSpec
 
 
 def product(
-    dtype: str, m: int, n: int, k: int, batch: int = 1, nt: bool = True, bias: bool = False
+    dtype: str, m: float, n: float, k: float, batch: float = 1, nt: bool = True, bias: bool = False
 ) -> tuple[Kernel, ...]:
-    """batch x (m, k) @ (k, n). nt: the second operand is stored as (n, k); bias: added in the epilogue."""
+    """batch x (m, k) @ (k, n), sizes that are a mean where they need not be whole. nt: the second operand is stored as
+    (n, k); bias: added in the epilogue.
+    """
     if min(m, n, k, batch) == 0:
         return ()
     return (Kernel("gemm", dtype, {"m": m, "n": n, "k": k, "batch": batch, "nt": float(nt), "bias": float(bias)}),)

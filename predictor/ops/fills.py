@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from predictor.ops import ort
-from predictor.ops.elementary import fill_of, scalar_of
+from predictor.ops.elementary import fill_of, pointwise_of, scalar_of
 from predictor.ops.row import LOOP, RARE, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
@@ -19,6 +19,41 @@ def eye(call: OpCall) -> tuple[Kernel, ...]:
     """Zeros, then the diagonal."""
     out = call.outputs[0]
     return fill_of(out) + fill_of(TensorSpec((min(out.shape),), out.dtype, (1,)))
+
+
+def window(call: OpCall, *, passes: int) -> tuple[Kernel, ...]:
+    """A range, and functions of it. passes: kernels of the formula, the last a transcendental one."""
+    out = call.outputs[0]
+    plain = pointwise_of((out,), out) * (passes - 1)
+    return (*fill_of(out), *plain, *pointwise_of((out,), out, is_transcendental=True))
+
+
+def drawn(call: OpCall) -> tuple[Kernel, ...]:
+    """A pass that reads what the numbers are drawn with."""
+    return pointwise_of(call.tensors, call.outputs[0], is_transcendental=True)
+
+
+def permutation(call: OpCall) -> tuple[Kernel, ...]:
+    """Random numbers, and the order that sorts them."""
+    out = call.outputs[0]
+    return (*fill_of(out), Kernel("sort", "int32", {"rows": 1, "cols": out.elements, "k": 0.0})) if out.elements else ()
+
+
+def multinomial(call: OpCall) -> tuple[Kernel, ...]:
+    """Checks of the weights; one draw, or several without replacement: each weight over a random number, and the
+    largest. With replacement: sums up to each weight, and a search in them.
+    """
+    x, out = call.tensors[0], call.outputs[0]
+    if not x.elements:
+        return ()
+    cols = x.shape[-1]
+    rows, draws = x.elements // cols, out.elements // max(x.elements // cols, 1)
+    checks = (Kernel("reduce", x.dtype, {"rows": 1, "cols": x.elements, "inner": 1.0}),) * 2
+    if call.args.get("replacement") and draws > 1:
+        return (*checks, Kernel("scan", x.dtype, {"rows": rows, "cols": cols}), *pointwise_of((x,), out))
+    largest = Kernel("reduce", x.dtype, {"rows": rows, "cols": cols, "inner": 1.0})
+    several = Kernel("sort", x.dtype, {"rows": rows, "cols": cols, "k": float(draws)})
+    return (*checks, *fill_of(x), *pointwise_of((x, x), x), largest if draws == 1 else several)
 
 
 def check(call: OpCall) -> tuple[Kernel, ...]:
@@ -52,6 +87,17 @@ ROWS = (
     _row(("fill_",), example=lambda o: partial(o.x.fill_, 1.0)),
     _row(("zero_",), example=lambda o: partial(o.y.zero_)),
     _row(("tril",), onnx=ort.form("Trilu"), example=lambda o: partial(o.torch.tril, o.matrix)),
-    _row(("triu", "rand", "randn", "bernoulli"), untimed=RARE),
+    _row(("triu", "tril_indices", "triu_indices", "fill", "logspace"), untimed=RARE),
+    _row(("hann_window", "hamming_window"), lower=partial(window, passes=4), untimed=RARE),
+    _row(("blackman_window",), lower=partial(window, passes=8), untimed=RARE),
+    _row(("bartlett_window",), lower=partial(window, passes=3), untimed=RARE),
+    _row(("kaiser_window",), lower=partial(window, passes=1), untimed=RARE),
+    # random numbers
+    _row(("rand", "randn", "randint", "rand_like", "randn_like", "randint_like", "bernoulli"), untimed=RARE),
+    _row(("normal_", "uniform_", "bernoulli_", "random_", "exponential_"), untimed=RARE),
+    _row(("log_normal_", "cauchy_", "geometric_"), untimed=RARE),
+    _row(("normal", "poisson", "binomial"), lower=drawn, untimed=RARE),
+    _row(("randperm",), lower=permutation, untimed=RARE),
+    _row(("multinomial",), lower=multinomial, fused_by=frozenset(), untimed=RARE),
     _row(("_assert_async",), lower=check, untimed=RARE),
 )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import operator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from predictor.ops import ort
-from predictor.ops.elementary import fill_of, pointwise_of, scalar_of
+from predictor.ops.elementary import copy_of, fill_of, pointwise_of, scalar_of
 from predictor.ops.row import EVERY_FUSER, LOOP, RARE, Example, Fuser, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait, Variant
 
@@ -20,6 +21,35 @@ def pointwise(call: OpCall) -> tuple[Kernel, ...]:
 def transcendental(call: OpCall) -> tuple[Kernel, ...]:
     """A pass that computes a transcendental function."""
     return pointwise_of(call.tensors, call.outputs[0], is_transcendental=True) if call.outputs else ()
+
+
+def dropout(call: OpCall) -> tuple[Kernel, ...]:
+    """A pass that writes what is kept, and which."""
+    x, out = call.tensors[0], call.outputs[0]
+    written = sum(o.nbytes for o in call.outputs)
+    return tuple(replace(k, dims={**k.dims, "bytes_written": written}) for k in pointwise_of((x,), out))
+
+
+def masked_scatter(call: OpCall) -> tuple[Kernel, ...]:
+    """A copy, unless in place; how many truth values come before each, and a pass over the elements."""
+    x, mask, source = call.tensors[:3]
+    out = call.outputs[0]
+    if not out.elements:
+        return ()
+    copied = () if call.op.endswith("_") else copy_of(x, out)
+    scan = Kernel("scan", "int64", {"rows": 1, "cols": mask.elements})
+    return (*copied, scan, *pointwise_of((out, mask, source), out))
+
+
+def renormalised(call: OpCall) -> tuple[Kernel, ...]:
+    """Norms, a factor of each, and a product."""
+    x = call.tensors[0]
+    if not x.elements:
+        return ()
+    rows = x.shape[int(call.args["dim"])]
+    factor = TensorSpec((rows,), x.dtype, (1,))
+    norms = Kernel("reduce", x.dtype, {"rows": rows, "cols": x.elements // rows, "inner": 1.0})
+    return (norms, *pointwise_of((factor,), factor), *pointwise_of((x, factor), x))
 
 
 def power(call: OpCall) -> tuple[Kernel, ...]:
@@ -85,6 +115,11 @@ ROWS = (
         },
     ),
     _row("remainder", "fmod", "lerp", onnx=ort.form("Mod")),
+    _row("floor_divide", "floor_divide_", fused_by=LOOP),
+    _row("complex", "linalg_cross", fused_by=LOOP),
+    _transcendental("polar", fused_by=LOOP),
+    _row("renorm", lower=renormalised, fused_by=LOOP),
+    _row("native_dropout", "_fused_dropout", lower=dropout, fused_by=LOOP),
     _row("addcmul", example=lambda o: partial(o.torch.addcmul, o.x, o.x, o.y)),
     _transcendental(
         "pow",
@@ -110,6 +145,7 @@ ROWS = (
         example=lambda o: partial(o.torch.where, o.mask, o.x, o.y),
     ),
     _row("masked_fill", fused_by=NOT_NVFUSER, example=lambda o: partial(o.x.masked_fill, o.mask, 0.0)),
+    _row("masked_scatter", "masked_scatter_", lower=masked_scatter, fused_by=LOOP),
     _row("maximum", fused_by=NOT_NVFUSER, onnx=ort.form("Max"), example=lambda o: partial(o.torch.maximum, o.x, o.y)),
     _row("minimum", fused_by=NOT_NVFUSER, onnx=ort.form("Min")),
     _row(
@@ -160,6 +196,7 @@ ROWS = (
     _transcendental("silu", onnx=ort.form("QuickGelu", "Swish"), example=lambda o: partial(o.functional.silu, o.x)),
     _transcendental("softplus", onnx=ort.form("Softplus", "Softsign")),
     _transcendental("mish", "elu", fused_by=NOT_NVFUSER, onnx=ort.form("Mish", "Elu", "Selu", "Celu")),
+    _transcendental("log_sigmoid_forward", fused_by=LOOP),
     Operator(("log_sigmoid",), Trait.COMPOSITE, fused_by=LOOP, is_transcendental=True, untimed=RARE),
     # functions
     _transcendental("tanh", onnx=ort.form("Tanh", lower=ort.transcendental), example=_of_x("tanh")),

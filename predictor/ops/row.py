@@ -16,6 +16,10 @@ Macs = Callable[[OpCall], int]
 """A captured call -> its multiply-accumulates."""
 
 
+Traffic = Callable[[OpCall], tuple[int, int]]
+"""A captured call -> the bytes that it reads and writes."""
+
+
 class Fuser(StrEnum):
     """What makes one kernel of several operators.
 
@@ -136,8 +140,9 @@ class Operator:
 
     aten: its names in torch, without overload and without the namespace "aten" ("softmax", but "mylib::fancy"); several
     where nothing tells them apart. trait: how it behaves. lower: a captured call -> its kernels. macs:
-    multiply-accumulates of a captured call; None: as fvcore counts them, or else as its parts have. onnx: the same
-    operator in ONNX.
+    multiply-accumulates of a captured call; None: as fvcore counts them, or else as its parts have. traffic: bytes that
+    it reads and writes; None: all of its tensors, of what it gathers no more than it writes. onnx: the same operator in
+    ONNX.
 
     fused_by: who joins it with its neighbours. graph_break: whether a compiled graph ends at it. is_transcendental: it
     computes a transcendental function of every element. is_attention: it is scaled dot-product attention. is_wrapper: a
@@ -155,6 +160,7 @@ class Operator:
     trait: Trait
     lower: Lower = no_kernels
     macs: Macs | None = None
+    traffic: Traffic | None = None
     onnx: tuple[OnnxForm, ...] = ()
     fused_by: frozenset[Fuser] = frozenset()
     is_transcendental: bool = False
