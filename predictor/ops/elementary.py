@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from predictor.kernels.unmodelled import UNMODELLED
 from predictor.records import Kernel, OpCall, TensorSpec
 
@@ -85,6 +87,15 @@ def fill_of(out: TensorSpec) -> tuple[Kernel, ...]:
 def rows_of(family: str, x: TensorSpec, rows: int, cols: int) -> tuple[Kernel, ...]:
     """A kernel of a family that goes along the rows of a matrix."""
     return (Kernel(family, x.dtype, {"rows": rows, "cols": cols}),) if rows and cols else ()
+
+
+def dropped(call: OpCall) -> tuple[Kernel, ...]:
+    """A pass that writes what is kept, and which."""
+    x, out = call.tensors[0], call.outputs[0]
+    if not out.elements:
+        return ()
+    (kept,) = pointwise_of((x,), out)
+    return (replace(kept, dims={**kept.dims, "bytes_written": out.elements * (out.itemsize + 1)}),)
 
 
 def unmodelled(call: OpCall) -> tuple[Kernel, ...]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import operator
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from predictor.ops import ort
-from predictor.ops.elementary import copy_of, fill_of, pointwise_of, scalar_of
+from predictor.ops.elementary import copy_of, dropped, fill_of, pointwise_of, scalar_of
 from predictor.ops.row import EVERY_FUSER, LOOP, RARE, Example, Fuser, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait, Variant
 
@@ -21,13 +20,6 @@ def pointwise(call: OpCall) -> tuple[Kernel, ...]:
 def transcendental(call: OpCall) -> tuple[Kernel, ...]:
     """A pass that computes a transcendental function."""
     return pointwise_of(call.tensors, call.outputs[0], is_transcendental=True) if call.outputs else ()
-
-
-def dropout(call: OpCall) -> tuple[Kernel, ...]:
-    """A pass that writes what is kept, and which."""
-    x, out = call.tensors[0], call.outputs[0]
-    written = sum(o.nbytes for o in call.outputs)
-    return tuple(replace(k, dims={**k.dims, "bytes_written": written}) for k in pointwise_of((x,), out))
 
 
 def masked_scatter(call: OpCall) -> tuple[Kernel, ...]:
@@ -119,7 +111,7 @@ ROWS = (
     _row("complex", "linalg_cross", fused_by=LOOP),
     _transcendental("polar", fused_by=LOOP),
     _row("renorm", lower=renormalised, fused_by=LOOP),
-    _row("native_dropout", "_fused_dropout", lower=dropout, fused_by=LOOP),
+    _row("native_dropout", "_fused_dropout", lower=dropped, fused_by=LOOP),
     _row("addcmul", example=lambda o: partial(o.torch.addcmul, o.x, o.x, o.y)),
     _transcendental(
         "pow",

@@ -5,8 +5,15 @@ from __future__ import annotations
 from functools import partial
 
 from predictor.ops import ort
+from predictor.ops.elementary import dropped
 from predictor.ops.row import LOOP, RARE, Fuser, Operator
-from predictor.records import Trait
+from predictor.records import Kernel, OpCall, Trait
+
+
+def trained_dropout(call: OpCall) -> tuple[Kernel, ...]:
+    """Nothing in evaluation; in training mode a pass."""
+    return dropped(call) if call.args.get("train") else ()
+
 
 _row = partial(Operator, trait=Trait.VIEW, fused_by=LOOP)
 _NO_KERNEL = partial(ort.form, trait=Trait.VIEW, lower=ort.nothing)
@@ -49,11 +56,12 @@ ROWS = (
     _row(("detach_",), writes_input=False, example=lambda o: partial(o.torch.tensor, [], **o.options)),
     _row(
         ("dropout",),
+        lower=trained_dropout,
         onnx=_NO_KERNEL("Dropout"),
         fused_by=frozenset({Fuser.NVFUSER, Fuser.NVFUSER_PASCAL, Fuser.INDUCTOR}),
         example=lambda o: partial(o.torch.dropout, o.x, 0.1, False),
     ),
-    _row(("dropout_", "feature_dropout", "alpha_dropout"), untimed=RARE),
+    _row(("dropout_", "feature_dropout", "alpha_dropout"), lower=trained_dropout, untimed=RARE),
 )
 
 VIEW = Operator(("view",), Trait.VIEW, fused_by=LOOP)

@@ -113,7 +113,11 @@ def test_the_rows_that_fvcore_knows_too_count_as_it_does() -> None:
     from fvcore.nn.flop_count import _DEFAULT_SUPPORTED_OPS
 
     counted = {name for name, row in OPS.items() if row.macs is not None}
-    assert {name for name in counted if f"aten::{name}" in _DEFAULT_SUPPORTED_OPS} == {"einsum", "matmul"}
+    assert {name for name in counted if f"aten::{name}" in _DEFAULT_SUPPORTED_OPS} == {
+        "einsum",
+        "matmul",
+        "_convolution",
+    }
 
 
 def packed(*shape: int, dtype: str = "fp16") -> TensorSpec:
