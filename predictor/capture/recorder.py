@@ -334,7 +334,7 @@ calls that no later has.
 
 def _traffic(call: OpCall) -> tuple[int, int]:
     """Bytes read and written: those of the parts, none for a view, the gathered rows alone for a gather."""
-    if call.parts or call.trait is Trait.COMPOSITE:
+    if call.parts:
         return sum(p.bytes_read for p in call.parts), sum(p.bytes_written for p in call.parts)
     if call.trait in _NO_TRAFFIC:
         return 0, 0
