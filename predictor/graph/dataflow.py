@@ -23,6 +23,11 @@ def _is_literal(call: OpCall) -> bool:
     return row is not None and row.is_literal
 
 
+def _is_random(call: OpCall) -> bool:
+    row = OPS.get(call.op)
+    return row is not None and row.is_random
+
+
 @dataclass(frozen=True)
 class Dataflow:
     """calls: in issue order; maker: value -> index of the call that makes it; readers: value -> indices of the calls
@@ -110,7 +115,11 @@ class Dataflow:
             call = replace(call, input_ids=input_ids)
             key = call.op, input_ids, repr(call.args)
             first = known.get(key)
-            if first is None or not self.written.isdisjoint((*call.output_ids, *first.output_ids, *call.input_ids)):
+            if (
+                first is None
+                or _is_random(call)
+                or not self.written.isdisjoint((*call.output_ids, *first.output_ids, *call.input_ids))
+            ):
                 known[key] = call
                 kept.append(call)
             else:

@@ -62,6 +62,7 @@ def check(call: OpCall) -> tuple[Kernel, ...]:
 
 
 _row = partial(Operator, trait=Trait.FILL, lower=fill, fused_by=LOOP)
+_random = partial(_row, is_random=True, untimed=RARE)
 
 ROWS = (
     _row(("zeros",), is_constant_factory=True, example=lambda o: partial(o.torch.zeros, 8, 8, **o.options)),
@@ -93,11 +94,11 @@ ROWS = (
     _row(("bartlett_window",), lower=partial(window, passes=3), untimed=RARE),
     _row(("kaiser_window",), lower=partial(window, passes=1), untimed=RARE),
     # random numbers
-    _row(("rand", "randn", "randint", "rand_like", "randn_like", "randint_like", "bernoulli"), untimed=RARE),
-    _row(("normal_", "uniform_", "bernoulli_", "random_", "exponential_"), untimed=RARE),
-    _row(("log_normal_", "cauchy_", "geometric_"), untimed=RARE),
-    _row(("normal", "poisson", "binomial"), lower=drawn, untimed=RARE),
-    _row(("randperm",), lower=permutation, untimed=RARE),
-    _row(("multinomial",), lower=multinomial, fused_by=frozenset(), untimed=RARE),
+    _random(("rand", "randn", "randint", "rand_like", "randn_like", "randint_like", "bernoulli")),
+    _random(("normal_", "uniform_", "bernoulli_", "random_", "exponential_")),
+    _random(("log_normal_", "cauchy_", "geometric_")),
+    _random(("normal", "poisson", "binomial"), lower=drawn),
+    _random(("randperm",), lower=permutation),
+    _random(("multinomial",), lower=multinomial, fused_by=frozenset()),
     _row(("_assert_async",), lower=check, untimed=RARE),
 )

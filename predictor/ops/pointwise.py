@@ -111,7 +111,7 @@ ROWS = (
     _row("complex", "linalg_cross", fused_by=LOOP),
     _transcendental("polar", fused_by=LOOP),
     _row("renorm", lower=renormalised, fused_by=LOOP),
-    _row("native_dropout", "_fused_dropout", lower=dropped, fused_by=LOOP),
+    _row("native_dropout", "_fused_dropout", lower=dropped, is_random=True, fused_by=LOOP),
     _row("addcmul", example=lambda o: partial(o.torch.addcmul, o.x, o.x, o.y)),
     _transcendental(
         "pow",
