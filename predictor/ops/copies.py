@@ -79,7 +79,7 @@ ROWS = (
         ("_to_copy",),
         Trait.COPY,
         copy,
-        onnx=ort.form("Cast", "CastLike", lower=ort.checked),
+        onnx=ort.form("Cast", "CastLike", "QuantizeLinear", "DequantizeLinear", lower=ort.checked),
         fused_by=EVERY_FUSER,
         example=lambda o: partial(o.x.to, o.torch.float64),
     ),

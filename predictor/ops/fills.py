@@ -94,7 +94,10 @@ ROWS = (
     _row(("bartlett_window",), lower=partial(window, passes=3), untimed=RARE),
     _row(("kaiser_window",), lower=partial(window, passes=1), untimed=RARE),
     # random numbers
-    _random(("rand", "randn", "randint", "rand_like", "randn_like", "randint_like", "bernoulli")),
+    _random(
+        ("rand", "randn", "randint", "rand_like", "randn_like", "randint_like", "bernoulli"),
+        onnx=ort.form("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli"),
+    ),
     _random(("normal_", "uniform_", "bernoulli_", "random_", "exponential_")),
     _random(("log_normal_", "cauchy_", "geometric_")),
     _random(("normal", "poisson", "binomial"), lower=drawn),

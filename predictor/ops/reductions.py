@@ -122,14 +122,14 @@ ROWS = (
     _reduction(
         ("sum",),
         fused_by=_BY_NVFUSER,
-        onnx=_REDUCED("ReduceSum", "ReduceSumSquare"),
+        onnx=_REDUCED("ReduceSum", "ReduceSumSquare", "ReduceLogSum"),
         example=lambda o: partial(o.x.sum, -1),
     ),
     _reduction(("amax",), fused_by=_BY_NVFUSER, onnx=_REDUCED("ReduceMax"), example=lambda o: partial(o.x.amax, -1)),
     _reduction(("amin",), onnx=_REDUCED("ReduceMin"), untimed=RARE),
     _reduction(("max",), example=lambda o: partial(o.x.max, -1)),
     _reduction(("min",), example=lambda o: partial(o.torch.min, o.x, o.y)),
-    _reduction(("argmax",), onnx=_REDUCED("ArgMax"), example=lambda o: partial(o.x.argmax, -1)),
+    _reduction(("argmax",), onnx=_REDUCED("ArgMax", "Hardmax"), example=lambda o: partial(o.x.argmax, -1)),
     _reduction(("argmin",), onnx=_REDUCED("ArgMin"), untimed=RARE),
     _reduction(("any",), example=lambda o: partial(o.mask.any)),
     _reduction(("all",), example=lambda o: partial(o.mask.all)),
@@ -189,7 +189,9 @@ ROWS = (
     _reduction(
         ("group_norm",),
         lower=group_norm,
-        onnx=ort.form("InstanceNormalization", "GroupNorm", trait=Trait.REDUCTION, lower=ort.instance_norm),
+        onnx=ort.form(
+            "InstanceNormalization", "GroupNorm", "GroupNormalization", trait=Trait.REDUCTION, lower=ort.instance_norm
+        ),
         example=lambda o: partial(o.torch.group_norm, o.sequence, 4, o.vector, o.vector, 1e-5),
     ),
     _reduction(("native_group_norm",), lower=group_norm, untimed=SPELLED_OTHERWISE),

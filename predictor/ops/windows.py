@@ -93,14 +93,14 @@ ROWS = (
     _row(
         ("avg_pool2d",),
         lower=pool,
-        onnx=_POOLED("AveragePool"),
+        onnx=_POOLED("AveragePool", "LpPool"),
         example=lambda o: partial(o.functional.avg_pool2d, o.image, 2),
     ),
     _row(("avg_pool1d",), lower=partial(pool, spatial=1), untimed=RARE),
     _row(
         ("adaptive_avg_pool2d",),
         lower=adaptive_pool,
-        onnx=_REDUCED("GlobalAveragePool"),
+        onnx=_REDUCED("GlobalAveragePool", "GlobalLpPool"),
         example=lambda o: partial(o.functional.adaptive_avg_pool2d, o.image, 1),
     ),
     _row(("_adaptive_avg_pool2d",), lower=adaptive_pool, untimed=SPELLED_OTHERWISE),
@@ -132,7 +132,7 @@ ROWS = (
     _row(("upsample_trilinear3d",), lower=_TRILINEAR, untimed=RARE),
     _row(("upsample_bicubic2d",), lower=_BICUBIC, untimed=RARE),
     _row(("_upsample_bicubic2d_aa",), lower=partial(_BICUBIC, antialiased=True), untimed=RARE),
-    _row(("grid_sampler_2d",), lower=_BILINEAR, untimed=RARE),
+    _row(("grid_sampler_2d",), lower=_BILINEAR, onnx=_POOLED("GridSample"), untimed=RARE),
     _row(("grid_sampler_3d",), lower=_TRILINEAR, untimed=RARE),
     _row(("affine_grid_generator",), lower=affine_grid, macs=affine_grid_macs, untimed=RARE),
 )

@@ -109,7 +109,7 @@ ELEMENTWISE = (
     *("LeakyRelu", "Less", "LessOrEqual", "Log", "Max", "Mean", "Min", "Mish", "Mod", "Mul", "Neg", "Not", "Or"),
     *("PRelu", "Pow", "Reciprocal", "Relu", "Round", "Selu", "Shrink", "Sigmoid", "Sign", "Sin", "Sinh", "Softplus"),
     *("Softsign", "Sqrt", "Sub", "Sum", "Swish", "Tan", "Tanh", "ThresholdedRelu", "Where", "Xor"),
-    *("BiasGelu", "FastGelu", "QuickGelu"),
+    *("BiasGelu", "FastGelu", "QuickGelu", "QuantizeLinear", "DequantizeLinear"),
 )
 """Of the ONNX specification, and of ONNX Runtime's optimiser."""
 
