@@ -10,6 +10,7 @@ import numpy as np
 
 from predictor.calibration.host_costs import HostCosts
 from predictor.calibration.load import Calibration
+from predictor.kernels.unmodelled import UNMODELLED
 from predictor.lowered import Lowered
 from predictor.pricing.intervals import interval, log_error
 from predictor.records import OpCost, PricedProgram, Report, Timeline, Timelines
@@ -52,6 +53,7 @@ def assemble(
         python_calls=lowered.python_calls,
         costliest=_costliest(lowered, priced, size),
         unmodelled=dict(lowered.program.program.unmodelled),
+        unmodelled_share=_unmodelled_s(lowered, priced, size) / max(timeline.kernel_s, 1e-12),
         extrapolated=_extrapolated(lowered, priced, size),
         calibration=provenance(calibration, host),
         notes=notes(lowered.versions, host),
@@ -69,8 +71,15 @@ def spread(
     """Standard deviation of the logarithm of a latency, see ``pricing.intervals.log_error``."""
     groups, seconds = lowered.program.groups, priced.kernel_s[size]
     group_s = np.bincount(lowered.group_of_kernel, seconds, len(groups)).astype(float)
-    extrapolated_s = float(seconds[priced.extrapolated[size]].sum())
-    return log_error(groups, group_s, extrapolated_s, timeline, calibration, host)
+    unmodelled_s = _unmodelled_s(lowered, priced, size)
+    extrapolated_s = float(seconds[priced.extrapolated[size]].sum()) - unmodelled_s
+    return log_error(groups, group_s, extrapolated_s, unmodelled_s, timeline, calibration, host)
+
+
+def _unmodelled_s(lowered: Lowered, priced: PricedProgram, size: int) -> float:
+    """Seconds of the kernels of operators that nobody modelled, all of which count as extrapolated, too."""
+    of_group = [group.family == UNMODELLED for group in lowered.program.groups]
+    return float(priced.kernel_s[size][np.array(of_group, dtype=bool)[lowered.group_of_kernel]].sum())
 
 
 def bound(timeline: Timeline, priced: PricedProgram, size: int = 0) -> str:
@@ -96,12 +105,15 @@ def _costliest(lowered: Lowered, priced: PricedProgram, size: int) -> tuple[OpCo
 
 
 def _extrapolated(lowered: Lowered, priced: PricedProgram, size: int) -> dict[str, int]:
-    """Kernel family -> kernels outside its calibrated range, in the order of their first appearance."""
+    """Kernel family -> kernels outside its calibrated range, in the order of their first appearance; those of
+    operators that nobody modelled are said elsewhere.
+    """
     groups = lowered.group_of_kernel[priced.extrapolated[size]]
     counts: dict[str, int] = {}
     for number in groups.tolist():
         family = lowered.program.groups[number].family
-        counts[family] = counts.get(family, 0) + 1
+        if family != UNMODELLED:
+            counts[family] = counts.get(family, 0) + 1
     return counts
 
 

@@ -22,6 +22,8 @@ ITEMSIZE = {
     "int8": 1,
     "uint8": 1,
     "bool": 1,
+    "fp8_e4m3": 1,
+    "fp8_e5m2": 1,
     "complex64": 8,
     "complex128": 16,
 }
@@ -82,10 +84,10 @@ class Trait(StrEnum):
     """How a call behaves: what its operator does, or what a capture or a runtime has made of it.
 
     Of operators: GEMM (a matrix product), PRODUCT (ONNX's batched product), CONV, ATTENTION, RNN, REDUCTION
-    (normalisations, too), GATHER, COPY, FILL, POOL, SCAN, FFT, SORT, POINTWISE, VIEW (no kernel), SYNC (the host waits
-    for the device), COMPOSITE (its parts run), UNMODELLED (nothing stands for it). Of calls that are no operator's:
-    HOST (on tensors of the CPU), FUSED (a fuser's kernel), REPLAY (of a CUDA graph), GUARD (a check before compiled
-    code).
+    (normalisations, too), LINALG (a decomposition, or a system solved), GATHER, COPY, FILL, POOL, SCAN, FFT, SORT,
+    POINTWISE, VIEW (no kernel), SYNC (the host waits for the device), COMPOSITE (its parts run), UNMODELLED (nothing
+    stands for it). Of calls that are no operator's: HOST (on tensors of the CPU), FUSED (a fuser's kernel), REPLAY (of
+    a CUDA graph), GUARD (a check before compiled code).
     """
 
     GEMM = "gemm"
@@ -95,6 +97,7 @@ class Trait(StrEnum):
     RNN = "rnn"
     REDUCTION = "reduction"
     GATHER = "gather"
+    LINALG = "linalg"
     COPY = "copy"
     FILL = "fill"
     POOL = "pool"
@@ -570,8 +573,8 @@ class Report:
     "memory".
 
     max_s: the plain formula, max(host time, kernel time); critical_host: the host's share of the critical path;
-    unmodelled: operator -> count; extrapolated: kernel family -> kernels outside its calibrated range; calibration: its
-    provenance.
+    unmodelled: operator -> count; unmodelled_share: their part of the kernel time, by traffic alone; extrapolated:
+    kernel family -> kernels outside its calibrated range; calibration: its provenance.
     """
 
     model: str
@@ -594,6 +597,7 @@ class Report:
     python_calls: int
     costliest: tuple[OpCost, ...]
     unmodelled: Mapping[str, int]
+    unmodelled_share: float
     extrapolated: Mapping[str, int]
     calibration: Mapping[str, Any]
     notes: tuple[str, ...] = ()

@@ -53,11 +53,13 @@ _NAMES = {
     torch.int8: "int8",
     torch.uint8: "uint8",
     torch.bool: "bool",
+    torch.float8_e4m3fn: "fp8_e4m3",
+    torch.float8_e5m2: "fp8_e5m2",
     torch.complex64: "complex64",
     torch.complex128: "complex128",
 }
 
-_NO_TRAFFIC = frozenset({Trait.VIEW, Trait.SYNC, Trait.HOST, Trait.UNMODELLED})
+_NO_TRAFFIC = frozenset({Trait.VIEW, Trait.SYNC, Trait.HOST})
 
 
 def spec_of(tensor: torch.Tensor) -> TensorSpec:
@@ -426,6 +428,9 @@ def _traffic(call: OpCall) -> tuple[int, int]:
         return sum(p.bytes_read for p in call.parts), sum(p.bytes_written for p in call.parts)
     if call.trait in _NO_TRAFFIC:
         return 0, 0
+    row = OPS.get(call.op)
+    if row is not None and row.traffic is not None:
+        return row.traffic(call)
     written = sum(o.nbytes for o in call.outputs)
     return (written if call.trait is Trait.GATHER else sum(t.nbytes for t in call.tensors)), written
 

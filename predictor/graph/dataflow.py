@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from predictor.ops import OPS
+from predictor.ops import OPS, GraphBreak, graph_break
 from predictor.records import OpCall, Trait
 
 
@@ -21,6 +21,11 @@ def is_in_place(call: OpCall) -> bool:
 def _is_literal(call: OpCall) -> bool:
     row = OPS.get(call.op)
     return row is not None and row.is_literal
+
+
+def _is_random(call: OpCall) -> bool:
+    row = OPS.get(call.op)
+    return row is not None and row.is_random
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,8 @@ class Dataflow:
             is_one = all(value in self.maker and self.maker[value] in found for value in call.input_ids)
             is_one = is_one and (bool(call.input_ids) or all(output.elements <= 1 for output in call.outputs))
             is_one = is_one or call.trait is Trait.HOST or _is_literal(call)  # made of numbers in the code
-            looks = call.trait is Trait.SYNC and not call.outputs  # a copy to the device makes a constant there
+            # a copy to the device makes a constant there
+            looks = call.trait is Trait.SYNC and not (call.outputs and graph_break(call.op) is GraphBreak.NONE)
             if is_one and not looks and self.written.isdisjoint((*call.output_ids, *call.input_ids)):
                 found.add(index)
         return found
@@ -109,7 +115,11 @@ class Dataflow:
             call = replace(call, input_ids=input_ids)
             key = call.op, input_ids, repr(call.args)
             first = known.get(key)
-            if first is None or not self.written.isdisjoint((*call.output_ids, *first.output_ids, *call.input_ids)):
+            if (
+                first is None
+                or _is_random(call)
+                or not self.written.isdisjoint((*call.output_ids, *first.output_ids, *call.input_ids))
+            ):
                 known[key] = call
                 kept.append(call)
             else:

@@ -21,13 +21,14 @@ Grow = Callable[[Dims, float], dict[str, Array]]
 
 
 class MeasuredIn(StrEnum):
-    """Where a family's kernels are measured: in calls of torch, in sessions of ONNX Runtime that hold nothing else, or
-    in profiles of modules under the runtime that makes them.
+    """Where a family's kernels are measured: in calls of torch, in sessions of ONNX Runtime that hold nothing else, in
+    profiles of modules under the runtime that makes them, or nowhere: then its price is analytic.
     """
 
     CALLS = "calls"
     SESSIONS = "sessions"
     PROFILES = "profiles"
+    NOWHERE = "nowhere"
 
 
 def itemsize(dtype: str) -> int:
@@ -63,6 +64,8 @@ class Family:
     exceptions. groups_run_at_once: in a CUDA graph its groups run at the same time. variant: which path of an operator
     on the host launches it.
 
+    latency_s: seconds of what is neither arithmetic nor traffic, steps that wait for each other; None: nothing.
+
     measured_in: where; stand_in: the family whose fit is taken where this one was not measured; held_out: dimensions
     that decide whether two samples are parts of one when a fit is tested on unseen ones, all where it is empty.
     factor_group: whose factor of whole passes it shares, its own where it is empty. profiler_names: what a profiler
@@ -85,6 +88,7 @@ class Family:
     changes_abruptly: bool = False
     groups_run_at_once: bool = False
     variant: Variant = Variant.USUAL
+    latency_s: Callable[[Dims], Array] | None = None
     measured_in: MeasuredIn = MeasuredIn.CALLS
     stand_in: str = ""
     held_out: tuple[str, ...] = ()

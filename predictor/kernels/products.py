@@ -1,13 +1,16 @@
 """Matrix products.
 
-gemm: batch x (m, k) @ (k, n); nt: second operand stored as (n, k); bias: added in the epilogue.
+gemm: batch x (m, k) @ (k, n); nt: second operand stored as (n, k); bias: added in the epilogue. gemm_8bit: of integers
+or floating-point numbers of eight bits, which no calibration measures.
 """
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
-from predictor.kernels.family import Array, Dims, Family, aligned, log, tiles
+from predictor.kernels.family import Array, Dims, Family, MeasuredIn, aligned, log, tiles
 
 
 def _gemm_flops(d: Dims) -> Array:
@@ -31,17 +34,17 @@ def _grow_gemm(dims: Dims, times: float) -> dict[str, Array]:
     return {**dims, **grown}
 
 
-ROWS = (
-    Family(
-        name="gemm",
-        dims={"m": None, "n": None, "k": None, "batch": 1, "nt": 1, "bias": 0},
-        flops=_gemm_flops,
-        nbytes=_gemm_bytes,
-        features=_gemm_features,
-        sizes=("m", "n", "k", "batch"),
-        profiler_names=r"gemm|nvjet|cutlass|splitK|gemv|dot_kernel|Memset|scal_kernel|epilogue",
-        grow=_grow_gemm,
-        matrix=True,
-        held_out=("n", "k", "batch"),
-    ),
+_product = partial(
+    Family,
+    dims={"m": None, "n": None, "k": None, "batch": 1, "nt": 1, "bias": 0},
+    flops=_gemm_flops,
+    nbytes=_gemm_bytes,
+    features=_gemm_features,
+    sizes=("m", "n", "k", "batch"),
+    profiler_names=r"gemm|nvjet|cutlass|splitK|gemv|dot_kernel|Memset|scal_kernel|epilogue",
+    grow=_grow_gemm,
+    matrix=True,
+    held_out=("n", "k", "batch"),
 )
+
+ROWS = (_product(name="gemm"), _product(name="gemm_8bit", measured_in=MeasuredIn.NOWHERE, factor_group="gemm"))

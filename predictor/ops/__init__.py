@@ -13,7 +13,7 @@ import pkgutil
 from collections.abc import Iterator
 
 from predictor.errors import PredictorError
-from predictor.ops.ort import pointwise as _pointwise_node
+from predictor.ops.elementary import unmodelled
 from predictor.ops.pointwise import POINTWISE
 from predictor.ops.row import Example, Fuser, GraphBreak, OnnxForm, Operands, Operator
 from predictor.ops.views import VIEW
@@ -50,11 +50,11 @@ OPS: dict[str, Operator] = {}
 ONNX_OPS: dict[str, OnnxForm] = {}
 """Name of an ONNX node -> the operator's form there."""
 
-UNMODELLED = Operator((), Trait.UNMODELLED)
-"""What an operator gets that nothing in the table stands for: counted, shown, priced as its host call alone."""
+UNMODELLED = Operator((), Trait.UNMODELLED, unmodelled)
+"""What an operator gets that nothing in the table stands for: counted, shown, priced by its traffic alone."""
 
-POINTWISE_NODE = OnnxForm((), _pointwise_node, Trait.POINTWISE)
-"""What an ONNX node without a form in the table is taken for."""
+UNMODELLED_NODE = OnnxForm((), unmodelled, Trait.UNMODELLED)
+"""The same of an ONNX node without a form in the table."""
 
 
 def register_operator(row: Operator) -> None:
@@ -113,8 +113,8 @@ def operator_of(op: str, is_pointwise: bool = False, is_view: bool = False) -> O
 
 
 def onnx_form(op: str) -> OnnxForm:
-    """An ONNX node's form: its own, or that of pointwise ones."""
-    return ONNX_OPS.get(op, POINTWISE_NODE)
+    """An ONNX node's form: its own, or that of unmodelled ones."""
+    return ONNX_OPS.get(op, UNMODELLED_NODE)
 
 
 def is_fused(call: OpCall, by: Fuser) -> bool:

@@ -62,10 +62,11 @@ def as_product(call: OpCall, x: TensorSpec, w: TensorSpec) -> tuple[Kernel, ...]
     )
 
 
-def padded_conv_macs(call: OpCall) -> int:
-    """Of a convolution with padding="same" or "valid": output pixels x weights."""
-    out = call.outputs[0].shape
-    return out[0] * math.prod(out[2:]) * tensor(call, "weight").elements
+def conv_macs(call: OpCall) -> int:
+    """Every pixel of the result, of a transposed one every pixel of the image, by the window of its group."""
+    weight = tensor(call, "weight")
+    pixels = tensor(call, "input", "self") if call.args.get("transposed") else call.outputs[0]
+    return pixels.elements * math.prod(weight.shape[1:])
 
 
 ROWS = (
@@ -73,6 +74,7 @@ ROWS = (
         ("conv2d",),
         Trait.CONV,
         conv,
+        conv_macs,
         onnx=(OnnxForm(("Conv", "FusedConv"), ort.conv, Trait.CONV, ort.conv_macs),),
         example=lambda o: partial(o.torch.conv2d, o.image, o.window, None, 1, 1),
         variants={
@@ -86,6 +88,7 @@ ROWS = (
         ("conv1d",),
         Trait.CONV,
         conv,
+        conv_macs,
         example=lambda o: partial(o.torch.conv1d, o.sequence, o.window_1d, o.vector, 1, 1),
         variants={
             Variant.DEPTHWISE: lambda o: partial(
@@ -94,9 +97,9 @@ ROWS = (
             Variant.GROUPED: lambda o: partial(o.torch.conv1d, o.sequence, o.grouped_window_1d, o.vector, 1, 0, 1, 4),
         },
     ),
-    Operator(("conv3d",), Trait.CONV, conv, untimed=RARE),
-    Operator(("convolution", "_convolution"), Trait.CONV, conv, untimed=SPELLED_OTHERWISE),
-    Operator(("_convolution_mode",), Trait.COMPOSITE, macs=padded_conv_macs, fused_by=LOOP, untimed=SPELLED_OTHERWISE),
+    Operator(("conv3d",), Trait.CONV, conv, conv_macs, untimed=RARE),
+    Operator(("convolution", "_convolution"), Trait.CONV, conv, conv_macs, untimed=SPELLED_OTHERWISE),
+    Operator(("_convolution_mode",), Trait.COMPOSITE, macs=conv_macs, fused_by=LOOP, untimed=SPELLED_OTHERWISE),
     Operator(
         ("conv_transpose2d",),
         Trait.COMPOSITE,

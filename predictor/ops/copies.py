@@ -64,6 +64,13 @@ def rearranged(call: OpCall, *, in_rows: bool = False) -> tuple[Kernel, ...]:
     return (Kernel("copy", x.dtype, dims),) if out.elements else ()
 
 
+def placed(call: OpCall) -> tuple[Kernel, ...]:
+    """Zeros, and each tensor copied to its place among them."""
+    out = call.outputs[0]
+    parts = [TensorSpec(t.shape, out.dtype, t.stride) for t in call.tensors]
+    return (*fill_of(out), *(kernel for part in parts for kernel in copy_of(part)))
+
+
 _MOVED = partial(ort.form, trait=Trait.COPY, lower=ort.moved)
 
 ROWS = (
@@ -72,7 +79,7 @@ ROWS = (
         ("_to_copy",),
         Trait.COPY,
         copy,
-        onnx=ort.form("Cast", lower=ort.checked),
+        onnx=ort.form("Cast", "CastLike", "QuantizeLinear", "DequantizeLinear", lower=ort.checked),
         fused_by=EVERY_FUSER,
         example=lambda o: partial(o.x.to, o.torch.float64),
     ),
@@ -123,6 +130,15 @@ ROWS = (
         fused_by=LOOP,
         untimed=RARE,
     ),
+    Operator(
+        ("reflection_pad3d", "replication_pad3d"),
+        Trait.COPY,
+        partial(rearranged, in_rows=True),
+        fused_by=LOOP,
+        untimed=RARE,
+    ),
+    Operator(("diag_embed", "block_diag"), Trait.COPY, placed, fused_by=LOOP, untimed=RARE),
+    Operator(("diagonal_copy", "rot90"), Trait.COPY, rearranged, fused_by=LOOP, untimed=RARE),
     Operator(("im2col", "col2im", "channel_shuffle"), Trait.COPY, rearranged, fused_by=LOOP, untimed=RARE),
     Operator(("pixel_shuffle",), Trait.COPY, rearranged, onnx=_MOVED("DepthToSpace"), fused_by=LOOP, untimed=RARE),
     Operator(("pixel_unshuffle",), Trait.COPY, rearranged, onnx=_MOVED("SpaceToDepth"), fused_by=LOOP, untimed=RARE),

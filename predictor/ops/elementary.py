@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from predictor.records import Kernel, TensorSpec
+from dataclasses import replace
+
+from predictor.kernels.unmodelled import UNMODELLED
+from predictor.records import Kernel, OpCall, TensorSpec
 
 
 def product(
-    dtype: str, m: int, n: int, k: int, batch: int = 1, nt: bool = True, bias: bool = False
+    dtype: str, m: float, n: float, k: float, batch: float = 1, nt: bool = True, bias: bool = False
 ) -> tuple[Kernel, ...]:
-    """batch x (m, k) @ (k, n). nt: the second operand is stored as (n, k); bias: added in the epilogue."""
+    """batch x (m, k) @ (k, n), sizes that are a mean where they need not be whole. nt: the second operand is stored as
+    (n, k); bias: added in the epilogue.
+    """
     if min(m, n, k, batch) == 0:
         return ()
     return (Kernel("gemm", dtype, {"m": m, "n": n, "k": k, "batch": batch, "nt": float(nt), "bias": float(bias)}),)
@@ -82,6 +87,31 @@ def fill_of(out: TensorSpec) -> tuple[Kernel, ...]:
 def rows_of(family: str, x: TensorSpec, rows: int, cols: int) -> tuple[Kernel, ...]:
     """A kernel of a family that goes along the rows of a matrix."""
     return (Kernel(family, x.dtype, {"rows": rows, "cols": cols}),) if rows and cols else ()
+
+
+def dropped(call: OpCall) -> tuple[Kernel, ...]:
+    """A pass that writes what is kept, and which."""
+    x, out = call.tensors[0], call.outputs[0]
+    if not out.elements:
+        return ()
+    (kept,) = pointwise_of((x,), out)
+    return (replace(kept, dims={**kept.dims, "bytes_written": out.elements * (out.itemsize + 1)}),)
+
+
+def unmodelled(call: OpCall) -> tuple[Kernel, ...]:
+    """One kernel that reads every input and writes every output of a call: the least that an operator does of which
+    nothing else is known.
+    """
+    inputs, outputs = call.tensors, call.outputs
+    if not any(t.elements for t in (*inputs, *outputs)):
+        return ()
+    dims = {
+        "elements": max(t.elements for t in (*inputs, *outputs)),
+        "bytes_read": sum(t.nbytes for t in inputs),
+        "bytes_written": sum(t.nbytes for t in outputs),
+    }
+    dtype = next(t.dtype for t in (*outputs, *inputs) if t.elements)
+    return (Kernel(UNMODELLED, dtype, dims),)
 
 
 def scalar_of(dtype: str) -> TensorSpec:

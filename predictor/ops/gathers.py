@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
+
+import numpy as np
 
 from predictor.ops import ort
 from predictor.ops.arguments import tensor
-from predictor.ops.elementary import copy_of
-from predictor.ops.row import LOOP, RARE, Operator
+from predictor.ops.elementary import copy_of, fill_of, rows_of
+from predictor.ops.row import LOOP, RARE, SPELLED_OTHERWISE, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
 
@@ -28,6 +31,94 @@ def scatter(call: OpCall, *, in_place: bool = False) -> tuple[Kernel, ...]:
     source = next((call.args[n] for n in ("src", "source") if isinstance(call.args.get(n), TensorSpec)), index)
     copied = () if in_place else copy_of(x, call.outputs[0])
     return (*copied, Kernel("gather", x.dtype, {"rows": max(source.elements, index.elements), "cols": 1}))
+
+
+def bag(call: OpCall) -> tuple[Kernel, ...]:
+    """Rows read, and the sum or the largest of each bag written. The family's rows are read and written, so of every
+    two rows that are read or written it has one.
+    """
+    weight, indices, out = tensor(call, "weight"), tensor(call, "indices"), call.outputs[0]
+    if not out.elements:
+        return ()
+    cols = weight.shape[1]
+    return (Kernel("gather", weight.dtype, {"rows": (indices.elements + out.elements / cols) / 2, "cols": cols}),)
+
+
+def bag_traffic(call: OpCall) -> tuple[int, int]:
+    """Every row that is gathered, with its index; one row for each bag."""
+    weight, indices = tensor(call, "weight"), tensor(call, "indices")
+    others = sum(t.nbytes for t in call.tensors if t is not weight)
+    return indices.elements * weight.shape[1] * weight.itemsize + others, call.outputs[0].nbytes
+
+
+def renormalise(call: OpCall) -> tuple[Kernel, ...]:
+    """The rows of a table that indices say, read and written."""
+    weight, indices = tensor(call, "self"), tensor(call, "indices")
+    return rows_of("gather", weight, indices.elements, weight.shape[-1])
+
+
+def renormalised_traffic(call: OpCall) -> tuple[int, int]:
+    """The rows that indices say, with the indices."""
+    weight, indices = tensor(call, "self"), tensor(call, "indices")
+    rows = indices.elements * weight.shape[-1] * weight.itemsize
+    return rows + indices.nbytes, rows
+
+
+def _indexed(call: OpCall) -> int:
+    """Elements at the places that indices say, None among them for whole dimensions; a mask may hold everywhere."""
+    x, indices = tensor(call, "self"), call.args.get("indices") or ()
+    sizes, dim, shapes = 1, 0, []
+    for one in indices:
+        if not isinstance(one, TensorSpec):
+            sizes *= x.shape[dim]
+        elif one.dtype == "bool":
+            sizes *= one.elements
+        else:
+            shapes.append(one.shape)
+        dim += len(one.shape) if isinstance(one, TensorSpec) and one.dtype == "bool" else 1
+    return sizes * math.prod(np.broadcast_shapes(*shapes)) * math.prod(x.shape[dim:])
+
+
+def index_put(call: OpCall, *, in_place: bool = False) -> tuple[Kernel, ...]:
+    """A write for every index, into a copy unless in place; where writes add up, the indices are sorted first."""
+    x = tensor(call, "self")
+    places = _indexed(call)
+    if not places:
+        return ()
+    copied = () if in_place else copy_of(x, call.outputs[0])
+    adds_up = bool(call.args.get("accumulate"))
+    order = (Kernel("sort", "int64", {"rows": 1, "cols": places, "k": 0.0}),) if adds_up else ()
+    return (*copied, *order, Kernel("gather", x.dtype, {"rows": places, "cols": 1}))
+
+
+def index_put_traffic(call: OpCall) -> tuple[int, int]:
+    """Indices and values, and the places that are written."""
+    x = tensor(call, "self")
+    read = sum(t.nbytes for t in call.tensors if t is not x)
+    written = _indexed(call) * x.itemsize
+    return (read, written) if call.op.endswith("_") else (read + x.nbytes, written + x.nbytes)
+
+
+def index_fill(call: OpCall, *, in_place: bool = False) -> tuple[Kernel, ...]:
+    """A value written into slices, of a copy unless in place."""
+    x, index = tensor(call, "self"), tensor(call, "index")
+    if not x.elements or not index.elements:
+        return ()
+    copied = () if in_place else copy_of(x, call.outputs[0])
+    places = x.elements // x.shape[int(call.args["dim"])] * index.elements
+    return (*copied, Kernel("gather", x.dtype, {"rows": places, "cols": 1}))
+
+
+def histogram(call: OpCall) -> tuple[Kernel, ...]:
+    """Zeros, and one added for each element."""
+    x, out = call.tensors[0], call.outputs[0]
+    return (*fill_of(out), Kernel("gather", x.dtype, {"rows": x.elements, "cols": 1})) if x.elements else fill_of(out)
+
+
+def unpool(call: OpCall) -> tuple[Kernel, ...]:
+    """Zeros, and every element written to the place that it came from."""
+    x, out = call.tensors[0], call.outputs[0]
+    return (*fill_of(out), Kernel("gather", x.dtype, {"rows": x.elements, "cols": 1})) if x.elements else fill_of(out)
 
 
 _row = partial(Operator, trait=Trait.GATHER, fused_by=LOOP)
@@ -58,10 +149,33 @@ ROWS = (
         example=lambda o: partial(o.torch.gather, o.x, 2, o.index),
     ),
     _row(("take_along_dim",), lower=gather, untimed=RARE),
-    _row(("index_put_",), lower=gather, onnx=_GATHERED("ScatterND"), untimed=RARE),
-    _row(("scatter",), lower=scatter, onnx=_GATHERED("ScatterElements"), untimed=RARE),
-    _row(("scatter_add", "scatter_reduce", "index_add", "index_copy"), lower=scatter, untimed=RARE),
+    _row(("take", "nonzero_static", "_unsafe_index"), lower=gather, untimed=RARE),
     _row(
-        ("scatter_", "scatter_add_", "index_add_", "index_copy_"), lower=partial(scatter, in_place=True), untimed=RARE
+        ("_embedding_bag_forward_only", "_embedding_bag"),
+        lower=bag,
+        traffic=bag_traffic,
+        untimed=SPELLED_OTHERWISE,
+    ),
+    _row(("embedding_renorm_",), lower=renormalise, traffic=renormalised_traffic, untimed=RARE),
+    _row(
+        ("index_put_", "_index_put_impl_"),
+        lower=partial(index_put, in_place=True),
+        traffic=index_put_traffic,
+        onnx=_GATHERED("ScatterND"),
+        untimed=RARE,
+    ),
+    _row(("index_put", "_unsafe_index_put"), lower=index_put, traffic=index_put_traffic, untimed=RARE),
+    _row(("index_fill",), lower=index_fill, untimed=RARE),
+    _row(("index_fill_",), lower=partial(index_fill, in_place=True), untimed=RARE),
+    _row(("histc",), lower=histogram, untimed=RARE),
+    _row(("max_unpool2d", "max_unpool3d", "unfold_backward"), lower=unpool, untimed=RARE),
+    _row(("scatter",), lower=scatter, onnx=_GATHERED("ScatterElements"), untimed=RARE),
+    _row(
+        ("scatter_add", "scatter_reduce", "index_add", "index_copy", "index_reduce", "put"), lower=scatter, untimed=RARE
+    ),
+    _row(
+        ("scatter_", "scatter_add_", "scatter_reduce_", "index_add_", "index_copy_", "index_reduce_", "put_"),
+        lower=partial(scatter, in_place=True),
+        untimed=RARE,
     ),
 )

@@ -24,14 +24,16 @@ def count_macs(call: OpCall) -> int:
     row = ops.OPS.get(call.op)
     if row is not None and row.macs is not None:
         return row.macs(call)
-    if _traced_name(call.op) in _fvcore():
+    if _qualified(call.op) in _fvcore():
         return fvcore_macs(call)
     return sum(part.macs for part in call.parts)
 
 
 def fvcore_macs(call: OpCall) -> int:
     """As fvcore's handle counts a call. Raises KeyError where it has none."""
-    counted = _fvcore()[_traced_name(call.op)](_traced_inputs(call), [_Value(o) for o in call.outputs])
+    counted = _fvcore()[_qualified(call.op)](
+        [_Value(value) for value in call.args.values()], [_Value(output) for output in call.outputs]
+    )
     return int(sum(counted.values()) if isinstance(counted, Counter) else counted)
 
 
@@ -99,25 +101,5 @@ class _Value:
         return [_Value(v) for v in self._value]
 
 
-_CONVOLUTIONS = frozenset(
-    [*(f"conv{n}d" for n in (1, 2, 3)), *(f"conv_transpose{n}d" for n in (1, 2, 3)), "convolution"]
-)
-"""What a trace shows as ``_convolution``."""
-
-
 def _qualified(name: str) -> str:
     return name if "::" in name else f"aten::{name}"
-
-
-def _traced_name(op: str) -> str:
-    return "aten::_convolution" if op in _CONVOLUTIONS else _qualified(op)
-
-
-def _traced_inputs(call: OpCall) -> list[_Value]:
-    """A call's inputs as a trace would show them."""
-    args = call.args
-    if call.op not in _CONVOLUTIONS:
-        return [_Value(v) for v in args.values()]
-    transposed = call.op.startswith("conv_transpose") or bool(args.get("transposed"))
-    inputs = [args.get("input"), args.get("weight"), args.get("bias"), None, None, None, transposed]
-    return [_Value(v) for v in (*inputs, *[None] * 6)]  # 13, as fvcore expects

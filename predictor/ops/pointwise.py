@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from predictor.ops import ort
-from predictor.ops.elementary import fill_of, pointwise_of, scalar_of
+from predictor.ops.elementary import copy_of, dropped, fill_of, pointwise_of, scalar_of
 from predictor.ops.row import EVERY_FUSER, LOOP, RARE, Example, Fuser, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait, Variant
 
@@ -20,6 +20,28 @@ def pointwise(call: OpCall) -> tuple[Kernel, ...]:
 def transcendental(call: OpCall) -> tuple[Kernel, ...]:
     """A pass that computes a transcendental function."""
     return pointwise_of(call.tensors, call.outputs[0], is_transcendental=True) if call.outputs else ()
+
+
+def masked_scatter(call: OpCall) -> tuple[Kernel, ...]:
+    """A copy, unless in place; how many truth values come before each, and a pass over the elements."""
+    x, mask, source = call.tensors[:3]
+    out = call.outputs[0]
+    if not out.elements:
+        return ()
+    copied = () if call.op.endswith("_") else copy_of(x, out)
+    scan = Kernel("scan", "int64", {"rows": 1, "cols": mask.elements})
+    return (*copied, scan, *pointwise_of((out, mask, source), out))
+
+
+def renormalised(call: OpCall) -> tuple[Kernel, ...]:
+    """Norms, a factor of each, and a product."""
+    x = call.tensors[0]
+    if not x.elements:
+        return ()
+    rows = x.shape[int(call.args["dim"])]
+    factor = TensorSpec((rows,), x.dtype, (1,))
+    norms = Kernel("reduce", x.dtype, {"rows": rows, "cols": x.elements // rows, "inner": 1.0})
+    return (norms, *pointwise_of((factor,), factor), *pointwise_of((x, factor), x))
 
 
 def power(call: OpCall) -> tuple[Kernel, ...]:
@@ -47,7 +69,7 @@ NOT_NVFUSER = frozenset({Fuser.NNC, Fuser.INDUCTOR})
 ROWS = (
     _row(
         "add",
-        onnx=ort.form("Add"),
+        onnx=ort.form("Add", "Sum", "Mean"),
         example=lambda o: partial(operator.add, o.x, o.y),
         variants={
             Variant.BROADCAST: lambda o: partial(operator.add, o.x, o.vector),
@@ -84,7 +106,12 @@ ROWS = (
             Variant.SCALAR: lambda o: partial(operator.truediv, o.x, 2.0),
         },
     ),
-    _row("remainder", "fmod", "lerp"),
+    _row("remainder", "fmod", "lerp", onnx=ort.form("Mod")),
+    _row("floor_divide", "floor_divide_", fused_by=LOOP),
+    _row("complex", "linalg_cross", fused_by=LOOP),
+    _transcendental("polar", fused_by=LOOP),
+    _row("renorm", lower=renormalised, fused_by=LOOP),
+    _row("native_dropout", "_fused_dropout", lower=dropped, is_random=True, fused_by=LOOP),
     _row("addcmul", example=lambda o: partial(o.torch.addcmul, o.x, o.x, o.y)),
     _transcendental(
         "pow",
@@ -93,7 +120,7 @@ ROWS = (
         example=lambda o: partial(o.torch.pow, o.x, 3.0),
     ),
     _row("neg", onnx=ort.form("Neg"), example=_of_x("neg")),
-    _row("abs", onnx=ort.form("Abs"), example=_of_x("abs")),
+    _row("abs", onnx=ort.form("Abs", "Sign"), example=_of_x("abs")),
     _row("reciprocal", onnx=ort.form("Reciprocal"), example=_of_x("reciprocal")),
     _row("floor", "ceil", "round", "trunc", "frac", onnx=ort.form("Floor", "Ceil", "Round")),
     # comparisons and choices
@@ -110,6 +137,7 @@ ROWS = (
         example=lambda o: partial(o.torch.where, o.mask, o.x, o.y),
     ),
     _row("masked_fill", fused_by=NOT_NVFUSER, example=lambda o: partial(o.x.masked_fill, o.mask, 0.0)),
+    _row("masked_scatter", "masked_scatter_", lower=masked_scatter, fused_by=LOOP),
     _row("maximum", fused_by=NOT_NVFUSER, onnx=ort.form("Max"), example=lambda o: partial(o.torch.maximum, o.x, o.y)),
     _row("minimum", fused_by=NOT_NVFUSER, onnx=ort.form("Min")),
     _row(
@@ -123,17 +151,23 @@ ROWS = (
     _row("isfinite", fused_by=LOOP, healthy_answer=True),
     _row("bucketize", "searchsorted", fused_by=LOOP),
     # of bits and truth values
-    _row("bitwise_not", example=lambda o: partial(operator.invert, o.mask)),
-    _row("bitwise_and", fused_by=NOT_NVFUSER, example=lambda o: partial(operator.and_, o.mask, o.mask)),
-    _row("bitwise_or", "bitwise_xor", fused_by=NOT_NVFUSER),
+    _row("bitwise_not", onnx=ort.form("BitwiseNot"), example=lambda o: partial(operator.invert, o.mask)),
+    _row(
+        "bitwise_and",
+        fused_by=NOT_NVFUSER,
+        onnx=ort.form("BitwiseAnd", "BitShift"),
+        example=lambda o: partial(operator.and_, o.mask, o.mask),
+    ),
+    _row("bitwise_or", "bitwise_xor", fused_by=NOT_NVFUSER, onnx=ort.form("BitwiseOr", "BitwiseXor")),
     _row("logical_not", fused_by=NOT_NVFUSER, onnx=ort.form("Not", lower=ort.checked)),
     _row("logical_and", fused_by=LOOP, onnx=ort.form("And", lower=ort.checked)),
-    _row("logical_or", fused_by=LOOP, onnx=ort.form("Or", lower=ort.checked)),
+    _row("logical_or", fused_by=LOOP, onnx=(*ort.form("Or", lower=ort.checked), *ort.form("Xor"))),
     # activation functions
     _row("relu", onnx=ort.form("Relu"), example=_of_x("relu")),
     _row("relu_", fused_by=LOOP, example=_of_x("relu_")),
     _row("relu6", fused_by=NOT_NVFUSER),
-    _row("threshold"),
+    _row("threshold", onnx=ort.form("ThresholdedRelu")),
+    _row("hardshrink", "softshrink", fused_by=LOOP, onnx=ort.form("Shrink")),
     _row("hardtanh", fused_by=NOT_NVFUSER, example=lambda o: partial(o.functional.hardtanh, o.x, 0.0, 6.0)),
     _row(
         "hardswish",
@@ -141,18 +175,20 @@ ROWS = (
         onnx=ort.form("HardSwish"),
         example=lambda o: partial(o.functional.hardswish, o.x),
     ),
-    _row("hardswish_", "prelu", "glu", fused_by=LOOP),
+    _row("hardswish_", fused_by=LOOP),
+    _row("prelu", "glu", fused_by=LOOP, onnx=ort.form("PRelu")),
     _row("hardsigmoid", fused_by=NOT_NVFUSER, onnx=ort.form("HardSigmoid")),
     _row("leaky_relu", onnx=ort.form("LeakyRelu"), example=lambda o: partial(o.functional.leaky_relu, o.x)),
     _transcendental(
         "gelu",
-        onnx=ort.form("Gelu", "BiasGelu", lower=ort.transcendental),
+        onnx=(*ort.form("Gelu", "BiasGelu", lower=ort.transcendental), *ort.form("FastGelu")),
         example=lambda o: partial(o.functional.gelu, o.x),
     ),
     _transcendental("sigmoid", onnx=ort.form("Sigmoid", lower=ort.transcendental), example=_of_x("sigmoid")),
-    _transcendental("silu", example=lambda o: partial(o.functional.silu, o.x)),
-    _transcendental("softplus"),
-    _transcendental("mish", "elu", fused_by=NOT_NVFUSER),
+    _transcendental("silu", onnx=ort.form("QuickGelu", "Swish"), example=lambda o: partial(o.functional.silu, o.x)),
+    _transcendental("softplus", onnx=ort.form("Softplus", "Softsign")),
+    _transcendental("mish", "elu", fused_by=NOT_NVFUSER, onnx=ort.form("Mish", "Elu", "Selu", "Celu")),
+    _transcendental("log_sigmoid_forward", fused_by=LOOP),
     Operator(("log_sigmoid",), Trait.COMPOSITE, fused_by=LOOP, is_transcendental=True, untimed=RARE),
     # functions
     _transcendental("tanh", onnx=ort.form("Tanh", lower=ort.transcendental), example=_of_x("tanh")),
@@ -160,10 +196,13 @@ ROWS = (
     _transcendental("rsqrt", example=_of_x("rsqrt")),
     _transcendental("exp", onnx=ort.form("Exp", lower=ort.transcendental), example=_of_x("exp")),
     _transcendental("log", onnx=ort.form("Log", lower=ort.transcendental), example=_of_x("log")),
-    _transcendental("sin", example=_of_x("sin")),
-    _transcendental("cos", example=_of_x("cos")),
+    _transcendental("sin", onnx=ort.form("Sin"), example=_of_x("sin")),
+    _transcendental("cos", onnx=ort.form("Cos"), example=_of_x("cos")),
     _transcendental("erf", onnx=ort.form("Erf", lower=ort.transcendental), example=_of_x("erf")),
-    _row("expm1", "log2", "log10", "log1p", "erfc", "tan", "acos", "asin", "atan", "cosh", "sinh"),
+    _row(
+        *("expm1", "log2", "log10", "log1p", "erfc", "tan", "acos", "asin", "atan", "cosh", "sinh"),
+        onnx=ort.form("Tan", "Acos", "Asin", "Atan", "Cosh", "Sinh", "Acosh", "Asinh", "Atanh"),
+    ),
 )
 
 POINTWISE = Operator(("pointwise",), Trait.POINTWISE, pointwise, fused_by=LOOP)

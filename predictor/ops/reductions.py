@@ -25,6 +25,19 @@ def reduce(call: OpCall) -> tuple[Kernel, ...]:
     return (Kernel("reduce", x.dtype, {"rows": rows, "cols": x.elements // rows, "inner": float(inner)}),)
 
 
+def counted(call: OpCall) -> tuple[Kernel, ...]:
+    """Which elements are not zero, and their sum."""
+    x = tensor(call, "self")
+    flags = TensorSpec(x.shape, "bool", x.stride)
+    return pointwise_of((x,), flags) + reduce(call)
+
+
+def trace(call: OpCall) -> tuple[Kernel, ...]:
+    """The sum of a diagonal."""
+    x = tensor(call, "self")
+    return (Kernel("reduce", x.dtype, {"rows": 1, "cols": min(x.shape[-2:]), "inner": 1.0}),) if x.elements else ()
+
+
 def logsumexp(call: OpCall) -> tuple[Kernel, ...]:
     """The largest, differences, exponentials, sum, logarithm, sum: as torch computes it."""
     x, out = tensor(call, "self"), call.outputs[0]
@@ -109,19 +122,23 @@ ROWS = (
     _reduction(
         ("sum",),
         fused_by=_BY_NVFUSER,
-        onnx=_REDUCED("ReduceSum", "ReduceSumSquare"),
+        onnx=_REDUCED("ReduceSum", "ReduceSumSquare", "ReduceLogSum"),
         example=lambda o: partial(o.x.sum, -1),
     ),
     _reduction(("amax",), fused_by=_BY_NVFUSER, onnx=_REDUCED("ReduceMax"), example=lambda o: partial(o.x.amax, -1)),
     _reduction(("amin",), onnx=_REDUCED("ReduceMin"), untimed=RARE),
     _reduction(("max",), example=lambda o: partial(o.x.max, -1)),
     _reduction(("min",), example=lambda o: partial(o.torch.min, o.x, o.y)),
-    _reduction(("argmax",), onnx=_REDUCED("ArgMax"), example=lambda o: partial(o.x.argmax, -1)),
+    _reduction(("argmax",), onnx=_REDUCED("ArgMax", "Hardmax"), example=lambda o: partial(o.x.argmax, -1)),
     _reduction(("argmin",), onnx=_REDUCED("ArgMin"), untimed=RARE),
     _reduction(("any",), example=lambda o: partial(o.mask.any)),
     _reduction(("all",), example=lambda o: partial(o.mask.all)),
     _reduction(("prod",), onnx=_REDUCED("ReduceProd"), untimed=RARE),
-    _reduction(("var", "std", "norm", "var_mean"), untimed=RARE),
+    _reduction(("var", "std", "norm", "var_mean", "std_mean", "nansum", "aminmax"), untimed=RARE),
+    _reduction(("_is_all_true", "_is_any_true"), untimed=RARE),
+    _reduction(("segment_reduce",), untimed=RARE),
+    _reduction(("count_nonzero",), lower=counted, untimed=RARE),
+    _reduction(("trace",), lower=trace, untimed=RARE),
     _reduction(
         ("linalg_vector_norm",),
         onnx=_REDUCED("ReduceL1", "ReduceL2"),
@@ -172,7 +189,9 @@ ROWS = (
     _reduction(
         ("group_norm",),
         lower=group_norm,
-        onnx=ort.form("InstanceNormalization", "GroupNorm", trait=Trait.REDUCTION, lower=ort.instance_norm),
+        onnx=ort.form(
+            "InstanceNormalization", "GroupNorm", "GroupNormalization", trait=Trait.REDUCTION, lower=ort.instance_norm
+        ),
         example=lambda o: partial(o.torch.group_norm, o.sequence, 4, o.vector, o.vector, 1e-5),
     ),
     _reduction(("native_group_norm",), lower=group_norm, untimed=SPELLED_OTHERWISE),

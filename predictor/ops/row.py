@@ -16,6 +16,10 @@ Macs = Callable[[OpCall], int]
 """A captured call -> its multiply-accumulates."""
 
 
+Traffic = Callable[[OpCall], tuple[int, int]]
+"""A captured call -> the bytes that it reads and writes."""
+
+
 class Fuser(StrEnum):
     """What makes one kernel of several operators.
 
@@ -136,16 +140,17 @@ class Operator:
 
     aten: its names in torch, without overload and without the namespace "aten" ("softmax", but "mylib::fancy"); several
     where nothing tells them apart. trait: how it behaves. lower: a captured call -> its kernels. macs:
-    multiply-accumulates of a captured call; None: as fvcore counts them, or else as its parts have. onnx: the same
-    operator in ONNX.
+    multiply-accumulates of a captured call; None: as fvcore counts them, or else as its parts have. traffic: bytes that
+    it reads and writes; None: all of its tensors, of what it gathers no more than it writes. onnx: the same operator in
+    ONNX.
 
     fused_by: who joins it with its neighbours. graph_break: whether a compiled graph ends at it. is_transcendental: it
     computes a transcendental function of every element. is_attention: it is scaled dot-product attention. is_wrapper: a
     composite that is a cheap check around parts that it may or may not run. is_literal: its result is a number in the
-    code. is_constant_factory: what it makes is known while capturing. writes_input: whether it writes into its first
-    tensor; None: where its name ends with an underscore, as torch names them. only_tagged: the row is of those
-    overloads alone that torch tags as pointwise (``where`` of a condition alone finds indices). healthy_answer: what it
-    says of the activations of a healthy model.
+    code. is_random: two calls differ. is_constant_factory: what it makes is known while capturing. writes_input:
+    whether it writes into its first tensor; None: where its name ends with an underscore, as torch names them.
+    only_tagged: the row is of those overloads alone that torch tags as pointwise (``where`` of a condition alone finds
+    indices). healthy_answer: what it says of the activations of a healthy model.
 
     example: builds the call that its host cost is measured with; variants: the same for other paths, each with a cost
     of its own; example_calls: what the example calls besides, whose cost is taken off; untimed: why there is none.
@@ -155,6 +160,7 @@ class Operator:
     trait: Trait
     lower: Lower = no_kernels
     macs: Macs | None = None
+    traffic: Traffic | None = None
     onnx: tuple[OnnxForm, ...] = ()
     fused_by: frozenset[Fuser] = frozenset()
     is_transcendental: bool = False
@@ -165,6 +171,7 @@ class Operator:
     is_literal: bool = False
     writes_input: bool | None = None
     is_constant_factory: bool = False
+    is_random: bool = False
     healthy_answer: bool | None = None
     example: Example | None = None
     variants: Mapping[Variant, Example] = field(default_factory=dict)

@@ -6,9 +6,9 @@ from functools import partial
 
 from predictor.ops import ort
 from predictor.ops.arguments import tensor
-from predictor.ops.elementary import copy_of, rows_of
+from predictor.ops.elementary import copy_of, pointwise_of, rows_of
 from predictor.ops.row import LOOP, RARE, Operator
-from predictor.records import Kernel, OpCall, Trait
+from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
 
 def scan(call: OpCall) -> tuple[Kernel, ...]:
@@ -28,6 +28,18 @@ def sort(call: OpCall, *, k: float = 0.0) -> tuple[Kernel, ...]:
     swapped = bool(x.shape) and dim % len(x.shape) != len(x.shape) - 1
     copy = copy_of(x.transposed(dim)) if swapped else ()
     return (*copy, Kernel("sort", x.dtype, {"rows": x.elements // cols, "cols": cols, "k": k}))
+
+
+def is_in(call: OpCall) -> tuple[Kernel, ...]:
+    """Which elements are among others: all joined and sorted, neighbours compared, and the answers put back."""
+    x, out = call.tensors[0], call.outputs[0]
+    count = sum(t.elements for t in call.tensors)
+    if not out.elements:
+        return ()
+    joined = TensorSpec((count,), x.dtype, (1,))
+    order = Kernel("sort", x.dtype, {"rows": 1, "cols": count, "k": 0.0})
+    back = Kernel("gather", "bool", {"rows": count, "cols": 1})
+    return (*copy_of(joined), order, *pointwise_of((joined, joined), joined), back)
 
 
 def topk(call: OpCall) -> tuple[Kernel, ...]:
@@ -72,7 +84,8 @@ ROWS = (
         onnx=ort.form("TopK", trait=Trait.REDUCTION, lower=ort.reduced),
         example=lambda o: partial(o.x.topk, 4),
     ),
-    Operator(("kthvalue", "median"), Trait.SORT, partial(sort, k=1.0), untimed=RARE),
+    Operator(("kthvalue", "median", "nanmedian", "mode"), Trait.SORT, partial(sort, k=1.0), untimed=RARE),
+    Operator(("isin",), Trait.SORT, is_in, untimed=RARE),
     Operator(("_fft_c2c",), Trait.FFT, fft, untimed=RARE),
     Operator(("_fft_r2c",), Trait.FFT, partial(fft, real=True), untimed=RARE),
     Operator(("_fft_c2r",), Trait.FFT, partial(fft, real=True, back=True), untimed=RARE),

@@ -7,8 +7,9 @@ from functools import partial
 
 from predictor.ops import ort
 from predictor.ops.arguments import pair, tensor
+from predictor.ops.elementary import copy_of, fill_of, product
 from predictor.ops.row import LOOP, RARE, SPELLED_OTHERWISE, Operator
-from predictor.records import Kernel, OpCall, Trait
+from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
 
 def pool(call: OpCall, *, spatial: int = 2, maximum: bool = False) -> tuple[Kernel, ...]:
@@ -49,6 +50,25 @@ def interpolate(call: OpCall, *, taps: int, antialiased: bool = False) -> tuple[
     return (Kernel("interpolate", x.dtype, {**dims, "pixels": math.prod(out.shape[2:])}),)
 
 
+def affine_grid(call: OpCall) -> tuple[Kernel, ...]:
+    """Where each pixel of a picture comes from: coordinates and ones side by side, and their product with a matrix."""
+    theta, out = call.tensors[0], call.outputs[0]
+    if not out.elements:
+        return ()
+    spatial = out.shape[-1]
+    pixels = out.elements // out.shape[0] // spatial
+    coordinate = TensorSpec((out.shape[0], pixels), out.dtype, (pixels, 1))
+    lines = fill_of(TensorSpec((max(out.shape[1:-1]),), out.dtype, (1,))) * spatial
+    written = copy_of(coordinate) * spatial + fill_of(coordinate)
+    return (*lines, *written, *product(theta.dtype, pixels, spatial, spatial + 1, out.shape[0]))
+
+
+def affine_grid_macs(call: OpCall) -> int:
+    """Every coordinate is a sum over one more than there are."""
+    out = call.outputs[0]
+    return out.elements * (out.shape[-1] + 1)
+
+
 _row = partial(Operator, trait=Trait.POOL, fused_by=LOOP)
 _POOLED = partial(ort.form, trait=Trait.POOL, lower=ort.pooled)
 _REDUCED = partial(ort.form, trait=Trait.REDUCTION, lower=ort.reduced)
@@ -62,18 +82,25 @@ ROWS = (
         example=lambda o: partial(o.torch.max_pool2d, o.image, 3, 2, 1),
     ),
     _row(("max_pool2d_with_indices",), lower=partial(pool, maximum=True), untimed=SPELLED_OTHERWISE),
+    _row(("max_pool3d_with_indices",), lower=partial(pool, spatial=3, maximum=True), untimed=SPELLED_OTHERWISE),
+    _row(("fractional_max_pool2d",), lower=partial(pool, maximum=True), untimed=RARE),
+    _row(("fractional_max_pool3d",), lower=partial(pool, spatial=3, maximum=True), untimed=RARE),
+    _row(("avg_pool3d",), lower=partial(pool, spatial=3), untimed=RARE),
+    _row(("adaptive_avg_pool3d",), lower=partial(adaptive_pool, spatial=3), untimed=RARE),
+    _row(("_adaptive_avg_pool3d",), lower=partial(adaptive_pool, spatial=3), untimed=SPELLED_OTHERWISE),
+    _row(("adaptive_max_pool3d",), lower=partial(adaptive_pool, spatial=3, maximum=True), untimed=RARE),
     _row(("max_pool1d",), lower=partial(pool, spatial=1, maximum=True), untimed=RARE),
     _row(
         ("avg_pool2d",),
         lower=pool,
-        onnx=_POOLED("AveragePool"),
+        onnx=_POOLED("AveragePool", "LpPool"),
         example=lambda o: partial(o.functional.avg_pool2d, o.image, 2),
     ),
     _row(("avg_pool1d",), lower=partial(pool, spatial=1), untimed=RARE),
     _row(
         ("adaptive_avg_pool2d",),
         lower=adaptive_pool,
-        onnx=_REDUCED("GlobalAveragePool"),
+        onnx=_REDUCED("GlobalAveragePool", "GlobalLpPool"),
         example=lambda o: partial(o.functional.adaptive_avg_pool2d, o.image, 1),
     ),
     _row(("_adaptive_avg_pool2d",), lower=adaptive_pool, untimed=SPELLED_OTHERWISE),
@@ -105,5 +132,7 @@ ROWS = (
     _row(("upsample_trilinear3d",), lower=_TRILINEAR, untimed=RARE),
     _row(("upsample_bicubic2d",), lower=_BICUBIC, untimed=RARE),
     _row(("_upsample_bicubic2d_aa",), lower=partial(_BICUBIC, antialiased=True), untimed=RARE),
-    _row(("grid_sampler_2d",), lower=_BILINEAR, untimed=RARE),
+    _row(("grid_sampler_2d",), lower=_BILINEAR, onnx=_POOLED("GridSample"), untimed=RARE),
+    _row(("grid_sampler_3d",), lower=_TRILINEAR, untimed=RARE),
+    _row(("affine_grid_generator",), lower=affine_grid, macs=affine_grid_macs, untimed=RARE),
 )

@@ -20,6 +20,11 @@ NINETY = 1.645
 EXTRAPOLATION_ERROR = 0.5
 """Error of log time that a kernel outside of its calibrated range adds. A judgement, not measured."""
 
+UNMODELLED_ERROR = 1.0
+"""Error of log time that kernels of operators add that nobody modelled, by their share of the kernel time. A judgement:
+for those that stream, their traffic is right within a factor of 2; for those that compute, it is a lower bound.
+"""
+
 SHARE_POWER = 8
 """How abruptly a pass's error turns from the host's into the device's. A judgement."""
 
@@ -47,6 +52,7 @@ def log_error(
     groups: Sequence[KernelGroup],
     group_s: NDArray[np.float64],
     extrapolated_s: float,
+    unmodelled_s: float,
     timeline: Timeline,
     calibration: Calibration,
     host: HostCosts,
@@ -55,8 +61,10 @@ def log_error(
     time.
 
     groups: of kernels, group_s: their seconds, (groups,); extrapolated_s: of the kernels outside of the calibrated
-    range. The two lanes count by how much of the latency each explains. Errors within a family are taken as fully
-    correlated, between families as independent; kernels outside the calibrated range add their own.
+    range; unmodelled_s: of those of operators that nobody modelled. The two lanes count by how much of the latency each
+    explains. Errors within a family are taken as fully correlated, between families as independent; kernels outside
+    the calibrated range add their own. What nobody modelled counts in full, also behind a slower host: it may take so
+    much longer that it comes out.
     """
     kernel_s = max(timeline.kernel_s, 1e-12)
     if calibration.kernels_error is not None:
@@ -72,4 +80,5 @@ def log_error(
         on_host = timeline.host_s / max(timeline.host_s + timeline.kernel_s, 1e-12)
     else:
         on_host = share_of_host(timeline.host_s, kernel_s)
-    return math.sqrt((on_host * host.error) ** 2 + ((1 - on_host) * on_device) ** 2)
+    of_unmodelled = unmodelled_s / kernel_s * UNMODELLED_ERROR
+    return math.sqrt((on_host * host.error) ** 2 + ((1 - on_host) * on_device) ** 2 + of_unmodelled**2)

@@ -49,11 +49,18 @@ def roofline_s(calibration: Calibration, family: Family, dtype: str, dims: Dims)
     """Roofline terms in seconds: compute and memory (Williams et al., 2009), before the floor."""
     compute = family.flops(dims) / peak_flops(calibration.device.peak_flops, family, dtype)
     memory = family.nbytes(dims, itemsize(dtype)) / calibration.device.bandwidth_bytes_per_s
+    if family.latency_s is not None:
+        waiting = family.latency_s(dims)
+        return compute + waiting, memory + waiting
     return compute, memory
 
 
 def peak_flops(peaks: Mapping[str, float], family: Family, dtype: str) -> float:
-    """The peak, in FLOP/s, that a family's kernels run against: of the matrix units in a dtype, or of the others."""
+    """The peak, in FLOP/s, that a family's kernels run against: of the matrix units in a dtype, in one of eight bits
+    twice that of sixteen (as all datasheets of GPUs that have them say), or of the others.
+    """
+    if family.matrix and itemsize(dtype) == 1:
+        return 2 * peaks.get("fp16", peaks["fp32"])
     return peaks.get(dtype, peaks["fp32"]) if family.matrix else peaks["fp32"]
 
 

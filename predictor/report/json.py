@@ -12,7 +12,8 @@ from predictor.report._comparison import eager_latency_s, fastest
 FIELDS = (
     *("model", "runtime", "gpu", "dtype", "batch", "estimator", "latency_s", "host_s", "kernel_s", "max_s"),
     *("bound", "critical_host"),
-    *("interval_s", "macs", "launches", "operators", "unmodelled", "extrapolated", "calibration", "notes"),
+    *("interval_s", "macs", "launches", "operators", "unmodelled", "unmodelled_share", "extrapolated", "calibration"),
+    "notes",
 )
 """Fields of a report."""
 

@@ -43,7 +43,8 @@ def render(report: Report) -> str:
         )
     if report.unmodelled:
         counted = ", ".join(f"{op} x{count}" for op, count in sorted(report.unmodelled.items()))
-        lines += ["", f"  not modelled (their kernels count as nothing): {counted}"]
+        share = f"{report.unmodelled_share:.0%} of the kernel time"
+        lines += ["", f"  not modelled (priced by their traffic alone, {share}): {counted}"]
     if report.extrapolated:
         counted = ", ".join(f"{family} x{count}" for family, count in sorted(report.extrapolated.items()))
         lines += ["", f"  extrapolated beyond the calibrated range: {counted}"]

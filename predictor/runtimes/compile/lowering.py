@@ -61,7 +61,8 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
 
 def _as_loop(call: OpCall) -> OpCall:
     """What is copied to the device is a constant of the compiled graph, which loops compute for themselves."""
-    return replace(call, op="full", trait=Trait.FILL) if call.trait is Trait.SYNC and call.outputs else call
+    is_upload = call.trait is Trait.SYNC and call.outputs and graph_break(call.op) is GraphBreak.NONE
+    return replace(call, op="full", trait=Trait.FILL) if is_upload else call
 
 
 def _wants_channels_last(calls: list[OpCall]) -> bool:

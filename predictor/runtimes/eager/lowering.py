@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from predictor.kernels.families import FAMILIES
-from predictor.ops import is_transcendental, is_wrapper, operator_of
+from predictor.ops import UNMODELLED, is_transcendental, is_wrapper, operator_of
 from predictor.records import (
     TODAY,
     Graph,
@@ -62,7 +62,6 @@ def host_call(call: OpCall, dtype: str, unmodelled: Counter[str]) -> HostCall:
     for leaf in leaves:
         if leaf.trait is Trait.UNMODELLED:
             unmodelled[leaf.op] += 1
-            continue
         kernels += _kernels(leaf, dtype)
     working = tuple(leaf.op for leaf in leaves if leaf.trait is not Trait.VIEW)
     row = _host_row(call, kernels)
@@ -101,12 +100,18 @@ def _kernels(call: OpCall, dtype: str) -> Iterator[Kernel]:
     if call.trait is Trait.HOST or (call.outputs and not any(o.elements for o in call.outputs)):
         return
     row = operator_of(call.op, call.trait is Trait.POINTWISE, call.trait is Trait.VIEW)
+    if row is UNMODELLED and call.trait is not Trait.UNMODELLED:  # a copy to the device under another name
+        return
     for kernel in row.lower(call):
         yield replace(kernel, dtype=_unit(kernel, dtype)) if FAMILIES[kernel.family].matrix else kernel
 
 
+EIGHT_BITS = ("int8", "uint8", "fp8_e4m3", "fp8_e5m2")
+"""Dtypes that matrix units take as they are, besides those of sixteen bits."""
+
+
 def _unit(kernel: Kernel, dtype: str) -> str:
     """Which matrix units run it: fp32 convolutions use TF32 by default in torch, matrix products only where allowed."""
-    if kernel.dtype not in ("fp16", "bf16"):
+    if kernel.dtype not in ("fp16", "bf16", *EIGHT_BITS):
         return "tf32" if dtype == "tf32" or FAMILIES[kernel.family].tf32_by_default else "fp32"
     return kernel.dtype

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 from predictor.graph.dataflow import Dataflow
 from predictor.ops import onnx_form
-from predictor.records import TODAY, Graph, HostCall, OpCall, Program, PythonWork, Target
+from predictor.records import TODAY, Graph, HostCall, OpCall, Program, PythonWork, Target, Trait
 
 NAME = "onnx"
 
 
 def lower(graph: Graph, target: Target = TODAY) -> Program:
     """Graph of ONNX nodes -> host calls and their kernels."""
+    nodes = [(call, onnx_form(call.op)) for call in _with_biased_softmax(graph)]
     calls = tuple(
-        HostCall(
-            c.op, onnx_form(c.op).lower(c) if c.outputs else (), PythonWork(), onnx_form(c.op).trait, origin=c.origin
-        )
-        for c in _with_biased_softmax(graph)
+        HostCall(call.op, form.lower(call) if call.outputs else (), PythonWork(), form.trait, origin=call.origin)
+        for call, form in nodes
     )
-    return Program(NAME, graph.dtype, calls, PythonWork(), {})
+    unmodelled = Counter(call.op for call, form in nodes if form.trait is Trait.UNMODELLED)
+    return Program(NAME, graph.dtype, calls, PythonWork(), dict(unmodelled))
 
 
 def _with_biased_softmax(graph: Graph) -> list[OpCall]:

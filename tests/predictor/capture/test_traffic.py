@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from predictor.capture.recorder import capture
+from predictor.records import Kernel
 from predictor.runtimes.eager import lowering as eager
 from tests.helpers import of, only
 
@@ -71,15 +72,23 @@ def test_a_composite_operator_moves_what_its_parts_move() -> None:
 
 
 def test_an_unknown_operator_is_counted_and_shown() -> None:
-    program = eager.lower(of(lambda x: torch.cdist(torch.cdist(x, x), x.new_ones(4, 4)), torch.empty(4, 8)))
-    assert program.unmodelled == {"_cdist_forward": 2}
+    program = eager.lower(of(lambda x: torch.pdist(torch.pdist(x)[:, None]), torch.empty(4, 8)))
+    assert program.unmodelled == {"_pdist_forward": 2}
 
 
 def test_unknown_operators_do_not_hide_known_ones() -> None:
-    program = eager.lower(of(lambda x: torch.linalg.inv(x) + torch.erfinv(x), torch.empty(4, 4)))
-    assert program.unmodelled.get("linalg_inv_ex") == 1
+    program = eager.lower(of(lambda x: torch.pdist(x) + torch.erfinv(x[:, :6]).sum(), torch.empty(4, 8)))
+    assert program.unmodelled == {"_pdist_forward": 1}
     families = [kernel.family for call in program.calls for kernel in call.kernels]
-    assert families == ["pointwise", "pointwise"]
+    assert families == ["unmodelled", "pointwise", "reduce", "pointwise"]
+
+
+def test_an_unknown_operator_reads_its_inputs_and_writes_its_outputs() -> None:
+    """Four points in eight dimensions have six distances."""
+    graph = of(torch.pdist, torch.empty(4, 8), dtype="fp16")
+    assert (only(graph).bytes_read, only(graph).bytes_written) == (2 * 32, 2 * 6)
+    (call,) = eager.lower(graph).calls
+    assert call.kernels == (Kernel("unmodelled", "fp16", {"elements": 32, "bytes_read": 64, "bytes_written": 12}),)
 
 
 def test_an_operator_of_a_library_of_its_own_is_unmodelled() -> None:

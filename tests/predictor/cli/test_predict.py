@@ -32,11 +32,11 @@ def no_argument():
 def by_name(batch):
     return torch.nn.Linear(8, 4).half(), {"input": torch.empty(batch, 8, device="meta")}
 
-def spectrum(batch):
-    class Spectrum(torch.nn.Module):
+def distances(batch):
+    class Distances(torch.nn.Module):
         def forward(self, x):
-            return torch.cdist(x, x)
-    return Spectrum(), torch.empty(batch, 8)
+            return torch.pdist(x)
+    return Distances(), torch.empty(batch, 8)
 
 def raises():
     raise RuntimeError("out of cheese")
@@ -234,9 +234,9 @@ def test_the_plain_estimator_can_be_asked_for() -> None:
 
 
 def test_what_is_not_modelled_is_shown_and_an_error_when_strict() -> None:
-    assert good(predict("models.py:spectrum", "--json"))["unmodelled"] == {"_cdist_forward": 1}
-    assert "_cdist_forward x1" in predict("models.py:spectrum").stdout
-    assert "not modelled: _cdist_forward" in complaint(predict("models.py:spectrum", "--strict"))
+    assert good(predict("models.py:distances", "--json"))["unmodelled"] == {"_pdist_forward": 1}
+    assert "_pdist_forward x1" in predict("models.py:distances").stdout
+    assert "not modelled: _pdist_forward" in complaint(predict("models.py:distances", "--strict"))
 
 
 def test_models_and_gpus_can_be_listed() -> None:

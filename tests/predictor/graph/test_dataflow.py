@@ -55,3 +55,12 @@ def test_two_calls_can_not_be_one_with_a_third_between_them() -> None:
     at = {call.op: index for index, call in enumerate(flow.calls)}
     assert not flow.are_joinable([at["mul"]], [at["add"]])
     assert flow.are_joinable([at["linear"]], [at["add"]])
+
+
+def test_two_draws_of_random_numbers_are_two() -> None:
+    graph = of(lambda x: torch.rand_like(x) + torch.rand_like(x), torch.empty(4))
+    assert [call.op for call in Dataflow.of(graph.calls, graph.outputs).once().calls] == [
+        "rand_like",
+        "rand_like",
+        "add",
+    ]

@@ -113,7 +113,11 @@ def test_the_rows_that_fvcore_knows_too_count_as_it_does() -> None:
     from fvcore.nn.flop_count import _DEFAULT_SUPPORTED_OPS
 
     counted = {name for name, row in OPS.items() if row.macs is not None}
-    assert {name for name in counted if f"aten::{name}" in _DEFAULT_SUPPORTED_OPS} == {"einsum"}
+    assert {name for name in counted if f"aten::{name}" in _DEFAULT_SUPPORTED_OPS} == {
+        "einsum",
+        "matmul",
+        "_convolution",
+    }
 
 
 def packed(*shape: int, dtype: str = "fp16") -> TensorSpec:
@@ -124,6 +128,7 @@ def packed(*shape: int, dtype: str = "fp16") -> TensorSpec:
 
 
 SQUARE, BATCHED, IMAGE = packed(8, 8), packed(2, 8, 8), packed(2, 8, 8, 8)
+MATRIX_8BIT, TRUTH = packed(8, 8, dtype="int8"), packed(8, 8, dtype="bool")
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **{"linear": {"input": SQUARE, "weight": SQUARE, "bias": packed(8)}, "mm": {"self": SQUARE, "mat2": SQUARE}},
     **{"addmm": {"self": packed(8), "mat1": SQUARE, "mat2": SQUARE}, "mv": {"self": SQUARE, "vec": packed(8)}},
@@ -131,6 +136,15 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "scaled_dot_product_attention": {"query": IMAGE, "key": IMAGE, "value": IMAGE, "attn_mask": None},
     **{f"conv{n}d": {"input": packed(2, 8, *[8] * n), "weight": packed(8, 8, *[1] * n)} for n in (1, 2, 3)},
     **{name: {"input": IMAGE, "weight": packed(8, 8, 1, 1)} for name in ("convolution", "_convolution")},
+    **{name: {"self": MATRIX_8BIT, "mat2": MATRIX_8BIT} for name in ("_int_mm", "_scaled_mm")},
+    **{name: {"self": SQUARE, "mat2": BATCHED} for name in ("_grouped_mm", "_scaled_grouped_mm")},
+    "_trilinear": {
+        **{"i1": SQUARE, "i2": BATCHED, "i3": SQUARE, "expand1": (1, 3), "expand2": (0,), "expand3": (1, 2)},
+        **{"sumdim": (2, 3), "unroll_dim": 1},
+    },
+    **{name: {"self": SQUARE, "dim": 0, "index": packed(8, dtype="int64")} for name in ("index_fill", "index_fill_")},
+    **{name: {"self": SQUARE, "mask": TRUTH, "source": SQUARE} for name in ("masked_scatter", "masked_scatter_")},
+    **{"masked_select": {"self": SQUARE, "mask": TRUTH}, "renorm": {"self": SQUARE, "p": 2, "dim": 0, "maxnorm": 1}},
     "_weight_norm_interface": {"v": BATCHED, "g": packed(2, 1, 1), "dim": 0},
 }
 BY_TRAIT: dict[str, dict[str, Any]] = {

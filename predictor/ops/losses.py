@@ -1,0 +1,54 @@
+"""Losses: a pass over the elements, and a mean or a sum of them where one is asked for."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from predictor.ops.elementary import pointwise_of
+from predictor.ops.row import LOOP, RARE, Operator
+from predictor.records import Kernel, OpCall, TensorSpec, Trait
+
+NO_REDUCTION = 0
+"""``at::Reduction::None``; 1 is the mean, 2 the sum."""
+
+
+def loss(call: OpCall, *, passes: int = 1, heavy: bool = False) -> tuple[Kernel, ...]:
+    """Passes over the elements, then a reduction. passes: kernels of its formula; heavy: with a transcendental function
+    in the last of them.
+    """
+    x, out = call.tensors[0], call.outputs[0]
+    if not x.elements:
+        return ()
+    inputs = tuple(t for t in call.tensors if t.elements == x.elements)
+    each = TensorSpec(x.shape, out.dtype, x.stride)
+    plain = pointwise_of(inputs, each) * (passes - 1)
+    kernels = (*plain, *pointwise_of(inputs, each, is_transcendental=heavy))
+    if call.args.get("reduction", 1) == NO_REDUCTION:
+        return kernels
+    return (*kernels, Kernel("reduce", x.dtype, {"rows": 1, "cols": x.elements, "inner": 1.0}))
+
+
+def of_classes(call: OpCall) -> tuple[Kernel, ...]:
+    """A number picked out of each row by its class, and their mean, in one kernel: a row at a time, or a pixel."""
+    x = call.tensors[0]
+    rows = x.elements // max(x.shape[1] if len(x.shape) > 1 else x.elements, 1)
+    return (Kernel("gather", x.dtype, {"rows": rows, "cols": 1}),) if x.elements else ()
+
+
+def of_margins(call: OpCall) -> tuple[Kernel, ...]:
+    """A kernel along the rows."""
+    x = call.tensors[0]
+    cols = x.shape[-1] if x.shape else 1
+    return (Kernel("reduce", x.dtype, {"rows": x.elements // cols, "cols": cols, "inner": 1.0}),) if cols else ()
+
+
+_row = partial(Operator, trait=Trait.REDUCTION, fused_by=LOOP, untimed=RARE)
+
+ROWS = (
+    _row(("mse_loss", "smooth_l1_loss", "huber_loss"), lower=loss),
+    _row(("binary_cross_entropy",), lower=partial(loss, heavy=True)),
+    _row(("binary_cross_entropy_with_logits",), lower=partial(loss, passes=4, heavy=True)),
+    _row(("soft_margin_loss",), lower=partial(loss, passes=5, heavy=True)),
+    _row(("nll_loss_forward", "nll_loss2d_forward"), lower=of_classes),
+    _row(("multi_margin_loss", "multilabel_margin_loss_forward"), lower=of_margins),
+)
