@@ -32,8 +32,10 @@ FEW = 3
 NARROW = 8
 """Batch sizes of a range that is not split any further: each is lowered by itself."""
 
-LARGEST = 256
-"""Batch size up to which a program is lowered for all sizes at once, at the least."""
+LEAST = 8
+"""Batch size up to which a program is lowered for all sizes at once, at the least; beyond it, up to the power of two
+that holds what is asked for.
+"""
 
 KEPT = 64
 """Programs of single batch sizes that a plan keeps for each runtime."""
@@ -200,6 +202,10 @@ class Plan:
         """Seconds of one synchronised pass at many sizes: an array (batches, lengths), without the dimension of what
         is one number. Arguments and errors as of ``report``.
 
+        More than a few batch sizes are not lowered one by one: between two at which the program is the same, and
+        further ones that check it, every size is a line in the batch. A model whose code does something else at single
+        batch sizes in between (at every seventh, say) is to be asked by ``report``.
+
         >>> plan.sweep("h200", batch=[1, 2, 4], length=[64, 128]).shape  # doctest: +SKIP
         (3, 2)
         """
@@ -350,10 +356,12 @@ class Plan:
         return known.single[batch]
 
     def _solve_up_to(self, known: _Programs, key: _Key, target: Target, largest: int) -> None:
-        """Lower the model for all batch sizes from 2 to ``largest`` at once, as far as it is one program."""
+        """Lower the model for all batch sizes from 2 to ``largest`` at once, as far as it is one program. A model that
+        does not take the sizes that this is tried at is lowered for each size that is asked for.
+        """
         if largest <= known.solved_up_to:
             return
-        last = LARGEST
+        last = LEAST
         while last < largest:
             last *= 2
         known.ranges.clear()
@@ -363,7 +371,10 @@ class Plan:
             low, high = waiting.pop()
             middle = isqrt(low * high)
             sizes = sorted({low, low + 1, middle, high - 1, high})
-            lowered_range = solve([self._single(known, key, target, batch) for batch in sizes])
+            try:
+                lowered_range = solve([self._single(known, key, target, batch) for batch in sizes])
+            except PredictorError:
+                continue
             if lowered_range is not None:
                 known.ranges.append(lowered_range)
             elif high - low > NARROW:

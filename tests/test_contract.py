@@ -101,14 +101,14 @@ def test_a_calibration_loads_and_is_complete(folder: Path) -> None:
     assert calibration.provenance in ("measured", "fitted", "derived")
     assert calibration.runtimes or calibration.provenance != "measured"
     assert set(calibration.runtimes) <= set(runtimes.names())
-    assert {family for family, _ in calibration.fits} <= set(FAMILIES)
+    assert {key.family for key in calibration.fits} <= set(FAMILIES)
     for family in FAMILIES:
         assert kernel_fit(calibration, family, "fp32").floor_s > 0
     for runtime in calibration.runtimes:
         host = calibration.host(runtime)
-        assert all(hot >= 0 and cold >= 0 for costs in host.calls.values() for hot, cold in costs.values())
+        assert all(min(cost.hot_s, cost.cold_s) >= 0 for costs in host.calls.values() for cost in costs.values())
         assert min(host.line_s, host.module_s, host.fixed_s, host.launch_s) >= 0
-        assert {"date", "cpu", "versions", "probe_s"} <= set(host.environment)
+        assert all((host.environment.date, host.environment.cpu, host.environment.versions, host.environment.probe_s))
     for dtype in calibration.dtypes:
         for family, row in FAMILIES.items():
             if row.matrix:

@@ -314,3 +314,19 @@ def test_a_model_that_one_capture_mode_cannot_run_is_said_for_its_runtime_alone(
     assert found["eager"].report is not None
     with pytest.raises(PredictorError, match="does not run on these inputs"):
         graph_of(nn.Linear(3, 3), X, "fp16", "torchscript")
+
+
+class _MultiplesOfEight(torch.nn.Module):
+    """A module that takes batches of eight, sixteen and so on alone."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.view(8, -1, *x.shape[1:]).relu()
+
+
+def test_a_sweep_asks_for_no_batch_that_was_not_asked_for_where_the_model_takes_few() -> None:
+    made = plan(_MultiplesOfEight(), torch.empty(8, 64))
+    batches = [8, 16, 24, 32, 40, 48]
+    expected = [made.report("h200", batch=batch).latency_s for batch in batches]
+    assert plan(_MultiplesOfEight(), torch.empty(8, 64)).sweep("h200", batch=batches).tolist() == pytest.approx(
+        expected
+    )
