@@ -9,22 +9,19 @@ from collections.abc import Iterator
 from typing import Any
 
 _lock = threading.Lock()
-_users = 0
-_before: Any = None
+_before: list[Any] = []  # standard output as each of those inside found it
 
 
 @contextlib.contextmanager
 def to_standard_error() -> Iterator[None]:
     """Send what Python code prints to standard error. Of several threads the last one to leave sets it back."""
-    global _users, _before
     with _lock:
-        _users += 1
-        if _users == 1:
-            _before, sys.stdout = sys.stdout, sys.stderr
+        _before.append(sys.stdout)
+        sys.stdout = sys.stderr
     try:
         yield
     finally:
         with _lock:
-            _users -= 1
-            if _users == 0:
-                sys.stdout, _before = _before, None
+            if len(_before) == 1:
+                sys.stdout = _before[0]
+            _before.pop()

@@ -32,7 +32,7 @@ from predictor.capture.capture_mode import ON_HOST, answering_as, mark_on_host
 from predictor.capture.isolation import isolated, seed
 from predictor.capture.limits import Limits, Stopped
 from predictor.capture.python_trace import PythonTrace
-from predictor.capture.stand_ins import MOST_KEPT_ELEMENTS, Copies, abstract, abstract_constant
+from predictor.capture.stand_ins import MOST_KEPT_ELEMENTS, MOST_KEPT_FLOATS, Copies, abstract, abstract_constant
 from predictor.errors import PredictorError, one_line
 from predictor.graph.inputs import batch_of, call_arguments
 from predictor.ops import OPS, operator_of
@@ -218,9 +218,6 @@ def _place(args: Any, kwargs: Any) -> str:
     return "upload" if to_device else "host"
 
 
-_SMALL = 2**16  # elements
-
-
 def _has_known_values(name: str, result: Any) -> bool:
     """Whether a tensor made on the device keeps its values, on the CPU: integers, booleans and small constants."""
     if not isinstance(result, torch.Tensor):
@@ -228,7 +225,7 @@ def _has_known_values(name: str, result: Any) -> bool:
     if result.numel() > MOST_KEPT_ELEMENTS:
         return False
     whole = not (result.is_floating_point() or result.is_complex())
-    return whole or (name in OPS and OPS[name].is_constant_factory and result.numel() <= _SMALL)
+    return whole or (name in OPS and OPS[name].is_constant_factory and result.numel() <= MOST_KEPT_FLOATS)
 
 
 def _run_real_or_meta(func: Any, args: Any, kwargs: Any) -> Any:

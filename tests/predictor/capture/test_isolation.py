@@ -155,7 +155,7 @@ def test_shared_parts_of_what_cannot_be_copied_stay_shared() -> None:
     module = nn.Sequential(shared, shared)
     module.guard = threading.Lock()  # type: ignore[assignment]
     first, second = capture(module, torch.empty(2, 8)).calls
-    assert first.reads[1] == second.reads[1]
+    assert first.input_ids[1] == second.input_ids[1]
 
 
 def test_lazy_layers_are_to_be_run_first() -> None:
@@ -358,4 +358,4 @@ def test_memory_does_not_grow_with_the_number_of_captures() -> None:
 
 def test_an_input_that_is_returned_is_an_output() -> None:
     graph = of(lambda x: (x, x + 1), torch.empty(2))
-    assert graph.outputs == (graph.calls[0].reads[0], graph.calls[0].makes[0])
+    assert graph.outputs == (graph.calls[0].input_ids[0], graph.calls[0].output_ids[0])
