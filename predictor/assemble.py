@@ -56,7 +56,7 @@ def assemble(
         unmodelled_share=_unmodelled_s(lowered, priced, size) / max(timeline.kernel_s, 1e-12),
         extrapolated=_extrapolated(lowered, priced, size),
         calibration=provenance(calibration, host),
-        notes=notes(lowered.versions, host),
+        notes=(*notes(lowered.versions, host), *(f"assumed: {text}" for text in lowered.assumptions)),
     )
 
 

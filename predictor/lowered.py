@@ -43,6 +43,7 @@ class Lowered:
     ops: tuple[str, ...]
     op_of_call: NDArray[np.int64]
     group_of_kernel: NDArray[np.int64]
+    assumptions: tuple[str, ...] = ()
 
 
 def lower(graph: Graph, runtime: str, target: Target) -> Lowered:
@@ -70,6 +71,7 @@ def of_program(graph: Graph, program: Program) -> Lowered:
         ops=ops,
         op_of_call=np.array([number[call.row.label] for call in program.calls], dtype=np.int64),
         group_of_kernel=group_of_distinct[sized.kernel_of],
+        assumptions=graph.assumptions,
     )
 
 
@@ -119,6 +121,7 @@ class LoweredRange:
             first.ops,
             first.op_of_call,
             self.group_of_kernel,
+            one.assumptions,
         )
 
 

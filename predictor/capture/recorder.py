@@ -24,11 +24,14 @@ from typing import Any
 
 import torch
 from torch._library import simple_registry
+from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-from predictor.capture import capture_mode
+from predictor.capture import assumptions, capture_mode, device_paths, redirected
+from predictor.capture.assumptions import RESTS_ON
 from predictor.capture.capture_mode import ON_HOST, answering_as, mark_on_host
+from predictor.capture.device_paths import fused_layers
 from predictor.capture.isolation import isolated, seed
 from predictor.capture.limits import Limits, Stopped
 from predictor.capture.python_trace import PythonTrace
@@ -37,7 +40,7 @@ from predictor.errors import PredictorError, one_line
 from predictor.graph.inputs import batch_of, call_arguments
 from predictor.ops import OPS, operator_of
 from predictor.ops.macs import count_macs
-from predictor.records import CaptureMode, Graph, OpCall, Origin, TensorSpec, Trait
+from predictor.records import CaptureMode, Graph, OpCall, Origin, PythonWork, TensorSpec, Trait
 
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 """Dtype names of a prediction -> torch dtype of weights and activations."""
@@ -147,6 +150,37 @@ def _is_composite(func: Any) -> bool:
     return bool(torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), key))
 
 
+def _explicit_kernel(func: Any) -> Any:
+    """The kernel of an operator that is made of other operators on every device, by its registration; None where it has
+    none, or one of its own for the meta device or the GPU.
+    """
+    key = torch._C.DispatchKey.CompositeExplicitAutograd
+    own = (torch._C.DispatchKey.Meta, torch._C.DispatchKey.CPU)
+    has = torch._C._dispatch_has_kernel_for_dispatch_key
+    if func.namespace != "aten" or not has(func.name(), key) or any(has(func.name(), k) for k in own):
+        return None
+    return partial(func._op_dk, key)
+
+
+def _is_mask(index: Any) -> bool:
+    return isinstance(index, torch.Tensor) and index.dtype in (torch.bool, torch.uint8)
+
+
+def _selects(name: str, bound: Mapping[str, Any]) -> bool:
+    """Whether a call reads or writes where a mask is true. A single number is written by the mask itself."""
+    if name == "masked_select":
+        return True
+    if name == "index":
+        return any(map(_is_mask, bound["indices"]))
+    if name in ("index_put", "index_put_"):
+        return any(map(_is_mask, bound["indices"])) and bound["values"].numel() != 1
+    return False
+
+
+def _is_decided(name: str, func: Any) -> bool:
+    return name != "repeat_interleave" or func._overloadname == "Tensor"
+
+
 def _on_one_device(args: Any, kwargs: Any) -> tuple[Any, Any]:
     """Real tensors join meta ones when both meet in one call; a real tensor is never moved off the CPU."""
     device = kwargs.get("device")
@@ -205,7 +239,8 @@ def _fresh(result: torch.Tensor) -> torch.Tensor:
 
 def _place(args: Any, kwargs: Any) -> str:
     """Where an operator runs: "device", "host" (on host tensors alone, or made there), "upload" (host to device, which
-    waits for the device), "factory" (made on the device from no tensor).
+    waits for the device), "download" (device to host, which waits, too), "factory" (made on
+    the device from no tensor).
     """
     tensors: list[torch.Tensor] = []
     tree_map_only(torch.Tensor, tensors.append, (args, kwargs))
@@ -214,7 +249,8 @@ def _place(args: Any, kwargs: Any) -> str:
     if not tensors:
         return "factory" if to_device else "host"
     if not all(getattr(t, ON_HOST, False) for t in tensors):
-        return "device"
+        to_host = device is not None and torch.device(device).type == "cpu" and len(tensors) == 1
+        return "download" if to_host else "device"
     return "upload" if to_device else "host"
 
 
@@ -254,9 +290,11 @@ _VALUE = "_captured_value"
 class _Recorder(TorchDispatchMode):
     """Sees every operator before it is split into parts, notes it, and runs it on the meta device."""
 
-    def __init__(self, module: torch.nn.Module, copies: Set[int] = frozenset()) -> None:
+    def __init__(self, module: torch.nn.Module, mode: CaptureMode, copies: Set[int] = frozenset()) -> None:
         """copies: tensors of the capture's own, by identity; the pass may write into them."""
         super().__init__()
+        self._mode = mode
+        self.assumed: dict[str, int] = {}
         self._paths = {id(child): path for path, child in module.named_modules()}
         self._origins: dict[Origin, Origin] = {}
         self.calls: list[OpCall] = []
@@ -271,13 +309,17 @@ class _Recorder(TorchDispatchMode):
         self._depth = 0
         self.python = PythonTrace(
             _RECORDER_CODE,
-            frozenset([_DISPATCH_FILE, __file__, capture_mode.__file__]),
+            _OWN_FILES,
             _MODULE_CODE,
             self._limits.tick,
         )
 
+    supports_higher_order_operators = True
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self._limits.operator()
+        if isinstance(func, HigherOrderOperator):
+            return self._higher_order(func, args, kwargs or {})
         self._depth += 1
         origin = self._origin(sys._getframe(1))
         self.operators[id(func)] = func
@@ -293,6 +335,22 @@ class _Recorder(TorchDispatchMode):
         if not self._depth:  # the parts of an operator are no marks
             self.python.mark()
         return result
+
+    def _higher_order(self, func: HigherOrderOperator, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """An operator that takes functions: the branch that is taken, attention whose scores a function changes."""
+        with self:
+            if func.name() == "cond":
+                condition, if_true, if_false, *operands = args
+                branch = if_true if bool(condition) else if_false
+                return branch(*operands[0])
+            if func.name() == "flex_attention":
+                query, key, value, *_ = args
+                grouped = query.shape[-3] != key.shape[-3]
+                found = torch.nn.functional.scaled_dot_product_attention(query, key, value, enable_gqa=grouped)
+                sums = query.new_empty(query.shape[:-1], dtype=torch.float32)
+                self._assume(assumptions.ALL_BLOCKS)
+                return found, sums, sums
+        raise PredictorError(f"torch.{func.name()} is not modelled: write out what it runs")
 
     def _origin(self, frame: FrameType | None) -> Origin:
         """The module and the line that a call comes from, seen from the frame below the recorder's; what called the
@@ -319,10 +377,16 @@ class _Recorder(TorchDispatchMode):
         bound = _bind(func, args, kwargs)
         described = {name: _describe(value) for name, value in bound.items()}
         input_ids = tuple(self._number(t) for t in _tensors(*bound.values()))
+        rests_on = next((getattr(t, RESTS_ON) for t in _tensors(*bound.values()) if hasattr(t, RESTS_ON)), "")
+        given = args, kwargs
         args, kwargs = _on_one_device(args, kwargs)
         args, kwargs = _without_large_values(func, trait, args, kwargs)
         parts: tuple[OpCall, ...] = ()
-        if where == "upload":
+        self._assume(device_paths.ASSUMED.get(name, ""))
+        on_device = device_paths.parts_of(name, self._mode, given[0]) if where == "device" else None
+        if where == "download":
+            name, trait, result = f"{name} device", Trait.SYNC, self._downloaded(args[0], kwargs)
+        elif where == "upload":
             name, result = f"{name} device", _fresh(func(*args, **kwargs))
             trait = Trait.SYNC if result.numel() else Trait.VIEW  # nothing to copy, nothing to wait for
         elif where == "host":
@@ -330,15 +394,27 @@ class _Recorder(TorchDispatchMode):
         elif name == "scaled_dot_product_attention" and _has_strided_mask(described):
             name, trait = "_scaled_dot_product_attention_math", Trait.COMPOSITE
             result, parts = self._split(_math_attention, args, kwargs)
+        elif on_device is not None:
+            trait = Trait.COMPOSITE
+            result, parts = self._split(on_device, *given)
+        elif _selects(name, bound):
+            trait = Trait.COMPOSITE
+            result, parts = self._selected(func, name, *given)
         elif trait is Trait.UNMODELLED and _is_composite(func):
             trait = Trait.COMPOSITE
-            result, parts = self._split(func.decompose, args, kwargs)
+            result, parts = self._split_known(func.decompose, given, (args, kwargs), name in assumptions.DECIDED)
+        elif trait is Trait.UNMODELLED and (explicit := _explicit_kernel(func)) is not None:
+            result, parts = self._split_explicit(func, explicit, given, (args, kwargs))
+            trait = Trait.COMPOSITE if parts else trait
         else:
-            result = _run_real_or_meta(func, args, kwargs)
+            result = self._computed(func, name, bound, args, kwargs, given)
             if name == "scaled_dot_product_attention":
                 result = _as_fused(result)
             if where == "factory" and _has_known_values(name, result):
                 result = func(*args, **{**kwargs, "device": torch.device("cpu")})
+        settled = assumptions.either(name, given[0]) if where == "device" else None
+        result = result if settled is None else settled
+        result = self._with_assumed_values(name, bound, result, rests_on)
         outputs = tuple(spec_of(t) for t in _tensors(result))
         answer = OPS[name].healthy_answer if name in OPS else None
         if answer is not None and result.is_meta:
@@ -347,6 +423,92 @@ class _Recorder(TorchDispatchMode):
         call = OpCall(name, described, outputs, trait, parts=parts, input_ids=input_ids, output_ids=output_ids)
         read, written = _traffic(call)
         return result, replace(call, macs=count_macs(call), bytes_read=read, bytes_written=written)
+
+    def _computed(
+        self, func: Any, name: str, bound: Mapping[str, Any], args: Any, kwargs: Any, given: tuple[Any, Any]
+    ) -> Any:
+        """What an operator gives: on the CPU or on meta; an assumption where only values would say it."""
+        if name in device_paths.SHAPES:
+            return device_paths.SHAPES[name](*args, **kwargs)
+        unknown = [t for t in _tensors(*bound.values()) if t.is_meta]
+        if name in assumptions.DECIDED and unknown and _is_decided(name, func):
+            self._assume(assumptions.assumption_of(name, unknown[0]))
+            return assumptions.DECIDED[name][0](*args, **kwargs)
+        try:
+            return _run_real_or_meta(func, args, kwargs)
+        except (RuntimeError, NotImplementedError):
+            if not (_has_real(*given) and unknown):
+                raise
+            return func(*given[0], **given[1])  # it reads sizes from tensors on the CPU
+
+    def _with_assumed_values(self, name: str, bound: Mapping[str, Any], result: Any, rests_on: str) -> Any:
+        """The result, integers that stand for choices with values; note what the values of others rest on."""
+        if rests_on and (name in assumptions.DECIDED or name in assumptions.COUNTING):
+            self._assume(rests_on)
+        if name in assumptions.CHOICES and any(t.is_meta for t in _tensors(*bound.values())):
+            result = assumptions.with_values(name, bound, result)
+        for tensor in _tensors(result) if rests_on else ():
+            if not tensor.is_meta:
+                setattr(tensor, RESTS_ON, rests_on)
+        return result
+
+    def _assume(self, assumption: str) -> None:
+        if assumption:
+            self.assumed[assumption] = self.assumed.get(assumption, 0) + 1
+
+    def _downloaded(self, tensor: torch.Tensor, kwargs: Mapping[str, Any]) -> torch.Tensor:
+        """A copy on the host; of numbers that nobody computes: ones."""
+        if not tensor.is_meta:
+            known: torch.Tensor = mark_on_host(tensor.to(kwargs.get("dtype") or tensor.dtype, copy=True))
+            return known
+        self._assume(assumptions.ONE)
+        dtype = kwargs.get("dtype") or tensor.dtype
+        copied: torch.Tensor = mark_on_host(torch.ones((), dtype=dtype).expand(tensor.shape).contiguous())
+        return copied
+
+    def _selected(self, func: Any, name: str, args: Any, kwargs: Any) -> tuple[Any, tuple[OpCall, ...]]:
+        """Reads or writes where masks are true: the places are found first, the host waits for how many there are."""
+        calls: list[OpCall] = []
+
+        def run(operator: Any, *operands: Any) -> Any:
+            result, call = self._run(operator, operands, {})
+            calls.append(call)
+            return result
+
+        def columns(mask: torch.Tensor) -> list[torch.Tensor]:
+            places = run(torch.ops.aten.nonzero.default, mask)
+            return [places[:, dim] for dim in range(mask.dim())]
+
+        x, *rest = args
+        if name == "masked_select":
+            mask = rest[0].expand(torch.broadcast_shapes(rest[0].shape, x.shape))
+            result = run(torch.ops.aten.index.Tensor, x.expand(mask.shape), columns(mask))
+            return result, tuple(calls)
+        indices: list[Any] = []
+        for index in rest[0]:
+            indices += columns(index) if _is_mask(index) else [index]
+        return run(func, x, indices, *rest[1:]), tuple(calls)
+
+    def _split_known(
+        self, run: Any, given: tuple[Any, Any], on_one_device: tuple[Any, Any], needs_values: bool
+    ) -> tuple[Any, tuple[OpCall, ...]]:
+        """Parts of a composite operator; where it needs values that are known they stay on the CPU."""
+        first, second = (given, on_one_device) if needs_values else (on_one_device, given)
+        try:
+            return self._split(run, *first)
+        except (RuntimeError, NotImplementedError):
+            if not _has_real(*given):
+                raise
+            return self._split(run, *second)
+
+    def _split_explicit(
+        self, func: Any, kernel: Any, given: tuple[Any, Any], on_one_device: tuple[Any, Any]
+    ) -> tuple[Any, tuple[OpCall, ...]]:
+        """Parts of an operator whose one kernel for all devices is made of other operators; none where that fails."""
+        try:
+            return self._split_known(kernel, given, on_one_device, needs_values=True)
+        except (RuntimeError, NotImplementedError):
+            return _run_real_or_meta(func, *on_one_device), ()
 
     def _number(self, tensor: torch.Tensor, new: bool = False) -> int:
         """The number of the value that a tensor holds. new: it holds another one now."""
@@ -393,8 +555,11 @@ class _Recorder(TorchDispatchMode):
     def graph(self, name: str, dtype: str, batch: int) -> Graph:
         """What was seen, the Python between two operators given to the second."""
         *before, tail = self.python.work()
+        before += [PythonWork()] * (len(self.calls) - len(before))  # where a library has taken the hook away
         calls = tuple(replace(call, python=work) for call, work in zip(self.calls, before, strict=True))
-        return Graph(name, calls, dtype, batch, tail, self.python.module_calls, versions(), self.outputs)
+        return Graph(
+            name, calls, dtype, batch, tail, self.python.module_calls, versions(), self.outputs, tuple(self.assumed)
+        )
 
 
 _PACKAGES = f"{Path(torch.__file__).parent.parent}{os.sep}"
@@ -410,6 +575,11 @@ def _outside_of_torch(code: CodeType) -> str:
 _RECORDER_CODE = _Recorder.__torch_dispatch__.__code__
 _MODULE_CODE = torch.nn.Module._call_impl.__code__
 _DISPATCH_FILE = simple_registry.__file__  # looks for a mode's rules before every operator; eager mode does not
+
+_OWN_FILES = frozenset(
+    [_DISPATCH_FILE, __file__, *(module.__file__ for module in (capture_mode, assumptions, device_paths, redirected))]
+)
+"""Files whose Python is none of the pass."""
 
 _WARM: dict[CaptureMode, weakref.WeakValueDictionary[int, Any]] = {
     mode: weakref.WeakValueDictionary() for mode in CaptureMode
@@ -463,6 +633,8 @@ def capture(
     >>> capture(torch.nn.Linear(8, 4), torch.empty(2, 8)).macs
     64
     """
+    if isinstance(module, torch.export.ExportedProgram):
+        module = module.module()
     if not isinstance(module, torch.nn.Module):
         raise PredictorError(f"a model is a torch.nn.Module, not {type(module).__name__}")
     kind = type(module).__name__
@@ -473,12 +645,34 @@ def capture(
     except Exception as error:
         raise PredictorError(f"the inputs of {kind} have no batch size: {one_line(error)}") from error
     with isolated(DTYPES[dtype]):
-        recorder = _record(module, inputs, mode, dtype)
-        ran = recorder.operators | recorder.python.codes
-        if not all(one in _WARM[mode] for one in ran):
-            _WARM[mode].update(ran)
+        return _recorded(module, inputs, mode, dtype).graph(name or kind, dtype, batch)
+
+
+def _recorded(module: torch.nn.Module, inputs: Any, mode: CaptureMode, dtype: str) -> _Recorder:
+    """A pass in which nothing is run for the first time."""
+    with redirected.watched() as cuda:
+        try:
             recorder = _record(module, inputs, mode, dtype)
-        return recorder.graph(name or kind, dtype, batch)
+        except PredictorError as error:
+            if not (redirected.names_cuda(error) or cuda.asked):
+                raise
+            return _record_redirected(module, inputs, mode, dtype)
+    if cuda.asked:
+        try:
+            return _record_redirected(module, inputs, mode, dtype)
+        except PredictorError:  # it does with CUDA what only CUDA can
+            return recorder
+    ran = recorder.operators | recorder.python.codes
+    if not all(one in _WARM[mode] for one in ran):
+        _WARM[mode].update(ran)
+        recorder = _record(module, inputs, mode, dtype)
+    return recorder
+
+
+def _record_redirected(module: torch.nn.Module, inputs: Any, mode: CaptureMode, dtype: str) -> _Recorder:
+    with redirected.to_meta():
+        _record(module, inputs, mode, dtype)
+        return _record(module, inputs, mode, dtype)
 
 
 def _copied(
@@ -498,15 +692,29 @@ def _copied(
     return copy, args, kwargs, copies.tensors
 
 
+SCRIPT_PASSES = 2
+"""Passes after which torch.jit has optimised a graph, which compares its constants."""
+
+
+def _optimise(module: torch.nn.Module, original: torch.nn.Module, inputs: Any, mode: CaptureMode, dtype: str) -> None:
+    """Run a scripted module until its graph is what it stays."""
+    for _ in range(SCRIPT_PASSES):
+        _, args, kwargs, copies = _copied(original, inputs, DTYPES[dtype])
+        with _Recorder(module, mode, copies), fused_layers(mode), answering_as(mode):
+            module(*args, **kwargs)
+
+
 def _record(original: torch.nn.Module, inputs: Any, mode: CaptureMode, dtype: str) -> _Recorder:
     """One pass of a copy. Raises PredictorError, whatever the module raises."""
     module, args, kwargs, copies = _copied(original, inputs, DTYPES[dtype])
-    recorder = _Recorder(module, copies)
+    recorder = _Recorder(module, mode, copies)
     seed()
     try:
         with torch.inference_mode(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with recorder, answering_as(mode):
+            if any(isinstance(child, torch.jit.ScriptModule) for child in module.modules()):
+                _optimise(module, original, inputs, mode, dtype)
+            with recorder, fused_layers(mode), redirected.in_one_thread(), answering_as(mode):
                 before, collects = sys.gettrace(), gc.isenabled()
                 gc.disable()  # finalizers and callbacks of a collection are no part of the pass
                 sys.settrace(recorder.python.hook)

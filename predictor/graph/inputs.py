@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from predictor.errors import PredictorError
@@ -22,18 +23,25 @@ def call_arguments(inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
 
 
 def batch_of(inputs: Any) -> int:
-    """Size of the first dimension of the first input tensor."""
-    import torch
-    from torch.utils._pytree import tree_map_only
-
-    found: list[torch.Tensor] = []
-    tree_map_only(torch.Tensor, found.append, call_arguments(inputs))
-    if not found:
-        raise PredictorError("inputs hold no tensor")
-    batch = int(found[0].shape[0]) if found[0].dim() else 1
+    """Size of the first dimension of the first input that has one: a tensor or an array, also one that a record holds.
+    1 where there is none.
+    """
+    shapes = [shape for shape in _shapes(call_arguments(inputs)) if shape]
+    batch = int(shapes[0][0]) if shapes else 1
     if batch < 1:
         raise PredictorError("the inputs are empty: their first dimension is 0")
     return batch
+
+
+def _shapes(value: Any) -> Iterator[tuple[int, ...]]:
+    """Shapes of tensors and arrays in a value, in order."""
+    from torch.utils._pytree import tree_leaves
+
+    for leaf in tree_leaves(value):
+        if isinstance(getattr(leaf, "shape", None), tuple):  # of a torch.Tensor and a numpy.ndarray
+            yield tuple(leaf.shape)
+        elif is_dataclass(leaf) and not isinstance(leaf, type):
+            yield from _shapes([getattr(leaf, field.name) for field in fields(leaf)])
 
 
 def flat(module: Any, inputs: Any) -> tuple[Any, tuple[Any, ...]]:

@@ -8,7 +8,7 @@ from functools import partial
 from predictor.ops import ort
 from predictor.ops.arguments import tensor
 from predictor.ops.elementary import copy_of, pointwise_of, product
-from predictor.ops.row import RARE, GraphBreak, Operator
+from predictor.ops.row import RARE, SPELLED_OTHERWISE, GraphBreak, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
 CHUNKS = 8
@@ -26,6 +26,9 @@ def cudnn_layers(call: OpCall, gates: int) -> tuple[Kernel, ...]:
     layers, both = int(call.args.get("num_layers", 1)), 1 + int(bool(call.args.get("bidirectional")))
     batch_first = bool(call.args.get("batch_first"))
     steps, batch = (x.shape[1], x.shape[0]) if batch_first else (x.shape[0], x.shape[1])
+    if "batch_sizes" in call.args:  # packed: the rows of all steps, one after another
+        steps = tensor(call, "batch_sizes").shape[0]
+        batch, batch_first = math.ceil(x.shape[0] / max(steps, 1)), False
     matrices = [p for p in params if isinstance(p, TensorSpec) and len(p.shape) == 2]
     each = len(matrices) // (layers * both)  # two, and a third for a projection
     chunks = CHUNKS if layers > 1 else 1
@@ -43,7 +46,15 @@ def cudnn_layers(call: OpCall, gates: int) -> tuple[Kernel, ...]:
 def weights_macs(call: OpCall) -> int:
     """Every weight once for each token."""
     weights = [p.shape for p in call.args["params"] if isinstance(p, TensorSpec)]
-    return math.prod(tensor(call, "input").shape[:-1]) * sum(math.prod(shape) for shape in weights if len(shape) == 2)
+    return math.prod(tensor(call, "input", "data").shape[:-1]) * sum(
+        math.prod(shape) for shape in weights if len(shape) == 2
+    )
+
+
+def fused_cell(call: OpCall) -> tuple[Kernel, ...]:
+    """One kernel that reads both products, the biases and the state, and writes the new state and the gates."""
+    state, gates = call.outputs[0], call.outputs[-1]
+    return pointwise_of((*call.tensors[:3], state), gates, is_transcendental=True)
 
 
 def _row(*aten: str, gates: int, node: str) -> Operator:
@@ -62,4 +73,5 @@ ROWS = (
     _row("lstm", gates=4, node="LSTM"),
     _row("gru", gates=3, node="GRU"),
     _row("rnn_tanh", "rnn_relu", gates=1, node="RNN"),
+    Operator(("_thnn_fused_lstm_cell", "_thnn_fused_gru_cell"), Trait.POINTWISE, fused_cell, untimed=SPELLED_OTHERWISE),
 )

@@ -1,0 +1,247 @@
+"""Operators that a GPU runs in another way than the CPU and the meta device: what they consist of on a GPU, and the
+shapes of those that torch has for CUDA alone.
+
+Sources: torch/csrc/aten of torch 2.11 by file: native/RNN.cpp (cells), native/transformers/transformer.cpp and
+native/transformers/cuda/attention.cu (the fused encoder layer and attention), native/cuda/GroupedBlas.cpp (grouped
+products); kernels seen in profiles of an H200.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from predictor.capture.assumptions import EVEN, PADDING
+from predictor.records import CaptureMode
+
+
+def lstm_cell(x: Tensor, hx: Any, w_ih: Tensor, w_hh: Tensor, b_ih: Any = None, b_hh: Any = None) -> Any:
+    """Two products, and one kernel for all that the gates do."""
+    products = torch.mm(x, w_ih.t()), torch.mm(hx[0], w_hh.t())
+    hy, cy, _ = torch.ops.aten._thnn_fused_lstm_cell(*products, hx[1], b_ih, b_hh)
+    return hy, cy
+
+
+def gru_cell(x: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Any = None, b_hh: Any = None) -> Tensor:
+    """Two products, and one kernel for all that the gates do."""
+    products = torch.mm(x, w_ih.t()), torch.mm(hx, w_hh.t())
+    hy: Tensor = torch.ops.aten._thnn_fused_gru_cell(*products, hx, b_ih, b_hh)[0]
+    return hy
+
+
+def _attend(
+    x: Tensor, heads: int, in_weight: Tensor, in_bias: Any, out_weight: Tensor, out_bias: Any, mask: Any, weights: bool
+) -> tuple[Tensor, Tensor | None]:
+    """Self-attention: in one kernel without a mask and without its weights returned, else multiplied out."""
+    batch, length, width = x.shape
+    if mask is None and not weights and width // heads % 8 == 0:
+        q, k, v = (
+            part.view(batch, length, heads, -1).transpose(1, 2)
+            for part in torch.nn.functional.linear(x, in_weight, in_bias).chunk(3, dim=-1)
+        )
+        y = torch.nn.functional.scaled_dot_product_attention(q, k, v)
+        return torch.nn.functional.linear(y.transpose(1, 2).reshape(batch, length, width), out_weight, out_bias), None
+    # the bias, the scale and the heads' order are one kernel, which the sum stands for
+    product = torch.nn.functional.linear(x, in_weight) + in_bias
+    heads_of = product.view(batch, length, 3, heads, width // heads).permute(2, 0, 3, 1, 4)
+    q, k, v = (part.flatten(0, 1) for part in heads_of.new_empty(3, batch, heads, length, width // heads).unbind(0))
+    scores = torch.bmm(q, k.transpose(1, 2)).softmax(dim=-1)
+    y = torch.bmm(scores, v).view(batch, heads, length, -1).transpose(1, 2).contiguous().view(batch * length, width)
+    result = torch.addmm(out_bias, y, out_weight.t()).view(batch, length, width)
+    return result, scores.view(batch, heads, length, length)
+
+
+def encoder_layer(
+    src: Tensor,
+    embed_dim: int,
+    num_heads: int,
+    qkv_weight: Tensor,
+    qkv_bias: Tensor,
+    proj_weight: Tensor,
+    proj_bias: Tensor,
+    use_gelu: bool,
+    norm_first: bool,
+    eps: float,
+    norm_weight_1: Tensor,
+    norm_bias_1: Tensor,
+    norm_weight_2: Tensor,
+    norm_bias_2: Tensor,
+    ffn_weight_1: Tensor,
+    ffn_bias_1: Tensor,
+    ffn_weight_2: Tensor,
+    ffn_bias_2: Tensor,
+    mask: Tensor | None = None,
+    mask_type: int | None = None,
+) -> Tensor:
+    """``_transformer_encoder_layer_fwd``: attention, two products (the activation is part of the first), two norms,
+    two sums.
+    """
+    norms = ((norm_weight_1, norm_bias_1), (norm_weight_2, norm_bias_2))
+
+    def norm(x: Tensor, number: int) -> Tensor:
+        return torch.nn.functional.layer_norm(x, (embed_dim,), *norms[number], eps)
+
+    x = norm(src, 0) if norm_first else src
+    x, _ = _attend(x, num_heads, qkv_weight, qkv_bias, proj_weight, proj_bias, mask, False)
+    x = x.add_(src)
+    x = x if norm_first else norm(x, 0)
+    before = x
+    x = norm(x, 1) if norm_first else x
+    x = torch.addmm(ffn_bias_1, x.view(-1, embed_dim), ffn_weight_1.t())
+    x = torch.addmm(ffn_bias_2, x, ffn_weight_2.t()).view(before.shape)
+    x = x.add_(before)
+    return x if norm_first else norm(x, 1)
+
+
+def multi_head_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    embed_dim: int,
+    num_head: int,
+    qkv_weight: Tensor,
+    qkv_bias: Tensor,
+    proj_weight: Tensor,
+    proj_bias: Tensor,
+    mask: Tensor | None = None,
+    need_weights: bool = True,
+    average_attn_weights: bool = True,
+    mask_type: int | None = None,
+) -> tuple[Tensor, Tensor | None]:
+    """``_native_multi_head_attention``, of one tensor with itself, as its modules call it."""
+    result, weights = _attend(query, num_head, qkv_weight, qkv_bias, proj_weight, proj_bias, mask, need_weights)
+    if weights is not None and need_weights and average_attn_weights:
+        weights = weights.mean(dim=1)
+    return result, weights if need_weights else None
+
+
+def grouped_products(a: Tensor, b: Tensor, offs: Any = None, *rest: Any, **named: Any) -> Tensor:
+    """``_grouped_mm`` in other than bf16: the sizes of the groups go to the host, a product for each group follows."""
+    result = a.new_empty(_grouped_shape(a, b, offs))
+    if offs is None:
+        return torch.bmm(a, b)
+    known = not offs.is_meta
+    groups = offs.shape[0]
+    total = a.shape[-1] if b.dim() == 2 and a.dim() == 2 else a.shape[-2] if a.dim() == 2 else b.shape[-1]
+    ends = offs.cpu().tolist() if known else [total * (i + 1) // groups for i in range(groups)]
+    start = 0
+    for number, end in enumerate(ends):
+        if end > start:
+            of = slice(start, end)
+            if a.dim() == 2 and b.dim() == 3:
+                torch.mm(a[of], b[number])
+            elif a.dim() == 3:
+                torch.mm(a[number], b[:, of])
+            else:
+                torch.mm(a[:, of], b[of])
+        start = end
+    return result
+
+
+def _grouped_shape(a: Tensor, b: Tensor, offs: Any) -> tuple[int, ...]:
+    if a.dim() == 2 and b.dim() == 2:
+        return (offs.shape[0], a.shape[0], b.shape[1])
+    if a.dim() == 3 and b.dim() == 3:
+        return (a.shape[0], a.shape[1], b.shape[2])
+    return (a.shape[-2], b.shape[-1])
+
+
+def _lengths(mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the first False of each row is, and how many True it has."""
+    ended = torch.cat([mask, torch.zeros(mask.shape[0], 1, dtype=torch.bool, device=mask.device)], dim=1)
+    return ended.to(torch.int32).argmin(dim=1), mask.to(torch.int64).cumsum(dim=1)[:, -1]
+
+
+def is_left_aligned(x: Tensor, mask: Tensor) -> bool:
+    """``_nested_tensor_from_mask_left_aligned``, whose answer the host waits for."""
+    return torch.equal(*_lengths(mask))
+
+
+def from_mask(x: Tensor, mask: Tensor, mask_check: bool = True) -> Tensor:
+    """``_nested_tensor_from_mask``: the lengths go to the host, the padding is left out in a copy."""
+    lengths, _ = _lengths(mask)
+    sizes = torch.cat([lengths[:, None], torch.full((len(lengths), 1), x.shape[-1], device=x.device)], dim=1)
+    sizes.cpu()
+    return x.clone()
+
+
+def padded(x: Tensor, padding: float, output_size: Any = None) -> Tensor:
+    """``to_padded_tensor``: a copy."""
+    return x.clone()
+
+
+ON_DEVICE: dict[str, Callable[..., Any]] = {
+    "lstm_cell": lstm_cell,
+    "gru_cell": gru_cell,
+    "_transformer_encoder_layer_fwd": encoder_layer,
+    "_native_multi_head_attention": multi_head_attention,
+    "_nested_tensor_from_mask_left_aligned": is_left_aligned,
+    "_nested_tensor_from_mask": from_mask,
+    "to_padded_tensor": padded,
+}
+"""Operator -> what a GPU runs instead, in operators."""
+
+_AS_RUN = (CaptureMode.EAGER, CaptureMode.TRACED, CaptureMode.CAPTURED)
+
+
+def parts_of(name: str, mode: CaptureMode, args: tuple[Any, ...]) -> Callable[..., Any] | None:
+    """What an operator consists of on a GPU, None where nothing is known of that."""
+    if name == "_grouped_mm":
+        return grouped_products if args[0].dtype != torch.bfloat16 else None
+    if name.endswith("_cell") and mode not in _AS_RUN:
+        return None
+    return ON_DEVICE.get(name)
+
+
+def _cell_state(igates: Tensor, hgates: Tensor, hx: Tensor, *biases: Any, gates: int) -> tuple[Tensor, ...]:
+    states = tuple(torch.empty_like(hx) for _ in range(2 if gates == 4 else 1))
+    return (*states, igates.new_empty(igates.shape[0], gates * hx.shape[1]))
+
+
+SHAPES: dict[str, Callable[..., Any]] = {
+    "_thnn_fused_lstm_cell": lambda *args: _cell_state(*args, gates=4),
+    "_thnn_fused_gru_cell": lambda *args: _cell_state(*args, gates=5),
+    "_grouped_mm": lambda a, b, offs=None, *rest, **named: a.new_empty(_grouped_shape(a, b, offs)),
+}
+"""Operators of CUDA alone -> their results on the meta device."""
+
+ASSUMED = {"_nested_tensor_from_mask": PADDING, "_grouped_mm": EVEN}
+"""What is assumed where one of these runs."""
+
+
+@contextmanager
+def fused_layers(mode: CaptureMode) -> Iterator[None]:
+    """Torch's transformer layers ask on which device they are, to take their fused path on a CPU, a GPU or what a
+    backend is called that others have added: the capture's device is one of these.
+    """
+    if mode is CaptureMode.EXPORTED:
+        yield
+        return
+    registration = torch.utils.backend_registration
+    before = registration._privateuse1_backend_name
+    registration._privateuse1_backend_name = "meta"
+    try:
+        with _without_compiler():
+            yield
+    finally:
+        registration._privateuse1_backend_name = before
+
+
+@contextmanager
+def _without_compiler() -> Iterator[None]:
+    """``flex_attention`` takes the capture's device and leaves itself uncompiled, which a dispatch mode forbids."""
+    flexible: Any = sys.modules.get("torch.nn.attention.flex_attention")
+    known = {"_validate_device": lambda *tensors: None, "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG": True}
+    before = {name: getattr(flexible, name) for name in known if hasattr(flexible, name)}
+    for name in before:
+        setattr(flexible, name, known[name])
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(flexible, name, value)

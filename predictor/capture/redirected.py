@@ -1,0 +1,107 @@
+"""Code that names its device: where it says "cuda" the capture's device is meant.
+
+Used where a module asks for CUDA alone: a function mode sees every call of torch, which would be part of the Python
+that is counted.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+_LIBRARIES = ("torch", "transformers", "predictor")
+"""Packages whose own questions for CUDA are left to themselves."""
+
+
+def is_cuda(value: Any) -> bool:
+    """Whether a value names a CUDA device."""
+    return (isinstance(value, str) and value.partition(":")[0] == "cuda") or (
+        isinstance(value, torch.device) and value.type == "cuda"
+    )
+
+
+class _ToMeta(TorchFunctionMode):
+    """Exchanges CUDA devices for the meta device in the arguments of every function of torch."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if is_cuda(kwargs.get("device")):
+            kwargs = {**kwargs, "device": torch.device("meta")}
+        if any(is_cuda(value) for value in args) and func is not torch.device:
+            args = tuple(torch.device("meta") if is_cuda(value) else value for value in args)
+        if func is torch.Tensor.cuda:
+            return args[0].to("meta")
+        return func(*args, **kwargs)
+
+
+def names_cuda(error: Exception) -> bool:
+    """Whether a module failed because it asked for CUDA where there is none, or where a tensor of the capture met one
+    that lies on a GPU.
+    """
+    text = str(error)
+    return any(part in text for part in ("CUDA", "cuda", "NVIDIA driver"))
+
+
+class CudaQuestions:
+    """Whether the code of a model asked if there is CUDA."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+
+@contextmanager
+def watched(answer: bool | None = None) -> Iterator[CudaQuestions]:
+    """Note whether code outside of libraries asks ``torch.cuda.is_available``. answer: what it is told, None for the
+    truth.
+    """
+    questions, captures, is_available = CudaQuestions(), threading.get_ident(), torch.cuda.is_available
+
+    def available() -> bool:
+        caller = sys._getframe(1).f_globals.get("__name__", "")
+        if threading.get_ident() != captures or caller.partition(".")[0] in _LIBRARIES:
+            return bool(is_available())
+        questions.asked = True
+        return bool(is_available()) if answer is None else answer
+
+    torch.cuda.is_available = available
+    try:
+        yield questions
+    finally:
+        torch.cuda.is_available = is_available
+
+
+@contextmanager
+def to_meta() -> Iterator[None]:
+    """Whatever is put on a CUDA device is put on the meta device, and CUDA is there for who asks."""
+    with _ToMeta(), watched(answer=True):
+        yield
+
+
+@contextmanager
+def in_one_thread() -> Iterator[None]:
+    """Tasks that a module gives to a pool of threads run at once in the capturing thread, which alone is watched."""
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    captures, submit = threading.get_ident(), ThreadPoolExecutor.submit
+
+    def run(pool: ThreadPoolExecutor, task: Callable[..., Any], /, *args: Any, **named: Any) -> Future[Any]:
+        if threading.get_ident() != captures:
+            return submit(pool, task, *args, **named)
+        done: Future[Any] = Future()
+        try:
+            done.set_result(task(*args, **named))
+        except Exception as error:
+            done.set_exception(error)
+        return done
+
+    ThreadPoolExecutor.submit = run  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        ThreadPoolExecutor.submit = submit  # type: ignore[method-assign]

@@ -1,0 +1,363 @@
+"""Kinds of module that a capture takes: mixtures of experts, fused layers, decisions by values, devices by name."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.attention.flex_attention import flex_attention
+
+from predictor.capture import assumptions
+from predictor.capture.assumptions import DISTINCT, EVEN, HOLDS, KEEPS, ONE, PADDING
+from predictor.capture.recorder import capture
+from predictor.predict import Predictor
+from predictor.records import CaptureMode, Graph, OpCall, Trait
+from predictor.runtimes.eager.lowering import lower
+from tests.helpers import Function, of
+
+WIDTH = 64
+X = torch.rand(2, 8, WIDTH)
+PADDED = torch.tensor([[False] * 8, [False] * 5 + [True] * 3])
+
+
+def leaves(graph: Graph) -> list[str]:
+    return [call.op for call in graph.leaves if call.trait is not Trait.VIEW]
+
+
+def rows(graph: Graph, op: str = "linear") -> list[int]:
+    """Rows of the results of an operator's calls."""
+    return [call.outputs[0].shape[0] for call in graph.leaves if call.op == op]
+
+
+def kernels(graph: Graph) -> Counter[str]:
+    return Counter(kernel.family for call in lower(graph).calls for kernel in call.kernels)
+
+
+def calls(graph: Graph, op: str) -> list[OpCall]:
+    return [call for call in graph.leaves if call.op == op]
+
+
+class With(nn.Module):
+    """A module of one function and the layers that it uses."""
+
+    def __init__(self, function: Callable[..., Any], *layers: nn.Module) -> None:
+        super().__init__()
+        self.layers, self.function = nn.ModuleList(layers), function
+
+    def forward(self, *inputs: Any) -> Any:
+        return self.function(*self.layers, *inputs)
+
+
+def linear() -> nn.Linear:
+    return nn.Linear(WIDTH, WIDTH)
+
+
+# mixtures of experts: the routing is even
+
+
+def grouped(router: nn.Module, x: Tensor) -> Tensor:
+    """16 tokens, each to two of four experts."""
+    tokens = x.flatten(0, 1)
+    chosen = router(tokens).topk(2).indices.flatten()
+    order = chosen.argsort()
+    ends = (chosen[:, None] == torch.arange(4, device=x.device)).sum(0).cumsum(0).to(torch.int32)
+    weight = torch.ones(4, WIDTH, WIDTH, device=x.device, dtype=x.dtype)
+    return F.grouped_mm(tokens[order // 2], weight, offs=ends)
+
+
+@pytest.mark.parametrize("dtype", ["fp16", "fp32"])
+def test_a_grouped_product_in_other_than_bf16_is_a_product_for_each_group(dtype: str) -> None:
+    graph = capture(With(grouped, nn.Linear(WIDTH, 4)), X, dtype)
+    assert rows(graph, "mm") == [8, 8, 8, 8]
+    assert sum(call.macs for call in calls(graph, "mm")) == 32 * WIDTH * WIDTH
+    assert graph.assumptions == (EVEN,)
+
+
+def test_a_grouped_product_in_bf16_is_one_operator() -> None:
+    (product,) = calls(capture(With(grouped, nn.Linear(WIDTH, 4)), X, "bf16"), "_grouped_mm")
+    assert product.outputs[0].shape == (32, WIDTH)
+
+
+def by_where(router: nn.Module, one: nn.Module, two: nn.Module, x: Tensor) -> Tensor:
+    tokens = x.flatten(0, 1)
+    chosen = router(tokens).topk(1).indices
+    out = torch.zeros_like(tokens)
+    for number, expert in enumerate((one, two)):
+        found, _ = torch.where(chosen == number)
+        out.index_add_(0, found, expert(tokens[found]))
+    return out
+
+
+def by_hits(router: nn.Module, one: nn.Module, two: nn.Module, x: Tensor) -> Tensor:
+    tokens = x.flatten(0, 1)
+    mask = F.one_hot(router(tokens).topk(1).indices, num_classes=2).permute(2, 1, 0)
+    out = torch.zeros_like(tokens)
+    for hit in mask.sum(dim=(-1, -2)).greater(0).nonzero():
+        _, found = torch.where(mask[hit[0]])
+        out.index_add_(0, found, (one, two)[int(hit[0])](tokens[found]))
+    return out
+
+
+@pytest.mark.parametrize("experts", [by_where, by_hits])
+def test_experts_that_are_picked_by_index_share_the_tokens(experts: Callable[..., Any]) -> None:
+    graph = capture(With(experts, nn.Linear(WIDTH, 2), linear(), linear()), X, "fp16")
+    assert rows(graph) == [16, 8, 8]
+    assert graph.assumptions == (EVEN,)
+
+
+def test_choices_are_distinct_and_all_equally_often() -> None:
+    chosen = assumptions.spread((6, 2), 4, -1)
+    assert all(len(set(row)) == 2 for row in chosen.tolist())
+    assert torch.bincount(chosen.flatten()).tolist() == [3, 3, 3, 3]
+
+
+# torch's transformer layers, which a GPU runs in one call of C++
+
+
+def encoder() -> nn.TransformerEncoder:
+    return nn.TransformerEncoder(nn.TransformerEncoderLayer(WIDTH, 4, 128, batch_first=True), 2).eval()
+
+
+def test_an_encoder_layer_is_one_call_of_nine_kernels() -> None:
+    """Product, attention, product, sum, norm, product with its activation, product, sum, norm."""
+    graph = capture(encoder(), X, "fp16")
+    assert [call.op for call in graph.calls] == ["_transformer_encoder_layer_fwd"] * 2
+    assert kernels(graph) == {"gemm": 8, "attention": 2, "pointwise": 4, "layer_norm": 4}
+
+
+def test_an_encoder_layer_multiplies_as_its_layers_do() -> None:
+    attention = 2 * 4 * 8 * 8 * 16 * 2
+    per_token = 4 * WIDTH * WIDTH + 2 * WIDTH * 128
+    norms = 2 * 5 * 16 * WIDTH  # as fvcore counts them
+    assert capture(encoder(), X, "fp16").macs == 2 * (16 * per_token + attention + norms)
+
+
+def test_padding_makes_nested_tensors_that_are_priced_as_dense() -> None:
+    graph = capture(encoder(), {"src": X, "src_key_padding_mask": PADDED}, "fp16")
+    called = [call.op for call in graph.calls]
+    assert called.count("_transformer_encoder_layer_fwd") == 2
+    assert called[-1] == "to_padded_tensor"
+    assert not lower(graph).unmodelled
+    assert graph.assumptions == (PADDING,)
+
+
+def test_padding_on_the_left_makes_no_nested_tensors() -> None:
+    graph = capture(encoder(), {"src": X, "src_key_padding_mask": PADDED.flip(1)}, "fp16")
+    assert "_nested_tensor_from_mask" not in [call.op for call in graph.calls]
+
+
+def test_attention_of_a_tensor_with_itself_is_one_call() -> None:
+    module = With(lambda m, x: m(x, x, x, need_weights=False)[0], nn.MultiheadAttention(WIDTH, 4, batch_first=True))
+    graph = capture(module, X, "fp16")
+    assert [call.op for call in graph.calls] == ["_native_multi_head_attention"]
+    assert leaves(graph) == ["linear", "scaled_dot_product_attention", "linear"]
+
+
+def test_attention_that_returns_its_weights_is_multiplied_out() -> None:
+    module = With(lambda m, x: m(x, x, x), nn.MultiheadAttention(WIDTH, 4, batch_first=True))
+    graph = capture(module, X, "fp16")
+    assert kernels(graph)["attention"] == 0
+    assert rows(graph, "bmm") == [8, 8]
+
+
+# cells, which a GPU runs in two products and a kernel
+
+
+@pytest.mark.parametrize(("cell", "fused"), [(nn.LSTMCell, "lstm"), (nn.GRUCell, "gru")])
+@pytest.mark.parametrize("mode", [CaptureMode.EAGER, CaptureMode.TRACED, CaptureMode.CAPTURED])
+def test_a_cell_is_two_products_and_one_kernel(cell: Any, fused: str, mode: CaptureMode) -> None:
+    graph = capture(cell(WIDTH, 32), torch.empty(4, WIDTH), "fp16", mode=mode)
+    assert leaves(graph)[-3:] == ["mm", "mm", f"_thnn_fused_{fused}_cell"]
+    assert not lower(graph).unmodelled
+
+
+def test_a_cell_under_a_compiler_is_not_the_fused_one() -> None:
+    graph = capture(nn.LSTMCell(WIDTH, 32), torch.empty(4, WIDTH), "fp16", mode=CaptureMode.COMPILED)
+    assert not calls(graph, "_thnn_fused_lstm_cell")
+
+
+def test_packed_sequences_have_the_steps_of_the_longest() -> None:
+    def forward(rnn: nn.Module, x: Tensor, lengths: Tensor) -> Tensor:
+        packed = nn.utils.rnn.pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
+        return nn.utils.rnn.pad_packed_sequence(rnn(packed)[0], batch_first=True)[0]
+
+    graph = capture(With(forward, nn.LSTM(WIDTH, 32)), (X, torch.tensor([8, 5])), "fp16")
+    (layer,) = calls(graph, "lstm")
+    assert layer.outputs[0].shape == (13, 32)
+    assert layer.macs == 13 * 4 * 32 * (WIDTH + 32)
+    (lowered,) = [call for call in lower(graph).calls if call.op == "lstm"]
+    assert sum(kernel.family == "pointwise" for kernel in lowered.kernels) == 8
+
+
+# values that are known and meet numbers that are not
+
+
+def test_a_known_mask_selects_as_many_rows_as_it_has() -> None:
+    graph = capture(With(lambda layer, x, mask: layer(x[mask]), linear()), (X, ~PADDED), "fp16")
+    assert rows(graph) == [13]
+    assert leaves(graph) == ["nonzero", "index", "linear"]
+    assert graph.assumptions == ()
+
+
+def test_known_repetitions_are_counted() -> None:
+    graph = capture(With(lambda layer, x, n: layer(x[0].repeat_interleave(n, 0)), linear()), (X, torch.arange(8)))
+    assert rows(graph) == [28]
+    assert graph.assumptions == ()
+
+
+def test_a_known_operand_settles_a_condition_whatever_the_other_is() -> None:
+    def forward(x: Tensor) -> Tensor:
+        true = torch.ones(2, dtype=torch.bool, device=x.device)
+        return x * 2 if (true | (x[:, 0, 0] > 0)).all() else x
+
+    graph = of(forward, X)
+    assert "mul" in leaves(graph)
+    assert graph.assumptions == ()
+
+
+# decisions by values: an assumption, which is said
+
+
+@pytest.mark.parametrize(
+    ("function", "op", "elements", "assumed"),
+    [
+        (lambda x: x[x > 0.5].exp(), "exp", 1024, KEEPS),
+        (lambda x: torch.masked_select(x, x > 0.5).exp(), "exp", 1024, KEEPS),
+        (lambda x: x[x[..., 0] > 0.5].exp(), "exp", 1024, KEEPS),
+        (lambda x: (x > 0.5).nonzero() * 2, "mul", 3072, KEEPS),
+        (lambda x: x.exp() if (x > 0).all() else x.sin(), "exp", 1024, HOLDS),
+        (lambda x: x.exp() if x.sum() > 0 else x.sin(), "exp", 1024, HOLDS),
+        (lambda x: x.exp() if x.max().item() > 0 else x.sin(), "exp", 1024, ONE),
+        (lambda x: torch.unique(x).exp(), "exp", 1024, DISTINCT),
+        (lambda x: x[0].repeat_interleave(x[0, :, 0].exp().long(), 0).exp(), "exp", 512, ONE),
+        (lambda x: torch.cond(x.sum() > 0, torch.exp, torch.sin, (x,)), "exp", 1024, HOLDS),
+    ],
+)
+def test_a_decision_by_values_is_assumed_and_said(
+    function: Callable[[Tensor], Tensor], op: str, elements: int, assumed: str
+) -> None:
+    graph = of(function, X)
+    assert calls(graph, op)[-1].outputs[0].elements == elements
+    assert graph.assumptions == (assumed,)
+
+
+def test_a_report_says_what_was_assumed() -> None:
+    report = Predictor("h200", dtype="fp16").predict(Function(lambda x: x[x > 0.5]), (X,))
+    assert f"assumed: {KEEPS}" in report.notes
+
+
+def test_nothing_is_assumed_where_nothing_is_decided() -> None:
+    assert of(lambda x: x.topk(2).indices + (x > 0).sum(), X).assumptions == ()
+
+
+def test_what_finds_places_waits_for_the_device() -> None:
+    graph = of(lambda x: x[x > 0.5], X)
+    assert [part.op for part in graph.calls[-1].parts] == ["nonzero", "index"]
+
+
+# numbers that go to the host
+
+
+def test_a_hook_that_goes_to_numpy_gets_an_array() -> None:
+    module, shapes = nn.Sequential(linear()), []
+    module[0].register_forward_hook(lambda m, i, o: shapes.append(o.cpu().numpy().shape))
+    graph = capture(module, X, "fp16")
+    assert shapes[-1] == (2, 8, WIDTH)
+    assert graph.calls[-1].trait in (Trait.SYNC, Trait.HOST)
+    assert graph.assumptions == (ONE,)
+
+
+# devices by name, threads, inputs
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda layer, x: layer(x.cuda()),
+        lambda layer, x: layer(x + torch.zeros(WIDTH, device="cuda", dtype=x.dtype)),
+        lambda layer, x: layer(x.to("cuda:0")),
+        lambda layer, x: layer(x.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))),
+    ],
+)
+def test_cuda_is_the_device_of_the_capture(function: Callable[..., Any]) -> None:
+    available = torch.cuda.is_available
+    graph = capture(With(function, linear()), X, "fp16")
+    assert calls(graph, "linear")[0].trait is Trait.GEMM
+    assert torch.cuda.is_available is available
+
+
+def test_a_pool_of_threads_is_seen() -> None:
+    def forward(one: nn.Module, two: nn.Module, x: Tensor) -> Tensor:
+        with ThreadPoolExecutor(2) as pool:
+            first, second = pool.map(lambda layer: layer(x), (one, two))
+        return first + second
+
+    assert leaves(capture(With(forward, linear(), linear()), X)) == ["linear", "linear", "add"]
+
+
+@dataclass
+class Record:
+    x: Tensor
+    scale: float
+
+
+@pytest.mark.parametrize(
+    ("function", "inputs", "batch"),
+    [
+        (
+            lambda layer, array: layer(torch.as_tensor(array, device="meta", dtype=torch.float32)),
+            (np.ones((3, WIDTH)),),
+            3,
+        ),
+        (lambda layer: layer(torch.ones(5, WIDTH, device="meta")), (), 1),
+        (lambda layer, t, x: layer(x) * t, (torch.tensor(2.0), X), 2),
+    ],
+)
+def test_inputs_are_what_the_module_takes(function: Callable[..., Any], inputs: Any, batch: int) -> None:
+    graph = capture(With(function, linear()), inputs)
+    assert graph.batch == batch
+    assert "linear" in leaves(graph)
+
+
+def test_a_record_holds_the_batch() -> None:
+    graph = capture(With(lambda layer, record: layer(record.x) * record.scale, linear()), (Record(X, 2.0),))
+    assert graph.batch == 2
+    assert leaves(graph) == ["linear", "mul"]
+
+
+# modules as torch wraps them
+
+
+def mlp() -> nn.Sequential:
+    return nn.Sequential(linear(), nn.GELU(), nn.LayerNorm(WIDTH), linear()).eval()
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        torch.jit.script,
+        lambda module: torch.jit.trace(module, X),
+        lambda module: torch.jit.freeze(torch.jit.script(module)),
+        torch.compile,
+        lambda module: torch.export.export(module, (X,)),
+        lambda module: torch.export.export(module, (X,)).module(),
+        torch.fx.symbolic_trace,
+    ],
+)
+def test_a_wrapped_module_is_what_it_wraps(wrapped: Callable[[nn.Module], Any]) -> None:
+    assert leaves(capture(wrapped(mlp()), X)) == ["linear", "gelu", "layer_norm", "linear"]
+
+
+def test_flexible_attention_is_one_fused_kernel() -> None:
+    q = torch.rand(2, 4, 128, 16)
+    graph = of(lambda x: flex_attention(x, x, x), q, dtype="fp16")
+    assert kernels(graph)["attention"] == 1
+    assert not {"gemm", "softmax"} & set(kernels(graph))
