@@ -577,7 +577,11 @@ _MODULE_CODE = torch.nn.Module._call_impl.__code__
 _DISPATCH_FILE = simple_registry.__file__  # looks for a mode's rules before every operator; eager mode does not
 
 _OWN_FILES = frozenset(
-    [_DISPATCH_FILE, __file__, *(module.__file__ for module in (capture_mode, assumptions, device_paths, redirected))]
+    [
+        _DISPATCH_FILE,
+        __file__,
+        *(str(module.__file__) for module in (capture_mode, assumptions, device_paths, redirected)),
+    ]
 )
 """Files whose Python is none of the pass."""
 

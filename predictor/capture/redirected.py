@@ -100,7 +100,7 @@ def in_one_thread() -> Iterator[None]:
             done.set_exception(error)
         return done
 
-    ThreadPoolExecutor.submit = run  # type: ignore[method-assign]
+    ThreadPoolExecutor.submit = run  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:
