@@ -99,7 +99,9 @@ def _of_transformers(kind: str) -> tuple[Any, Any, str]:
     with torch.device("meta"):
         model = AutoModel.from_config(config).eval()
         makers = {"input_ids": _inputs.token_ids, "pixel_values": _inputs.image, "input_values": _inputs.audio}
-        inputs = makers[model.main_input_name](1)
+        both = {"text_config", "vision_config"} <= config.to_dict().keys()
+        names = ("input_ids", "pixel_values") if both else (model.main_input_name,)
+        inputs = {name: tensor for main in names for name, tensor in makers[main](1).items()}
     words = getattr(config.get_text_config(), "vocab_size", None)
     if "input_ids" in inputs and words:
         inputs["input_ids"] = inputs["input_ids"] % words
