@@ -121,7 +121,7 @@ class LoweredRange:
             first.ops,
             first.op_of_call,
             self.group_of_kernel,
-            one.assumptions,
+            first.assumptions,
         )
 
 

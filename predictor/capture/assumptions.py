@@ -163,5 +163,5 @@ def either(name: str, args: tuple[Any, ...]) -> torch.Tensor | None:
     if settles is None or len(pair) != 2 or pair[0].is_meta == pair[1].is_meta:
         return None
     known = pair[1] if pair[0].is_meta else pair[0]
-    shape = torch.broadcast_tensors(*(t.to("meta") for t in pair))[0].shape
+    shape = (pair[0].to("meta") | pair[1].to("meta")).shape
     return torch.full(shape, settles) if bool((known == settles).all()) else None
