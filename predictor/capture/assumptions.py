@@ -21,6 +21,7 @@ ONE = "a number that the host reads from the device is 1"
 DISTINCT = "all values are distinct"
 PADDING = "padded sequences are as long as the longest: nested tensors are priced as dense ones"
 ALL_BLOCKS = "flex_attention is one fused kernel that computes every block"
+EVALUATION = "the module, which is in training mode, runs in evaluation mode"
 """The assumptions, as a report says them."""
 
 RESTS_ON = "_rests_on"

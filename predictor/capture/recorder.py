@@ -649,7 +649,13 @@ def capture(
     except Exception as error:
         raise PredictorError(f"the inputs of {kind} have no batch size: {one_line(error)}") from error
     with isolated(DTYPES[dtype]):
-        return _recorded(module, inputs, mode, dtype).graph(name or kind, dtype, batch)
+        graph = _recorded(module, inputs, mode, dtype).graph(name or kind, dtype, batch)
+    if any(child.training and isinstance(child, _DIFFER_IN_TRAINING) for child in module.modules()):
+        return replace(graph, assumptions=(*graph.assumptions, assumptions.EVALUATION))
+    return graph
+
+
+_DIFFER_IN_TRAINING = (torch.nn.modules.dropout._DropoutNd, torch.nn.modules.batchnorm._NormBase)
 
 
 def _recorded(module: torch.nn.Module, inputs: Any, mode: CaptureMode, dtype: str) -> _Recorder:

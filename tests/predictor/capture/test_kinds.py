@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.attention.flex_attention import flex_attention
 
 from predictor.capture import assumptions
-from predictor.capture.assumptions import DISTINCT, EVEN, HOLDS, KEEPS, ONE, PADDING
+from predictor.capture.assumptions import DISTINCT, EVALUATION, EVEN, HOLDS, KEEPS, ONE, PADDING
 from predictor.capture.recorder import capture
 from predictor.predict import Predictor
 from predictor.records import CaptureMode, Graph, OpCall, Trait
@@ -292,6 +292,12 @@ def test_cuda_is_the_device_of_the_capture(function: Callable[..., Any]) -> None
     graph = capture(With(function, linear()), X, "fp16")
     assert calls(graph, "linear")[0].trait is Trait.GEMM
     assert torch.cuda.is_available is available
+
+
+def test_a_module_in_training_mode_runs_in_evaluation_mode_which_is_said() -> None:
+    module = nn.Sequential(linear(), nn.Dropout(0.5))
+    assert capture(module, X).assumptions == (EVALUATION,)
+    assert capture(module.eval(), X).assumptions == ()
 
 
 def test_a_pool_of_threads_is_seen() -> None:
