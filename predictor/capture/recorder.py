@@ -650,7 +650,7 @@ def capture(
         raise PredictorError(f"the inputs of {kind} have no batch size: {one_line(error)}") from error
     with isolated(DTYPES[dtype]):
         graph = _recorded(module, inputs, mode, dtype).graph(name or kind, dtype, batch)
-    if any(child.training and isinstance(child, _DIFFER_IN_TRAINING) for child in module.modules()):
+    if any(isinstance(child, _DIFFER_IN_TRAINING) and child.training for child in module.modules()):
         return replace(graph, assumptions=(*graph.assumptions, assumptions.EVALUATION))
     return graph
 
