@@ -47,7 +47,7 @@ def test_a_monotone_price_is_no_less_than_that_of_a_smaller_kernel(h200: Calibra
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("gem", "m=1"), "unknown kernel family 'gem': did you mean gemm?"),
+        (("gem", "m=1"), "unknown kernel family 'gem': did you mean gemm or gemm_8bit?"),
         (("gemm", "m=1", "n=2"), "gemm takes m, n, k, batch, nt, bias: k?"),
         (("gemm", "m=1", "n=2", "k=3", "rows=4"), "rows?"),
         (("gemm", "m=1", "n=2", "monotone=3"), "k, monotone?"),
