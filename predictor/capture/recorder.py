@@ -237,6 +237,12 @@ def _fresh(result: torch.Tensor) -> torch.Tensor:
     return result.detach()
 
 
+def _asks_for(kind: str, args: Any, kwargs: Any) -> bool:
+    """Whether a call names a device of a kind."""
+    device = kwargs.get("device") or next((a for a in args if isinstance(a, torch.device)), None)
+    return device is not None and torch.device(device).type == kind
+
+
 def _place(args: Any, kwargs: Any) -> str:
     """Where an operator runs: "device", "host" (on host tensors alone, or made there), "upload" (host to device, which
     waits for the device), "download" (device to host, which waits, too), "factory" (made on
@@ -244,13 +250,11 @@ def _place(args: Any, kwargs: Any) -> str:
     """
     tensors: list[torch.Tensor] = []
     tree_map_only(torch.Tensor, tensors.append, (args, kwargs))
-    device = kwargs.get("device") or next((a for a in args if isinstance(a, torch.device)), None)
-    to_device = device is not None and torch.device(device).type == "meta"
+    to_device = _asks_for("meta", args, kwargs)
     if not tensors:
         return "factory" if to_device else "host"
     if not all(getattr(t, ON_HOST, False) for t in tensors):
-        to_host = device is not None and torch.device(device).type == "cpu" and len(tensors) == 1
-        return "download" if to_host else "device"
+        return "download" if _asks_for("cpu", args, kwargs) and len(tensors) == 1 else "device"
     return "upload" if to_device else "host"
 
 
@@ -307,6 +311,7 @@ class _Recorder(TorchDispatchMode):
         self._users: list[tuple[torch.Tensor, int, torch.Tensor]] = []  # those that are no copies: version and values
         self._limits = Limits()
         self._depth = 0
+        self._stays_on_device = False  # what is split asked for the device, where known values are kept on the CPU
         self.python = PythonTrace(
             _RECORDER_CODE,
             _OWN_FILES,
@@ -374,6 +379,9 @@ class _Recorder(TorchDispatchMode):
         name = func._schema.name.removeprefix("aten::")
         trait = operator_of(name, _is_pointwise(func), _is_view(func) and not _is_composite(func)).trait
         where = _place(args, kwargs)
+        if where == "download" and self._stays_on_device:
+            where = "device"
+        stayed, self._stays_on_device = self._stays_on_device, self._stays_on_device or _asks_for("meta", args, kwargs)
         bound = _bind(func, args, kwargs)
         described = {name: _describe(value) for name, value in bound.items()}
         input_ids = tuple(self._number(t) for t in _tensors(*bound.values()))
@@ -412,6 +420,7 @@ class _Recorder(TorchDispatchMode):
                 result = _as_fused(result)
             if where == "factory" and _has_known_values(name, result):
                 result = func(*args, **{**kwargs, "device": torch.device("cpu")})
+        self._stays_on_device = stayed
         settled = assumptions.either(name, given[0]) if where == "device" else None
         result = result if settled is None else settled
         result = self._with_assumed_values(name, bound, result, rests_on)

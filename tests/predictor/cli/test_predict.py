@@ -282,7 +282,6 @@ def test_a_question_that_is_not_complete_is_one_line(arguments: tuple[str, ...])
         ("models.py:no_inputs", "inputs must be a tensor, a tuple or a mapping of them, not NoneType"),
         ("models.py:text_inputs", "inputs must be a tensor, a tuple or a mapping of them, not str"),
         ("models.py:wrong_shape", "Linear does not run on these inputs"),
-        ("models.py:looks_at_data", "Looks decides by the values of floating-point tensors"),
         ("models.py:laier", "unknown function of models.py 'laier': did you mean layer"),
         ("models.py:not_a_function", "unknown function of models.py 'not_a_function'"),
         ("models.py", "say which function of models.py makes the model"),
@@ -299,6 +298,10 @@ def test_a_question_that_is_not_complete_is_one_line(arguments: tuple[str, ...])
 )
 def test_a_model_that_cannot_be_is_one_line(model: str, message: str) -> None:
     assert message in complaint(predict(model))
+
+
+def test_a_decision_by_values_is_assumed_and_said() -> None:
+    assert good(predict("models.py:looks_at_data", "--json"))["notes"][-1] == "assumed: a condition on values holds"
 
 
 def test_a_complaint_fits_a_screen() -> None:
