@@ -13,7 +13,7 @@ from calibrate.measure.timers import pass_seconds, profile_events, tight_seconds
 from calibrate.samples.records import DeviceConstants, LaneSeconds
 from calibrate.samples.rounds import lower_quartile
 from calibrate.workloads.device import Run, set_precision, synchronize
-from predictor.capture.recorder import DTYPES
+from predictor.capture.calls import DTYPES
 
 
 def device_constants(device: str, dtypes: tuple[str, ...]) -> DeviceConstants:

@@ -35,7 +35,7 @@ from calibrate.workloads.cases import Case
 from calibrate.workloads.device import Run, set_precision
 from calibrate.workloads.sources import build, build_inputs
 from predictor import runtimes
-from predictor.capture.recorder import DTYPES
+from predictor.capture.calls import DTYPES
 from predictor.errors import one_line
 
 FEW = 4

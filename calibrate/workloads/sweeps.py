@@ -14,7 +14,8 @@ import torch
 from calibrate.workloads.cases import KernelId
 from calibrate.workloads.device import Run, set_precision
 from calibrate.workloads.recipes import RECIPES, Recipe, Scale
-from predictor.capture.recorder import DTYPES, capture
+from predictor.capture.calls import DTYPES
+from predictor.capture.recorder import capture
 from predictor.errors import PredictorError
 from predictor.kernels.families import FAMILIES, MATRIX_DTYPES, fit_name
 from predictor.records import Kernel

@@ -10,283 +10,62 @@ afterwards (``isolation``, ``stand_ins``); a forward without an end is stopped (
 from __future__ import annotations
 
 import gc
-import os
 import sys
-import traceback
 import warnings
 import weakref
 from collections.abc import Mapping, Set
 from dataclasses import replace
-from functools import cache, partial
-from pathlib import Path
-from types import CodeType, FrameType
+from functools import partial
+from types import FrameType
 from typing import Any
 
 import torch
 from torch._library import simple_registry
 from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map_only
+from torch.utils._pytree import tree_leaves
 
 from predictor.capture import assumptions, capture_mode, device_paths, redirected
 from predictor.capture.assumptions import RESTS_ON
-from predictor.capture.capture_mode import ON_HOST, answering_as, mark_on_host
+from predictor.capture.attention_paths import as_fused, has_strided_mask, math_attention
+from predictor.capture.calls import (
+    DTYPES,
+    bind,
+    describe,
+    explicit_kernel,
+    is_composite,
+    is_decided,
+    is_mask,
+    is_pointwise,
+    is_view,
+    selects,
+    spec_of,
+    tensors_in,
+    traffic,
+)
+from predictor.capture.capture_mode import answering_as, mark_on_host
 from predictor.capture.device_paths import fused_layers
 from predictor.capture.isolation import isolated, seed
 from predictor.capture.limits import Limits, Stopped
+from predictor.capture.messages import complaint
+from predictor.capture.origins import file_outside_of_torch
+from predictor.capture.placement import (
+    asks_for,
+    has_known_values,
+    has_real,
+    on_one_device,
+    placement,
+    run_real_or_meta,
+    uploaded,
+    without_large_values,
+)
 from predictor.capture.python_trace import PythonTrace
-from predictor.capture.stand_ins import MOST_KEPT_ELEMENTS, MOST_KEPT_FLOATS, Copies, abstract, abstract_constant
+from predictor.capture.stand_ins import MOST_KEPT_ELEMENTS, Copies, abstract, abstract_constant
 from predictor.errors import PredictorError, one_line
 from predictor.graph.inputs import batch_of, call_arguments
 from predictor.ops import OPS, operator_of
 from predictor.ops.macs import count_macs
-from predictor.records import CaptureMode, Graph, OpCall, Origin, PythonWork, TensorSpec, Trait
-
-DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-"""Dtype names of a prediction -> torch dtype of weights and activations."""
-
-_NAMES = {
-    torch.float64: "fp64",
-    torch.float32: "fp32",
-    torch.float16: "fp16",
-    torch.bfloat16: "bf16",
-    torch.int64: "int64",
-    torch.int32: "int32",
-    torch.int16: "int16",
-    torch.int8: "int8",
-    torch.uint8: "uint8",
-    torch.bool: "bool",
-    torch.float8_e4m3fn: "fp8_e4m3",
-    torch.float8_e5m2: "fp8_e5m2",
-    torch.complex64: "complex64",
-    torch.complex128: "complex128",
-}
-
-_NO_TRAFFIC = frozenset({Trait.VIEW, Trait.SYNC, Trait.HOST})
-
-
-def spec_of(tensor: torch.Tensor) -> TensorSpec:
-    """Shape, dtype and strides of a tensor."""
-    stride = tuple(tensor.stride()) if tensor.layout == torch.strided else (1,) * tensor.dim()
-    return TensorSpec(tuple(tensor.shape), _NAMES.get(tensor.dtype, str(tensor.dtype)), stride)
-
-
-def _describe(value: Any) -> Any:
-    if isinstance(value, torch.Tensor):
-        return spec_of(value)
-    if isinstance(value, (list, tuple)):
-        return tuple(_describe(v) for v in value)
-    if isinstance(value, (int, float, bool, str)) or value is None:
-        return value
-    return _NAMES.get(value, str(value)) if isinstance(value, torch.dtype) else str(value)
-
-
-def _bind(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments by their names in the operator's schema, in schema order, defaults filled in."""
-    bound: dict[str, Any] = {}
-    for position, argument in enumerate(func._schema.arguments):
-        if position < len(args):
-            bound[argument.name] = args[position]
-        elif argument.name in kwargs:
-            bound[argument.name] = kwargs[argument.name]
-        elif argument.has_default_value():
-            bound[argument.name] = argument.default_value
-    return bound
-
-
-def _tensors(*values: Any) -> list[torch.Tensor]:
-    """Tensors among values, those in lists included, in order."""
-    items = [i for v in values for i in (v if isinstance(v, (list, tuple)) else (v,))]
-    return [i for i in items if isinstance(i, torch.Tensor)]
-
-
-def _math_attention(*args: Any, attn_mask: Any = None, **kwargs: Any) -> Any:
-    """Attention as torch computes it where no fused kernel can: a boolean mask is made an additive one first."""
-    query, key, value, *rest = args
-    mask, *rest = rest or [attn_mask]
-    if mask is not None and mask.dtype == torch.bool:
-        mask = torch.where(mask, torch.zeros((), **_like(query)), torch.full((), float("-inf"), **_like(query)))
-    math = torch.ops.aten._scaled_dot_product_attention_math.default
-    return math.decompose(query, key, value, mask, *rest, **kwargs)[0]
-
-
-def _like(tensor: torch.Tensor) -> dict[str, Any]:
-    return {"dtype": tensor.dtype, "device": tensor.device}
-
-
-def _as_fused(result: torch.Tensor) -> torch.Tensor:
-    """Attention's output as the fused kernels lay it out, heads beside head_dim: merging them copies nothing."""
-    if result.dim() != 4 or not result.is_meta:
-        return result
-    batch, heads, length, head_dim = result.shape
-    return result.new_empty(batch, length, heads, head_dim).transpose(1, 2)
-
-
-def _has_strided_mask(described: Mapping[str, Any]) -> bool:
-    """Whether attention takes the math path, its operators one by one: no fused kernel reads a mask whose last
-    dimension is strided (torch/aten/src/ATen/native/transformers/cuda/sdp_utils.cpp).
-    """
-    mask = described.get("attn_mask")
-    return isinstance(mask, TensorSpec) and mask.shape[-1] > 1 and mask.stride[-1] != 1
-
-
-def _is_view(func: Any) -> bool:
-    aliases = [a.alias_info for a in func._schema.arguments if a.alias_info is not None]
-    return bool(aliases) and not any(a.is_write for a in aliases)
-
-
-@cache
-def _is_pointwise(func: Any) -> bool:
-    """Torch's tag, which an in-place operator lacks where its out-of-place form has it."""
-    name = func._schema.name.removeprefix("aten::")
-    if torch.Tag.pointwise in func.tags or not name.endswith("_"):
-        return torch.Tag.pointwise in func.tags
-    plain = getattr(torch.ops.aten, name.rstrip("_"), None)
-    return plain is not None and any(torch.Tag.pointwise in getattr(plain, o).tags for o in plain.overloads())
-
-
-def _is_composite(func: Any) -> bool:
-    key = torch._C.DispatchKey.CompositeImplicitAutograd
-    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), key))
-
-
-def _explicit_kernel(func: Any) -> Any:
-    """The kernel of an operator that is made of other operators on every device, by its registration; None where it has
-    none, or one of its own for the meta device or the GPU.
-    """
-    key = torch._C.DispatchKey.CompositeExplicitAutograd
-    own = (torch._C.DispatchKey.Meta, torch._C.DispatchKey.CPU)
-    has = torch._C._dispatch_has_kernel_for_dispatch_key
-    if func.namespace != "aten" or not has(func.name(), key) or any(has(func.name(), k) for k in own):
-        return None
-    return partial(func._op_dk, key)
-
-
-def _is_mask(index: Any) -> bool:
-    return isinstance(index, torch.Tensor) and index.dtype in (torch.bool, torch.uint8)
-
-
-def _selects(name: str, bound: Mapping[str, Any]) -> bool:
-    """Whether a call reads or writes where a mask is true. A single number is written by the mask itself."""
-    if name == "masked_select":
-        return True
-    if name == "index":
-        return any(map(_is_mask, bound["indices"]))
-    if name in ("index_put", "index_put_"):
-        return any(map(_is_mask, bound["indices"])) and bound["values"].numel() != 1
-    return False
-
-
-def _is_decided(name: str, func: Any) -> bool:
-    return name != "repeat_interleave" or func._overloadname == "Tensor"
-
-
-def _on_one_device(args: Any, kwargs: Any) -> tuple[Any, Any]:
-    """Real tensors join meta ones when both meet in one call; a real tensor is never moved off the CPU."""
-    device = kwargs.get("device")
-    kinds: set[bool] = set()
-    tree_map_only(torch.Tensor, lambda t: kinds.add(t.is_meta), (args, kwargs))
-    if kinds == {True, False}:
-        return tree_map_only(torch.Tensor, _to_meta, (args, kwargs))
-    if kinds == {False} and device is not None and torch.device(device).type == "meta":
-        kwargs = {**kwargs, "device": torch.device("cpu")}
-    if kinds == {False}:
-        args = tuple(torch.device("cpu") if isinstance(a, torch.device) and a.type == "meta" else a for a in args)
-    return args, kwargs
-
-
-_CONTRACTIONS = frozenset({Trait.GEMM, Trait.PRODUCT, Trait.CONV, Trait.ATTENTION, Trait.UNMODELLED})
-
-_LARGE_PRODUCT = 2**32
-"""Elements of two operands, multiplied: for square matrices of n x n it is n^4, and n^3 multiplications."""
-
-
-def _without_large_values(func: Any, trait: Trait, args: Any, kwargs: Any) -> tuple[Any, Any]:
-    """The arguments of a call on real tensors; on meta where a tensor in it has more elements than a capture keeps, and
-    where a product would take long. An operator that is split comes here with its parts.
-    """
-    if trait is Trait.UNMODELLED and _is_composite(func):
-        return args, kwargs
-    leaves = tree_leaves((args, kwargs))
-    tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
-    if any(t.is_meta for t in tensors) or func._schema.is_mutable or (_is_view(func) and not _is_composite(func)):
-        return args, kwargs
-    bound = 1
-    for leaf in leaves:
-        if isinstance(leaf, torch.Tensor):
-            bound *= max(1, leaf.numel())
-        elif isinstance(leaf, int):
-            bound *= max(1, abs(leaf))
-    if bound <= MOST_KEPT_ELEMENTS:
-        return args, kwargs
-    meta = torch.device("meta")
-    on_meta = tree_map_only(torch.Tensor, _to_meta, (args, kwargs))
-    on_meta = tree_map_only(torch.device, lambda _: meta, on_meta)
-    if not tensors and any(a.name == "device" for a in func._schema.arguments):
-        on_meta = (on_meta[0], {**on_meta[1], "device": meta})
-    try:
-        made = func(*on_meta[0], **on_meta[1])
-    except Exception:  # its result depends on values: it runs on them
-        return args, kwargs
-    large = any(t.numel() > MOST_KEPT_ELEMENTS for t in (*tensors, *_tensors(made)))
-    return on_meta if large or (trait in _CONTRACTIONS and bound > _LARGE_PRODUCT) else (args, kwargs)
-
-
-def _fresh(result: torch.Tensor) -> torch.Tensor:
-    """The same values in a tensor without the mark: it was copied to the device."""
-    return result.detach()
-
-
-def _asks_for(kind: str, args: Any, kwargs: Any) -> bool:
-    """Whether a call names a device of a kind."""
-    device = kwargs.get("device") or next((a for a in args if isinstance(a, torch.device)), None)
-    return device is not None and torch.device(device).type == kind
-
-
-def _place(args: Any, kwargs: Any) -> str:
-    """Where an operator runs: "device", "host" (on host tensors alone, or made there), "upload" (host to device, which
-    waits for the device), "download" (device to host, which waits, too), "factory" (made on
-    the device from no tensor).
-    """
-    tensors: list[torch.Tensor] = []
-    tree_map_only(torch.Tensor, tensors.append, (args, kwargs))
-    to_device = _asks_for("meta", args, kwargs)
-    if not tensors:
-        return "factory" if to_device else "host"
-    if not all(getattr(t, ON_HOST, False) for t in tensors):
-        return "download" if _asks_for("cpu", args, kwargs) and len(tensors) == 1 else "device"
-    return "upload" if to_device else "host"
-
-
-def _has_known_values(name: str, result: Any) -> bool:
-    """Whether a tensor made on the device keeps its values, on the CPU: integers, booleans and small constants."""
-    if not isinstance(result, torch.Tensor):
-        return False
-    if result.numel() > MOST_KEPT_ELEMENTS:
-        return False
-    whole = not (result.is_floating_point() or result.is_complex())
-    return whole or (name in OPS and OPS[name].is_constant_factory and result.numel() <= MOST_KEPT_FLOATS)
-
-
-def _run_real_or_meta(func: Any, args: Any, kwargs: Any) -> Any:
-    """Run an operator; real tensors for which the CPU has no kernel (half precision) give up their values."""
-    try:
-        return func(*args, **kwargs)
-    except (RuntimeError, NotImplementedError):
-        if not _has_real(args, kwargs):
-            raise
-        return func(*tree_map_only(torch.Tensor, _to_meta, args), **tree_map_only(torch.Tensor, _to_meta, kwargs))
-
-
-def _has_real(*values: Any) -> bool:
-    tensors: list[torch.Tensor] = []
-    tree_map_only(torch.Tensor, tensors.append, values)
-    return any(not t.is_meta for t in tensors)
-
-
-def _to_meta(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor if tensor.is_meta else tensor.to("meta")
-
+from predictor.records import CaptureMode, Graph, OpCall, Origin, PythonWork, Trait
 
 _VALUE = "_captured_value"
 
@@ -369,7 +148,7 @@ class _Recorder(TorchDispatchMode):
                 if called == "":
                     break
             elif not file:
-                file = _outside_of_torch(frame.f_code)
+                file = file_outside_of_torch(frame.f_code)
                 line = frame.f_lineno if file else 0
             frame = frame.f_back
         origin = Origin(path or "", file, line)
@@ -377,60 +156,60 @@ class _Recorder(TorchDispatchMode):
 
     def _run(self, func: Any, args: Any, kwargs: Any) -> tuple[Any, OpCall]:
         name = func._schema.name.removeprefix("aten::")
-        trait = operator_of(name, _is_pointwise(func), _is_view(func) and not _is_composite(func)).trait
-        where = _place(args, kwargs)
+        trait = operator_of(name, is_pointwise(func), is_view(func) and not is_composite(func)).trait
+        where = placement(args, kwargs)
         if where == "download" and self._stays_on_device:
             where = "device"
-        stayed, self._stays_on_device = self._stays_on_device, self._stays_on_device or _asks_for("meta", args, kwargs)
-        bound = _bind(func, args, kwargs)
-        described = {name: _describe(value) for name, value in bound.items()}
-        input_ids = tuple(self._number(t) for t in _tensors(*bound.values()))
-        rests_on = next((getattr(t, RESTS_ON) for t in _tensors(*bound.values()) if hasattr(t, RESTS_ON)), "")
+        stayed, self._stays_on_device = self._stays_on_device, self._stays_on_device or asks_for("meta", args, kwargs)
+        bound = bind(func, args, kwargs)
+        described = {name: describe(value) for name, value in bound.items()}
+        input_ids = tuple(self._number(t) for t in tensors_in(*bound.values()))
+        rests_on = next((getattr(t, RESTS_ON) for t in tensors_in(*bound.values()) if hasattr(t, RESTS_ON)), "")
         given = args, kwargs
-        args, kwargs = _on_one_device(args, kwargs)
-        args, kwargs = _without_large_values(func, trait, args, kwargs)
+        args, kwargs = on_one_device(args, kwargs)
+        args, kwargs = without_large_values(func, trait, args, kwargs)
         parts: tuple[OpCall, ...] = ()
         self._assume(device_paths.ASSUMED.get(name, ""))
         on_device = device_paths.parts_of(name, self._mode, given[0]) if where == "device" else None
         if where == "download":
             name, trait, result = f"{name} device", Trait.SYNC, self._downloaded(args[0], kwargs)
         elif where == "upload":
-            name, result = f"{name} device", _fresh(func(*args, **kwargs))
+            name, result = f"{name} device", uploaded(func(*args, **kwargs))
             trait = Trait.SYNC if result.numel() else Trait.VIEW  # nothing to copy, nothing to wait for
         elif where == "host":
             trait, result = Trait.HOST, mark_on_host(func(*args, **kwargs))
-        elif name == "scaled_dot_product_attention" and _has_strided_mask(described):
+        elif name == "scaled_dot_product_attention" and has_strided_mask(described):
             name, trait = "_scaled_dot_product_attention_math", Trait.COMPOSITE
-            result, parts = self._split(_math_attention, args, kwargs)
+            result, parts = self._split(math_attention, args, kwargs)
         elif on_device is not None:
             trait = Trait.COMPOSITE
             result, parts = self._split(on_device, *given)
-        elif _selects(name, bound):
+        elif selects(name, bound):
             trait = Trait.COMPOSITE
             result, parts = self._selected(func, name, *given)
-        elif trait is Trait.UNMODELLED and _is_composite(func):
+        elif trait is Trait.UNMODELLED and is_composite(func):
             trait = Trait.COMPOSITE
             result, parts = self._split_known(func.decompose, given, (args, kwargs), name in assumptions.DECIDED)
-        elif trait is Trait.UNMODELLED and (explicit := _explicit_kernel(func)) is not None:
+        elif trait is Trait.UNMODELLED and (explicit := explicit_kernel(func)) is not None:
             result, parts = self._split_explicit(func, explicit, given, (args, kwargs))
             trait = Trait.COMPOSITE if parts else trait
         else:
             result = self._computed(func, name, bound, args, kwargs, given)
             if name == "scaled_dot_product_attention":
-                result = _as_fused(result)
-            if where == "factory" and _has_known_values(name, result):
+                result = as_fused(result)
+            if where == "factory" and has_known_values(name, result):
                 result = func(*args, **{**kwargs, "device": torch.device("cpu")})
         self._stays_on_device = stayed
         settled = assumptions.either(name, given[0]) if where == "device" else None
         result = result if settled is None else settled
         result = self._with_assumed_values(name, bound, result, rests_on)
-        outputs = tuple(spec_of(t) for t in _tensors(result))
+        outputs = tuple(spec_of(t) for t in tensors_in(result))
         answer = OPS[name].healthy_answer if name in OPS else None
         if answer is not None and result.is_meta:
             result = torch.tensor(answer).expand(result.shape)
-        output_ids = tuple(self._number(t, new=not parts and trait is not Trait.COMPOSITE) for t in _tensors(result))
+        output_ids = tuple(self._number(t, new=not parts and trait is not Trait.COMPOSITE) for t in tensors_in(result))
         call = OpCall(name, described, outputs, trait, parts=parts, input_ids=input_ids, output_ids=output_ids)
-        read, written = _traffic(call)
+        read, written = traffic(call)
         return result, replace(call, macs=count_macs(call), bytes_read=read, bytes_written=written)
 
     def _computed(
@@ -439,14 +218,14 @@ class _Recorder(TorchDispatchMode):
         """What an operator gives: on the CPU or on meta; an assumption where only values would say it."""
         if name in device_paths.SHAPES:
             return device_paths.SHAPES[name](*args, **kwargs)
-        unknown = [t for t in _tensors(*bound.values()) if t.is_meta]
-        if name in assumptions.DECIDED and unknown and _is_decided(name, func):
+        unknown = [t for t in tensors_in(*bound.values()) if t.is_meta]
+        if name in assumptions.DECIDED and unknown and is_decided(name, func):
             self._assume(assumptions.assumption_of(name, unknown[0]))
             return assumptions.DECIDED[name][0](*args, **kwargs)
         try:
-            return _run_real_or_meta(func, args, kwargs)
+            return run_real_or_meta(func, args, kwargs)
         except (RuntimeError, NotImplementedError):
-            if not (_has_real(*given) and unknown):
+            if not (has_real(*given) and unknown):
                 raise
             return func(*given[0], **given[1])  # it reads sizes from tensors on the CPU
 
@@ -454,9 +233,9 @@ class _Recorder(TorchDispatchMode):
         """The result, integers that stand for choices with values; note what the values of others rest on."""
         if rests_on and (name in assumptions.DECIDED or name in assumptions.COUNTING):
             self._assume(rests_on)
-        if name in assumptions.CHOICES and any(t.is_meta for t in _tensors(*bound.values())):
+        if name in assumptions.CHOICES and any(t.is_meta for t in tensors_in(*bound.values())):
             result = assumptions.with_values(name, bound, result)
-        for tensor in _tensors(result) if rests_on else ():
+        for tensor in tensors_in(result) if rests_on else ():
             if not tensor.is_meta:
                 setattr(tensor, RESTS_ON, rests_on)
         return result
@@ -495,7 +274,7 @@ class _Recorder(TorchDispatchMode):
             return result, tuple(calls)
         indices: list[Any] = []
         for index in rest[0]:
-            indices += columns(index) if _is_mask(index) else [index]
+            indices += columns(index) if is_mask(index) else [index]
         return run(func, x, indices, *rest[1:]), tuple(calls)
 
     def _split_known(
@@ -506,7 +285,7 @@ class _Recorder(TorchDispatchMode):
         try:
             return self._split(run, *first)
         except (RuntimeError, NotImplementedError):
-            if not _has_real(*given):
+            if not has_real(*given):
                 raise
             return self._split(run, *second)
 
@@ -517,7 +296,7 @@ class _Recorder(TorchDispatchMode):
         try:
             return self._split_known(kernel, given, on_one_device, needs_values=True)
         except (RuntimeError, NotImplementedError):
-            return _run_real_or_meta(func, *on_one_device), ()
+            return run_real_or_meta(func, *on_one_device), ()
 
     def _number(self, tensor: torch.Tensor, new: bool = False) -> int:
         """The number of the value that a tensor holds. new: it holds another one now."""
@@ -571,19 +350,14 @@ class _Recorder(TorchDispatchMode):
         )
 
 
-_PACKAGES = f"{Path(torch.__file__).parent.parent}{os.sep}"
-_ASIDE = (f"{Path(torch.__file__).parent}{os.sep}", f"{Path(__file__).parent}{os.sep}", "<")
-
-
-def _outside_of_torch(code: CodeType) -> str:
-    """A code's file, relative to where packages are installed; empty for torch's own and the recorder's."""
-    file = code.co_filename
-    return "" if file.startswith(_ASIDE) else file.removeprefix(_PACKAGES)
-
-
 _RECORDER_CODE = _Recorder.__torch_dispatch__.__code__
+
+
 _MODULE_CODE = torch.nn.Module._call_impl.__code__
+
+
 _DISPATCH_FILE = simple_registry.__file__  # looks for a mode's rules before every operator; eager mode does not
+
 
 _OWN_FILES = frozenset(
     [
@@ -594,25 +368,13 @@ _OWN_FILES = frozenset(
 )
 """Files whose Python is none of the pass."""
 
+
 _WARM: dict[CaptureMode, weakref.WeakValueDictionary[int, Any]] = {
     mode: weakref.WeakValueDictionary() for mode in CaptureMode
 }
 """Code and operators that have run in a capture of this process, by identity: their first run fills caches, with Python
 calls that no later has. An entry goes with the code: a model's is free to.
 """
-
-
-def _traffic(call: OpCall) -> tuple[int, int]:
-    """Bytes read and written: those of the parts, none for a view, the gathered rows alone for a gather."""
-    if call.parts:
-        return sum(p.bytes_read for p in call.parts), sum(p.bytes_written for p in call.parts)
-    if call.trait in _NO_TRAFFIC:
-        return 0, 0
-    row = OPS.get(call.op)
-    if row is not None and row.traffic is not None:
-        return row.traffic(call)
-    written = sum(o.nbytes for o in call.outputs)
-    return (written if call.trait is Trait.GATHER else sum(t.nbytes for t in call.tensors)), written
 
 
 def abstract_module(module: torch.nn.Module, dtype: torch.dtype) -> torch.nn.Module:
@@ -749,7 +511,7 @@ def _record(original: torch.nn.Module, inputs: Any, mode: CaptureMode, dtype: st
     except Stopped as stop:
         raise PredictorError(f"{type(module).__name__} is not predicted: {stop}") from None
     except BaseException as error:
-        raise PredictorError(_complaint(error, recorder, type(module).__name__, dtype)) from error
+        raise PredictorError(complaint(error, recorder.failed, type(module).__name__, dtype)) from error
     finally:
         recorder.forget()
     return recorder
@@ -759,45 +521,3 @@ def _returned(result: Any) -> list[torch.Tensor]:
     """Tensors that a module returns, in whatever they are wrapped."""
     result = result.to_tuple() if hasattr(result, "to_tuple") else result
     return [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
-
-
-_BY_VALUES = ("cannot be called on meta tensors", "on meta tensors", "data-dependent", "Tensor.item()")
-_OF_DTYPES = ("same dtype", "expected scalar type", "should be the same", "same data type", "dtypes")
-_OF_SHAPES = ("'Meta' backend", "no fake impl registered")
-"""What torch's messages of three causes contain."""
-
-
-def _complaint(error: BaseException, recorder: _Recorder, module: str, dtype: str) -> str:
-    """What went wrong in a pass, where, and what helps, in one line."""
-    failed, operator = recorder.failed
-    chain = (error, error.__cause__, error.__context__)
-    operator = operator if failed is not None and failed in chain else ""
-    said = " ".join(str(error).split())[:300] or type(error).__name__
-    where = _where(error, operator)
-    if any(words in said for words in _BY_VALUES):
-        return (
-            f"{module} decides by the values of floating-point tensors, which a prediction does not compute{where}: "
-            "decide by integers, booleans or sizes"
-        )
-    if operator and any(words in said for words in _OF_DTYPES):
-        return (
-            f"{module} mixes dtypes in {dtype}: {said}{where}: make tensors in the dtype of those that they meet "
-            "(dtype=x.dtype), or predict another --dtype"
-        )
-    if operator and (isinstance(error, NotImplementedError) or any(words in said for words in _OF_SHAPES)):
-        return (
-            f"{module} runs an operator whose output shape torch does not know without data{where}: "
-            "register one with torch.library.register_fake"
-        )
-    wrong_arguments = isinstance(error, TypeError) and "forward()" in said
-    if wrong_arguments or (operator and isinstance(error, (RuntimeError, ValueError, IndexError, TypeError))):
-        return f"{module} does not run on these inputs: {said}{where}"
-    return f"{module} raised {type(error).__name__}: {said}{where}"
-
-
-def _where(error: BaseException, operator: str) -> str:
-    """The innermost line of a user's or a library's code that an error went through, and the operator."""
-    frames = [(frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__)]
-    lines = [f"{file}:{line}" for code, line in frames if (file := _outside_of_torch(code))]
-    said = ", ".join((*([operator] if operator else []), *lines[-1:]))
-    return f" ({said})" if said else ""

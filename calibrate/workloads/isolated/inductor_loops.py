@@ -18,7 +18,8 @@ from calibrate.workloads.device import Run
 from calibrate.workloads.loops import CHAINS
 from calibrate.workloads.recipes.base import Operand, Recipe, Rng, pick, power_of_two, usual_image, usual_sequence
 from calibrate.workloads.sweeps import MEMORY_DTYPES, IsolatedSweep, KernelCase, Made, RecipeModule
-from predictor.capture.recorder import DTYPES, capture
+from predictor.capture.calls import DTYPES
+from predictor.capture.recorder import capture
 from predictor.errors import PredictorError
 from predictor.records import CaptureMode
 from predictor.runtimes.compile.execution import compiled

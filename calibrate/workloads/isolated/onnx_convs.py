@@ -15,7 +15,7 @@ from calibrate.workloads import sweeps
 from calibrate.workloads.cases import KernelId
 from calibrate.workloads.device import Run, synchronize
 from calibrate.workloads.sweeps import IsolatedSweep, KernelCase, Made, Plan
-from predictor.capture.recorder import DTYPES
+from predictor.capture.calls import DTYPES
 from predictor.kernels.families import FAMILIES
 from predictor.records import Kernel
 from predictor.runtimes.onnx.execution import bound_session

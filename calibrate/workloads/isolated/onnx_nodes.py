@@ -15,7 +15,7 @@ from calibrate.workloads.cases import KernelId
 from calibrate.workloads.device import Run, synchronize
 from calibrate.workloads.recipes.base import Rng, pick, power_of_two, usual_image, usual_sequence
 from calibrate.workloads.sweeps import MEMORY_DTYPES, IsolatedSweep, KernelCase, Made
-from predictor.capture.recorder import DTYPES
+from predictor.capture.calls import DTYPES
 from predictor.errors import PredictorError
 from predictor.runtimes.onnx import lowering as runtime
 from predictor.runtimes.onnx.execution import bound_session

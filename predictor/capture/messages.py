@@ -1,0 +1,48 @@
+"""What a user is told of a capture that failed: the operator, the line of code, the remedy."""
+
+from __future__ import annotations
+
+import traceback
+
+from predictor.capture.origins import file_outside_of_torch
+
+BY_VALUES = ("cannot be called on meta tensors", "on meta tensors", "data-dependent", "Tensor.item()")
+OF_DTYPES = ("same dtype", "expected scalar type", "should be the same", "same data type", "dtypes")
+OF_SHAPES = ("'Meta' backend", "no fake impl registered")
+"""What torch's messages of three causes contain."""
+
+
+def complaint(error: BaseException, failed: tuple[Exception | None, str], module: str, dtype: str) -> str:
+    """What went wrong in a pass, where, and what helps, in one line. failed: what an operator raised, and which did."""
+    raised, operator = failed
+    chain = (error, error.__cause__, error.__context__)
+    operator = operator if raised is not None and raised in chain else ""
+    said = " ".join(str(error).split())[:300] or type(error).__name__
+    where = where_raised(error, operator)
+    if any(words in said for words in BY_VALUES):
+        return (
+            f"{module} decides by the values of floating-point tensors, which a prediction does not compute{where}: "
+            "decide by integers, booleans or sizes"
+        )
+    if operator and any(words in said for words in OF_DTYPES):
+        return (
+            f"{module} mixes dtypes in {dtype}: {said}{where}: make tensors in the dtype of those that they meet "
+            "(dtype=x.dtype), or predict another --dtype"
+        )
+    if operator and (isinstance(error, NotImplementedError) or any(words in said for words in OF_SHAPES)):
+        return (
+            f"{module} runs an operator whose output shape torch does not know without data{where}: "
+            "register one with torch.library.register_fake"
+        )
+    wrong_arguments = isinstance(error, TypeError) and "forward()" in said
+    if wrong_arguments or (operator and isinstance(error, (RuntimeError, ValueError, IndexError, TypeError))):
+        return f"{module} does not run on these inputs: {said}{where}"
+    return f"{module} raised {type(error).__name__}: {said}{where}"
+
+
+def where_raised(error: BaseException, operator: str) -> str:
+    """The innermost line of a user's or a library's code that an error went through, and the operator."""
+    frames = [(frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    lines = [f"{file}:{line}" for code, line in frames if (file := file_outside_of_torch(code))]
+    said = ", ".join((*([operator] if operator else []), *lines[-1:]))
+    return f" ({said})" if said else ""
