@@ -167,6 +167,7 @@ GRAPHS = ("cudagraph", "compile-cudagraph", "onnx-cudagraph")
 COMPILED = _zoo("compile", "compile-cudagraph")
 EAGER = _recorded("h200", "validation", "eager")
 INTERVALS, COMPILE = "predictor.pricing.intervals", "predictor.runtimes.compile.lowering"
+QUEUE = "predictor.timeline.queue"
 WINDOW = (("7 x 7 average, compile-cudagraph", lambda: small("compile-cudagraph", window)),)
 VECTORS = (("batch norm of vectors, onnx-cudagraph", lambda: small("onnx-cudagraph", without_pixels)),)
 TORCH_VECTORS = (("batch norm of vectors, cudagraph", lambda: small("cudagraph", without_pixels)),)
@@ -176,7 +177,7 @@ LAYERS = (
 )
 
 CONSTANTS = (
-    Constant(INTERVALS, "SHARE_POWER", EAGER + _recorded("h100", "unseen", *EVERY)),
+    Constant(QUEUE, "SHARE_POWER", EAGER + _recorded("h100", "unseen", *EVERY)),
     Constant(INTERVALS, "EXTRAPOLATION_ERROR", EAGER + _recorded("h100", "unseen", *EVERY)),
     Constant("predictor.pricing.transfer", "SHARPNESS", _recorded("h100", "unseen", *EVERY)),
     Constant("predictor.pricing.program", "ROOF_SHARE", _recorded("h200", "validation", *GRAPHS)),

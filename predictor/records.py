@@ -531,6 +531,7 @@ class Timelines:
     max_s: NDArray[np.float64]
     pipelined_s: NDArray[np.float64]
     critical_kernel_s: NDArray[np.float64]
+    host_weight: NDArray[np.float64]
     call_start_s: NDArray[np.float64]
     call_end_s: NDArray[np.float64]
     kernel_start_s: NDArray[np.float64]
@@ -543,7 +544,8 @@ class Timeline:
 
     max_s: the headline formula, the larger of host and kernel time (their sum where both share one processor);
     pipelined_s: of a pass among others, back to back; critical_kernel_s: the kernels' part of the critical path, see
-    ``timeline.queue``; the rest is the host's.
+    ``timeline.queue``; the rest is the host's; host_weight: how much of the pass's error is the
+    host's, from 0 to 1.
     """
 
     latency_s: float
@@ -552,6 +554,7 @@ class Timeline:
     max_s: float
     pipelined_s: float
     critical_kernel_s: float
+    host_weight: float
 
     @property
     def critical_host(self) -> float:

@@ -16,7 +16,8 @@ from calibrate.fit.passes import Model, Table, Unseen, leave_models_out, table_o
 from calibrate.samples.passes import Pass
 from predictor.calibration.files import gpu_name
 from predictor.errors import unknown
-from predictor.pricing.intervals import NINETY, share_of_host
+from predictor.pricing.intervals import NINETY
+from predictor.timeline.queue import share_of_host
 
 Array = NDArray[np.float64]
 

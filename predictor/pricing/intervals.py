@@ -25,18 +25,10 @@ UNMODELLED_ERROR = 1.0
 for those that stream, their traffic is right within a factor of 2; for those that compute, it is a lower bound.
 """
 
-SHARE_POWER = 8
-"""How abruptly a pass's error turns from the host's into the device's. A judgement."""
-
 
 def interval(latency_s: float, log_sd: float) -> tuple[float, float]:
     """5th and 95th percentile of a log-normal latency: its median and the standard deviation of its logarithm."""
     return latency_s * math.exp(-NINETY * log_sd), latency_s * math.exp(NINETY * log_sd)
-
-
-def share_of_host(host_s: float, kernel_s: float) -> float:
-    """How much of a pass's error is the host's: all where it takes much longer, none where the kernels do."""
-    return 1 / (1 + (kernel_s / host_s) ** SHARE_POWER) if host_s > 0 else 0.0
 
 
 def typical_error(calibration: Calibration) -> float:
@@ -76,9 +68,6 @@ def log_error(
             shares[key] = shares.get(key, 0.0) + seconds
         of_fits = sum((s / kernel_s * kernel_fit(calibration, *key).error) ** 2 for key, s in shares.items())
     on_device = math.sqrt(of_fits + (extrapolated_s / kernel_s * EXTRAPOLATION_ERROR) ** 2)
-    if calibration.lanes.serial:
-        on_host = timeline.host_s / max(timeline.host_s + timeline.kernel_s, 1e-12)
-    else:
-        on_host = share_of_host(timeline.host_s, kernel_s)
+    on_host = timeline.host_weight
     of_unmodelled = unmodelled_s / kernel_s * UNMODELLED_ERROR
     return math.sqrt((on_host * host.error) ** 2 + ((1 - on_host) * on_device) ** 2 + of_unmodelled**2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,18 @@ from numpy.typing import NDArray
 from predictor.records import HostCall, Lane, Lanes, PricedProgram, Span, Timeline, Timelines
 
 Array = NDArray[np.float64]
+
+SHARE_POWER = 8
+"""How abruptly a pass's error turns from the host's into the device's. A judgement."""
+
+
+def share_of_host(host_s: Any, kernel_s: Any) -> Any:
+    """How much of a pass's error is the host's: all where it takes much longer, none where the kernels do. Numbers or
+    arrays.
+    """
+    host = np.maximum(host_s, 1e-12)
+    share = 1 / (1 + (np.maximum(kernel_s, 1e-12) / host) ** SHARE_POWER)
+    return np.where(np.greater(host_s, 0), share, 0.0)
 
 
 def queue(priced: PricedProgram, lanes: Lanes, fixed_s: float = 0.0) -> Timeline:
@@ -32,6 +45,7 @@ def timeline_at(timelines: Timelines, size: int) -> Timeline:
         float(timelines.max_s[size]),
         float(timelines.pipelined_s[size]),
         float(timelines.critical_kernel_s[size]),
+        float(timelines.host_weight[size]),
     )
 
 
@@ -91,6 +105,7 @@ def queues(priced: PricedProgram, lanes: Lanes, fixed_s: float = 0.0) -> Timelin
         max_s=np.maximum(host_s, kernel_s),
         pipelined_s=np.maximum(host_s, occupied),
         critical_kernel_s=np.where(device > host, device_kernel_s, host_kernel_s),
+        host_weight=share_of_host(host_s, kernel_s),
         call_start_s=ends - priced.host_s + shifts,
         call_end_s=ends + shifts,
         kernel_start_s=starts,
@@ -140,6 +155,7 @@ def _one_lane(priced: PricedProgram, lanes: Lanes, fixed_s: float) -> Timelines:
         max_s=both,
         pipelined_s=both,
         critical_kernel_s=kernel_s,
+        host_weight=host_s / np.maximum(host_s + kernel_s, 1e-12),
         call_start_s=start,
         call_end_s=start + priced.host_s,
         kernel_start_s=kernel_start,
