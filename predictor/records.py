@@ -24,6 +24,7 @@ ITEMSIZE = {
     "bool": 1,
     "fp8_e4m3": 1,
     "fp8_e5m2": 1,
+    "complex32": 4,
     "complex64": 8,
     "complex128": 16,
 }

@@ -28,6 +28,7 @@ DTYPE_NAMES = {
     torch.bool: "bool",
     torch.float8_e4m3fn: "fp8_e4m3",
     torch.float8_e5m2: "fp8_e5m2",
+    torch.complex32: "complex32",
     torch.complex64: "complex64",
     torch.complex128: "complex128",
 }

@@ -33,7 +33,7 @@ class MeasuredIn(StrEnum):
 
 def itemsize(dtype: str) -> int:
     """Bytes of one stored element; tf32 is stored as fp32."""
-    return ITEMSIZE["fp32" if dtype == "tf32" else dtype]
+    return ITEMSIZE.get("fp32" if dtype == "tf32" else dtype, 4)
 
 
 def grow_batch(dims: Dims, times: float) -> dict[str, Array]:

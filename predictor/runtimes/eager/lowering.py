@@ -45,7 +45,7 @@ def unsupported_reason(graph: Graph) -> str:
     return ""
 
 
-_HALF = ("fp16", "bf16", "torch.complex32")
+_HALF = ("fp16", "bf16", "complex32")
 
 
 def _leaves(call: OpCall) -> Iterator[OpCall]:

@@ -18,7 +18,7 @@ from torch.nn.attention.flex_attention import flex_attention
 from predictor.capture import assumptions
 from predictor.capture.assumptions import DISTINCT, EVALUATION, EVEN, HOLDS, KEEPS, ONE, PADDING
 from predictor.capture.recorder import capture
-from predictor.predict import Predictor
+from predictor.predict import Predictor, plan
 from predictor.records import CaptureMode, Graph, OpCall, Trait
 from predictor.runtimes.eager.lowering import lower
 from tests.helpers import Function, of
@@ -367,3 +367,11 @@ def test_flexible_attention_is_one_fused_kernel() -> None:
     graph = of(lambda x: flex_attention(x, x, x), q, dtype="fp16")
     assert kernels(graph)["attention"] == 1
     assert not {"gemm", "softmax"} & set(kernels(graph))
+
+
+def test_a_fourier_transform_in_half_precision_is_priced_where_it_runs() -> None:
+    """A complex number of two half-precision ones takes four bytes."""
+    module = Function(lambda x: torch.fft.fft(x).real + 1)
+    graph = of(module.function, torch.empty(4, 64), dtype="fp16")
+    assert {out.itemsize for call in graph.calls for out in call.outputs if out.dtype == "complex32"} == {4}
+    assert plan(module, torch.empty(4, 64)).report("h200", dtype="fp16").kernel_s > 0

@@ -1,0 +1,91 @@
+"""Hold today's predictions against the battery's measurements, each model captured anew, as a user would:
+
+    python -m benchmarks.battery_accuracy calibrations/h200/battery/learn*.jsonl.gz --gpu h200 --runtimes eager
+
+Prints the error of every case and a line for each runtime: mean and median absolute error, worst, and how many
+measurements lie within their interval. A model that takes longer than ``--seconds`` to capture is said and left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from calibrate.measure.programs import record
+from calibrate.samples.records import CaseProfile, CaseRound, Environment
+from calibrate.samples.store import SampleFile
+from calibrate.validate import accuracy
+from predictor.calibration.load import load_calibration
+from predictor.errors import PredictorError
+
+
+def out_of_time(*_: Any) -> None:
+    """What the alarm does."""
+    raise TimeoutError
+
+
+def with_programs(measured: SampleFile, path: Path, options: argparse.Namespace) -> SampleFile:
+    """The measurements, with the program of every case that is asked for."""
+    file = SampleFile(path)
+    file.append([*measured.of(Environment), *measured.of(CaseRound), *measured.of(CaseProfile)])
+    signal.signal(signal.SIGALRM, out_of_time)
+    for profile in measured.of(CaseProfile):
+        case = profile.case
+        if case.runtime not in options.runtimes.split(",") or case.dtype not in options.dtypes.split(","):
+            continue
+        if str(case.batch) not in options.batches.split(","):
+            continue
+        signal.alarm(options.seconds)
+        try:
+            file.append([record(case, "cuda")])
+        except (PredictorError, TimeoutError) as error:
+            print(f"{case}: not predicted: {type(error).__name__} {str(error)[:120]}", file=sys.stderr)
+        finally:
+            signal.alarm(0)
+    return file
+
+
+def main() -> None:
+    """Print the errors."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", type=Path, nargs="+")
+    parser.add_argument("--gpu", default="h200")
+    parser.add_argument(
+        "--runtimes", default="eager,torchscript,cudagraph,compile,compile-cudagraph,onnx,onnx-cudagraph"
+    )
+    parser.add_argument("--dtypes", default="fp16")
+    parser.add_argument("--batches", default="1,16")
+    parser.add_argument("--seconds", type=int, default=20)
+    options = parser.parse_args()
+    calibration = load_calibration(options.gpu)
+    rows: list[accuracy.Row] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for number, path in enumerate(options.files):
+            file = with_programs(SampleFile(path), Path(folder) / f"{number}.jsonl.gz", options)
+            for runtime in options.runtimes.split(","):
+                rows += accuracy.rows(file, calibration, runtime)
+    for row in sorted(rows, key=lambda row: (row.runtime, -abs(row.error()))):
+        kernels = f"{row.predicted_kernel_s / row.kernel_s - 1:+7.1%}" if row.kernel_s else ""
+        print(
+            f"{row.runtime:18} {row.model.rpartition('/')[2]:40} {row.batch:>3} {row.error():+7.1%} "
+            f"kernels {kernels} launches {row.predicted_launches} of {row.launches}"
+        )
+    for runtime in options.runtimes.split(","):
+        own = [row for row in rows if row.runtime == runtime]
+        if own:
+            errors = np.abs([row.error() for row in own])
+            covered = np.mean([row.covered for row in own])
+            print(
+                f"{runtime}: {len(own)} cases, mean {errors.mean():.1%}, median {np.median(errors):.1%}, "
+                f"worst {errors.max():.0%}, in interval {covered:.0%}"
+            )
+
+
+if __name__ == "__main__":
+    main()
