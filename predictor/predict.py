@@ -6,16 +6,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from predictor import runtimes
 from predictor.calibration import load
 from predictor.calibration.load import Calibration
 from predictor.errors import CannotRunError, PredictorError
-from predictor.graph.files import GraphSet
+from predictor.graph.files import GraphSet, SizeRange
 from predictor.plans import Plan, Settings, load_plan, settings
 from predictor.pricing import kernels
 from predictor.records import CaptureMode, Graph, Report
+
+if TYPE_CHECKING:
+    from predictor.capture.module_source import ModuleSource
 
 __all__ = ["GpuCalibration", "Plan", "Predictor", "graph_of", "load_calibration", "load_plan", "plan", "plan_file"]
 
@@ -83,20 +86,49 @@ def plan(
 
     module: in any dtype and on any device, meta included; inputs: a tensor, a tuple or a mapping, whose shapes give
     batch and length. The module is captured when a runtime and dtype are first asked for; runtimes, dtypes: captured
-    at once, so that the plan knows them when it is pickled or written. Other batch sizes are captured from inputs that
-    are cut or repeated along their first dimension, other lengths likewise, where the first integer input has tokens
-    along its second. Raises PredictorError where the module does not take the inputs.
+    at once, for any batch where the module allows it, so that the plan knows them when it is pickled or written. Other
+    batch sizes are captured from inputs that are cut or repeated along their first dimension, other lengths likewise,
+    where the first integer input has tokens along its second. Raises PredictorError where the module does not take the
+    inputs.
 
     >>> plan(module, inputs).report("h200", runtime="cudagraph", batch=8)  # doctest: +SKIP
     """
     from predictor.capture.module_source import ModuleSource
 
     source = ModuleSource(module, inputs, name or type(module).__name__, graph_of)
-    made = Plan(GraphSet(source.name, source.batch, source.length), source)
+    graphs = GraphSet(source.name, source.batch, source.length)
     for runtime in runtimes:
         for dtype in dtypes:
-            made.graph(dtype, runtime)
-    return made
+            graphs = _captured(graphs, source, dtype, runtime)
+    return Plan(graphs, source)
+
+
+BATCHES = (2, 3, 5)
+"""Batch sizes that a module is captured at to know it at any: two say how every size grows, the third checks it."""
+
+
+def _captured(graphs: GraphSet, source: ModuleSource, dtype: str, runtime: str) -> GraphSet:
+    """With what a runtime makes of a module: for any batch, where the module takes others and its sizes follow them;
+    else at that of its inputs.
+    """
+    mode, length = runtimes.load(runtime).capture_mode, source.length
+    if graphs.has(dtype, mode):
+        return graphs
+
+    def at(*batches: int) -> dict[tuple[int, int], Graph]:
+        return {(batch, length): source.graph(dtype, runtime, batch, length) for batch in batches}
+
+    given = at(source.batch)
+    try:
+        alone, more = at(1), at(*BATCHES)
+        opened = graphs.extended(dtype, mode, alone, SizeRange(1, 1, length, length))
+        opened = opened.extended(dtype, mode, more, SizeRange(2, 0, length, length))
+    except (PredictorError, ValueError):
+        return graphs.extended(dtype, mode, given, SizeRange(source.batch, source.batch, length, length))
+    whole = opened.find(dtype, mode, source.batch, length)
+    if whole is None or whole.calls != given[source.batch, length].calls:
+        return graphs.extended(dtype, mode, given, SizeRange(source.batch, source.batch, length, length))
+    return opened
 
 
 def plan_file(path: Path | str, name: str | None = None) -> Plan:

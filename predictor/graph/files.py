@@ -55,6 +55,7 @@ class Template:
     module_calls: int
     outputs: list[int]
     versions: Mapping[str, str]
+    assumptions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +111,7 @@ class GraphSet:
             first.module_calls,
             list(first.outputs),
             dict(first.versions),
+            tuple(first.assumptions),
         )
         rows, modules, files = (tuple(table.rows) for table in tables)
         return replace(self, templates=(*self.templates, template), rows=rows, modules=modules, files=files)
@@ -152,6 +154,7 @@ class GraphSet:
             template.module_calls,
             template.versions,
             tuple(template.outputs),
+            assumptions=template.assumptions,
         )
 
     def to_bytes(self) -> bytes:
@@ -165,6 +168,7 @@ class GraphSet:
                     "lengths": [t.range.first_length, t.range.last_length, t.range.multiple],
                     **{"terms": t.terms, "calls": t.calls, "tail": t.tail, "module_calls": t.module_calls},
                     **{"outputs": t.outputs, "versions": dict(t.versions)},
+                    **({"assumptions": t.assumptions} if t.assumptions else {}),
                 }
                 for t in self.templates
             ],
@@ -194,6 +198,7 @@ class GraphSet:
                     t["module_calls"],
                     t["outputs"],
                     t["versions"],
+                    tuple(t.get("assumptions", ())),
                 )
                 for t in data["templates"]
             )

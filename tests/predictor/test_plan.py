@@ -190,8 +190,6 @@ def test_a_pickled_plan_knows_only_what_it_was_captured_for() -> None:
         again.report("h200", "torchscript")
     with pytest.raises(PredictorError, match="not captured for what eager code does in fp32"):
         again.report("h200", dtype="fp32")
-    with pytest.raises(PredictorError, match="the plan of layer has no graph for batch 9: capture it at that size"):
-        again.report("h200", batch=9)
 
 
 def test_a_saved_plan_is_read_again(tmp_path: Path) -> None:
@@ -330,3 +328,33 @@ def test_a_sweep_asks_for_no_batch_that_was_not_asked_for_where_the_model_takes_
     assert plan(_MultiplesOfEight(), torch.empty(8, 64)).sweep("h200", batch=batches).tolist() == pytest.approx(
         expected
     )
+
+
+def test_a_pickled_plan_of_a_module_knows_any_batch() -> None:
+    module, inputs = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 8)), torch.empty(4, 64)
+    restored = pickle.loads(pickle.dumps(plan(module, inputs, runtimes=["eager", "compile"])))
+    for runtime in ("eager", "compile"):
+        for batch in (1, 4, 7, 300):
+            expected = plan(module, torch.empty(batch, 64)).report("h200", runtime)
+            assert restored.report("h200", runtime, batch=batch).latency_s == pytest.approx(
+                expected.latency_s, rel=1e-9
+            )
+
+
+def test_a_pickled_plan_of_a_module_with_one_batch_knows_that() -> None:
+    restored = pickle.loads(pickle.dumps(plan(_MultiplesOfEight(), torch.empty(8, 64), runtimes=["eager"])))
+    assert restored.report("h200").batch == 8
+    with pytest.raises(PredictorError, match="no graph for batch 9"):
+        restored.report("h200", batch=9)
+
+
+class _Decides(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.relu() if x.sum() > 0 else x
+
+
+def test_a_pickled_plan_still_says_what_was_assumed() -> None:
+    made = plan(_Decides(), torch.empty(2, 8), runtimes=["eager"])
+    notes = made.report("h200").notes
+    assert any(note.startswith("assumed: ") for note in notes)
+    assert pickle.loads(pickle.dumps(made)).report("h200").notes == notes
