@@ -284,8 +284,8 @@ class Validation:
 
     def refusals(self) -> list[Refusal]:
         """Cases that cannot run."""
-        found = [self.file.find(Refusal, case) for case in self.request.cases]
-        return [refusal for refusal in found if refusal is not None]
+        refusals = [self.file.find(Refusal, case) for case in self.request.cases]
+        return [refusal for refusal in refusals if refusal is not None]
 
 
 def validation(request: Request, data: Path | None, rounds: int, tell: Tell) -> Validation:

@@ -120,15 +120,15 @@ def _extrapolated(lowered: Lowered, priced: PricedProgram, size: int) -> dict[st
 def provenance(calibration: Calibration, host: HostCosts) -> dict[str, Any]:
     """What a report says of its calibration."""
     environment = host.environment
-    made = datetime.fromisoformat(environment.date)
-    made = made if made.tzinfo else made.replace(tzinfo=UTC)
+    calibrated_at = datetime.fromisoformat(environment.date)
+    calibrated_at = calibrated_at if calibrated_at.tzinfo else calibrated_at.replace(tzinfo=UTC)
     return {
         "gpu": calibration.gpu,
         "device": calibration.device.name,
         "provenance": calibration.provenance,
         "host_provenance": host.provenance,
         "date": environment.date,
-        "age_days": max((datetime.now(UTC) - made).days, 0),
+        "age_days": max((datetime.now(UTC) - calibrated_at).days, 0),
         "host": environment.cpu,
         "versions": environment.versions,
     }

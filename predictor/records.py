@@ -375,14 +375,14 @@ class SizedProgram:
         for call in program.calls:
             for kernel in call.kernels:
                 key = kernel.family, kernel.dtype, call.trait is Trait.REPLAY
-                own = distinct.setdefault(key, {})
+                rows = distinct.setdefault(key, {})
                 names.setdefault(key, tuple(kernel.dims))
-                where.append((key, own.setdefault(tuple(kernel.dims[n] for n in names[key]), len(own))))
+                where.append((key, rows.setdefault(tuple(kernel.dims[n] for n in names[key]), len(rows))))
         groups = tuple(
-            KernelGroup(*key, dict(zip(names[key], np.array(list(own), dtype=float).T[:, None, :], strict=True)))
-            for key, own in distinct.items()
+            KernelGroup(*key, dict(zip(names[key], np.array(list(rows), dtype=float).T[:, None, :], strict=True)))
+            for key, rows in distinct.items()
         )
-        ends = np.cumsum([0, *(len(own) for own in distinct.values())]).tolist()
+        ends = np.cumsum([0, *(len(rows) for rows in distinct.values())]).tolist()
         first = dict(zip(distinct, ends, strict=False))
         return cls(
             program,
@@ -469,14 +469,14 @@ class PricedProgram:
 
     def at(self, size: int) -> PricedProgram:
         """The prices at one of the sizes, by its position."""
-        one = slice(size, size + 1)
+        size_slice = slice(size, size + 1)
         return replace(
             self,
-            host_s=self.host_s[one],
-            kernel_s=self.kernel_s[one],
-            launches=self.launches[one],
-            compute_bound=self.compute_bound[one],
-            extrapolated=self.extrapolated[one],
+            host_s=self.host_s[size_slice],
+            kernel_s=self.kernel_s[size_slice],
+            launches=self.launches[size_slice],
+            compute_bound=self.compute_bound[size_slice],
+            extrapolated=self.extrapolated[size_slice],
         )
 
     def with_host_scaled(self, factor: float) -> PricedProgram:

@@ -113,15 +113,15 @@ def _from_factory(path: Path, factory: str, batch: int) -> tuple[Any, Any]:
         if not callable(function):
             raise unknown(f"function of {path.name}", factory, [n for n in vars(module) if not n.startswith("_")])
         try:
-            made = _call(function, batch)
+            result = _call(function, batch)
         except (Exception, SystemExit) as error:
             said = f"{_said(error)}{user_file.line_of(error, path)}"
             raise PredictorError(f"{path.name}:{factory} raised {said}") from error
     import torch
 
-    if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], torch.nn.Module)):
-        raise PredictorError(f"{path.name}:{factory} must return (torch.nn.Module, inputs), not {_kind(made)}")
-    return made
+    if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], torch.nn.Module)):
+        raise PredictorError(f"{path.name}:{factory} must return (torch.nn.Module, inputs), not {_kind(result)}")
+    return result
 
 
 def _said(error: BaseException) -> str:
@@ -132,10 +132,10 @@ def _call(function: Any, batch: int) -> Any:
     return function(batch) if inspect.signature(function).parameters else function()
 
 
-def _kind(made: Any) -> str:
-    if isinstance(made, tuple):
-        return f"a tuple of {', '.join(type(m).__name__ for m in made)}"
-    return type(made).__name__
+def _kind(result: Any) -> str:
+    if isinstance(result, tuple):
+        return f"a tuple of {', '.join(type(m).__name__ for m in result)}"
+    return type(result).__name__
 
 
 def _from_config(path: Path, batch: int) -> tuple[Any, Any]:

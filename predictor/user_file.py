@@ -84,11 +84,11 @@ class _Siblings:
         """The module of this name in the folder; None where it has none, and where Python or a library has one."""
         if path is not None or name in sys.stdlib_module_names or name in _OURS:
             return None
-        found = PathFinder.find_spec(name, [str(self._folder)])
-        if found is None or found.origin is None:
+        spec = PathFinder.find_spec(name, [str(self._folder)])
+        if spec is None or spec.origin is None:
             return None
         library = PathFinder.find_spec(name, self._libraries)
-        return found if library is None or library.origin is None else None
+        return spec if library is None or library.origin is None else None
 
     def imported_from_elsewhere(self) -> dict[str, ModuleType]:
         """Modules that hide one of the folder's, with those below them, by name."""

@@ -67,9 +67,9 @@ def align(
         cost += _shifted(best, most)
         count = cost.argmin(axis=0)
         least = cost[count, np.arange(cost.shape[1])]
-        found = best + MISSING
-        better = least < found
-        best = np.where(better, least, found)
+        missing_cost = best + MISSING
+        better = least < missing_cost
+        best = np.where(better, least, missing_cost)
         taken[row] = np.where(better, count + 1, 0)
     runs, end = [], len(names)
     for row in reversed(range(len(families))):
@@ -103,14 +103,14 @@ def by_family(
     runs = align(families, launches, predicted_s, names, measured_s)
     parts = []
     for family in sorted(set(families)):
-        own = [i for i, name in enumerate(families) if name == family]
+        positions = [i for i, name in enumerate(families) if name == family]
         parts.append(
             Part(
                 family,
-                sum(predicted_s[i] for i in own),
-                sum(sum(measured_s[slice(*runs[i])]) for i in own),
-                sum(launches[i] for i in own),
-                sum(runs[i][1] - runs[i][0] for i in own),
+                sum(predicted_s[i] for i in positions),
+                sum(sum(measured_s[slice(*runs[i])]) for i in positions),
+                sum(launches[i] for i in positions),
+                sum(runs[i][1] - runs[i][0] for i in positions),
             )
         )
     return parts

@@ -165,15 +165,15 @@ def _with_others(
     measured = [name for name in runtimes.fitted() if any(s.case.runtime == name for s in file.of(CaseProfile))]
     ran = {name: runtimes.modules(file, name, calibration, calibration.host(eager.NAME)) for name in measured}
     alone = [s for s in measured_kernels(opened.kernels) if s.family in runtimes.MADE]
-    seen = [s for own in ran.values() for s in runtimes.made_kernels(own, calibration)]
-    made = runtimes.fit_made([*alone, *seen], calibration.device)
-    if made and len(opened.kernels):
-        kernels = msgspec.structs.replace(kernels, fits=merged(kernels.fits, made))
+    seen = [s for modules in ran.values() for s in runtimes.made_kernels(modules, calibration)]
+    runtime_fits = runtimes.fit_made([*alone, *seen], calibration.device)
+    if runtime_fits and len(opened.kernels):
+        kernels = msgspec.structs.replace(kernels, fits=merged(kernels.fits, runtime_fits))
         calibration = Calibration.of(calibration.device, kernels, costs, calibration.named_hosts, calibration.folder)
     for name in measured:
         base = calibration.host(runtimes.terms_of(name).base or eager.NAME)
-        own = runtimes.modules(file, name, calibration, base)
-        costs = {**costs, name: runtimes.fit_runtime(name, own, calibration, base)}
+        modules = runtimes.modules(file, name, calibration, base)
+        costs = {**costs, name: runtimes.fit_runtime(name, modules, calibration, base)}
         calibration = replace(calibration, runtime_costs=costs)
     return kernels, costs
 

@@ -61,7 +61,7 @@ def host_calls(file: SampleFile, reference_s: float, serial: bool) -> HostCalls:
 
 
 def _level(rounds: Sequence[HostRound]) -> float:
-    return quiet_level([probe_s for one in rounds for probe_s in one.probe_s])
+    return quiet_level([probe_s for host_round in rounds for probe_s in host_round.probe_s])
 
 
 def _costs(
@@ -74,7 +74,7 @@ def _costs(
     """
     quiet = [(raw, probe_s) for raw, probe_s in rounds if Round(0.0, *probe_s).quiet(level_s)]
     used = [(raw, float(np.mean(probe_s))) for raw, probe_s in (quiet if len(quiet) > 2 else rounds)]
-    found: dict[str, dict[str, float]] = {}
+    costs_s: dict[str, dict[str, float]] = {}
     for dtype, by_operator in rounds[0][0].items():
         ratios = {
             op: reference_s * float(np.median([lower_quartile(raw[dtype][op]) / probe_s for raw, probe_s in used]))
@@ -83,18 +83,18 @@ def _costs(
         nothing = ratios.pop("nothing")
         for op, seconds in ratios.items():
             besides = nothing + sum(ratios[n] - nothing for n in (OPS[op].example_calls if op in OPS else ()))
-            found.setdefault(op, {})[dtype] = max(seconds - besides, 1e-8)
-    return found
+            costs_s.setdefault(op, {})[dtype] = max(seconds - besides, 1e-8)
+    return costs_s
 
 
 def example_launches(file: SampleFile) -> dict[str, dict[str, float]]:
     """Operator -> dtype -> kernels that its example launches (none on a CPU)."""
     recorded = file.find(ExampleLaunches)
-    found: dict[str, dict[str, float]] = {}
+    launches: dict[str, dict[str, float]] = {}
     for dtype, counts in recorded.launches.items() if recorded else ():
         for op, count in counts.items():
-            found.setdefault(op, {})[dtype] = float(count)
-    return found
+            launches.setdefault(op, {})[dtype] = float(count)
+    return launches
 
 
 def shape_samples(file: SampleFile, reference_s: float) -> list[MeasuredKernel]:
@@ -140,8 +140,12 @@ def typical(calls: Sequence[CallCost]) -> dict[str, CallTime]:
         trait = Trait.HOST if row.op == "host" else typical_trait(row.op) if row.variant is Variant.USUAL else TYPICAL
         by_trait.setdefault(str(trait), []).append((cost.hot_s, cost.cold_s))
     medians = {trait: np.median(costs, axis=0) for trait, costs in by_trait.items()}
-    found = {trait: CallTime(hot_s=float(hot_s), cold_s=float(cold_s)) for trait, (hot_s, cold_s) in medians.items()}
-    return found | {trait: found[TYPICAL] for trait in ("composite", "unmodelled", "sync") if trait not in found}
+    call_times = {
+        trait: CallTime(hot_s=float(hot_s), cold_s=float(cold_s)) for trait, (hot_s, cold_s) in medians.items()
+    }
+    return call_times | {
+        trait: call_times[TYPICAL] for trait in ("composite", "unmodelled", "sync") if trait not in call_times
+    }
 
 
 def fit_modules(file: SampleFile, calibration: Calibration, host: HostCosts) -> HostFit:
@@ -151,7 +155,7 @@ def fit_modules(file: SampleFile, calibration: Calibration, host: HostCosts) -> 
     for sample in file.of(CaseRound):
         rounds[sample.case].append(sample.round)
     rows = []
-    for case, own in rounds.items():
+    for case, case_rounds in rounds.items():
         recorded = file.find(ProgramRecord, case)
         if recorded is None or recorded.program is None:
             raise PredictorError(f"{file.path} has no program of {case}: run calibrate again")
@@ -160,7 +164,7 @@ def fit_modules(file: SampleFile, calibration: Calibration, host: HostCosts) -> 
         timeline = queue(priced, lanes)
         last_s = float(priced.kernel_s[0, -1])
         after = timeline.kernel_s if lanes.serial else lanes.launch_latency_s + lanes.sync_s + last_s
-        measured = summarise(own, host.probe_s)
+        measured = summarise(case_rounds, host.probe_s)
         python = [call.python for call in program.calls] + [program.tail]
         lines, modules = sum(p.cold_lines for p in python), sum(p.cold_modules for p in python)
         latency = measured.seconds * host.probe_s / measured.probe_s
@@ -196,10 +200,10 @@ def fit_host(calls_s: Array, cold_lines: Array, cold_modules: Array, device_s: A
     everything = np.ones(len(latency_s), dtype=bool)
     coefficients = solve(everything)
     ratios = []
-    for one in range(len(latency_s)):
+    for left_out in range(len(latency_s)):
         others = everything.copy()
-        others[one] = False
-        ratios.append(float(np.log1p((x[one] @ solve(others) - beyond_s[one]) / latency_s[one])))
+        others[left_out] = False
+        ratios.append(float(np.log1p((x[left_out] @ solve(others) - beyond_s[left_out]) / latency_s[left_out])))
     op_factor, line_s, module_s, fixed_s = (coefficients + np.eye(4)[0]).tolist()
     return HostFit(op_factor, line_s, module_s, fixed_s, error_of(ratios))
 
@@ -210,8 +214,8 @@ def fit_shapes(samples: Sequence[MeasuredKernel], calibration: Calibration) -> d
     for sample in samples:
         groups[sample.family, sample.dtype].append(sample)
     fits = {}
-    for (family, dtype), own in sorted(groups.items()):
-        dims = {name: np.array([s.dims[name] for s in own], dtype=float) for name in own[0].dims}
+    for (family, dtype), group in sorted(groups.items()):
+        dims = {name: np.array([s.dims[name] for s in group], dtype=float) for name in group[0].dims}
         x = shape_features(calibration, family, dtype, dims)
-        fits[family, dtype] = boosted(x, np.log([s.seconds for s in own]), most=60)
+        fits[family, dtype] = boosted(x, np.log([s.seconds for s in group]), most=60)
     return fits

@@ -108,8 +108,8 @@ def work_of(samples: Sequence[MeasuredKernel], family: str, device: Device) -> t
     dtypes = np.array([s.dtype for s in samples])
     parts, order = [], []
     for dtype in sorted(set(dtypes)):
-        own = [s.dims for s in samples if s.dtype == dtype]
-        dims = row.complete({n: np.array([d.get(n, default) for d in own]) for n, default in row.dims.items()})
+        shapes = [s.dims for s in samples if s.dtype == dtype]
+        dims = row.complete({n: np.array([d.get(n, default) for d in shapes]) for n, default in row.dims.items()})
         peak = peaks.get(dtype, peaks["fp32"]) if row.matrix else peaks["fp32"]
         base = np.maximum(row.flops(dims) / peak, row.nbytes(dims, itemsize(dtype)) / bandwidth)
         parts.append(np.column_stack([base, row.matrix_of_features(dims, dtype, device.sms)]))
@@ -147,8 +147,10 @@ def fit_family(
         provenance=provenance,
         source=source,
         floor_s=floor,
-        largest={name: max(found) for name, found in values.items()},
-        only={name: min(found) for name, found in values.items() if len(found) == 1 and row.is_regime(name)},
+        largest={name: max(dim_values) for name, dim_values in values.items()},
+        only={
+            name: min(dim_values) for name, dim_values in values.items() if len(dim_values) == 1 and row.is_regime(name)
+        },
         residual=residual.to_record(),
         launches=launches.to_record(),
         patterns=patterns,
@@ -173,8 +175,8 @@ def _exceptions(samples: Sequence[MeasuredKernel], family: str, errors: Array) -
             shape = (sample.dtype, *(sample.dims.get(name, default) for name, default in row.dims.items()))
             missed[shape].append((sample.seconds, sample.launches))
     return [
-        MeasuredShape(dtype, dims, *(float(f"{m:.4g}") for m in np.median(found, axis=0)))
-        for (dtype, *dims), found in sorted(missed.items())
+        MeasuredShape(dtype, dims, *(float(f"{m:.4g}") for m in np.median(measurements, axis=0)))
+        for (dtype, *dims), measurements in sorted(missed.items())
     ]
 
 
@@ -191,12 +193,12 @@ def unseen_seconds(samples: Sequence[MeasuredKernel], family: str, device: Devic
     """
     parts = [_part(s, family) for s in samples]
     folds = GroupKFold(min(FOLDS, len(set(parts))), shuffle=True, random_state=0)
-    found = np.zeros(len(samples))
+    predicted_s = np.zeros(len(samples))
     for seen, unseen in folds.split(samples, groups=parts):
         floor, residual = _fitted([samples[i] for i in seen], family, device)
         base, x = work_of([samples[i] for i in unseen], family, device)
-        found[unseen] = (base + floor) * np.exp(residual.predict(x))
-    return found
+        predicted_s[unseen] = (base + floor) * np.exp(residual.predict(x))
+    return predicted_s
 
 
 def _part(sample: MeasuredKernel, family: str) -> str:
@@ -217,4 +219,6 @@ def by_fit(samples: Sequence[MeasuredKernel]) -> dict[tuple[str, str], list[Meas
 def fit_kernels(samples: Sequence[MeasuredKernel], device: Device) -> list[Fit]:
     """A fit for every family and units that were measured."""
     groups = by_fit(samples)
-    return list(Parallel(n_jobs=-1)(delayed(fit_family)(own, family, device) for (family, _), own in groups.items()))
+    return list(
+        Parallel(n_jobs=-1)(delayed(fit_family)(group, family, device) for (family, _), group in groups.items())
+    )

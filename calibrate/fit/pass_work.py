@@ -56,15 +56,15 @@ def workloads(wanted: Sequence[Asked], reference_gpu: str) -> dict[Asked, Worklo
     """What each asks for. reference_gpu: the GPU whose host is the reference."""
     keys = sorted(set(wanted), key=repr)
     models = sorted({key[0] for key in keys})
-    found = Parallel(n_jobs=-1)(
+    by_model = Parallel(n_jobs=-1)(
         delayed(_of_model)([k for k in keys if k[0] == model], reference_gpu) for model in models
     )
-    return {key: one for own in found for key, one in own.items()}
+    return {key: work for model_workloads in by_model for key, work in model_workloads.items()}
 
 
 def _of_model(keys: Sequence[Asked], reference_gpu: str) -> dict[Asked, Workload]:
     reference = load_calibration(reference_gpu)
-    found = {}
+    by_key = {}
     for key in keys:
         model, batch, dtype, runtime, target = key
         module = runtimes.load(runtime)
@@ -73,8 +73,8 @@ def _of_model(keys: Sequence[Asked], reference_gpu: str) -> dict[Asked, Workload
         if graph is None:
             raise PredictorError(f"no graph of {model} in {dtype} for {runtime}")
         program = module.lower(graph, target)
-        found[key] = workload(program, reference, reference.host(runtime), graph.macs)
-    return found
+        by_key[key] = workload(program, reference, reference.host(runtime), graph.macs)
+    return by_key
 
 
 def workload(program: Program, reference: Calibration, host: HostCosts, macs: int) -> Workload:
@@ -114,18 +114,18 @@ def factor_of(family: str, dtype: str, dims: Mapping[str, float]) -> Factor:
 
 def kernel_seconds(gpu: Calibration, asked: Sequence[Workload], factors: Sequence[Factor]) -> Array:
     """Seconds of the kernels of each workload on a GPU by the factor that they have, (workloads, factors)."""
-    shapes = sorted({shape for one in asked for shape in one.kernels}, key=repr)
+    shapes = sorted({shape for work in asked for shape in work.kernels}, key=repr)
     by_fit: dict[tuple[str, str], list[Shape]] = defaultdict(list)
     for shape in shapes:
         by_fit[shape[0], shape[1]].append(shape)
     seconds: dict[Shape, float] = {}
-    for (family, dtype), own in by_fit.items():
-        columns = {name: np.array([dict(dims)[name] for *_, dims in own], dtype=float) for name, _ in own[0][2]}
-        seconds |= dict(zip(own, price_kernels(gpu, family, dtype, columns).seconds.tolist(), strict=True))
+    for (family, dtype), group in by_fit.items():
+        columns = {name: np.array([dict(dims)[name] for *_, dims in group], dtype=float) for name, _ in group[0][2]}
+        seconds |= dict(zip(group, price_kernels(gpu, family, dtype, columns).seconds.tolist(), strict=True))
     column = {factor: i for i, factor in enumerate(factors)}
     table = np.zeros((len(asked), len(factors)))
-    for row, one in enumerate(asked):
-        for shape, count in one.kernels.items():
+    for row, work in enumerate(asked):
+        for shape, count in work.kernels.items():
             table[row, column[factor_of(shape[0], units(gpu, shape[1]), dict(shape[2]))]] += count * seconds[shape]
     return table
 

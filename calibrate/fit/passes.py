@@ -128,19 +128,19 @@ def table_of(rows: Sequence[Pass], reference_gpu: str) -> Table:
     calibrations = {gpu: base_of(gpu) for gpu in sorted({row.gpu for row in rows})}
     wanted = [asked_of(row, calibrations[row.gpu].architecture) for row in rows]
     known = workloads(wanted, reference_gpu)
-    asked = [known[one] for one in wanted]
+    asked = [known[key] for key in wanted]
     factors = sorted(
         {
             factor_of(family, units(calibrations[row.gpu], dtype), dict(dims))
-            for row, one in zip(rows, asked, strict=True)
-            for family, dtype, dims in one.kernels
+            for row, work in zip(rows, asked, strict=True)
+            for family, dtype, dims in work.kernels
         }
     )
     kernel_s = np.zeros((len(rows), len(factors)))
     for gpu, calibration in calibrations.items():
-        own = [i for i, row in enumerate(rows) if row.gpu == gpu]
-        kernel_s[own] = kernel_seconds(calibration, [asked[i] for i in own], factors)
-    return Table(rows, asked, np.array([one.host_s for one in asked]), kernel_s, factors)
+        positions = [i for i, row in enumerate(rows) if row.gpu == gpu]
+        kernel_s[positions] = kernel_seconds(calibration, [asked[i] for i in positions], factors)
+    return Table(rows, asked, np.array([work.host_s for work in asked]), kernel_s, factors)
 
 
 class Model:
@@ -163,16 +163,16 @@ class Model:
     def parts(self, theta: Array) -> tuple[Array, Array, Array, Array, Array]:
         """Logarithms: (sessions,), (runtimes, kinds), (factors,), (GPUs, factors), (sessions, kinds)."""
         bounded = np.clip(theta, -FARTHEST, FARTHEST)
-        host_logs, kinds, families, gpus, own = (
+        host_logs, kinds, families, gpus, session_kinds = (
             bounded[a:b] for a, b in zip(self.ends[:-1], self.ends[1:], strict=True)
         )
-        by_kind = kinds.reshape(-1, len(KINDS)), own.reshape(-1, len(KINDS))
+        by_kind = kinds.reshape(-1, len(KINDS)), session_kinds.reshape(-1, len(KINDS))
         return host_logs, by_kind[0], families, gpus.reshape(len(self.table.gpus), -1), by_kind[1]
 
     def terms(self, theta: Array, rows: NDArray[np.intp]) -> tuple[Array, Array]:
         """Host seconds by kind and kernel seconds by factor of some rows."""
-        host_logs, kinds, families, gpus, own = self.parts(theta)
-        logs = kinds[self.runtime[rows]] + host_logs[self.session[rows], None] + own[self.session[rows]]
+        host_logs, kinds, families, gpus, session_kinds = self.parts(theta)
+        logs = kinds[self.runtime[rows]] + host_logs[self.session[rows], None] + session_kinds[self.session[rows]]
         host = self.table.host_s[rows] * np.exp(logs)
         return host, self.table.kernel_s[rows] * np.exp(families + gpus[self.gpu[rows]])
 
@@ -197,17 +197,17 @@ class Model:
             by_kind, by_factor = self.terms(theta, rows)
             host, kernel = by_kind.sum(axis=1), by_factor.sum(axis=1)
             of_host = expit(LIMIT_POWER * np.log(host / kernel))
-            found = np.zeros((len(rows), self.ends[-1]))
-            found[count, self.session[rows]] = of_host
+            jacobian = np.zeros((len(rows), self.ends[-1]))
+            jacobian[count, self.session[rows]] = of_host
             for kind in range(many):
                 share = by_kind[:, kind] / host * of_host
-                found[count, self.ends[1] + self.runtime[rows] * many + kind] = share
-                found[count, self.ends[4] + self.session[rows] * many + kind] = share
-            for one in range(by_factor.shape[1]):
-                share = by_factor[:, one] / kernel * (1 - of_host)
-                found[:, self.ends[2] + one] = share
-                found[count, self.ends[3] + self.gpu[rows] * by_factor.shape[1] + one] = share
-            return found / ROW_ERROR
+                jacobian[count, self.ends[1] + self.runtime[rows] * many + kind] = share
+                jacobian[count, self.ends[4] + self.session[rows] * many + kind] = share
+            for factor in range(by_factor.shape[1]):
+                share = by_factor[:, factor] / kernel * (1 - of_host)
+                jacobian[:, self.ends[2] + factor] = share
+                jacobian[count, self.ends[3] + self.gpu[rows] * by_factor.shape[1] + factor] = share
+            return jacobian / ROW_ERROR
 
         expected = np.zeros(self.ends[-1])
         expected[: self.ends[1]] = np.log(USUAL_TIME_FACTOR)
@@ -251,9 +251,9 @@ def leave_models_out(model: Model) -> Unseen:
     host_s, kernel_s = np.zeros(len(names)), np.zeros(len(names))
     left = sorted(set(names.tolist()))
     fits = Parallel(n_jobs=-1)(delayed(model.fit)(model.table.where(names != name)) for name in left)
-    for name, own in zip(left, fits, strict=True):
+    for name, theta in zip(left, fits, strict=True):
         rows = model.table.where(names == name)
-        host_s[rows], kernel_s[rows] = model.predicted(own, rows)
+        host_s[rows], kernel_s[rows] = model.predicted(theta, rows)
     return Unseen(host_s, kernel_s)
 
 
@@ -300,10 +300,10 @@ def _host_part(model: Model, theta: Array, unseen: Unseen, gpu: str, reference_g
     rows, kinds = model.table.rows, model.parts(theta)[1]
     ratios = np.log(unseen.seconds / model.table.measured)
     by_host = unseen.host_s > unseen.kernel_s
-    own = {row.runtime for row in rows if row.gpu == gpu}
-    errors = {r: log_sd(ratios[np.array([row.runtime == r for row in rows]) & by_host]) for r in sorted(own)}
+    gpu_runtimes = {row.runtime for row in rows if row.gpu == gpu}
+    errors = {r: log_sd(ratios[np.array([row.runtime == r for row in rows]) & by_host]) for r in sorted(gpu_runtimes)}
     hosts = _hosts(model, theta, gpu)
-    host_logs = [np.log(one.time_factor) for one in hosts.values()]
+    host_logs = [np.log(host.time_factor) for host in hosts.values()]
     spread = float(np.std(host_logs, ddof=1)) if len(host_logs) > 1 else HOSTS_DIFFER
     default = _least_disturbed(hosts)
     return NamedHosts(
@@ -319,14 +319,14 @@ def _host_part(model: Model, theta: Array, unseen: Unseen, gpu: str, reference_g
                 time_factors=_work_factors(logs),
             )
             for runtime, logs in zip(model.table.runtimes, kinds, strict=True)
-            if runtime in own
+            if runtime in gpu_runtimes
         },
         hosts=hosts,
     )
 
 
 def _work_factors(logs: Array) -> WorkFactors:
-    return WorkFactors(**{kind: _rounded(np.exp(one)) for kind, one in zip(KINDS, logs, strict=True)})
+    return WorkFactors(**{kind: _rounded(np.exp(log)) for kind, log in zip(KINDS, logs, strict=True)})
 
 
 def _kernels_error(model: Model, unseen: Unseen, gpu: str) -> float:
@@ -355,7 +355,7 @@ def _device_part(gpu: str, reference_gpu: str) -> Device:
 
 def _kernel_part(model: Model, theta: Array, unseen: Unseen, gpu: str, reference_gpu: str, folder: Path) -> Kernels:
     """kernels.json of a GPU, with the kernels that were measured on it."""
-    own = folder / "kernels.json"
+    path = folder / "kernels.json"
     return Kernels(
         gpu=gpu,
         provenance="fitted",
@@ -363,7 +363,7 @@ def _kernel_part(model: Model, theta: Array, unseen: Unseen, gpu: str, reference
         time_factor=_rounded(instruction_time_factor(files.datasheet(gpu), files.datasheet(reference_gpu))),
         log_sd=_kernels_error(model, unseen, gpu),
         factors=_factors(model, theta, gpu),
-        fits=files.read(own, Kernels, gpu).fits if own.is_file() else [],
+        fits=files.read(path, Kernels, gpu).fits if path.is_file() else [],
     )
 
 
@@ -371,7 +371,7 @@ def _hosts(model: Model, theta: Array, gpu: str) -> dict[str, NamedHost]:
     """Session -> its runtime, how much slower its host is than the reference's, and in what kinds of work more so than
     others that run this runtime.
     """
-    host_logs, *_, own = model.parts(theta)
+    host_logs, *_, session_kinds = model.parts(theta)
     runtime_of = {row.session: row.runtime for row in model.table.rows if row.gpu == gpu}
     return {
         session: NamedHost(
@@ -379,7 +379,7 @@ def _hosts(model: Model, theta: Array, gpu: str) -> dict[str, NamedHost]:
             time_factor=_rounded(np.exp(host_log)),
             time_factors=_work_factors(kinds),
         )
-        for session, host_log, kinds in zip(model.table.sessions, host_logs, own, strict=True)
+        for session, host_log, kinds in zip(model.table.sessions, host_logs, session_kinds, strict=True)
         if session in runtime_of
     }
 
@@ -387,8 +387,8 @@ def _hosts(model: Model, theta: Array, gpu: str) -> dict[str, NamedHost]:
 def _least_disturbed(hosts: Mapping[str, NamedHost]) -> dict[str, str]:
     """Runtime -> its fastest host."""
     fastest: dict[str, str] = {}
-    for name, one in sorted(hosts.items(), key=lambda item: item[1].time_factor):
-        fastest.setdefault(one.runtime, name)
+    for name, host in sorted(hosts.items(), key=lambda item: item[1].time_factor):
+        fastest.setdefault(host.runtime, name)
     return dict(sorted(fastest.items()))
 
 
@@ -397,8 +397,8 @@ def _factors(model: Model, theta: Array, gpu: str) -> list[KernelFactor]:
     _, _, families, gpus, _ = model.parts(theta)
     logs = families + gpus[model.table.gpus.index(gpu)]
     return [
-        KernelFactor(family=family, units=factor.units, winograd=factor.winograd, time_factor=_rounded(np.exp(one)))
-        for factor, one in zip(model.table.factors, logs, strict=True)
+        KernelFactor(family=family, units=factor.units, winograd=factor.winograd, time_factor=_rounded(np.exp(log)))
+        for factor, log in zip(model.table.factors, logs, strict=True)
         for family in families_of(factor)
     ]
 

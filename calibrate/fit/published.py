@@ -29,7 +29,9 @@ def fit_published(gpu: str, folder: Path, kernels: Sequence[Path], reference_gpu
     if not samples:
         raise PredictorError(f"no kernels of {gpu} in {', '.join(map(str, kernels)) or 'no file'}")
     device, content = _measured(gpu, folder) or _derived(gpu, folder, reference_gpu)
-    fits = [fit_family(own, family, device, "replay", "fitted", source) for (family, _), own in by_fit(samples).items()]
+    fits = [
+        fit_family(group, family, device, "replay", "fitted", source) for (family, _), group in by_fit(samples).items()
+    ]
     content = msgspec.structs.replace(content, fits=merged(content.fits, fits))
     files.write_calibration(folder, [content, device])
     forget()

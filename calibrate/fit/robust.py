@@ -34,10 +34,10 @@ def reweighted(
     solve: weights of the rows, 1 for all at first -> coefficients; errors: coefficients -> errors of the rows; weigh:
     errors -> weights. See Holland and Welsch, Robust regression using iteratively reweighted least-squares, 1977.
     """
-    found = solve(np.ones(rows))
+    coefficients = solve(np.ones(rows))
     for _ in range(rounds - 1):
-        found = solve(weigh(errors(found)))
-    return found
+        coefficients = solve(weigh(errors(coefficients)))
+    return coefficients
 
 
 def cauchy(errors: Array) -> Array:
@@ -67,4 +67,4 @@ def non_negative(x: Array, y: Array, whole: Array, alike: Sequence[int] = ()) ->
             nnls(np.vstack([x * scale[:, None], pull]), np.concatenate([y * scale, pulled]))[0], dtype=float
         )
 
-    return reweighted(solve, lambda found: (x @ found - y) / whole, least_absolute, len(y))
+    return reweighted(solve, lambda coefficients: (x @ coefficients - y) / whole, least_absolute, len(y))

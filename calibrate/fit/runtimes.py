@@ -69,11 +69,17 @@ def fitted() -> list[str]:
     """Runtimes whose host time is fitted from modules, each after those that its fit needs: the one that it is based
     on, and for those that replay graphs one that shows the gap of their nodes.
     """
-    terms = {name: own for name in runtimes.names() if (own := runtimes.load(name).host_terms) is not None}
+    terms = {
+        name: host_terms for name in runtimes.names() if (host_terms := runtimes.load(name).host_terms) is not None
+    }
     showing = [name for name in terms if _shows_gap(terms[name])]
     needs = {
-        name: [n for n in (own.base, *(showing if own.uses_graphs and name not in showing else ())) if n in terms]
-        for name, own in terms.items()
+        name: [
+            n
+            for n in (host_terms.base, *(showing if host_terms.uses_graphs and name not in showing else ()))
+            if n in terms
+        ]
+        for name, host_terms in terms.items()
     }
     return list(TopologicalSorter(needs).static_order())
 
@@ -113,7 +119,7 @@ def modules(file: SampleFile, runtime: str, calibration: Calibration, host: Host
     rounds: dict[Case, list[Round]] = defaultdict(list)
     for taken in file.of(CaseRound):
         rounds[taken.case].append(taken.round)
-    found = []
+    ran_modules = []
     for profile in file.of(CaseProfile):
         recorded = file.find(ProgramRecord, profile.case)
         if profile.case.runtime != runtime or recorded is None or recorded.program is None:
@@ -124,8 +130,8 @@ def modules(file: SampleFile, runtime: str, calibration: Calibration, host: Host
         names = tuple(profile.names[index] for index, _ in profile.order)
         kernels_s = tuple(ns * 1e-9 for _, ns in profile.order)
         priced = price(program, calibration, host).calls
-        found.append(Module(profile.case.model, program, priced, *seconds, names, kernels_s))
-    return found
+        ran_modules.append(Module(profile.case.model, program, priced, *seconds, names, kernels_s))
+    return ran_modules
 
 
 def made_kernels(ran: Sequence[Module], calibration: Calibration) -> list[MeasuredKernel]:
@@ -133,20 +139,20 @@ def made_kernels(ran: Sequence[Module], calibration: Calibration) -> list[Measur
     reorders loops that do not depend on each other, so of such modules those of an interpreter alone say something.
     """
     samples = []
-    for one in ran:
-        in_order = runtimes.load(one.program.runtime).capture_mode is INTERPRETED
-        if not (in_order or _source(one).ordered):
+    for module in ran:
+        in_order = runtimes.load(module.program.runtime).capture_mode is INTERPRETED
+        if not (in_order or _source(module).ordered):
             continue
-        pairs = _pairs(one)
+        pairs = _pairs(module)
         families = [k.family for k, _ in pairs]
         if not set(families) & MADE:
             continue
         launches, seconds = [p.launches for _, p in pairs], [p.seconds for _, p in pairs]
         for (kernel, _), (first, end) in zip(
-            pairs, align(families, launches, seconds, one.names, one.kernels_s), strict=True
+            pairs, align(families, launches, seconds, module.names, module.kernels_s), strict=True
         ):
-            if kernel.family in MADE and end == first + 1 and _is_of(kernel.family, one.names[first]):
-                dims, seconds_ = dict(kernel.dims), max(one.kernels_s[first], 1e-7)
+            if kernel.family in MADE and end == first + 1 and _is_of(kernel.family, module.names[first]):
+                dims, seconds_ = dict(kernel.dims), max(module.kernels_s[first], 1e-7)
                 compute, memory = roofline_s(calibration, FAMILIES[kernel.family], kernel.dtype, dims)
                 if seconds_ > TOO_FAST.get(kernel.family, 0.5) * max(float(compute), float(memory)):
                     samples.append(MeasuredKernel(kernel.family, kernel.dtype, dims, seconds_))
@@ -161,9 +167,9 @@ def _is_of(family: str, name: str) -> bool:
     return bool(re.search(FAMILIES[family].profiler_names, name))
 
 
-def _pairs(one: Module) -> list[tuple[Any, PricedKernel]]:
-    both = zip(one.program.calls, one.priced, strict=True)
-    return [pair for call, own in both for pair in zip(call.kernels, own.kernels, strict=True)]
+def _pairs(module: Module) -> list[tuple[Any, PricedKernel]]:
+    both = zip(module.program.calls, module.priced, strict=True)
+    return [pair for call, priced_call in both for pair in zip(call.kernels, priced_call.kernels, strict=True)]
 
 
 def fit_made(samples: Sequence[MeasuredKernel], device: Device) -> list[Fit]:
@@ -171,7 +177,7 @@ def fit_made(samples: Sequence[MeasuredKernel], device: Device) -> list[Fit]:
     groups: dict[str, list[MeasuredKernel]] = defaultdict(list)
     for sample in samples:
         groups[sample.family].append(sample)
-    return [fit_family(own, family, device) for family, own in sorted(groups.items())]
+    return [fit_family(group, family, device) for family, group in sorted(groups.items())]
 
 
 def fit_runtime(runtime: str, ran: Sequence[Module], calibration: Calibration, base_costs: HostCosts) -> RuntimeCosts:
@@ -179,22 +185,22 @@ def fit_runtime(runtime: str, ran: Sequence[Module], calibration: Calibration, b
     the runtime that it is based on, of eager for one that is based on none.
     """
     terms = terms_of(runtime)
-    ran = [one for one in ran if _source(one).shows_host]
+    ran = [module for module in ran if _source(module).shows_host]
     if terms.uses_graphs:
         return _fit_graphs(
             runtime, ran, calibration, base_costs, None if _shows_gap(terms) else _known_gap_s(calibration)
         )
     lanes = calibration.lanes
     rows, latencies = [], []
-    for one in ran:
-        base, counts = _host_terms(terms, one, base_costs.launch_s)
-        kernels = [k for call in one.priced for k in call.kernels]
-        after = _busy(one) if lanes.serial else kernels[-1].seconds + lanes.sync_s + lanes.launch_latency_s
-        of_host = lanes.serial or sum(one.kernels_s) <= HOST_BOUND * one.latency_s
+    for module in ran:
+        base, counts = _host_terms(terms, module, base_costs.launch_s)
+        kernels = [k for call in module.priced for k in call.kernels]
+        after = _busy(module) if lanes.serial else kernels[-1].seconds + lanes.sync_s + lanes.launch_latency_s
+        of_host = lanes.serial or sum(module.kernels_s) <= HOST_BOUND * module.latency_s
         if of_host:
             known_s = 0.0 if terms.base else base
             rows.append([base - known_s, *(counts[name] for name in _columns(terms)), 1.0])
-            latencies.append(max(one.latency_s - after - known_s, LEAST * one.latency_s))
+            latencies.append(max(module.latency_s - after - known_s, LEAST * module.latency_s))
     if not rows:
         raise PredictorError(f"no module says what {runtime} charges the host: run calibrate again")
     x, y = np.array(rows), np.array(latencies)
@@ -203,20 +209,20 @@ def fit_runtime(runtime: str, ran: Sequence[Module], calibration: Calibration, b
     return _as_rows(runtime, dict(zip(names, map(float, coefficients), strict=True)), error, base_costs, calibration)
 
 
-def _busy(one: Module) -> float:
-    return sum(k.seconds for call in one.priced for k in call.kernels)
+def _busy(module: Module) -> float:
+    return sum(k.seconds for call in module.priced for k in call.kernels)
 
 
 def _columns(terms: HostTerms) -> tuple[str, ...]:
     return (*terms.rows, "call") if terms.base else terms.rows
 
 
-def _host_terms(terms: HostTerms, one: Module, launch_s: float) -> tuple[float, Counter[str]]:
+def _host_terms(terms: HostTerms, module: Module, launch_s: float) -> tuple[float, Counter[str]]:
     """Seconds of the operators' own costs, and how many calls there are of each row, and of all that ``price`` charges
     ``call_s`` for: a row's own cost is what it takes beyond that.
     """
     base, counts = 0.0, Counter[str]()
-    both = list(zip(one.program.calls, one.priced, strict=True))
+    both = list(zip(module.program.calls, module.priced, strict=True))
     for call, price_ in both:
         counts["call"] += bool(terms.base) and call.trait not in UNCALLED
         if call.op in terms.rows:
@@ -227,7 +233,7 @@ def _host_terms(terms: HostTerms, one: Module, launch_s: float) -> tuple[float, 
             counts[call.trait if call.trait in terms.rows else "other"] += 1
     if not terms.base:  # further launches of a library's convolution cost what a bare launch costs
         others = sum(k.launches for c, p in both if c.trait != "conv" for k in p.kernels)
-        base = launch_s * max(len(one.names) - others - counts["conv"], 0) if counts["conv"] else 0.0
+        base = launch_s * max(len(module.names) - others - counts["conv"], 0) if counts["conv"] else 0.0
     return base, counts
 
 
@@ -236,42 +242,42 @@ def _solve(x: Array, y: Array, alike: Sequence[int]) -> tuple[Array, HostError]:
     alike: columns whose coefficients are of one size.
     """
     ratios = []
-    for one in range(len(y)):
-        others = np.arange(len(y)) != one
-        found = non_negative(x[others], y[others], y[others], alike)
-        ratios.append(float(np.log(max(x[one] @ found, 1e-9) / y[one])))
+    for left_out in range(len(y)):
+        others = np.arange(len(y)) != left_out
+        coefficients = non_negative(x[others], y[others], y[others], alike)
+        ratios.append(float(np.log(max(x[left_out] @ coefficients, 1e-9) / y[left_out])))
     return non_negative(x, y, y, alike), error_of(ratios)
 
 
 def _as_rows(
-    runtime: str, found: Mapping[str, float], error: HostError, base_costs: HostCosts, calibration: Calibration
+    runtime: str, coefficients: Mapping[str, float], error: HostError, base_costs: HostCosts, calibration: Calibration
 ) -> RuntimeCosts:
     """The fit as a runtime's file has it."""
     terms = terms_of(runtime)
     if terms.base:
-        factor = max(found["factor"], 1e-3) * base_costs.op_factor  # the operators' own costs had that
-        rows = _rows({name: found[name] / factor for name in terms.rows})
-        rows += _breaks(runtime, calibration, found["fixed"] / factor)
+        factor = max(coefficients["factor"], 1e-3) * base_costs.op_factor  # the operators' own costs had that
+        rows = _rows({name: coefficients[name] / factor for name in terms.rows})
+        rows += _breaks(runtime, calibration, coefficients["fixed"] / factor)
         return _file(
             runtime,
             calibration,
             op_factor=factor,
-            call_s=found["call"],
-            fixed_s=found["fixed"],
+            call_s=coefficients["call"],
+            fixed_s=coefficients["fixed"],
             launch_s=base_costs.launch_s,
             calls=rows,
             error=error,
         )
-    typical = {name: found[name] for name in ("view", "gemm", "product", "conv")}
+    typical = {name: coefficients[name] for name in ("view", "gemm", "product", "conv")}
     others = ("pointwise", "reduction", "copy", "pool", "fill", "host", "composite", "unmodelled", "sync")
-    typical |= dict.fromkeys(others, found["other"])
+    typical |= dict.fromkeys(others, coefficients["other"])
     return _file(
         runtime,
         calibration,
         op_factor=1.0,
-        fixed_s=found["fixed"],
+        fixed_s=coefficients["fixed"],
         launch_s=base_costs.launch_s,
-        calls=_rows(dict.fromkeys(("Conv", "FusedConv"), found["conv"]), launches=1.0),
+        calls=_rows(dict.fromkeys(("Conv", "FusedConv"), coefficients["conv"]), launches=1.0),
         typical={trait: CallTime(hot_s=s, cold_s=s) for trait, s in typical.items()},
         error=error,
     )
@@ -338,19 +344,19 @@ def _fit_graphs(
     """Latency beyond the kernels' own time: what a graph takes to start and a pass to end, the gap of a node (known_s,
     where it is known), and what is checked before.
     """
-    checked = [sum(call.op == "weight" for call in one.program.calls) for one in ran]
-    x = np.array([[float(len(one.names)), float(n), 1.0] for one, n in zip(ran, checked, strict=True)])
-    y = np.array([one.measured_s for one in ran])  # the host has little part in it
-    beyond = y - np.array([sum(one.kernels_s) for one in ran])
+    checked = [sum(call.op == "weight" for call in module.program.calls) for module in ran]
+    x = np.array([[float(len(module.names)), float(n), 1.0] for module, n in zip(ran, checked, strict=True)])
+    y = np.array([module.measured_s for module in ran])  # the host has little part in it
+    beyond = y - np.array([sum(module.kernels_s) for module in ran])
     free = x if known_s is None else x[:, 1:]
-    found = non_negative(free, np.maximum(beyond - (known_s or 0.0) * x[:, 0], 0.0), y)
-    gap_s, weight_s, fixed_s = map(float, found if known_s is None else (known_s, *found))
+    coefficients = non_negative(free, np.maximum(beyond - (known_s or 0.0) * x[:, 0], 0.0), y)
+    gap_s, weight_s, fixed_s = map(float, coefficients if known_s is None else (known_s, *coefficients))
     lanes = calibration.lanes
-    launches = np.array([sum(k.launches for c in one.priced for k in c.kernels) for one in ran])
-    ratios = np.log((np.array([_busy(one) for one in ran]) + gap_s * launches + x[:, 1] * weight_s + fixed_s) / y)
+    launches = np.array([sum(k.launches for c in module.priced for k in c.kernels) for module in ran])
+    ratios = np.log((np.array([_busy(module) for module in ran]) + gap_s * launches + x[:, 1] * weight_s + fixed_s) / y)
     fixed_s = max(fixed_s - lanes.sync_s - lanes.launch_latency_s, 0.0)
-    own = {"replay": 0.0, "weight": weight_s / base_costs.op_factor}
-    rows = _rows({name: own[name] for name in terms_of(runtime).rows})
+    seconds = {"replay": 0.0, "weight": weight_s / base_costs.op_factor}
+    rows = _rows({name: seconds[name] for name in terms_of(runtime).rows})
     rows += _breaks(runtime, calibration, fixed_s / base_costs.op_factor)
     return _file(
         runtime,
@@ -372,7 +378,7 @@ def _known_gap_s(calibration: Calibration) -> float | None:
     return calibration.host(showing[0]).gap_s if showing else None
 
 
-def _source(one: Module) -> Source:
-    generated = source_of(one.model)
-    assert generated is not None, f"{one.model} is no generated model"
+def _source(module: Module) -> Source:
+    generated = source_of(module.model)
+    assert generated is not None, f"{module.model} is no generated model"
     return generated[0]

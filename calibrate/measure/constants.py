@@ -21,7 +21,7 @@ def device_constants(device: str, dtypes: tuple[str, ...]) -> DeviceConstants:
     cuda = device == "cuda"
     properties = torch.cuda.get_device_properties(0) if cuda else None
     with torch.inference_mode():
-        found = DeviceConstants(
+        constants = DeviceConstants(
             name=torch.cuda.get_device_name() if cuda else "CPU",
             sms=properties.multi_processor_count if properties else torch.get_num_threads(),
             l2_bytes=getattr(properties, "L2_cache_size", 0),
@@ -33,7 +33,7 @@ def device_constants(device: str, dtypes: tuple[str, ...]) -> DeviceConstants:
         )
     set_precision("fp32")
     torch.backends.cudnn.allow_tf32 = True  # torch's default
-    return found
+    return constants
 
 
 def _device_seconds(run: Run, device: str, repeats: int) -> float:
@@ -41,15 +41,15 @@ def _device_seconds(run: Run, device: str, repeats: int) -> float:
     run()
     if device != "cuda":
         return min(pass_seconds(run, device, repeats))
-    found = []
+    seconds = []
     for _ in range(repeats):
         start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
         start.record()
         run()
         end.record()
         synchronize(device)
-        found.append(start.elapsed_time(end) * 1e-3)
-    return min(found)
+        seconds.append(start.elapsed_time(end) * 1e-3)
+    return min(seconds)
 
 
 def _matrix_peak(device: str, dtype: str) -> float:

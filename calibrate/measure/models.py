@@ -458,9 +458,9 @@ def programs_recorded(wanted: Iterable[tuple[Case, SampleFile]], device: str) ->
         if len(missing) > FEW:
             pool = ProcessPoolExecutor(mp_context=forking(), initializer=give_way if device == "cuda" else None)
             start = stack.enter_context(pool).map
-        found = start(record, [case for case, _ in missing], [device] * len(missing))
+        programs = start(record, [case for case, _ in missing], [device] * len(missing))
         yield
-        for (_, file), program in zip(missing, found, strict=True):
+        for (_, file), program in zip(missing, programs, strict=True):
             file.append([program])
 
 

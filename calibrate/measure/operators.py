@@ -109,15 +109,15 @@ def mixed_seconds(table: Mapping[str, Run], device: str, passes: int, seed: int)
     """
     rng = np.random.default_rng(seed)
     names = list(table)
-    found: dict[str, list[float]] = {name: [] for name in names}
+    call_seconds: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(passes):
         synchronize(device)
         for position in rng.permutation(len(names)):
             call = table[names[position]]
             start = time.perf_counter()
             call()
-            found[names[position]].append(time.perf_counter() - start)
-    return {name: tuple(seconds) for name, seconds in found.items()}
+            call_seconds[names[position]].append(time.perf_counter() - start)
+    return {name: tuple(seconds) for name, seconds in call_seconds.items()}
 
 
 @torch.inference_mode()
@@ -135,7 +135,7 @@ def _tables(device: str) -> dict[str, dict[str, Run]]:
 
 def example_kernels() -> dict[str, dict[str, Kernel]]:
     """Operator -> dtype -> the kernel on matrix units in its example on a GPU, for those that have one."""
-    found: dict[str, dict[str, Kernel]] = {}
+    kernels: dict[str, dict[str, Kernel]] = {}
     for name, dtype in DTYPES.items():
         for op, call in examples(dtype, "meta", large=True).items():
             try:
@@ -144,8 +144,8 @@ def example_kernels() -> dict[str, dict[str, Kernel]]:
                 continue
             kernel = next((k for c in program.calls for k in c.kernels if FAMILIES[k.family].matrix), None)
             if kernel is not None:
-                found.setdefault(op, {})[name] = kernel
-    return found
+                kernels.setdefault(op, {})[name] = kernel
+    return kernels
 
 
 class _Example(torch.nn.Module):

@@ -44,7 +44,7 @@ def cases(count: int) -> Iterator[KernelCase]:
     """Cases of every family on matrix units in two dtypes, ``count`` on average of each, interleaved."""
     counts = _counts(count)
     for index in range(max(counts.values())):
-        for family in (family for family, own in counts.items() if index < own):
+        for family in (family for family, family_count in counts.items() if index < family_count):
             for dtype in ("tf32" if FAMILIES[family].tf32_by_default else "fp32", "fp16"):
                 yield make_case(family, dtype, index, SCALE)
 
@@ -107,5 +107,5 @@ def _try(case: KernelCase, device: str) -> Run | None:
 
 
 def _sample(case: KernelCase, loops_s: tuple[float, ...], probe_s: tuple[float, float]) -> ShapeSample:
-    found = ShapeSample(case.id, case.kernel.dtype, case.op, dims_of(case))
-    return replace(found, loops_s=loops_s, probe_s=probe_s) if loops_s else found
+    sample = ShapeSample(case.id, case.kernel.dtype, case.op, dims_of(case))
+    return replace(sample, loops_s=loops_s, probe_s=probe_s) if loops_s else sample

@@ -64,10 +64,10 @@ def dims_of(case: KernelCase) -> Dims:
 
 
 def _sample(case: KernelCase, taken: KernelTime | None) -> KernelSample:
-    found = KernelSample(case.id, case.kernel.dtype, case.op, dims_of(case))
+    sample = KernelSample(case.id, case.kernel.dtype, case.op, dims_of(case))
     if taken is None:
-        return found
-    return replace(found, repeats_s=taken.repeats_s, launches=taken.launches, name=taken.name)
+        return sample
+    return replace(sample, repeats_s=taken.repeats_s, launches=taken.launches, name=taken.name)
 
 
 def _measure_on_cpu(

@@ -72,12 +72,12 @@ def short_name(kernel: str) -> str:
 
 def added_ns(events: Sequence[KernelEvent]) -> list[int]:
     """Nanoseconds of each event in which none before it ran: kernels that overlap on several streams count once."""
-    found, end = [], 0
+    added, end = [], 0
     for event in events:
         stop = event.start_ns + event.duration_ns
-        found.append(max(stop - max(event.start_ns, end), 0))
+        added.append(max(stop - max(event.start_ns, end), 0))
         end = max(end, stop)
-    return found
+    return added
 
 
 def busy_ns(events: Sequence[KernelEvent]) -> int:
@@ -128,11 +128,11 @@ class CaseProfiler:
             if not count:
                 samples.append(None)
                 continue
-            own = groups[position : position + count]
+            case_groups = groups[position : position + count]
             position += count
-            repeats_s = tuple(busy_ns(group) * 1e-9 for group in own)
-            longest = max(own[-1], key=lambda e: e.duration_ns, default=None)
-            samples.append(KernelTime(repeats_s, len(own[-1]), short_name(longest.name) if longest else ""))
+            repeats_s = tuple(busy_ns(group) * 1e-9 for group in case_groups)
+            longest = max(case_groups[-1], key=lambda e: e.duration_ns, default=None)
+            samples.append(KernelTime(repeats_s, len(case_groups[-1]), short_name(longest.name) if longest else ""))
         return samples
 
 
@@ -163,13 +163,13 @@ def tight_seconds(call: Run, device: str, count: int) -> float:
 def pass_seconds(run: Run, device: str, passes: int) -> list[float]:
     """Latencies of synchronised passes."""
     synchronize(device)
-    found = []
+    latencies = []
     for _ in range(passes):
         start = time.perf_counter()
         run()
         synchronize(device)
-        found.append(time.perf_counter() - start)
-    return found
+        latencies.append(time.perf_counter() - start)
+    return latencies
 
 
 class _ProbeLayer(torch.nn.Module):

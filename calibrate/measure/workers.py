@@ -120,15 +120,15 @@ def answered(workers: Sequence[Worker], limit_s: float) -> list[Worker]:
 def _serve(pipe: Connection, server: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Answer until the pipe closes: the one who asks has ended, in whatever way."""
     _stand_alone()
-    made = None
+    instance = None
     while True:
         try:
             method, values = pipe.recv()
         except (EOFError, KeyboardInterrupt):
             return
         try:
-            made = server(*args, **kwargs) if made is None else made
-            answer = False, getattr(made, method)(*values)
+            instance = server(*args, **kwargs) if instance is None else instance
+            answer = False, getattr(instance, method)(*values)
         except KeyboardInterrupt:
             return
         except Exception as error:

@@ -54,19 +54,19 @@ def _nvidia_smi(query: str) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of Python and the packages that measurements depend on."""
-    found = {"python": platform.python_version()}
+    installed = {"python": platform.python_version()}
     for package, names in PACKAGES.items():
         for name in names:
             with suppress(metadata.PackageNotFoundError):
-                found.setdefault(package, metadata.version(name))
-    return found
+                installed.setdefault(package, metadata.version(name))
+    return installed
 
 
 def describe(device: str, probe_s: float) -> Environment:
     """The environment here. probe_s: the host probe, seconds per call."""
     import torch
 
-    found = Environment(
+    environment = Environment(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         cpu=cpu_model(),
         cores=torch.get_num_threads() if device == "cpu" else os.cpu_count() or 1,
@@ -75,9 +75,9 @@ def describe(device: str, probe_s: float) -> Environment:
         probe_s=probe_s,
     )
     if device != "cuda":
-        return found
+        return environment
     return replace(
-        found,
+        environment,
         gpu=torch.cuda.get_device_name(),
         cuda=str(torch.version.cuda),
         cudnn=torch.backends.cudnn.version() or 0,

@@ -64,8 +64,8 @@ def _rows_of_table(path: Path, rows: list[dict[str, str]], gpu: str) -> list[Mea
         raise PredictorError(f"{path} has no column kernel_us")
     family = "gemm" if "n" in rows[0] else "attention"
     names = [name for name in FAMILIES[family].dims if name in rows[0]]
-    own = [row for row in rows if files.gpu_name(row.get("gpu", gpu)) == gpu]
-    for row in own:
+    gpu_rows = [row for row in rows if files.gpu_name(row.get("gpu", gpu)) == gpu]
+    for row in gpu_rows:
         if row.get("dtype", "bf16") not in MATRIX_DTYPES:
             raise unknown("dtype", row["dtype"], MATRIX_DTYPES)
     return [
@@ -75,5 +75,5 @@ def _rows_of_table(path: Path, rows: list[dict[str, str]], gpu: str) -> list[Mea
             {name: float(row[name]) for name in names},
             float(row["kernel_us"]) * 1e-6,
         )
-        for row in own
+        for row in gpu_rows
     ]

@@ -19,10 +19,10 @@ class _Rows:
 
     def index(self, row: Any) -> int:
         """Where a row stands; a new one is appended."""
-        found = self._known.setdefault(repr(row), len(self.rows))
-        if found == len(self.rows):
+        position = self._known.setdefault(repr(row), len(self.rows))
+        if position == len(self.rows):
             self.rows.append(row)
-        return found
+        return position
 
 
 def stored(program: Program) -> StoredProgram:
@@ -30,8 +30,10 @@ def stored(program: Program) -> StoredProgram:
     kernels, calls = _Rows(), _Rows()
     order: list[int] = []
     for call in program.calls:
-        own = tuple(kernels.index(StoredKernel(k.family, k.dtype, dict(k.dims))) for k in call.kernels)
-        row = StoredCall(call.row.label, call.trait, int(call.sync), call.parts, call.extra, own, call.elements)
+        kernel_indices = tuple(kernels.index(StoredKernel(k.family, k.dtype, dict(k.dims))) for k in call.kernels)
+        row = StoredCall(
+            call.row.label, call.trait, int(call.sync), call.parts, call.extra, kernel_indices, call.elements
+        )
         order.append(calls.index(row))
     return StoredProgram(
         program.runtime,

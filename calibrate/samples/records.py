@@ -285,6 +285,6 @@ Sample = (
 
 def fields_of(sample: Struct) -> dict[str, Any]:
     """Fields of a record by name, as JSON has them, without its kind."""
-    found: dict[str, Any] = to_builtins(sample)
-    found.pop("kind", None)
-    return found
+    fields: dict[str, Any] = to_builtins(sample)
+    fields.pop("kind", None)
+    return fields

@@ -55,8 +55,8 @@ class SampleFile:
 
     def find(self, kind: type[S], identity: Hashable = None) -> S | None:
         """The sample of a kind and identity; None where there is none."""
-        found = self._samples.get((kind, identity))
-        return found if isinstance(found, kind) else None
+        sample = self._samples.get((kind, identity))
+        return sample if isinstance(sample, kind) else None
 
     def of(self, kind: type[S]) -> list[S]:
         """Every sample of a kind, in the order of their writing."""
@@ -102,10 +102,10 @@ class SampleFile:
 
     def _decoded(self, line: bytes, number: int) -> Sample:
         try:
-            found: Sample = _DECODER.decode(line)
+            sample: Sample = _DECODER.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise self._damaged(number, str(error)) from None
-        return found
+        return sample
 
     def _damaged(self, line: int, reason: str) -> PredictorError:
         return PredictorError(f"{self.path} is not a file of samples, or is damaged in line {line}: {reason}")

@@ -101,7 +101,9 @@ def rows(file: SampleFile, calibration: Calibration, runtime: str, wanted: Colle
     rounds: dict[Case, list[Round]] = defaultdict(list)
     for sample in file.of(CaseRound):
         rounds[sample.case].append(sample.round)
-    level = quiet_level([p for own in rounds.values() for r in own for p in (r.probe_before_s, r.probe_after_s)])
+    level = quiet_level(
+        [p for case_rounds in rounds.values() for r in case_rounds for p in (r.probe_before_s, r.probe_after_s)]
+    )
     measured = []
     for profile in file.of(CaseProfile):
         case, recorded = profile.case, file.find(ProgramRecord, profile.case)
@@ -111,7 +113,7 @@ def rows(file: SampleFile, calibration: Calibration, runtime: str, wanted: Colle
             program = restored(recorded.program)
             measured.append(_Measured(profile, program, recorded.macs, summarise(rounds[case], level)))
     flops = _flops_only(measured)
-    return [_row(one, flops(one), calibration) for one in measured]
+    return [_row(ran, flops(ran), calibration) for ran in measured]
 
 
 def _row(ran: _Measured, flops_s: float, calibration: Calibration) -> Row:
@@ -158,7 +160,7 @@ def _kernels(profile: CaseProfile, program: Program, priced: Sequence[PricedCall
     if abs(sum(measured_s) / profile.kernel_s - 1) > ADDS_UP:
         return ()
     both = zip(program.calls, priced, strict=True)
-    pairs = [pair for call, own in both for pair in zip(call.kernels, own.kernels, strict=True)]
+    pairs = [pair for call, priced_call in both for pair in zip(call.kernels, priced_call.kernels, strict=True)]
     names = [profile.names[index] for index, _ in profile.order]
     families, launches = [k.family for k, _ in pairs], [p.launches for _, p in pairs]
     return tuple(parts_of(families, launches, [p.seconds for _, p in pairs], names, measured_s))
@@ -169,14 +171,14 @@ def _flops_only(cases: Sequence[_Measured]) -> Callable[[_Measured], float]:
     measurements.
     """
 
-    def predict(one: _Measured) -> float:
-        others = [c for c in cases if c.case.dtype == one.case.dtype and c.case.model != one.case.model]
+    def predict(ran: _Measured) -> float:
+        others = [c for c in cases if c.case.dtype == ran.case.dtype and c.case.model != ran.case.model]
         if len({c.macs for c in others}) < 2:
             return float("nan")
         x = np.log([c.macs for c in others])
         y = np.log([c.measured.seconds for c in others])
         slope, intercept = np.polyfit(x, y, 1)
-        return float(np.exp(intercept + slope * np.log(one.macs)))
+        return float(np.exp(intercept + slope * np.log(ran.macs)))
 
     return predict
 
@@ -236,7 +238,10 @@ def by_family(group: Sequence[Row]) -> dict[str, FamilyError]:
         whole = sum(part.measured_s for part in row.kernels)
         for part in row.kernels:
             parts[part.family].append((part, whole))
-    errors = {f: sum(abs(p.predicted_s - p.measured_s) / whole for p, whole in own) for f, own in parts.items()}
+    errors = {
+        f: sum(abs(p.predicted_s - p.measured_s) / whole for p, whole in family_parts)
+        for f, family_parts in parts.items()
+    }
     return {
         family: FamilyError(
             sum(p.measured_s / whole for p, whole in parts[family]) / len(profiled),
@@ -316,9 +321,9 @@ def refusals(file: SampleFile, runtime: str) -> list[Foreseen]:
     """Of every case of a runtime."""
     ran = [(profile.case, False) for profile in file.of(CaseProfile)]
     refused = [(refusal.case, True) for refusal in file.of(Refusal)]
-    found = []
+    foreseen = []
     for case, could_not in (*ran, *refused):
         if case.runtime == runtime:
             recorded = file.find(ProgramRecord, case)
-            found.append(Foreseen(case, bool(recorded and recorded.unsupported_reason), could_not))
-    return found
+            foreseen.append(Foreseen(case, bool(recorded and recorded.unsupported_reason), could_not))
+    return foreseen

@@ -39,29 +39,29 @@ def judge_kernels(samples: Sequence[MeasuredKernel], calibration: Calibration, a
     quarters and asked about the rest, four times; a weight matrix (n, k) or a shape is in one part only. Beside them:
     roofline, whose floor is the calibration's, and constant FLOP/s, the samples' median.
     """
-    found: list[KernelErrors] = []
-    for (family, _), own in by_fit(samples).items():
-        base, features = work_of(own, family, calibration.device)
-        seconds = np.array([s.seconds for s in own])
-        flops = np.concatenate([_flops(family, s) for s in own])
-        fit = kernel_fit(calibration, family, own[0].dtype, "replay")
+    judged: list[KernelErrors] = []
+    for (family, _), group in by_fit(samples).items():
+        base, features = work_of(group, family, calibration.device)
+        seconds = np.array([s.seconds for s in group])
+        flops = np.concatenate([_flops(family, s) for s in group])
+        fit = kernel_fit(calibration, family, group[0].dtype, "replay")
         predictors = {
             "fit": (base + fit.floor_s) * np.exp(fit.residual.predict(features))
             if as_is
-            else unseen_seconds(own, family, calibration.device),
+            else unseen_seconds(group, family, calibration.device),
             "roofline": base + fit.floor_s,
             "constant FLOP/s": flops / float(np.median(flops / seconds)),
         }
         decades = np.floor(np.log10(np.maximum(flops, 1))).astype(int)
-        dtypes = np.array([s.dtype if FAMILIES[family].matrix else "any" for s in own])
+        dtypes = np.array([s.dtype if FAMILIES[family].matrix else "any" for s in group])
         for dtype in np.unique(dtypes).tolist():
             for decade in (None, *np.unique(decades[dtypes == dtype]).tolist()):
                 chosen = (dtypes == dtype) & (True if decade is None else decades == decade)
                 for name, predicted in predictors.items():
                     errors = np.abs(predicted[chosen] / seconds[chosen] - 1)
                     figures = (float(errors.mean()), float(np.median(errors)), float(np.percentile(errors, 90)))
-                    found.append(KernelErrors(family, dtype, decade, name, int(chosen.sum()), *figures))
-    return found
+                    judged.append(KernelErrors(family, dtype, decade, name, int(chosen.sum()), *figures))
+    return judged
 
 
 def _flops(family: str, sample: MeasuredKernel) -> NDArray[np.float64]:

@@ -59,16 +59,16 @@ def judge_passes(rows: Sequence[Pass], reference_gpu: str, gpu: str | None = Non
     covered, simple = _covered(table, unseen), _simple(table)
     sessions = [(session, [row.session == session for row in rows]) for session in table.sessions]
     alike = [(runtime, [row.runtime == runtime for row in rows]) for runtime in table.runtimes]
-    tau = {name: _tau(table, unseen, np.array(own)) for name, own in sessions}
+    tau = {name: _tau(table, unseen, np.array(members)) for name, members in sessions}
     of_runtime = {row.session: row.runtime for row in rows}
     tau |= {r: float(np.mean([tau[s] for s in table.sessions if of_runtime[s] == r])) for r in table.runtimes}
-    wanted = sessions + alike if gpu is None else [(name, own) for name, own in sessions if name in kept]
-    return [_judged(name, np.array(own), table, unseen, tau[name], covered, simple) for name, own in wanted]
+    wanted = sessions + alike if gpu is None else [(name, members) for name, members in sessions if name in kept]
+    return [_judged(name, np.array(members), table, unseen, tau[name], covered, simple) for name, members in wanted]
 
 
 def _judged(
     name: str,
-    own: NDArray[np.bool_],
+    members: NDArray[np.bool_],
     table: Table,
     unseen: Unseen,
     tau: float,
@@ -76,26 +76,26 @@ def _judged(
     simple: tuple[Array, Array],
 ) -> PassErrors:
     def errors(predicted: Array) -> Array:
-        return np.abs(predicted[own] / table.measured[own] - 1)
+        return np.abs(predicted[members] / table.measured[members] - 1)
 
-    found = errors(unseen.seconds)
-    flat, above = _flat(table), np.array([row.batch > 1 for row in table.rows]) & own
+    relative_errors = errors(unseen.seconds)
+    flat, above = _flat(table), np.array([row.batch > 1 for row in table.rows]) & members
     return PassErrors(
         name,
-        len({row.model for row, kept in zip(table.rows, own, strict=True) if kept}),
-        int(own.sum()),
-        float(found.mean()),
-        float(np.median(found)),
+        len({row.model for row, kept in zip(table.rows, members, strict=True) if kept}),
+        int(members.sum()),
+        float(relative_errors.mean()),
+        float(np.median(relative_errors)),
         tau,
         float(np.mean((unseen.host_s > unseen.kernel_s)[above] == flat[above])),
-        float(np.mean(covered[own])),
+        float(np.mean(covered[members])),
         float(errors(simple[0]).mean()),
         float(errors(simple[1]).mean()),
     )
 
 
-def _tau(table: Table, unseen: Unseen, own: NDArray[np.bool_]) -> float:
-    return float(kendalltau(table.measured[own], unseen.seconds[own]).statistic)
+def _tau(table: Table, unseen: Unseen, members: NDArray[np.bool_]) -> float:
+    return float(kendalltau(table.measured[members], unseen.seconds[members]).statistic)
 
 
 def _flat(table: Table) -> NDArray[np.bool_]:
@@ -110,7 +110,7 @@ def _covered(table: Table, unseen: Unseen) -> NDArray[np.bool_]:
     by_host = unseen.host_s > unseen.kernel_s
     models = np.array([row.model for row in table.rows])
     runtimes, gpus = np.array([row.runtime for row in table.rows]), np.array([row.gpu for row in table.rows])
-    found = np.zeros(len(ratios), dtype=bool)
+    covered = np.zeros(len(ratios), dtype=bool)
     for model in sorted(set(models.tolist())):
         others = models != model
         host = {r: log_sd(ratios[others & by_host & (runtimes == r)]) for r in table.runtimes}
@@ -118,29 +118,31 @@ def _covered(table: Table, unseen: Unseen) -> NDArray[np.bool_]:
         for row in table.where(~others):
             share = share_of_host(float(unseen.host_s[row]), float(unseen.kernel_s[row]))
             error = np.hypot(share * host[runtimes[row]], (1 - share) * kernels[gpus[row]])
-            found[row] = abs(ratios[row]) <= NINETY * error
-    return found
+            covered[row] = abs(ratios[row]) <= NINETY * error
+    return covered
 
 
 def _simple(table: Table) -> tuple[Array, Array]:
     """Latencies from multiply-accumulates alone, and from the larger of launches and unfitted kernel time; their
     constants are medians over the other models of a session.
     """
-    macs = np.array([float(one.macs) for one in table.asked])
-    launches = np.array([float(one.launches) for one in table.asked])
+    macs = np.array([float(work.macs) for work in table.asked])
+    launches = np.array([float(work.launches) for work in table.asked])
     kernel_s = table.kernel_s.sum(axis=1)
     smallest = np.array([row.batch == 1 for row in table.rows])
-    flops, plain = np.zeros(len(macs)), np.zeros(len(macs))
+    flops, max_formula = np.zeros(len(macs)), np.zeros(len(macs))
     models, sessions = np.array([row.model for row in table.rows]), np.array([row.session for row in table.rows])
     for session in table.sessions:
-        own = sessions == session
-        largest = own & (np.array([row.batch for row in table.rows]) >= 32)
-        for model in sorted(set(models[own].tolist())):
-            others, here = models != model, own & (models == model)
-            flops[here] = macs[here] * _scale(table.measured, macs, own & others)
-            dispatch = launches[here] * _scale(table.measured, launches, own & others & smallest)
-            plain[here] = np.maximum(dispatch, kernel_s[here] * _scale(table.measured, kernel_s, largest & others))
-    return flops, plain
+        members = sessions == session
+        largest = members & (np.array([row.batch for row in table.rows]) >= 32)
+        for model in sorted(set(models[members].tolist())):
+            others, here = models != model, members & (models == model)
+            flops[here] = macs[here] * _scale(table.measured, macs, members & others)
+            dispatch = launches[here] * _scale(table.measured, launches, members & others & smallest)
+            max_formula[here] = np.maximum(
+                dispatch, kernel_s[here] * _scale(table.measured, kernel_s, largest & others)
+            )
+    return flops, max_formula
 
 
 def _scale(measured: Array, amount: Array, rows: NDArray[np.bool_]) -> float:

@@ -62,29 +62,33 @@ def evaluate(calibration: Calibration, data: Path, tell: Tell) -> dict[str, Eval
     """Runtime -> the measurements of its file ``<runtime>.jsonl.gz`` in a folder, where there is one, beside their
     predictions; a runtime that is timed call by call comes first. Raises PredictorError where another GPU was measured.
     """
-    found = {}
+    evaluated = {}
     for runtime in sorted(calibration.runtimes, key=lambda name: (runtimes.load(name).host_terms is not None, name)):
         path = data / f"{runtime}{SUFFIX}"
         if path.is_file():
             file = SampleFile(path, tell)
             check_gpu(file, calibration)
-            found[runtime] = Evaluated(rows(file, calibration, runtime), refusals(file, runtime))
-    return found
+            evaluated[runtime] = Evaluated(rows(file, calibration, runtime), refusals(file, runtime))
+    return evaluated
 
 
 def judge_runtimes(evaluated: Mapping[str, Evaluated], dtype: str) -> RuntimesJudged:
     """Errors of each runtime in a dtype, and the choice of the fastest. Raises PredictorError where none of them was
     measured in it.
     """
-    of_dtype = {name: [row for row in one.rows if row.dtype == dtype] for name, one in evaluated.items()}
-    judged = [_errors(name, found, evaluated[name].refusals) for name, found in of_dtype.items() if found]
+    of_dtype = {name: [row for row in result.rows if row.dtype == dtype] for name, result in evaluated.items()}
+    judged = [
+        _errors(name, runtime_rows, evaluated[name].refusals) for name, runtime_rows in of_dtype.items() if runtime_rows
+    ]
     if not judged:
         raise PredictorError(f"no measurements of {dtype}")
-    return RuntimesJudged(tuple(judged), tuple(choices([row for found in of_dtype.values() for row in found])))
+    return RuntimesJudged(
+        tuple(judged), tuple(choices([row for runtime_rows in of_dtype.values() for row in runtime_rows]))
+    )
 
 
 def _errors(runtime: str, of_runtime: Sequence[Row], refused: Sequence[Foreseen]) -> RuntimeErrors:
-    said = [one for one in refused if one.predicted or one.measured]
+    said = [foreseen for foreseen in refused if foreseen.predicted or foreseen.measured]
     return RuntimeErrors(
         runtime,
         summarise_rows(of_runtime, "queue"),
@@ -92,5 +96,5 @@ def _errors(runtime: str, of_runtime: Sequence[Row], refused: Sequence[Foreseen]
         covered=sum(row.covered for row in of_runtime) / len(of_runtime),
         repeatability=float(np.mean([row.measured.repeatability for row in of_runtime])),
         refusals=len(said),
-        refusals_foreseen=sum(one.predicted and one.measured for one in said),
+        refusals_foreseen=sum(foreseen.predicted and foreseen.measured for foreseen in said),
     )

@@ -125,7 +125,7 @@ def runtimes_text(judged: RuntimesJudged, markdown: bool) -> str:
     said = f"The fastest runtime is named for {right} of {len(judged.choices)} models and batches."
     wrong = [c for c in judged.choices if c.predicted != c.measured]
     lines = [f"{c.model}, batch {c.batch}: {c.predicted} instead of {c.measured}, {c.loss:.1%} slower" for c in wrong]
-    shown = table(RUNTIMES, [_runtime(one) for one in judged.runtimes], markdown)
+    shown = table(RUNTIMES, [_runtime(errors) for errors in judged.runtimes], markdown)
     return "\n".join([shown, "", said, *(f"- {line}" if markdown else line for line in lines)])
 
 

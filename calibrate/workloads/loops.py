@@ -61,12 +61,12 @@ def generate(seed: int, widths: tuple[int, ...]) -> tuple[nn.Module, tuple[torch
     """(module in evaluation mode, inputs) of a seed."""
     rng = np.random.default_rng([15485863, seed])
     names = [list(CHAINS)[(seed * BRANCHES + i) % len(CHAINS)] for i in range(BRANCHES)]
-    own, inputs = [], []
+    branch_widths, inputs = [], []
     for _ in names:
         width = int(rng.choice([64, 128, 197, 256, 384, 512, 768, 1024, 3072])) // 4 * 4
         rows = max(int(np.exp(rng.uniform(np.log(SMALLEST), np.log(LARGEST))) / width), 1)
         length = int(rng.choice([16, 49, 64, 99, 128, 197, 256]))
         batch = max(rows // length, 1)
-        own.append(width)
+        branch_widths.append(width)
         inputs += [torch.rand(batch, length, width), torch.rand(batch, length, width)]
-    return Loops(names, own).eval(), tuple(inputs)
+    return Loops(names, branch_widths).eval(), tuple(inputs)

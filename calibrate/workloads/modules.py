@@ -152,10 +152,10 @@ class Library(_Block):
 
     def forward(self, x: torch.Tensor, **kwargs: Any) -> torch.Tensor:
         self.prepare(x)
-        own, y = self.attention, x.transpose(0, 1)
+        attention, y = self.attention, x.transpose(0, 1)
         mixed, _ = F.multi_head_attention_forward(
-            *(y, y, y, self.options.width, self.options.heads, own.in_proj_weight, own.in_proj_bias),
-            *(None, None, False, 0.0, own.out_proj.weight, own.out_proj.bias),
+            *(y, y, y, self.options.width, self.options.heads, attention.in_proj_weight, attention.in_proj_bias),
+            *(None, None, False, 0.0, attention.out_proj.weight, attention.out_proj.bias),
             training=self.training,
             need_weights=False,
         )
@@ -327,11 +327,11 @@ def generate(seed: int, widths: tuple[int, ...] = GPU_WIDTHS) -> tuple[nn.Module
     blocks: list[nn.Module] = []
     for _ in range(int(rng.integers(2, 7))):
         for kind, own_steps in zip(layer, steps, strict=True):
-            own = np.random.default_rng(kind)
+            block_rng = np.random.default_rng(kind)
             block = (
-                Bottleneck(options, own_steps, bool(own.integers(2)), int(own.integers(2, 5)))
+                Bottleneck(options, own_steps, bool(block_rng.integers(2)), int(block_rng.integers(2, 5)))
                 if images
-                else _sequence_block(own, options, own_steps)
+                else _sequence_block(block_rng, options, own_steps)
             )
             for _ in range(nesting):
                 block = Wrapper(block, options)

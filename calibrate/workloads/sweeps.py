@@ -56,14 +56,14 @@ class Plan:
 
     def groups(self) -> dict[tuple[str, str], int]:
         """(Family, dtype or "any") -> samples."""
-        found = {}
+        sample_counts = {}
         for family, count in self.counts.items():
             fits = Counter(fit_name(family, dtype) for dtype in self.dtypes)
             for dtype in self.dtypes if FAMILIES[family].matrix else ("any",):
                 alone = dtype == "any" or fits[fit_name(family, dtype)] == 1
                 share = (_share(family, dtype) if "tf32" in self.dtypes else 1.0) if alone else SHARED
-                found[family, dtype] = round(share * count)
-        return found
+                sample_counts[family, dtype] = round(share * count)
+        return sample_counts
 
 
 FULL_COUNTS = {family: row.samples for family, row in RECIPES.items()}

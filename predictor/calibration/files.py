@@ -40,8 +40,8 @@ def user_folder() -> Path:
 
 def folders() -> list[Path]:
     """Folders of calibrations, the first that has a GPU wins."""
-    named, own = os.environ.get("PREDICTOR_CALIBRATIONS"), data_folder()
-    return [*([Path(named)] if named else []), *([own / "calibrations"] if own else []), SHIPPED]
+    named, user_data = os.environ.get("PREDICTOR_CALIBRATIONS"), data_folder()
+    return [*([Path(named)] if named else []), *([user_data / "calibrations"] if user_data else []), SHIPPED]
 
 
 def gpu_name(name: str) -> str:
@@ -291,9 +291,9 @@ def _short(digits: str) -> int | _NotJson:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _NotJson:
-    found = dict(pairs)
-    if len(found) == len(pairs):
-        return found
+    members = dict(pairs)
+    if len(members) == len(pairs):
+        return members
     names = [name for name, _ in pairs]
     return _NotJson(f"the key {next(name for name in names if names.count(name) > 1)!r} twice")
 
@@ -313,13 +313,13 @@ def converted(data: Any, kind: type[Content], path: Path) -> Content:
 
 def _place(message: str) -> tuple[Place, str, bool]:
     """(Place, what is wrong, whether with a key there) of msgspec's message, whose path comes last in backquotes."""
-    found = re.fullmatch(r"(.*) - at (`key` in )?`\$(.*)`", message, re.DOTALL)
-    if not found:
+    match = re.fullmatch(r"(.*) - at (`key` in )?`\$(.*)`", message, re.DOTALL)
+    if not match:
         return [], message, False
-    of_key = bool(found[2])
-    parts = re.findall(r"\.([^.\[\]]+)|\[(\d+)\]|(\[\.\.\.\])", found[3])
+    of_key = bool(match[2])
+    parts = re.findall(r"\.([^.\[\]]+)|\[(\d+)\]|(\[\.\.\.\])", match[3])
     place: Place = [None if is_open else name or int(index) for name, index, is_open in parts]
-    return [*place, None] if of_key else place, found[1], of_key
+    return [*place, None] if of_key else place, match[1], of_key
 
 
 def _close_first(place: Place, data: Any, kind: type[Any], message: str) -> bool:

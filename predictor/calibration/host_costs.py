@@ -101,8 +101,8 @@ def named_host(reference: HostCosts, named: NamedHosts, runtime: str, name: str 
     """
     fitted = named.runtimes.get(runtime)
     measured = (fitted,) if fitted else tuple(named.runtimes[r] for r in sorted(named.runtimes))
-    chosen = [name] if name else [one.default_host for one in measured]
-    time_factor = math.exp(sum(math.log(named.hosts[one].time_factor) for one in chosen) / len(chosen))
+    chosen = [name] if name else [fit.default_host for fit in measured]
+    time_factor = math.exp(sum(math.log(named.hosts[host].time_factor) for host in chosen) / len(chosen))
     kinds: dict[str, float] = {}
     if fitted:
         of_host = msgspec.structs.asdict(named.hosts[chosen[0]].time_factors)
@@ -123,8 +123,8 @@ def host_costs_of(runtime: str, files: Mapping[str, RuntimeCosts], where: object
     """Host costs of a runtime: of its file, completed with the tables of the runtimes whose calls it makes too (base).
     where: of the files, for errors. Raises PredictorError for a base that is missing or that leads back.
     """
-    own = files[runtime]
-    chain = [own]
+    runtime_costs = files[runtime]
+    chain = [runtime_costs]
     while chain[-1].base is not None:
         base = chain[-1].base
         names = [costs.runtime for costs in chain]
@@ -145,17 +145,17 @@ def host_costs_of(runtime: str, files: Mapping[str, RuntimeCosts], where: object
         library_calls |= library_forests(costs, f"{where}/{costs.runtime}.json")
     return HostCosts(
         runtime=runtime,
-        op_factor=own.op_factor,
-        line_s=own.line_s,
-        module_s=own.module_s,
-        fixed_s=own.fixed_s,
-        launch_s=own.launch_s,
+        op_factor=runtime_costs.op_factor,
+        line_s=runtime_costs.line_s,
+        module_s=runtime_costs.module_s,
+        fixed_s=runtime_costs.fixed_s,
+        launch_s=runtime_costs.launch_s,
         calls=calls,
         library_calls=library_calls,
         typical=typical,
-        error=own.error.log_sd,
-        environment=own.environment,
-        provenance=own.provenance,
-        call_s=own.call_s,
-        gap_s=own.gap_s,
+        error=runtime_costs.error.log_sd,
+        environment=runtime_costs.environment,
+        provenance=runtime_costs.provenance,
+        call_s=runtime_costs.call_s,
+        gap_s=runtime_costs.gap_s,
     )

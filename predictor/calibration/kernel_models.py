@@ -82,24 +82,26 @@ def _forest(trees: Trees, place: str, columns: int, low: float, high: float) -> 
 
 def kernel_fits(kernels: Kernels, path: object) -> dict[FitKey, KernelFit]:
     """The fits of kernels.json. Raises PredictorError, which names the path in the file, where they are damaged."""
-    found = {}
+    fits = {}
     for number, fit in enumerate(kernels.fits):
         try:
-            found[FitKey(fit.family, fit.units, fit.context)] = KernelFit.of(fit)
+            fits[FitKey(fit.family, fit.units, fit.context)] = KernelFit.of(fit)
         except ValueError as error:
             raise PredictorError(f"{path}: $.fits[{number}]{error}") from None
-    return found
+    return fits
 
 
 def library_forests(costs: RuntimeCosts, path: object) -> dict[tuple[str, str], Forest]:
     """Family and dtype -> the host cost of a library call by its shape. Raises PredictorError, which names the path in
     the file, where it is damaged.
     """
-    found = {}
-    for number, one in enumerate(costs.library_calls):
+    forests = {}
+    for number, call in enumerate(costs.library_calls):
         place = f".library_calls[{number}].log_seconds"
         try:
-            found[one.family, one.dtype] = _forest(one.log_seconds, place, columns_of(one.family) + 1, -LEAF, LEAF)
+            forests[call.family, call.dtype] = _forest(
+                call.log_seconds, place, columns_of(call.family) + 1, -LEAF, LEAF
+            )
         except ValueError as error:
             raise PredictorError(f"{path}: ${error}") from None
-    return found
+    return forests

@@ -255,16 +255,16 @@ def _reference(gpu: str, where: object) -> Calibration:
 @cache
 def architecture_of(gpu: str) -> str:
     """Architecture of a calibrated GPU, of its own file or else its datasheet; empty where neither says it."""
-    own = _named(gpu).architecture
-    sheet = None if own else datasheets().get(gpu)
-    return own or (read(sheet, Datasheet, gpu).architecture if sheet else "")
+    architecture = _named(gpu).architecture
+    sheet = None if architecture else datasheets().get(gpu)
+    return architecture or (read(sheet, Datasheet, gpu).architecture if sheet else "")
 
 
 @cache
 def _of_datasheet(path: Path) -> Calibration:
     """A calibration of a GPU that is on no list, from the measured one of the nearest architecture."""
     sheet = read(path, Datasheet)
-    known = {gpu: read(own, Datasheet, gpu) for gpu, own in datasheets().items()}
+    known = {gpu: read(sheet_path, Datasheet, gpu) for gpu, sheet_path in datasheets().items()}
     measured = {g: s.architecture for g, s in known.items() if _named(g).provenance == "measured"}
     if not measured:
         raise PredictorError("no GPU with a datasheet is measured: there is nothing to derive another from")

@@ -349,7 +349,7 @@ class Kernels(Head, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         _has_reference(self.provenance, self.reference_gpu)
         _no_twice("fits", ((fit.family, fit.units, fit.context) for fit in self.fits))
-        _no_twice("factors", ((one.family, one.units, one.winograd) for one in self.factors))
+        _no_twice("factors", ((factor.family, factor.units, factor.winograd) for factor in self.factors))
 
 
 class CallTime(Record, frozen=True, kw_only=True):
@@ -462,7 +462,7 @@ class RuntimeCosts(Head, frozen=True, kw_only=True):
         if self.base == self.runtime:
             raise ValueError(f".base: {self.runtime} cannot be its own base")
         _no_twice("calls", ((call.op, call.variant, call.dtype) for call in self.calls))
-        _no_twice("library_calls", ((one.family, one.dtype) for one in self.library_calls))
+        _no_twice("library_calls", ((call.family, call.dtype) for call in self.library_calls))
 
 
 class WorkFactors(Record, frozen=True, kw_only=True):

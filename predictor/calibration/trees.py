@@ -45,12 +45,12 @@ class Forest:
         inner = self.feature >= 0
         roots = np.concatenate([[0], np.cumsum(self.sizes)[:-1]]).astype(np.int64) if len(self.sizes) else self.sizes
         before: NDArray[np.int64] = np.cumsum(inner) - inner  # inner nodes before each node
-        own: NDArray[np.int64] = before - np.repeat(before[roots], self.sizes) if len(roots) else before
+        before_in_tree: NDArray[np.int64] = before - np.repeat(before[roots], self.sizes) if len(roots) else before
         total = np.add.reduceat(inner, roots) if len(roots) else roots
-        if not np.array_equal(self.sizes, 2 * total + 1) or np.any(inner & (own > np.arange(len(inner)))):
+        if not np.array_equal(self.sizes, 2 * total + 1) or np.any(inner & (before_in_tree > np.arange(len(inner)))):
             raise ValueError("a tree's leaves do not match its inner nodes")
         itself = np.arange(len(inner))
-        left = np.where(inner, np.repeat(roots, self.sizes) + 2 * own + 1, itself)
+        left = np.where(inner, np.repeat(roots, self.sizes) + 2 * before_in_tree + 1, itself)
         if np.any(inner & (left <= itself)):
             raise ValueError("a node's children do not come after it")
         object.__setattr__(self, "_roots", roots)
@@ -60,9 +60,9 @@ class Forest:
 
     def predict(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """x: (samples, features) -> (samples,). Compares in single precision, as scikit-learn's trees do."""
-        found = np.full(len(x), self.initial)
+        predictions = np.full(len(x), self.initial)
         if not len(self.sizes):
-            return found
+            return predictions
         x = np.ascontiguousarray(x, dtype=np.float32)
         columns = x.shape[1]
         if self.feature.max() >= columns:
@@ -77,8 +77,8 @@ class Forest:
                     node, mode="clip"
                 )
                 node = self._left.take(node, mode="clip") + above
-            found[start : start + ROWS] += self.number.take(node, mode="clip").sum(axis=1)
-        return found
+            predictions[start : start + ROWS] += self.number.take(node, mode="clip").sum(axis=1)
+        return predictions
 
     def to_record(self) -> Trees:
         """As a calibration file holds it: arrays as base64 of little-endian bytes, features as int8, numbers in single

@@ -83,8 +83,10 @@ def is_pointwise(func: Any) -> bool:
     name = func._schema.name.removeprefix("aten::")
     if torch.Tag.pointwise in func.tags or not name.endswith("_"):
         return torch.Tag.pointwise in func.tags
-    plain = getattr(torch.ops.aten, name.rstrip("_"), None)
-    return plain is not None and any(torch.Tag.pointwise in getattr(plain, o).tags for o in plain.overloads())
+    out_of_place = getattr(torch.ops.aten, name.rstrip("_"), None)
+    return out_of_place is not None and any(
+        torch.Tag.pointwise in getattr(out_of_place, o).tags for o in out_of_place.overloads()
+    )
 
 
 def is_composite(func: Any) -> bool:
@@ -97,9 +99,9 @@ def explicit_kernel(func: Any) -> Any:
     none, or one of its own for the meta device or the GPU.
     """
     key = torch._C.DispatchKey.CompositeExplicitAutograd
-    own = (torch._C.DispatchKey.Meta, torch._C.DispatchKey.CPU)
+    backend_keys = (torch._C.DispatchKey.Meta, torch._C.DispatchKey.CPU)
     has = torch._C._dispatch_has_kernel_for_dispatch_key
-    if func.namespace != "aten" or not has(func.name(), key) or any(has(func.name(), k) for k in own):
+    if func.namespace != "aten" or not has(func.name(), key) or any(has(func.name(), k) for k in backend_keys):
         return None
     return partial(func._op_dk, key)
 

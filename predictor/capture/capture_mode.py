@@ -79,8 +79,8 @@ def answering_as(mode: CaptureMode) -> Iterator[None]:
         """``torch.tensor``, which fills a tensor on the host and copies it to the device that is asked for."""
         if threading.get_ident() != captures:
             return _tensor(data, device=device, **options)
-        made: torch.Tensor = mark_on_host(_tensor(data, **options))
-        return made if device is None else made.to(device)
+        tensor: torch.Tensor = mark_on_host(_tensor(data, **options))
+        return tensor if device is None else tensor.to(device)
 
     asked = [(home, name, getattr(home, name)) for home, name, _ in QUESTIONS]
     torch.Tensor.device = property(device_of)  # type: ignore[assignment]

@@ -162,10 +162,10 @@ def _from_cache(kept: Path | None) -> dict[str, Any] | None:
     if kept is None:
         return None
     try:
-        found: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
+        data: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return found
+    return data
 
 
 def _to_cache(kept: Path | None, data: dict[str, Any]) -> None:
@@ -263,16 +263,16 @@ def _graph(data: dict[str, Any], dtype: str, name: str) -> Graph:
     calls = []
     for op, inputs, outputs, values in data["nodes"]:
         known = [(t, s) for t in inputs if (s := spec(t)) is not None]
-        made = [(t, s) for t in outputs if t and (s := spec(t)) is not None]
+        results = [(t, s) for t in outputs if t and (s := spec(t)) is not None]
         values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
         form = onnx_form(op)
         call = OpCall(
             op,
             node_arguments(values, [s for _, s in known]),
-            tuple(s for _, s in made),
+            tuple(s for _, s in results),
             form.trait,
             input_ids=tuple(numbers[t] for t, _ in known),
-            output_ids=tuple(numbers[t] for t, _ in made),
+            output_ids=tuple(numbers[t] for t, _ in results),
         )
         calls.append(replace(call, macs=form.macs(call)))
     outputs = tuple(numbers[t] for t in data["outputs"] if t in numbers)

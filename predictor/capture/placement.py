@@ -64,10 +64,10 @@ def without_large_values(func: Any, trait: Trait, args: Any, kwargs: Any) -> tup
     if not tensors and any(a.name == "device" for a in func._schema.arguments):
         on_meta = (on_meta[0], {**on_meta[1], "device": meta})
     try:
-        made = func(*on_meta[0], **on_meta[1])
+        result = func(*on_meta[0], **on_meta[1])
     except Exception:  # its result depends on values: it runs on them
         return args, kwargs
-    large = any(t.numel() > MOST_KEPT_ELEMENTS for t in (*tensors, *tensors_in(made)))
+    large = any(t.numel() > MOST_KEPT_ELEMENTS for t in (*tensors, *tensors_in(result)))
     return on_meta if large or (trait in CONTRACTIONS and bound > LARGE_PRODUCT) else (args, kwargs)
 
 

@@ -84,14 +84,14 @@ class PythonTrace:
             sizes[frame.code] = max(sizes.get(frame.code, 0), len(frame.lines))
         code_cold = iter(coldness([frame.code for frame in frames], HALF_LINES, sizes))
         module_cold = iter(coldness([frame.module for frame in frames if frame.module is not None]))
-        found = []
+        work_by_mark = []
         calls, lines, modules = 0, 0.0, 0.0
         for ran in (*self._ran, None):
             if ran is None:
-                found.append(PythonWork(calls, round(lines, 2), round(modules, 2)))
+                work_by_mark.append(PythonWork(calls, round(lines, 2), round(modules, 2)))
                 calls, lines, modules = 0, 0.0, 0.0
                 continue
             calls += 1
             lines += len(ran.lines) * next(code_cold)
             modules += next(module_cold) if ran.module is not None else 0.0
-        return found
+        return work_by_mark

@@ -130,10 +130,10 @@ class _Recorder(TorchDispatchMode):
             if func.name() == "flex_attention":
                 query, key, value, *_ = args
                 grouped = query.shape[-3] != key.shape[-3]
-                found = torch.nn.functional.scaled_dot_product_attention(query, key, value, enable_gqa=grouped)
+                attended = torch.nn.functional.scaled_dot_product_attention(query, key, value, enable_gqa=grouped)
                 sums = query.new_empty(query.shape[:-1], dtype=torch.float32)
                 self._assume(assumptions.ALL_BLOCKS)
-                return found, sums, sums
+                return attended, sums, sums
         raise PredictorError(f"torch.{func.name()} is not modelled: write out what it runs")
 
     def _origin(self, frame: FrameType | None) -> Origin:
@@ -384,11 +384,11 @@ def abstract_module(module: torch.nn.Module, dtype: torch.dtype) -> torch.nn.Mod
 
 def versions() -> dict[str, str]:
     """Versions of the packages that shape a graph."""
-    found = {"torch": torch.__version__, "python": ".".join(map(str, sys.version_info[:3]))}
+    package_versions = {"torch": torch.__version__, "python": ".".join(map(str, sys.version_info[:3]))}
     transformers = sys.modules.get("transformers")
     if transformers is not None:
-        found["transformers"] = transformers.__version__
-    return found
+        package_versions["transformers"] = transformers.__version__
+    return package_versions
 
 
 def capture(
@@ -444,7 +444,7 @@ def _recorded(module: torch.nn.Module, inputs: Any, mode: CaptureMode, dtype: st
         except PredictorError:  # it does with CUDA what only CUDA can
             return recorder
     ran = recorder.operators | recorder.python.codes
-    if not all(one in _WARM[mode] for one in ran):
+    if not all(identity in _WARM[mode] for identity in ran):
         _WARM[mode].update(ran)
         recorder = _record(module, inputs, mode, dtype)
     return recorder

@@ -47,13 +47,13 @@ class Copies:
             self._memo[id(parameter)] = torch.nn.Parameter(weight(parameter), requires_grad=False)
         for buffer in module.buffers():
             self._memo[id(buffer)] = weight(buffer)
-        made: torch.nn.Module = self.of(module, constant)
-        return made.eval()
+        copied: torch.nn.Module = self.of(module, constant)
+        return copied.eval()
 
     @property
     def tensors(self) -> Set[int]:
         """The tensors among the copies, by identity."""
-        return {id(made) for made in self._memo.values() if isinstance(made, torch.Tensor)}
+        return {id(copied) for copied in self._memo.values() if isinstance(copied, torch.Tensor)}
 
     def of(self, value: Any, tensor: StandIn) -> Any:
         """A deep copy of a value. tensor: what replaces a tensor in it."""
@@ -63,12 +63,12 @@ class Copies:
     def _copy(self, value: Any) -> Any:
         trial = dict(self._memo)
         try:
-            made = copy.deepcopy(value, trial)
+            copied = copy.deepcopy(value, trial)
         except Exception:  # which of its parts cannot be copied is found out one by one
             return self._rebuilt(value)
         self._alive.extend(trial.pop(id(trial), ()))  # where ``deepcopy`` keeps what it copied
         self._memo.update(trial)
-        return made
+        return copied
 
     def _rebuilt(self, value: Any) -> Any:
         """A copy of what ``deepcopy`` does not copy whole: of the same class, made of copies of its parts."""
@@ -78,17 +78,17 @@ class Copies:
             return self._memo.setdefault(id(value), value.clone_state())
         if type(value) is tuple:
             return tuple(self._copy(item) for item in value)
-        made = _shell(value)
-        self._memo[id(value)] = made
-        if made is value:
+        rebuilt = _shell(value)
+        self._memo[id(value)] = rebuilt
+        if rebuilt is value:
             return value
         if isinstance(value, dict):
-            made.update({key: self._copy(item) for key, item in value.items()})
+            rebuilt.update({key: self._copy(item) for key, item in value.items()})
         elif isinstance(value, list):
-            made.extend(self._copy(item) for item in value)
+            rebuilt.extend(self._copy(item) for item in value)
         else:
-            vars(made).update({name: self._copy(item) for name, item in vars(value).items()})
-        return made
+            vars(rebuilt).update({name: self._copy(item) for name, item in vars(value).items()})
+        return rebuilt
 
 
 def _shell(value: Any) -> Any:

@@ -165,7 +165,7 @@ def _kernel(family: str, dims: list[str], gpu: str, dtype: str, context: str, mo
     compute, memory = roofline_s(calibration, row, dtype, arrays)
     far = bool(price_kernels(calibration, family, dtype, values, context).extrapolated[0])
     low, high = interval(seconds, math.hypot(fit.error, EXTRAPOLATION_ERROR if far else 0.0))
-    found = {
+    result = {
         **{"family": family, "gpu": calibration.gpu, "dtype": dtype, "context": context},
         **{"seconds": seconds, "interval_s": [low, high], "bound": "compute" if compute > memory else "memory"},
         "flops": float(row.flops(arrays)),
@@ -173,12 +173,12 @@ def _kernel(family: str, dims: list[str], gpu: str, dtype: str, context: str, mo
         **{"provenance": fit.provenance, "extrapolated": far},
     }
     if as_json:
-        return json.dumps(found)
-    rate, share = found["flops"] / seconds * 1e-12, found["roofline_s"] / seconds
+        return json.dumps(result)
+    rate, share = result["flops"] / seconds * 1e-12, result["roofline_s"] / seconds
     return (
         f"{family} {' '.join(dims)}, {dtype} on {calibration.gpu}: {seconds * 1e6:.4g} us "
         f"(90 % interval {low * 1e6:.4g} to {high * 1e6:.4g} us)\n"
-        f"{found['bound']}-bound, {rate:.4g} TFLOP/s, {share:.0%} of the roofline; {fit.provenance}"
+        f"{result['bound']}-bound, {rate:.4g} TFLOP/s, {share:.0%} of the roofline; {fit.provenance}"
         f"{', extrapolated beyond the calibrated range' if far else ''}"
     )
 
@@ -209,18 +209,18 @@ def _predict(
     with redirect_stdout(sys.stderr):  # what the model prints is not the answer
         plan = plan_of(model, 1 if batch is None else batch, length)
         try:
-            found = predictor.report(plan, batch, length)
+            prediction = predictor.report(plan, batch, length)
         except CannotRunError as error:
             others = options.compare(plan, gpu, batch, length)
             can = ", ".join(o.runtime for o in others if o.report) or "none"
             raise CannotRunError(
                 f"{plan.name} cannot run under {runtime}: {error} (runtimes that can: {can})"
             ) from None
-    if strict and found.unmodelled:
-        raise PredictorError(f"not modelled: {', '.join(sorted(found.unmodelled))}")
-    if strict and found.extrapolated:
-        raise PredictorError(f"outside the calibrated range: kernels of {', '.join(sorted(found.extrapolated))}")
-    return layout.render(found)
+    if strict and prediction.unmodelled:
+        raise PredictorError(f"not modelled: {', '.join(sorted(prediction.unmodelled))}")
+    if strict and prediction.extrapolated:
+        raise PredictorError(f"outside the calibrated range: kernels of {', '.join(sorted(prediction.extrapolated))}")
+    return layout.render(prediction)
 
 
 _ASK = "say what to predict: --model NAME --gpu NAME or --gpu-spec FILE (--list-models, --list-gpus)"
@@ -246,8 +246,8 @@ def _compare(
     layout = report.load(output)
     with redirect_stdout(sys.stderr):
         plan = plan_of(model, 1 if batch is None else batch, length)
-        found = options.compare(plan, gpu, batch, length)
-    return layout.render_comparison(found)
+        rows = options.compare(plan, gpu, batch, length)
+    return layout.render_comparison(rows)
 
 
 def _gpus() -> str:

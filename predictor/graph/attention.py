@@ -73,13 +73,20 @@ class _Parts:
             if trait is not Trait.VIEW
             else 0
         )
-        made = self._new()
+        output_id = self._new()
         written = out.nbytes if trait is not Trait.VIEW else 0
         call = OpCall(
-            op, args, (out,), trait, bytes_read=read, bytes_written=written, input_ids=input_ids, output_ids=(made,)
+            op,
+            args,
+            (out,),
+            trait,
+            bytes_read=read,
+            bytes_written=written,
+            input_ids=input_ids,
+            output_ids=(output_id,),
         )
         self.calls.append(call)
-        return made
+        return output_id
 
     def _inside(self, op: str, args: dict[str, Any], input_ids: tuple[int, ...], out: TensorSpec, since: int) -> int:
         """A composite call of all that was made since: its last part makes what it makes."""
@@ -148,16 +155,16 @@ class _Parts:
             input_ids = (scores, *mask[:1]) if mask else (scores, self._new())
             scores = self._call("add", Trait.POINTWISE, {"self": shape, "other": added, "alpha": 1}, input_ids, shape)
         scores = self._call("softmax", Trait.REDUCTION, {"self": shape, "dim": -1, "dtype": None}, (scores,), shape)
-        found, out = self._matmul((scores, shape), (value, v))
+        result, out = self._matmul((scores, shape), (value, v))
         wanted = call.outputs[0]
         if not wanted.is_contiguous:  # what follows takes heads and queries the other way round, side by side
             apart = _swapped(out, 1, 2)
             packed = _packed(apart.shape, apart.dtype)
-            found = self._call("transpose", Trait.VIEW, {"self": out, "dim0": 1, "dim1": 2}, (found,), apart)
-            since, read = len(self.calls), found
-            self._call("clone", Trait.COPY, {"self": apart}, (found,), packed)
-            found = self._inside("contiguous", {"self": apart}, (read,), packed, since)
-            self._call("transpose", Trait.VIEW, {"self": packed, "dim0": 1, "dim1": 2}, (found,), wanted)
+            result = self._call("transpose", Trait.VIEW, {"self": out, "dim0": 1, "dim1": 2}, (result,), apart)
+            since, read = len(self.calls), result
+            self._call("clone", Trait.COPY, {"self": apart}, (result,), packed)
+            result = self._inside("contiguous", {"self": apart}, (read,), packed, since)
+            self._call("transpose", Trait.VIEW, {"self": packed, "dim0": 1, "dim1": 2}, (result,), wanted)
         self.calls[0] = replace(self.calls[0], python=call.python)
         self.calls[-1] = replace(self.calls[-1], output_ids=call.output_ids)
         yield from self.calls

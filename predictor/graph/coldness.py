@@ -30,11 +30,11 @@ def coldness(
     [0.33, 0.0, 0.25]
     """
     recent = list(dict.fromkeys(reversed(sequence)))  # most recent first, as the pass before left them
-    found = []
+    result = []
     for entry in sequence:
         position = recent.index(entry)
         distance = position if sizes is None else sum(sizes[other] for other in recent[:position])
         del recent[position]
         recent.insert(0, entry)
-        found.append(distance / (distance + half))
-    return found
+        result.append(distance / (distance + half))
+    return result

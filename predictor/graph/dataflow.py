@@ -94,16 +94,16 @@ class Dataflow:
         """Indices of calls that depend on no input and no weight, and into whose results nothing writes. What is made
         of a size (a mask, positions) depends on the input, whose size it usually is.
         """
-        found: set[int] = set()
+        constants: set[int] = set()
         for index, call in enumerate(self.calls):
-            is_one = all(value in self.maker and self.maker[value] in found for value in call.input_ids)
+            is_one = all(value in self.maker and self.maker[value] in constants for value in call.input_ids)
             is_one = is_one and (bool(call.input_ids) or all(output.elements <= 1 for output in call.outputs))
             is_one = is_one or call.trait is Trait.HOST or _is_literal(call)  # made of numbers in the code
             # a copy to the device makes a constant there
             looks = call.trait is Trait.SYNC and not (call.outputs and graph_break(call.op) is GraphBreak.NONE)
             if is_one and not looks and self.written.isdisjoint((*call.output_ids, *call.input_ids)):
-                found.add(index)
-        return found
+                constants.add(index)
+        return constants
 
     def once(self) -> Dataflow:
         """Without calls that do the same with the same values as an earlier one."""

@@ -119,16 +119,16 @@ class GraphSet:
     def _instance(self, template: Template, dtype: str, sizes: Sizes) -> Graph:
         terms_at = basis(sizes, template.terms)
         names = {template.dtype: dtype} if dtype == "bf16" else {}
-        made: dict[int, OpCall] = {}
+        row_calls: dict[int, OpCall] = {}
         origins: dict[tuple[int, int, int], Origin] = {}
         calls = []
         for number, input_ids, output_ids, python, module, file, line in template.calls:
-            if number not in made:
-                made[number] = _call(self.rows[number], terms_at, names)
+            if number not in row_calls:
+                row_calls[number] = _call(self.rows[number], terms_at, names)
             where = module, file, line
             if where not in origins:
                 origins[where] = Origin(self.modules[module], self.files[file], line)
-            template_call = made[number]
+            template_call = row_calls[number]
             calls.append(
                 OpCall(
                     template_call.op,
@@ -286,13 +286,13 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _value(plain: Any, terms_at: Sequence[int], names: Mapping[str, str]) -> Any:
+def _value(stored: Any, terms_at: Sequence[int], names: Mapping[str, str]) -> Any:
     """The inverse of ``_plain``, for sizes with those terms. names: dtypes that are called otherwise."""
-    if isinstance(plain, list):
-        return tuple(_value(v, terms_at, names) for v in plain)
-    if isinstance(plain, dict):
-        if "=" in plain:
-            return value_at(plain["="], terms_at)
-        shape, dtype, stride = plain["t"]
+    if isinstance(stored, list):
+        return tuple(_value(v, terms_at, names) for v in stored)
+    if isinstance(stored, dict):
+        if "=" in stored:
+            return value_at(stored["="], terms_at)
+        shape, dtype, stride = stored["t"]
         return TensorSpec(_value(shape, terms_at, names), names.get(dtype, dtype), _value(stride, terms_at, names))
-    return names.get(plain, plain) if isinstance(plain, str) else plain
+    return names.get(stored, stored) if isinstance(stored, str) else stored

@@ -60,8 +60,8 @@ def flat(module: Any, inputs: Any) -> tuple[Any, tuple[Any, ...]]:
         def forward(self, *given: Any) -> Any:
             rest = iter(given)
             args, kwargs = tree_unflatten([next(rest) if isinstance(v, torch.Tensor) else v for v in leaves], structure)
-            found = self.module(*args, **kwargs)
-            found = found.to_tuple() if hasattr(found, "to_tuple") else found
-            return tuple(leaf for leaf in tree_leaves(found) if isinstance(leaf, torch.Tensor))
+            outputs = self.module(*args, **kwargs)
+            outputs = outputs.to_tuple() if hasattr(outputs, "to_tuple") else outputs
+            return tuple(leaf for leaf in tree_leaves(outputs) if isinstance(leaf, torch.Tensor))
 
     return Flat().eval(), tensors

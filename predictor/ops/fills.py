@@ -24,8 +24,8 @@ def eye(call: OpCall) -> tuple[Kernel, ...]:
 def window(call: OpCall, *, passes: int) -> tuple[Kernel, ...]:
     """A range, and functions of it. passes: kernels of the formula, the last a transcendental one."""
     out = call.outputs[0]
-    plain = pointwise_of((out,), out) * (passes - 1)
-    return (*fill_of(out), *plain, *pointwise_of((out,), out, is_transcendental=True))
+    arithmetic = pointwise_of((out,), out) * (passes - 1)
+    return (*fill_of(out), *arithmetic, *pointwise_of((out,), out, is_transcendental=True))
 
 
 def drawn(call: OpCall) -> tuple[Kernel, ...]:

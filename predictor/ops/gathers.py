@@ -68,14 +68,14 @@ def _indexed(call: OpCall) -> int:
     """Elements at the places that indices say, None among them for whole dimensions; a mask may hold everywhere."""
     x, indices = tensor(call, "self"), call.args.get("indices") or ()
     sizes, dim, shapes = 1, 0, []
-    for one in indices:
-        if not isinstance(one, TensorSpec):
+    for index in indices:
+        if not isinstance(index, TensorSpec):
             sizes *= x.shape[dim]
-        elif one.dtype == "bool":
-            sizes *= one.elements
+        elif index.dtype == "bool":
+            sizes *= index.elements
         else:
-            shapes.append(one.shape)
-        dim += len(one.shape) if isinstance(one, TensorSpec) and one.dtype == "bool" else 1
+            shapes.append(index.shape)
+        dim += len(index.shape) if isinstance(index, TensorSpec) and index.dtype == "bool" else 1
     return sizes * math.prod(np.broadcast_shapes(*shapes)) * math.prod(x.shape[dim:])
 
 

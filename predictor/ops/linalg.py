@@ -83,8 +83,8 @@ def solve(call: OpCall, *, routine: Routine) -> tuple[Kernel, ...]:
     """A decomposition, then two triangular systems; of an inverse with the identity on the right."""
     matrix = call.tensors[0]
     right = call.tensors[1] if len(call.tensors) > 1 else matrix
-    own = copy_of(right) if len(call.tensors) > 1 else fill_of(matrix)
-    return (*own, *decomposition(call, routine=routine), *triangular(matrix, right, times=2))
+    right_kernels = copy_of(right) if len(call.tensors) > 1 else fill_of(matrix)
+    return (*right_kernels, *decomposition(call, routine=routine), *triangular(matrix, right, times=2))
 
 
 def solve_with(call: OpCall, *, matrix: tuple[str, ...], times: int = 1) -> tuple[Kernel, ...]:

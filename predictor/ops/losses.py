@@ -21,8 +21,8 @@ def loss(call: OpCall, *, passes: int = 1, heavy: bool = False) -> tuple[Kernel,
         return ()
     inputs = tuple(t for t in call.tensors if t.elements == x.elements)
     each = TensorSpec(x.shape, out.dtype, x.stride)
-    plain = pointwise_of(inputs, each) * (passes - 1)
-    kernels = (*plain, *pointwise_of(inputs, each, is_transcendental=heavy))
+    arithmetic = pointwise_of(inputs, each) * (passes - 1)
+    kernels = (*arithmetic, *pointwise_of(inputs, each, is_transcendental=heavy))
     if call.args.get("reduction", 1) == NO_REDUCTION:
         return kernels
     return (*kernels, Kernel("reduce", x.dtype, {"rows": 1, "cols": x.elements, "inner": 1.0}))

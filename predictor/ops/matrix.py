@@ -190,10 +190,10 @@ def distances(call: OpCall) -> tuple[Kernel, ...]:
     kernels: tuple[Kernel, ...] = ()
     for points in (a, b):
         rows = points.elements // max(points.shape[-1], 1)
-        one = TensorSpec((rows,), points.dtype, (1,))
+        ones = TensorSpec((rows,), points.dtype, (1,))
         joined = TensorSpec((rows, points.shape[-1] + 2), points.dtype, (points.shape[-1] + 2, 1))
         summed = {"rows": rows, "cols": points.shape[-1], "inner": 1.0}
-        kernels += (*pointwise_of((points,), points), Kernel("reduce", points.dtype, summed), *fill_of(one))
+        kernels += (*pointwise_of((points,), points), Kernel("reduce", points.dtype, summed), *fill_of(ones))
         kernels += copy_of(joined)
     batch = math.prod(out.shape[:-2])
     whole = product(a.dtype, a.shape[-2], b.shape[-2], a.shape[-1] + 2, batch)
@@ -235,8 +235,8 @@ class Trilinear:
         gaps = [{int(d) for d in call.args[f"expand{i}"]} for i in (1, 2, 3)]
         rank = len(tensors[0].shape) + len(gaps[0])
         sizes = [1] * rank
-        for one, missing in zip(tensors, gaps, strict=True):
-            for dim, n in zip([d for d in range(rank) if d not in missing], one.shape, strict=True):
+        for operand, missing in zip(tensors, gaps, strict=True):
+            for dim, n in zip([d for d in range(rank) if d not in missing], operand.shape, strict=True):
                 sizes[dim] = max(sizes[dim], n)
         summed = {int(d) for d in call.args["sumdim"]}
         first = math.prod(sizes[d] for d in summed & gaps[2])

@@ -72,11 +72,11 @@ def render_comparison(rows: Sequence[Compared]) -> str:
         if row.report is None:
             lines.append(f"  {row.runtime:18} cannot run: {row.reason}")
             continue
-        r, mark = row.report, "*" if row.runtime == best else " "
+        r, marker = row.report, "*" if row.runtime == best else " "
         low, high = (milliseconds(s) for s in r.interval_s)
         gain = f"{eager / r.latency_s:.2f}x" if eager else ""
         lines.append(
-            f"{mark} {r.runtime:18} {milliseconds(r.latency_s):>9} {low + ' to ' + high:>20} "
+            f"{marker} {r.runtime:18} {milliseconds(r.latency_s):>9} {low + ' to ' + high:>20} "
             f"{milliseconds(r.host_s):>9} {milliseconds(r.kernel_s):>9} {r.launches:>8}  {r.bound:9} {gain:>10}"
         )
     notes = dict.fromkeys(note for r in able for note in r.notes)

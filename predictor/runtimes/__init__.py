@@ -31,5 +31,5 @@ def load(name: str) -> Runtime:
     """A runtime by its name. Raises PredictorError for an unknown one."""
     if name not in _names(tuple(__path__)):
         raise unknown("runtime", name, names())
-    found: Runtime = importlib.import_module(f"{__name__}.{name.replace('-', '_')}").RUNTIME
-    return found
+    runtime: Runtime = importlib.import_module(f"{__name__}.{name.replace('-', '_')}").RUNTIME
+    return runtime

@@ -15,5 +15,5 @@ from calibrate.workloads.sweeps import IsolatedSweep
 def sweeps_of(runtimes: Collection[str]) -> list[IsolatedSweep]:
     """Sweeps of the kernels that some runtimes make."""
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    found: list[IsolatedSweep] = [importlib.import_module(f"{__name__}.{name}").SWEEP for name in names]
-    return [sweep for sweep in found if sweep.runtime in runtimes]
+    sweeps: list[IsolatedSweep] = [importlib.import_module(f"{__name__}.{name}").SWEEP for name in names]
+    return [sweep for sweep in sweeps if sweep.runtime in runtimes]

@@ -110,8 +110,8 @@ def _moved(rng: Rng) -> Recipe:
         return Recipe(lambda x: (x.transpose(1, 2) * 0.5).contiguous(), (Operand((batch, length, width)),))
     if kind == "heads":
         heads = pick(rng, 4, 8, 12, 16)
-        own = Operand((batch, length, heads, max(width // heads, 1)))
-        return Recipe(lambda x: (x.transpose(1, 2) * 0.5).contiguous(), (own,))
+        operand = Operand((batch, length, heads, max(width // heads, 1)))
+        return Recipe(lambda x: (x.transpose(1, 2) * 0.5).contiguous(), (operand,))
     return Recipe(lambda x: (x * 0.5).contiguous(memory_format=torch.channels_last), (Operand(_image(rng)),))
 
 

@@ -40,9 +40,9 @@ FULL = Plan(COUNTS, DTYPES_RUN, sweeps.FULL.scale)
 QUICK = Plan({family: count // 16 for family, count in COUNTS.items()}, DTYPES_RUN, sweeps.QUICK_CUDA.scale)
 
 
-def cases(own: Plan, done: Container[KernelId] = ()) -> Iterator[KernelCase | None]:
+def cases(plan: Plan, done: Container[KernelId] = ()) -> Iterator[KernelCase | None]:
     """Every case of a plan as a node of ONNX Runtime; None for one that is done."""
-    for case in sweeps.cases(own):
+    for case in sweeps.cases(plan):
         assert case is not None
         biased = case.id.index % BIASED == 0
         dims = {**case.kernel.dims, "channels_last": 0.0, "bias": float(biased)}

@@ -270,7 +270,7 @@ def write(nodes: Nodes, dtype: str, path: Path) -> None:
     kind = TensorProto.FLOAT16 if dtype == "fp16" else TensorProto.FLOAT
     number = np.float16 if dtype == "fp16" else np.float32
     whole = {high: TensorProto.BOOL if high == TRUTH else TensorProto.INT64 for high in nodes.integers.values()}
-    own = {"BiasGelu", "Gelu", "SkipLayerNormalization"}
+    microsoft_ops = {"BiasGelu", "Gelu", "SkipLayerNormalization"}
     weights = [
         numpy_helper.from_array(np.full(tuple(shape), 0.5, dtype=number), name) for name, shape in nodes.weights.items()
     ]
@@ -280,8 +280,8 @@ def write(nodes: Nodes, dtype: str, path: Path) -> None:
     ]
     graph = helper.make_graph(
         [
-            helper.make_node(op, reads, [made], domain=MICROSOFT if op in own else "", **attributes)
-            for op, reads, made, attributes in nodes.steps
+            helper.make_node(op, reads, [output], domain=MICROSOFT if op in microsoft_ops else "", **attributes)
+            for op, reads, output, attributes in nodes.steps
         ],
         "nodes",
         [

@@ -35,12 +35,12 @@ def bound_session(path: Path, tensors: Sequence[Any], options: dict[str, str]) -
     providers: list[Any] = [("CUDAExecutionProvider", options)] if device == "cuda" else []
     quiet = onnxruntime.SessionOptions()
     quiet.log_severity_level = 3
-    made = onnxruntime.InferenceSession(str(path), quiet, providers=[*providers, "CPUExecutionProvider"])
-    binding = made.io_binding()
+    ort_session = onnxruntime.InferenceSession(str(path), quiet, providers=[*providers, "CPUExecutionProvider"])
+    binding = ort_session.io_binding()
     bound = [tensor.contiguous() for tensor in tensors]
-    for wanted, tensor in zip(made.get_inputs(), bound, strict=True):
+    for wanted, tensor in zip(ort_session.get_inputs(), bound, strict=True):
         binding.bind_input(wanted.name, device, 0, _numpy_type(tensor), tuple(tensor.shape), tensor.data_ptr())
-    for output in made.get_outputs():
+    for output in ort_session.get_outputs():
         tensor = torch.empty(output.shape, dtype=getattr(torch, _TORCH[output.type]), device=device)
         binding.bind_output(output.name, device, 0, _numpy_type(tensor), tuple(tensor.shape), tensor.data_ptr())
         bound.append(tensor)
@@ -48,7 +48,7 @@ def bound_session(path: Path, tensors: Sequence[Any], options: dict[str, str]) -
         torch.cuda.synchronize()
 
     def run() -> Any:
-        made.run_with_iobinding(binding)
+        ort_session.run_with_iobinding(binding)
         return bound[len(tensors) :]
 
     for _ in range(3):
