@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from calibrate.samples.passes import UNRELIABLE
+from calibrate.samples.model_latencies import UNRELIABLE
 
 MODELS = ("bert", "albert", "mobile_bert", "funnel_transformer", "mobilenet_v2", "efficientnet", "shufflenet")
 """Bound by the host at batch 1 on every GPU."""

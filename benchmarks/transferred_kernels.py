@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from calibrate.fit.errors import log_sd
-from calibrate.fit.passes import Model, table_of
-from calibrate.samples.passes import read_passes
+from calibrate.fit.model_latencies import Model, table_of
+from calibrate.samples.model_latencies import read_passes
 
 DEVICE_BOUND = 1.3
 """How many times as long as the host, as fitted, the device must take."""

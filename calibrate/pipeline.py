@@ -15,9 +15,9 @@ from calibrate.fit import calibration as fits
 from calibrate.fit import runtimes as runtime_fits
 from calibrate.measure import models, modules
 from calibrate.measure.constants import device_constants
+from calibrate.measure.library_calls import prepare_shapes, run_shapes
+from calibrate.measure.library_calls import total as shape_cases
 from calibrate.measure.operators import example_kernels, run_host, run_launches
-from calibrate.measure.shapes import prepare_shapes, run_shapes
-from calibrate.measure.shapes import total as shape_cases
 from calibrate.measure.sweep import run_sweep
 from calibrate.measure.timers import Probe
 from calibrate.samples.environment import check_agreement, check_device, check_gpu, describe

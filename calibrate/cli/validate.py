@@ -107,8 +107,8 @@ def published(
     the session that have not seen the model either.
     """
     with complain(debug):
-        from calibrate.samples.passes import read_passes
-        from calibrate.validate.published import judge_passes
+        from calibrate.samples.model_latencies import read_passes
+        from calibrate.validate.model_latencies import judge_passes
         from calibrate.validate.tables import passes_text
 
         typer.echo(passes_text(judge_passes(read_passes(data), reference_gpu, gpu), markdown))

@@ -10,8 +10,8 @@ import msgspec
 
 from calibrate.fit import host as host_fits
 from calibrate.fit import runtimes
+from calibrate.fit.kernel_tables import merged
 from calibrate.fit.kernels import fit_kernels
-from calibrate.fit.published import merged
 from calibrate.samples.files import Samples
 from calibrate.samples.host_rows import row_of_label
 from calibrate.samples.kernels import MeasuredKernel, measured_kernels

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from calibrate.fit.passes import fit_passes
-from calibrate.fit.published import fit_published
-from calibrate.samples.passes import read_passes
+from calibrate.fit.kernel_tables import fit_published
+from calibrate.fit.model_latencies import fit_passes
+from calibrate.samples.model_latencies import read_passes
 from predictor.calibration.files import find
 from predictor.errors import PredictorError
 

@@ -11,7 +11,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
-from calibrate.samples.passes import GRAPHS, TORCH, Pass
+from calibrate.samples.model_latencies import GRAPHS, TORCH, Pass
 from predictor import runtimes
 from predictor.calibration.host_costs import HostCosts, kind_of_call
 from predictor.calibration.kernel_models import is_winograd

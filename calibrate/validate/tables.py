@@ -10,7 +10,7 @@ from tabulate import DataRow, TableFormat, tabulate
 from calibrate.validate import accuracy
 from calibrate.validate.accuracy import Row, Summary
 from calibrate.validate.kernels import KernelErrors
-from calibrate.validate.published import PassErrors
+from calibrate.validate.model_latencies import PassErrors
 from calibrate.validate.runtimes import RuntimeErrors, RuntimesJudged
 
 MARKDOWN = TableFormat(

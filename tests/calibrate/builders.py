@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from calibrate.samples.passes import GRAPHS
+from calibrate.samples.model_latencies import GRAPHS
 from calibrate.samples.records import Environment
 from calibrate.samples.rounds import Measurement
 from calibrate.validate.accuracy import Row

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from calibrate.samples.passes import Pass, read_passes
+from calibrate.samples.model_latencies import Pass, read_passes
 from calibrate.validate.runtimes import Evaluated, evaluate
 from predictor.calibration import files
 from predictor.calibration.files import SHIPPED

@@ -10,7 +10,7 @@ from collections import Counter
 
 import pytest
 
-from calibrate.samples.passes import GRAPHS as FOLDER
+from calibrate.samples.model_latencies import GRAPHS as FOLDER
 from predictor import runtimes
 from predictor.predict import graph_of
 from predictor.records import CaptureMode, Graph

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calibrate.fit.published import fit_published
+from calibrate.fit.kernel_tables import fit_published
 from predictor.calibration.files import SHIPPED
 from predictor.predict import GpuCalibration, load_calibration
 from predictor.pricing.kernels import kernel_fit

@@ -9,8 +9,8 @@ import numpy as np
 from typer.testing import CliRunner
 
 from calibrate.cli.validate import app as validate
-from calibrate.samples.passes import Pass
-from calibrate.validate.published import judge_passes
+from calibrate.samples.model_latencies import Pass
+from calibrate.validate.model_latencies import judge_passes
 from tests.calibrate.builders import published_plan
 
 

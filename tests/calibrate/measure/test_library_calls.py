@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from calibrate.fit.host import shape_samples
-from calibrate.measure.shapes import prepare_shapes, run_shapes
-from calibrate.measure.shapes import total as shape_cases
+from calibrate.measure.library_calls import prepare_shapes, run_shapes
+from calibrate.measure.library_calls import total as shape_cases
 from calibrate.samples.records import ShapeSample
 from calibrate.samples.store import SampleFile
 from predictor.kernels.families import FAMILIES, MeasuredIn

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
 from calibrate.fit.errors import log_sd
-from calibrate.fit.passes import Model, Table, Unseen, leave_models_out, table_of
-from calibrate.samples.passes import Pass
+from calibrate.fit.model_latencies import Model, Table, Unseen, leave_models_out, table_of
+from calibrate.samples.model_latencies import Pass
 from predictor.calibration.files import gpu_name
 from predictor.errors import unknown
 from predictor.pricing.intervals import NINETY

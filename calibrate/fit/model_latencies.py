@@ -31,7 +31,7 @@ from calibrate.fit.pass_work import (
     workloads,
 )
 from calibrate.fit.robust import cauchy, reweighted
-from calibrate.samples.passes import TORCH, Pass
+from calibrate.samples.model_latencies import TORCH, Pass
 from predictor.calibration import files
 from predictor.calibration.datasheets import derived_device, instruction_time_factor, nearest
 from predictor.calibration.host_costs import HOSTS_DIFFER

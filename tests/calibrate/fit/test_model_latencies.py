@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from calibrate.fit.model_latencies import Model, Table, leave_models_out, table_of
 from calibrate.fit.pass_work import KINDS, Factor, Workload, families_of
-from calibrate.fit.passes import Model, Table, leave_models_out, table_of
-from calibrate.samples.passes import Pass
+from calibrate.samples.model_latencies import Pass
 from predictor.calibration.load import load_calibration
 from predictor.calibration.schema import FactorKey
 from tests.calibrate.builders import published_plan
@@ -93,7 +93,7 @@ def test_a_table_is_what_a_prediction_sees(some: list[Pass]) -> None:
 
 
 def test_a_fit_can_be_repeated_to_the_byte(some: list[Pass], tmp_path: Path) -> None:
-    from calibrate.fit.passes import fit_passes
+    from calibrate.fit.model_latencies import fit_passes
 
     for folder in ("one", "two"):
         fit_passes({"v100": tmp_path / folder}, some)
