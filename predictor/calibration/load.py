@@ -1,7 +1,7 @@
 """Calibrations: data that says what a GPU, a host and a runtime charge; no code in them.
 
 ``<folder>/<gpu>/device.json`` (peaks, bandwidth, lanes, environment), ``kernels.json`` (fits per family) and
-``<runtime>.json`` (host costs); ``calibration_files`` reads and writes them.
+``<runtime>.json`` (host costs); ``files`` reads and writes them.
 """
 
 from __future__ import annotations

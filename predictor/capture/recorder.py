@@ -377,11 +377,6 @@ calls that no later has. An entry goes with the code: a model's is free to.
 """
 
 
-def abstract_module(module: torch.nn.Module, dtype: torch.dtype) -> torch.nn.Module:
-    """A copy of the module in evaluation mode without its data: floating-point weights on meta in ``dtype``."""
-    return Copies().module(module, partial(abstract, dtype=dtype), abstract_constant)
-
-
 def versions() -> dict[str, str]:
     """Versions of the packages that shape a graph."""
     package_versions = {"torch": torch.__version__, "python": ".".join(map(str, sys.version_info[:3]))}
