@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
-from functools import cache
+from dataclasses import dataclass, field, fields
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from predictor.errors import CannotRunError, PredictorError
 from predictor.graph.files import GraphSet, SizeRange
 from predictor.plans import Plan, Settings, load_plan, settings
 from predictor.pricing import kernels
-from predictor.records import CaptureMode, Graph, Report
+from predictor.records import CaptureMode, CaptureOptions, Graph, Report
 
 if TYPE_CHECKING:
     from predictor.capture.module_source import ModuleSource
@@ -39,13 +39,14 @@ class Predictor:
     estimator: str = "queue"
     host: str | None = None
     attention: str | None = None
+    options: CaptureOptions = field(default_factory=CaptureOptions)
 
     def predict(self, module: Any, inputs: Any, name: str | None = None) -> Report:
         """Report for a module and its inputs (tensor, tuple or mapping), in any dtype and on any device, meta
         included. Raises CannotRunError where the runtime cannot run it.
         """
         self.check()
-        return self.report(plan(module, inputs, name))
+        return self.report(plan(module, inputs, name, options=self.options))
 
     def predict_file(self, path: str, name: str | None = None) -> Report:
         """Report for an ONNX file with fixed shapes, without torch."""
@@ -81,6 +82,7 @@ def plan(
     *,
     runtimes: Iterable[str] = (),
     dtypes: Iterable[str] = ("fp16",),
+    options: CaptureOptions | None = None,
 ) -> Plan:
     """A plan of a module: what it does, to be priced many times.
 
@@ -88,14 +90,14 @@ def plan(
     batch and length. The module is captured when a runtime and dtype are first asked for; runtimes, dtypes: captured
     at once, for any batch where the module allows it, so that the plan knows them when it is pickled or written. Other
     batch sizes are captured from inputs that are cut or repeated along their first dimension, other lengths likewise,
-    where the first integer input has tokens along its second. Raises PredictorError where the module does not take the
-    inputs.
+    where the first integer input has tokens along its second. options: how it is captured. Raises PredictorError where
+    the module does not take the inputs.
 
     >>> plan(module, inputs).report("h200", runtime="cudagraph", batch=8)  # doctest: +SKIP
     """
     from predictor.capture.module_source import ModuleSource
 
-    source = ModuleSource(module, inputs, name or type(module).__name__, graph_of)
+    source = ModuleSource(module, inputs, name or type(module).__name__, partial(graph_of, options=options))
     graphs = GraphSet(source.name, source.batch, source.length)
     for runtime in runtimes:
         for dtype in dtypes:
@@ -159,23 +161,27 @@ class _OnnxSource:
         return graph
 
 
-def graph_of(module: Any, inputs: Any, dtype: str, runtime: str, name: str | None = None) -> Graph:
+def graph_of(
+    module: Any, inputs: Any, dtype: str, runtime: str, name: str | None = None, options: CaptureOptions | None = None
+) -> Graph:
     """The graph that a runtime makes of a module. Raises CannotRunError where it makes none."""
     from predictor.capture.recorder import capture
 
-    mode = runtimes.load(runtime).capture_mode
+    mode, options = runtimes.load(runtime).capture_mode, options or CaptureOptions()
     try:
         if mode is CaptureMode.EXPORTED:
             from predictor.capture.onnx_file import exported
 
             return exported(module, inputs, dtype, name)
-        return capture(module, inputs, dtype, name, mode)
+        return capture(module, inputs, dtype, name, mode, options)
     except CannotRunError:
         raise
     except PredictorError as error:
         if mode is CaptureMode.EAGER:
             raise
-        capture(module, inputs, dtype, name, CaptureMode.EAGER)  # raises where the model or its inputs are at fault
+        capture(
+            module, inputs, dtype, name, CaptureMode.EAGER, options
+        )  # raises where the model or its inputs are at fault
         raise CannotRunError(f"its code fails as {runtime} runs it ({error})") from error
 
 

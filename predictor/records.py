@@ -258,6 +258,16 @@ class CaptureMode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class CaptureOptions:
+    """How a module is captured, besides its dtype and the runtime.
+
+    keep: the share of its elements that a selection by unknown values keeps, 0 to 1.
+    """
+
+    keep: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """The software and GPU that a program is lowered for. torch: its version, for example "1.12.1"; architecture: of
     the GPU, see ``calibration.schema.ARCHITECTURES``; both empty for those of today.

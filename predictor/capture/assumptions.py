@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 EVEN = "what is chosen by values (experts, best scores, tokens) is spread evenly over the choices"
-KEEPS = "a selection by values keeps everything"
+KEEPS = "a selection by values keeps {share}"
 HOLDS = "a condition on values holds"
 ONE = "a number that the host reads from the device is 1"
 DISTINCT = "all values are distinct"
@@ -108,6 +108,15 @@ def places(mask: torch.Tensor, keep: float = 1.0) -> torch.Tensor:
     return torch.stack(columns, dim=1) if columns else torch.zeros(kept, 0, dtype=torch.int64)
 
 
+def keeps(share: float) -> str:
+    """What is assumed of a selection that keeps a share of its elements.
+
+    >>> keeps(0.3)
+    'a selection by values keeps 30 %'
+    """
+    return KEEPS.format(share="everything" if share == 1 else f"{100 * share:g} %")
+
+
 def number(dtype: torch.dtype) -> Any:
     """What Python reads from a tensor whose value nobody knows."""
     if dtype == torch.bool:
@@ -136,7 +145,7 @@ DECIDED: dict[str, tuple[Callable[..., Any], str]] = {
     "_local_scalar_dense": (lambda x: number(x.dtype), ONE),
     "is_nonzero": (lambda x: True, HOLDS),
     "equal": (lambda a, b: True, HOLDS),
-    "nonzero": (places, KEEPS),
+    "nonzero": (places, KEEPS.format(share="everything")),
     "_unique2": (_unique, DISTINCT),
     "unique_dim": (_unique_dim, DISTINCT),
     "unique_consecutive": (_unique, DISTINCT),

@@ -14,7 +14,7 @@ import sys
 import warnings
 import weakref
 from collections.abc import Mapping, Set
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from types import FrameType
 from typing import Any
@@ -65,7 +65,7 @@ from predictor.errors import PredictorError, one_line
 from predictor.graph.inputs import batch_of, call_arguments
 from predictor.ops import OPS, operator_of
 from predictor.ops.macs import count_macs
-from predictor.records import CaptureMode, Graph, OpCall, Origin, PythonWork, Trait
+from predictor.records import CaptureMode, CaptureOptions, Graph, OpCall, Origin, PythonWork, Trait
 
 _VALUE = "_captured_value"
 
@@ -73,10 +73,12 @@ _VALUE = "_captured_value"
 class _Recorder(TorchDispatchMode):
     """Sees every operator before it is split into parts, notes it, and runs it on the meta device."""
 
-    def __init__(self, module: torch.nn.Module, mode: CaptureMode, copies: Set[int] = frozenset()) -> None:
+    def __init__(
+        self, module: torch.nn.Module, mode: CaptureMode, options: CaptureOptions, copies: Set[int] = frozenset()
+    ) -> None:
         """copies: tensors of the capture's own, by identity; the pass may write into them."""
         super().__init__()
-        self._mode = mode
+        self._mode, self._options = mode, options
         self.assumed: dict[str, int] = {}
         self._paths = {id(child): path for path, child in module.named_modules()}
         self._origins: dict[Origin, Origin] = {}
@@ -220,6 +222,9 @@ class _Recorder(TorchDispatchMode):
             return device_paths.SHAPES[name](*args, **kwargs)
         unknown = [t for t in tensors_in(*bound.values()) if t.is_meta]
         if name in assumptions.DECIDED and unknown and is_decided(name, func):
+            if name == "nonzero":
+                self._assume(assumptions.keeps(self._options.keep))
+                return assumptions.places(unknown[0], self._options.keep)
             self._assume(assumptions.assumption_of(name, unknown[0]))
             return assumptions.DECIDED[name][0](*args, **kwargs)
         try:
@@ -392,13 +397,14 @@ def capture(
     dtype: str = "fp32",
     name: str | None = None,
     mode: CaptureMode = CaptureMode.EAGER,
+    options: CaptureOptions | None = None,
 ) -> Graph:
     """Capture one forward pass in inference mode.
 
     module: in any dtype and on any device, it is not changed. inputs: a tensor, a tuple or a mapping, shapes give batch
     and length. dtype: what it would run in ("fp32", "tf32", "fp16", "bf16"). mode: what the model's code is told of the
-    runtime that it runs under. Captures of several threads wait for one another. Raises PredictorError where the module
-    does not accept the inputs, fails, or does not end (``limits``).
+    runtime that it runs under. options: how it is captured. Captures of several threads wait for one another. Raises
+    PredictorError where the module does not accept the inputs, fails, or does not end (``limits``).
 
     >>> capture(torch.nn.Linear(8, 4), torch.empty(2, 8)).macs
     64
@@ -415,7 +421,8 @@ def capture(
     except Exception as error:
         raise PredictorError(f"the inputs of {kind} have no batch size: {one_line(error)}") from error
     with isolated(DTYPES[dtype]):
-        graph = _recorded(module, inputs, mode, dtype).graph(name or kind, dtype, batch)
+        user = _Pass(module, inputs, mode, dtype, options or CaptureOptions())
+        graph = _recorded(user).graph(name or kind, dtype, batch)
     if any(isinstance(child, _DIFFER_IN_TRAINING) and child.training for child in module.modules()):
         return replace(graph, assumptions=(*graph.assumptions, assumptions.EVALUATION))
     return graph
@@ -424,73 +431,86 @@ def capture(
 _DIFFER_IN_TRAINING = (torch.nn.modules.dropout._DropoutNd, torch.nn.modules.batchnorm._NormBase)
 
 
-def _recorded(module: torch.nn.Module, inputs: Any, mode: CaptureMode, dtype: str) -> _Recorder:
+@dataclass(frozen=True)
+class _Pass:
+    """What is captured and how: a user's module and inputs, which stay as they are."""
+
+    module: torch.nn.Module
+    inputs: Any
+    mode: CaptureMode
+    dtype: str
+    options: CaptureOptions
+
+    def copied(self) -> tuple[torch.nn.Module, tuple[Any, ...], dict[str, Any], Set[int]]:
+        """Copies for one pass, which may change them: the module, positional and keyword arguments; and the identities
+        of their tensors.
+        """
+        copies, stand_in = Copies(), partial(abstract, dtype=DTYPES[self.dtype])
+        try:
+            copy = copies.module(self.module, stand_in, abstract_constant)
+            args, kwargs = copies.of(call_arguments(self.inputs), stand_in)
+        except PredictorError:
+            raise
+        except Exception as error:
+            kind = type(self.module).__name__
+            raise PredictorError(f"{kind} or its inputs cannot be copied: {one_line(error)}") from error
+        return copy, args, kwargs, copies.tensors
+
+    def recorder(self, module: torch.nn.Module, copies: Set[int]) -> _Recorder:
+        """What watches a pass of a copy."""
+        return _Recorder(module, self.mode, self.options, copies)
+
+
+def _recorded(user: _Pass) -> _Recorder:
     """A pass in which nothing is run for the first time."""
     with redirected.watched() as cuda:
         try:
-            recorder = _record(module, inputs, mode, dtype)
+            recorder = _record(user)
         except PredictorError as error:
             if not (redirected.names_cuda(error) or cuda.asked):
                 raise
-            return _record_redirected(module, inputs, mode, dtype)
+            return _record_redirected(user)
     if cuda.asked:
         try:
-            return _record_redirected(module, inputs, mode, dtype)
+            return _record_redirected(user)
         except PredictorError:  # it does with CUDA what only CUDA can
             return recorder
     ran = recorder.operators | recorder.python.codes
-    if not all(identity in _WARM[mode] for identity in ran):
-        _WARM[mode].update(ran)
-        recorder = _record(module, inputs, mode, dtype)
+    if not all(identity in _WARM[user.mode] for identity in ran):
+        _WARM[user.mode].update(ran)
+        recorder = _record(user)
     return recorder
 
 
-def _record_redirected(module: torch.nn.Module, inputs: Any, mode: CaptureMode, dtype: str) -> _Recorder:
+def _record_redirected(user: _Pass) -> _Recorder:
     with redirected.to_meta():
-        _record(module, inputs, mode, dtype)
-        return _record(module, inputs, mode, dtype)
-
-
-def _copied(
-    module: torch.nn.Module, inputs: Any, dtype: torch.dtype
-) -> tuple[torch.nn.Module, tuple[Any, ...], dict[str, Any], Set[int]]:
-    """Copies for one pass, which may change them: the module, positional and keyword arguments; and the identities of
-    their tensors.
-    """
-    copies, stand_in = Copies(), partial(abstract, dtype=dtype)
-    try:
-        copy = copies.module(module, stand_in, abstract_constant)
-        args, kwargs = copies.of(call_arguments(inputs), stand_in)
-    except PredictorError:
-        raise
-    except Exception as error:
-        raise PredictorError(f"{type(module).__name__} or its inputs cannot be copied: {one_line(error)}") from error
-    return copy, args, kwargs, copies.tensors
+        _record(user)
+        return _record(user)
 
 
 SCRIPT_PASSES = 2
 """Passes after which torch.jit has optimised a graph, which compares its constants."""
 
 
-def _optimise(module: torch.nn.Module, original: torch.nn.Module, inputs: Any, mode: CaptureMode, dtype: str) -> None:
+def _optimise(module: torch.nn.Module, user: _Pass) -> None:
     """Run a scripted module until its graph is what it stays."""
     for _ in range(SCRIPT_PASSES):
-        _, args, kwargs, copies = _copied(original, inputs, DTYPES[dtype])
-        with _Recorder(module, mode, copies), fused_layers(mode), answering_as(mode):
+        _, args, kwargs, copies = user.copied()
+        with user.recorder(module, copies), fused_layers(user.mode), answering_as(user.mode):
             module(*args, **kwargs)
 
 
-def _record(original: torch.nn.Module, inputs: Any, mode: CaptureMode, dtype: str) -> _Recorder:
+def _record(user: _Pass) -> _Recorder:
     """One pass of a copy. Raises PredictorError, whatever the module raises."""
-    module, args, kwargs, copies = _copied(original, inputs, DTYPES[dtype])
-    recorder = _Recorder(module, mode, copies)
+    module, args, kwargs, copies = user.copied()
+    recorder = user.recorder(module, copies)
     seed()
     try:
         with torch.inference_mode(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if any(isinstance(child, torch.jit.ScriptModule) for child in module.modules()):
-                _optimise(module, original, inputs, mode, dtype)
-            with recorder, fused_layers(mode), redirected.in_one_thread(), answering_as(mode):
+                _optimise(module, user)
+            with recorder, fused_layers(user.mode), redirected.in_one_thread(), answering_as(user.mode):
                 before, collects = sys.gettrace(), gc.isenabled()
                 gc.disable()  # finalizers and callbacks of a collection are no part of the pass
                 sys.settrace(recorder.python.hook)
@@ -506,7 +526,7 @@ def _record(original: torch.nn.Module, inputs: Any, mode: CaptureMode, dtype: st
     except Stopped as stop:
         raise PredictorError(f"{type(module).__name__} is not predicted: {stop}") from None
     except BaseException as error:
-        raise PredictorError(complaint(error, recorder.failed, type(module).__name__, dtype)) from error
+        raise PredictorError(complaint(error, recorder.failed, type(module).__name__, user.dtype)) from error
     finally:
         recorder.forget()
     return recorder
