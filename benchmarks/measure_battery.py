@@ -1,8 +1,10 @@
-"""Measure the battery on the GPU at hand: ``python -m benchmarks.measure_battery --out FILE.jsonl.gz --seconds 540``.
+"""Measure the battery, or the zoo, on the GPU at hand:
+
+    python -m benchmarks.measure_battery --out FILE.jsonl.gz --split learn --seconds 540
 
 Rows are on disk as they are taken. Run again with the same file, or with ``--skip`` and what other runs wrote, it goes
 on where it stopped. The order is: the first model of every family under all runtimes, then the other models, then
-other batches and dtypes.
+other batches and dtypes; of the zoo, fp16, then fp32.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import models_zoo
 from benchmarks.battery import families
 from calibrate.measure.models import Protocol, complete, measure
 from calibrate.samples.records import CaseProfile, Refusal
@@ -23,9 +26,19 @@ TIERS = (("eager", "torchscript", "cudagraph"), ("compile", "compile-cudagraph")
 """Runtimes by what they take to prepare."""
 
 
+ZOO: tuple[tuple[tuple[str, int], ...], ...] = (
+    (("fp16", 1), ("fp16", 8), ("fp16", 32), ("fp16", 128)),
+    (("fp32", 1), ("fp32", 8), ("fp32", 32), ("fp32", 128)),
+)
+"""(Dtype, batch) of the zoo's models, part by part."""
+
+
 def parts(split: str, runtimes: Sequence[str], only: Sequence[str]) -> list[list[Case]]:
     """What is measured one after another."""
     tiers = [[name for name in tier if name in runtimes] for tier in TIERS]
+    if split == "zoo":
+        models = [name for name in models_zoo.names() if not only or name in only]
+        return [[Case(m, b, d, r) for tier in tiers for m in models for r in tier for d, b in part] for part in ZOO]
     more = families.variants(split)
     found = []
     for block in families.blocks(split):
@@ -45,7 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="file of samples, appended to")
     parser.add_argument("--skip", type=Path, nargs="*", default=[], help="files of samples whose cases are done")
-    parser.add_argument("--split", choices=["learn", "held_out"], default="learn")
+    parser.add_argument("--split", choices=["learn", "held_out", "zoo"], default="learn")
     parser.add_argument("--runtimes", default=",".join(name for tier in TIERS for name in tier))
     parser.add_argument("--models", default="", help="these alone, as file:function, comma-separated")
     parser.add_argument("--parts", default="0,1,2", help="0: first models of the families, 1: others, 2: variants")
