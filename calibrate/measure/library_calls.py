@@ -36,7 +36,8 @@ def total(count: int) -> int:
 
 
 def _counts(count: int) -> dict[str, int]:
-    rows = {name for name, row in FAMILIES.items() if row.matrix and row.measured_in is MeasuredIn.CALLS}
+    """Families that no other stands in for: those share its host costs."""
+    rows = {n for n, r in FAMILIES.items() if r.matrix and r.measured_in is MeasuredIn.CALLS and not r.stand_in}
     return {name: round(SHARES.get(name, USUAL_SHARE) * count) for name in FAMILIES if name in rows}
 
 

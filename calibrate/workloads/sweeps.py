@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections import Counter
 from collections.abc import Callable, Container, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import torch
 
 from calibrate.workloads.cases import KernelId
 from calibrate.workloads.device import Run, set_precision
-from calibrate.workloads.recipes import RECIPES, Recipe, Scale
+from calibrate.workloads.recipes import RARE, RECIPES, FamilyRecipe, Recipe, Scale
 from predictor.capture.calls import DTYPES
 from predictor.capture.recorder import capture
 from predictor.errors import PredictorError
@@ -27,6 +27,9 @@ MEMORY_DTYPES = ("fp32", "fp16")
 SHARED = 0.7
 """Share of the samples that a dtype takes where one fit learns from two."""
 
+RARELY = "rare "
+"""Begins the name of a series of calls that fewer models make."""
+
 ON_REQUEST = 0.4
 """Share where torch runs a dtype only on request: by default fp32 products are exact and convolutions TF32."""
 
@@ -39,11 +42,14 @@ def _share(family: str, dtype: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How many samples of each family: on the matrix units of a dtype with its own fit, elsewhere of all dtypes."""
+    """How many samples of each family: on the matrix units of a dtype with its own fit, elsewhere of all dtypes. rare:
+    of what fewer models run.
+    """
 
     counts: dict[str, int]
     dtypes: tuple[str, ...]
     scale: Scale
+    rare: dict[str, int] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -52,30 +58,41 @@ class Plan:
 
     def times(self, factor: int) -> Plan:
         """The same with more samples, those of this plan among them."""
-        return replace(self, counts={family: factor * count for family, count in self.counts.items()})
+        more = [{family: factor * count for family, count in counts.items()} for counts in (self.counts, self.rare)]
+        return replace(self, counts=more[0], rare=more[1])
 
     def groups(self) -> dict[tuple[str, str], int]:
-        """(Family, dtype or "any") -> samples."""
+        """(Family, series) -> samples. series: a dtype or "any", of what is rare with ``RARELY`` before it."""
         sample_counts = {}
-        for family, count in self.counts.items():
-            fits = Counter(fit_name(family, dtype) for dtype in self.dtypes)
-            for dtype in self.dtypes if FAMILIES[family].matrix else ("any",):
-                alone = dtype == "any" or fits[fit_name(family, dtype)] == 1
-                share = (_share(family, dtype) if "tf32" in self.dtypes else 1.0) if alone else SHARED
-                sample_counts[family, dtype] = round(share * count)
+        for rows, counts, prefix in ((RECIPES, self.counts, ""), (RARE, self.rare, RARELY)):
+            for family, count in counts.items():
+                dtypes = [dtype for dtype in self.dtypes if dtype in (rows[family].dtypes or self.dtypes)]
+                fits = Counter(fit_name(family, dtype) for dtype in dtypes)
+                for dtype in dtypes if FAMILIES[family].matrix else ("any",):
+                    alone = dtype == "any" or fits[fit_name(family, dtype)] == 1
+                    share = (_share(family, dtype) if "tf32" in self.dtypes else 1.0) if alone else SHARED
+                    sample_counts[family, prefix + dtype] = round(share * count)
         return sample_counts
 
 
-FULL_COUNTS = {family: row.samples for family, row in RECIPES.items()}
+def _plan(divisor: int, least: int, dtypes: tuple[str, ...], scale: Scale) -> Plan:
+    """Of the samples of a full sweep one in so many, and no fewer than ``least`` of a family."""
+    counts, rare = (
+        {family: row.samples if divisor == 1 else max(row.samples // divisor, least) for family, row in rows.items()}
+        for rows in (RECIPES, RARE)
+    )
+    runs = {family: count for family, count in counts.items() if _runs_in(RECIPES[family], dtypes)}
+    return Plan(runs, dtypes, scale, rare)
 
-FULL = Plan(FULL_COUNTS, MATRIX_DTYPES, Scale(elements=4.2e8, macs=2.4e11))
-QUICK_CUDA = Plan({f: max(n // 16, 12) for f, n in FULL_COUNTS.items()}, MATRIX_DTYPES, Scale(elements=1e8, macs=5e10))
-FULL_CPU = Plan(
-    {f: max(n // 10, 24) for f, n in FULL_COUNTS.items()}, ("fp32", "bf16"), Scale(elements=1.6e7, macs=2e9, usual=0.3)
-)
-QUICK_CPU = Plan(
-    {f: max(n // 16, 20) for f, n in FULL_COUNTS.items()}, ("fp32",), Scale(elements=4e6, macs=4e8, usual=0.1)
-)
+
+def _runs_in(row: FamilyRecipe, dtypes: Sequence[str]) -> bool:
+    return not row.dtypes or bool(set(row.dtypes) & set(dtypes))
+
+
+FULL = _plan(1, 0, MATRIX_DTYPES, Scale(elements=4.2e8, macs=2.4e11))
+QUICK_CUDA = _plan(16, 12, MATRIX_DTYPES, Scale(elements=1e8, macs=5e10))
+FULL_CPU = _plan(10, 24, ("fp32", "bf16"), Scale(elements=1.6e7, macs=2e9, usual=0.3))
+QUICK_CPU = _plan(16, 20, ("fp32",), Scale(elements=4e6, macs=4e8, usual=0.1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,25 +119,32 @@ class RecipeModule(torch.nn.Module):
         return self.recipe.call(*operands)
 
 
-def cases(plan: Plan, done: Container[KernelId] = ()) -> Iterator[KernelCase | None]:
-    """Every case of a plan, the families interleaved, the same on every run; None for one that is done."""
+def identities(plan: Plan) -> Iterator[KernelId]:
+    """Every case of a plan by name, the families interleaved, the same on every run."""
     remaining = plan.groups()
     longest = max(remaining.values())
     for index in range(longest):
-        for (family, dtype), count in remaining.items():
+        for (family, series), count in remaining.items():
             # spread the shorter families over the whole run
             if (index * count) // longest != ((index + 1) * count) // longest:
-                number = (index * count) // longest
-                known = KernelId(family, dtype, number) in done
-                yield None if known else make_case(family, dtype, number, plan.scale)
+                yield KernelId(family, series, (index * count) // longest)
 
 
-def make_case(family: str, dtype: str, index: int, scale: Scale) -> KernelCase:
-    """The index-th case of a family and dtype, redrawn until the call is one kernel of the family."""
-    rng = np.random.default_rng([zlib.crc32(f"{family}/{dtype}".encode()), index])
-    real = MEMORY_DTYPES[index % len(MEMORY_DTYPES)] if dtype == "any" else dtype
+def cases(plan: Plan, done: Container[KernelId] = ()) -> Iterator[KernelCase | None]:
+    """Every case of a plan, the families interleaved, the same on every run; None for one that is done."""
+    for known in identities(plan):
+        yield None if known in done else make_case(known.family, known.series, known.index, plan.scale)
+
+
+def make_case(family: str, series: str, index: int, scale: Scale) -> KernelCase:
+    """The index-th case of a family and series, redrawn until the call is one kernel of the family."""
+    rng = np.random.default_rng([zlib.crc32(f"{family}/{series}".encode()), index])
+    dtype = series.removeprefix(RARELY)
+    row = (RARE if series.startswith(RARELY) else RECIPES)[family]
+    of_memory = row.dtypes or MEMORY_DTYPES
+    real = of_memory[index % len(of_memory)] if dtype == "any" else dtype
     for _ in range(50):
-        recipe = RECIPES[family].draw(rng, scale)
+        recipe = row.draw(rng, scale)
         try:
             operands = tuple(o.make(DTYPES[real], "meta") for o in recipe.operands)
             program = eager.lower(capture(RecipeModule(recipe), operands, real))
@@ -132,7 +156,7 @@ def make_case(family: str, dtype: str, index: int, scale: Scale) -> KernelCase:
             kernel_dtype = real if FAMILIES[family].matrix else kernel.dtype
             op = next(call.row.label for call in program.calls if call.kernels)
             return KernelCase(
-                KernelId(family, dtype, index), recipe, real, Kernel(family, kernel_dtype, kernel.dims), op
+                KernelId(family, series, index), recipe, real, Kernel(family, kernel_dtype, kernel.dims), op
             )
     raise RuntimeError(f"no {family} recipe gives one {family} kernel")
 

@@ -285,7 +285,7 @@ class Fit(Record, frozen=True, kw_only=True):
     floor_s: PositiveDuration
     """What the smallest kernel takes."""
     largest: dict[Name, Size]
-    """Dimension -> the largest value measured, of every dimension."""
+    """Dimension -> the largest value measured; those with a default that are newer than the fit may be missing."""
     only: dict[Name, Size]
     """Dimension -> its value, of those that never varied."""
     residual: Trees
@@ -302,7 +302,8 @@ class Fit(Record, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         check_family(self.family, self.units)
         dims = set(FAMILIES[self.family].dims)
-        if set(self.largest) != dims:
+        required = {name for name, default in FAMILIES[self.family].dims.items() if default is None}
+        if not required <= set(self.largest) <= dims:
             raise ValueError(f".largest: expected the dimensions {', '.join(FAMILIES[self.family].dims)}")
         if not set(self.only) <= dims:
             raise ValueError(f".only: {', '.join(sorted(set(self.only) - dims))} is no dimension of {self.family}")

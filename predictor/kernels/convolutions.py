@@ -3,11 +3,16 @@
 batch x (c_in, h, w) -> (c_out, h_out, w_out), kernel r x s; a 1-D convolution has h = r = 1. Grouped and depthwise ones
 (as many groups as input channels) run other kernels: families of their own. ONNX Runtime tries the library's algorithms
 and keeps the fastest, where torch asks for a guess: again families of their own.
+
+Of three dimensions: (c_in, depth, h, w), kernel t x r x s. Transposed: (c_in, h, w) -> (c_out, out_h, out_w), each pixel
+of the image spread over a window.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -26,23 +31,55 @@ def _conv_pixels(d: Dims) -> Array:
     return d["batch"] * h * w
 
 
-def _conv_flops(d: Dims) -> Array:
-    return 2 * _conv_pixels(d) * d["c_out"] * d["c_in"] / d["groups"] * d["r"] * d["s"]
+def _volume_pixels(d: Dims) -> Array:
+    return _conv_pixels(d) * conv_out(d["depth"], d["t"], d["stride_d"], d["pad_d"], d["dilation"])
 
 
-def _conv_bytes(d: Dims, size: int) -> Array:
-    weights = d["c_out"] * d["c_in"] / d["groups"] * d["r"] * d["s"]
-    return size * (d["batch"] * d["c_in"] * d["h"] * d["w"] + weights + _conv_pixels(d) * d["c_out"])
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """Sizes of a kind of convolution: pixels that a window is at, elements of a window, and pixels that are read and
+    written.
+    """
+
+    windows: Callable[[Dims], Array]
+    window: Callable[[Dims], Array]
+    read: Callable[[Dims], Array]
+    written: Callable[[Dims], Array]
+
+    def flops(self, d: Dims) -> Array:
+        """Two for each multiply-accumulate."""
+        return 2 * self.windows(d) * d["c_out"] * d["c_in"] / d["groups"] * self.window(d)
+
+    def nbytes(self, d: Dims, size: int) -> Array:
+        """Images and weights, each once."""
+        weights = d["c_out"] * d["c_in"] / d["groups"] * self.window(d)
+        return size * (self.read(d) * d["c_in"] + weights + self.written(d) * d["c_out"])
+
+    def features(self, d: Dims, size: int, sms: int) -> list[Array]:
+        """The same columns for every kind, so that one can stand in for another."""
+        pixels, window = self.read(d) / d["batch"], self.window(d)
+        m, n, k = self.windows(d), d["c_out"] / d["groups"], d["c_in"] / d["groups"] * window
+        logs = [log(x) for x in (m, n, k, d["groups"], d["c_in"], d["c_out"], d["batch"], pixels, d["w"])]
+        shape = [window, d["s"], d["stride_w"], d["dilation"], d["pad_w"] * 2 / d["s"]]
+        flags = [(d["h"] == 1).astype(float), d["bias"], d["channels_last"]]
+        flags += [aligned(d["c_in"] / d["groups"]), aligned(n), aligned(d["w"])]
+        copies = [log(self.read(d) * d["c_in"]), log(self.written(d) * d["c_out"])]
+        return [*logs, *shape, *flags, *copies, *tiles(m, n, np.ones_like(m), sms)]
 
 
-def _conv_features(d: Dims, size: int, sms: int) -> list[Array]:
-    m, n, k = _conv_pixels(d), d["c_out"] / d["groups"], d["c_in"] / d["groups"] * d["r"] * d["s"]
-    logs = [log(x) for x in (m, n, k, d["groups"], d["c_in"], d["c_out"], d["batch"], d["h"] * d["w"], d["w"])]
-    window = [d["r"] * d["s"], d["s"], d["stride_w"], d["dilation"], d["pad_w"] * 2 / d["s"]]
-    flags = [(d["h"] == 1).astype(float), d["bias"], d["channels_last"]]
-    flags += [aligned(d["c_in"] / d["groups"]), aligned(n), aligned(d["w"])]
-    copies = [log(d["batch"] * d["c_in"] * d["h"] * d["w"]), log(m * d["c_out"])]
-    return [*logs, *window, *flags, *copies, *tiles(m, n, np.ones_like(m), sms)]
+def _image(d: Dims) -> Array:
+    return d["batch"] * d["h"] * d["w"]
+
+
+def _volume(d: Dims) -> Array:
+    return d["batch"] * d["depth"] * d["h"] * d["w"]
+
+
+_PLAIN = _Work(_conv_pixels, lambda d: d["r"] * d["s"], _image, _conv_pixels)
+_VOLUMES = _Work(_volume_pixels, lambda d: d["t"] * d["r"] * d["s"], _volume, _volume_pixels)
+_TRANSPOSED = _Work(
+    _image, lambda d: d["r"] * d["s"], _image, lambda d: d["batch"] * d["out_h"] * d["out_w"]
+)
 
 
 _DIMS: dict[str, float | None] = {
@@ -63,9 +100,9 @@ def _families() -> Iterator[Family]:
             yield Family(
                 name=f"ort_{name}" if in_session else name,
                 dims=_DIMS,
-                flops=_conv_flops,
-                nbytes=_conv_bytes,
-                features=_conv_features,
+                flops=_PLAIN.flops,
+                nbytes=_PLAIN.nbytes,
+                features=_PLAIN.features,
                 sizes=_SIZES,
                 profiler_names=_NAMES,
                 regimes=(*_SIZES, "channels_last"),
@@ -83,4 +120,36 @@ def _families() -> Iterator[Family]:
             )
 
 
-ROWS = tuple(_families())
+_other = partial(
+    Family,
+    profiler_names=_NAMES + r"|vol2col|col2|slow_conv",
+    grow=grow_batch,
+    matrix=True,
+    tf32_by_default=True,
+    changes_abruptly=True,
+    stand_in="conv",
+    factor_group="conv",
+    most_kernels=192,
+)
+
+ROWS = (
+    *_families(),
+    _other(
+        name="conv3d",
+        dims={**_DIMS, "depth": None, "t": None, "stride_d": 1, "pad_d": 0},
+        flops=_VOLUMES.flops,
+        nbytes=_VOLUMES.nbytes,
+        features=_VOLUMES.features,
+        sizes=(*_SIZES, "depth"),
+        regimes=(*_SIZES, "depth", "channels_last"),
+    ),
+    _other(
+        name="conv_transposed",
+        dims={**_DIMS, "out_h": None, "out_w": None},
+        flops=_TRANSPOSED.flops,
+        nbytes=_TRANSPOSED.nbytes,
+        features=_TRANSPOSED.features,
+        sizes=(*_SIZES, "out_h", "out_w"),
+        regimes=(*_SIZES, "channels_last"),
+    ),
+)

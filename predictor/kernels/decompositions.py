@@ -1,13 +1,16 @@
 """Decompositions and solutions of systems, as cuSOLVER's and cuBLAS's routines compute them: little arithmetic at a
 time, in many steps of which each waits for the one before.
 
-elements: of all matrices; flops: as LAPACK counts them, of all; steps: that follow each other. No calibration measures
-them: their price is analytic, and counts as extrapolated.
+elements: of all matrices; flops: as LAPACK counts them, of all; steps: that follow each other; width: of a matrix;
+routine: a number for each (``ops.linalg``). Where no calibration has measured them their price is analytic, and counts as
+extrapolated.
 """
 
 from __future__ import annotations
 
-from predictor.kernels.family import Array, Dims, Family, MeasuredIn, log
+import numpy as np
+
+from predictor.kernels.family import Array, Dims, Family, log
 
 SHARE_OF_PEAK = 0.1
 """Of the peak outside of the matrix units, what their arithmetic reaches. A judgement: half of it is products of a
@@ -33,20 +36,21 @@ def _steps_s(d: Dims) -> Array:
 
 
 def _features(d: Dims, size: int, sms: int) -> list[Array]:
-    return [log(d["elements"]), log(d["steps"])]
+    batch = d["elements"] / np.maximum(d["width"], 1) ** 2
+    return [log(d["elements"]), log(d["steps"]), log(d["width"]), log(batch), d["routine"]]
 
 
 ROWS = (
     Family(
         name="decomposition",
-        dims={"elements": None, "flops": None, "steps": None},
+        dims={"elements": None, "flops": None, "steps": None, "width": 0, "routine": 0},
         flops=_flops,
         nbytes=_bytes,
         features=_features,
         sizes=("elements", "flops", "steps"),
         latency_s=_steps_s,
-        profiler_names=r"getrf|geqrf|potrf|syev|gesvd|trsm|laswp",
-        measured_in=MeasuredIn.NOWHERE,
+        profiler_names=r"getrf|geqrf|potrf|syev|gesvd|trsm|laswp|cusolver|getr[si]|orgqr|larf|lacpy|batch_|gemv|gemm|copy",
+        most_kernels=192,
         factor_group="other",
     ),
 )

@@ -1,7 +1,8 @@
 """Matrix products.
 
 gemm: batch x (m, k) @ (k, n); nt: second operand stored as (n, k); bias: added in the epilogue. gemm_8bit: of integers
-or floating-point numbers of eight bits, which no calibration measures.
+or floating-point numbers of eight bits, which no calibration measures. gemm_grouped: of groups that may differ in m, of
+which it has the mean.
 """
 
 from __future__ import annotations
@@ -47,4 +48,13 @@ _product = partial(
     held_out=("n", "k", "batch"),
 )
 
-ROWS = (_product(name="gemm"), _product(name="gemm_8bit", measured_in=MeasuredIn.NOWHERE, factor_group="gemm"))
+ROWS = (
+    _product(name="gemm"),
+    _product(name="gemm_8bit", measured_in=MeasuredIn.NOWHERE, factor_group="gemm"),
+    _product(
+        name="gemm_grouped",
+        profiler_names=r"gemm|cutlass|[gG]roup|nvjet|Memset",
+        stand_in="gemm",
+        factor_group="gemm",
+    ),
+)

@@ -1,4 +1,8 @@
-"""Kernels that go along the rows of a matrix: normalisations, reductions, scans, sorts, gathers, transforms."""
+"""Kernels that go along the rows of a matrix: normalisations, reductions, scans, sorts, gathers, transforms.
+
+stride: of a row's elements in memory; strided: they are not neighbours. Of gathers, written: rows are written to places that indices say,
+not read from them; adds: and added to what is there; shared: rows that meet in one place.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +40,12 @@ def _reduce_features(d: Dims, size: int, sms: int) -> list[Array]:
 
 
 def _gather_features(d: Dims, size: int, sms: int) -> list[Array]:
-    return [log(d["rows"]), log(d["cols"]), np.full_like(d["rows"], size)]
+    sizes = [log(d["rows"]), log(d["cols"]), np.full_like(d["rows"], size)]
+    return [*sizes, d["written"], d["adds"], log(d["shared"] + 1)]
+
+
+def _strided_features(d: Dims, size: int, sms: int) -> list[Array]:
+    return [*_rows_features(d, size, sms), log(d["stride"])]
 
 
 def _sort_flops(d: Dims) -> Array:
@@ -80,7 +89,7 @@ _row = partial(Family, flops=_rows_flops, nbytes=_rows_through, features=_rows_f
 _MATRIX: dict[str, float | None] = {"rows": None, "cols": None}
 
 ROWS = (
-    _row(name="softmax", dims=_MATRIX, profiler_names=r"softmax"),
+    _row(name="softmax", dims={**_MATRIX, "stride": 1}, features=_strided_features, profiler_names=r"[sS]oft[mM]ax"),
     _row(name="layer_norm", dims=_MATRIX, profiler_names=r"layer_norm", factor_group="norm"),
     _row(name="batch_norm", dims=_MATRIX, profiler_names=r"batch_norm|bn_fw", factor_group="norm"),
     _row(
@@ -104,7 +113,13 @@ ROWS = (
         profiler_names=r"reduce_kernel",
         factor_group="norm",
     ),
-    _row(name="scan", dims=_MATRIX, profiler_names=r"scan", factor_group="other"),
+    _row(
+        name="scan",
+        dims={**_MATRIX, "stride": 1},
+        features=_strided_features,
+        profiler_names=r"scan",
+        factor_group="other",
+    ),
     _row(
         name="sort",
         dims={**_MATRIX, "k": 0},
@@ -125,7 +140,7 @@ ROWS = (
     ),
     _row(
         name="gather",
-        dims=_MATRIX,
+        dims={**_MATRIX, "written": 0, "adds": 0, "shared": 0},
         features=_gather_features,
         profiler_names=r"gather|index|embedding",
         factor_group="other",

@@ -1,6 +1,8 @@
 """Kernels that stream tensors: no matrix work, time follows bytes and access pattern.
 
-contiguous: all is read in the order in which it is written; heavy: a transcendental function; run: elements in one run.
+contiguous: all is read in the order in which it is written; heavy: a transcendental function; run: elements in one run;
+channels_last: images with channels last in memory; adaptive: windows that the result's size says; volume: windows of
+three dimensions; sampled: at places that a tensor says.
 """
 
 from __future__ import annotations
@@ -38,13 +40,15 @@ def _cat_features(d: Dims, size: int, sms: int) -> list[Array]:
 
 
 def _pool_features(d: Dims, size: int, sms: int) -> list[Array]:
-    return [log(d["elements"]), d["window"], d["maximum"], log(d["bytes_read"])]
+    kernel = [d["channels_last"], d["adaptive"], d["volume"]]
+    return [log(d["elements"]), d["window"], d["maximum"], log(d["bytes_read"]), *kernel]
 
 
 def _interpolate_features(d: Dims, size: int, sms: int) -> list[Array]:
     written = d["bytes_written"] / np.maximum(d["elements"], 1)
     pixels = [log(d["pixels"]), log(d["elements"] / np.maximum(d["pixels"], 1))]
-    return [log(d["elements"]), log(d["bytes_read"]), d["taps"], written, *pixels]
+    kernel = [d["channels_last"], d["antialiased"], d["sampled"]]
+    return [log(d["elements"]), log(d["bytes_read"]), d["taps"], written, *pixels, *kernel]
 
 
 def _fill_features(d: Dims, size: int, sms: int) -> list[Array]:
@@ -67,7 +71,7 @@ ROWS = (
         name="copy",
         dims={**STREAM, "run": 1, "transposed": 0},
         features=_copy_features,
-        profiler_names=r"copy|Memcpy",
+        profiler_names=r"copy|Memcpy|im2col|col2im",
     ),
     _stream(
         name="cat",
@@ -78,14 +82,14 @@ ROWS = (
     ),
     _stream(
         name="pool",
-        dims={**STREAM, "window": 1, "maximum": 0},
+        dims={**STREAM, "window": 1, "maximum": 0, "channels_last": 0, "adaptive": 0, "volume": 0},
         flops=lambda d: d["elements"] * d["window"],
         features=_pool_features,
         profiler_names=r"pool",
     ),
     _stream(
         name="interpolate",
-        dims={**STREAM, "taps": 1, "pixels": None},
+        dims={**STREAM, "taps": 1, "pixels": None, "channels_last": 0, "antialiased": 0, "sampled": 0},
         flops=lambda d: d["elements"] * d["taps"],
         features=_interpolate_features,
         profiler_names=r"upsample|interpolate|grid_sampler",

@@ -13,10 +13,13 @@ from predictor.records import Kernel, OpCall, TensorSpec, Trait, Variant
 
 
 def conv(call: OpCall) -> tuple[Kernel, ...]:
-    """A kernel of a family by how its channels are grouped; one over a sequence has an image of height one."""
+    """A kernel of a family by what is convolved and how its channels are grouped; one over a sequence has an image of
+    height one.
+    """
     x, w = tensor(call, "input", "self"), tensor(call, "weight")
     spatial = len(w.shape) - 2
-    if spatial not in (1, 2) or call.args.get("transposed"):
+    transposed = bool(call.args.get("transposed"))
+    if spatial not in (1, 2, 3) or (transposed and spatial == 3):
         return as_product(call, x, w)
     unbatched = len(x.shape) == spatial + 1
     shape = (1, *x.shape) if unbatched else x.shape
@@ -28,30 +31,38 @@ def conv(call: OpCall) -> tuple[Kernel, ...]:
     else:
         pads = pair(padding, spatial)
     flat = spatial == 1
+    groups = float(call.args.get("groups", 1))
     dims = {
         "batch": shape[0],
         "c_in": shape[1],
-        "c_out": w.shape[0],
-        "h": 1 if flat else shape[2],
+        "c_out": w.shape[1] * groups if transposed else w.shape[0],
+        "h": 1 if flat else shape[-2],
         "w": shape[-1],
-        "r": 1 if flat else w.shape[2],
+        "r": 1 if flat else w.shape[-2],
         "s": w.shape[-1],
-        "stride_h": 1 if flat else stride[0],
+        "stride_h": 1 if flat else stride[-2],
         "stride_w": stride[-1],
-        "pad_h": 0 if flat else pads[0],
+        "pad_h": 0 if flat else pads[-2],
         "pad_w": pads[-1],
         "dilation": dilation[-1],
-        "groups": float(call.args.get("groups", 1)),
+        "groups": groups,
         "bias": float(isinstance(call.args.get("bias"), TensorSpec)),
         "channels_last": float(not x.is_contiguous and x.stride[-spatial - 1] == 1),
     }
-    groups = dims["groups"]
+    if transposed:
+        out = call.outputs[0].shape
+        return (Kernel("conv_transposed", x.dtype, {**dims, "out_h": 1 if flat else out[-2], "out_w": out[-1]}),)
+    if spatial == 3:
+        volume = {"depth": shape[2], "t": w.shape[2], "stride_d": stride[0], "pad_d": pads[0]}
+        return (Kernel("conv3d", x.dtype, {**dims, **volume}),)
     family = "conv" if groups == 1 else "conv_depthwise" if groups == dims["c_in"] else "conv_grouped"
     return (Kernel(family, x.dtype, dims),)
 
 
 def as_product(call: OpCall, x: TensorSpec, w: TensorSpec) -> tuple[Kernel, ...]:
-    """A transposed or 3-D convolution as the matrix product that it is: no sweep covers its own kernels."""
+    """A transposed 3-D convolution, or one of more dimensions, as the matrix product that it is: no sweep covers its own
+    kernels.
+    """
     transposed = bool(call.args.get("transposed"))
     pixels = (x if transposed else call.outputs[0]).elements
     groups = int(call.args.get("groups", 1))

@@ -64,6 +64,17 @@ def rearranged(call: OpCall, *, in_rows: bool = False) -> tuple[Kernel, ...]:
     return (Kernel("copy", x.dtype, dims),) if out.elements else ()
 
 
+def unrolled(call: OpCall) -> tuple[Kernel, ...]:
+    """Windows of each image unrolled by a kernel of its own."""
+    x, out = tensor(call, "self"), call.outputs[0]
+    if not out.elements:
+        return ()
+    images = x.shape[0] if len(x.shape) > 3 else 1
+    sizes = {"elements": out.elements, "bytes_read": min(x.nbytes, out.nbytes), "bytes_written": out.nbytes}
+    dims = {**{name: size / images for name, size in sizes.items()}, "run": 1, "transposed": 1.0}
+    return (Kernel("copy", x.dtype, dims),) * images
+
+
 def placed(call: OpCall) -> tuple[Kernel, ...]:
     """Zeros, and each tensor copied to its place among them."""
     out = call.outputs[0]
@@ -139,7 +150,8 @@ ROWS = (
     ),
     Operator(("diag_embed", "block_diag"), Trait.COPY, placed, fused_by=LOOP, untimed=RARE),
     Operator(("diagonal_copy", "rot90"), Trait.COPY, rearranged, fused_by=LOOP, untimed=RARE),
-    Operator(("im2col", "col2im", "channel_shuffle"), Trait.COPY, rearranged, fused_by=LOOP, untimed=RARE),
+    Operator(("im2col",), Trait.COPY, unrolled, fused_by=LOOP, untimed=RARE),
+    Operator(("col2im", "channel_shuffle"), Trait.COPY, rearranged, fused_by=LOOP, untimed=RARE),
     Operator(("pixel_shuffle",), Trait.COPY, rearranged, onnx=_MOVED("DepthToSpace"), fused_by=LOOP, untimed=RARE),
     Operator(("pixel_unshuffle",), Trait.COPY, rearranged, onnx=_MOVED("SpaceToDepth"), fused_by=LOOP, untimed=RARE),
     # copies only where the layout or the dtype asks for one

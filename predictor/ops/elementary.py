@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from predictor.kernels.unmodelled import UNMODELLED
@@ -87,6 +88,15 @@ def fill_of(out: TensorSpec) -> tuple[Kernel, ...]:
 def rows_of(family: str, x: TensorSpec, rows: int, cols: int) -> tuple[Kernel, ...]:
     """A kernel of a family that goes along the rows of a matrix."""
     return (Kernel(family, x.dtype, {"rows": rows, "cols": cols}),) if rows and cols else ()
+
+
+def along(x: TensorSpec, family: str, dim: int) -> tuple[Kernel, ...]:
+    """A kernel of a family that goes along a dimension of a contiguous tensor."""
+    if not x.elements:
+        return ()
+    cols = x.shape[dim] if x.shape else 1
+    stride = math.prod(x.shape[dim % len(x.shape) + 1 :]) if x.shape else 1
+    return (Kernel(family, x.dtype, {"rows": x.elements // cols, "cols": cols, "stride": stride}),)
 
 
 def dropped(call: OpCall) -> tuple[Kernel, ...]:

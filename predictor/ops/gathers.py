@@ -23,14 +23,30 @@ def gather(call: OpCall, *, by_rows: bool = False) -> tuple[Kernel, ...]:
     return (Kernel("gather", out.dtype, {"rows": out.elements // max(cols, 1), "cols": cols}),)
 
 
-def scatter(call: OpCall, *, in_place: bool = False) -> tuple[Kernel, ...]:
-    """A write for every index, into a copy unless in place."""
+def scatter(
+    call: OpCall, *, in_place: bool = False, adds: bool = False, by_rows: bool = False
+) -> tuple[Kernel, ...]:
+    """A write for every index, into a copy unless in place. adds: to what is there; by_rows: of whole slices, which a
+    list of indices says.
+    """
     x, index = tensor(call, "self"), tensor(call, "index")
     if not index.elements:
         return ()
     source = next((call.args[n] for n in ("src", "source") if isinstance(call.args.get(n), TensorSpec)), index)
     copied = () if in_place else copy_of(x, call.outputs[0])
-    return (*copied, Kernel("gather", x.dtype, {"rows": max(source.elements, index.elements), "cols": 1}))
+    places = max(source.elements, index.elements)
+    cols = places // index.elements if by_rows else 1
+    dim = int(call.args.get("dim", 0))
+    listed = index.elements if by_rows or not index.shape else index.shape[dim]
+    shared = listed / max(x.shape[dim], 1) if x.shape else 1.0
+    return (*copied, written(x.dtype, places // cols, cols, adds=adds, shared=shared))
+
+
+def written(dtype: str, rows: float, cols: float, *, adds: bool = False, shared: float = 1.0) -> Kernel:
+    """Rows written to places that indices say. adds: to what is there; shared: rows that meet in one place."""
+    return Kernel(
+        "gather", dtype, {"rows": rows, "cols": cols, "written": 1.0, "adds": float(adds), "shared": float(shared)}
+    )
 
 
 def bag(call: OpCall) -> tuple[Kernel, ...]:
@@ -41,7 +57,8 @@ def bag(call: OpCall) -> tuple[Kernel, ...]:
     if not out.elements:
         return ()
     cols = weight.shape[1]
-    return (Kernel("gather", weight.dtype, {"rows": (indices.elements + out.elements / cols) / 2, "cols": cols}),)
+    dims = {"rows": (indices.elements + out.elements / cols) / 2, "cols": cols}
+    return (Kernel("gather", weight.dtype, {**dims, "shared": indices.elements * cols / out.elements}),)
 
 
 def bag_traffic(call: OpCall) -> tuple[int, int]:
@@ -88,7 +105,7 @@ def index_put(call: OpCall, *, in_place: bool = False) -> tuple[Kernel, ...]:
     copied = () if in_place else copy_of(x, call.outputs[0])
     adds_up = bool(call.args.get("accumulate"))
     order = (Kernel("sort", "int64", {"rows": 1, "cols": places, "k": 0.0}),) if adds_up else ()
-    return (*copied, *order, Kernel("gather", x.dtype, {"rows": places, "cols": 1}))
+    return (*copied, *order, written(x.dtype, places, 1, adds=adds_up, shared=places / max(x.elements, 1)))
 
 
 def index_put_traffic(call: OpCall) -> tuple[int, int]:
@@ -106,19 +123,20 @@ def index_fill(call: OpCall, *, in_place: bool = False) -> tuple[Kernel, ...]:
         return ()
     copied = () if in_place else copy_of(x, call.outputs[0])
     places = x.elements // x.shape[int(call.args["dim"])] * index.elements
-    return (*copied, Kernel("gather", x.dtype, {"rows": places, "cols": 1}))
+    return (*copied, written(x.dtype, places, 1))
 
 
 def histogram(call: OpCall) -> tuple[Kernel, ...]:
     """Zeros, and one added for each element."""
     x, out = call.tensors[0], call.outputs[0]
-    return (*fill_of(out), Kernel("gather", x.dtype, {"rows": x.elements, "cols": 1})) if x.elements else fill_of(out)
+    added = written(x.dtype, x.elements, 1, adds=True, shared=x.elements / max(out.elements, 1))
+    return (*fill_of(out), added) if x.elements else fill_of(out)
 
 
 def unpool(call: OpCall) -> tuple[Kernel, ...]:
     """Zeros, and every element written to the place that it came from."""
     x, out = call.tensors[0], call.outputs[0]
-    return (*fill_of(out), Kernel("gather", x.dtype, {"rows": x.elements, "cols": 1})) if x.elements else fill_of(out)
+    return (*fill_of(out), written(x.dtype, x.elements, 1)) if x.elements else fill_of(out)
 
 
 _row = partial(Operator, trait=Trait.GATHER, fused_by=LOOP)
@@ -169,13 +187,16 @@ ROWS = (
     _row(("index_fill_",), lower=partial(index_fill, in_place=True), untimed=RARE),
     _row(("histc",), lower=histogram, untimed=RARE),
     _row(("max_unpool2d", "max_unpool3d", "unfold_backward"), lower=unpool, untimed=RARE),
-    _row(("scatter",), lower=scatter, onnx=_GATHERED("ScatterElements"), untimed=RARE),
+    _row(("scatter", "put"), lower=scatter, onnx=_GATHERED("ScatterElements"), untimed=RARE),
+    _row(("scatter_", "put_"), lower=partial(scatter, in_place=True), untimed=RARE),
+    _row(("scatter_add", "scatter_reduce"), lower=partial(scatter, adds=True), untimed=RARE),
+    _row(("scatter_add_", "scatter_reduce_"), lower=partial(scatter, in_place=True, adds=True), untimed=RARE),
+    _row(("index_copy",), lower=partial(scatter, by_rows=True), untimed=RARE),
+    _row(("index_copy_",), lower=partial(scatter, in_place=True, by_rows=True), untimed=RARE),
+    _row(("index_add", "index_reduce"), lower=partial(scatter, adds=True, by_rows=True), untimed=RARE),
     _row(
-        ("scatter_add", "scatter_reduce", "index_add", "index_copy", "index_reduce", "put"), lower=scatter, untimed=RARE
-    ),
-    _row(
-        ("scatter_", "scatter_add_", "scatter_reduce_", "index_add_", "index_copy_", "index_reduce_", "put_"),
-        lower=partial(scatter, in_place=True),
+        ("index_add_", "index_reduce_"),
+        lower=partial(scatter, in_place=True, adds=True, by_rows=True),
         untimed=RARE,
     ),
 )

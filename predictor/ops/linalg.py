@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from predictor.ops.arguments import tensor
-from predictor.ops.elementary import copy_of, fill_of, pointwise_of, product, scalar_of
+from predictor.ops.elementary import copy_of, pointwise_of, product, scalar_of
 from predictor.ops.row import RARE, Lower, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
@@ -26,72 +26,84 @@ batched routines, aten/src/ATen/native/cuda/linalg/BatchLinearAlgebraLib.cpp).
 @dataclass(frozen=True, slots=True)
 class Routine:
     """What a routine takes: flops by the cube of the width, steps by the width; batched: whether matrices of any width
-    run at once.
+    run at once. number: that sets it apart for a fit.
     """
 
+    number: int
     flops: float
     steps: float
     batched: bool = False
 
 
-CHOLESKY = Routine(1 / 3, 0.25, batched=True)
-LU = Routine(2 / 3, 0.75, batched=True)
-HOUSEHOLDER = Routine(4 / 3, 0.75)
-QR = Routine(8 / 3, 1.5)
-EIGENVALUES_OF_SYMMETRIC = Routine(9, 12)
-EIGENVALUES = Routine(25, 100)
-SINGULAR_VALUES = Routine(90, 20)
+TRIANGULAR = 0
+CHOLESKY = Routine(1, 1 / 3, 0.25, batched=True)
+LU = Routine(2, 2 / 3, 0.75, batched=True)
+HOUSEHOLDER = Routine(3, 4 / 3, 0.75)
+QR = Routine(4, 8 / 3, 1.5)
+EIGENVALUES_OF_SYMMETRIC = Routine(5, 9, 12)
+EIGENVALUES = Routine(6, 25, 100)
+SINGULAR_VALUES = Routine(7, 90, 20)
+SOLUTION = 8
+"""Added to the number of a routine of which a system is solved."""
+
 TRIANGULAR_STEPS = 0.1
 """Steps by the width of solving a triangular system."""
 
 
-def factorise(matrix: TensorSpec, routine: Routine) -> tuple[Kernel, ...]:
-    """A routine on (..., m, n) matrices."""
-    if not matrix.elements:
-        return ()
+def _work(matrix: TensorSpec, routine: Routine) -> dict[str, float]:
+    """Dimensions of a routine on (..., m, n) matrices, the copy that it works in included."""
     m, n = matrix.shape[-2:]
     batch, width = math.prod(matrix.shape[:-2]), min(m, n)
     after_each_other = 1 if routine.batched or width <= BATCHED_WIDTH else batch
-    dims = {
+    return {
         "elements": matrix.elements,
         "flops": routine.flops * batch * m * n * width,
         "steps": routine.steps * width * after_each_other,
+        "width": width,
+        "routine": routine.number,
     }
-    return (Kernel("decomposition", matrix.dtype, dims),)
+
+
+def _triangular_work(matrix: TensorSpec, right: TensorSpec, times: int) -> dict[str, float]:
+    """Dimensions of systems of (..., n, n) triangular matrices, one after another."""
+    n = matrix.shape[-1]
+    return {
+        "elements": times * (matrix.elements + right.elements),
+        "flops": float(times * n * right.elements),
+        "steps": times * TRIANGULAR_STEPS * n,
+        "width": n,
+        "routine": TRIANGULAR,
+    }
 
 
 def triangular(matrix: TensorSpec, right: TensorSpec, times: int = 1) -> tuple[Kernel, ...]:
     """Systems of (..., n, n) triangular matrices for the columns of the right side. times: one after another."""
     if not right.elements:
         return ()
-    n = matrix.shape[-1]
-    dims = {
-        "elements": times * (matrix.elements + right.elements),
-        "flops": float(times * n * right.elements),
-        "steps": times * TRIANGULAR_STEPS * n,
-    }
-    return (Kernel("decomposition", matrix.dtype, dims),)
+    return (Kernel("decomposition", matrix.dtype, _triangular_work(matrix, right, times)),)
 
 
 def decomposition(call: OpCall, *, routine: Routine) -> tuple[Kernel, ...]:
-    """A copy, which the routine works in, and the routine."""
+    """A copy, which the routine works in, and the routine: one call of the library."""
     matrix = call.tensors[0]
-    return copy_of(matrix) + factorise(matrix, routine)
+    return (Kernel("decomposition", matrix.dtype, _work(matrix, routine)),) if matrix.elements else ()
 
 
 def solve(call: OpCall, *, routine: Routine) -> tuple[Kernel, ...]:
     """A decomposition, then two triangular systems; of an inverse with the identity on the right."""
     matrix = call.tensors[0]
     right = call.tensors[1] if len(call.tensors) > 1 else matrix
-    right_kernels = copy_of(right) if len(call.tensors) > 1 else fill_of(matrix)
-    return (*right_kernels, *decomposition(call, routine=routine), *triangular(matrix, right, times=2))
+    if not matrix.elements:
+        return ()
+    dims, behind = _work(matrix, routine), _triangular_work(matrix, right, 2)
+    both = {name: dims[name] + behind[name] for name in ("elements", "flops", "steps")}
+    return (Kernel("decomposition", matrix.dtype, {**dims, **both, "routine": SOLUTION + routine.number}),)
 
 
 def solve_with(call: OpCall, *, matrix: tuple[str, ...], times: int = 1) -> tuple[Kernel, ...]:
     """Triangular systems alone. matrix: names of the argument with the factors; times: of systems that follow."""
     factors = tensor(call, *matrix)
-    right = call.outputs[0]
-    return (*copy_of(right), *triangular(factors, right, times))
+    return triangular(factors, call.outputs[0], times)
 
 
 def determinant(call: OpCall) -> tuple[Kernel, ...]:

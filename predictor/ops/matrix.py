@@ -125,7 +125,8 @@ def grouped_mm(call: OpCall) -> tuple[Kernel, ...]:
     if len(a.shape) == len(b.shape) == 2:
         m, k = a.shape[0], rows
     if a.itemsize > 1:
-        return product(a.dtype, m, n, k, groups, nt=is_column_major(b))
+        dims = {"m": m, "n": n, "k": k, "batch": groups, "nt": float(is_column_major(b)), "bias": 0.0}
+        return (Kernel("gemm_grouped", a.dtype, dims),) if m * n * k * groups else ()
     return (Kernel("gemm_8bit", a.dtype, {"m": m, "n": n, "k": k, "batch": groups, "nt": 1.0}),) if m * n * k else ()
 
 

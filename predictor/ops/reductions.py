@@ -7,7 +7,7 @@ from functools import partial
 
 from predictor.ops import ort
 from predictor.ops.arguments import tensor
-from predictor.ops.elementary import contiguous_of, copy_of, fill_of, pointwise_of, rows_of, scalar_of
+from predictor.ops.elementary import along, contiguous_of, copy_of, fill_of, pointwise_of, rows_of, scalar_of
 from predictor.ops.row import LOOP, RARE, SPELLED_OTHERWISE, Fuser, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
@@ -54,11 +54,10 @@ def logsumexp(call: OpCall) -> tuple[Kernel, ...]:
 def softmax(call: OpCall) -> tuple[Kernel, ...]:
     """A kernel along the rows; before it a cast, unless it is one from half to single precision, which is fused."""
     x, out = tensor(call, "self", "input"), call.outputs[0]
-    cols = x.shape[int(call.args["dim"])] if x.shape else 1
     cast: tuple[Kernel, ...] = ()
     if (x.dtype, out.dtype) not in ((out.dtype, out.dtype), ("fp16", "fp32"), ("bf16", "fp32")):
         cast, x = copy_of(x, out), out
-    return cast + contiguous_of(x) + rows_of("softmax", x, x.elements // max(cols, 1), cols)
+    return cast + contiguous_of(x) + along(x, "softmax", int(call.args["dim"]))
 
 
 def safe_softmax(call: OpCall) -> tuple[Kernel, ...]:

@@ -6,16 +6,15 @@ from functools import partial
 
 from predictor.ops import ort
 from predictor.ops.arguments import tensor
-from predictor.ops.elementary import copy_of, pointwise_of, rows_of
+from predictor.ops.elementary import along, copy_of, pointwise_of
 from predictor.ops.row import LOOP, RARE, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
 
 def scan(call: OpCall) -> tuple[Kernel, ...]:
     """A kernel along the rows."""
-    x = tensor(call, "self")
-    cols = x.shape[int(call.args.get("dim", -1))] if x.shape else 1
-    return rows_of("scan", x, x.elements // max(cols, 1), cols)
+    x, dim = tensor(call, "self"), int(call.args.get("dim", -1))
+    return along(x, "scan", dim)
 
 
 def sort(call: OpCall, *, k: float = 0.0) -> tuple[Kernel, ...]:

@@ -12,8 +12,17 @@ from predictor.ops.row import LOOP, RARE, SPELLED_OTHERWISE, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
 
-def pool(call: OpCall, *, spatial: int = 2, maximum: bool = False) -> tuple[Kernel, ...]:
-    """The mean or the largest of a window for every output. spatial: dimensions of the window."""
+def is_channels_last(x: TensorSpec) -> bool:
+    """Whether the channels of images (batch, channels, ...) are neighbours in memory."""
+    return len(x.shape) > 3 and x.shape[1] > 1 and x.stride[1] == 1 and not x.is_contiguous
+
+
+def pool(
+    call: OpCall, *, spatial: int = 2, maximum: bool = False, adaptive: bool = False
+) -> tuple[Kernel, ...]:
+    """The mean or the largest of a window for every output. spatial: dimensions of the window; adaptive: the size of
+    the result says the windows.
+    """
     x, out = tensor(call, "self"), call.outputs[0]
     window = x.elements / max(out.elements, 1)
     if "kernel_size" in call.args:  # a window larger than the image sees the image
@@ -25,6 +34,9 @@ def pool(call: OpCall, *, spatial: int = 2, maximum: bool = False) -> tuple[Kern
         "bytes_written": out.nbytes,
         "window": window,
         "maximum": float(maximum),
+        "channels_last": float(is_channels_last(x)),
+        "adaptive": float(adaptive),
+        "volume": float(spatial == 3),
     }
     return (Kernel("pool", x.dtype, dims),)
 
@@ -33,21 +45,27 @@ def adaptive_pool(call: OpCall, *, spatial: int = 2, maximum: bool = False) -> t
     """A pool; to a single pixel torch computes it as a mean over the pixels."""
     x, out = tensor(call, "self"), call.outputs[0]
     if math.prod(out.shape[2:]) != 1:
-        return pool(call, spatial=spatial, maximum=maximum)
+        return pool(call, spatial=spatial, maximum=maximum, adaptive=True)
     rows = out.elements
     return (Kernel("reduce", x.dtype, {"rows": rows, "cols": x.elements // rows, "inner": 1.0}),)
 
 
-def interpolate(call: OpCall, *, taps: int, antialiased: bool = False) -> tuple[Kernel, ...]:
-    """One kernel. taps: inputs that each output is made of, more where an antialiased image shrinks. Its dimension
-    "pixels" is of one plane, over which alone some kernels spread their threads.
+def interpolate(
+    call: OpCall, *, taps: int, antialiased: bool = False, sampled: bool = False
+) -> tuple[Kernel, ...]:
+    """One kernel. taps: inputs that each output is made of, more where an antialiased image shrinks; sampled: at places
+    that a tensor says. Its dimension "pixels" is of one plane, over which alone some kernels spread their threads.
     """
     x, out = tensor(call, "self", "input"), call.outputs[0]
     if not out.elements:
         return ()
+    if taps == 4 and not (antialiased or sampled) and x.shape == out.shape:  # torch copies, of bilinear ones alone
+        return copy_of(x, out)
     read = float(taps) * (max(x.elements / out.elements, 1.0) if antialiased else 1.0)
     dims = {"elements": out.elements, "bytes_read": x.nbytes, "bytes_written": out.nbytes, "taps": read}
-    return (Kernel("interpolate", x.dtype, {**dims, "pixels": math.prod(out.shape[2:])}),)
+    flags = {"channels_last": is_channels_last(x), "antialiased": antialiased, "sampled": sampled}
+    dims |= {"pixels": math.prod(out.shape[2:])} | {name: float(flag) for name, flag in flags.items()}
+    return (Kernel("interpolate", x.dtype, dims),)
 
 
 def affine_grid(call: OpCall) -> tuple[Kernel, ...]:
@@ -132,7 +150,7 @@ ROWS = (
     _row(("upsample_trilinear3d",), lower=_TRILINEAR, untimed=RARE),
     _row(("upsample_bicubic2d",), lower=_BICUBIC, untimed=RARE),
     _row(("_upsample_bicubic2d_aa",), lower=partial(_BICUBIC, antialiased=True), untimed=RARE),
-    _row(("grid_sampler_2d",), lower=_BILINEAR, onnx=_POOLED("GridSample"), untimed=RARE),
-    _row(("grid_sampler_3d",), lower=_TRILINEAR, untimed=RARE),
+    _row(("grid_sampler_2d",), lower=partial(_BILINEAR, sampled=True), onnx=_POOLED("GridSample"), untimed=RARE),
+    _row(("grid_sampler_3d",), lower=partial(_TRILINEAR, sampled=True), untimed=RARE),
     _row(("affine_grid_generator",), lower=affine_grid, macs=affine_grid_macs, untimed=RARE),
 )

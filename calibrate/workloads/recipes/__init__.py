@@ -2,7 +2,8 @@
 
 A recipe is a torch call and its operands. Which kernel that is, with which dimensions, is read off the call by the same
 capture that a prediction uses, so the sweep and the cost model cannot disagree about a feature. Recipes stand in the
-modules of this folder, each in its module's ``ROWS``, and are found by the name of their family.
+modules of this folder, each in its module's ``ROWS``, and are found by the name of their family. What fewer models run,
+of any family, stands in ``RARE`` and is drawn as a series of its own.
 """
 
 from __future__ import annotations
@@ -12,13 +13,24 @@ import pkgutil
 
 from calibrate.workloads.recipes.base import FamilyRecipe, Operand, Recipe, Scale
 
-__all__ = ["RECIPES", "FamilyRecipe", "Operand", "Recipe", "Scale"]
+__all__ = ["RARE", "RECIPES", "FamilyRecipe", "Operand", "Recipe", "Scale"]
 
 RECIPES: dict[str, FamilyRecipe] = {}
 """Family -> what its sweep runs."""
 
+RARE: dict[str, FamilyRecipe] = {}
+"""Family -> what its sweep runs besides: calls that fewer models make."""
+
+
+def _add(rows: dict[str, FamilyRecipe], row: FamilyRecipe) -> None:
+    if row.family in rows:
+        raise ValueError(f"two recipes for the kernel family {row.family}")
+    rows[row.family] = row
+
+
 for _name in sorted(m.name for m in pkgutil.iter_modules(__path__)):
-    for _row in getattr(importlib.import_module(f"{__name__}.{_name}"), "ROWS", ()):
-        if _row.family in RECIPES:
-            raise ValueError(f"two recipes for the kernel family {_row.family}")
-        RECIPES[_row.family] = _row
+    _module = importlib.import_module(f"{__name__}.{_name}")
+    for _row in getattr(_module, "ROWS", ()):
+        _add(RECIPES, _row)
+    for _row in getattr(_module, "RARE", ()):
+        _add(RARE, _row)

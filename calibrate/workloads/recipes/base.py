@@ -17,7 +17,9 @@ Rng = np.random.Generator
 class Operand:
     """A tensor to make: its shape in memory, then permuted and expanded. warm: an activation, fresh in cache.
 
-    high: an integer tensor with values below it; dtype: a torch dtype by name, where it is not the sweep's.
+    high: an integer tensor with values below it; step: one that counts in steps from
+    start; definite: matrices that are positive
+    definite; dtype: a torch dtype by name, where it is not the sweep's.
     """
 
     shape: tuple[int, ...]
@@ -25,17 +27,27 @@ class Operand:
     expand: tuple[int, ...] = ()
     warm: bool = True
     high: int = 0
+    step: int = 0
+    start: int = 0
+    definite: bool = False
     dtype: str = ""
 
     def make(self, dtype: torch.dtype, device: str) -> torch.Tensor:
         """The tensor on a device."""
         dtype = getattr(torch, self.dtype) if self.dtype else dtype
         if self.high:
-            tensor = torch.randint(self.high, self.shape, device="cpu" if device == "meta" else device)
+            whole = dtype if self.dtype else torch.int64
+            tensor = torch.randint(self.high, self.shape, dtype=whole, device="cpu" if device == "meta" else device)
+        elif self.step:
+            ends = self.start, self.start + self.step * self.shape[0], self.step
+            dtype = getattr(torch, self.dtype) if self.dtype else torch.int64
+            tensor = torch.arange(*ends, dtype=dtype, device="cpu" if device == "meta" else device)
         elif device == "meta":
             tensor = torch.empty(self.shape, dtype=dtype, device=device)
         else:
             tensor = torch.rand(self.shape, dtype=dtype, device=device)
+            if self.definite:
+                tensor.diagonal(dim1=-2, dim2=-1).add_(self.shape[-1])
         tensor = tensor.permute(self.permute) if self.permute else tensor
         return tensor.expand(self.expand) if self.expand else tensor
 
@@ -52,12 +64,14 @@ class Recipe:
 class FamilyRecipe:
     """What the sweep of a kernel family runs.
 
-    draw: a seeded random call; samples: of a full sweep, in each dtype that has a fit of its own.
+    draw: a seeded random call; samples: of a full sweep, in each dtype that has a fit of its own; dtypes: those that
+    torch runs it in, where it is not all.
     """
 
     family: str
     draw: Callable[[Rng, Scale], Recipe]
     samples: int
+    dtypes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,7 +113,7 @@ def conv_grouped(rng: Rng, scale: Scale) -> Recipe:
         largest = min(scale.elements / (width * 50 * seconds), scale.macs / (width * width / 16 * 128 * 50 * seconds))
         x = Operand((power_of_two(rng, min(largest, 128)), 50 * seconds - 1, width), permute=(0, 2, 1))
         weights = (Operand((width, width // 16, 128), warm=False), Operand((width,), warm=False))
-        return Recipe(_Conv(F.conv1d, 1, 64, 16), (x, *weights))
+        return Recipe(Conv(F.conv1d, 1, 64, 16), (x, *weights))
     groups = pick(rng, 8, 16, 16, 32)
     width = pick(rng, 256, 512, 768, 768, 1024, 1024, 1280) if usual else log_uniform(rng, 8, 96) * groups
     kernel = pick(rng, 9, 15, 31, 64, 128, 128, 128)
@@ -131,7 +131,7 @@ def conv_depthwise(rng: Rng, scale: Scale) -> Recipe:
     return _image_conv(rng, scale, channels, channels, side, pick(rng, 3, 3, 3, 5, 7), pick(rng, 1, 1, 2), channels)
 
 
-def _batch(rng: Rng, scale: Scale, pixels: float, macs: float) -> int:
+def batch_within(rng: Rng, scale: Scale, pixels: float, macs: float) -> int:
     """A batch that keeps the call within the scale, mostly a power of two."""
     largest = max(min(256, scale.elements / pixels, scale.macs / macs), 1)
     return power_of_two(rng, largest) if rng.random() < 0.7 else log_uniform(rng, 1, largest)
@@ -142,7 +142,7 @@ def _image_conv(
 ) -> Recipe:
     pad = 0 if kernel == stride else pick(rng, kernel // 2, kernel // 2, 0)
     out_pixels = (side / stride) ** 2
-    batch = _batch(rng, scale, max(c_in * side**2, c_out * out_pixels), out_pixels * c_out * c_in / groups * kernel**2)
+    batch = batch_within(rng, scale, max(c_in * side**2, c_out * out_pixels), out_pixels * c_out * c_in / groups * kernel**2)
     shapes = (batch, c_in, side, side), (c_out, c_in // groups, kernel, kernel)
     operands: tuple[Operand, ...]
     if rng.random() < 0.25:  # channels last, weights too, as compilers have them
@@ -151,7 +151,7 @@ def _image_conv(
     else:
         operands = Operand(shapes[0]), Operand(shapes[1], warm=False)
     operands += (Operand((c_out,), warm=False),) if rng.random() < 0.3 else ()
-    return Recipe(_Conv(F.conv2d, stride, pad, groups), operands)
+    return Recipe(Conv(F.conv2d, stride, pad, groups), operands)
 
 
 def _sequence_conv(
@@ -160,7 +160,7 @@ def _sequence_conv(
     pad = pick(rng, 0, kernel // 2, kernel // 2)
     length = max(length, kernel - 2 * pad)
     out = length / stride
-    batch = _batch(rng, scale, max(c_in * length, c_out * out), out * c_out * c_in / groups * kernel)
+    batch = batch_within(rng, scale, max(c_in * length, c_out * out), out * c_out * c_in / groups * kernel)
     swapped = rng.random() < 0.3
     shape = (batch, length, c_in) if swapped else (batch, c_in, length)
     operands: tuple[Operand, ...] = (
@@ -168,18 +168,23 @@ def _sequence_conv(
         Operand((c_out, c_in // groups, kernel), warm=False),
     )
     operands += (Operand((c_out,), warm=False),) if rng.random() < 0.6 else ()
-    return Recipe(_Conv(F.conv1d, stride, pad, groups), operands)
+    return Recipe(Conv(F.conv1d, stride, pad, groups), operands)
 
 
 @dataclass(frozen=True, slots=True)
-class _Conv:
+class Conv:
+    """A convolution of a function of torch. stride, pad, dilation: a number for all dimensions or one for each."""
+
     function: Callable[..., Any]
-    stride: int
-    pad: int
+    stride: Any
+    pad: Any
     groups: int
+    dilation: int = 1
 
     def __call__(self, x: Any, weight: Any, bias: Any = None) -> Any:
-        return self.function(x, weight, bias, stride=self.stride, padding=self.pad, groups=self.groups)
+        return self.function(
+            x, weight, bias, stride=self.stride, padding=self.pad, groups=self.groups, dilation=self.dilation
+        )
 
 
 def attention(rng: Rng, scale: Scale) -> Recipe:
