@@ -4,7 +4,7 @@
 
 Each model is captured anew, as a user would; its predicted kernels and those of its profile are aligned in issue order.
 A line has the share of all measured kernel time that predictions miss there (each case counts the same), predicted over
-measured time, launches of both, and the case that it is worst in. ``--kernels 40`` adds the kernels that are missed most.
+measured time, launches of both, and the case that it is worst in. ``--kernels 40`` adds the kernels missed most.
 """
 
 from __future__ import annotations

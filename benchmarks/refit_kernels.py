@@ -2,9 +2,9 @@
 
     python -m benchmarks.refit_kernels --gpu h200 --more FILE.jsonl.gz [--write]
 
-Only families (and units) that the supplement measured are fitted; all else stays as it is. A line for each has the mean
-absolute error on samples that a fit did not see (four folds): on the old samples by the old ones alone and by all, on the
-new ones by the calibration as it is and by all. Where the third number is above the first the new samples do harm.
+Only families (and units) that the supplement measured are fitted; all else stays as it is. A line for each has mean and
+median absolute error on samples that a fit did not see (four folds): on the old ones by those alone and by all, on the
+new ones by the calibration as it is and by all. Where "by all" is above "by old" the new samples do harm.
 ``--write`` appends the samples to the calibration's own, and writes its fits.
 """
 
@@ -22,11 +22,12 @@ from calibrate.fit.kernel_tables import merged
 from calibrate.fit.kernels import by_fit, fit_family, unseen_seconds
 from calibrate.samples.files import Samples
 from calibrate.samples.kernels import MeasuredKernel, measured_kernels
-from calibrate.samples.records import KernelSample
+from calibrate.samples.records import Environment, KernelSample
 from calibrate.samples.store import SampleFile
 from predictor.calibration import files
 from predictor.calibration.load import Calibration, load_calibration
 from predictor.calibration.schema import Device, Fit, Kernels
+from predictor.errors import PredictorError
 from predictor.kernels.families import FAMILIES
 from predictor.pricing.kernels import price_kernels
 
@@ -35,9 +36,20 @@ def as_it_is(samples: Sequence[MeasuredKernel], calibration: Calibration) -> lis
     """Seconds of samples of one family by the calibration."""
     seconds = []
     for sample in samples:
-        dims = {name: float(sample.dims.get(name, default or 0)) for name, default in FAMILIES[sample.family].dims.items()}
+        dims = {
+            name: float(sample.dims.get(name, default or 0)) for name, default in FAMILIES[sample.family].dims.items()
+        }
         seconds.append(float(price_kernels(calibration, sample.family, sample.dtype, dims).seconds[0]))
     return seconds
+
+
+def check_gpu(constants: SampleFile, more: Sequence[Path]) -> None:
+    """Raises PredictorError where a file is of another GPU than the calibration."""
+    known = constants.find(Environment, 0)
+    for path in more:
+        found = SampleFile(path).find(Environment, 0)
+        if known is not None and found is not None and found.gpu != known.gpu:
+            raise PredictorError(f"{path} was measured on {found.gpu or 'a CPU'}, the calibration on {known.gpu}")
 
 
 def error(predicted_s: Sequence[float], samples: Sequence[MeasuredKernel]) -> str:
@@ -76,13 +88,16 @@ def main() -> None:
     options = parser.parse_args()
     folder = files.find(options.gpu)
     own = Samples.of(folder).kernels
+    check_gpu(Samples.of(folder).constants, options.more)
     more = [sample for path in options.more for sample in SampleFile(path).of(KernelSample)]
     more = [sample for sample in more if not own.has(KernelSample, sample.id)]
     old = by_fit(measured_kernels(own))
     new = by_fit([s for path in options.more for s in measured_kernels(SampleFile(path))])
     chosen = [key for key in new if not options.families or key[0] in options.families.split(",")]
     device, kernels = load_calibration(options.gpu).device, files.read(folder / "kernels.json", Kernels, options.gpu)
-    print(f"{'family':16} {'units':7} {'old':>6} {'new':>5}   on old, by old     by all           on new, as is    by all")
+    print(
+        f"{'family':16} {'units':7} {'old':>6} {'new':>5}   on old, by old     by all           on new, as is    by all"
+    )
     fits = []
     for line, fit in Parallel(n_jobs=options.jobs, return_as="generator")(
         delayed(fitted)(key[0], old.get(key, []), new[key], device, options.gpu) for key in chosen
@@ -90,7 +105,9 @@ def main() -> None:
         print(line, flush=True)
         fits.append(fit)
     if options.write:
-        own.append([sample for sample in more if not options.families or sample.id.family in options.families.split(",")])
+        own.append(
+            [sample for sample in more if not options.families or sample.id.family in options.families.split(",")]
+        )
         files.write_calibration(folder, [msgspec.structs.replace(kernels, fits=merged(kernels.fits, fits))])
 
 

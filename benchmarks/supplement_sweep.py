@@ -2,16 +2,18 @@
 
     python -m benchmarks.supplement_sweep --gpu h200 --out FILE.jsonl.gz --seconds 400
 
-Rows are on disk as they are taken, and a run with the same file goes on where the last one stopped. A process of its own
-measures; where it hangs or dies it is replaced, and what it was at is left out (beside the file, in ``.skipped``). The
-file is of the format of ``calibrations/<gpu>/samples/kernels.jsonl.gz``; ``benchmarks.refit_kernels`` fits both.
+Rows are on disk as they are taken, and a run with the same file goes on where the last one stopped. A process of its
+own measures; where it hangs or dies it is replaced, and what it was at is left out (beside the file, in ``.skipped``).
+The file is of the format of ``calibrations/<gpu>/samples/kernels.jsonl.gz``; ``benchmarks.refit_kernels`` fits both.
 """
 
 from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import pickle
+import signal
 import subprocess
 import sys
 import time
@@ -107,11 +109,18 @@ def work(options: argparse.Namespace) -> None:
             running(options.out).unlink()
 
 
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process, with those that it started."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
 def watch(options: argparse.Namespace) -> None:
     """Run processes that measure, until nothing is missing or the time is over."""
     start, said, failures = time.monotonic(), 0.0, 0
     while failures < MOST_FAILURES and missing(options) and time.monotonic() - start < options.seconds:
-        process = subprocess.Popen([sys.executable, "-m", "benchmarks.supplement_sweep", *sys.argv[1:], "--worker"])
+        command = [sys.executable, "-m", "benchmarks.supplement_sweep", *sys.argv[1:], "--worker"]
+        process = subprocess.Popen(command, start_new_session=True)
         changed, size = time.monotonic(), -1
         while process.poll() is None:
             time.sleep(0.2)
@@ -122,14 +131,12 @@ def watch(options: argparse.Namespace) -> None:
                 said = now
                 print(f"{now - start:5.0f} s: {size / 1e3:.0f} kB", file=sys.stderr, flush=True)
             if now - start > options.seconds:
-                process.kill()
-                process.wait()
+                end(process)
                 running(options.out).unlink(missing_ok=True)
                 break
             if now - changed > options.limit:
                 print("it hangs", file=sys.stderr, flush=True)
-                process.kill()
-                process.wait()
+                end(process)
         failures += process.returncode != 0
         if running(options.out).exists():
             with skipped(options.out).open("a") as file:
@@ -151,9 +158,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="file of samples, appended to")
     parser.add_argument("--families", default="", help="these alone, comma-separated")
     parser.add_argument("--seconds", type=float, default=400.0, help="when to stop")
-    parser.add_argument("--limit", type=float, default=45.0, help="seconds without a row after which a process is replaced")
+    parser.add_argument(
+        "--limit", type=float, default=45.0, help="seconds without a row after which a process is replaced"
+    )
     parser.add_argument("--most", type=int, default=0, help="no more cases than so many")
-    parser.add_argument("--processes", type=int, default=6, help="that draw cases")
+    parser.add_argument("--processes", type=int, default=10, help="that draw cases")
     parser.add_argument("--device", choices=list(PLANS), default="cuda")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()

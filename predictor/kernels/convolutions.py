@@ -4,8 +4,8 @@ batch x (c_in, h, w) -> (c_out, h_out, w_out), kernel r x s; a 1-D convolution h
 (as many groups as input channels) run other kernels: families of their own. ONNX Runtime tries the library's algorithms
 and keeps the fastest, where torch asks for a guess: again families of their own.
 
-Of three dimensions: (c_in, depth, h, w), kernel t x r x s. Transposed: (c_in, h, w) -> (c_out, out_h, out_w), each pixel
-of the image spread over a window.
+Of three dimensions: (c_in, depth, h, w), kernel t x r x s. Transposed: (c_in, h, w) -> (c_out, out_h, out_w), each
+pixel of the image spread over a window.
 """
 
 from __future__ import annotations
@@ -77,9 +77,7 @@ def _volume(d: Dims) -> Array:
 
 _PLAIN = _Work(_conv_pixels, lambda d: d["r"] * d["s"], _image, _conv_pixels)
 _VOLUMES = _Work(_volume_pixels, lambda d: d["t"] * d["r"] * d["s"], _volume, _volume_pixels)
-_TRANSPOSED = _Work(
-    _image, lambda d: d["r"] * d["s"], _image, lambda d: d["batch"] * d["out_h"] * d["out_w"]
-)
+_TRANSPOSED = _Work(_image, lambda d: d["r"] * d["s"], _image, lambda d: d["batch"] * d["out_h"] * d["out_w"])
 
 
 _DIMS: dict[str, float | None] = {

@@ -2,8 +2,8 @@
 time, in many steps of which each waits for the one before.
 
 elements: of all matrices; flops: as LAPACK counts them, of all; steps: that follow each other; width: of a matrix;
-routine: a number for each (``ops.linalg``). Where no calibration has measured them their price is analytic, and counts as
-extrapolated.
+routine: a number for each (``ops.linalg``). Where no calibration has measured them their price is analytic, and counts
+as extrapolated.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Kernels that go along the rows of a matrix: normalisations, reductions, scans, sorts, gathers, transforms.
 
-stride: of a row's elements in memory; strided: they are not neighbours. Of gathers, written: rows are written to places that indices say,
-not read from them; adds: and added to what is there; shared: rows that meet in one place.
+stride: of a row's elements in memory; strided: they are not neighbours. Of gathers, written: rows are written to places
+that indices say, not read from them; adds: and added to what is there; shared: rows that meet in one place.
 """
 
 from __future__ import annotations

@@ -60,9 +60,7 @@ def conv(call: OpCall) -> tuple[Kernel, ...]:
 
 
 def as_product(call: OpCall, x: TensorSpec, w: TensorSpec) -> tuple[Kernel, ...]:
-    """A transposed 3-D convolution, or one of more dimensions, as the matrix product that it is: no sweep covers its own
-    kernels.
-    """
+    """A transposed 3-D convolution, or one of more dimensions, as a matrix product: no sweep covers its kernels."""
     transposed = bool(call.args.get("transposed"))
     pixels = (x if transposed else call.outputs[0]).elements
     groups = int(call.args.get("groups", 1))

@@ -23,9 +23,7 @@ def gather(call: OpCall, *, by_rows: bool = False) -> tuple[Kernel, ...]:
     return (Kernel("gather", out.dtype, {"rows": out.elements // max(cols, 1), "cols": cols}),)
 
 
-def scatter(
-    call: OpCall, *, in_place: bool = False, adds: bool = False, by_rows: bool = False
-) -> tuple[Kernel, ...]:
+def scatter(call: OpCall, *, in_place: bool = False, adds: bool = False, by_rows: bool = False) -> tuple[Kernel, ...]:
     """A write for every index, into a copy unless in place. adds: to what is there; by_rows: of whole slices, which a
     list of indices says.
     """

@@ -17,9 +17,7 @@ def is_channels_last(x: TensorSpec) -> bool:
     return len(x.shape) > 3 and x.shape[1] > 1 and x.stride[1] == 1 and not x.is_contiguous
 
 
-def pool(
-    call: OpCall, *, spatial: int = 2, maximum: bool = False, adaptive: bool = False
-) -> tuple[Kernel, ...]:
+def pool(call: OpCall, *, spatial: int = 2, maximum: bool = False, adaptive: bool = False) -> tuple[Kernel, ...]:
     """The mean or the largest of a window for every output. spatial: dimensions of the window; adaptive: the size of
     the result says the windows.
     """
@@ -50,9 +48,7 @@ def adaptive_pool(call: OpCall, *, spatial: int = 2, maximum: bool = False) -> t
     return (Kernel("reduce", x.dtype, {"rows": rows, "cols": x.elements // rows, "inner": 1.0}),)
 
 
-def interpolate(
-    call: OpCall, *, taps: int, antialiased: bool = False, sampled: bool = False
-) -> tuple[Kernel, ...]:
+def interpolate(call: OpCall, *, taps: int, antialiased: bool = False, sampled: bool = False) -> tuple[Kernel, ...]:
     """One kernel. taps: inputs that each output is made of, more where an antialiased image shrinks; sampled: at places
     that a tensor says. Its dimension "pixels" is of one plane, over which alone some kernels spread their threads.
     """

@@ -142,7 +142,9 @@ def _image_conv(
 ) -> Recipe:
     pad = 0 if kernel == stride else pick(rng, kernel // 2, kernel // 2, 0)
     out_pixels = (side / stride) ** 2
-    batch = batch_within(rng, scale, max(c_in * side**2, c_out * out_pixels), out_pixels * c_out * c_in / groups * kernel**2)
+    batch = batch_within(
+        rng, scale, max(c_in * side**2, c_out * out_pixels), out_pixels * c_out * c_in / groups * kernel**2
+    )
     shapes = (batch, c_in, side, side), (c_out, c_in // groups, kernel, kernel)
     operands: tuple[Operand, ...]
     if rng.random() < 0.25:  # channels last, weights too, as compilers have them

@@ -1,5 +1,5 @@
-"""Recipes on the matrix units of what fewer models run: tiny products, patches, stems, dilated and long windows, volumes,
-transposed convolutions, grouped products, unusual heads.
+"""Recipes on the matrix units of what fewer models run: tiny products, patches, stems, dilated and long windows,
+volumes, transposed convolutions, grouped products, unusual heads.
 """
 
 from __future__ import annotations
@@ -214,7 +214,9 @@ def conv_transposed(rng: Rng, scale: Scale) -> Recipe:
         operands = Operand((batch, c_in, length)), Operand((c_in, c_out, kernel), warm=False)
         return Recipe(Conv(F.conv_transpose1d, stride, (kernel - stride) // 2, 1), (*operands, *bias))
     side = pick(rng, 1, 4, 7, 8, 14, 16, 28, 32, 56, 64, 128)
-    kernel, stride, pad = pick(rng, (2, 2, 0), (2, 2, 0), (4, 2, 1), (4, 2, 1), (4, 4, 0), (4, 1, 0), (3, 1, 1), (3, 2, 1))
+    kernel, stride, pad = pick(
+        rng, (2, 2, 0), (2, 2, 0), (4, 2, 1), (4, 2, 1), (4, 4, 0), (4, 1, 0), (3, 1, 1), (3, 2, 1)
+    )
     macs = side**2 * c_in * c_out * kernel**2
     batch = batch_within(rng, scale, side**2 * max(c_in, c_out * stride**2), macs)
     last = rng.random() < 0.25
@@ -226,7 +228,10 @@ def conv_transposed(rng: Rng, scale: Scale) -> Recipe:
 def attention(rng: Rng, scale: Scale) -> Recipe:
     """Heads of other widths, a single one, few queries of many keys, very many short sequences."""
     kind = pick(rng, "widths", "widths", "single", "decode", "decode", "short", "across")
-    heads, head_dim = pick(rng, 1, 2, 3, 4, 6, 8, 12, 16), pick(rng, 8, 16, 24, 32, 40, 48, 72, 88, 96, 112, 160, 192, 256)
+    heads, head_dim = (
+        pick(rng, 1, 2, 3, 4, 6, 8, 12, 16),
+        pick(rng, 8, 16, 24, 32, 40, 48, 72, 88, 96, 112, 160, 192, 256),
+    )
     seq = kv_seq = pick(rng, *LENGTHS)
     if kind == "single":
         heads, head_dim = 1, pick(rng, 32, 64, 128, 256, 384, 512, 512, 768)

@@ -62,7 +62,11 @@ def interpolate(rng: Rng, scale: Scale) -> Recipe:
         x = _image(rng, (_batch(rng, scale, 8 * channels * depth * side**2), channels, depth, side, side))
         return Recipe(_call(F.interpolate, scale_factor=2, mode=pick(rng, "trilinear", "nearest")), (x,))
     if kind == "antialiased":
-        side, size, channels = pick(rng, 14, 16, 37, 64, 128, 224), pick(rng, 7, 14, 16, 20, 32, 56), pick(rng, 3, 64, 384)
+        side, size, channels = (
+            pick(rng, 14, 16, 37, 64, 128, 224),
+            pick(rng, 7, 14, 16, 20, 32, 56),
+            pick(rng, 3, 64, 384),
+        )
         x = _image(rng, (_batch(rng, scale, channels * max(side, size) ** 2, 32), channels, side, side))
         mode = pick(rng, "bicubic", "bilinear")
         return Recipe(_call(F.interpolate, (size, size), mode=mode, antialias=True), (x,))
@@ -235,7 +239,9 @@ def reduce(rng: Rng, scale: Scale) -> Recipe:
     rows, cols, stride = _along(rng, scale)
     if kind == "first":
         return Recipe(_call(function, *norm, 0), (Operand((cols, stride)),))
-    return Recipe(_call(function, *norm, -1 if kind == "norm" and rng.random() < 0.5 else 1), (Operand((rows, cols, stride)),))
+    return Recipe(
+        _call(function, *norm, -1 if kind == "norm" and rng.random() < 0.5 else 1), (Operand((rows, cols, stride)),)
+    )
 
 
 def scan(rng: Rng, scale: Scale) -> Recipe:
@@ -260,7 +266,9 @@ def sort(rng: Rng, scale: Scale) -> Recipe:
         return Recipe(torch.sort, (Operand((log_uniform(rng, 8, 1e6),), high=64),))
     if kind == "candidates":
         cols = log_uniform(rng, 100, 250_000)
-        return Recipe(_call(torch.topk, min(pick(rng, 10, 100, 300, 1000), cols)), (Operand((pick(rng, 1, 1, 4, 16), cols)),))
+        return Recipe(
+            _call(torch.topk, min(pick(rng, 10, 100, 300, 1000), cols)), (Operand((pick(rng, 1, 1, 4, 16), cols)),)
+        )
     cols = pick(rng, 4, 8, 16, 32, 64, 128, 256)
     return Recipe(torch.sort, (Operand((log_uniform(rng, 1, min(1e5, scale.elements / cols / 8)), cols)),))
 
@@ -355,13 +363,17 @@ def cats(rng: Rng, scale: Scale) -> Recipe:
     if kind == "channels":
         side, channels = pick(rng, 7, 14, 28, 56), pick(rng, 12, 32, 64, 128, 256)
         batch = _batch(rng, scale, 4 * channels * side**2)
-        others = tuple(Operand((batch, channels * k, side, side)) for k in pick(rng, (1, 1), (1, 2), (4, 1), (1, 1, 1, 1)))
+        others = tuple(
+            Operand((batch, channels * k, side, side)) for k in pick(rng, (1, 1), (1, 2), (4, 1), (1, 1, 1, 1))
+        )
         return Recipe(_Join(torch.cat, 1), others)
     rows, cols = log_uniform(rng, 1, 65536), log_uniform(rng, 1, 512)
     rows = max(int(min(rows, scale.elements / cols / count)), 1)
     if kind == "widths":
         return Recipe(_Join(torch.cat, -1), (Operand((rows, cols)), Operand((rows, pick(rng, 1, 2, 16, 64)))))
-    return Recipe(_Join(torch.stack if kind == "stack" else torch.cat, pick(rng, 0, 1)), (Operand((rows, cols)),) * count)
+    return Recipe(
+        _Join(torch.stack if kind == "stack" else torch.cat, pick(rng, 0, 1)), (Operand((rows, cols)),) * count
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,7 +386,7 @@ class _Join:
 
 
 def decomposition(rng: Rng, scale: Scale) -> Recipe:
-    """Factorisations, systems, eigenvalues and singular values of batches of small matrices and of single large ones."""
+    """Factorisations, systems, eigenvalues and singular values, of many small matrices and of single large ones."""
     kind = pick(rng, "svd", "eigh", "qr", "cholesky", "lu", "inverse", "solve", "triangular", "substitute")
     slow = kind in ("svd", "eigh")
     n = pick(rng, 2, 3, 4, 8, 16, 24, 32, 48, 64, 100, 128, 200, 256, 384, 512, *((768, 1024) if not slow else ()))

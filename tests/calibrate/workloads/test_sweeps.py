@@ -8,35 +8,48 @@ import pytest
 import torch
 
 from calibrate.workloads import sweeps
-from calibrate.workloads.recipes import RECIPES
+from calibrate.workloads.recipes import RARE, RECIPES, FamilyRecipe
+from predictor.capture.calls import DTYPES
 from predictor.kernels.families import FAMILIES
 
 
-@pytest.mark.parametrize("family", RECIPES)
-def test_a_case_is_one_kernel_of_its_family_and_the_same_on_every_run(family: str) -> None:
-    dtype = "fp32" if FAMILIES[family].matrix else "any"
+def series_of(row: FamilyRecipe) -> str:
+    """A series of a family."""
+    return (row.dtypes or ("fp32",))[0] if FAMILIES[row.family].matrix else "any"
+
+
+EVERY = [*((row.family, series_of(row)) for row in RECIPES.values())]
+EVERY += [(row.family, sweeps.RARELY + series_of(row)) for row in RARE.values()]
+"""(Family, series) of every recipe."""
+
+
+@pytest.mark.parametrize(("family", "series"), EVERY)
+def test_a_case_is_one_kernel_of_its_family_and_the_same_on_every_run(family: str, series: str) -> None:
     for index in range(4):
-        first, second = (sweeps.make_case(family, dtype, index, sweeps.QUICK_CPU.scale) for _ in range(2))
+        first, second = (sweeps.make_case(family, series, index, sweeps.QUICK_CPU.scale) for _ in range(2))
         assert first.kernel.family == family
         assert (first.id, first.kernel, first.op) == (second.id, second.kernel, second.op)
 
 
-@pytest.mark.parametrize("family", RECIPES)
-def test_a_case_runs_for_real(family: str) -> None:
-    dtype = "fp32" if FAMILIES[family].matrix else "any"
-    case = sweeps.make_case(family, dtype, 0, sweeps.Scale(elements=1e5, macs=1e7))
-    operands = [operand.make(torch.float32, "cpu") for operand in case.recipe.operands]
-    with torch.inference_mode():
-        found = case.recipe.call(*operands)
-    assert isinstance(found, (torch.Tensor, tuple))
+@pytest.mark.parametrize(("family", "series"), EVERY)
+def test_a_case_runs_for_real(family: str, series: str) -> None:
+    dtype = DTYPES["bf16" if series.endswith("bf16") else "fp32"]
+    for index in range(3):
+        case = sweeps.make_case(family, series, index, sweeps.Scale(elements=1e5, macs=1e7))
+        operands = [operand.make(dtype, "cpu") for operand in case.recipe.operands]
+        with torch.inference_mode():
+            found = case.recipe.call(*operands)
+        assert isinstance(found, (torch.Tensor, tuple))
 
 
 def test_a_plan_is_taken_whole_and_interleaved() -> None:
     taken = list(sweeps.cases(sweeps.QUICK_CPU))
     assert len(taken) == sweeps.QUICK_CPU.total
     assert len({case.id for case in taken}) == len(taken)
-    assert Counter(case.kernel.family for case in taken) == Counter(sweeps.QUICK_CPU.counts)
-    assert len({case.kernel.family for case in taken[: len(taken) // 4]}) == len(RECIPES)
+    assert Counter(case.kernel.family for case in taken) == Counter(sweeps.QUICK_CPU.counts) + Counter(
+        sweeps.QUICK_CPU.rare
+    )
+    assert len({case.kernel.family for case in taken[: len(taken) // 4]}) == len(sweeps.QUICK_CPU.counts)
 
 
 def test_a_thorough_plan_adds_to_the_cases_of_the_plain_one() -> None:

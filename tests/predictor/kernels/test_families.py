@@ -47,6 +47,25 @@ def test_depthwise_convolution_multiplies_each_channel_with_its_own_window() -> 
     assert nbytes == 2 * (2 * 32 * 64 + 32 * 9 + 2 * 32 * 64)
 
 
+def test_convolution_of_a_volume() -> None:
+    """Tubes of 2 x 16 x 16 of 8 frames of 224 x 224: 4 x 14 x 14 products with 64 windows."""
+    flops, nbytes = work(
+        *("conv3d", "fp16"),
+        **{"batch": 1, "c_in": 3, "c_out": 64, "depth": 8, "h": 224, "w": 224, "t": 2, "r": 16, "s": 16},
+        **{"stride_d": 2, "stride_h": 16, "stride_w": 16},
+    )
+    assert flops == 2 * 4 * 14 * 14 * 64 * 3 * 512
+    assert nbytes == 2 * (3 * 8 * 224 * 224 + 64 * 3 * 512 + 64 * 4 * 14 * 14)
+
+
+def test_transposed_convolution() -> None:
+    """Each pixel is spread over a window."""
+    sizes = {"batch": 1, "c_in": 8, "c_out": 4, "h": 7, "w": 7, "r": 2, "s": 2, "stride_h": 2, "stride_w": 2}
+    flops, nbytes = work("conv_transposed", "fp32", **sizes, out_h=14, out_w=14)
+    assert flops == 2 * 49 * 8 * 4 * 4
+    assert nbytes == 4 * (8 * 49 + 8 * 4 * 4 + 4 * 196)
+
+
 @pytest.mark.parametrize(
     ("size", "kernel", "stride", "padding", "dilation", "expected"),
     [(224, 7, 2, 3, 1, 112), (8, 3, 1, 1, 1, 8), (8, 3, 1, 0, 2, 4), (32000, 10, 5, 0, 1, 6399), (7, 7, 1, 0, 1, 1)],

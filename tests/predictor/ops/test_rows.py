@@ -259,7 +259,7 @@ def test_experts_share_the_tokens_evenly() -> None:
     assert call.macs == 32 * 16 * 8
     assert (call.bytes_read, call.bytes_written) == (2 * (32 * 16 + 4 * 16 * 8) + 4 * 4, 2 * 32 * 8)
     (kernel,) = eager.lower(graph).calls[-1].kernels
-    assert kernel.family == "gemm"
+    assert kernel.family == "gemm_grouped"
     assert {d: kernel.dims[d] for d in ("m", "n", "k", "batch")} == {"m": 8, "n": 8, "k": 16, "batch": 4}
 
 
@@ -334,9 +334,10 @@ def test_steps_by_hand() -> None:
     """A Cholesky decomposition has a third of the cube of the width in FLOPs; a batch of them runs at once, wide
     singular values follow each other.
     """
-    (_, kernel) = OPS["linalg_cholesky_ex"].lower(of(torch.linalg.cholesky, torch.empty(3, 60, 60)).leaves[0])
-    assert kernel == Kernel("decomposition", "fp32", {"elements": 3 * 3600, "flops": 3 * 60**3 / 3, "steps": 15})
-    (_, kernel) = OPS["_linalg_svd"].lower(of(torch.linalg.svd, torch.empty(3, 60, 60)).leaves[0])
+    (kernel,) = OPS["linalg_cholesky_ex"].lower(of(torch.linalg.cholesky, torch.empty(3, 60, 60)).leaves[0])
+    sizes = {"elements": 3 * 3600, "flops": 3 * 60**3 / 3, "steps": 15, "width": 60, "routine": 1}
+    assert kernel == Kernel("decomposition", "fp32", sizes)
+    (kernel,) = OPS["_linalg_svd"].lower(of(torch.linalg.svd, torch.empty(3, 60, 60)).leaves[0])
     assert kernel.dims["steps"] == 3 * 20 * 60
 
 

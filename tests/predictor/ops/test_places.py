@@ -1,0 +1,137 @@
+"""Reads and writes at places, windows and rows: what tells their kernels apart, by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from predictor.capture.recorder import capture
+from predictor.records import Kernel
+from predictor.runtimes.eager import lowering as eager
+
+
+class Function(torch.nn.Module):
+    """A function as a module."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, *tensors: torch.Tensor) -> Any:
+        return self.function(*tensors)
+
+
+def kernels(function: Callable[..., Any], *tensors: torch.Tensor, dtype: str = "fp32") -> list[Kernel]:
+    """Kernels of a function."""
+    program = eager.lower(capture(Function(function), tensors, dtype))
+    return [kernel for call in program.calls for kernel in call.kernels]
+
+
+def ids(count: int, below: int) -> torch.Tensor:
+    return torch.arange(count) % below
+
+
+X, MESSAGES, EDGES = torch.rand(100, 16), torch.rand(800, 16), ids(800, 100)
+
+
+@pytest.mark.parametrize(
+    ("function", "rows", "cols", "adds"),
+    [
+        (lambda x, m, e: x.index_add_(0, e, m), 800, 16, 1),
+        (lambda x, m, e: x.scatter_add_(0, e[:, None].expand(800, 16), m), 800 * 16, 1, 1),
+        (lambda x, m, e: x.scatter_reduce_(0, e[:, None].expand(800, 16), m, "amax"), 800 * 16, 1, 1),
+        (lambda x, m, e: x.index_copy_(0, e, m), 800, 16, 0),
+    ],
+    ids=["index_add", "scatter_add", "scatter_reduce", "index_copy"],
+)
+def test_messages_of_a_graph_meet_where_they_are_added(
+    function: Callable[..., Any], rows: int, cols: int, adds: int
+) -> None:
+    """800 edges into 100 nodes: eight messages a node."""
+    (kernel,) = kernels(function, X, MESSAGES, EDGES)
+    expected = {"rows": rows, "cols": cols, "written": 1, "adds": adds, "shared": 8}
+    assert (kernel.family, dict(kernel.dims)) == ("gather", expected)
+
+
+def test_rows_that_are_read_are_not_written() -> None:
+    (kernel,) = kernels(lambda x, e: x[e], X, EDGES)
+    assert dict(kernel.dims) == {"rows": 800, "cols": 16}
+
+
+def test_a_new_token_of_a_cache_is_one_row_for_every_head() -> None:
+    cache, new = torch.rand(2, 4, 64, 8), torch.rand(2, 4, 1, 8)
+    (kernel,) = kernels(lambda c, i, n: c.index_copy_(2, i, n), cache, ids(1, 64), new)
+    assert (kernel.dims["rows"], kernel.dims["cols"]) == (1, 2 * 4 * 8)
+
+
+IMAGE = torch.rand(2, 16, 8, 8)
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize(
+    ("function", "family"),
+    [
+        (lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"), "interpolate"),
+        (lambda x: F.avg_pool2d(x, 2), "pool"),
+    ],
+    ids=["bilinear", "average"],
+)
+def test_the_memory_format_of_images_is_kept(function: Callable[..., Any], family: str, last: bool) -> None:
+    image = IMAGE.to(memory_format=torch.channels_last) if last else IMAGE
+    (kernel,) = kernels(function, image)
+    assert (kernel.family, kernel.dims["channels_last"]) == (family, float(last))
+
+
+def test_an_image_of_the_size_that_is_asked_for_is_copied() -> None:
+    (kernel,) = kernels(lambda x: F.interpolate(x, (8, 8), mode="bilinear"), IMAGE)
+    assert kernel.family == "copy"
+    (kernel,) = kernels(lambda x: F.interpolate(x, (9, 8), mode="bilinear"), IMAGE)
+    assert (kernel.family, kernel.dims["taps"]) == ("interpolate", 4)
+
+
+def test_an_antialiased_image_and_a_sampled_one_are_known_as_such() -> None:
+    (kernel,) = kernels(lambda x: F.interpolate(x, (4, 4), mode="bicubic", antialias=True), IMAGE)
+    assert (kernel.dims["antialiased"], kernel.dims["taps"]) == (1, 16 * 4)
+    (kernel,) = kernels(lambda x, g: F.grid_sample(x, g, align_corners=False), IMAGE, torch.rand(2, 4, 4, 2))
+    assert kernel.dims["sampled"] == 1
+
+
+def test_windows_are_unrolled_image_by_image() -> None:
+    """Twelve images of 16 channels, 3 x 3 windows: twelve kernels, each writes 9 x 16 x 36 elements."""
+    found = kernels(lambda x: F.unfold(x, 3), torch.rand(12, 16, 8, 8))
+    assert [kernel.dims["elements"] for kernel in found] == [9 * 16 * 36] * 12
+
+
+@pytest.mark.parametrize(("dim", "stride"), [(0, 32), (1, 8), (2, 1), (-1, 1)])
+@pytest.mark.parametrize("function", [torch.softmax, torch.cumsum])
+def test_neighbours_of_a_row_are_as_far_apart_as_the_dimensions_behind_it(
+    function: Callable[..., Any], dim: int, stride: int
+) -> None:
+    (kernel,) = kernels(lambda x: function(x, dim), torch.rand(2, 4, 8))
+    assert kernel.dims["stride"] == stride
+    assert kernel.dims["rows"] * kernel.dims["cols"] == 64
+
+
+def test_a_volume_is_convolved() -> None:
+    """Tubes of 2 x 16 x 16 pixels of a video of 8 frames: 4 x 14 x 14 of them."""
+    (kernel,) = kernels(
+        lambda x, w: F.conv3d(x, w, stride=(2, 16, 16)), torch.rand(1, 3, 8, 224, 224), torch.rand(64, 3, 2, 16, 16)
+    )
+    assert kernel.family == "conv3d"
+    assert {d: kernel.dims[d] for d in ("depth", "h", "t", "r", "stride_d", "stride_h")} == {
+        **{"depth": 8, "h": 224, "t": 2, "r": 16, "stride_d": 2, "stride_h": 16}
+    }
+
+
+def test_a_transposed_convolution_says_what_it_makes() -> None:
+    (kernel,) = kernels(
+        lambda x, w: F.conv_transpose2d(x, w, stride=2, groups=2), torch.rand(1, 8, 7, 7), torch.rand(8, 3, 4, 4)
+    )
+    assert kernel.family == "conv_transposed"
+    assert {d: kernel.dims[d] for d in ("c_in", "c_out", "h", "out_h", "groups")} == {
+        **{"c_in": 8, "c_out": 6, "h": 7, "out_h": 16, "groups": 2}
+    }
