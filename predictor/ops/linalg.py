@@ -35,7 +35,7 @@ class Routine:
     batched: bool = False
 
 
-TRIANGULAR = 0
+_TRIANGULAR = 0
 CHOLESKY = Routine(1, 1 / 3, 0.25, batched=True)
 LU = Routine(2, 2 / 3, 0.75, batched=True)
 HOUSEHOLDER = Routine(3, 4 / 3, 0.75)
@@ -43,7 +43,7 @@ QR = Routine(4, 8 / 3, 1.5)
 EIGENVALUES_OF_SYMMETRIC = Routine(5, 9, 12)
 EIGENVALUES = Routine(6, 25, 100)
 SINGULAR_VALUES = Routine(7, 90, 20)
-SOLUTION = 8
+_SOLUTION = 8
 """Added to the number of a routine of which a system is solved."""
 
 TRIANGULAR_STEPS = 0.1
@@ -72,7 +72,7 @@ def _triangular_work(matrix: TensorSpec, right: TensorSpec, times: int) -> dict[
         "flops": float(times * n * right.elements),
         "steps": times * TRIANGULAR_STEPS * n,
         "width": n,
-        "routine": TRIANGULAR,
+        "routine": _TRIANGULAR,
     }
 
 
@@ -97,7 +97,7 @@ def solve(call: OpCall, *, routine: Routine) -> tuple[Kernel, ...]:
         return ()
     dims, behind = _work(matrix, routine), _triangular_work(matrix, right, 2)
     both = {name: dims[name] + behind[name] for name in ("elements", "flops", "steps")}
-    return (Kernel("decomposition", matrix.dtype, {**dims, **both, "routine": SOLUTION + routine.number}),)
+    return (Kernel("decomposition", matrix.dtype, {**dims, **both, "routine": _SOLUTION + routine.number}),)
 
 
 def solve_with(call: OpCall, *, matrix: tuple[str, ...], times: int = 1) -> tuple[Kernel, ...]:
