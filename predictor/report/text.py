@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from predictor.records import Compared, Report
+from predictor.records import Compared, DtypeOrigin, Report
 from predictor.report._comparison import eager_latency_s, fastest
 
 _BOUNDS = {
@@ -19,12 +19,17 @@ def milliseconds(seconds: float) -> str:
     return f"{seconds * 1e3:.3g} ms" if seconds < 1 else f"{seconds * 1e3:.0f} ms"
 
 
+def dtype(report: Report) -> str:
+    """The dtype of a prediction, and why it is that where nobody asked for it: "fp32 (the module's own)"."""
+    return report.dtype if report.dtype_origin is DtypeOrigin.ASKED else f"{report.dtype} ({report.dtype_origin})"
+
+
 def render(report: Report) -> str:
     """The report for a person."""
     low, high = report.interval_s
     calibration = report.calibration
     lines = [
-        f"{report.model}, batch {report.batch}, {report.dtype}, {report.runtime} on {report.gpu}",
+        f"{report.model}, batch {report.batch}, {dtype(report)}, {report.runtime} on {report.gpu}",
         "",
         f"  latency      {milliseconds(report.latency_s)}   "
         f"(90 % interval {milliseconds(low)} to {milliseconds(high)})",
@@ -65,7 +70,7 @@ def render_comparison(rows: Sequence[Compared]) -> str:
     lines = []
     if able:
         first = able[0]
-        lines += [f"{first.model}, batch {first.batch}, {first.dtype} on {first.gpu}", ""]
+        lines += [f"{first.model}, batch {first.batch}, {dtype(first)} on {first.gpu}", ""]
     columns = ("runtime", "latency", "90 % interval", "host", "kernels", "launches", "bound", "over eager")
     lines.append("  {:18} {:>9} {:>20} {:>9} {:>9} {:>8}  {:9} {:>10}".format(*columns))
     for row in rows:

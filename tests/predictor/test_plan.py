@@ -186,10 +186,10 @@ def test_a_pickled_plan_knows_only_what_it_was_captured_for() -> None:
     captured = plan(nn.Linear(64, 64), torch.rand(4, 64), "layer", runtimes=["eager", "cudagraph"])
     again = pickle.loads(pickle.dumps(captured))
     assert again.report("h200", "cudagraph").batch == 4
-    with pytest.raises(PredictorError, match=r"not captured for what traced code does in fp16: say predictor\.plan"):
+    with pytest.raises(PredictorError, match=r"not captured for what traced code does in fp32: say predictor\.plan"):
         again.report("h200", "torchscript")
-    with pytest.raises(PredictorError, match="not captured for what eager code does in fp32"):
-        again.report("h200", dtype="fp32")
+    with pytest.raises(PredictorError, match="not captured for what eager code does in fp16"):
+        again.report("h200", dtype="fp16")
 
 
 def test_a_saved_plan_is_read_again(tmp_path: Path) -> None:

@@ -208,9 +208,9 @@ def test_a_factory_may_take_no_batch_and_return_a_tuple_of_inputs() -> None:
 
 def test_a_factory_may_return_named_inputs_and_a_module_of_any_dtype_and_device(folder: Path) -> None:
     absolute = good(predict(f"{folder}/models.py:by_name", "--batch", "6", "--json"))
-    assert absolute["latency_s"] == pytest.approx(
-        good(predict("models.py:layer", "--batch", "6", "--json"))["latency_s"]
-    )
+    assert (absolute["dtype"], absolute["dtype_origin"]) == ("fp16", "the module's own")
+    other = good(predict("models.py:layer", "--batch", "6", "--dtype", "fp16", "--json"))
+    assert absolute["latency_s"] == pytest.approx(other["latency_s"])
 
 
 def test_a_configuration_gives_a_model() -> None:

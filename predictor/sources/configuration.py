@@ -1,0 +1,229 @@
+"""A ``config.json`` of transformers or diffusers, or a class or model type of transformers by its name: the model that
+it describes, without weights, with the inputs that its forward needs.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from predictor.errors import PredictorError, one_line, unknown
+from predictor.sources.built import Built, shapes_of, without_data
+
+_FILE_FIELDS = frozenset(
+    (
+        *("model_type", "architectures", "transformers_version", "_name_or_path", "name_or_path", "_commit_hash"),
+        *("torch_dtype", "dtype", "auto_map", "quantization_config", "task_specific_params", "attn_implementation"),
+        *("_attn_implementation", "_attn_implementation_autoset", "custom_pipelines", "model_name", "finetuning_task"),
+        *("output_past", "gradient_checkpointing", "_diffusers_version", "transformers.js_config", "language"),
+    )
+)
+"""Fields of files that say nothing of what a forward computes, or are read here."""
+
+_DTYPES = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "float64": "fp64"}
+
+
+def of_file(path: Path, batch: int | None, length: int | None, head: str | None, strict: bool) -> Built:
+    """The model of a configuration file. Raises PredictorError where it is none; strict: also where it has a field that
+    has no effect here.
+    """
+    fields = _read(path)
+    name = path.resolve().parent.name
+    if "_class_name" in fields:
+        from predictor.sources.diffusion import of_configuration
+
+        return of_configuration(fields, name, batch, length)
+    if "model_type" not in fields:
+        raise PredictorError(f"{path} is no transformers configuration: it has no model_type")
+    kind = fields.pop("model_type")
+    try:
+        from transformers import AutoConfig
+
+        config = AutoConfig.for_model(kind, **fields)
+    except Exception as error:
+        raise PredictorError(f"transformers cannot build {kind!r} from {path}: {one_line(error)}") from error
+    ignored = list(_ignored(fields, config))
+    if strict and ignored:
+        raise PredictorError(f"{path}: {'; '.join(ignored)}")
+    return _built(config, head, fields.get("architectures") or [], name, batch, length, tuple(ignored), str(path))
+
+
+def of_name(name: str, batch: int | None, length: int | None, head: str | None) -> Built:
+    """A class of transformers ("BertForMaskedLM") or a model type ("bert"), as its configuration class has it. Raises
+    PredictorError for an unknown name.
+    """
+    import transformers
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+
+    if name in CONFIG_MAPPING_NAMES:
+        config = transformers.AutoConfig.for_model(name)
+        return _built(config, head, [], name, batch, length, (), f"transformers:{name}")
+    kind = getattr(transformers, name, None) if name.isidentifier() else None
+    if not (isinstance(kind, type) and getattr(kind, "config_class", None)):
+        models = [n for n in dir(transformers) if n[0].isupper() and ("Model" in n or "For" in n)]
+        raise unknown("model of transformers", name, [*CONFIG_MAPPING_NAMES, *models])
+    try:
+        config = kind.config_class()  # type: ignore[attr-defined]
+    except Exception as error:
+        raise PredictorError(f"transformers cannot configure {name}: {one_line(error)}") from error
+    return _built(config, head or name, [], name, batch, length, (), f"transformers:{name}")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise PredictorError(f"no such file: {path}")
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise PredictorError(f"{path} is no JSON file: {error}") from error
+    if not isinstance(fields, dict):
+        raise PredictorError(f"{path} is no transformers configuration: it has no model_type")
+    return fields
+
+
+def _built(
+    config: Any,
+    head: str | None,
+    architectures: list[str],
+    name: str,
+    batch: int | None,
+    length: int | None,
+    notes: tuple[str, ...],
+    where: str,
+) -> Built:
+    from predictor.sources.transformers_inputs import inputs_of
+
+    kind = config.model_type
+    try:
+        auto = _class_of(config, head)
+        module = without_data(lambda: _made(auto, config), f"{kind!r}")
+    except PredictorError as error:
+        if "cannot be built" not in str(error):
+            raise
+        raise PredictorError(f"transformers cannot build {kind!r} from {where}: {error}") from error
+    size = batch or 1
+    inputs = inputs_of(module, size, length)
+    priced = type(module).__name__
+    if head is None:
+        others = [a for a in architectures if a != priced]
+        asked = f"; the file is of {others[0]}: --head {others[0]} prices that" if others else ""
+        priced = f"{priced}, the model without a task head{asked}"
+    notes = (f"priced: {priced}", f"inputs: {shapes_of(inputs)}", *notes)
+    dtype = str(getattr(config, "dtype", None) or "").removeprefix("torch.")
+    return Built(module, inputs, name, size, notes, _DTYPES.get(dtype, dtype) or None)
+
+
+def _made(auto: Any, config: Any) -> Any:
+    """A model in torch's default dtype: the configuration's is that of the prediction."""
+    import copy
+
+    config = copy.deepcopy(config)
+    config.dtype = None
+    return auto.from_config(config) if hasattr(auto, "from_config") else auto(config)
+
+
+def heads(config: Any) -> dict[str, Any]:
+    """Task heads that a model type has: name ("masked-lm") -> the auto class that makes it."""
+    from transformers.models.auto import modeling_auto
+
+    found = {}
+    for name, auto in vars(modeling_auto).items():
+        if name.startswith("AutoModelFor") and type(config) in getattr(auto, "_model_mapping", ()):
+            found[kebab(name.removeprefix("AutoModelFor"))] = auto
+    return found
+
+
+def kebab(name: str) -> str:
+    """A class name's words.
+
+    >>> kebab("MaskedLM"), kebab("ImageTextToText"), kebab("Seq2SeqLM"), kebab("CTC")
+    ('masked-lm', 'image-text-to-text', 'seq2seq-lm', 'ctc')
+    """
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()
+
+
+def _class_of(config: Any, head: str | None) -> Any:
+    """What makes the model: the auto class of a task, the class itself where it is named, the base model's."""
+    import transformers
+
+    if head is None:
+        if type(config) in transformers.AutoModel._model_mapping:
+            return transformers.AutoModel
+        known = heads(config)
+        if not known:
+            raise PredictorError(
+                f"transformers has no model of type {config.model_type} by itself: write a factory, "
+                "--model FILE.py:FUNCTION"
+            )
+        raise PredictorError(
+            f"{config.model_type} has no model without a task head: say which, --head {' or '.join(sorted(known))}"
+        )
+    known = heads(config)
+    if head in known:
+        return known[head]
+    named = getattr(transformers, head, None) if head.isidentifier() else None
+    if isinstance(named, type) and getattr(named, "config_class", None) is not None:
+        if isinstance(config, named.config_class):  # type: ignore[attr-defined]
+            return named
+        raise PredictorError(
+            f"{head} is made from {named.config_class.__name__}, not {type(config).__name__}: "  # type: ignore[attr-defined]
+            f"--head {' or '.join(sorted(known)) or 'with a class of that configuration'}"
+        )
+    raise unknown(f"head of {config.model_type}", head, known)
+
+
+def _ignored(fields: Mapping[str, Any], config: Any) -> Iterator[str]:
+    """What the file says that has no effect on the model."""
+    quantization = fields.get("quantization_config")
+    if quantization:
+        method = quantization.get("quant_method", "") if isinstance(quantization, dict) else ""
+        yield (
+            f"quantization_config{f' ({method})' if method else ''} is not applied: the layers are priced as dense ones"
+        )
+    unknown_fields = list(_unknown(fields, config, ""))
+    if unknown_fields:
+        plural = "fields that change" if len(unknown_fields) > 1 else "a field that changes"
+        yield f"{type(config).__name__} does not know {plural} nothing here: {', '.join(unknown_fields)}"
+    if fields.get("auto_map"):
+        yield "auto_map is not followed: the code of transformers is priced, not that of the file's authors"
+
+
+def _unknown(fields: Mapping[str, Any], config: Any, prefix: str) -> Iterator[str]:
+    known = known_fields(type(config))
+    for name, value in fields.items():
+        if name not in known and not (prefix and name.startswith("_")):
+            yield f"{prefix}{name}"
+        part = getattr(config, name, None)
+        if isinstance(value, dict) and hasattr(part, "to_dict"):
+            yield from _unknown(value, part, f"{prefix}{name}.")
+
+
+def known_fields(kind: Any) -> frozenset[str]:
+    """Fields that a configuration class reads: its own, their other names, those of text generation."""
+    import inspect
+
+    from transformers import GenerationConfig
+
+    names: set[str] = set(_FILE_FIELDS) | set(GenerationConfig().to_dict())
+    for base in kind.__mro__:
+        names |= set(getattr(base, "__annotations__", {})) | set(getattr(base, "attribute_map", {}))
+        names |= {n for n, value in vars(base).items() if isinstance(value, property)}
+        for method in ("__init__", "__post_init__"):
+            function = vars(base).get(method)
+            if function is not None:
+                names |= set(inspect.signature(inspect.unwrap(function)).parameters)
+                names |= set(re.findall(r"kwargs\.(?:pop|get)\(\s*[\"'](\w+)", _source(function)))
+                names |= set(re.findall(r"[\"'](\w+)[\"'] in kwargs", _source(function)))
+    return frozenset(names) | {"id2label", "label2id", "num_labels", "rope_theta", "rope_scaling", "rope_parameters"}
+
+
+def _source(function: Any) -> str:
+    import inspect
+
+    try:
+        return inspect.getsource(function)
+    except (OSError, TypeError):
+        return ""
