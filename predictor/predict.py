@@ -171,6 +171,10 @@ def graph_of(
 
     mode, options = runtimes.load(runtime).capture_mode, options or CaptureOptions()
     try:
+        if mode is CaptureMode.EXPORTED and (options.autocast or options.channels_last):
+            raise CannotRunError(
+                f"{runtime} runs an export, whose layout and dtypes are its own: leave --layout and --amp out"
+            )
         if mode is CaptureMode.EXPORTED:
             from predictor.capture.onnx_file import exported
 

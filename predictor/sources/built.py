@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from predictor.errors import PredictorError
+from predictor.errors import PredictorError, one_line
 from predictor.predict import graph_of
 from predictor.records import CaptureOptions, Graph
 
@@ -105,12 +106,13 @@ def weights_on_meta() -> Iterator[None]:
 
 
 def without_data(make: Callable[[], Any], what: str) -> Any:
-    """A module in evaluation mode whose weights have no data, where its code allows that. what: the name for a message.
-    Raises PredictorError where it cannot be built.
+    """A module in evaluation mode whose weights have no data, where its code allows that. what: how a message starts
+    where it cannot be built, which raises PredictorError.
     """
     from predictor.standard_output import to_standard_error
 
-    with to_standard_error():
+    with to_standard_error(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         try:
             with weights_on_meta():
                 return make().eval()
@@ -119,7 +121,7 @@ def without_data(make: Callable[[], Any], what: str) -> Any:
         try:
             return make().eval()
         except Exception as error:
-            raise PredictorError(f"{what} cannot be built: {said(error)}") from error
+            raise PredictorError(f"{what}: {one_line(error)}") from error
 
 
 def said(error: BaseException) -> str:
@@ -135,13 +137,13 @@ def shapes_of(inputs: Any) -> str:
     'input_ids (1, 8)'
     """
     import torch
-    from torch.utils._pytree import keystr, tree_flatten_with_path
+    from torch.utils._pytree import tree_flatten_with_path
 
     leaves, _ = tree_flatten_with_path(inputs)
-    shapes = [
-        f"{keystr(path).strip('[]').replace('][', '.').replace(chr(39), '')} {tuple(leaf.shape)}".strip()
-        for path, leaf in leaves
-        if isinstance(leaf, torch.Tensor)
-    ]
+    shapes = []
+    for path, leaf in leaves:
+        if isinstance(leaf, torch.Tensor):
+            names = [str(key.key) for key in path if hasattr(key, "key")]  # of mappings, not positions
+            shapes.append(" ".join([*names, str(tuple(leaf.shape))]))
     few = shapes if len(shapes) <= 4 else [*shapes[:3], f"{len(shapes) - 3} more"]
     return ", ".join(few)

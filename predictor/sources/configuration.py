@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,8 @@ def of_file(path: Path, batch: int | None, length: int | None, head: str | None,
     try:
         from transformers import AutoConfig
 
-        config = AutoConfig.for_model(kind, **fields)
+        with _quiet():
+            config = AutoConfig.for_model(kind, **fields)
     except Exception as error:
         raise PredictorError(f"transformers cannot build {kind!r} from {path}: {one_line(error)}") from error
     ignored = list(_ignored(fields, config))
@@ -59,17 +61,38 @@ def of_name(name: str, batch: int | None, length: int | None, head: str | None) 
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
     if name in CONFIG_MAPPING_NAMES:
-        config = transformers.AutoConfig.for_model(name)
-        return _built(config, head, [], name, batch, length, (), f"transformers:{name}")
+        return _built(_default(name, None), head, [], name, batch, length, (), f"transformers:{name}")
     kind = getattr(transformers, name, None) if name.isidentifier() else None
     if not (isinstance(kind, type) and getattr(kind, "config_class", None)):
         models = [n for n in dir(transformers) if n[0].isupper() and ("Model" in n or "For" in n)]
         raise unknown("model of transformers", name, [*CONFIG_MAPPING_NAMES, *models])
+    return _built(_default(name, kind), head or name, [], name, batch, length, (), f"transformers:{name}")
+
+
+def _default(name: str, kind: Any) -> Any:
+    """The default configuration of a class of models, or of a model type. Raises PredictorError where it has none."""
+    from transformers import AutoConfig
+
     try:
-        config = kind.config_class()  # type: ignore[attr-defined]
+        with _quiet():
+            return AutoConfig.for_model(name) if kind is None else kind.config_class()
     except Exception as error:
-        raise PredictorError(f"transformers cannot configure {name}: {one_line(error)}") from error
-    return _built(config, head or name, [], name, batch, length, (), f"transformers:{name}")
+        raise PredictorError(
+            f"transformers has no default configuration of {name} ({one_line(error)}): write a config.json"
+        ) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what transformers logs of fields that are no fault of the user's."""
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -97,13 +120,9 @@ def _built(
     from predictor.sources.transformers_inputs import inputs_of
 
     kind = config.model_type
-    try:
-        auto = _class_of(config, head)
-        module = without_data(lambda: _made(auto, config), f"{kind!r}")
-    except PredictorError as error:
-        if "cannot be built" not in str(error):
-            raise
-        raise PredictorError(f"transformers cannot build {kind!r} from {where}: {error}") from error
+    auto = _class_of(config, head)
+    with _quiet():
+        module = without_data(lambda: _made(auto, config), f"transformers cannot build {kind!r} from {where}")
     size = batch or 1
     inputs = inputs_of(module, size, length)
     priced = type(module).__name__

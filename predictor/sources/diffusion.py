@@ -44,7 +44,9 @@ def _class_of(name: str) -> Any:
 
 
 def _built(kind: Any, fields: dict[str, Any], name: str, batch: int | None, length: int | None) -> Built:
-    module = without_data(lambda: kind.from_config(fields), name)
+    module = without_data(
+        lambda: kind.from_config(fields) if fields else kind(), f"diffusers cannot build {kind.__name__}"
+    )
     inputs = inputs_of(module, batch or 1, length)
     return Built(module, inputs, name, batch or 1, (f"inputs: {shapes_of(inputs)}",))
 
@@ -54,7 +56,10 @@ def inputs_of(module: Any, batch: int, length: int | None = None) -> dict[str, A
     image, a sequence or a video: the first of these that its forward takes. Raises PredictorError where it takes none,
     or needs an input that nothing here makes.
     """
+    import copy
+
     import torch
+    from torch.utils._pytree import tree_map_only
 
     parameters = list(inspect.signature(inspect.unwrap(type(module).forward)).parameters.values())[1:]
     required = [p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
@@ -65,14 +70,15 @@ def inputs_of(module: Any, batch: int, length: int | None = None) -> dict[str, A
         raise PredictorError(
             f"{kind} takes {', '.join(missing)}: write a factory that makes them, --model FILE.py:FUNCTION"
         )
-    complaint = ""
+    complaint, trial = "", copy.deepcopy(module).to("meta")
     for sizes in _candidates(module.config, batch, length):
         inputs = {name: sizes.sample(module) for name in SAMPLES if name in required}
-        made = {name: make(sizes) for name, make in MAKERS.items() if name in names}
+        given = [name for name in MAKERS if name in required or (name in names and name not in LEFT_OUT)]
+        made = {name: MAKERS[name](sizes) for name in given}
         inputs |= {name: value for name, value in made.items() if value is not None}
         try:
             with torch.no_grad():
-                module.to("meta")(**inputs)
+                trial(**tree_map_only(torch.Tensor, lambda t: t.to("meta"), inputs))
             return inputs
         except Exception as error:
             complaint = complaint or one_line(error, 120)
@@ -127,6 +133,7 @@ class _Sizes:
         if self.layout == "CS" and isinstance(self.config.get("sample_size"), int):
             width = self.config["sample_size"]
         sizes = {"C": channels, "F": frames, "N": self.tokens, "H": height, "W": width, "S": width}
+        sizes["E"] = self.config.get("embedding_dim") or channels
         return self.empty(*(sizes[letter] for letter in self.layout))
 
     def empty(self, *shape: int) -> Any:
@@ -184,11 +191,12 @@ class _Sizes:
 _WIDTHS = (
     *("encoder_hid_dim", "caption_channels", "joint_attention_dim", "text_embed_dim", "text_dim", "text_embed_dims"),
     *("cross_attention_dim", "cap_feat_dim", "encoder_hidden_size", "text_states_dim", "in_features"),
+    "embedding_dim",
 )
 """Fields with the width of an encoded prompt, the first that holds."""
 
-_LAYOUTS = ("CHW", "NC", "CFHW", "FCHW", "CS")
-"""An image, tokens, a video in either order, a sequence of channels."""
+_LAYOUTS = ("CHW", "NC", "CFHW", "FCHW", "CS", "E")
+"""An image, tokens, a video in either order, a sequence of channels, an embedding."""
 
 
 def _candidates(config: Any, batch: int, length: int | None) -> Iterator[_Sizes]:
@@ -197,6 +205,9 @@ def _candidates(config: Any, batch: int, length: int | None) -> Iterator[_Sizes]
         for width in dict.fromkeys(widths) or [None]:
             yield _Sizes(config, batch, length, layout, width)
 
+
+LEFT_OUT = frozenset({"encoder_attention_mask"})
+"""Arguments that are left out where they have a default, as pipelines do."""
 
 MAKERS: dict[str, Callable[[_Sizes], Any]] = {
     "timestep": _Sizes.timestep,

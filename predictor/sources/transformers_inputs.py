@@ -36,6 +36,8 @@ def inputs_of(model: Any, batch: int, length: int | None = None) -> dict[str, An
     main = model.main_input_name if isinstance(model.main_input_name, list) else [model.main_input_name]
     wanted = list(dict.fromkeys([*(name for name in main if name in names), *required]))
     wanted += [name for name in ALSO if name in names and name not in wanted]
+    if "pixel_values" not in wanted and "pixel_mask" not in required:
+        wanted = [name for name in wanted if name != "pixel_mask"]
     missing = [name for name in wanted if name not in MAKERS]
     if missing:
         raise PredictorError(
@@ -171,8 +173,10 @@ class Sizes:
         """(batch, time) or (batch, time, channels) of a time series."""
         lags = max(_field(self.config, "lags_sequence") or [0])
         context = _field(self.config, "context_length") or _field(self.config, "prediction_length") or 512
-        many = channels or _field(self.config, "num_input_channels") or _field(self.config, "input_size") or 1
-        shape = (self.batch, context + lags) if many == 1 and not channels else (self.batch, context + lags, many)
+        if channels is None:
+            size = _field(self.config, "input_size") or 1
+            channels = _field(self.config, "num_input_channels") or (size if size > 1 else None)
+        shape = (self.batch, context + lags) if channels is None else (self.batch, context + lags, channels)
         return torch.empty(*shape, device="meta")
 
     def future(self, channels: int | None = None) -> Tensor:

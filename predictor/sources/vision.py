@@ -26,9 +26,7 @@ def of_torchvision(name: str, batch: int | None, length: int | None) -> Built:
     builder = models.get_model_builder(name)
     taken = inspect.signature(builder).parameters
     options = {option: None for option in ("weights", "weights_backbone") if option in taken}
-    module = without_data(
-        lambda: builder(**options, **({"init_weights": False} if "init_weights" in taken else {})), name
-    )
+    module = without_data(lambda: builder(**options), f"torchvision cannot build {name}")
     task = builder.__module__.removeprefix("torchvision.models.").partition(".")[0]
     inputs = _INPUTS.get(task, _images)(module, _weights(models, name), batch or 1)
     return Built(module, inputs, name, batch or 1, (f"inputs: {shapes_of(inputs)}",))
@@ -93,7 +91,7 @@ def of_timm(name: str, batch: int | None, length: int | None) -> Built:
     architecture = name.partition(".")[0]
     if not timm.is_model(architecture):
         raise unknown("model of timm", name, timm.list_models())
-    module = without_data(lambda: timm.create_model(name, pretrained=False), name)
+    module = without_data(lambda: timm.create_model(name, pretrained=False), f"timm cannot build {name}")
     size = (getattr(module, "pretrained_cfg", None) or {}).get("input_size") or (3, PIXELS, PIXELS)
     inputs = _empty(batch or 1, *size)
     return Built(module, inputs, name, batch or 1, (f"inputs: {shapes_of(inputs)}",))
