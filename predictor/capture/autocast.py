@@ -51,7 +51,17 @@ _LISTS: dict[Policy, tuple[str, ...]] = {
     Policy.REFLATTENED: ("lstm", "gru", "rnn_tanh", "rnn_relu"),
     Policy.FP32: (
         *("acos", "asin", "cosh", "erfinv", "exp", "expm1", "log", "log10", "log2", "log1p", "reciprocal", "rsqrt"),
-        *("sinh", "tan", "pow", "softplus", "layer_norm", "native_layer_norm", "group_norm", "frobenius_norm"),
+        *(
+            "sinh",
+            "tan",
+            "pow",
+            "softplus",
+            "layer_norm",
+            "native_layer_norm",
+            "rms_norm",
+            "group_norm",
+            "frobenius_norm",
+        ),
         *("nuclear_norm", "cosine_similarity", "poisson_nll_loss", "cosine_embedding_loss", "nll_loss", "nll_loss2d"),
         *("hinge_embedding_loss", "kl_div", "l1_loss", "smooth_l1_loss", "huber_loss", "mse_loss"),
         *("margin_ranking_loss", "multilabel_margin_loss", "soft_margin_loss", "triplet_margin_loss"),

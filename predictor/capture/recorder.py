@@ -468,8 +468,10 @@ class _Pass:
         if self.options.channels_last:
             stand_in = partial(layouts.channels_last_copy, stand_in)
         try:
-            copy = copies.module(self.module, stand_in, abstract_constant)
-            args, kwargs = copies.of(call_arguments(self.inputs), stand_in)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                copy = copies.module(self.module, stand_in, abstract_constant)
+                args, kwargs = copies.of(call_arguments(self.inputs), stand_in)
         except PredictorError:
             raise
         except Exception as error:

@@ -32,7 +32,7 @@ class Built:
     """A model as a source made it, with its inputs.
 
     batch: that the inputs are for; notes: what a report says of it; dtype: the model's own where its weights do not
-    say it (a configuration's field), None where they do.
+    say it (a configuration's field), None where they do; remedy: what to do where a length does not fit.
     """
 
     module: Any
@@ -41,6 +41,7 @@ class Built:
     batch: int
     notes: tuple[str, ...] = ()
     dtype: str | None = None
+    remedy: str = ""
 
 
 Build = Callable[[int | None, int | None], Built]
@@ -73,10 +74,16 @@ class BuiltSource:
 
     def graph(self, dtype: str, runtime: str, batch: int, length: int) -> Graph:
         """The graph for a runtime at sizes."""
-        sized = self._sized(self._first)
+        built = self._first
         if (batch, length) != (self.batch, self.length):
-            sized = self._sized(self._build(batch, length or None))
-        return replace(sized.graph(dtype, runtime, sized.batch, length), batch=batch)
+            built = self._build(batch, length or None)
+        sized = self._sized(built)
+        try:
+            return replace(sized.graph(dtype, runtime, sized.batch, length), batch=batch)
+        except PredictorError as error:
+            if length == sized.length or not built.remedy:
+                raise
+            raise type(error)(f"{error}; {built.remedy}") from error
 
 
 _one_build = threading.Lock()

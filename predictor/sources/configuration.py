@@ -220,29 +220,37 @@ def _unknown(fields: Mapping[str, Any], config: Any, prefix: str) -> Iterator[st
             yield from _unknown(value, part, f"{prefix}{name}.")
 
 
+_READS = re.compile(r"""self\.(\w+)|kwargs\.(?:pop|get)\(\s*["'](\w+)|["'](\w+)["'] in kwargs""")
+"""How the code of a configuration class names a field that it does not declare."""
+
+_COMMON = frozenset(("id2label", "label2id", "num_labels", "rope_theta", "rope_scaling", "rope_parameters"))
+"""Fields that all classes read, in code that they share."""
+
+
 def known_fields(kind: Any) -> frozenset[str]:
-    """Fields that a configuration class reads: its own, their other names, those of text generation."""
+    """Fields that a configuration class knows: that it or its bases declare, compute or read, their other names, those
+    of text generation.
+    """
     import inspect
 
     from transformers import GenerationConfig
 
-    names: set[str] = set(_FILE_FIELDS) | set(GenerationConfig().to_dict())
+    names = _FILE_FIELDS | _COMMON | frozenset(GenerationConfig().to_dict())
     for base in kind.__mro__:
-        names |= set(getattr(base, "__annotations__", {})) | set(getattr(base, "attribute_map", {}))
-        names |= {n for n, value in vars(base).items() if isinstance(value, property)}
-        for method in ("__init__", "__post_init__"):
-            function = vars(base).get(method)
-            if function is not None:
-                names |= set(inspect.signature(inspect.unwrap(function)).parameters)
-                names |= set(re.findall(r"kwargs\.(?:pop|get)\(\s*[\"'](\w+)", _source(function)))
-                names |= set(re.findall(r"[\"'](\w+)[\"'] in kwargs", _source(function)))
-    return frozenset(names) | {"id2label", "label2id", "num_labels", "rope_theta", "rope_scaling", "rope_parameters"}
+        other_names = vars(base).get("attribute_map", {})
+        names |= set(vars(base).get("__annotations__", {})) | set(other_names) | set(other_names.values())
+        names |= {name for name, value in vars(base).items() if isinstance(value, property)}
+        names |= {name for found in _READS.findall(_source(base)) for name in found if name}
+        initialise = vars(base).get("__init__")
+        if initialise is not None and base is not object:
+            names |= set(inspect.signature(inspect.unwrap(initialise)).parameters)
+    return names
 
 
-def _source(function: Any) -> str:
+def _source(kind: Any) -> str:
     import inspect
 
     try:
-        return inspect.getsource(function)
+        return inspect.getsource(kind)
     except (OSError, TypeError):
         return ""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,12 +50,9 @@ def of_file(path: Path, batch: int | None, length: int | None) -> Built:
         return _of_export(path, batch, length)
     if any("/code/" in f"/{name}" for name in names) and any(name.endswith("constants.pkl") for name in names):
         return _of_script(path, batch, length)
-    kind = (
-        "a pickled module or a state dict" if not names or any(n.endswith("data.pkl") for n in names) else "no program"
-    )
     raise PredictorError(
-        f"{path} holds {kind}, which says nothing of the model's code without running what is in it: save a program "
-        "(torch.export.save to .pt2, torch.jit.save), or write a factory, --model FILE.py:FUNCTION"
+        f"{path} holds weights or a pickled module, no program: save one (torch.export.save to .pt2, torch.jit.save), "
+        "or write a factory, --model FILE.py:FUNCTION"
     )
 
 
@@ -70,7 +68,8 @@ def _of_export(path: Path, batch: int | None, length: int | None) -> Built:
     import torch
 
     try:
-        with _weights_only():
+        with _weights_only(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's own, of torch
             program = torch.export.load(path)
     except Exception as error:
         raise PredictorError(f"{path} is no exported program that this torch reads: {one_line(error)}") from error
@@ -184,7 +183,9 @@ def _of_script(path: Path, batch: int | None, length: int | None) -> Built:
     import torch
 
     try:
-        module = torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            module = torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
     except Exception as error:
         raise PredictorError(f"{path} is no TorchScript program that this torch reads: {one_line(error)}") from error
     arguments = [a for a in module.forward.schema.arguments[1:] if not a.has_default_value()]

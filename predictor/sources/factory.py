@@ -35,7 +35,8 @@ def build(path: Path, factory: str, batch: int | None, length: int | None) -> Bu
             f"{name} takes no batch size: its inputs have {actual}; write def {factory}(batch), or ask for "
             f"--batch {actual}"
         )
-    return Built(module, inputs, name, (batch or 1) if takes_batch else actual)
+    remedy = "write def FUNCTION(batch, length), which makes inputs of that length"
+    return Built(module, inputs, name, (batch or 1) if takes_batch else actual, remedy=remedy)
 
 
 def _called(path: Path, factory: str, batch: int, length: int | None) -> tuple[bool, tuple[Any, Any]]:
