@@ -208,12 +208,18 @@ def in_effect(dtype: str, casts: Casts) -> Iterator[None]:
 
     init, clear = autocast.__init__, torch.clear_autocast_cache
     enable, set_dtype = torch.set_autocast_enabled, torch.set_autocast_dtype
-    questions = {name: getattr(torch, name) for name in ("is_autocast_enabled", "get_autocast_dtype")}
-    autocast.__init__ = made  # type: ignore[method-assign]
-    torch.clear_autocast_cache, torch.set_autocast_enabled, torch.set_autocast_dtype = cleared, enabling, with_dtype
-    for name, question in questions.items():
-        setattr(torch, name, asked(question))
-    before = torch.is_autocast_enabled("cuda"), torch.get_autocast_dtype("cuda")
+    on_entry = torch.is_autocast_enabled("cuda"), torch.get_autocast_dtype("cuda")
+    replaced: tuple[tuple[Any, str, Any], ...] = (
+        (autocast, "__init__", made),
+        (torch, "clear_autocast_cache", cleared),
+        (torch, "set_autocast_enabled", enabling),
+        (torch, "set_autocast_dtype", with_dtype),
+        (torch, "is_autocast_enabled", asked(torch.is_autocast_enabled)),
+        (torch, "get_autocast_dtype", asked(torch.get_autocast_dtype)),
+    )
+    before = [(home, name, getattr(home, name)) for home, name, _ in replaced]
+    for home, name, function in replaced:
+        setattr(home, name, function)
     torch.set_autocast_enabled("cuda", bool(dtype))
     if dtype:
         torch.set_autocast_dtype("cuda", DTYPES[dtype])
@@ -223,10 +229,8 @@ def in_effect(dtype: str, casts: Casts) -> Iterator[None]:
     finally:
         if dtype:
             torch.autocast_decrement_nesting()
-        torch.set_autocast_enabled("cuda", before[0])
-        torch.set_autocast_dtype("cuda", before[1])
-        for name, question in questions.items():
-            setattr(torch, name, question)
-        torch.clear_autocast_cache, torch.set_autocast_enabled, torch.set_autocast_dtype = clear, enable, set_dtype
-        autocast.__init__ = init  # type: ignore[method-assign]
+        for home, name, function in before:
+            setattr(home, name, function)
+        torch.set_autocast_enabled("cuda", on_entry[0])
+        torch.set_autocast_dtype("cuda", on_entry[1])
         casts.forget()

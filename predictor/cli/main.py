@@ -62,7 +62,7 @@ def predict(
         ),
     ] = None,
     layout: Annotated[
-        str | None, typer.Option(help="channels_last: of weights and inputs. Default: contiguous, as they are.")
+        str | None, typer.Option(help="channels_last: of weights and inputs. Default: as they are.")
     ] = None,
     amp: Annotated[
         str | None,
@@ -75,7 +75,11 @@ def predict(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, times in seconds: --format json.")] = False,
     output: Annotated[str, typer.Option("--format", help="Format of the report: text or json.")] = "text",
     strict: Annotated[
-        bool, typer.Option("--strict", help="Fail if an operator is not modelled or a kernel is extrapolated.")
+        bool,
+        typer.Option(
+            "--strict",
+            help="Fail if an operator is not modelled, a kernel is extrapolated, or a configuration has fields without effect.",
+        ),
     ] = False,
     list_models: Annotated[bool, typer.Option("--list-models", help="List the zoo models.")] = False,
     list_gpus: Annotated[

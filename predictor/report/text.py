@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 
 from predictor.records import Compared, DtypeOrigin, Report
 from predictor.report._comparison import eager_latency_s, fastest
@@ -17,6 +18,15 @@ _BOUNDS = {
 def milliseconds(seconds: float) -> str:
     """Three significant digits: "4.13 ms"."""
     return f"{seconds * 1e3:.3g} ms" if seconds < 1 else f"{seconds * 1e3:.0f} ms"
+
+
+WIDTH = 80
+"""Columns of a terminal: longer sentences continue on the next line."""
+
+
+def _wrapped(label: str, text: str) -> list[str]:
+    """Lines of a sentence behind a label."""
+    return wrap(text, WIDTH, initial_indent=label, subsequent_indent=" " * len(label), break_long_words=False)
 
 
 def dtype(report: Report) -> str:
@@ -56,10 +66,14 @@ def render(report: Report) -> str:
     versions = calibration["versions"]
     lines += [
         "",
-        f"  calibration  {calibration['provenance']} on {calibration['device']}, {calibration['date'][:10]} "
-        f"({calibration['age_days']} days ago), host {calibration['host']}, torch {versions.get('torch', '?')}",
+        *_wrapped(
+            "  calibration  ",
+            f"{calibration['provenance']} on {calibration['device']}, {calibration['date'][:10]} "
+            f"({calibration['age_days']} days ago), host {calibration['host']}, torch {versions.get('torch', '?')}",
+        ),
     ]
-    lines += [f"  note         {note}" for note in report.notes]
+    for note in report.notes:
+        lines += _wrapped("  note         ", note)
     return "\n".join(lines)
 
 
@@ -85,4 +99,5 @@ def render_comparison(rows: Sequence[Compared]) -> str:
             f"{milliseconds(r.host_s):>9} {milliseconds(r.kernel_s):>9} {r.launches:>8}  {r.bound:9} {gain:>10}"
         )
     notes = dict.fromkeys(note for r in able for note in r.notes)
-    return "\n".join([*lines, "", "  * fastest", *(f"  note: {note}" for note in notes)])
+    said = [line for note in notes for line in _wrapped("  note: ", note)]
+    return "\n".join([*lines, "", "  * fastest", *said])

@@ -32,7 +32,8 @@ class Built:
     """A model as a source made it, with its inputs.
 
     batch: that the inputs are for; notes: what a report says of it; dtype: the model's own where its weights do not
-    say it (a configuration's field), None where they do; remedy: what to do where a length does not fit.
+    say it (a configuration's field), None where they do; remedy: what to do where a length does not fit; length: tokens
+    of the text, None where the first integer input of two dimensions has them along its second.
     """
 
     module: Any
@@ -42,6 +43,7 @@ class Built:
     notes: tuple[str, ...] = ()
     dtype: str | None = None
     remedy: str = ""
+    length: int | None = None
 
 
 Build = Callable[[int | None, int | None], Built]
@@ -58,7 +60,7 @@ class BuiltSource:
         self._build, self._options = build, options
         self._first = build(batch, length)
         self.batch, self.name, self.notes = self._first.batch, self._first.name, self._first.notes
-        self.length = self._sized(self._first).length
+        self.length = self._tokens(self._first)
         if length is not None and not self.length:
             raise PredictorError(f"{self.name} takes no tokens: its inputs have one size, leave --length out")
 
@@ -66,6 +68,9 @@ class BuiltSource:
     def dtype(self) -> str:
         """The model's own dtype."""
         return self._first.dtype or self._sized(self._first).dtype
+
+    def _tokens(self, built: Built) -> int:
+        return self._sized(built).length if built.length is None else built.length
 
     def _sized(self, built: Built) -> ModuleSource:
         from predictor.capture.module_source import ModuleSource
@@ -79,9 +84,10 @@ class BuiltSource:
             built = self._build(batch, length or None)
         sized = self._sized(built)
         try:
-            return replace(sized.graph(dtype, runtime, sized.batch, length), batch=batch)
+            tokens = sized.length if length == self._tokens(built) else length
+            return replace(sized.graph(dtype, runtime, sized.batch, tokens), batch=batch)
         except PredictorError as error:
-            if length == sized.length or not built.remedy:
+            if length == self._tokens(built) or not built.remedy:
                 raise
             raise type(error)(f"{error}; {built.remedy}") from error
 

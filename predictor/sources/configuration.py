@@ -117,7 +117,7 @@ def _built(
     notes: tuple[str, ...],
     where: str,
 ) -> Built:
-    from predictor.sources.transformers_inputs import inputs_of
+    from predictor.sources.transformers_inputs import Sizes, inputs_of
 
     kind = config.model_type
     auto = _class_of(config, head)
@@ -132,7 +132,8 @@ def _built(
         priced = f"{priced}, the model without a task head{asked}"
     notes = (f"priced: {priced}", f"inputs: {shapes_of(inputs)}", *notes)
     dtype = str(getattr(config, "dtype", None) or "").removeprefix("torch.")
-    return Built(module, inputs, name, size, notes, _DTYPES.get(dtype, dtype) or None)
+    text = Sizes(config, size, length, set()).length if "input_ids" in inputs else None
+    return Built(module, inputs, name, size, notes, _DTYPES.get(dtype, dtype) or None, length=text)
 
 
 def _made(auto: Any, config: Any) -> Any:

@@ -48,7 +48,9 @@ def _built(kind: Any, fields: dict[str, Any], name: str, batch: int | None, leng
         lambda: kind.from_config(fields) if fields else kind(), f"diffusers cannot build {kind.__name__}"
     )
     inputs = inputs_of(module, batch or 1, length)
-    return Built(module, inputs, name, batch or 1, (f"inputs: {shapes_of(inputs)}",))
+    prompt = inputs.get("encoder_hidden_states")
+    tokens = 0 if prompt is None else int(prompt.shape[1])
+    return Built(module, inputs, name, batch or 1, (f"inputs: {shapes_of(inputs)}",), length=tokens)
 
 
 def inputs_of(module: Any, batch: int, length: int | None = None) -> dict[str, Any]:
@@ -83,8 +85,8 @@ def inputs_of(module: Any, batch: int, length: int | None = None) -> dict[str, A
         except Exception as error:
             complaint = complaint or one_line(error, 120)
     raise PredictorError(
-        f"{kind} takes no image, sequence or video of the sizes of its configuration ({complaint}): write a factory, "
-        "--model FILE.py:FUNCTION"
+        f"{kind} takes no image, sequence or video of the sizes of its configuration (an image: {complaint}): write a "
+        "factory, --model FILE.py:FUNCTION"
     )
 
 

@@ -106,7 +106,7 @@ class Sizes:
 
     def tokens_of_decoder(self) -> Tensor:
         """As many as the encoder's where that reads text."""
-        reads_text = "input_ids" in self.names
+        reads_text = "input_ids" in self.names or self.asked_length is not None
         return self.ids(None if reads_text else min(DECODER_TOKENS, self.length))
 
     def image(self) -> tuple[int, int, int]:

@@ -35,8 +35,8 @@ def casts(graph: Graph) -> list[tuple[tuple[int, ...], str]]:
 
 
 def test_the_lists_are_torch_s_own() -> None:
-    """As its header has them: ``norm`` is called with another signature there, cuDNN's names are CUDA's alone, recurrent
-    layers have a file of their own.
+    """As its header has them: ``norm`` is called with another signature there, cuDNN's names are CUDA's alone, and
+    recurrent layers have a file of their own.
     """
     header = (Path(torch.__file__).parent / "include" / "ATen" / "autocast_mode.h").read_text(encoding="utf-8")
 

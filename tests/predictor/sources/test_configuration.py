@@ -195,6 +195,14 @@ def test_token_ids_are_in_the_vocabulary_and_none_is_padding(tmp_path: Path) -> 
     assert not (inputs["input_ids"] == 0).any()
 
 
+def test_a_text_beside_an_image_has_the_length_that_is_asked_for(tmp_path: Path) -> None:
+    """Its image has four placeholders in front of it."""
+    plan = plan_of(written(tmp_path, model_type="llava", **CASES["llava"][0]), 2, 24)
+    assert plan.length == 24
+    looked_up = next(call for call in plan.graph("fp32", "eager", 3, 40).calls if call.outputs[0].shape[:2] == (3, 44))
+    assert looked_up.op in ("embedding", "eq", "ne", "clone", "masked_fill")
+
+
 def test_a_model_without_a_base_says_its_heads() -> None:
     config = AutoConfig.for_model("bert")
     assert {"masked-lm", "causal-lm", "question-answering"} <= set(heads(config))
