@@ -78,7 +78,7 @@ def predict(
         bool,
         typer.Option(
             "--strict",
-            help="Fail if an operator is not modelled, a kernel is extrapolated, or a configuration has fields without effect.",
+            help="Fail if an operator is not modelled, a kernel extrapolated, or a field of a configuration ignored.",
         ),
     ] = False,
     list_models: Annotated[bool, typer.Option("--list-models", help="List the zoo models.")] = False,
