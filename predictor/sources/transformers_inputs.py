@@ -113,7 +113,7 @@ class Sizes:
         """Channels, height and width."""
         parts = [self.vision, self.config, _field(self.config, "backbone_config"), *_values(self.config)]
         config = next((c for c in parts if c is not None and any(_field(c, name) for name in _SIDES)), self.config)
-        side = next((s for name in _SIDES if (s := _field(config, name))), PIXELS)
+        side = next((s for name in _SIDES if (s := _field(config, name))), None) or _processed(self.config) or PIXELS
         side = (side["height"], side["width"]) if isinstance(side, dict) else side
         height, width = (side, side) if isinstance(side, int) else (int(n) for n in tuple(side)[-2:])
         channels = next((c for name in _CHANNELS if isinstance(c := _field(config, name), int)), 3)
@@ -209,6 +209,26 @@ def _field(config: Any, name: str) -> Any:
         return getattr(config, name, None)
     except Exception:  # of a configuration of unlike layers, which has none for all
         return None
+
+
+def _processed(config: Any) -> tuple[int, int] | None:
+    """Height and width that the image processor of a model type gives images by default, of a square where it keeps
+    their proportions (detectors: 800). None where it only resizes them before they are cropped.
+    """
+    import transformers
+    from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES
+
+    names = IMAGE_PROCESSOR_MAPPING_NAMES.get(config.model_type) or {}
+    try:
+        processor = getattr(transformers, names["pil"])
+    except (KeyError, TypeError, ImportError, AttributeError):
+        return None
+    cropped = getattr(processor, "do_center_crop", None) and getattr(processor, "crop_size", None)
+    size = dict(cropped or getattr(processor, "size", None) or {})
+    if {"height", "width"} <= size.keys():
+        return int(size["height"]), int(size["width"])
+    shortest = size.get("shortest_edge")
+    return (int(shortest), int(shortest)) if shortest and "longest_edge" in size else None
 
 
 def _parts(config: Any, of: str) -> list[Any]:
