@@ -26,7 +26,14 @@ WIDTH = 80
 
 def _wrapped(label: str, text: str) -> list[str]:
     """Lines of a sentence behind a label."""
-    return wrap(text, WIDTH, initial_indent=label, subsequent_indent=" " * len(label), break_long_words=False)
+    return wrap(
+        text,
+        WIDTH,
+        initial_indent=label,
+        subsequent_indent=" " * len(label),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def dtype(report: Report) -> str:

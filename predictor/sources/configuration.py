@@ -162,7 +162,7 @@ def kebab(name: str) -> str:
     >>> kebab("MaskedLM"), kebab("ImageTextToText"), kebab("Seq2SeqLM"), kebab("CTC")
     ('masked-lm', 'image-text-to-text', 'seq2seq-lm', 'ctc')
     """
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()
 
 
 def _class_of(config: Any, head: str | None) -> Any:
