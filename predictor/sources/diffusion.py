@@ -109,7 +109,7 @@ class _Sizes:
 
     @property
     def length(self) -> int:
-        return self.asked_length or PROMPT_TOKENS
+        return self.asked_length or self.config.get("max_text_seq_length") or PROMPT_TOKENS
 
     @property
     def side(self) -> tuple[int, int]:
@@ -129,8 +129,9 @@ class _Sizes:
 
     def sample(self, module: Any) -> Any:
         """What is denoised."""
-        channels = self.config.get("in_channels") or self.config.get("latent_channels") or 4
-        frames = self.config.get("sample_frames") or FRAMES + 1
+        channels = next((n for name in _CHANNELS if isinstance(n := self.config.get(name), int)), COLOURS)
+        frames = (self.config.get("sample_frames") or FRAMES + 1) - 1
+        frames = frames // (self.config.get("temporal_compression_ratio") or 1) + 1
         height, width = self.side
         if self.layout == "CS" and isinstance(self.config.get("sample_size"), int):
             width = self.config["sample_size"]
@@ -177,9 +178,9 @@ class _Sizes:
         return torch.zeros(self.batch, dtype=torch.int64) if isinstance(many, int) else None
 
     def added(self) -> Any:
-        """What SDXL adds to the time: a pooled prompt, and six sizes."""
+        """What is added to the time: of SDXL a pooled prompt and six sizes, of PixArt the sizes of the image."""
         if self.config.get("addition_embed_type") != "text_time":
-            return {"resolution": None, "aspect_ratio": None}
+            return {"resolution": self.empty(2), "aspect_ratio": self.empty(1)}
         sizes = self.config["addition_time_embed_dim"] * 6
         pooled = self.config["projection_class_embeddings_input_dim"] - sizes
         return {"text_embeds": self.empty(pooled), "time_ids": self.empty(6)}
@@ -196,6 +197,12 @@ _WIDTHS = (
     "embedding_dim",
 )
 """Fields with the width of an encoded prompt, the first that holds."""
+
+_CHANNELS = ("in_channels", "input_channels", "audio_channels")
+"""Fields with the channels of what is denoised or encoded."""
+
+COLOURS = 3
+"""Channels of what is encoded where the configuration does not say them."""
 
 _LAYOUTS = ("CHW", "NC", "CFHW", "FCHW", "CS", "E")
 """An image, tokens, a video in either order, a sequence of channels, an embedding."""

@@ -36,8 +36,7 @@ def inputs_of(model: Any, batch: int, length: int | None = None) -> dict[str, An
     main = model.main_input_name if isinstance(model.main_input_name, list) else [model.main_input_name]
     wanted = list(dict.fromkeys([*(name for name in main if name in names), *required]))
     wanted += [name for name in ALSO if name in names and name not in wanted]
-    if "pixel_values" not in wanted and "pixel_mask" not in required:
-        wanted = [name for name in wanted if name != "pixel_mask"]
+    wanted = [name for name in wanted if name in required or MASK_OF.get(name, name) in wanted]
     missing = [name for name in wanted if name not in MAKERS]
     if missing:
         raise PredictorError(
@@ -50,8 +49,11 @@ def inputs_of(model: Any, batch: int, length: int | None = None) -> dict[str, An
     return made
 
 
-ALSO = ("decoder_input_ids", "bbox", "pixel_mask")
+ALSO = ("decoder_input_ids", "bbox", "pixel_mask", "input_features_mask")
 """Arguments that have a default and are given nevertheless: a model does something else without them."""
+
+MASK_OF = {"pixel_mask": "pixel_values", "input_features_mask": "input_features"}
+"""Masks, and the inputs without which they are left out."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,10 @@ class Sizes:
             return torch.empty(self.batch, bins, 2 * self.audio.max_source_positions, device="meta")
         return torch.empty(self.batch, MEL_FRAMES, bins, device="meta")
 
+    def heard(self) -> Tensor:
+        """(batch, frames) of a spectrogram, none of them padding."""
+        return torch.ones(self.batch, max(self.spectrogram().shape[1:]), dtype=torch.int64)
+
     def boxes(self) -> Tensor:
         """(batch, length, 4): left, top, right, bottom of every token."""
         return torch.tensor([10, 10, 20, 20]).expand(self.batch, self.length, 4).contiguous()
@@ -251,6 +257,7 @@ MAKERS: dict[str, Callable[[Sizes], Any]] = {
     "pixel_values_videos": lambda sizes: sizes.video(),
     "input_values": lambda sizes: sizes.samples(),
     "input_features": lambda sizes: sizes.spectrogram(),
+    "input_features_mask": lambda sizes: sizes.heard(),
     "bbox": lambda sizes: sizes.boxes(),
     "hidden_states": lambda sizes: sizes.patches()[0],
     "grid_thw": lambda sizes: sizes.patches()[1],
