@@ -216,7 +216,7 @@ def _unknown(fields: Mapping[str, Any], config: Any, prefix: str) -> Iterator[st
     for name, value in fields.items():
         if name not in known and not (prefix and name.startswith("_")):
             yield f"{prefix}{name}"
-        part = getattr(config, name, None)
+        part = getattr(config, name, None) if isinstance(value, dict) else None
         if isinstance(value, dict) and hasattr(part, "to_dict"):
             yield from _unknown(value, part, f"{prefix}{name}.")
 

@@ -179,7 +179,9 @@ class _Sizes:
 
     def added(self) -> Any:
         """What is added to the time: of SDXL a pooled prompt and six sizes, of PixArt the sizes of the image."""
-        if self.config.get("addition_embed_type") != "text_time":
+        if "addition_embed_type" in self.config and self.config["addition_embed_type"] != "text_time":
+            return None
+        if "addition_embed_type" not in self.config:
             return {"resolution": self.empty(2), "aspect_ratio": self.empty(1)}
         sizes = self.config["addition_time_embed_dim"] * 6
         pooled = self.config["projection_class_embeddings_input_dim"] - sizes
