@@ -27,11 +27,11 @@ from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 
 from benchmarks import coverage_idioms
 from benchmarks.battery import families
-from models_zoo import _inputs
 from predictor.errors import PredictorError
 from predictor.predict import Predictor
 from predictor.records import Report
 from predictor.sources import load_model
+from predictor.sources.transformers_inputs import inputs_of
 
 LIMIT_S = 60.0
 
@@ -98,16 +98,7 @@ def _of_transformers(kind: str) -> tuple[Any, Any, str]:
         config = AutoConfig.for_model(kind, **few)
     with torch.device("meta"):
         model = AutoModel.from_config(config).eval()
-        makers = {"input_ids": _inputs.token_ids, "pixel_values": _inputs.image, "input_values": _inputs.audio}
-        both = {"text_config", "vision_config"} <= config.to_dict().keys()
-        names = ("input_ids", "pixel_values") if both else (model.main_input_name,)
-        inputs = {name: tensor for main in names for name, tensor in makers[main](1).items()}
-    words = getattr(config.get_text_config(), "vocab_size", None)
-    if "input_ids" in inputs and words:
-        inputs["input_ids"] = inputs["input_ids"] % words
-    side = getattr(config, "image_size", None)
-    if "pixel_values" in inputs and isinstance(side, int):
-        inputs["pixel_values"] = torch.empty(1, getattr(config, "num_channels", 3), side, side, device="meta")
+    inputs = inputs_of(model, 1)
     return model, inputs, "fp16"
 
 

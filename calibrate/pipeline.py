@@ -245,7 +245,7 @@ def _check_model(name: str) -> None:
     if name.endswith(".json"):
         raise PredictorError(f"{name} has no weights that could run: write a factory, --models FILE.py:FUNCTION")
     with torch.device("meta"):
-        load_model(name, 1)
+        load_model(name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ def one_line(error: BaseException, longest: int = 500) -> str:
 def unknown(what: str, name: str, known: Iterable[str]) -> PredictorError:
     """The error for a name that nobody knows, with the nearest known names."""
     names = sorted(known)
-    near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
+    spelled = {known_name.lower(): known_name for known_name in names}
+    near = [spelled[word] for word in difflib.get_close_matches(name.lower(), spelled, n=3, cutoff=0.5)]
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names) or 'none'}"
     return PredictorError(f"unknown {what} {name!r}: {hint}")

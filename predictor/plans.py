@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isqrt
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -21,7 +21,7 @@ from predictor.graph.attention import CHOICES, attention_of, multiplied_out
 from predictor.graph.files import GraphSet, SizeRange
 from predictor.lowered import Lowered, LoweredRange, lower, solve
 from predictor.pricing.program import HostProfile, host_profile, price
-from predictor.records import CaptureMode, Compared, Graph, Program, Report, Span, Target
+from predictor.records import CaptureMode, Compared, DtypeOrigin, Graph, Program, Report, Span, Target
 from predictor.timeline.queue import queues, spans
 
 ESTIMATORS = ("queue", "max")
@@ -47,6 +47,11 @@ PROFILES = 1024
 class Source(Protocol):
     """What gives a model's graphs that a plan does not have yet."""
 
+    @property
+    def dtype(self) -> str | None:
+        """The dtype that is priced where none is asked for: the model's own; None where it has none."""
+        ...
+
     def graph(self, dtype: str, runtime: str, batch: int, length: int) -> Graph:
         """The graph for a runtime at sizes. Raises CannotRunError where the runtime makes none, PredictorError where
         the model does not take the sizes.
@@ -55,8 +60,8 @@ class Source(Protocol):
 
 
 class Settings(NamedTuple):
-    """What a prediction is for, checked: a calibration, a host's costs under a runtime, a dtype, an estimator, and
-    whether attention is multiplied out.
+    """What a prediction is for, checked: a calibration, a host's costs under a runtime, a dtype and why it is that, an
+    estimator, and whether attention is multiplied out.
     """
 
     calibration: Calibration
@@ -64,6 +69,7 @@ class Settings(NamedTuple):
     dtype: str
     estimator: str
     multiplied: bool
+    dtype_origin: DtypeOrigin = DtypeOrigin.ASKED
 
     @property
     def target(self) -> Target:
@@ -78,14 +84,22 @@ def settings(
     estimator: str = "queue",
     host: str | None = None,
     attention: str | None = None,
+    own_dtype: str | None = None,
 ) -> Settings:
-    """Checked settings, see ``Plan.report``. Raises PredictorError for a name that is not known, CannotRunError for a
-    runtime that needs a GPU where there is none.
+    """Checked settings, see ``Plan.report``; own_dtype: the module's, which is taken where none is asked for. Raises
+    PredictorError for a name that is not known and for a module in a dtype that the GPU is not calibrated for,
+    CannotRunError for a runtime that needs a GPU where there is none.
     """
     calibration = load_calibration(gpu)
     if runtime not in runtimes.names():
         raise unknown("runtime", runtime, runtimes.names())
-    dtype = dtype or ("fp16" if "fp16" in calibration.dtypes else "fp32")
+    origin = DtypeOrigin.ASKED if dtype else DtypeOrigin.MODULE if own_dtype else DtypeOrigin.DEFAULT
+    dtype = dtype or own_dtype or ("fp16" if "fp16" in calibration.dtypes else "fp32")
+    if dtype not in calibration.dtypes and origin is DtypeOrigin.MODULE:
+        able = " or ".join(sorted(calibration.dtypes))
+        raise PredictorError(
+            f"{calibration.gpu} is not calibrated for {dtype}, the module's own dtype: say another, --dtype {able}"
+        )
     if dtype not in calibration.dtypes:
         raise unknown(f"dtype of {calibration.gpu}", dtype, calibration.dtypes)
     if estimator not in ESTIMATORS:
@@ -96,7 +110,7 @@ def settings(
         raise CannotRunError(f"{runtime} needs a GPU")
     costs = calibration.host(runtime, host)
     chosen = attention or attention_of(costs.environment.torch)
-    return Settings(calibration, costs, dtype, estimator, chosen == "eager")
+    return Settings(calibration, costs, dtype, estimator, chosen == "eager", origin)
 
 
 class _Key(NamedTuple):
@@ -151,6 +165,16 @@ class Plan:
         return self.graphs.name
 
     @property
+    def dtype(self) -> str | None:
+        """The model's own dtype, which is priced where none is asked for; None where it has none."""
+        return self.source.dtype if self.source is not None else self.graphs.dtype or None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a report says of the model and of how it was captured."""
+        return self.graphs.notes
+
+    @property
     def batch(self) -> int:
         """The batch size that it was captured at."""
         return self.graphs.batch
@@ -175,17 +199,18 @@ class Plan:
         """The prediction for one GPU, runtime and size.
 
         gpu: name of a calibration, path to its folder, or to a datasheet (.json); runtime: see ``predictor.runtimes``;
-        dtype: "fp32", "tf32", "fp16", "bf16" (None: fp16, or fp32 where fp16 is not calibrated); batch, length: those
-        of the capture if None; host: one of ``Calibration.hosts`` (None: the least disturbed); attention: "sdpa", as
-        captured, or "eager", multiplied out (None: what the torch of the calibration has); estimator: "queue" or
-        "max". Raises PredictorError for an unknown name or a size that the plan has no graph for, CannotRunError where
-        the runtime cannot run the model.
+        dtype: "fp32", "tf32", "fp16", "bf16" (None: the module's own; where it has none, as the zoo's models, fp16, or
+        fp32 where fp16 is not calibrated); batch, length: those of the capture if None; host: one of
+        ``Calibration.hosts`` (None: the least disturbed); attention: "sdpa", as captured, or "eager", multiplied out
+        (None: what the torch of the calibration has); estimator: "queue" or "max". Raises PredictorError for an unknown
+        name or a size that the plan has no graph for, CannotRunError where the runtime cannot run the model.
         """
-        chosen = settings(gpu, runtime, dtype, estimator, host, attention)
+        chosen = settings(gpu, runtime, dtype, estimator, host, attention, self.dtype)
         batch = self.batch if batch is None else check_batch(batch)
         lowered = self._lowered(chosen, [batch], self._length(length))[0][1]
         priced, timelines = self._priced(lowered, chosen)
-        return assemble(lowered, priced, timelines, chosen.calibration, chosen.host, estimator)
+        report = assemble(lowered, priced, timelines, chosen.calibration, chosen.host, estimator)
+        return replace(report, dtype_origin=chosen.dtype_origin, notes=(*self.notes, *report.notes))
 
     def sweep(
         self,
@@ -209,7 +234,7 @@ class Plan:
         >>> plan.sweep("h200", batch=[1, 2, 4], length=[64, 128]).shape  # doctest: +SKIP
         (3, 2)
         """
-        chosen = settings(gpu, runtime, dtype, estimator, host, attention)
+        chosen = settings(gpu, runtime, dtype, estimator, host, attention, self.dtype)
         batches = [self.batch] if batch is None else [batch] if isinstance(batch, int) else list(batch)
         lengths = [length] if length is None or isinstance(length, int) else list(length)
         seconds = np.empty((len(batches), len(lengths)))
@@ -236,7 +261,7 @@ class Plan:
         """The pass as it is predicted to run, as spans on two lanes, seconds from its start: for every call one on the
         host, followed by those of its kernels. Arguments and errors as of ``report``.
         """
-        chosen = settings(gpu, runtime, dtype, "queue", host, attention)
+        chosen = settings(gpu, runtime, dtype, "queue", host, attention, self.dtype)
         batch = self.batch if batch is None else check_batch(batch)
         lowered = self._lowered(chosen, [batch], self._length(length))[0][1]
         _, timelines = self._priced(lowered, chosen)
@@ -305,7 +330,7 @@ class Plan:
 
     def _complete(self) -> GraphSet:
         """The graphs, with those that were captured on demand."""
-        graphs = self.graphs
+        graphs = replace(self.graphs, dtype=self.dtype or "")
         for (dtype, mode, batch, length), graph in self._captured.items():
             graphs = graphs.extended(dtype, mode, {(batch, length): graph}, SizeRange(batch, batch, length, length))
         return graphs

@@ -81,14 +81,15 @@ def plan(
     name: str | None = None,
     *,
     runtimes: Iterable[str] = (),
-    dtypes: Iterable[str] = ("fp16",),
+    dtypes: Iterable[str] | None = None,
     options: CaptureOptions | None = None,
 ) -> Plan:
     """A plan of a module: what it does, to be priced many times.
 
     module: in any dtype and on any device, meta included; inputs: a tensor, a tuple or a mapping, whose shapes give
     batch and length. The module is captured when a runtime and dtype are first asked for; runtimes, dtypes: captured
-    at once, for any batch where the module allows it, so that the plan knows them when it is pickled or written. Other
+    at once, for any batch where the module allows it, so that the plan knows them when it is pickled or written; None:
+    the module's own dtype, which is that of most of its parameters, of its inputs where it has none. Other
     batch sizes are captured from inputs that are cut or repeated along their first dimension, other lengths likewise,
     where the first integer input has tokens along its second. options: how it is captured. Raises PredictorError where
     the module does not take the inputs.
@@ -98,9 +99,9 @@ def plan(
     from predictor.capture.module_source import ModuleSource
 
     source = ModuleSource(module, inputs, name or type(module).__name__, partial(graph_of, options=options))
-    graphs = GraphSet(source.name, source.batch, source.length)
+    graphs = GraphSet(source.name, source.batch, source.length, notes=options.notes if options else ())
     for runtime in runtimes:
-        for dtype in dtypes:
+        for dtype in (source.dtype,) if dtypes is None else dtypes:
             graphs = _captured(graphs, source, dtype, runtime)
     return Plan(graphs, source)
 
@@ -148,6 +149,7 @@ class _OnnxSource:
 
     path: Path
     name: str | None
+    dtype: str | None = None
 
     def graph(self, dtype: str, runtime: str, batch: int, length: int) -> Graph:
         from predictor.capture.onnx_file import read
@@ -169,6 +171,10 @@ def graph_of(
 
     mode, options = runtimes.load(runtime).capture_mode, options or CaptureOptions()
     try:
+        if mode is CaptureMode.EXPORTED and (options.autocast or options.channels_last):
+            raise CannotRunError(
+                f"{runtime} runs an export, whose layout and dtypes are its own: leave --layout and --amp out"
+            )
         if mode is CaptureMode.EXPORTED:
             from predictor.capture.onnx_file import exported
 

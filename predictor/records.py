@@ -261,10 +261,36 @@ class CaptureMode(StrEnum):
 class CaptureOptions:
     """How a module is captured, besides its dtype and the runtime.
 
-    keep: the share of its elements that a selection by unknown values keeps, 0 to 1.
+    keep: the share of its elements that a selection by unknown values keeps, 0 to 1; channels_last: weights and inputs
+    of four dimensions are channels-last, those of five ``channels_last_3d``; autocast: operators run as
+    ``torch.autocast("cuda", dtype)`` runs them, in "fp16" or "bf16", weights stay as they are; empty: as they are
+    written.
     """
 
     keep: float = 1.0
+    channels_last: bool = False
+    autocast: str = ""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a report says of them."""
+        layout = "weights and inputs of four and five dimensions are channels-last"
+        cast = f'operators run as torch.autocast("cuda", {AUTOCAST.get(self.autocast, "")}) runs them'
+        return tuple(note for note, holds in ((layout, self.channels_last), (cast, self.autocast)) if holds)
+
+
+AUTOCAST = {"fp16": "torch.float16", "bf16": "torch.bfloat16"}
+"""Dtypes that autocast casts to, and torch's names."""
+
+
+class DtypeOrigin(StrEnum):
+    """Why a prediction is in its dtype: it was asked for, the module is in it, or it is what is taken where a model has
+    none of its own.
+    """
+
+    ASKED = "as asked"
+    MODULE = "the module's own"
+    DEFAULT = "the default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -590,7 +616,8 @@ class Report:
 
     max_s: the plain formula, max(host time, kernel time); critical_host: the host's share of the critical path;
     unmodelled: operator -> count; unmodelled_share: their part of the kernel time, by traffic alone; extrapolated:
-    kernel family -> kernels outside its calibrated range; calibration: its provenance.
+    kernel family -> kernels outside its calibrated range; calibration: its provenance; dtype_origin: why the prediction
+    is in its dtype.
     """
 
     model: str
@@ -617,6 +644,7 @@ class Report:
     extrapolated: Mapping[str, int]
     calibration: Mapping[str, Any]
     notes: tuple[str, ...] = ()
+    dtype_origin: DtypeOrigin = DtypeOrigin.ASKED
 
 
 @dataclass(frozen=True, slots=True)

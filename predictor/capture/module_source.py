@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import torch
+from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_leaves, tree_map_only
 
+from predictor.capture.calls import DTYPE_NAMES
 from predictor.errors import PredictorError
 from predictor.graph.inputs import batch_of, call_arguments
 from predictor.records import Graph
 
 Capture = Callable[[Any, Any, str, str, str], Graph]
 """(Module, inputs, dtype, runtime, name) -> the graph."""
+
+
+def own_dtype(module: Any, inputs: Iterable[torch.Tensor] = ()) -> str:
+    """The floating-point dtype of most elements of a module's parameters, complex ones as that of their parts; of its
+    buffers where it has no parameters, of its inputs where it has neither, else torch's default dtype.
+
+    >>> own_dtype(torch.nn.Linear(2, 2).bfloat16())
+    'bf16'
+    """
+    program = isinstance(module, torch.export.ExportedProgram)
+    parameters, buffers = (
+        (module.parameters(), module.buffers()) if program or hasattr(module, "parameters") else ((), ())
+    )
+    for tensors in (parameters, buffers, inputs):
+        elements: Counter[torch.dtype] = Counter()
+        for tensor in tensors:
+            if tensor.is_floating_point() or tensor.is_complex():
+                elements[tensor.dtype.to_real()] += max(0 if is_lazy(tensor) else tensor.numel(), 1)
+        if elements:
+            dtype = max(elements, key=elements.__getitem__)
+            return DTYPE_NAMES.get(dtype, str(dtype).removeprefix("torch."))
+    return DTYPE_NAMES[torch.get_default_dtype()]
 
 
 @dataclass(frozen=True)
@@ -26,6 +51,11 @@ class ModuleSource:
     inputs: Any
     name: str
     capture: Capture
+
+    @cached_property
+    def dtype(self) -> str:
+        """The module's own dtype, see ``own_dtype``."""
+        return own_dtype(self.module, self._tensors)
 
     @cached_property
     def batch(self) -> int:

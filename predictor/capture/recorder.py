@@ -25,7 +25,7 @@ from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from predictor.capture import assumptions, capture_mode, device_paths, redirected
+from predictor.capture import assumptions, autocast, capture_mode, device_paths, layouts, redirected
 from predictor.capture.assumptions import RESTS_ON
 from predictor.capture.attention_paths import as_fused, has_strided_mask, math_attention
 from predictor.capture.calls import (
@@ -92,6 +92,8 @@ class _Recorder(TorchDispatchMode):
         self._users: list[tuple[torch.Tensor, int, torch.Tensor]] = []  # those that are no copies: version and values
         self._limits = Limits()
         self._depth = 0
+        self.casts = autocast.Casts()
+        self._is_cast = False  # autocast has cast the arguments of what is being split: its parts are not cast again
         self._stays_on_device = False  # what is split asked for the device, where known values are kept on the CPU
         self.python = PythonTrace(
             _RECORDER_CODE,
@@ -106,11 +108,28 @@ class _Recorder(TorchDispatchMode):
         self._limits.operator()
         if isinstance(func, HigherOrderOperator):
             return self._higher_order(func, args, kwargs or {})
-        self._depth += 1
         origin = self._origin(sys._getframe(1))
+        policy = None if self._is_cast else self.casts.policy_of(func)
+        wanted = layouts.wanted_by(func._schema.name.removeprefix("aten::"), args)
+        if policy is None and wanted is None:
+            return self._noted(func, args, kwargs or {}, origin)
+        with self:
+            if policy is not None:
+                func, args, kwargs = self.casts.arguments(policy, func, args, kwargs or {})
+            if wanted is not None:
+                args = (*(tensor.contiguous(memory_format=wanted) for tensor in args[:2]), *args[2:])
+        before, self._is_cast = self._is_cast, self._is_cast or policy is not None
+        try:
+            return self._noted(func, args, kwargs or {}, origin)
+        finally:
+            self._is_cast = before
+
+    def _noted(self, func: Any, args: Any, kwargs: Any, origin: Origin) -> Any:
+        """Run an operator on the meta device, its call noted."""
+        self._depth += 1
         self.operators[id(func)] = func
         try:
-            result, call = self._run(func, args, kwargs or {})
+            result, call = self._run(func, args, kwargs)
         except Exception as error:
             if self.failed[0] is not error:  # the innermost operator is said
                 self.failed = (error, func._schema.name.removeprefix("aten::"))
@@ -196,7 +215,7 @@ class _Recorder(TorchDispatchMode):
             result, parts = self._split_explicit(func, explicit, given, (args, kwargs))
             trait = Trait.COMPOSITE if parts else trait
         else:
-            result = self._computed(func, name, bound, args, kwargs, given)
+            result = layouts.result_of(name, args, self._computed(func, name, bound, args, kwargs, given))
             if name == "scaled_dot_product_attention":
                 result = as_fused(result)
             if where == "factory" and has_known_values(name, result):
@@ -368,7 +387,7 @@ _OWN_FILES = frozenset(
     [
         _DISPATCH_FILE,
         __file__,
-        *(str(module.__file__) for module in (capture_mode, assumptions, device_paths, redirected)),
+        *(str(module.__file__) for module in (capture_mode, assumptions, autocast, device_paths, layouts, redirected)),
     ]
 )
 """Files whose Python is none of the pass."""
@@ -446,9 +465,13 @@ class _Pass:
         of their tensors.
         """
         copies, stand_in = Copies(), partial(abstract, dtype=DTYPES[self.dtype])
+        if self.options.channels_last:
+            stand_in = partial(layouts.channels_last_copy, stand_in)
         try:
-            copy = copies.module(self.module, stand_in, abstract_constant)
-            args, kwargs = copies.of(call_arguments(self.inputs), stand_in)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                copy = copies.module(self.module, stand_in, abstract_constant)
+                args, kwargs = copies.of(call_arguments(self.inputs), stand_in)
         except PredictorError:
             raise
         except Exception as error:
@@ -496,7 +519,9 @@ def _optimise(module: torch.nn.Module, user: _Pass) -> None:
     """Run a scripted module until its graph is what it stays."""
     for _ in range(SCRIPT_PASSES):
         _, args, kwargs, copies = user.copied()
-        with user.recorder(module, copies), fused_layers(user.mode), answering_as(user.mode):
+        recorder = user.recorder(module, copies)
+        cast = autocast.in_effect(user.options.autocast, recorder.casts)
+        with recorder, cast, fused_layers(user.mode), answering_as(user.mode):
             module(*args, **kwargs)
 
 
@@ -510,7 +535,13 @@ def _record(user: _Pass) -> _Recorder:
             warnings.simplefilter("ignore")
             if any(isinstance(child, torch.jit.ScriptModule) for child in module.modules()):
                 _optimise(module, user)
-            with recorder, fused_layers(user.mode), redirected.in_one_thread(), answering_as(user.mode):
+            with (
+                recorder,
+                autocast.in_effect(user.options.autocast, recorder.casts),
+                fused_layers(user.mode),
+                redirected.in_one_thread(),
+                answering_as(user.mode),
+            ):
                 before, collects = sys.gettrace(), gc.isenabled()
                 gc.disable()  # finalizers and callbacks of a collection are no part of the pass
                 sys.settrace(recorder.python.hook)

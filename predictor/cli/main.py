@@ -13,7 +13,7 @@ from predictor.cli.terminal import complain, run
 
 if TYPE_CHECKING:
     from predictor.plans import Plan
-    from predictor.records import Compared
+    from predictor.records import CaptureOptions, Compared
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -22,7 +22,11 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def predict(
     context: typer.Context,
     model: Annotated[
-        str | None, typer.Option(help="Zoo model, FILE.py:FUNCTION, a transformers config.json, or a FILE.onnx.")
+        str | None,
+        typer.Option(
+            help="Zoo model, FILE.py:FUNCTION, torchvision:NAME, timm:NAME, diffusers:CLASS, transformers:CLASS or "
+            "model type, a config.json, a .pt2 or TorchScript file, or a FILE.onnx."
+        ),
     ] = None,
     gpu: Annotated[str | None, typer.Option(help="Name of a calibrated GPU, or cpu.")] = None,
     gpu_spec: Annotated[
@@ -38,13 +42,31 @@ def predict(
         typer.Option(help="sdpa: fused; eager: separate products. Default: as the torch of the calibration runs it."),
     ] = None,
     dtype: Annotated[
-        str | None, typer.Option(help="fp32, tf32, fp16 or bf16. Default: fp16, or fp32 where fp16 is not calibrated.")
+        str | None,
+        typer.Option(
+            help="fp32, tf32, fp16 or bf16. Default: the module's own; zoo models and ONNX files: fp16, or fp32 where "
+            "fp16 is not calibrated."
+        ),
     ] = None,
     batch: Annotated[
         int | None, typer.Option(help="Batch size. Default: 1, or that of a file with fixed shapes.")
     ] = None,
     length: Annotated[
-        int | None, typer.Option(help="Tokens, for the zoo's language models. Default: 128.", min=1)
+        int | None, typer.Option(help="Tokens, of models that take them. Default: 128, or a user's own.", min=1)
+    ] = None,
+    head: Annotated[
+        str | None,
+        typer.Option(
+            help="Task head of a config.json or a model type of transformers, for example masked-lm, or a class's "
+            "name. Default: none, the base model."
+        ),
+    ] = None,
+    layout: Annotated[
+        str | None, typer.Option(help="channels_last: of weights and inputs. Default: as they are.")
+    ] = None,
+    amp: Annotated[
+        str | None,
+        typer.Option(help="fp16 or bf16: operators run under torch.autocast; --dtype is that of the weights."),
     ] = None,
     estimator: Annotated[
         str, typer.Option(help="queue: the two-lane queue; max: max(host time, kernel time).")
@@ -53,7 +75,11 @@ def predict(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, times in seconds: --format json.")] = False,
     output: Annotated[str, typer.Option("--format", help="Format of the report: text or json.")] = "text",
     strict: Annotated[
-        bool, typer.Option("--strict", help="Fail if an operator is not modelled or a kernel is extrapolated.")
+        bool,
+        typer.Option(
+            "--strict",
+            help="Fail if an operator is not modelled, a kernel extrapolated, or a field of a configuration ignored.",
+        ),
     ] = False,
     list_models: Annotated[bool, typer.Option("--list-models", help="List the zoo models.")] = False,
     list_gpus: Annotated[
@@ -69,7 +95,8 @@ def predict(
         return
     with complain(debug):
         gpu = _gpu(gpu, gpu_spec)
-        options = Options(dtype, estimator, host, attention)
+        options, captured = Options(dtype, estimator, host, attention), _captured(layout, amp)
+        form, source = "json" if as_json else output, _Model(model, batch, length, head, captured)
         if list_models:
             import models_zoo
 
@@ -79,9 +106,9 @@ def predict(
         elif list_hosts:
             typer.echo(_hosts(gpu))
         elif compare:
-            typer.echo(_compare(model, gpu, batch, length, options, "json" if as_json else output))
+            typer.echo(_compare(source, gpu, options, form, strict))
         else:
-            typer.echo(_predict(model, gpu, runtime, batch, length, options, "json" if as_json else output, strict))
+            typer.echo(_predict(source, gpu, runtime, options, form, strict))
 
 
 class Options(NamedTuple):
@@ -97,6 +124,41 @@ class Options(NamedTuple):
         return plan.compare(
             gpu, self.dtype, batch, length, host=self.host, attention=self.attention, estimator=self.estimator
         )
+
+
+class _Model(NamedTuple):
+    """Which model is predicted, at which sizes, and how it is captured."""
+
+    spec: str | None
+    batch: int | None
+    length: int | None
+    head: str | None
+    captured: CaptureOptions
+
+    def plan(self, strict: bool) -> Plan:
+        """Its plan, see ``sources.plan_of``. Raises PredictorError where none was named."""
+        from predictor.errors import PredictorError
+        from predictor.sources import plan_of
+
+        if self.spec is None:
+            raise PredictorError(_ASK)
+        return plan_of(self.spec, self.batch, self.length, head=self.head, options=self.captured, strict=strict)
+
+
+def _captured(layout: str | None, amp: str | None) -> CaptureOptions:
+    """What the options say of how a model is captured."""
+    from predictor.errors import unknown
+    from predictor.records import AUTOCAST, CaptureOptions
+
+    if layout not in (None, *LAYOUTS):
+        raise unknown("layout", str(layout), LAYOUTS)
+    if amp not in (None, *AUTOCAST):
+        raise unknown("dtype of autocast", str(amp), AUTOCAST)
+    return CaptureOptions(channels_last=layout == "channels_last", autocast=amp or "")
+
+
+LAYOUTS = ("contiguous", "channels_last")
+"""Values of ``--layout``."""
 
 
 def _gpu(gpu: str | None, spec: Path | None) -> str | None:
@@ -183,35 +245,25 @@ def _kernel(family: str, dims: list[str], gpu: str, dtype: str, context: str, mo
     )
 
 
-def _predict(
-    model: str | None,
-    gpu: str | None,
-    runtime: str,
-    batch: int | None,
-    length: int | None,
-    options: Options,
-    output: str,
-    strict: bool,
-) -> str:
+def _predict(model: _Model, gpu: str | None, runtime: str, options: Options, output: str, strict: bool) -> str:
     import sys
     from contextlib import redirect_stdout
 
     from predictor import report
     from predictor.errors import CannotRunError, PredictorError
     from predictor.predict import Predictor
-    from predictor.sources import plan_of
 
-    if model is None or gpu is None:
+    if model.spec is None or gpu is None:
         raise PredictorError(_ASK)
     layout = report.load(output)
     predictor = Predictor(gpu, runtime, *options)
     predictor.check()
     with redirect_stdout(sys.stderr):  # what the model prints is not the answer
-        plan = plan_of(model, 1 if batch is None else batch, length)
+        plan = model.plan(strict)
         try:
-            prediction = predictor.report(plan, batch, length)
+            prediction = predictor.report(plan, model.batch, model.length)
         except CannotRunError as error:
-            others = options.compare(plan, gpu, batch, length)
+            others = options.compare(plan, gpu, model.batch, model.length)
             can = ", ".join(o.runtime for o in others if o.report) or "none"
             raise CannotRunError(
                 f"{plan.name} cannot run under {runtime}: {error} (runtimes that can: {can})"
@@ -226,27 +278,19 @@ def _predict(
 _ASK = "say what to predict: --model NAME --gpu NAME or --gpu-spec FILE (--list-models, --list-gpus)"
 
 
-def _compare(
-    model: str | None,
-    gpu: str | None,
-    batch: int | None,
-    length: int | None,
-    options: Options,
-    output: str,
-) -> str:
+def _compare(model: _Model, gpu: str | None, options: Options, output: str, strict: bool) -> str:
     import sys
     from contextlib import redirect_stdout
 
     from predictor import report
     from predictor.errors import PredictorError
-    from predictor.sources import plan_of
 
-    if model is None or gpu is None:
+    if model.spec is None or gpu is None:
         raise PredictorError(_ASK)
     layout = report.load(output)
     with redirect_stdout(sys.stderr):
-        plan = plan_of(model, 1 if batch is None else batch, length)
-        rows = options.compare(plan, gpu, batch, length)
+        plan = model.plan(strict)
+        rows = options.compare(plan, gpu, model.batch, model.length)
     return layout.render_comparison(rows)
 
 

@@ -61,7 +61,8 @@ class Template:
 @dataclass(frozen=True, eq=False)
 class GraphSet:
     """Graphs of one model. batch, length: usual sizes, the length 0 where the model has none; templates: of which the
-    first that holds sizes is taken; rows, modules, files: what templates share.
+    first that holds sizes is taken; rows, modules, files: what templates share; dtype: the model's own, empty where it
+    has none; notes: what a report says of the model.
     """
 
     name: str
@@ -71,6 +72,8 @@ class GraphSet:
     rows: tuple[Any, ...] = ()
     modules: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    dtype: str = ""
+    notes: tuple[str, ...] = ()
     _calls: dict[Any, OpCall] = field(default_factory=dict, init=False, repr=False)
 
     def find(self, dtype: str, mode: CaptureMode, batch: int, length: int) -> Graph | None:
@@ -162,6 +165,8 @@ class GraphSet:
         data = {
             **{"schema": SCHEMA, "name": self.name, "batch": self.batch, "length": self.length},
             **{"rows": self.rows, "modules": self.modules, "files": self.files},
+            **({"dtype": self.dtype} if self.dtype else {}),
+            **({"notes": self.notes} if self.notes else {}),
             "templates": [
                 {
                     **{"dtype": t.dtype, "mode": t.mode, "batches": [t.range.first_batch, t.range.last_batch]},
@@ -202,8 +207,9 @@ class GraphSet:
                 )
                 for t in data["templates"]
             )
-            tables = (tuple(data[name]) for name in ("rows", "modules", "files"))
-            return cls(data["name"], data["batch"], data["length"], templates, *tables)
+            rows, modules, names = (tuple(data[name]) for name in ("rows", "modules", "files"))
+            dtype, notes = data.get("dtype", ""), tuple(data.get("notes", ()))
+            return cls(data["name"], data["batch"], data["length"], templates, rows, modules, names, dtype, notes)
         except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
             raise PredictorError(f"{where} is no file of graphs: {error}") from None
 

@@ -33,6 +33,11 @@ def batch_of(inputs: Any) -> int:
     return batch
 
 
+def shapes_in(inputs: Any) -> tuple[tuple[int, ...], ...]:
+    """Shapes of all tensors and arrays in a module's inputs, in order."""
+    return tuple(_shapes(call_arguments(inputs)))
+
+
 def _shapes(value: Any) -> Iterator[tuple[int, ...]]:
     """Shapes of tensors and arrays in a value, in order."""
     from torch.utils._pytree import tree_leaves

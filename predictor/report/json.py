@@ -10,7 +10,19 @@ from predictor.records import Compared, Report
 from predictor.report._comparison import eager_latency_s, fastest
 
 FIELDS = (
-    *("model", "runtime", "gpu", "dtype", "batch", "estimator", "latency_s", "host_s", "kernel_s", "max_s"),
+    *(
+        "model",
+        "runtime",
+        "gpu",
+        "dtype",
+        "dtype_origin",
+        "batch",
+        "estimator",
+        "latency_s",
+        "host_s",
+        "kernel_s",
+        "max_s",
+    ),
     *("bound", "critical_host"),
     *("interval_s", "macs", "launches", "operators", "unmodelled", "unmodelled_share", "extrapolated", "calibration"),
     "notes",

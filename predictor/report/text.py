@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 
-from predictor.records import Compared, Report
+from predictor.records import Compared, DtypeOrigin, Report
 from predictor.report._comparison import eager_latency_s, fastest
 
 _BOUNDS = {
@@ -19,12 +20,33 @@ def milliseconds(seconds: float) -> str:
     return f"{seconds * 1e3:.3g} ms" if seconds < 1 else f"{seconds * 1e3:.0f} ms"
 
 
+WIDTH = 80
+"""Columns of a terminal: longer sentences continue on the next line."""
+
+
+def _wrapped(label: str, text: str) -> list[str]:
+    """Lines of a sentence behind a label."""
+    return wrap(
+        text,
+        WIDTH,
+        initial_indent=label,
+        subsequent_indent=" " * len(label),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def dtype(report: Report) -> str:
+    """The dtype of a prediction, and why it is that where nobody asked for it: "fp32 (the module's own)"."""
+    return report.dtype if report.dtype_origin is DtypeOrigin.ASKED else f"{report.dtype} ({report.dtype_origin})"
+
+
 def render(report: Report) -> str:
     """The report for a person."""
     low, high = report.interval_s
     calibration = report.calibration
     lines = [
-        f"{report.model}, batch {report.batch}, {report.dtype}, {report.runtime} on {report.gpu}",
+        f"{report.model}, batch {report.batch}, {dtype(report)}, {report.runtime} on {report.gpu}",
         "",
         f"  latency      {milliseconds(report.latency_s)}   "
         f"(90 % interval {milliseconds(low)} to {milliseconds(high)})",
@@ -51,10 +73,14 @@ def render(report: Report) -> str:
     versions = calibration["versions"]
     lines += [
         "",
-        f"  calibration  {calibration['provenance']} on {calibration['device']}, {calibration['date'][:10]} "
-        f"({calibration['age_days']} days ago), host {calibration['host']}, torch {versions.get('torch', '?')}",
+        *_wrapped(
+            "  calibration  ",
+            f"{calibration['provenance']} on {calibration['device']}, {calibration['date'][:10]} "
+            f"({calibration['age_days']} days ago), host {calibration['host']}, torch {versions.get('torch', '?')}",
+        ),
     ]
-    lines += [f"  note         {note}" for note in report.notes]
+    for note in report.notes:
+        lines += _wrapped("  note         ", note)
     return "\n".join(lines)
 
 
@@ -65,7 +91,7 @@ def render_comparison(rows: Sequence[Compared]) -> str:
     lines = []
     if able:
         first = able[0]
-        lines += [f"{first.model}, batch {first.batch}, {first.dtype} on {first.gpu}", ""]
+        lines += [f"{first.model}, batch {first.batch}, {dtype(first)} on {first.gpu}", ""]
     columns = ("runtime", "latency", "90 % interval", "host", "kernels", "launches", "bound", "over eager")
     lines.append("  {:18} {:>9} {:>20} {:>9} {:>9} {:>8}  {:9} {:>10}".format(*columns))
     for row in rows:
@@ -80,4 +106,5 @@ def render_comparison(rows: Sequence[Compared]) -> str:
             f"{milliseconds(r.host_s):>9} {milliseconds(r.kernel_s):>9} {r.launches:>8}  {r.bound:9} {gain:>10}"
         )
     notes = dict.fromkeys(note for r in able for note in r.notes)
-    return "\n".join([*lines, "", "  * fastest", *(f"  note: {note}" for note in notes)])
+    said = [line for note in notes for line in _wrapped("  note: ", note)]
+    return "\n".join([*lines, "", "  * fastest", *said])

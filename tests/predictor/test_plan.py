@@ -22,6 +22,7 @@ from predictor import Plan, PredictorError, Report, load_plan, plan_file, runtim
 from predictor.graph.files import GraphSet
 from predictor.graph.onnx_export import export
 from predictor.predict import graph_of, plan
+from predictor.records import CaptureOptions
 from tests.helpers import Function
 
 X = torch.rand(2, 16, 64)
@@ -186,10 +187,10 @@ def test_a_pickled_plan_knows_only_what_it_was_captured_for() -> None:
     captured = plan(nn.Linear(64, 64), torch.rand(4, 64), "layer", runtimes=["eager", "cudagraph"])
     again = pickle.loads(pickle.dumps(captured))
     assert again.report("h200", "cudagraph").batch == 4
-    with pytest.raises(PredictorError, match=r"not captured for what traced code does in fp16: say predictor\.plan"):
+    with pytest.raises(PredictorError, match=r"not captured for what traced code does in fp32: say predictor\.plan"):
         again.report("h200", "torchscript")
-    with pytest.raises(PredictorError, match="not captured for what eager code does in fp32"):
-        again.report("h200", dtype="fp32")
+    with pytest.raises(PredictorError, match="not captured for what eager code does in fp16"):
+        again.report("h200", dtype="fp16")
 
 
 def test_a_saved_plan_is_read_again(tmp_path: Path) -> None:
@@ -358,3 +359,31 @@ def test_a_pickled_plan_still_says_what_was_assumed() -> None:
     notes = made.report("h200").notes
     assert any(note.startswith("assumed: ") for note in notes)
     assert pickle.loads(pickle.dumps(made)).report("h200").notes == notes
+
+
+def test_a_pickled_plan_keeps_the_module_s_own_dtype_and_what_was_said_of_it() -> None:
+    options = CaptureOptions(channels_last=True)
+    made = plan(nn.Conv2d(3, 8, 3).half(), torch.empty(2, 3, 8, 8), runtimes=["eager"], options=options)
+    restored = pickle.loads(pickle.dumps(made))
+    assert (made.dtype, restored.dtype, restored.notes) == ("fp16", "fp16", options.notes)
+    assert restored.report("h200") == made.report("h200")
+    assert restored.report("h200").dtype_origin == "the module's own"
+
+
+@pytest.mark.parametrize(
+    ("module", "x", "dtype"),
+    [
+        (nn.Linear(4, 4), torch.empty(2, 4), "fp32"),
+        (nn.Linear(4, 4).bfloat16(), torch.empty(2, 4), "bf16"),
+        (nn.Sequential(nn.Linear(64, 64).half(), nn.LayerNorm(64)), torch.empty(2, 64), "fp16"),
+        (nn.BatchNorm1d(4, affine=False).half(), torch.empty(2, 4), "fp16"),
+        (nn.ReLU(), torch.empty(2, 4, dtype=torch.bfloat16), "bf16"),
+        (nn.Identity(), torch.ones(2, 4, dtype=torch.int64), "fp32"),
+        (nn.Linear(4, 4).double(), torch.empty(2, 4), "fp64"),
+        (nn.Linear(4, 4, dtype=torch.complex64), torch.empty(2, 4, dtype=torch.complex64), "fp32"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_module_s_own_dtype_is_that_of_most_of_its_weights(module: nn.Module, x: torch.Tensor, dtype: str) -> None:
+    """Of its buffers without weights, of its inputs without either; complex numbers have that of their parts."""
+    assert plan(module, x).dtype == dtype

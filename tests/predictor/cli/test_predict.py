@@ -208,9 +208,9 @@ def test_a_factory_may_take_no_batch_and_return_a_tuple_of_inputs() -> None:
 
 def test_a_factory_may_return_named_inputs_and_a_module_of_any_dtype_and_device(folder: Path) -> None:
     absolute = good(predict(f"{folder}/models.py:by_name", "--batch", "6", "--json"))
-    assert absolute["latency_s"] == pytest.approx(
-        good(predict("models.py:layer", "--batch", "6", "--json"))["latency_s"]
-    )
+    assert (absolute["dtype"], absolute["dtype_origin"]) == ("fp16", "the module's own")
+    other = good(predict("models.py:layer", "--batch", "6", "--dtype", "fp16", "--json"))
+    assert absolute["latency_s"] == pytest.approx(other["latency_s"])
 
 
 def test_a_configuration_gives_a_model() -> None:
@@ -363,3 +363,44 @@ def test_a_number_that_is_none_is_one_line() -> None:
     (line,) = done.stderr.splitlines()
     assert line.startswith("error:")
     assert "--batch" in line
+
+
+def test_the_first_line_says_the_dtype_and_why() -> None:
+    assert predict("models.py:layer").stdout.startswith(
+        "models:layer, batch 1, fp32 (the module's own), eager on h200\n"
+    )
+    assert predict("models.py:layer", "--dtype", "fp16").stdout.startswith(
+        "models:layer, batch 1, fp16, eager on h200\n"
+    )
+    assert predict("distilbert").stdout.startswith("distilbert, batch 1, fp16 (the default), eager on h200\n")
+    compared = predict("models.py:layer", "--compare").stdout
+    assert compared.startswith("models:layer, batch 1, fp32 (the module's own) on h200\n")
+
+
+def test_a_dtype_that_the_gpu_is_not_calibrated_for_says_what_to_ask(folder: Path) -> None:
+    (folder / "double.py").write_text(FACTORIES.replace("torch.nn.Linear(8, 4)", "torch.nn.Linear(8, 4).double()"))
+    said = complaint(predict("double.py:layer"))
+    assert "h200 is not calibrated for fp64, the module's own dtype: say another, --dtype bf16 or fp16" in said
+    assert good(predict("double.py:layer", "--dtype", "fp32", "--json"))["dtype"] == "fp32"
+
+
+def test_a_head_and_a_length_are_options() -> None:
+    data = good(predict("bert/config.json", "--head", "masked-lm", "--length", "32", "--json"))
+    assert data["notes"][:2] == ["priced: BertForMaskedLM", "inputs: input_ids (1, 32)"]
+
+
+def test_layout_and_autocast_are_options() -> None:
+    data = good(predict("models.py:layer", "--layout", "channels_last", "--amp", "bf16", "--json"))
+    assert data["notes"][:2] == [
+        "weights and inputs of four and five dimensions are channels-last",
+        'operators run as torch.autocast("cuda", torch.bfloat16) runs them',
+    ]
+    assert "unknown layout 'channel_last': did you mean channels_last" in complaint(
+        predict("models.py:layer", "--layout", "channel_last")
+    )
+    assert "unknown dtype of autocast 'fp8'" in complaint(predict("models.py:layer", "--amp", "fp8"))
+
+
+def test_sentences_of_the_report_fit_a_terminal() -> None:
+    lines = predict("bert/config.json", "--amp", "fp16").stdout.splitlines()
+    assert max(map(len, lines[lines.index("", 10) :])) <= 80

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from predictor.errors import PredictorError
-from predictor.sources import load_model
+from predictor.records import CaptureOptions
+from predictor.sources import load_model, plan_of
 
 MODEL = """
 import torch
@@ -93,3 +94,81 @@ def test_an_error_in_a_file_says_its_line(text: str, complaint: str, tmp_path: P
     with pytest.raises(PredictorError, match=complaint) as caught:
         load_model(f"{folder / 'net'}.py:build", 1)
     assert "\n" not in str(caught.value)
+
+
+SIZES = """
+import torch
+from torch import nn
+
+def ignores(batch):
+    return nn.Linear(8, 4), torch.empty(4, 8)
+
+def sequence_first(batch):
+    return nn.LSTM(8, 8), torch.empty(20, batch, 8)
+
+def tokens(batch):
+    return nn.Embedding(50, 8), torch.ones(batch, 20, dtype=torch.int64)
+
+def of_length(batch, length):
+    return nn.Embedding(50, 8), torch.ones(batch, length, dtype=torch.int64)
+
+def fixed_length(batch):
+    class Fixed(nn.Module):
+        def forward(self, ids):
+            return ids.view(-1, 4, 5) + 1
+    return Fixed(), torch.ones(batch, 20, dtype=torch.int64)
+"""
+
+
+@pytest.fixture
+def sizes(tmp_path: Path) -> str:
+    return f"{written(tmp_path, sizes=SIZES) / 'sizes'}.py"
+
+
+def test_a_batch_that_a_factory_ignores_is_an_error(sizes: str) -> None:
+    with pytest.raises(PredictorError, match="sizes:ignores ignores its batch size: asked for 8, its inputs have 4"):
+        plan_of(f"{sizes}:ignores", 8)
+    ignoring = plan_of(f"{sizes}:ignores")
+    assert (ignoring.batch, plan_of(f"{sizes}:ignores", 4).batch) == (4, 4)
+    with pytest.raises(PredictorError, match="ignores its batch size"):
+        ignoring.report("h200", batch=2)
+
+
+def test_a_factory_whose_inputs_have_the_batch_in_another_place_takes_it(sizes: str) -> None:
+    plan = plan_of(f"{sizes}:sequence_first", 6)
+    assert (plan.batch, plan.report("h200").batch, plan.report("h200", batch=2).batch) == (6, 6, 2)
+    assert plan.graph("fp32", "eager", 3).calls[-1].tensors[0].shape == (20, 3, 8)
+
+
+@pytest.mark.parametrize("factory", ["tokens", "of_length"])
+def test_tokens_of_a_factory_have_the_length_that_is_asked_for(factory: str, sizes: str) -> None:
+    """Cut or repeated, or made by a factory that takes a length."""
+    plan = plan_of(f"{sizes}:{factory}", 2, 64)
+    assert plan.graph("fp32", "eager", 2, 64).calls[-1].outputs[0].shape == (2, 64, 8)
+    assert plan_of(f"{sizes}:{factory}").length == {"tokens": 20, "of_length": 128}[factory]
+
+
+def test_a_length_that_a_model_does_not_take_is_an_error(sizes: str) -> None:
+    with pytest.raises(PredictorError, match=r"sizes:ignores takes no tokens: .* leave --length out"):
+        plan_of(f"{sizes}:ignores", length=8)
+    with pytest.raises(PredictorError, match=r"length 33 .*write def FUNCTION\(batch, length\)"):
+        plan_of(f"{sizes}:fixed_length", 1, 33).report("h200", length=33)
+
+
+def test_a_model_is_priced_in_its_own_dtype(tmp_path: Path) -> None:
+    text = MODEL.replace("Model(4, 4)", "Model(4, 4).bfloat16()")
+    plan = plan_of(f"{written(tmp_path, net=text) / 'net'}.py:build")
+    assert (plan.dtype, plan.report("h200").dtype, plan.report("h200").dtype_origin) == (
+        *("bf16", "bf16", "the module's own"),
+    )
+    with pytest.raises(
+        PredictorError, match=r"v100 is not calibrated for bf16, the module's own dtype: .*--dtype fp16"
+    ):
+        plan.report("v100")
+
+
+def test_a_zoo_model_has_no_dtype_of_its_own_but_under_autocast() -> None:
+    assert plan_of("distilbert").dtype is None
+    report = plan_of("distilbert").report("h200")
+    assert (report.dtype, report.dtype_origin) == ("fp16", "the default")
+    assert plan_of("distilbert", options=CaptureOptions(autocast="fp16")).dtype == "fp32"
