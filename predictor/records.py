@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from predictor.errors import PredictorError
+
 ITEMSIZE = {
     "fp64": 8,
     "fp32": 4,
@@ -259,12 +261,21 @@ class CaptureMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CaptureOptions:
-    """How a module is captured, besides its dtype and the runtime.
+    """How a module is captured, besides its dtype and the runtime. Raises PredictorError for what cannot be.
 
     keep: the share of its elements that a selection by unknown values keeps, 0 to 1.
     """
 
     keep: float = 1.0
+
+    def __post_init__(self) -> None:
+        number = isinstance(self.keep, (int, float)) and not isinstance(self.keep, bool)
+        if not (number and 0 <= self.keep <= 1):
+            raise PredictorError(f"a selection keeps a share of 0 to 1, not keep={self.keep!r}")
+
+
+ASSUMABLE = ("keep",)
+"""Fields of ``CaptureOptions`` that are assumptions about values."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,36 +18,42 @@ from predictor.graph.files import GraphSet
 from predictor.graph.inputs import batch_of
 from predictor.plans import Plan, check_batch
 from predictor.predict import graph_of, plan_file
-from predictor.records import Graph
+from predictor.records import CaptureOptions, Graph
+
+AS_CAPTURED = CaptureOptions()
+"""The options that the shipped graphs were captured with."""
 
 
-def plan_of(spec: str, batch: int = 1, length: int | None = None) -> Plan:
+def plan_of(spec: str, batch: int = 1, length: int | None = None, options: CaptureOptions = AS_CAPTURED) -> Plan:
     """The plan of a model by its name or file, of a batch size and, for a zoo language model, a length in tokens.
-    Raises PredictorError for an unknown name, for a length of a model that has none, and for a factory or
-    configuration that fails.
+    options: how it is captured. Raises PredictorError for an unknown name, for a length of a model that has none, for a
+    factory or configuration that fails, and for options of an ONNX file, which is not captured.
     """
     import models_zoo
 
     check_batch(batch)
     if spec.endswith(".onnx"):
+        if options != AS_CAPTURED:
+            raise PredictorError(f"{spec} is predicted as it is: nothing can be assumed of an ONNX file")
         return plan_file(spec)
     if spec in models_zoo.names():
-        return _of_zoo(spec)
+        return _of_zoo(spec, options)
     if length is not None:
         raise PredictorError("--length is for the zoo's language models: others bring inputs of their own")
-    source = _FactorySource(spec, batch)
+    source = _FactorySource(spec, batch, options)
     return Plan(GraphSet(source.name, source.batch), source)
 
 
-def _of_zoo(name: str) -> Plan:
+def _of_zoo(name: str, options: CaptureOptions) -> Plan:
     """From the model's file; what that does not have is captured."""
     import models_zoo
 
     path = models_zoo.graphs(name)
-    if path.is_file():
-        return Plan(files.read(path), _ZooSource(name))
+    source = _ZooSource(name, options)
+    if path.is_file() and options == AS_CAPTURED:
+        return Plan(files.read(path), source)
     parameters = inspect.signature(models_zoo.module(name).inputs).parameters
-    return Plan(GraphSet(name, 1, parameters["length"].default if "length" in parameters else 0), _ZooSource(name))
+    return Plan(GraphSet(name, 1, parameters["length"].default if "length" in parameters else 0), source)
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,7 @@ class _ZooSource:
     """A zoo model, built at the size that is asked for."""
 
     name: str
+    options: CaptureOptions
 
     def graph(self, dtype: str, runtime: str, batch: int, length: int) -> Graph:
         import torch
@@ -63,14 +70,14 @@ class _ZooSource:
 
         with torch.device("meta"):
             module, inputs = models_zoo.build(self.name, batch, length or None)
-        return graph_of(module, inputs, dtype, runtime, self.name)
+        return graph_of(module, inputs, dtype, runtime, self.name, self.options)
 
 
 class _FactorySource:
     """A model that a user's file or configuration makes, at the batch size that is asked for, if it takes one."""
 
-    def __init__(self, spec: str, batch: int) -> None:
-        self.spec = spec
+    def __init__(self, spec: str, batch: int, options: CaptureOptions) -> None:
+        self.spec, self.options = spec, options
         self.module, self.inputs, self.name = load_model(spec, batch)
         path, _, factory = spec.rpartition(":")
         function = getattr(sys.modules[user_file.module_name(Path(path))], factory) if path.endswith(".py") else None
@@ -83,7 +90,7 @@ class _FactorySource:
             if not self.takes_batch:
                 raise PredictorError(f"{self.name} takes no batch size: its inputs have {self.batch}")
             module, inputs, _ = load_model(self.spec, batch)
-        return replace(graph_of(module, inputs, dtype, runtime, self.name), batch=batch)
+        return replace(graph_of(module, inputs, dtype, runtime, self.name, self.options), batch=batch)
 
 
 def load_model(spec: str, batch: int) -> tuple[Any, Any, str]:

@@ -222,11 +222,9 @@ class _Recorder(TorchDispatchMode):
             return device_paths.SHAPES[name](*args, **kwargs)
         unknown = [t for t in tensors_in(*bound.values()) if t.is_meta]
         if name in assumptions.DECIDED and unknown and is_decided(name, func):
-            if name == "nonzero":
-                self._assume(assumptions.keeps(self._options.keep))
-                return assumptions.places(unknown[0], self._options.keep)
-            self._assume(assumptions.assumption_of(name, unknown[0]))
-            return assumptions.DECIDED[name][0](*args, **kwargs)
+            decision = assumptions.DECIDED[name]
+            self._assume(decision.assumption(self._options, unknown[0]))
+            return decision.result(self._options, *args, **kwargs)
         try:
             return run_real_or_meta(func, args, kwargs)
         except (RuntimeError, NotImplementedError):

@@ -13,7 +13,7 @@ from predictor.cli.terminal import complain, run
 
 if TYPE_CHECKING:
     from predictor.plans import Plan
-    from predictor.records import Compared
+    from predictor.records import CaptureOptions, Compared
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -55,6 +55,14 @@ def predict(
     strict: Annotated[
         bool, typer.Option("--strict", help="Fail if an operator is not modelled or a kernel is extrapolated.")
     ] = False,
+    assume: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="What is taken for granted of values that nobody computes: keep=0.3, the share of its elements that a "
+            "selection by values keeps. Default: keep=1.",
+        ),
+    ] = None,
     list_models: Annotated[bool, typer.Option("--list-models", help="List the zoo models.")] = False,
     list_gpus: Annotated[
         bool, typer.Option("--list-gpus", help="List the calibrated GPUs and where their figures come from.")
@@ -69,7 +77,8 @@ def predict(
         return
     with complain(debug):
         gpu = _gpu(gpu, gpu_spec)
-        options = Options(dtype, estimator, host, attention)
+        options, captured = Options(dtype, estimator, host, attention), _assumed(assume or [])
+        layout = "json" if as_json else output
         if list_models:
             import models_zoo
 
@@ -79,9 +88,9 @@ def predict(
         elif list_hosts:
             typer.echo(_hosts(gpu))
         elif compare:
-            typer.echo(_compare(model, gpu, batch, length, options, "json" if as_json else output))
+            typer.echo(_compare(model, gpu, batch, length, options, captured, layout))
         else:
-            typer.echo(_predict(model, gpu, runtime, batch, length, options, "json" if as_json else output, strict))
+            typer.echo(_predict(model, gpu, runtime, batch, length, options, captured, layout, strict))
 
 
 class Options(NamedTuple):
@@ -97,6 +106,23 @@ class Options(NamedTuple):
         return plan.compare(
             gpu, self.dtype, batch, length, host=self.host, attention=self.attention, estimator=self.estimator
         )
+
+
+def _assumed(said: list[str]) -> CaptureOptions:
+    """What the options of ``--assume`` say, each NAME=VALUE."""
+    from predictor.errors import PredictorError, unknown
+    from predictor.records import ASSUMABLE, CaptureOptions
+
+    values = {}
+    for assumption in said:
+        name, _, value = assumption.partition("=")
+        if name not in ASSUMABLE:
+            raise unknown("assumption", name, ASSUMABLE)
+        try:
+            values[name] = float(value)
+        except ValueError:
+            raise PredictorError(f"--assume wants NAME=NUMBER, for example {name}=0.3, not {assumption!r}") from None
+    return CaptureOptions(**values)
 
 
 def _gpu(gpu: str | None, spec: Path | None) -> str | None:
@@ -190,6 +216,7 @@ def _predict(
     batch: int | None,
     length: int | None,
     options: Options,
+    captured: CaptureOptions,
     output: str,
     strict: bool,
 ) -> str:
@@ -207,7 +234,7 @@ def _predict(
     predictor = Predictor(gpu, runtime, *options)
     predictor.check()
     with redirect_stdout(sys.stderr):  # what the model prints is not the answer
-        plan = plan_of(model, 1 if batch is None else batch, length)
+        plan = plan_of(model, 1 if batch is None else batch, length, captured)
         try:
             prediction = predictor.report(plan, batch, length)
         except CannotRunError as error:
@@ -232,6 +259,7 @@ def _compare(
     batch: int | None,
     length: int | None,
     options: Options,
+    captured: CaptureOptions,
     output: str,
 ) -> str:
     import sys
@@ -245,7 +273,7 @@ def _compare(
         raise PredictorError(_ASK)
     layout = report.load(output)
     with redirect_stdout(sys.stderr):
-        plan = plan_of(model, 1 if batch is None else batch, length)
+        plan = plan_of(model, 1 if batch is None else batch, length, captured)
         rows = options.compare(plan, gpu, batch, length)
     return layout.render_comparison(rows)
 

@@ -16,10 +16,11 @@ from torch import Tensor, nn
 from torch.nn.attention.flex_attention import flex_attention
 
 from predictor.capture import assumptions
-from predictor.capture.assumptions import DISTINCT, EVALUATION, EVEN, HOLDS, KEEPS, ONE, PADDING
+from predictor.capture.assumptions import DISTINCT, EVALUATION, EVEN, HOLDS, ONE, PADDING
 from predictor.capture.recorder import capture
+from predictor.errors import CannotRunError, PredictorError
 from predictor.predict import Predictor, plan
-from predictor.records import CaptureMode, Graph, OpCall, Trait
+from predictor.records import CaptureMode, CaptureOptions, Graph, OpCall, Trait
 from predictor.runtimes.eager.lowering import lower
 from tests.helpers import Function, of
 
@@ -225,6 +226,8 @@ def test_a_known_operand_settles_a_condition_whatever_the_other_is() -> None:
 
 # decisions by values: an assumption, which is said
 
+KEEPS = "a selection by values keeps everything"
+
 
 @pytest.mark.parametrize(
     ("function", "op", "elements", "assumed"),
@@ -252,6 +255,59 @@ def test_a_decision_by_values_is_assumed_and_said(
 def test_a_report_says_what_was_assumed() -> None:
     report = Predictor("h200", dtype="fp16").predict(Function(lambda x: x[x > 0.5]), (X,))
     assert f"assumed: {KEEPS}" in report.notes
+
+
+def above(x: Tensor) -> Tensor:
+    return x > 0.5
+
+
+@pytest.mark.parametrize(
+    ("select", "shape"),
+    [
+        (lambda x: x[above(x)], (308,)),
+        (lambda x: x[above(x[..., 0])], (5, WIDTH)),
+        (lambda x: torch.masked_select(x, above(x)), (308,)),
+        (lambda x: above(x).nonzero(), (308, 3)),
+        (lambda x: torch.where(above(x))[0], (308,)),
+        (lambda x: torch.argwhere(above(x)), (308, 3)),
+        (lambda x: x.flatten(0, 1)[above(x).all(-1).flatten().nonzero()[:, 0]], (5, WIDTH)),
+    ],
+)
+def test_a_selection_keeps_the_share_that_is_said(select: Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> None:
+    """30 % of 1024 elements, of 16 rows."""
+    graph = capture(Function(lambda x: select(x) + 1), (X,), options=CaptureOptions(keep=0.3))
+    assert graph.calls[-1].outputs[0].shape == shape
+    assert graph.assumptions == ("a selection by values keeps 30 %",)
+
+
+@pytest.mark.parametrize(("keep", "kept"), [(0, 0), (0.07, 7), (1, 100)])
+def test_a_share_may_be_nothing_or_everything(keep: float, kept: int) -> None:
+    graph = capture(Function(lambda x: x[x > 0.5].exp()), torch.rand(100), options=CaptureOptions(keep=keep))
+    assert graph.calls[-1].outputs[0].shape == (kept,)
+
+
+@pytest.mark.parametrize("keep", [-0.1, 1.1, float("nan"), "all", True])
+def test_a_share_is_a_number_of_0_to_1(keep: Any) -> None:
+    with pytest.raises(PredictorError, match="share of 0 to 1"):
+        CaptureOptions(keep=keep)
+
+
+def test_a_prediction_keeps_what_it_is_told_to() -> None:
+    module, inputs = With(lambda layer, x: layer(x[above(x[..., 0])]), linear()), (torch.rand(64, 64, WIDTH),)
+    some, all_ = (
+        Predictor("h200", dtype="fp16", options=CaptureOptions(keep=k)).predict(module, inputs) for k in (0.25, 1)
+    )
+    assert some.macs == all_.macs / 4
+    assert some.kernel_s < all_.kernel_s
+    of_plan = plan(module, inputs, options=CaptureOptions(keep=0.25)).report("h200", dtype="fp16")
+    assert (of_plan.latency_s, of_plan.notes) == (some.latency_s, some.notes)
+    assert "assumed: a selection by values keeps 25 %" in some.notes
+
+
+def test_an_exported_graph_assumes_nothing() -> None:
+    """What it selects has no size, which is no size of 0."""
+    with pytest.raises(CannotRunError, match=r"result of NonZero .* depends on values.*: eager assumes"):
+        plan(Function(lambda x: x[x > 0.5].exp()), (X,)).report("h200", runtime="onnx")
 
 
 def test_nothing_is_assumed_where_nothing_is_decided() -> None:
