@@ -22,7 +22,7 @@ from predictor.errors import PredictorError
 from predictor.standard_output import to_standard_error
 
 _one_capture = threading.Lock()
-_capturing: int | None = None  # the thread that holds the lock
+_capturing: set[int] = set()  # the thread that holds the lock, and those that the captured module has started
 
 AUTOCAST_DEVICES = ("cpu", "cuda")
 
@@ -40,25 +40,36 @@ def isolated(dtype: torch.dtype = torch.float32) -> Iterator[None]:
     >>> made.device
     device(type='cpu')
     """
-    global _capturing
-    if _capturing == threading.get_ident():
+    if is_capturing():
         raise PredictorError("a model's forward asks for a prediction: predict outside of it")
-    with _one_capture:
-        _capturing = threading.get_ident()
-        try:
-            with (
-                _without_tracers(),
-                _without_modes(),
-                _without_autocast(),
-                _default_dtype(dtype),
-                _random_states(),
-                to_standard_error(),
-                torch.inference_mode(False),
-                torch.no_grad(),
-            ):
-                yield
-        finally:
-            _capturing = None
+    with (
+        _one_capture,
+        taking_part(),
+        _without_tracers(),
+        _without_modes(),
+        _without_autocast(),
+        _default_dtype(dtype),
+        _random_states(),
+        to_standard_error(),
+        torch.inference_mode(False),
+        torch.no_grad(),
+    ):
+        yield
+
+
+def is_capturing() -> bool:
+    """Whether this thread runs the body of ``isolated``, or takes part in it."""
+    return threading.get_ident() in _capturing
+
+
+@contextlib.contextmanager
+def taking_part() -> Iterator[None]:
+    """This thread takes part in the capture that runs."""
+    _capturing.add(threading.get_ident())
+    try:
+        yield
+    finally:
+        _capturing.discard(threading.get_ident())
 
 
 @contextlib.contextmanager

@@ -220,20 +220,18 @@ def _predict(
     output: str,
     strict: bool,
 ) -> str:
-    import sys
-    from contextlib import redirect_stdout
-
     from predictor import report
     from predictor.errors import CannotRunError, PredictorError
     from predictor.predict import Predictor
     from predictor.sources import plan_of
+    from predictor.standard_output import process_to_standard_error
 
     if model is None or gpu is None:
         raise PredictorError(_ASK)
     layout = report.load(output)
     predictor = Predictor(gpu, runtime, *options)
     predictor.check()
-    with redirect_stdout(sys.stderr):  # what the model prints is not the answer
+    with process_to_standard_error():  # what the model prints is not the answer
         plan = plan_of(model, 1 if batch is None else batch, length, captured)
         try:
             prediction = predictor.report(plan, batch, length)
@@ -262,17 +260,15 @@ def _compare(
     captured: CaptureOptions,
     output: str,
 ) -> str:
-    import sys
-    from contextlib import redirect_stdout
-
     from predictor import report
     from predictor.errors import PredictorError
     from predictor.sources import plan_of
+    from predictor.standard_output import process_to_standard_error
 
     if model is None or gpu is None:
         raise PredictorError(_ASK)
     layout = report.load(output)
-    with redirect_stdout(sys.stderr):
+    with process_to_standard_error():
         plan = plan_of(model, 1 if batch is None else batch, length, captured)
         rows = options.compare(plan, gpu, batch, length)
     return layout.render_comparison(rows)
