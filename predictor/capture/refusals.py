@@ -48,10 +48,10 @@ def refused(func: Any, tensors: Sequence[torch.Tensor]) -> str:
     odd = next((tensor for tensor in tensors if not is_plain(tensor)), None)
     if odd is not None:
         return reason_of(odd)
-    name = func._schema.name
+    name = func._schema.name.removeprefix("aten::")
     return QUANTISED.format(name=name) if name.startswith("quantized::") or name in _OF_PACKED_WEIGHTS else ""
 
 
 _OF_PACKED_WEIGHTS = frozenset(
-    f"aten::quantized_{layer}" for layer in ("lstm", "gru", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell")
+    f"quantized_{layer}" for layer in ("lstm", "gru", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell")
 )

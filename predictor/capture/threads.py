@@ -78,12 +78,16 @@ def _run_to_its_end(thread: threading.Thread, start: Callable[[threading.Thread]
 
     thread.run = watched  # type: ignore[method-assign]
     thread.daemon = True  # one that waits for ever keeps no process alive
-    start(thread)
-    stands_s, place = 0.0, None
-    while thread.is_alive() and stands_s < STANDS_S:
-        thread.join(LOOK_S)
-        before, place = place, _place(thread)
-        stands_s = stands_s + LOOK_S if place == before else 0.0
+    sys.settrace(None)  # how often the capturing thread looks depends on the machine
+    try:
+        start(thread)
+        stands_s, place = 0.0, None
+        while thread.is_alive() and stands_s < STANDS_S:
+            thread.join(LOOK_S)
+            before, place = place, _place(thread)
+            stands_s = stands_s + LOOK_S if place == before else 0.0
+    finally:
+        sys.settrace(surroundings.tracer)
     if thread.is_alive():
         raise Stopped(WAITS)
     if stopped:
@@ -103,7 +107,7 @@ class _Surroundings:
         self._functions: list[Any] = overrides._get_current_function_mode_stack()  # type: ignore[no-untyped-call]
         self._dispatches = _get_current_dispatch_mode_stack()
         self._inference, self._gradients = torch.is_inference_mode_enabled(), torch.is_grad_enabled()
-        self._tracer = sys.gettrace()
+        self.tracer = sys.gettrace()
 
     @contextlib.contextmanager
     def entered(self) -> Iterator[None]:
@@ -113,7 +117,7 @@ class _Surroundings:
             stack.enter_context(torch.set_grad_enabled(self._gradients))
             for mode in (*self._functions, *self._dispatches):
                 stack.enter_context(mode)
-            sys.settrace(self._tracer)
+            sys.settrace(self.tracer)
             try:
                 yield
             finally:

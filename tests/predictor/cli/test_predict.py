@@ -53,6 +53,17 @@ def selects(batch):
             return x[x > 0.5].exp()
     return Selects(), torch.empty(batch, 100)
 
+def prints(batch):
+    import ctypes, os, subprocess
+    class Prints(torch.nn.Linear):
+        def forward(self, x):
+            print("from python")
+            os.write(1, b"from a descriptor\\n")
+            ctypes.CDLL(None).printf(b"from C\\n")
+            subprocess.run(["echo", "from a child"])
+            return super().forward(x)
+    return Prints(8, 4), torch.empty(batch, 8)
+
 def triple():
     return torch.nn.Linear(8, 4), torch.empty(1, 8), "name"
 
@@ -243,6 +254,14 @@ def test_what_is_not_modelled_is_shown_and_an_error_when_strict() -> None:
     assert good(predict("models.py:distances", "--json"))["unmodelled"] == {"_pdist_forward": 1}
     assert "_pdist_forward x1" in predict("models.py:distances").stdout
     assert "not modelled: _pdist_forward" in complaint(predict("models.py:distances", "--strict"))
+
+
+def test_what_extensions_and_children_print_is_not_the_answer() -> None:
+    """Neither Python nor C nor another process writes into the JSON."""
+    found = run("predict", "--model", "models.py:prints", "--gpu", "h200", "--json")
+    assert found.returncode == 0
+    assert json.loads(found.stdout)["launches"] == 1
+    assert {"from python", "from a descriptor", "from C", "from a child"} <= set(found.stderr.splitlines())
 
 
 def test_what_is_assumed_is_said_on_the_command_line() -> None:
