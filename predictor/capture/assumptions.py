@@ -180,9 +180,12 @@ DECIDED: dict[str, Decision] = {
     "_unique2": Decision(_unique, _always(DISTINCT)),
     "unique_dim": Decision(_unique_dim, _always(DISTINCT)),
     "unique_consecutive": Decision(_unique, _always(DISTINCT)),
-    "repeat_interleave": Decision(_repeated, _always(ONE)),
+    "repeat_interleave.Tensor": Decision(_repeated, _always(ONE)),
 }
 """What is taken for granted where an operator has no values."""
+
+SIZED_BY_VALUES = frozenset({*DECIDED, "repeat_interleave"})
+"""Operators that need the values of the tensors that have some."""
 
 COUNTING = frozenset({"_grouped_mm", "histc", "bincount", "one_hot", "grouped_mm_fallback", "eq", "masked_select"})
 """Operators by which a model sees how often something was chosen."""

@@ -34,10 +34,10 @@ from predictor.capture.calls import (
     describe,
     explicit_kernel,
     is_composite,
-    is_decided,
     is_mask,
     is_pointwise,
     is_view,
+    name_of,
     selects,
     spec_of,
     tensors_in,
@@ -161,7 +161,7 @@ class _Recorder(TorchDispatchMode):
         return self._origins.setdefault(origin, origin)
 
     def _run(self, func: Any, args: Any, kwargs: Any) -> tuple[Any, OpCall]:
-        name = func._schema.name.removeprefix("aten::")
+        name = name_of(func)
         trait = operator_of(name, is_pointwise(func), is_view(func) and not is_composite(func)).trait
         where = placement(args, kwargs)
         if where == "download" and self._stays_on_device:
@@ -197,7 +197,9 @@ class _Recorder(TorchDispatchMode):
             result, parts = self._selected(func, name, *given)
         elif trait is Trait.UNMODELLED and is_composite(func):
             trait = Trait.COMPOSITE
-            result, parts = self._split_known(func.decompose, given, (args, kwargs), name in assumptions.DECIDED)
+            result, parts = self._split_known(
+                func.decompose, given, (args, kwargs), name in assumptions.SIZED_BY_VALUES
+            )
         elif trait is Trait.UNMODELLED and (explicit := explicit_kernel(func)) is not None:
             result, parts = self._split_explicit(func, explicit, given, (args, kwargs))
             trait = Trait.COMPOSITE if parts else trait
@@ -229,7 +231,7 @@ class _Recorder(TorchDispatchMode):
         if name in device_paths.SHAPES:
             return device_paths.SHAPES[name](*args, **kwargs)
         unknown = [t for t in tensors_in(*bound.values()) if t.is_meta]
-        if name in assumptions.DECIDED and unknown and is_decided(name, func):
+        if name in assumptions.DECIDED and unknown:
             decision = assumptions.DECIDED[name]
             self._assume(decision.assumption(self._options, unknown[0]))
             return decision.result(self._options, *args, **kwargs)

@@ -211,7 +211,16 @@ def test_a_known_mask_selects_as_many_rows_as_it_has() -> None:
 def test_known_repetitions_are_counted() -> None:
     graph = capture(With(lambda layer, x, n: layer(x[0].repeat_interleave(n, 0)), linear()), (X, torch.arange(8)))
     assert rows(graph) == [28]
+    assert leaves(graph) == ["repeat_interleave.Tensor", "index_select", "linear"]
+    assert kernels(graph)["scan"] == 1
+    assert not lower(graph).unmodelled
     assert graph.assumptions == ()
+
+
+def test_as_many_repetitions_of_each_are_a_copy() -> None:
+    graph = of(lambda x: x.repeat_interleave(3, dim=1), X)
+    assert leaves(graph) == ["clone"]
+    assert graph.calls[-1].outputs[0].shape == (2, 24, WIDTH)
 
 
 def test_a_known_operand_settles_a_condition_whatever_the_other_is() -> None:
