@@ -7,6 +7,7 @@ that is always the same, and back afterwards, also where the model raises. One c
 from __future__ import annotations
 
 import contextlib
+import linecache
 import random
 import sys
 import threading
@@ -15,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import overrides
+from torch.fx import graph_module
 from torch.utils import _device as device_contexts
 from torch.utils._python_dispatch import _disable_current_modes
 
@@ -50,6 +52,7 @@ def isolated(dtype: torch.dtype = torch.float32) -> Iterator[None]:
         _without_autocast(),
         _default_dtype(dtype),
         _random_states(),
+        _generated_sources(),
         to_standard_error(),
         torch.inference_mode(False),
         torch.no_grad(),
@@ -111,12 +114,18 @@ def _popped_function_modes() -> list[Any]:
 
 @contextlib.contextmanager
 def _without_autocast() -> Iterator[None]:
+    """Outside of all of the caller's autocast contexts."""
     before = [(d, torch.is_autocast_enabled(d), torch.get_autocast_dtype(d)) for d in AUTOCAST_DEVICES]
     for device in AUTOCAST_DEVICES:
         torch.set_autocast_enabled(device, False)
+    depth = torch.autocast_increment_nesting()
+    for _ in range(depth):
+        torch.autocast_decrement_nesting()
     try:
         yield
     finally:
+        for _ in range(depth - 1):
+            torch.autocast_increment_nesting()
         for device, enabled, dtype in before:
             torch.set_autocast_enabled(device, enabled)
             torch.set_autocast_dtype(device, dtype)
@@ -145,6 +154,23 @@ def _random_states() -> Iterator[None]:
         random.setstate(python_state)
         if numpy_random:
             numpy_random.set_state(numpy_state)
+
+
+@contextlib.contextmanager
+def _generated_sources() -> Iterator[None]:
+    """What torch writes down of the code that it generates for the copies of a traced module goes with them."""
+    kept: tuple[dict[str, Any], ...] = (linecache.cache, graph_module._loader.eval_cache)
+    before = [set(sources) for sources in kept]
+    try:
+        yield
+    finally:
+        for sources, names in zip(kept, before, strict=True):
+            for name in [name for name in sources if name not in names and name.startswith(GENERATED)]:
+                del sources[name]
+
+
+GENERATED = "<eval_with_key>"
+"""How the names of files begin that torch.fx generates."""
 
 
 def seed() -> None:

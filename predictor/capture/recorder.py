@@ -16,6 +16,7 @@ import weakref
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -378,11 +379,17 @@ _OWN_FILES = frozenset(
         __file__,
         *(
             str(module.__file__)
-            for module in (capture_mode, assumptions, device_paths, higher_order, isolation, redirected, threads)
+            for module in (assumptions, capture_mode, device_paths, higher_order, isolation, redirected, threads)
+        ),
+        *(
+            f"{Path(torch.__file__).parent / file}"
+            for file in ("_dynamo/mutation_guard.py", "_dynamo/utils.py", "utils/_config_module.py")
         ),
     ]
 )
-"""Files whose Python is none of the pass."""
+"""Files whose Python is none of the pass: the capture's own, and what torch.compile does, once it is imported, to every
+module that is made; its settings, which each thread looks up for the first time.
+"""
 
 
 _WARM: dict[CaptureMode, weakref.WeakValueDictionary[int, Any]] = {
@@ -420,9 +427,7 @@ def capture(
     >>> capture(torch.nn.Linear(8, 4), torch.empty(2, 8)).macs
     64
     """
-    if isinstance(module, torch.export.ExportedProgram):
-        module = module.module()
-    if not isinstance(module, torch.nn.Module):
+    if not isinstance(module, (torch.nn.Module, torch.export.ExportedProgram)):
         raise PredictorError(f"a model is a torch.nn.Module, not {type(module).__name__}")
     kind = type(module).__name__
     try:
@@ -432,6 +437,8 @@ def capture(
     except Exception as error:
         raise PredictorError(f"the inputs of {kind} have no batch size: {one_line(error)}") from error
     with isolated(DTYPES[dtype]):
+        if isinstance(module, torch.export.ExportedProgram):
+            module = module.module()
         user = _Pass(module, inputs, mode, dtype, options or CaptureOptions())
         graph = _recorded(user).graph(name or kind, dtype, batch)
     if any(isinstance(child, _DIFFER_IN_TRAINING) and child.training for child in module.modules()):
@@ -493,8 +500,10 @@ def _recorded(user: _Pass) -> _Recorder:
             return _record_redirected(user)
         except PredictorError:  # it does with CUDA what only CUDA can
             return recorder
-    ran = recorder.operators | recorder.python.codes
-    if not all(identity in _WARM[user.mode] for identity in ran):
+    for _ in range(MOST_PASSES):
+        ran = recorder.operators | recorder.python.codes
+        if all(identity in _WARM[user.mode] for identity in ran):
+            break
         _WARM[user.mode].update(ran)
         recorder = _record(user)
     return recorder
@@ -505,6 +514,9 @@ def _record_redirected(user: _Pass) -> _Recorder:
         _record(user, redirected.CUDA)
         return _record(user, redirected.CUDA)
 
+
+MOST_PASSES = 4
+"""Passes until no code runs for the first time: what a library has cached in one leads to other code in the next."""
 
 SCRIPT_PASSES = 2
 """Passes after which torch.jit has optimised a graph, which compares its constants."""
