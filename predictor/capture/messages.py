@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import traceback
+from pathlib import Path
 
 from predictor.capture.origins import file_outside_of_torch
+from predictor.capture.refusals import NESTED, NESTED_ATTENTION
 
 BY_VALUES = ("cannot be called on meta tensors", "on meta tensors", "data-dependent", "Tensor.item()")
 OF_DTYPES = ("same dtype", "expected scalar type", "should be the same", "same data type", "dtypes")
 OF_SHAPES = ("'Meta' backend", "no fake impl registered")
 OF_GRADIENTS = ("does not require grad", "inference tensor", "Inference tensor")
 OF_EXPORT = ("Guard failed",)
+_ATTENTION_OF_NESTED = str(Path("torch", "nested", "_internal", "sdpa.py"))
 """What torch's messages of a cause contain."""
 
 
@@ -41,6 +44,10 @@ def complaint(error: BaseException, failed: tuple[BaseException | None, str], mo
             f"{module} runs an operator whose output shape torch does not know without data{where}: "
             "register one with torch.library.register_fake"
         )
+    if "NestedTensorImpl" in said:
+        return f"{module} is not predicted{where}: {NESTED}"
+    if any(_ATTENTION_OF_NESTED in frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)):
+        return f"{module} is not predicted{where}: {NESTED_ATTENTION}"
     if any(words in said for words in OF_EXPORT):
         return (
             f"{module} was exported for inputs of other sizes: {said}: export it with dynamic_shapes, or at this size"

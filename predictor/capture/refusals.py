@@ -18,6 +18,7 @@ QUANTISED = (
     "as it was before quantize_dynamic or convert"
 )
 NESTED = "nested tensors of the strided layout are not modelled: make them with layout=torch.jagged, or pad"
+NESTED_ATTENTION = "attention of nested tensors is not modelled: pad them (to_padded_tensor) and attend with a mask"
 FOR_CPUS = "tensors in the layout of oneDNN run on CPUs alone: predict the module as it was before to_mkldnn"
 
 _SPARSE_LAYOUTS = {

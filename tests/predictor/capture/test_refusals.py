@@ -100,6 +100,23 @@ def test_nested_tensors_of_the_strided_layout_are_refused() -> None:
         capture(mlp(), nested)
 
 
+def test_nested_tensors_that_are_made_inside_are_refused() -> None:
+    def forward(x: Tensor) -> Tensor:
+        return torch.nested.nested_tensor([x[:4], x[:2]]) * 2
+
+    with pytest.raises(PredictorError, match=r"test_refusals\.py:\d+.*strided layout.*layout=torch\.jagged"):
+        capture(Function(forward), X)
+
+
+def test_attention_of_nested_tensors_is_refused() -> None:
+    def forward(x: Tensor, ends: Tensor) -> Tensor:
+        rows = torch.nested.nested_tensor_from_jagged(x, ends).unflatten(-1, (4, 16)).transpose(1, 2)
+        return nn.functional.scaled_dot_product_attention(rows, rows, rows)
+
+    with pytest.raises(PredictorError, match=r"test_refusals\.py:\d+.*attention of nested tensors.*to_padded_tensor"):
+        capture(Function(forward), (X, torch.tensor([0, 3, 8])))
+
+
 def test_weights_that_are_frozen_in_another_dtype_are_refused() -> None:
     frozen = torch.jit.freeze(torch.jit.script(mlp()))
     with pytest.raises(PredictorError, match="has weights frozen in fp32: predict --dtype fp32, or freeze it in fp16"):
