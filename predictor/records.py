@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from predictor.errors import PredictorError
+
 ITEMSIZE = {
     "fp64": 8,
     "fp32": 4,
@@ -259,7 +261,7 @@ class CaptureMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CaptureOptions:
-    """How a module is captured, besides its dtype and the runtime.
+    """How a module is captured, besides its dtype and the runtime. Raises PredictorError for what cannot be.
 
     keep: the share of its elements that a selection by unknown values keeps, 0 to 1; channels_last: weights and inputs
     of four dimensions are channels-last, those of five ``channels_last_3d``; autocast: operators run as
@@ -271,12 +273,21 @@ class CaptureOptions:
     channels_last: bool = False
     autocast: str = ""
 
+    def __post_init__(self) -> None:
+        number = isinstance(self.keep, (int, float)) and not isinstance(self.keep, bool)
+        if not (number and 0 <= self.keep <= 1):
+            raise PredictorError(f"a selection keeps a share of 0 to 1, not keep={self.keep!r}")
+
     @property
     def notes(self) -> tuple[str, ...]:
         """What a report says of them."""
         layout = "weights and inputs of four and five dimensions are channels-last"
         cast = f'operators run as torch.autocast("cuda", {AUTOCAST.get(self.autocast, "")}) runs them'
         return tuple(note for note, holds in ((layout, self.channels_last), (cast, self.autocast)) if holds)
+
+
+ASSUMABLE = ("keep",)
+"""Fields of ``CaptureOptions`` that are assumptions about values."""
 
 
 AUTOCAST = {"fp16": "torch.float16", "bf16": "torch.bfloat16"}

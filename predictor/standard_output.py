@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -25,3 +27,21 @@ def to_standard_error() -> Iterator[None]:
             if len(_before) == 1:
                 sys.stdout = _before[0]
             _before.pop()
+
+
+@contextlib.contextmanager
+def process_to_standard_error() -> Iterator[None]:
+    """Send what the whole process writes to standard output to standard error, extensions in C and child processes
+    included: for a program, not for a library in someone else's process.
+    """
+    sys.stdout.flush()
+    answer = os.dup(1)
+    try:
+        os.dup2(2, 1)
+        with to_standard_error():
+            yield
+    finally:
+        with contextlib.suppress(OSError):  # a C library that cannot be loaded by itself
+            ctypes.CDLL(None).fflush(None)  # what extensions have printed and C still holds
+        os.dup2(answer, 1)
+        os.close(answer)

@@ -3,19 +3,22 @@ what comes of them.
 
 Integers that a model makes of them (the indices of ``topk``, the token of ``argmax``) get values that are spread evenly
 over the choices, so that what is looked up, counted and split by them has the sizes of an even load. A selection keeps
-everything, a condition holds, a number that Python reads is 1. What a graph rests on is noted with it.
+the share that the options of the capture say, a condition holds, a number that Python reads is 1. What a graph rests on
+is noted with it.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from predictor.records import CaptureOptions
+
 EVEN = "what is chosen by values (experts, best scores, tokens) is spread evenly over the choices"
-KEEPS = "a selection by values keeps {share}"
 HOLDS = "a condition on values holds"
 ONE = "a number that the host reads from the device is 1"
 DISTINCT = "all values are distinct"
@@ -97,10 +100,35 @@ def _named(result: Any, exchanged: Callable[[Any], Any]) -> tuple[Any, ...]:
     return tuple(exchanged(v) for v in result)
 
 
-def places(mask: torch.Tensor, keep: float = 1.0) -> torch.Tensor:
-    """What ``nonzero`` finds in a tensor whose values nobody knows: (kept, dimensions), on meta if it is large."""
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """An operator whose result has a size, or is a Python value, that values decide.
+
+    result: what it gives without values, of the options of the capture and its arguments; assumption: what is assumed
+    by that, of the options and the tensor without values.
+    """
+
+    result: Callable[..., Any]
+    assumption: Callable[[CaptureOptions, torch.Tensor], str]
+
+
+def number(options: CaptureOptions, x: torch.Tensor) -> Any:
+    """What Python reads from a tensor whose value nobody knows."""
+    if x.dtype == torch.bool:
+        return True
+    return 1.0 if x.dtype.is_floating_point else 1
+
+
+def _true(options: CaptureOptions, *operands: torch.Tensor) -> bool:
+    return True
+
+
+def places(options: CaptureOptions, mask: torch.Tensor) -> torch.Tensor:
+    """What ``nonzero`` finds in a tensor whose values nobody knows: (kept, dimensions), on meta if it is large. The
+    places that are kept are spread evenly.
+    """
     elements = mask.numel()
-    kept = math.ceil(keep * elements)
+    kept = math.ceil(round(options.keep * elements, 9))
     if elements > MOST:
         return torch.empty(kept, mask.dim(), dtype=torch.int64, device="meta")
     flat = (torch.arange(kept) * elements) // max(kept, 1)
@@ -108,60 +136,59 @@ def places(mask: torch.Tensor, keep: float = 1.0) -> torch.Tensor:
     return torch.stack(columns, dim=1) if columns else torch.zeros(kept, 0, dtype=torch.int64)
 
 
-def keeps(share: float) -> str:
-    """What is assumed of a selection that keeps a share of its elements.
-
-    >>> keeps(0.3)
-    'a selection by values keeps 30 %'
-    """
-    return KEEPS.format(share="everything" if share == 1 else f"{100 * share:g} %")
-
-
-def number(dtype: torch.dtype) -> Any:
-    """What Python reads from a tensor whose value nobody knows."""
-    if dtype == torch.bool:
-        return True
-    return 1.0 if dtype.is_floating_point else 1
-
-
-def _unique(x: torch.Tensor, *options: Any, **named: Any) -> tuple[torch.Tensor, ...]:
+def _unique(options: CaptureOptions, x: torch.Tensor, *rest: Any, **named: Any) -> tuple[torch.Tensor, ...]:
     """Of ``_unique2``: values, where each came from, how many of each."""
     count = x.numel()
     values = torch.empty(count, dtype=x.dtype, device="meta")
     return values, torch.arange(count).view(x.shape), torch.ones(count, dtype=torch.int64)
 
 
-def _unique_dim(x: torch.Tensor, dim: int = 0, *options: Any, **named: Any) -> tuple[torch.Tensor, ...]:
+def _unique_dim(
+    options: CaptureOptions, x: torch.Tensor, dim: int = 0, *rest: Any, **named: Any
+) -> tuple[torch.Tensor, ...]:
     count = x.shape[dim]
     return torch.empty_like(x), torch.arange(count), torch.ones(count, dtype=torch.int64)
 
 
-def _repeated(repeats: torch.Tensor, **named: Any) -> torch.Tensor:
+def _repeated(options: CaptureOptions, repeats: torch.Tensor, **named: Any) -> torch.Tensor:
     return torch.arange(repeats.numel())
 
 
-DECIDED: dict[str, tuple[Callable[..., Any], str]] = {
-    "item": (lambda x: number(x.dtype), ONE),
-    "_local_scalar_dense": (lambda x: number(x.dtype), ONE),
-    "is_nonzero": (lambda x: True, HOLDS),
-    "equal": (lambda a, b: True, HOLDS),
-    "nonzero": (places, KEEPS.format(share="everything")),
-    "_unique2": (_unique, DISTINCT),
-    "unique_dim": (_unique_dim, DISTINCT),
-    "unique_consecutive": (_unique, DISTINCT),
-    "repeat_interleave": (_repeated, ONE),
+def keeps(options: CaptureOptions, x: torch.Tensor | None = None) -> str:
+    """What is assumed of a selection by values.
+
+    >>> keeps(CaptureOptions(keep=0.3))
+    'a selection by values keeps 30 %'
+    """
+    return f"a selection by values keeps {'everything' if options.keep == 1 else f'{100 * options.keep:g} %'}"
+
+
+def _read(options: CaptureOptions, x: torch.Tensor) -> str:
+    return HOLDS if x.dtype == torch.bool else ONE
+
+
+def _always(assumption: str) -> Callable[[CaptureOptions, torch.Tensor], str]:
+    return lambda options, x: assumption
+
+
+DECIDED: dict[str, Decision] = {
+    "item": Decision(number, _read),
+    "_local_scalar_dense": Decision(number, _read),
+    "is_nonzero": Decision(_true, _always(HOLDS)),
+    "equal": Decision(_true, _always(HOLDS)),
+    "nonzero": Decision(places, keeps),
+    "_unique2": Decision(_unique, _always(DISTINCT)),
+    "unique_dim": Decision(_unique_dim, _always(DISTINCT)),
+    "unique_consecutive": Decision(_unique, _always(DISTINCT)),
+    "repeat_interleave.Tensor": Decision(_repeated, _always(ONE)),
 }
-"""Operators whose result has a size, or is a Python value, that values decide: what they give without values, and what
-is assumed by that.
-"""
+"""What is taken for granted where an operator has no values."""
+
+SIZED_BY_VALUES = frozenset({*DECIDED, "repeat_interleave"})
+"""Operators that need the values of the tensors that have some."""
 
 COUNTING = frozenset({"_grouped_mm", "histc", "bincount", "one_hot", "grouped_mm_fallback", "eq", "masked_select"})
 """Operators by which a model sees how often something was chosen."""
-
-
-def assumption_of(name: str, x: torch.Tensor) -> str:
-    """What is assumed where an operator of ``DECIDED`` has no values."""
-    return HOLDS if name in ("item", "_local_scalar_dense") and x.dtype == torch.bool else DECIDED[name][1]
 
 
 def either(name: str, args: tuple[Any, ...]) -> torch.Tensor | None:

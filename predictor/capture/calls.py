@@ -121,8 +121,11 @@ def selects(name: str, bound: Mapping[str, Any]) -> bool:
     return False
 
 
-def is_decided(name: str, func: Any) -> bool:
-    return name != "repeat_interleave" or func._overloadname == "Tensor"
+def name_of(func: Any) -> str:
+    """The name of an operator as its row has it: with its overload where the row is that overload's alone."""
+    name: str = func._schema.name.removeprefix("aten::")
+    with_overload = f"{name}.{func._overloadname}"
+    return with_overload if with_overload in OPS else name
 
 
 def traffic(call: OpCall) -> tuple[int, int]:

@@ -1,17 +1,18 @@
 """What a model's code finds when it asks where it runs, while it is captured: its device, and the capture mode.
 
-Each answer is given to the capturing thread alone; one capture runs at a time (``isolation``).
+Each answer is given to the threads of the capture alone; one capture runs at a time (``isolation``).
 """
 
 from __future__ import annotations
 
-import threading
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 
+from predictor.capture.isolation import is_capturing
 from predictor.records import CaptureMode
 
 ON_HOST = "_on_host"
@@ -37,8 +38,8 @@ def _says_no(question: Callable[[], bool]) -> bool:
         return False
 
 
-def _answer(thread: int, yes: bool, question: Callable[[], bool]) -> Callable[[], bool]:
-    return lambda: yes if threading.get_ident() == thread else question()
+def _answer(yes: bool, question: Callable[[], bool]) -> Callable[[], bool]:
+    return lambda: yes if is_capturing() else question()
 
 
 QUESTIONS: tuple[tuple[Any, str, CaptureMode], ...] = (
@@ -54,47 +55,81 @@ ROUNDED = ("ceil", "floor", "round", "sqrt")
 """Functions of tensors that traced code calls with what it knows as a number otherwise: a size is a tensor there."""
 
 
-def _of_numbers(thread: int, function: Callable[..., Any]) -> Callable[..., Any]:
+def _of_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
     def of_number(value: Any, *args: Any, **options: Any) -> Any:
-        number = isinstance(value, (int, float)) and threading.get_ident() == thread
+        number = isinstance(value, (int, float)) and is_capturing()
         return function(mark_on_host(_tensor(float(value))) if number else value, *args, **options)
 
     return of_number
 
 
+_Generator = torch.Generator
+
+
+class _KnowsGenerators(type(torch.Generator)):  # type: ignore[misc]
+    def __instancecheck__(cls, value: Any) -> bool:
+        return isinstance(value, _Generator)
+
+
+class GeneratorOfCapture(torch.Generator, metaclass=_KnowsGenerators):
+    """``torch.Generator``; one of the device is one of the CPU in a capture, where nothing is drawn from it."""
+
+    def __new__(cls, device: Any = "cpu") -> Any:
+        return _Generator("cpu" if is_capturing() else device)
+
+
+_is_cuda: Any = torch._C.TensorBase.is_cuda
+
+META = torch.device("meta")
+
+
+def _called_by_torch() -> bool:
+    """Whether what called the caller is torch's own Python, which computes shapes on the meta device."""
+    return str(sys._getframe(2).f_globals.get("__name__", "")).partition(".")[0] == "torch"
+
+
 @contextmanager
-def answering_as(mode: CaptureMode) -> Iterator[None]:
+def answering_as(mode: CaptureMode, device: torch.device = META) -> Iterator[None]:
     """Tensors with known values are kept on the CPU; code that asks where they are, to put others there, is told the
     model's device, and what it puts there keeps its values too. Code that asks what is going on is told the mode
-    (``QUESTIONS``). Other threads see no difference.
+    (``QUESTIONS``). Other threads see no difference. device: what the model's device is called.
     """
-    captures = threading.get_ident()
 
     def device_of(tensor: torch.Tensor) -> torch.device:
         where: torch.device = torch._C.TensorBase.device.__get__(tensor)
-        known = threading.get_ident() == captures and not getattr(tensor, ON_HOST, False)
-        return torch.device("meta") if known else where
+        if not on_device(tensor):
+            return where
+        return META if device is META or _called_by_torch() else device
+
+    def on_device(tensor: torch.Tensor) -> bool:
+        return is_capturing() and not getattr(tensor, ON_HOST, False)
+
+    def is_cuda(tensor: torch.Tensor) -> bool:
+        return on_device(tensor) or bool(_is_cuda.__get__(tensor))
 
     def tensor_of(data: Any, *, device: Any = None, **options: Any) -> torch.Tensor:
         """``torch.tensor``, which fills a tensor on the host and copies it to the device that is asked for."""
-        if threading.get_ident() != captures:
+        if not is_capturing():
             return _tensor(data, device=device, **options)
         tensor: torch.Tensor = mark_on_host(_tensor(data, **options))
         return tensor if device is None else tensor.to(device)
 
     asked = [(home, name, getattr(home, name)) for home, name, _ in QUESTIONS]
     torch.Tensor.device = property(device_of)  # type: ignore[assignment]
+    torch.Tensor.is_cuda = property(is_cuda)  # type: ignore[assignment]
+    torch.Generator = GeneratorOfCapture  # type: ignore[misc]
     torch.tensor = tensor_of  # type: ignore[assignment]
     for name in ROUNDED if mode is CaptureMode.TRACED else ():
         asked.append((torch, name, getattr(torch, name)))
-        setattr(torch, name, _of_numbers(captures, getattr(torch, name)))
+        setattr(torch, name, _of_numbers(getattr(torch, name)))
     for home, name, yes in QUESTIONS:
         if mode is yes or not _says_no(getattr(home, name)):
-            setattr(home, name, _answer(captures, mode is yes, getattr(home, name)))
+            setattr(home, name, _answer(mode is yes, getattr(home, name)))
     try:
         yield
     finally:
         for home, name, question in asked:
             setattr(home, name, question)
         torch.tensor = _tensor
-        del torch.Tensor.device
+        torch.Generator = _Generator  # type: ignore[misc]
+        del torch.Tensor.device, torch.Tensor.is_cuda

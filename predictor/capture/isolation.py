@@ -7,6 +7,7 @@ that is always the same, and back afterwards, also where the model raises. One c
 from __future__ import annotations
 
 import contextlib
+import linecache
 import random
 import sys
 import threading
@@ -15,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import overrides
+from torch.fx import graph_module
 from torch.utils import _device as device_contexts
 from torch.utils._python_dispatch import _disable_current_modes
 
@@ -22,7 +24,7 @@ from predictor.errors import PredictorError
 from predictor.standard_output import to_standard_error
 
 _one_capture = threading.Lock()
-_capturing: int | None = None  # the thread that holds the lock
+_capturing: set[int] = set()  # the thread that holds the lock, and those that the captured module has started
 
 AUTOCAST_DEVICES = ("cpu", "cuda")
 
@@ -40,25 +42,37 @@ def isolated(dtype: torch.dtype = torch.float32) -> Iterator[None]:
     >>> made.device
     device(type='cpu')
     """
-    global _capturing
-    if _capturing == threading.get_ident():
+    if is_capturing():
         raise PredictorError("a model's forward asks for a prediction: predict outside of it")
-    with _one_capture:
-        _capturing = threading.get_ident()
-        try:
-            with (
-                _without_tracers(),
-                _without_modes(),
-                _without_autocast(),
-                _default_dtype(dtype),
-                _random_states(),
-                to_standard_error(),
-                torch.inference_mode(False),
-                torch.no_grad(),
-            ):
-                yield
-        finally:
-            _capturing = None
+    with (
+        _one_capture,
+        taking_part(),
+        _without_tracers(),
+        _without_modes(),
+        _without_autocast(),
+        _default_dtype(dtype),
+        _random_states(),
+        _generated_sources(),
+        to_standard_error(),
+        torch.inference_mode(False),
+        torch.no_grad(),
+    ):
+        yield
+
+
+def is_capturing() -> bool:
+    """Whether this thread runs the body of ``isolated``, or takes part in it."""
+    return threading.get_ident() in _capturing
+
+
+@contextlib.contextmanager
+def taking_part() -> Iterator[None]:
+    """This thread takes part in the capture that runs."""
+    _capturing.add(threading.get_ident())
+    try:
+        yield
+    finally:
+        _capturing.discard(threading.get_ident())
 
 
 @contextlib.contextmanager
@@ -100,12 +114,18 @@ def _popped_function_modes() -> list[Any]:
 
 @contextlib.contextmanager
 def _without_autocast() -> Iterator[None]:
+    """Outside of all of the caller's autocast contexts."""
     before = [(d, torch.is_autocast_enabled(d), torch.get_autocast_dtype(d)) for d in AUTOCAST_DEVICES]
     for device in AUTOCAST_DEVICES:
         torch.set_autocast_enabled(device, False)
+    depth = torch.autocast_increment_nesting()
+    for _ in range(depth):
+        torch.autocast_decrement_nesting()
     try:
         yield
     finally:
+        for _ in range(depth - 1):
+            torch.autocast_increment_nesting()
         for device, enabled, dtype in before:
             torch.set_autocast_enabled(device, enabled)
             torch.set_autocast_dtype(device, dtype)
@@ -134,6 +154,23 @@ def _random_states() -> Iterator[None]:
         random.setstate(python_state)
         if numpy_random:
             numpy_random.set_state(numpy_state)
+
+
+@contextlib.contextmanager
+def _generated_sources() -> Iterator[None]:
+    """What torch writes down of the code that it generates for the copies of a traced module goes with them."""
+    kept: tuple[dict[str, Any], ...] = (linecache.cache, graph_module._loader.eval_cache)
+    before = [set(sources) for sources in kept]
+    try:
+        yield
+    finally:
+        for sources, names in zip(kept, before, strict=True):
+            for name in [name for name in sources if name not in names and name.startswith(GENERATED)]:
+                del sources[name]
+
+
+GENERATED = "<eval_with_key>"
+"""How the names of files begin that torch.fx generates."""
 
 
 def seed() -> None:

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import traceback
+from pathlib import Path
 
 from predictor.capture.origins import file_outside_of_torch
+from predictor.capture.refusals import NESTED, NESTED_ATTENTION
 
 BY_VALUES = ("cannot be called on meta tensors", "on meta tensors", "data-dependent", "Tensor.item()")
 OF_DTYPES = ("same dtype", "expected scalar type", "should be the same", "same data type", "dtypes")
 OF_SHAPES = ("'Meta' backend", "no fake impl registered")
-"""What torch's messages of three causes contain."""
+OF_GRADIENTS = ("does not require grad", "inference tensor", "Inference tensor")
+OF_EXPORT = ("Guard failed",)
+_ATTENTION_OF_NESTED = str(Path("torch", "nested", "_internal", "sdpa.py"))
+"""What torch's messages of a cause contain."""
 
 
-def complaint(error: BaseException, failed: tuple[Exception | None, str], module: str, dtype: str) -> str:
+def needs_gradients(error: Exception) -> bool:
+    """Whether a module failed because it takes gradients, which inference mode forbids."""
+    return any(words in str(error) for words in OF_GRADIENTS)
+
+
+def complaint(error: BaseException, failed: tuple[BaseException | None, str], module: str, dtype: str) -> str:
     """What went wrong in a pass, where, and what helps, in one line. failed: what an operator raised, and which did."""
     raised, operator = failed
     chain = (error, error.__cause__, error.__context__)
@@ -33,6 +43,14 @@ def complaint(error: BaseException, failed: tuple[Exception | None, str], module
         return (
             f"{module} runs an operator whose output shape torch does not know without data{where}: "
             "register one with torch.library.register_fake"
+        )
+    if "NestedTensorImpl" in said:
+        return f"{module} is not predicted{where}: {NESTED}"
+    if any(_ATTENTION_OF_NESTED in frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)):
+        return f"{module} is not predicted{where}: {NESTED_ATTENTION}"
+    if any(words in said for words in OF_EXPORT):
+        return (
+            f"{module} was exported for inputs of other sizes: {said}: export it with dynamic_shapes, or at this size"
         )
     wrong_arguments = isinstance(error, TypeError) and "forward()" in said
     if wrong_arguments or (operator and isinstance(error, (RuntimeError, ValueError, IndexError, TypeError))):

@@ -13,7 +13,7 @@ from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from predictor.capture.calls import DTYPE_NAMES
-from predictor.errors import PredictorError
+from predictor.errors import PredictorError, one_line
 from predictor.graph.inputs import batch_of, call_arguments
 from predictor.records import Graph
 
@@ -77,7 +77,14 @@ class ModuleSource:
         if (batch, length) == (self.batch, self.length):
             return self.capture(self.module, self.inputs, dtype, runtime, self.name)
         try:
-            return self.capture(self.module, self._inputs_at(batch, length), dtype, runtime, self.name)
+            inputs = self._inputs_at(batch, length)
+        except Exception as error:
+            raise PredictorError(
+                f"the inputs of {self.name} cannot be cut or repeated to batch {batch}: make them at that size "
+                f"({one_line(error)})"
+            ) from error
+        try:
+            return self.capture(self.module, inputs, dtype, runtime, self.name)
         except PredictorError as error:
             tokens = f" and length {length}" if length else ""
             raise type(error)(f"at batch {batch}{tokens} (its inputs cut or repeated): {error}") from error

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import logging
 import os
+import re
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -117,18 +119,27 @@ def _fingerprint(module: Any, inputs: Any) -> bytes:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
+    """Exporters print and log what they have tried, where they fail."""
     before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
+    logging.disable(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
             warnings.simplefilter("ignore")
             yield
     finally:
         logging.disable(before)
 
 
-def _line(error: Exception) -> str:
-    return " ".join((str(error).strip() or type(error).__name__).split())[:200]
+def _line(error: BaseException) -> str:
+    """What caused an error, in the first line of its message: the exporters' own are about how to report it."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    said = str(error).strip() or type(error).__name__
+    return " ".join(re.sub(r"\x1b\[\d*m", "", said.splitlines()[0]).split())[:200]
 
 
 def cache_folder() -> Path | None:
@@ -154,7 +165,7 @@ def _kept(what: bytes) -> Path | None:
     return folder / f"{hashlib.sha256(what + FORM).hexdigest()[:32]}.json" if folder else None
 
 
-FORM = b"1"
+FORM = b"2"
 """Version of what the cache holds."""
 
 
@@ -223,6 +234,10 @@ def _in_single_precision(path: Path, aside: Path) -> Path:
     return aside
 
 
+OPEN = -1
+"""A dimension that the data decide."""
+
+
 def _plain(model: Any) -> dict[str, Any]:
     import onnx
 
@@ -231,7 +246,8 @@ def _plain(model: Any) -> dict[str, Any]:
     graph = model.graph
     for value in (*graph.value_info, *graph.input, *graph.output):
         kind = value.type.tensor_type
-        tensors[value.name] = [[d.dim_value for d in kind.shape.dim], _TYPES.get(kind.elem_type, "fp32")]
+        sizes = [d.dim_value if d.HasField("dim_value") else OPEN for d in kind.shape.dim]
+        tensors[value.name] = [sizes, _TYPES.get(kind.elem_type, "fp32")]
     for weight in graph.initializer:
         tensors[weight.name] = [list(weight.dims), _TYPES.get(weight.data_type, "fp32")]
     nodes = []
@@ -264,6 +280,11 @@ def _graph(data: dict[str, Any], dtype: str, name: str) -> Graph:
     for op, inputs, outputs, values in data["nodes"]:
         known = [(t, s) for t in inputs if (s := spec(t)) is not None]
         results = [(t, s) for t in outputs if t and (s := spec(t)) is not None]
+        if any(OPEN in s.shape for _, s in results):
+            raise CannotRunError(
+                f"how large the result of {op} is depends on values, of which an exported graph says nothing: "
+                "eager assumes what a selection keeps"
+            )
         values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
         form = onnx_form(op)
         call = OpCall(

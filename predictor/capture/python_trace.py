@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABCMeta
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import CodeType, FrameType
@@ -9,6 +10,9 @@ from typing import Any
 
 from predictor.graph.coldness import HALF_LINES, coldness
 from predictor.records import PythonWork
+
+_SUBCLASS_CHECK = ABCMeta.__subclasscheck__.__code__
+"""Runs where ``isinstance`` has no answer in its cache, which any class that is made elsewhere empties."""
 
 
 @dataclass(slots=True)
@@ -53,7 +57,7 @@ class PythonTrace:
         if frame.f_code is self.observer:
             self._inside += 1
             return self._leave
-        if self._inside or frame.f_code.co_filename in self.aside:
+        if self._inside or frame.f_code.co_filename in self.aside or frame.f_code is _SUBCLASS_CHECK:
             return None
         module = id(frame.f_locals["self"]) if frame.f_code is self.module_call else None
         self.tick()

@@ -16,6 +16,7 @@ import weakref
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -25,7 +26,17 @@ from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from predictor.capture import assumptions, autocast, capture_mode, device_paths, layouts, redirected
+from predictor.capture import (
+    assumptions,
+    autocast,
+    capture_mode,
+    device_paths,
+    higher_order,
+    isolation,
+    layouts,
+    redirected,
+    threads,
+)
 from predictor.capture.assumptions import RESTS_ON
 from predictor.capture.attention_paths import as_fused, has_strided_mask, math_attention
 from predictor.capture.calls import (
@@ -34,10 +45,10 @@ from predictor.capture.calls import (
     describe,
     explicit_kernel,
     is_composite,
-    is_decided,
     is_mask,
     is_pointwise,
     is_view,
+    name_of,
     selects,
     spec_of,
     tensors_in,
@@ -47,7 +58,7 @@ from predictor.capture.capture_mode import answering_as, mark_on_host
 from predictor.capture.device_paths import fused_layers
 from predictor.capture.isolation import isolated, seed
 from predictor.capture.limits import Limits, Stopped
-from predictor.capture.messages import complaint
+from predictor.capture.messages import complaint, needs_gradients, where_raised
 from predictor.capture.origins import file_outside_of_torch
 from predictor.capture.placement import (
     asks_for,
@@ -60,7 +71,8 @@ from predictor.capture.placement import (
     without_large_values,
 )
 from predictor.capture.python_trace import PythonTrace
-from predictor.capture.stand_ins import MOST_KEPT_ELEMENTS, Copies, abstract, abstract_constant
+from predictor.capture.refusals import refused
+from predictor.capture.stand_ins import MOST_KEPT_ELEMENTS, Copies, abstract, abstract_constant, runs_in
 from predictor.errors import PredictorError, one_line
 from predictor.graph.inputs import batch_of, call_arguments
 from predictor.ops import OPS, operator_of
@@ -86,7 +98,7 @@ class _Recorder(TorchDispatchMode):
         self.operators: dict[int, Any] = {}
         self._values = 0
         self.outputs: tuple[int, ...] = ()
-        self.failed: tuple[Exception | None, str] = (None, "")  # what an operator raised, and the operator
+        self.failed: tuple[BaseException | None, str] = (None, "")  # what an operator raised, and the operator
         self._copies = copies
         self._foreign: list[torch.Tensor] = []  # tensors that no operator of the pass has made
         self._users: list[tuple[torch.Tensor, int, torch.Tensor]] = []  # those that are no copies: version and values
@@ -105,6 +117,8 @@ class _Recorder(TorchDispatchMode):
     supports_higher_order_operators = True
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if types:
+            return NotImplemented  # a tensor that is made of others: it calls the operators on these
         self._limits.operator()
         if isinstance(func, HigherOrderOperator):
             return self._higher_order(func, args, kwargs or {})
@@ -130,7 +144,7 @@ class _Recorder(TorchDispatchMode):
         self.operators[id(func)] = func
         try:
             result, call = self._run(func, args, kwargs)
-        except Exception as error:
+        except (Exception, Stopped) as error:
             if self.failed[0] is not error:  # the innermost operator is said
                 self.failed = (error, func._schema.name.removeprefix("aten::"))
             raise
@@ -142,12 +156,10 @@ class _Recorder(TorchDispatchMode):
         return result
 
     def _higher_order(self, func: HigherOrderOperator, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        """An operator that takes functions: the branch that is taken, attention whose scores a function changes."""
+        """An operator that takes functions: what torch runs for it (a branch, the steps of a loop), attention whose
+        scores a function changes.
+        """
         with self:
-            if func.name() == "cond":
-                condition, if_true, if_false, *operands = args
-                branch = if_true if bool(condition) else if_false
-                return branch(*operands[0])
             if func.name() == "flex_attention":
                 query, key, value, *_ = args
                 grouped = query.shape[-3] != key.shape[-3]
@@ -155,7 +167,10 @@ class _Recorder(TorchDispatchMode):
                 sums = query.new_empty(query.shape[:-1], dtype=torch.float32)
                 self._assume(assumptions.ALL_BLOCKS)
                 return attended, sums, sums
-        raise PredictorError(f"torch.{func.name()} is not modelled: write out what it runs")
+            as_run = higher_order.steps_of(func)
+            if as_run is not None:
+                return as_run(*args, **kwargs)
+        raise Stopped(f"torch.{func.name()} is not modelled: write out what it runs")
 
     def _origin(self, frame: FrameType | None) -> Origin:
         """The module and the line that a call comes from, seen from the frame below the recorder's; what called the
@@ -176,13 +191,15 @@ class _Recorder(TorchDispatchMode):
         return self._origins.setdefault(origin, origin)
 
     def _run(self, func: Any, args: Any, kwargs: Any) -> tuple[Any, OpCall]:
-        name = func._schema.name.removeprefix("aten::")
+        name = name_of(func)
         trait = operator_of(name, is_pointwise(func), is_view(func) and not is_composite(func)).trait
         where = placement(args, kwargs)
         if where == "download" and self._stays_on_device:
             where = "device"
         stayed, self._stays_on_device = self._stays_on_device, self._stays_on_device or asks_for("meta", args, kwargs)
         bound = bind(func, args, kwargs)
+        if reason := refused(func, tensors_in(*bound.values())):
+            raise Stopped(reason)
         described = {name: describe(value) for name, value in bound.items()}
         input_ids = tuple(self._number(t) for t in tensors_in(*bound.values()))
         rests_on = next((getattr(t, RESTS_ON) for t in tensors_in(*bound.values()) if hasattr(t, RESTS_ON)), "")
@@ -210,7 +227,9 @@ class _Recorder(TorchDispatchMode):
             result, parts = self._selected(func, name, *given)
         elif trait is Trait.UNMODELLED and is_composite(func):
             trait = Trait.COMPOSITE
-            result, parts = self._split_known(func.decompose, given, (args, kwargs), name in assumptions.DECIDED)
+            result, parts = self._split_known(
+                func.decompose, given, (args, kwargs), name in assumptions.SIZED_BY_VALUES
+            )
         elif trait is Trait.UNMODELLED and (explicit := explicit_kernel(func)) is not None:
             result, parts = self._split_explicit(func, explicit, given, (args, kwargs))
             trait = Trait.COMPOSITE if parts else trait
@@ -221,6 +240,8 @@ class _Recorder(TorchDispatchMode):
             if where == "factory" and has_known_values(name, result):
                 result = func(*args, **{**kwargs, "device": torch.device("cpu")})
         self._stays_on_device = stayed
+        if reason := refused(func, tensors_in(result)):
+            raise Stopped(reason)
         settled = assumptions.either(name, given[0]) if where == "device" else None
         result = result if settled is None else settled
         result = self._with_assumed_values(name, bound, result, rests_on)
@@ -240,12 +261,10 @@ class _Recorder(TorchDispatchMode):
         if name in device_paths.SHAPES:
             return device_paths.SHAPES[name](*args, **kwargs)
         unknown = [t for t in tensors_in(*bound.values()) if t.is_meta]
-        if name in assumptions.DECIDED and unknown and is_decided(name, func):
-            if name == "nonzero":
-                self._assume(assumptions.keeps(self._options.keep))
-                return assumptions.places(unknown[0], self._options.keep)
-            self._assume(assumptions.assumption_of(name, unknown[0]))
-            return assumptions.DECIDED[name][0](*args, **kwargs)
+        if name in assumptions.DECIDED and unknown:
+            decision = assumptions.DECIDED[name]
+            self._assume(decision.assumption(self._options, unknown[0]))
+            return decision.result(self._options, *args, **kwargs)
         try:
             return run_real_or_meta(func, args, kwargs)
         except (RuntimeError, NotImplementedError):
@@ -387,10 +406,22 @@ _OWN_FILES = frozenset(
     [
         _DISPATCH_FILE,
         __file__,
-        *(str(module.__file__) for module in (capture_mode, assumptions, autocast, device_paths, layouts, redirected)),
+        *(
+            str(module.__file__)
+            for module in (
+                *(assumptions, autocast, capture_mode, device_paths, higher_order, isolation, layouts, redirected),
+                threads,
+            )
+        ),
+        *(
+            f"{Path(torch.__file__).parent / file}"
+            for file in ("_dynamo/mutation_guard.py", "_dynamo/utils.py", "utils/_config_module.py")
+        ),
     ]
 )
-"""Files whose Python is none of the pass."""
+"""Files whose Python is none of the pass: the capture's own, and what torch.compile does, once it is imported, to every
+module that is made; its settings, which each thread looks up for the first time.
+"""
 
 
 _WARM: dict[CaptureMode, weakref.WeakValueDictionary[int, Any]] = {
@@ -428,9 +459,7 @@ def capture(
     >>> capture(torch.nn.Linear(8, 4), torch.empty(2, 8)).macs
     64
     """
-    if isinstance(module, torch.export.ExportedProgram):
-        module = module.module()
-    if not isinstance(module, torch.nn.Module):
+    if not isinstance(module, (torch.nn.Module, torch.export.ExportedProgram)):
         raise PredictorError(f"a model is a torch.nn.Module, not {type(module).__name__}")
     kind = type(module).__name__
     try:
@@ -440,6 +469,8 @@ def capture(
     except Exception as error:
         raise PredictorError(f"the inputs of {kind} have no batch size: {one_line(error)}") from error
     with isolated(DTYPES[dtype]):
+        if isinstance(module, torch.export.ExportedProgram):
+            module = module.module()
         user = _Pass(module, inputs, mode, dtype, options or CaptureOptions())
         graph = _recorded(user).graph(name or kind, dtype, batch)
     if any(isinstance(child, _DIFFER_IN_TRAINING) and child.training for child in module.modules()):
@@ -452,25 +483,30 @@ _DIFFER_IN_TRAINING = (torch.nn.modules.dropout._DropoutNd, torch.nn.modules.bat
 
 @dataclass(frozen=True)
 class _Pass:
-    """What is captured and how: a user's module and inputs, which stay as they are."""
+    """What is captured and how: a user's module and inputs, which stay as they are. inference: in inference mode, which
+    a module that takes gradients in its forward does not run in.
+    """
 
     module: torch.nn.Module
     inputs: Any
     mode: CaptureMode
     dtype: str
     options: CaptureOptions
+    inference: bool = True
 
     def copied(self) -> tuple[torch.nn.Module, tuple[Any, ...], dict[str, Any], Set[int]]:
         """Copies for one pass, which may change them: the module, positional and keyword arguments; and the identities
         of their tensors.
         """
-        copies, stand_in = Copies(), partial(abstract, dtype=DTYPES[self.dtype])
+        dtype = DTYPES[self.dtype]
+        copies, stand_in = Copies(), partial(abstract, dtype=dtype)
+        weight = partial(abstract, dtype=None if runs_in(self.module, dtype) else dtype)
         if self.options.channels_last:
-            stand_in = partial(layouts.channels_last_copy, stand_in)
+            stand_in, weight = (partial(layouts.channels_last_copy, copied) for copied in (stand_in, weight))
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                copy = copies.module(self.module, stand_in, abstract_constant)
+                copy = copies.module(self.module, weight, abstract_constant)
                 args, kwargs = copies.of(call_arguments(self.inputs), stand_in)
         except PredictorError:
             raise
@@ -490,16 +526,20 @@ def _recorded(user: _Pass) -> _Recorder:
         try:
             recorder = _record(user)
         except PredictorError as error:
+            if user.inference and needs_gradients(error):
+                return _recorded(replace(user, inference=False))
             if not (redirected.names_cuda(error) or cuda.asked):
                 raise
             return _record_redirected(user)
-    if cuda.asked:
+    if cuda.asked or any(map(redirected.is_named_in, recorder.python.codes.values())):
         try:
             return _record_redirected(user)
         except PredictorError:  # it does with CUDA what only CUDA can
             return recorder
-    ran = recorder.operators | recorder.python.codes
-    if not all(identity in _WARM[user.mode] for identity in ran):
+    for _ in range(MOST_PASSES):
+        ran = recorder.operators | recorder.python.codes
+        if all(identity in _WARM[user.mode] for identity in ran):
+            break
         _WARM[user.mode].update(ran)
         recorder = _record(user)
     return recorder
@@ -507,9 +547,12 @@ def _recorded(user: _Pass) -> _Recorder:
 
 def _record_redirected(user: _Pass) -> _Recorder:
     with redirected.to_meta():
-        _record(user)
-        return _record(user)
+        _record(user, redirected.CUDA)
+        return _record(user, redirected.CUDA)
 
+
+MOST_PASSES = 4
+"""Passes until no code runs for the first time: what a library has cached in one leads to other code in the next."""
 
 SCRIPT_PASSES = 2
 """Passes after which torch.jit has optimised a graph, which compares its constants."""
@@ -525,13 +568,13 @@ def _optimise(module: torch.nn.Module, user: _Pass) -> None:
             module(*args, **kwargs)
 
 
-def _record(user: _Pass) -> _Recorder:
-    """One pass of a copy. Raises PredictorError, whatever the module raises."""
+def _record(user: _Pass, device: torch.device = capture_mode.META) -> _Recorder:
+    """One pass of a copy. device: what its device is called. Raises PredictorError, whatever the module raises."""
     module, args, kwargs, copies = user.copied()
     recorder = user.recorder(module, copies)
     seed()
     try:
-        with torch.inference_mode(), warnings.catch_warnings():
+        with torch.inference_mode(user.inference), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if any(isinstance(child, torch.jit.ScriptModule) for child in module.modules()):
                 _optimise(module, user)
@@ -539,8 +582,8 @@ def _record(user: _Pass) -> _Recorder:
                 recorder,
                 autocast.in_effect(user.options.autocast, recorder.casts),
                 fused_layers(user.mode),
-                redirected.in_one_thread(),
-                answering_as(user.mode),
+                threads.followed(),
+                answering_as(user.mode, device),
             ):
                 before, collects = sys.gettrace(), gc.isenabled()
                 gc.disable()  # finalizers and callbacks of a collection are no part of the pass
@@ -555,7 +598,8 @@ def _record(user: _Pass) -> _Recorder:
     except KeyboardInterrupt:
         raise
     except Stopped as stop:
-        raise PredictorError(f"{type(module).__name__} is not predicted: {stop}") from None
+        where = where_raised(stop, recorder.failed[1] if recorder.failed[0] is stop else "")
+        raise PredictorError(f"{type(module).__name__} is not predicted{where}: {stop}") from None
     except BaseException as error:
         raise PredictorError(complaint(error, recorder.failed, type(module).__name__, user.dtype)) from error
     finally:

@@ -6,17 +6,24 @@ that is counted.
 
 from __future__ import annotations
 
+import os
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from types import CodeType
 from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
 
+from predictor.capture.isolation import is_capturing
+from predictor.capture.origins import file_outside_of_torch
+
 _LIBRARIES = ("torch", "transformers", "predictor")
 """Packages whose own questions for CUDA are left to themselves."""
+
+CUDA = torch.device("cuda", 0)
+"""What the capture's device is called where code looks for CUDA."""
 
 
 def is_cuda(value: Any) -> bool:
@@ -24,6 +31,15 @@ def is_cuda(value: Any) -> bool:
     return (isinstance(value, str) and value.partition(":")[0] == "cuda") or (
         isinstance(value, torch.device) and value.type == "cuda"
     )
+
+
+def is_named_in(code: CodeType) -> bool:
+    """Whether code outside of libraries has the name of a CUDA device in it, to compare or to ask for it."""
+    file = file_outside_of_torch(code)
+    if not file or file.partition(os.sep)[0] in _LIBRARIES:
+        return False
+    constants = [c for value in code.co_consts for c in (value if isinstance(value, (tuple, frozenset)) else (value,))]
+    return any(map(is_cuda, constants))
 
 
 class _ToMeta(TorchFunctionMode):
@@ -60,11 +76,11 @@ def watched(answer: bool | None = None) -> Iterator[CudaQuestions]:
     """Note whether code outside of libraries asks ``torch.cuda.is_available``. answer: what it is told, None for the
     truth.
     """
-    questions, captures, is_available = CudaQuestions(), threading.get_ident(), torch.cuda.is_available
+    questions, is_available = CudaQuestions(), torch.cuda.is_available
 
     def available() -> bool:
         caller = sys._getframe(1).f_globals.get("__name__", "")
-        if threading.get_ident() != captures or caller.partition(".")[0] in _LIBRARIES:
+        if not is_capturing() or caller.partition(".")[0] in _LIBRARIES:
             return bool(is_available())
         questions.asked = True
         return bool(is_available()) if answer is None else answer
@@ -81,27 +97,3 @@ def to_meta() -> Iterator[None]:
     """Whatever is put on a CUDA device is put on the meta device, and CUDA is there for who asks."""
     with _ToMeta(), watched(answer=True):
         yield
-
-
-@contextmanager
-def in_one_thread() -> Iterator[None]:
-    """Tasks that a module gives to a pool of threads run at once in the capturing thread, which alone is watched."""
-    from concurrent.futures import Future, ThreadPoolExecutor
-
-    captures, submit = threading.get_ident(), ThreadPoolExecutor.submit
-
-    def run(pool: ThreadPoolExecutor, task: Callable[..., Any], /, *args: Any, **named: Any) -> Future[Any]:
-        if threading.get_ident() != captures:
-            return submit(pool, task, *args, **named)
-        done: Future[Any] = Future()
-        try:
-            done.set_result(task(*args, **named))
-        except Exception as error:
-            done.set_exception(error)
-        return done
-
-    ThreadPoolExecutor.submit = run  # type: ignore[method-assign, assignment]
-    try:
-        yield
-    finally:
-        ThreadPoolExecutor.submit = submit  # type: ignore[method-assign]

@@ -7,8 +7,8 @@ it is rebuilt around it.
 from __future__ import annotations
 
 import copy
-from collections import OrderedDict
-from collections.abc import Callable, Set
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator, Set
 from types import ModuleType
 from typing import Any
 
@@ -16,7 +16,10 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass, transform_subclass
 
+from predictor.capture.calls import DTYPE_NAMES
+from predictor.capture.refusals import is_plain
 from predictor.errors import PredictorError
 
 MOST_KEPT_ELEMENTS = 2**24
@@ -48,6 +51,9 @@ class Copies:
         for buffer in module.buffers():
             self._memo[id(buffer)] = weight(buffer)
         copied: torch.nn.Module = self.of(module, constant)
+        for child in copied.modules():
+            if isinstance(child, torch.jit.ScriptModule):
+                _cast(child, weight)
         return copied.eval()
 
     @property
@@ -91,6 +97,30 @@ class Copies:
         return rebuilt
 
 
+def _cast(module: torch.jit.ScriptModule, weight: StandIn) -> None:
+    """Give a scripted module, which torch copies whole, weights in the dtypes of their stand-ins. Raises PredictorError
+    where its weights are constants of its code.
+    """
+    for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
+        tensor.data = tensor.data.to(weight(tensor).dtype)
+    constants = [
+        node.t("value") for node in _nodes(module) if node.hasAttribute("value") and node.kindOf("value") == "t"
+    ]
+    for frozen in (c for c in constants if c.is_floating_point() and c.dim() > 1):
+        if frozen.dtype is not weight(frozen).dtype:
+            own, other = DTYPE_NAMES[frozen.dtype], DTYPE_NAMES[weight(frozen).dtype]
+            raise PredictorError(
+                f"{module.original_name} has weights frozen in {own}: predict --dtype {own}, or freeze it in {other}"
+            )
+
+
+def _nodes(module: torch.jit.ScriptModule) -> Iterator[Any]:
+    """Constants in the code of a scripted module."""
+    if module._c._has_method("forward"):
+        graph: Any = module.graph
+        yield from graph.findAllNodes("prim::Constant", recurse=True)
+
+
 def _shell(value: Any) -> Any:
     """An empty object of the same class; the value itself where that cannot be made."""
     if type(value) in (dict, OrderedDict, list):
@@ -116,14 +146,33 @@ class _Replacing(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def abstract(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """The stand-in of a weight or an input: floating point on meta in ``dtype``; integers and booleans on the CPU with
-    their values (0 where they have none), on meta where there are more of them than a capture keeps.
+def runs_in(module: torch.nn.Module, dtype: torch.dtype) -> bool:
+    """Whether a module runs in a dtype as it is, whatever dtypes its other tensors have: most of its weights are in it,
+    or are stored in eight bits.
     """
+    elements: Counter[torch.dtype] = Counter()
+    for weight in module.parameters():
+        if weight.is_floating_point() and not is_lazy(weight):
+            elements[weight.dtype] += weight.numel()
+    main = max(elements, key=elements.__getitem__, default=None)
+    return main is not None and (main is dtype or main.itemsize == 1)
+
+
+def abstract(tensor: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
+    """The stand-in of a weight or an input: floating point on meta in ``dtype``, None for its own; integers and
+    booleans on the CPU with their values (0 where they have none), on meta where there are more of them than a capture
+    keeps.
+    """
+    if is_traceable_wrapper_subclass(tensor):
+        return transform_subclass(tensor, lambda _, part: abstract(part, dtype))
+    if not is_plain(tensor):
+        return tensor.detach().clone()
     if tensor.is_complex():
         return tensor.detach().to("meta")
     if tensor.is_floating_point():
-        return torch.empty_strided(tensor.shape, tensor.stride(), dtype=dtype, device="meta")
+        coded = tensor.dtype.itemsize == 1  # numbers of eight bits are how weights are stored, not what a model runs in
+        kept = tensor.dtype if coded or dtype is None else dtype
+        return torch.empty_strided(tensor.shape, tensor.stride(), dtype=kept, device="meta")
     return with_values(tensor, MOST_KEPT_ELEMENTS)
 
 
@@ -131,6 +180,8 @@ def abstract_constant(tensor: torch.Tensor) -> torch.Tensor:
     """The stand-in of a tensor that is neither a weight nor an input: in its own dtype, with its values if it is
     small.
     """
+    if is_traceable_wrapper_subclass(tensor):
+        return transform_subclass(tensor, lambda _, part: abstract_constant(part))
     real = not (tensor.is_floating_point() or tensor.is_complex())
     if not real and (tensor.is_meta or isinstance(tensor, FakeTensor)):
         return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
@@ -141,7 +192,7 @@ def with_values(tensor: torch.Tensor, most: int) -> torch.Tensor:
     """A copy on the CPU in memory of its own, with the same values and strides, 0 for a tensor without values; on meta
     where it takes more than ``most`` elements of memory.
     """
-    if tensor.layout is not torch.strided:
+    if not is_plain(tensor):
         return tensor.detach().cpu().clone()
     elements = 1 + sum((n - 1) * s for n, s in zip(tensor.shape, tensor.stride(), strict=True)) if tensor.numel() else 0
     if elements > most:

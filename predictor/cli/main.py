@@ -81,6 +81,14 @@ def predict(
             help="Fail if an operator is not modelled, a kernel extrapolated, or a field of a configuration ignored.",
         ),
     ] = False,
+    assume: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="What is taken for granted of values that nobody computes: keep=0.3, the share of its elements that a "
+            "selection by values keeps. Default: keep=1.",
+        ),
+    ] = None,
     list_models: Annotated[bool, typer.Option("--list-models", help="List the zoo models.")] = False,
     list_gpus: Annotated[
         bool, typer.Option("--list-gpus", help="List the calibrated GPUs and where their figures come from.")
@@ -95,7 +103,7 @@ def predict(
         return
     with complain(debug):
         gpu = _gpu(gpu, gpu_spec)
-        options, captured = Options(dtype, estimator, host, attention), _captured(layout, amp)
+        options, captured = Options(dtype, estimator, host, attention), _captured(layout, amp, assume or [])
         form, source = "json" if as_json else output, _Model(model, batch, length, head, captured)
         if list_models:
             import models_zoo
@@ -145,16 +153,25 @@ class _Model(NamedTuple):
         return plan_of(self.spec, self.batch, self.length, head=self.head, options=self.captured, strict=strict)
 
 
-def _captured(layout: str | None, amp: str | None) -> CaptureOptions:
-    """What the options say of how a model is captured."""
-    from predictor.errors import unknown
-    from predictor.records import AUTOCAST, CaptureOptions
+def _captured(layout: str | None, amp: str | None, assumed: list[str]) -> CaptureOptions:
+    """What the options say of how a model is captured. assumed: of ``--assume``, each NAME=VALUE."""
+    from predictor.errors import PredictorError, unknown
+    from predictor.records import ASSUMABLE, AUTOCAST, CaptureOptions
 
     if layout not in (None, *LAYOUTS):
         raise unknown("layout", str(layout), LAYOUTS)
     if amp not in (None, *AUTOCAST):
         raise unknown("dtype of autocast", str(amp), AUTOCAST)
-    return CaptureOptions(channels_last=layout == "channels_last", autocast=amp or "")
+    values = {}
+    for assumption in assumed:
+        name, _, value = assumption.partition("=")
+        if name not in ASSUMABLE:
+            raise unknown("assumption", name, ASSUMABLE)
+        try:
+            values[name] = float(value)
+        except ValueError:
+            raise PredictorError(f"--assume wants NAME=NUMBER, for example {name}=0.3, not {assumption!r}") from None
+    return CaptureOptions(channels_last=layout == "channels_last", autocast=amp or "", **values)
 
 
 LAYOUTS = ("contiguous", "channels_last")
@@ -246,19 +263,17 @@ def _kernel(family: str, dims: list[str], gpu: str, dtype: str, context: str, mo
 
 
 def _predict(model: _Model, gpu: str | None, runtime: str, options: Options, output: str, strict: bool) -> str:
-    import sys
-    from contextlib import redirect_stdout
-
     from predictor import report
     from predictor.errors import CannotRunError, PredictorError
     from predictor.predict import Predictor
+    from predictor.standard_output import process_to_standard_error
 
     if model.spec is None or gpu is None:
         raise PredictorError(_ASK)
     layout = report.load(output)
     predictor = Predictor(gpu, runtime, *options)
     predictor.check()
-    with redirect_stdout(sys.stderr):  # what the model prints is not the answer
+    with process_to_standard_error():  # what the model prints is not the answer
         plan = model.plan(strict)
         try:
             prediction = predictor.report(plan, model.batch, model.length)
@@ -279,16 +294,14 @@ _ASK = "say what to predict: --model NAME --gpu NAME or --gpu-spec FILE (--list-
 
 
 def _compare(model: _Model, gpu: str | None, options: Options, output: str, strict: bool) -> str:
-    import sys
-    from contextlib import redirect_stdout
-
     from predictor import report
     from predictor.errors import PredictorError
+    from predictor.standard_output import process_to_standard_error
 
     if model.spec is None or gpu is None:
         raise PredictorError(_ASK)
     layout = report.load(output)
-    with redirect_stdout(sys.stderr):
+    with process_to_standard_error():
         plan = model.plan(strict)
         rows = options.compare(plan, gpu, model.batch, model.length)
     return layout.render_comparison(rows)

@@ -43,7 +43,9 @@ def _shapes(value: Any) -> Iterator[tuple[int, ...]]:
     from torch.utils._pytree import tree_leaves
 
     for leaf in tree_leaves(value):
-        if isinstance(getattr(leaf, "shape", None), tuple):  # of a torch.Tensor and a numpy.ndarray
+        if getattr(leaf, "is_nested", False):  # whose other dimensions are no numbers
+            yield (leaf.size(0),)
+        elif isinstance(getattr(leaf, "shape", None), tuple):  # of a torch.Tensor and a numpy.ndarray
             yield tuple(leaf.shape)
         elif is_dataclass(leaf) and not isinstance(leaf, type):
             yield from _shapes([getattr(leaf, field.name) for field in fields(leaf)])

@@ -60,6 +60,14 @@ def bincount(call: OpCall) -> tuple[Kernel, ...]:
     return (*_reduced(x) * 2, *copy_of(_COUNT), *fill_of(out), *rows_of("gather", x, x.elements, 1))
 
 
+def repeated(call: OpCall) -> tuple[Kernel, ...]:
+    """Where each element comes from, repeated as often as a tensor says: a scan of the numbers, their sum for the host,
+    and the places written.
+    """
+    repeats, out = call.tensors[0], call.outputs[0]
+    return (*_scanned(_flat(repeats, "int64")), *copy_of(_COUNT), *pointwise_of((repeats,), out))
+
+
 _row = partial(Operator, trait=Trait.SYNC, graph_break=GraphBreak.READS_DATA, untimed=RARE)
 
 ROWS = (
@@ -68,4 +76,5 @@ ROWS = (
     _row(("_unique2", "unique_dim"), lower=unique),
     _row(("unique_consecutive",), lower=partial(unique, is_sorted=True)),
     _row(("bincount",), lower=bincount),
+    _row(("repeat_interleave.Tensor",), lower=repeated),
 )

@@ -23,6 +23,7 @@ from transformers import DynamicCache
 from predictor.capture import onnx_file
 from predictor.capture.recorder import capture
 from predictor.errors import PredictorError
+from predictor.predict import Predictor
 from predictor.records import Graph
 from tests.helpers import Function, of
 
@@ -354,6 +355,51 @@ def test_memory_does_not_grow_with_the_number_of_captures() -> None:
 
     before = objects_after(20)
     assert objects_after(40) - before < 40
+
+
+def linear() -> nn.Linear:
+    return nn.Linear(8, 8)
+
+
+KINDS: dict[str, Callable[[], Any]] = {
+    "plain": linear,
+    "traced by torch.fx": lambda: torch.fx.symbolic_trace(nn.Sequential(linear(), nn.ReLU())),
+    "scripted": lambda: torch.jit.script(linear()),
+    "parametrised": lambda: nn.utils.parametrizations.weight_norm(linear()),
+    "with a hook": lambda: hooked(linear()),
+    "recurrent": lambda: nn.LSTM(8, 8),
+    "of attention": lambda: nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).eval(),
+    "refused": lambda: Function(lambda x: x.to_sparse() @ x[0]),
+    "that raises": lambda: Function(fails),
+    "with threads": lambda: Function(lambda x: (threading.Thread(target=lambda: x + 1).start(), x)[1]),
+}
+
+
+def hooked(module: nn.Module) -> nn.Module:
+    module.register_forward_hook(lambda m, i, o: o + 1)
+    return module
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_no_module_and_no_input_stays_alive_after_its_prediction() -> None:
+    """Six of each kind, and nothing of the process grows with them."""
+    kept: list[weakref.ref[Any]] = []
+
+    def predictions(rounds: int) -> int:
+        for build in [*KINDS.values()] * rounds:
+            module, x = build(), torch.rand(1, 4, 8)
+            kept.extend((weakref.ref(module), weakref.ref(x)))
+            with contextlib.suppress(PredictorError):
+                Predictor("h200", dtype="fp16").predict(module, (x,))
+            del module, x
+        gc.collect()
+        return len(gc.get_objects()) - len(kept)
+
+    before = predictions(3)
+    after = predictions(3)
+    assert len(kept) == 6 * 2 * len(KINDS)
+    assert not [reference for reference in kept if reference() is not None]
+    assert after - before < 30
 
 
 def test_an_input_that_is_returned_is_an_output() -> None:

@@ -16,10 +16,11 @@ from torch import Tensor, nn
 from torch.nn.attention.flex_attention import flex_attention
 
 from predictor.capture import assumptions
-from predictor.capture.assumptions import DISTINCT, EVALUATION, EVEN, HOLDS, KEEPS, ONE, PADDING
+from predictor.capture.assumptions import DISTINCT, EVALUATION, EVEN, HOLDS, ONE, PADDING
 from predictor.capture.recorder import capture
+from predictor.errors import CannotRunError, PredictorError
 from predictor.predict import Predictor, plan
-from predictor.records import CaptureMode, Graph, OpCall, Trait
+from predictor.records import CaptureMode, CaptureOptions, Graph, OpCall, Trait
 from predictor.runtimes.eager.lowering import lower
 from tests.helpers import Function, of
 
@@ -210,7 +211,16 @@ def test_a_known_mask_selects_as_many_rows_as_it_has() -> None:
 def test_known_repetitions_are_counted() -> None:
     graph = capture(With(lambda layer, x, n: layer(x[0].repeat_interleave(n, 0)), linear()), (X, torch.arange(8)))
     assert rows(graph) == [28]
+    assert leaves(graph) == ["repeat_interleave.Tensor", "index_select", "linear"]
+    assert kernels(graph)["scan"] == 1
+    assert not lower(graph).unmodelled
     assert graph.assumptions == ()
+
+
+def test_as_many_repetitions_of_each_are_a_copy() -> None:
+    graph = of(lambda x: x.repeat_interleave(3, dim=1), X)
+    assert leaves(graph) == ["clone"]
+    assert graph.calls[-1].outputs[0].shape == (2, 24, WIDTH)
 
 
 def test_a_known_operand_settles_a_condition_whatever_the_other_is() -> None:
@@ -224,6 +234,8 @@ def test_a_known_operand_settles_a_condition_whatever_the_other_is() -> None:
 
 
 # decisions by values: an assumption, which is said
+
+KEEPS = "a selection by values keeps everything"
 
 
 @pytest.mark.parametrize(
@@ -252,6 +264,59 @@ def test_a_decision_by_values_is_assumed_and_said(
 def test_a_report_says_what_was_assumed() -> None:
     report = Predictor("h200", dtype="fp16").predict(Function(lambda x: x[x > 0.5]), (X,))
     assert f"assumed: {KEEPS}" in report.notes
+
+
+def above(x: Tensor) -> Tensor:
+    return x > 0.5
+
+
+@pytest.mark.parametrize(
+    ("select", "shape"),
+    [
+        (lambda x: x[above(x)], (308,)),
+        (lambda x: x[above(x[..., 0])], (5, WIDTH)),
+        (lambda x: torch.masked_select(x, above(x)), (308,)),
+        (lambda x: above(x).nonzero(), (308, 3)),
+        (lambda x: torch.where(above(x))[0], (308,)),
+        (lambda x: torch.argwhere(above(x)), (308, 3)),
+        (lambda x: x.flatten(0, 1)[above(x).all(-1).flatten().nonzero()[:, 0]], (5, WIDTH)),
+    ],
+)
+def test_a_selection_keeps_the_share_that_is_said(select: Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> None:
+    """30 % of 1024 elements, of 16 rows."""
+    graph = capture(Function(lambda x: select(x) + 1), (X,), options=CaptureOptions(keep=0.3))
+    assert graph.calls[-1].outputs[0].shape == shape
+    assert graph.assumptions == ("a selection by values keeps 30 %",)
+
+
+@pytest.mark.parametrize(("keep", "kept"), [(0, 0), (0.07, 7), (1, 100)])
+def test_a_share_may_be_nothing_or_everything(keep: float, kept: int) -> None:
+    graph = capture(Function(lambda x: x[x > 0.5].exp()), torch.rand(100), options=CaptureOptions(keep=keep))
+    assert graph.calls[-1].outputs[0].shape == (kept,)
+
+
+@pytest.mark.parametrize("keep", [-0.1, 1.1, float("nan"), "all", True])
+def test_a_share_is_a_number_of_0_to_1(keep: Any) -> None:
+    with pytest.raises(PredictorError, match="share of 0 to 1"):
+        CaptureOptions(keep=keep)
+
+
+def test_a_prediction_keeps_what_it_is_told_to() -> None:
+    module, inputs = With(lambda layer, x: layer(x[above(x[..., 0])]), linear()), (torch.rand(64, 64, WIDTH),)
+    some, all_ = (
+        Predictor("h200", dtype="fp16", options=CaptureOptions(keep=k)).predict(module, inputs) for k in (0.25, 1)
+    )
+    assert some.macs == all_.macs / 4
+    assert some.kernel_s < all_.kernel_s
+    of_plan = plan(module, inputs, options=CaptureOptions(keep=0.25)).report("h200", dtype="fp16")
+    assert (of_plan.latency_s, of_plan.notes) == (some.latency_s, some.notes)
+    assert "assumed: a selection by values keeps 25 %" in some.notes
+
+
+def test_an_exported_graph_assumes_nothing() -> None:
+    """What it selects has no size, which is no size of 0."""
+    with pytest.raises(CannotRunError, match=r"result of NonZero .* depends on values.*: eager assumes"):
+        plan(Function(lambda x: x[x > 0.5].exp()), (X,)).report("h200", runtime="onnx")
 
 
 def test_nothing_is_assumed_where_nothing_is_decided() -> None:
@@ -292,6 +357,39 @@ def test_cuda_is_the_device_of_the_capture(function: Callable[..., Any]) -> None
     graph = capture(With(function, linear()), X, "fp16")
     assert calls(graph, "linear")[0].trait is Trait.GEMM
     assert torch.cuda.is_available is available
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda layer, x: layer(x) if x.is_cuda else x.sin(),
+        lambda layer, x: layer(x) if x.device.type == "cuda" else x.sin(),
+        lambda layer, x: layer(x) if str(x.device) in ("cuda:0", "cuda:1") else x.sin(),
+        lambda layer, x: layer(x) if layer.weight.is_cuda else x.sin(),
+    ],
+)
+def test_code_that_asks_where_it_runs_takes_the_branch_of_a_gpu(function: Callable[..., Any]) -> None:
+    assert leaves(capture(With(function, linear()), X, "fp16")) == ["linear"]
+    assert not X.is_cuda
+
+
+def test_a_tensor_on_the_host_is_not_on_the_gpu() -> None:
+    assert leaves(of(lambda x: x.exp() if torch.zeros(2).is_cuda else x.sin(), X)) == ["zeros", "sin"]
+
+
+def test_a_generator_of_the_device_draws_there() -> None:
+    kept = torch.Generator
+    generator = torch.Generator().manual_seed(3)
+
+    def forward(x: Tensor) -> Tensor:
+        drawn = torch.Generator(device=x.device).manual_seed(0)
+        assert isinstance(drawn, torch.Generator)
+        assert isinstance(generator, torch.Generator)
+        return x + torch.randn(x.shape, generator=drawn, device=x.device, dtype=x.dtype)
+
+    graph = of(forward, X, dtype="fp16")
+    assert [(call.op, call.outputs[0].shape) for call in graph.calls] == [("randn", X.shape), ("add", X.shape)]
+    assert torch.Generator is kept
 
 
 def test_a_module_in_training_mode_runs_in_evaluation_mode_which_is_said() -> None:
@@ -360,6 +458,149 @@ def mlp() -> nn.Sequential:
 )
 def test_a_wrapped_module_is_what_it_wraps(wrapped: Callable[[nn.Module], Any]) -> None:
     assert leaves(capture(wrapped(mlp()), X)) == ["linear", "gelu", "layer_norm", "linear"]
+
+
+@pytest.mark.parametrize("wrapped", [torch.jit.script, lambda module: torch.jit.trace(module, X)])
+def test_the_weights_of_a_scripted_module_take_the_dtype(wrapped: Callable[[nn.Module], Any]) -> None:
+    module = wrapped(mlp())
+    graph = capture(module, X, "fp16")
+    assert {t.dtype for call in graph.calls for t in call.tensors} == {"fp16"}
+    assert {p.dtype for p in module.parameters()} == {torch.float32}
+
+
+# tensors that are made of others
+
+
+class Coded(torch.Tensor):
+    """Codes of eight bits and a scale in place of weights, as libraries of quantisation have them."""
+
+    codes: Tensor
+    scale: Tensor
+
+    @staticmethod
+    def __new__(cls, codes: Tensor, scale: Tensor) -> Coded:
+        made = torch.Tensor._make_wrapper_subclass(cls, codes.shape, dtype=scale.dtype)  # type: ignore[attr-defined]
+        made.codes, made.scale = codes, scale
+        return made  # type: ignore[no-any-return]
+
+    def __init__(self, codes: Tensor, scale: Tensor) -> None:
+        pass
+
+    def __tensor_flatten__(self) -> tuple[list[str], None]:
+        return ["codes", "scale"], None
+
+    @staticmethod
+    def __tensor_unflatten__(parts: dict[str, Tensor], context: None, size: Any, stride: Any) -> Coded:
+        return Coded(parts["codes"], parts["scale"])
+
+    @classmethod
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten.detach.default:
+            return cls(args[0].codes, args[0].scale)
+        return func(*(a.codes.to(a.scale.dtype) * a.scale if isinstance(a, cls) else a for a in args), **(kwargs or {}))
+
+
+@pytest.mark.parametrize("code", [torch.int8, torch.float8_e4m3fn])
+def test_a_tensor_that_is_made_of_others_runs_what_it_is_made_of(code: torch.dtype) -> None:
+    """Eight bits a weight are read, and turned into half-precision ones before the product."""
+    layer = linear()
+    codes = torch.ones(WIDTH, WIDTH).to(code)
+    layer.weight = nn.Parameter(Coded(codes, torch.ones(WIDTH, 1)), requires_grad=False)
+    graph = capture(layer, X, "fp16")
+    assert leaves(graph) == ["_to_copy", "mul", "linear"]
+    assert graph.calls[0].bytes_read == WIDTH * WIDTH
+    assert {t.dtype for t in graph.calls[-1].tensors} == {"fp16"}
+    assert isinstance(layer.weight, Coded)
+    assert layer.weight.codes is codes
+
+
+def test_jagged_tensors_have_the_rows_that_they_have() -> None:
+    nested = torch.nested.nested_tensor([torch.rand(8, WIDTH), torch.rand(5, WIDTH)], layout=torch.jagged)
+    graph = capture(linear(), nested, "fp16")
+    assert graph.batch == 2
+    (product,) = calls(graph, "linear")
+    assert product.outputs[0].shape == (13, WIDTH)
+
+
+def test_jagged_tensors_made_inside() -> None:
+    def forward(layer: nn.Module, x: Tensor) -> Tensor:
+        return layer(torch.nested.nested_tensor([x[0], x[1, :5]], layout=torch.jagged)).values()
+
+    assert rows(capture(With(forward, linear()), X, "fp16")) == [13]
+
+
+def test_numbers_of_eight_bits_multiply_as_such() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(WIDTH, WIDTH).to(torch.float8_e4m3fn), requires_grad=False)
+            self.register_buffer("scale", torch.ones(()))
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = x.flatten(0, 1).to(torch.float8_e4m3fn)
+            return torch._scaled_mm(x, self.weight.t(), self.scale, self.scale, out_dtype=torch.bfloat16)  # type: ignore[arg-type]
+
+    graph = capture(Scaled(), X, "bf16")
+    assert graph.calls[-1].macs == 16 * WIDTH * WIDTH
+    assert kernels(graph) == {"pointwise": 1, "gemm_8bit": 1}
+
+
+def test_a_module_of_several_dtypes_keeps_them_where_it_runs_in_its_own() -> None:
+    """A norm in single precision is a cast more; in another dtype all of it is cast before it runs."""
+
+    def forward(layer: nn.Module, norm: nn.Module, x: Tensor) -> Tensor:
+        return layer(norm(x.to(norm.weight.dtype)).to(x.dtype))  # type: ignore[union-attr, call-overload]
+
+    module = With(forward, linear().bfloat16(), nn.LayerNorm(WIDTH))
+    assert leaves(capture(module, X, "bf16")) == ["_to_copy", "layer_norm", "_to_copy", "linear"]
+    assert leaves(capture(module, X, "fp16")) == ["layer_norm", "linear"]
+
+
+# operators that take functions
+
+
+def looped(layer: nn.Module, x: Tensor) -> Any:
+    from torch._higher_order_ops.while_loop import while_loop
+
+    return while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, layer(y)), (torch.tensor(0), x))
+
+
+def scanned(layer: nn.Module, x: Tensor) -> Any:
+    from torch._higher_order_ops.scan import scan
+
+    return scan(lambda state, y: (state + y, layer(state + y)), torch.zeros_like(x[:, 0]), x, dim=1)
+
+
+def mapped(layer: nn.Module, x: Tensor) -> Any:
+    from torch._higher_order_ops.map import map as map_over
+
+    return map_over(lambda y: layer(y), x)
+
+
+@pytest.mark.parametrize(("function", "steps"), [(looped, 3), (scanned, 8), (mapped, 2)])
+def test_a_loop_of_torch_runs_all_its_steps(function: Callable[..., Any], steps: int) -> None:
+    graph = capture(With(function, linear()), X)
+    assert len(calls(graph, "linear") + calls(graph, "addmm")) == steps
+    assert graph.macs == steps * WIDTH * WIDTH * (16 if function is looped else 16 // steps)
+
+
+def test_a_branch_whose_condition_is_known_is_the_one_that_is_taken() -> None:
+    graph = of(lambda x, n: torch.cond(n.sum() > 9, torch.exp, torch.sin, (x,)), X, torch.tensor([4, 4]))
+    assert leaves(graph)[-1] == "sin"
+    assert graph.assumptions == ()
+
+
+def test_gradients_inside_of_a_forward_are_part_of_the_pass() -> None:
+    """Forces: the gradient of an energy, which inference mode would forbid."""
+
+    def forward(layer: nn.Module, x: Tensor) -> Tensor:
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            return torch.autograd.grad(layer(x).sum(), x)[0]
+
+    graph = capture(With(forward, linear()), X)
+    assert graph.macs == 2 * 16 * WIDTH * WIDTH
+    assert not X.requires_grad
 
 
 def test_flexible_attention_is_one_fused_kernel() -> None:

@@ -322,20 +322,26 @@ def test_inputs_with_known_values_are_on_the_device_for_code_that_asks() -> None
 
 def test_a_capture_changes_nothing_for_other_threads() -> None:
     """While one thread captures, tensors of another say where they are; two captures at once do not mix."""
-    seen: list[tuple[torch.device, torch.device]] = []
+    seen: list[tuple[torch.device, torch.device, bool]] = []
+    captures, looked = threading.Event(), threading.Event()
 
     def look() -> None:
-        seen.append((torch.zeros(1).device, torch.tensor([1], device="cpu").device))
+        captures.wait()
+        tensor = torch.zeros(1)
+        seen.append((tensor.device, torch.tensor([1], device="cpu").device, tensor.is_cuda))
+        looked.set()
 
     def forward(ids: torch.Tensor) -> torch.Tensor:
-        thread = threading.Thread(target=look)
-        thread.start()
-        thread.join()
+        captures.set()
+        looked.wait()
         return ids + torch.arange(ids.shape[1], device=ids.device)
 
     ids = torch.zeros(2, 4, dtype=torch.int64)
+    thread = threading.Thread(target=look)
+    thread.start()
     graph = of(forward, ids)
-    assert set(seen) == {(torch.device("cpu"), torch.device("cpu"))}
+    thread.join()
+    assert set(seen) == {(torch.device("cpu"), torch.device("cpu"), False)}
     with ThreadPoolExecutor(2) as pool:
         both = list(pool.map(lambda _: of(lambda x: x + torch.arange(4, device=x.device), ids), range(4)))
     assert all([call.op for call in one.calls] == ["arange", "add"] for one in both)

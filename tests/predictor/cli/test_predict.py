@@ -47,6 +47,23 @@ def raises_in_lines():
 def number():
     return 5
 
+def selects(batch):
+    class Selects(torch.nn.Module):
+        def forward(self, x):
+            return x[x > 0.5].exp()
+    return Selects(), torch.empty(batch, 100)
+
+def prints(batch):
+    import ctypes, os, subprocess
+    class Prints(torch.nn.Linear):
+        def forward(self, x):
+            print("from python")
+            os.write(1, b"from a descriptor\\n")
+            ctypes.CDLL(None).printf(b"from C\\n")
+            subprocess.run(["echo", "from a child"])
+            return super().forward(x)
+    return Prints(8, 4), torch.empty(batch, 8)
+
 def triple():
     return torch.nn.Linear(8, 4), torch.empty(1, 8), "name"
 
@@ -237,6 +254,39 @@ def test_what_is_not_modelled_is_shown_and_an_error_when_strict() -> None:
     assert good(predict("models.py:distances", "--json"))["unmodelled"] == {"_pdist_forward": 1}
     assert "_pdist_forward x1" in predict("models.py:distances").stdout
     assert "not modelled: _pdist_forward" in complaint(predict("models.py:distances", "--strict"))
+
+
+def test_what_extensions_and_children_print_is_not_the_answer() -> None:
+    """Neither Python nor C nor another process writes into the JSON."""
+    found = run("predict", "--model", "models.py:prints", "--gpu", "h200", "--json")
+    assert found.returncode == 0
+    assert json.loads(found.stdout)["launches"] == 1
+    assert {"from python", "from a descriptor", "from C", "from a child"} <= set(found.stderr.splitlines())
+
+
+def test_what_is_assumed_is_said_on_the_command_line() -> None:
+    some, everything = (good(predict("models.py:selects", "--json", *said)) for said in (["--assume", "keep=0.3"], []))
+    assert "assumed: a selection by values keeps 30 %" in some["notes"]
+    assert "assumed: a selection by values keeps everything" in everything["notes"]
+    assert some["kernel_s"] < everything["kernel_s"]
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ("kep=0.3", "unknown assumption 'kep': did you mean keep?"),
+        ("everything", "unknown assumption 'everything': known: keep"),
+        ("keep", "wants NAME=NUMBER, for example keep=0.3, not 'keep'"),
+        ("keep=some", "wants NAME=NUMBER, for example keep=0.3, not 'keep=some'"),
+        ("keep=30", "share of 0 to 1, not keep=30.0"),
+    ],
+)
+def test_an_assumption_that_cannot_be_is_one_line(said: str, message: str) -> None:
+    assert message in complaint(predict("models.py:selects", "--assume", said))
+
+
+def test_nothing_is_assumed_of_an_onnx_file() -> None:
+    assert "nothing can be assumed" in complaint(predict("some.onnx", "--assume", "keep=0.3"))
 
 
 def test_models_and_gpus_can_be_listed() -> None:

@@ -226,7 +226,7 @@ BYTES = {
     "max_pool3d_with_indices": (2 * 4 * 216 * 4, 2 * 4 * 27 * (4 + 8)),
     "avg_pool3d": (2 * 4 * 216 * 4, 2 * 4 * 27 * 4),
     "complex": (2 * 512, 8 * 16 * 8),
-    "log_sigmoid_forward": (512, 2 * 512),
+    "log_sigmoid_forward": (512, 512),
     "native_dropout": (512, 512 + 128),
     "diag_embed": (512, 8 * 16 * 16 * 4),
     "masked_fill": (512 + 128, 512),
