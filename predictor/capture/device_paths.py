@@ -226,10 +226,26 @@ def fused_layers(mode: CaptureMode) -> Iterator[None]:
     before = registration._privateuse1_backend_name
     registration._privateuse1_backend_name = "meta"
     try:
-        with _without_compiler():
+        with _without_compiler(), _autocast():
             yield
     finally:
         registration._privateuse1_backend_name = before
+
+
+@contextmanager
+def _autocast() -> Iterator[None]:
+    """``torch.autocast(x.device.type)`` means CUDA where x is on the capture's device, which it does not know."""
+    autocast: Any = torch.autocast
+    before = autocast.__init__
+
+    def on_cuda(self: Any, device_type: str, *args: Any, **named: Any) -> None:
+        before(self, "cuda" if device_type == "meta" else device_type, *args, **named)
+
+    autocast.__init__ = on_cuda
+    try:
+        yield
+    finally:
+        autocast.__init__ = before
 
 
 @contextmanager
