@@ -10,6 +10,7 @@ predicts thirty of them, spread over the groups, for the other runtimes. ``--rec
 from __future__ import annotations
 
 import argparse
+import copy
 import gc
 import gzip
 import importlib
@@ -20,7 +21,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -28,11 +29,14 @@ from typing import Any
 
 import torch
 import transformers
+from torch.utils._pytree import tree_map_only
 
 from benchmarks import coverage_idioms, coverage_libraries, coverage_transformers
 from benchmarks.battery import families
 from benchmarks.torchvision_operators import import_torchvision
+from predictor.capture.calls import DTYPES
 from predictor.errors import PredictorError
+from predictor.graph.inputs import call_arguments
 from predictor.predict import Predictor
 from predictor.records import Report
 from predictor.sources import load_model
@@ -43,13 +47,17 @@ PAGE = ROOT / "docs" / "coverage.md"
 
 GPU = "h200"
 LIMIT_S = 60.0
+KEPT_EVERY = 20
+"""Rows, after which a run that records keeps what it has."""
+
 LIBRARIES = ("torch", "transformers", "torchvision", "timm", "diffusers", "torch_geometric")
 
-PREDICTED, PARTLY, REFUSED, RAISED, UNBUILT, LATE = (
-    *("predicted", "partly", "refused", "raised", "not built", "out of time"),
+PREDICTED, PARTLY, REFUSED, RAISED, UNBUILT, UNFIT, LATE = (
+    *("predicted", "partly", "refused", "raised", "not built", "does not run", "out of time"),
 )
-"""What became of a model. PARTLY: with operators that nothing models; RAISED: another error than the predictor's;
-UNBUILT: the model itself could not be made, which says nothing of the predictor.
+"""What became of a model. PARTLY: with operators that nothing models; RAISED: another error than the predictor's.
+UNBUILT: the model itself could not be made; UNFIT: it raises the same error without a prediction, as its default
+configuration or the inputs made here are not fit for it. Neither says anything of the predictor.
 """
 
 
@@ -134,13 +142,37 @@ def attempt(case: Case) -> Row:
         module, inputs, dtype = case.build()
     except Exception as error:
         return _row(case, UNBUILT, said=f"{type(error).__name__}: {_line(error)}")
+    row = _outcome(case, module, inputs, dtype)
+    if dtype == "fp16" and (row.outcome == UNFIT or "--dtype" in row.said):  # as its user would do
+        row = replace(second := _outcome(case, module, inputs, "fp32"), notes=("in fp32", *second.notes))
+    return row
+
+
+def _outcome(case: Case, module: Any, inputs: Any, dtype: str) -> Row:
     try:
         report = Predictor(GPU, case.runtime, dtype).predict(module, inputs)
     except PredictorError as error:
-        return _row(case, REFUSED, said=_line(error))
+        return _row(case, UNFIT if raises_the_same(module, inputs, dtype, error) else REFUSED, said=_line(error))
     except Exception as error:
         return _row(case, RAISED, said=f"{type(error).__name__}: {_line(error)}")
     return _predicted(case, report)
+
+
+def raises_the_same(module: Any, inputs: Any, dtype: str, error: PredictorError) -> bool:
+    """Whether a module raises what a prediction says of it when it is called without one, on the meta device."""
+
+    def moved(tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.to("meta", DTYPES[dtype] if tensor.is_floating_point() else None)
+
+    try:
+        with torch.inference_mode():
+            plain = copy.deepcopy(module).to("meta", DTYPES[dtype])
+            given = tree_map_only(torch.Tensor, moved, call_arguments(inputs))
+            plain(*given[0], **given[1])
+    except Exception as raised:
+        said = " ".join(str(raised).split())[:60]
+        return bool(said) and said in str(error) and "meta" not in str(raised)
+    return False
 
 
 def _row(case: Case, outcome: str, **values: Any) -> Row:
@@ -229,7 +261,8 @@ def main() -> None:
     with suppress(ImportError):  # timm and transformers look whether it is there
         import_torchvision()
     importlib.import_module("transformers.modeling_utils")
-    Predictor(GPU, "eager", "fp16").predict(torch.nn.Linear(1, 1), torch.rand(1, 1))  # what every child would read again
+    # what every child would read again
+    Predictor(GPU, "eager", "fp16").predict(torch.nn.Linear(1, 1), torch.rand(1, 1))
     gc.freeze()
     start, rows = time.monotonic(), []
     named = options.only.split(",")
@@ -244,6 +277,8 @@ def main() -> None:
         for row in tried(todo, options.limit, options.jobs):
             rows.append(row)
             print(_printed(row), flush=True)
+            if options.record and len(rows) % KEPT_EVERY == 0:
+                record(rows)
         print(summary(rows))
     if options.record:
         record(rows)
@@ -296,7 +331,9 @@ class _Counts:
 def _counts(rows: Iterable[Row]) -> _Counts:
     of = Counter(row.outcome for row in rows)
     predicted, other = of[PREDICTED] + of[PARTLY], of[RAISED] + of[LATE]
-    return _Counts(predicted + of[REFUSED] + other, predicted, of[PREDICTED], of[REFUSED], other, of[UNBUILT])
+    return _Counts(
+        predicted + of[REFUSED] + other, predicted, of[PREDICTED], of[REFUSED], other, of[UNBUILT] + of[UNFIT]
+    )
 
 
 def _grouped(rows: list[Row]) -> dict[str, list[Row]]:
@@ -335,8 +372,9 @@ def page(versions: dict[str, str], rows: list[Row]) -> str:
         "Which models are predicted, made by `python -m benchmarks.coverage --record --write-docs` "
         f"with {said}. Every model is built with random weights, in a small configuration where its library has one, "
         f"and predicted for {GPU.upper()}; the last four rows are thirty of these models under the other runtimes. "
-        "*In full*: no operator is without a model of its cost. A model that could not be built (its configuration "
-        "has no usable defaults, a package is missing) is counted apart.",
+        "*In full*: no operator is without a model of its cost. A model that could not be built, or that raises the "
+        "same error without a prediction (its configuration has no usable defaults, a package is missing, its inputs "
+        "are not known here) is counted apart, in the last column.",
         "",
         "| group | models | predicted | in full | refused | other errors | not built |",
         "|---|---|---|---|---|---|---|",
@@ -356,7 +394,7 @@ def page(versions: dict[str, str], rows: list[Row]) -> str:
             lines.append(f"| {group} | {row.model} | {(row.said or row.outcome).replace('|', chr(92) + '|')} |")
     lines += ["", "## Not built", "", "| group | models |", "|---|---|"]
     for group, members in _grouped(rows).items():
-        names = [row.model for row in members if row.outcome == UNBUILT]
+        names = [row.model for row in members if row.outcome in (UNBUILT, UNFIT)]
         if names:
             lines.append(f"| {group} | {', '.join(names)} |")
     return "\n".join(lines) + "\n"

@@ -48,6 +48,11 @@ def build(kind: str) -> Made:
 
 _FIELDS: dict[str, dict[str, Any]] = {
     "bamba": {"attn_layer_indices": [1]},
+    "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1},
+    "granitemoehybrid": {"layer_types": ["mamba", "attention"]},
+    "deepseek_v2": {"num_experts_per_tok": 6},
+    "esm": {"vocab_size": 33, "pad_token_id": 1, "mask_token_id": 32},
+    "funnel": {"block_sizes": [1, 1], "num_decoder_layers": 1},
     **{kind: {"prediction_length": 24} for kind in ("autoformer", "informer", "time_series_transformer")},
 }
 """Fields without which a configuration of a type makes no model, or none of two layers."""
@@ -69,6 +74,7 @@ def _few_layers(fields: dict[str, Any]) -> dict[str, Any]:
     counts = {n: v for n, v in fields.items() if n in _LAYER_FIELDS and isinstance(v, int) and v > LAYERS}
     lists = {n: v for n, v in fields.items() if isinstance(v, list) and len(v) in counts.values()}
     kinds = [v for v in lists.values() if all(isinstance(item, (str, bool)) for item in v)]
+    lists = {n: v for n, v in lists.items() if v in kinds or "layer" in n}
     firsts = [v.index(item) + 1 for v in kinds for item in set(v)]
     layers = min(max([LAYERS, *firsts]), MOST_LAYERS)
     changed: dict[str, Any] = {name: min(count, layers) for name, count in counts.items()}
@@ -94,7 +100,10 @@ def inputs_of(kind: str, model: Any) -> dict[str, Any]:
     main = model.main_input_name if isinstance(model.main_input_name, list) else [model.main_input_name]
     wanted = list(dict.fromkeys([*(n for n in main if n in names), *required]))
     wanted += [n for n in ("decoder_input_ids", "bbox") if n in names and n not in wanted]
-    made = {name: _MAKERS[name](sizes) for name in wanted}
+    wanted += [n for n in _MASKS.get(wanted[0], ()) if n in names and n not in wanted] if wanted else []
+    makers = {**_MAKERS, **_OF_KIND.get(kind, {})}
+    wanted += [n for n in _OF_KIND.get(kind, {}) if n not in wanted]
+    made = {name: makers[name](sizes) for name in wanted}
     if "pixel_values" in names and "input_ids" in made and "pixel_values" not in made and sizes.vision is not None:
         made |= _with_image(model, sizes, names)
     return made
@@ -171,15 +180,46 @@ def _samples(sizes: _Sizes) -> Tensor:
     return _inputs.audio(1)["input_values"].to("meta")
 
 
+FRAMES = 1000
+"""Of a spectrogram, where a configuration does not say how many its model takes."""
+
+
 def _spectrogram(sizes: _Sizes) -> Tensor:
-    """(1, mel bins, frames)."""
+    """(1, frames, mel bins); (1, mel bins, frames) of encoders that have convolutions over all positions first."""
     config = sizes.audio
     bins = next((n for name in _BINS if (n := _field(config, name) or _field(sizes.config, name))), 80)
-    frames = 2 * (_field(config, "max_source_positions") or 500)
-    return torch.empty(1, bins, frames, device="meta")
+    positions = _field(config, "max_source_positions")
+    if positions and _field(config, "num_mel_bins") and not _field(config, "input_feat_per_channel"):
+        return torch.empty(1, bins, 2 * positions, device="meta")
+    return torch.empty(1, FRAMES, bins, device="meta")
 
 
-_BINS = ("num_mel_bins", "feature_size", "n_mels", "input_feat_per_channel", "mel_bins", "input_dim")
+_BINS = ("num_mel_bins", "feature_size", "n_mels", "input_feat_per_channel", "mel_bins", "feature_projection_input_dim")
+
+
+def _frames_mask(sizes: _Sizes) -> Tensor:
+    """Every frame counts."""
+    features = _spectrogram(sizes)
+    return torch.ones(1, max(features.shape[1:]), dtype=torch.long)
+
+
+def _channel_of_samples(sizes: _Sizes) -> Tensor:
+    return _samples(sizes)[:, None]
+
+
+def _images(number: int) -> Callable[[_Sizes], Tensor]:
+    """(1, number, channels, height, width)."""
+    return lambda sizes: torch.empty(1, number, *sizes.image(), device="meta")
+
+
+def _mels(sizes: _Sizes) -> Tensor:
+    """(1, frames, mel bins) of a model whose configuration says how many frames."""
+    return torch.empty(1, sizes.config.max_length, sizes.config.num_mel_bins, device="meta")
+
+
+def _trajectory(width: str) -> Callable[[_Sizes], Tensor]:
+    """(1, steps, width) of what a policy has seen."""
+    return lambda sizes: torch.empty(1, 20, getattr(sizes.config, width, 1), device="meta")
 
 
 def _boxes(sizes: _Sizes) -> Tensor:
@@ -208,6 +248,7 @@ _MAKERS: dict[str, Callable[[_Sizes], Any]] = {
     "pixel_values_videos": _video,
     "input_values": _samples,
     "input_features": _spectrogram,
+    "input_features_mask": _frames_mask,
     "bbox": _boxes,
     "hidden_states": lambda sizes: sizes.patches()[0],
     "grid_thw": lambda sizes: sizes.patches()[1],
@@ -218,6 +259,41 @@ _MAKERS: dict[str, Callable[[_Sizes], Any]] = {
     "inputs_embeds": lambda sizes: torch.empty(1, sizes.length(), sizes.text.hidden_size, device="meta"),
 }
 """Name of an argument -> what makes it."""
+
+
+_MASKS = {"input_features": ("input_features_mask",), "input_ids": ()}
+"""Main input -> masks that are given with it where a forward takes them."""
+
+_OF_KIND: dict[str, dict[str, Callable[[_Sizes], Any]]] = {
+    "audio-spectrogram-transformer": {"input_values": _mels},
+    **{kind: {"input_values": _channel_of_samples} for kind in ("dac", "encodec", "mimi", "mimi_encoder", "xcodec")},
+    **{kind: {"pixel_values": _images(2)} for kind in ("efficientloftr", "lightglue", "superglue")},
+    "bros": {"bbox": lambda sizes: torch.empty(1, sizes.length(), 4, device="meta")},
+    "blip-2": {"pixel_values": _pixels},
+    "blip_2_qformer": {"query_embeds": lambda sizes: torch.empty(1, 32, sizes.config.hidden_size, device="meta")},
+    "decision_transformer": {
+        "states": _trajectory("state_dim"),
+        "actions": _trajectory("act_dim"),
+        "rewards": _trajectory(""),
+        "returns_to_go": _trajectory(""),
+        "timesteps": lambda sizes: torch.arange(20)[None],
+        "attention_mask": lambda sizes: torch.ones(1, 20, dtype=torch.long),
+    },
+    "clap": {
+        "input_features": lambda sizes: torch.empty(1, 1, 1001, 64, device="meta"),
+        "is_longer": lambda sizes: torch.zeros(1, 1, dtype=torch.bool),
+    },
+    "clvp": {"input_features": lambda sizes: torch.empty(1, 80, 512, device="meta")},
+    "lxmert": {
+        "visual_feats": lambda sizes: torch.empty(1, 36, sizes.config.visual_feat_dim, device="meta"),
+        "visual_pos": lambda sizes: torch.empty(1, 36, sizes.config.visual_pos_dim, device="meta"),
+    },
+    "perceiver": {"inputs": lambda sizes: torch.empty(1, 2048, sizes.config.d_model, device="meta")},
+    "oneformer": {"task_inputs": lambda sizes: sizes.ids(77)},
+    "grounding-dino": {"pixel_values": _pixels, "input_ids": lambda sizes: sizes.ids(16)},
+    "mm-grounding-dino": {"pixel_values": _pixels, "input_ids": lambda sizes: sizes.ids(16)},
+}
+"""Model type -> inputs that its kind alone has, or has otherwise."""
 
 
 def _with_image(model: Any, sizes: _Sizes, names: set[str]) -> dict[str, Any]:

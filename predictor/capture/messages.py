@@ -9,7 +9,11 @@ from predictor.capture.origins import file_outside_of_torch
 BY_VALUES = ("cannot be called on meta tensors", "on meta tensors", "data-dependent", "Tensor.item()")
 OF_DTYPES = ("same dtype", "expected scalar type", "should be the same", "same data type", "dtypes")
 OF_SHAPES = ("'Meta' backend", "no fake impl registered")
-"""What torch's messages of three causes contain."""
+OF_SPARSE = ("'SparseMeta'", "'SparseCsrMeta'")
+"""What torch's messages of four causes contain."""
+
+WITHOUT = "if it runs on the same inputs without a prediction, let its forward depend on shapes and integers alone"
+"""What helps where a model raises an error of its own."""
 
 
 def complaint(error: BaseException, failed: tuple[Exception | None, str], module: str, dtype: str) -> str:
@@ -29,6 +33,11 @@ def complaint(error: BaseException, failed: tuple[Exception | None, str], module
             f"{module} mixes dtypes in {dtype}: {said}{where}: make tensors in the dtype of those that they meet "
             "(dtype=x.dtype), or predict another --dtype"
         )
+    if operator and "::" not in operator and any(kind in str(raised) for kind in OF_SPARSE):
+        return (
+            f"{module} multiplies or combines sparse tensors{where}, whose result has a size that only values say: "
+            "use dense tensors, or a sparse one with a dense one"
+        )
     if operator and (isinstance(error, NotImplementedError) or any(words in said for words in OF_SHAPES)):
         return (
             f"{module} runs an operator whose output shape torch does not know without data{where}: "
@@ -37,7 +46,7 @@ def complaint(error: BaseException, failed: tuple[Exception | None, str], module
     wrong_arguments = isinstance(error, TypeError) and "forward()" in said
     if wrong_arguments or (operator and isinstance(error, (RuntimeError, ValueError, IndexError, TypeError))):
         return f"{module} does not run on these inputs: {said}{where}"
-    return f"{module} raised {type(error).__name__}: {said}{where}"
+    return f"{module} raised {type(error).__name__}: {said}{where}: {WITHOUT}"
 
 
 def where_raised(error: BaseException, operator: str) -> str:
