@@ -17,6 +17,7 @@ import importlib
 import json
 import multiprocessing
 import os
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -47,6 +48,9 @@ PAGE = ROOT / "docs" / "coverage.md"
 
 GPU = "h200"
 LIMIT_S = 60.0
+MOST_SAID = 300
+"""Characters of an error in the page."""
+
 KEPT_EVERY = 20
 """Rows, after which a run that records keeps what it has."""
 
@@ -194,7 +198,7 @@ def _predicted(case: Case, report: Report) -> Row:
 
 
 def _line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:600]
 
 
 def _child(sender: Connection, case: Case) -> None:
@@ -391,13 +395,19 @@ def page(versions: dict[str, str], rows: list[Row]) -> str:
     for row in rows:
         if row.outcome in (REFUSED, RAISED, LATE):
             group = row.group if row.runtime == "eager" else f"{row.group}, {row.runtime}"
-            lines.append(f"| {group} | {row.model} | {(row.said or row.outcome).replace('|', chr(92) + '|')} |")
+            lines.append(f"| {group} | {row.model} | {_cell(row.said or row.outcome)} |")
     lines += ["", "## Not built", "", "| group | models |", "|---|---|"]
     for group, members in _grouped(rows).items():
         names = [row.model for row in members if row.outcome in (UNBUILT, UNFIT)]
         if names:
             lines.append(f"| {group} | {', '.join(names)} |")
     return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    """What a row says in a table, without the folders of this machine."""
+    text = re.sub(r"/\S*/site[^/]*/", "", text).replace("|", r"\|")
+    return text if len(text) <= MOST_SAID else f"{text[:MOST_SAID]} ..."
 
 
 def _share(part: int, whole: int) -> str:

@@ -22,6 +22,11 @@ LAYERS = 2
 MOST_LAYERS = 8
 """Layers of a small configuration: two, or as many as it takes to have one of every kind."""
 
+EXPERTS = 32
+"""Experts of a layer that has more: each is a product of its own in half precision."""
+
+_EXPERT_FIELDS = ("num_experts", "n_routed_experts", "num_local_experts", "moe_num_experts", "num_routed_experts")
+
 _LAYER_FIELDS = frozenset(
     (
         *("num_hidden_layers", "num_layers", "n_layer", "n_layers", "encoder_layers", "decoder_layers", "depth"),
@@ -52,15 +57,16 @@ _FIELDS: dict[str, dict[str, Any]] = {
     "granitemoehybrid": {"layer_types": ["mamba", "attention"]},
     "deepseek_v2": {"num_experts_per_tok": 6},
     "esm": {"vocab_size": 33, "pad_token_id": 1, "mask_token_id": 32},
+    "blip-2": {"image_token_index": 7},
     "funnel": {"block_sizes": [1, 1], "num_decoder_layers": 1},
     **{kind: {"prediction_length": 24} for kind in ("autoformer", "informer", "time_series_transformer")},
 }
 """Fields without which a configuration of a type makes no model, or none of two layers."""
 
 
-def small_configuration(kind: str) -> Any:
-    """The defaults of a configuration class with few layers, in its parts, too. A configuration whose fields must agree
-    with each other in ways that nothing here knows stays as it is.
+    """The defaults of a configuration class with few layers and experts, also in its parts. One whose fields
+    must agree with each other in ways that nothing here knows stays as it is.
+    must agree with each other in ways that nothing here knows stays as it is.
     """
     given = _FIELDS.get(kind, {})
     default = AutoConfig.for_model(kind, **given)
@@ -70,7 +76,7 @@ def small_configuration(kind: str) -> Any:
 
 
 def _few_layers(fields: dict[str, Any]) -> dict[str, Any]:
-    """What to change in the fields of a configuration so that it has few layers."""
+    """What to change in the fields of a configuration so that it has few layers and experts."""
     counts = {n: v for n, v in fields.items() if n in _LAYER_FIELDS and isinstance(v, int) and v > LAYERS}
     lists = {n: v for n, v in fields.items() if isinstance(v, list) and len(v) in counts.values()}
     kinds = [v for v in lists.values() if all(isinstance(item, (str, bool)) for item in v)]
@@ -78,6 +84,7 @@ def _few_layers(fields: dict[str, Any]) -> dict[str, Any]:
     firsts = [v.index(item) + 1 for v in kinds for item in set(v)]
     layers = min(max([LAYERS, *firsts]), MOST_LAYERS)
     changed: dict[str, Any] = {name: min(count, layers) for name, count in counts.items()}
+    changed |= {n: EXPERTS for n in _EXPERT_FIELDS if isinstance(fields.get(n), int) and fields[n] > EXPERTS}
     changed |= {name: value[:layers] for name, value in lists.items()}
     for name, part in fields.items():
         if isinstance(part, dict) and name.endswith("config") and (few := _few_layers(part)):
@@ -246,6 +253,7 @@ _MAKERS: dict[str, Callable[[_Sizes], Any]] = {
     "qformer_input_ids": lambda sizes: sizes.ids(16),
     "pixel_values": _pixels,
     "pixel_values_videos": _video,
+    "latents": lambda sizes: torch.empty(1, _field(sizes.config, "hidden_size") or 512, 50, device="meta"),
     "input_values": _samples,
     "input_features": _spectrogram,
     "input_features_mask": _frames_mask,
