@@ -64,8 +64,8 @@ _FIELDS: dict[str, dict[str, Any]] = {
 """Fields without which a configuration of a type makes no model, or none of two layers."""
 
 
+def small_configuration(kind: str) -> Any:
     """The defaults of a configuration class with few layers and experts, also in its parts. One whose fields
-    must agree with each other in ways that nothing here knows stays as it is.
     must agree with each other in ways that nothing here knows stays as it is.
     """
     given = _FIELDS.get(kind, {})
@@ -109,10 +109,13 @@ def inputs_of(kind: str, model: Any) -> dict[str, Any]:
     wanted += [n for n in ("decoder_input_ids", "bbox") if n in names and n not in wanted]
     wanted += [n for n in _MASKS.get(wanted[0], ()) if n in names and n not in wanted] if wanted else []
     makers = {**_MAKERS, **_OF_KIND.get(kind, {})}
-    wanted += [n for n in _OF_KIND.get(kind, {}) if n not in wanted]
+    if {"grid_thw", "image_grid_thw"} & set(wanted):
+        makers["pixel_values"] = makers["hidden_states"]
+    given_later = "pixel_values" if sizes.vision is not None and "input_ids" in wanted else ""
+    wanted += [n for n in _OF_KIND.get(kind, {}) if n not in (*wanted, given_later)]
     made = {name: makers[name](sizes) for name in wanted}
-    if "pixel_values" in names and "input_ids" in made and "pixel_values" not in made and sizes.vision is not None:
-        made |= _with_image(model, sizes, names)
+    if "pixel_values" in names and "input_ids" in made and "pixel_values" not in required and sizes.vision is not None:
+        made |= _with_image(model, sizes, names, makers["pixel_values"])
     return made
 
 
@@ -151,11 +154,14 @@ class _Sizes:
         config = self.vision or self.config
         patch, merge = _field(config, "patch_size") or 14, _field(config, "spatial_merge_size") or 2
         frames = _field(config, "temporal_patch_size") or 1
-        side = 4 * merge
+        side = MERGED_SIDE * merge
         channels = next((c for name in _CHANNELS if (c := _field(config, name))), 3)
         pixels = torch.empty(side * side, channels * frames * patch * patch, device="meta")
         return pixels, torch.tensor([[1, side, side]])
 
+
+MERGED_SIDE = 4
+"""Rows and columns of an image that is given as patches, after neighbours are merged."""
 
 _SIDES = ("image_size", "img_size", "input_size", "crop_size")
 _CHANNELS = ("num_channels", "in_channels", "in_chans")
@@ -269,12 +275,23 @@ _MAKERS: dict[str, Callable[[_Sizes], Any]] = {
 """Name of an argument -> what makes it."""
 
 
+_CODECS = (
+    *("dac", "encodec", "mimi", "mimi_encoder", "xcodec", "pe_audio", "pe_audio_encoder", "neucodec"),
+    *("pocket_tts_audio_tokenizer", "pocket_tts_audio_tokenizer_encoder"),
+)
+"""Model types that take samples with a dimension for the channel."""
+
 _MASKS = {"input_features": ("input_features_mask",), "input_ids": ()}
 """Main input -> masks that are given with it where a forward takes them."""
 
 _OF_KIND: dict[str, dict[str, Callable[[_Sizes], Any]]] = {
     "audio-spectrogram-transformer": {"input_values": _mels},
-    **{kind: {"input_values": _channel_of_samples} for kind in ("dac", "encodec", "mimi", "mimi_encoder", "xcodec")},
+    **{kind: {"input_values": _channel_of_samples} for kind in _CODECS},
+    **{kind: {"pixel_values": _images(1)} for kind in ("idefics", "idefics2", "idefics3", "smolvlm", "modernvbert")},
+    "gemma3n_audio": {
+        "audio_mel": lambda sizes: torch.empty(1, 400, sizes.config.input_feat_size, device="meta"),
+        "audio_mel_mask": lambda sizes: torch.zeros(1, 400, dtype=torch.bool),
+    },
     **{kind: {"pixel_values": _images(2)} for kind in ("efficientloftr", "lightglue", "superglue")},
     "bros": {"bbox": lambda sizes: torch.empty(1, sizes.length(), 4, device="meta")},
     "blip-2": {"pixel_values": _pixels},
@@ -304,7 +321,7 @@ _OF_KIND: dict[str, dict[str, Callable[[_Sizes], Any]]] = {
 """Model type -> inputs that its kind alone has, or has otherwise."""
 
 
-def _with_image(model: Any, sizes: _Sizes, names: set[str]) -> dict[str, Any]:
+def _with_image(model: Any, sizes: _Sizes, names: set[str], pixels_of: Callable[[_Sizes], Any]) -> dict[str, Any]:
     """Tokens and an image beside them, for whose features the text has placeholders; the text alone where the model
     does not say how many features an image has.
     """
@@ -315,15 +332,17 @@ def _with_image(model: Any, sizes: _Sizes, names: set[str]) -> dict[str, Any]:
         pixels, grid = sizes.patches()
         image = {"pixel_values": pixels, "image_grid_thw": grid}
     else:
-        image = {"pixel_values": _pixels(sizes)}
+        image = {"pixel_values": pixels_of(sizes)}
     if token is None:
         return image
-    try:
-        with torch.no_grad():
-            features = model.get_image_features(**image)
-        count = _rows(features)
-    except Exception:
-        return {}
+    if "image_grid_thw" in image:
+        count = MERGED_SIDE**2
+    else:
+        try:
+            with torch.no_grad():
+                count = _rows(model.get_image_features(**image))
+        except Exception:
+            return {}
     text = sizes.ids(16)
     ids = torch.cat([torch.full((1, count), token), text.where(text != token, 5)], dim=1)
     kinds = {"mm_token_type_ids": (ids == token).long()} if "mm_token_type_ids" in names else {}
