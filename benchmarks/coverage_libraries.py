@@ -183,7 +183,6 @@ _DIFFUSERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "up_block_types": ("UpBlockMotion", "CrossAttnUpBlockMotion"),
             "num_attention_heads": 2,
             "motion_num_attention_heads": 2,
-            "motion_norm_num_groups": 8,
         },
         {"sample": _FILM, "timestep": T, "encoder_hidden_states": _TEXT},
     ),
@@ -232,7 +231,7 @@ _DIFFUSERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "Kandinsky3UNet": (
         {
-            "block_out_channels": (32, 32, 64, 64),
+            "block_out_channels": (32, 64, 128, 256),
             "layers_per_block": 1,
             "groups": 8,
             "cross_attention_dim": 64,

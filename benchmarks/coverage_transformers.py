@@ -336,6 +336,9 @@ def _with_image(model: Any, sizes: _Sizes, names: set[str], pixels_of: Callable[
     if token is None:
         return image
     if "image_grid_thw" in image:
+        width = _field(sizes.vision, "out_hidden_size") or _field(sizes.vision, "hidden_size")
+        if width != sizes.text.hidden_size:  # the defaults of the two parts do not fit
+            return {}
         count = MERGED_SIDE**2
     else:
         try:

@@ -24,8 +24,8 @@ large as what they are pooled to.
 
 def nms(call: OpCall) -> tuple[Kernel, ...]:
     """Boxes sorted by score, a mask of which overlaps which, what is kept of it, and how much that is, for the host."""
-    boxes, scores = call.tensors[:2]
-    n = scores.elements
+    boxes = call.tensors[0]
+    n = boxes.shape[0]
     if not n:
         return ()
     kept = TensorSpec((n,), "bool", (1,))
@@ -39,7 +39,7 @@ def nms(call: OpCall) -> tuple[Kernel, ...]:
         "heavy": 0.0,
     }
     return (
-        Kernel("sort", scores.dtype, {"rows": 1, "cols": n, "k": 0.0}),
+        Kernel("sort", boxes.dtype, {"rows": 1, "cols": n, "k": 0.0}),
         *rows_of("gather", boxes, n, 4),
         Kernel("pointwise", boxes.dtype, pairs),
         *fill_of(kept),
