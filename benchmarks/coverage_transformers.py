@@ -6,14 +6,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 
+from benchmarks.coverage_libraries import Uninitialised
 from models_zoo import _inputs
 
 Made = tuple[Any, Any, str]
@@ -42,11 +43,29 @@ def cases() -> Iterator[tuple[str, Callable[[], Made]]]:
 
 
 def build(kind: str) -> Made:
-    """A model type in a small configuration, without its data, and inputs for it."""
+    """A model type in a small configuration, without its weights, and inputs for it."""
     config = small_configuration(kind)
-    with torch.device("meta"):
+    with _weights_on_meta():
         model = AutoModel.from_config(config).eval()
     return model, inputs_of(kind, model), "fp16"
+
+
+@contextmanager
+def _weights_on_meta() -> Iterator[None]:
+    """Parameters have no memory, whatever their number; buffers keep their values, by which some models decide."""
+    before = nn.Module.register_parameter
+
+    def register(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        if parameter is not None:
+            parameter = nn.Parameter(parameter.detach().to("meta"), requires_grad=parameter.requires_grad)
+        before(module, name, parameter)
+
+    nn.Module.register_parameter = register  # type: ignore[method-assign]
+    try:
+        with Uninitialised():
+            yield
+    finally:
+        nn.Module.register_parameter = before  # type: ignore[method-assign]
 
 
 # configurations
@@ -87,7 +106,7 @@ def _few_layers(fields: dict[str, Any]) -> dict[str, Any]:
     changed |= {n: EXPERTS for n in _EXPERT_FIELDS if isinstance(fields.get(n), int) and fields[n] > EXPERTS}
     changed |= {name: value[:layers] for name, value in lists.items()}
     for name, part in fields.items():
-        if isinstance(part, dict) and name.endswith("config") and (few := _few_layers(part)):
+        if isinstance(part, dict) and "model_type" in part and (few := _few_layers(part)):
             changed[name] = {**part, **few}
     return changed
 
