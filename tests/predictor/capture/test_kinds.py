@@ -417,6 +417,19 @@ def test_labels_in_the_shape_of_scores_are_known(labels: Callable[[Tensor], Tens
     assert not graph.assumptions
 
 
+def test_labels_that_unknown_values_select_are_known() -> None:
+    """Four detections of each of three classes, all kept: three classes are found."""
+
+    def forward(scores: Tensor) -> Tensor:
+        labels = torch.arange(3, device=scores.device).expand_as(scores).reshape(-1)
+        best = torch.where(scores.reshape(-1) > 0.5)[0]
+        return scores.sum() + torch.unique(labels[best])
+
+    graph = of(forward, torch.rand(4, 3))
+    assert graph.calls[-1].outputs[0].shape == (3,)
+    assert graph.assumptions == (KEEPS,)
+
+
 def test_autocast_for_the_device_of_a_tensor_is_that_of_a_gpu() -> None:
     def forward(x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
