@@ -375,7 +375,7 @@ def page(versions: dict[str, str], rows: list[Row]) -> str:
         "",
         "Which models are predicted, made by `python -m benchmarks.coverage --record --write-docs` "
         f"with {said}. Every model is built with random weights, in a small configuration where its library has one, "
-        f"and predicted for {GPU.upper()}; the last four rows are thirty of these models under the other runtimes. "
+        f"and predicted for {GPU.upper()}; the last rows are models of all groups under other runtimes. "
         "*In full*: no operator is without a model of its cost. A model that could not be built, or that raises the "
         "same error without a prediction (its configuration has no usable defaults, a package is missing, its inputs "
         "are not known here) is counted apart, in the last column.",

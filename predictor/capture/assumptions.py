@@ -104,7 +104,7 @@ def places(mask: torch.Tensor, keep: float = 1.0) -> torch.Tensor:
     if elements > MOST:
         return torch.empty(kept, mask.dim(), dtype=torch.int64, device="meta")
     flat = (torch.arange(kept) * elements) // max(kept, 1)
-    columns = []
+    columns: list[torch.Tensor] = []
     for size in reversed(mask.shape):  # torch.unravel_index asks for the device, which a capture says is the GPU
         columns.insert(0, flat % size)
         flat = flat // size
