@@ -153,7 +153,7 @@ DECIDED: dict[str, tuple[Callable[..., Any], str]] = {
     "unique_dim": (_unique_dim, DISTINCT),
     "unique_consecutive": (_unique, DISTINCT),
     "repeat_interleave": (_repeated, ONE),
-    "torchvision::nms": (lambda boxes, scores, overlap: torch.arange(scores.numel()), KEEPS),
+    "torchvision::nms": (lambda boxes, scores, overlap: torch.arange(scores.numel()), keeps(1.0)),
 }
 """Operators whose result has a size, or is a Python value, that values decide: what they give without values, and what
 is assumed by that.

@@ -427,7 +427,7 @@ def test_labels_that_unknown_values_select_are_known() -> None:
 
     graph = of(forward, torch.rand(4, 3))
     assert graph.calls[-1].outputs[0].shape == (3,)
-    assert graph.assumptions == (KEEPS,)
+    assert graph.assumptions == (assumptions.keeps(1.0),)
 
 
 def test_autocast_for_the_device_of_a_tensor_is_that_of_a_gpu() -> None:

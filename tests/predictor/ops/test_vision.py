@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from predictor.capture.assumptions import KEEPS
+from predictor.capture.assumptions import keeps
 from predictor.ops import OPS
 from predictor.records import OpCall, TensorSpec, Trait
 from tests.helpers import of
@@ -74,4 +74,4 @@ def test_every_box_is_kept() -> None:
 
     graph = of(forward, torch.rand(20, 4), torch.rand(20))
     assert graph.calls[-1].outputs[0].shape == (20, 4)
-    assert KEEPS in graph.assumptions
+    assert keeps(1.0) in graph.assumptions
