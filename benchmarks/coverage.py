@@ -300,6 +300,8 @@ def record(rows: Iterable[Row]) -> None:
     """Keep rows beside those of earlier runs; of the same case the new one."""
     kept = {(row.group, row.runtime, row.model): row for row in [*stored()[1], *rows]}
     versions = {name: _version(name) for name in LIBRARIES}
+    tried = sum(group == "transformers" and runtime == "eager" for group, runtime, _ in kept)
+    versions["transformers"] += f" ({tried} of its {len(coverage_transformers.MODEL_MAPPING_NAMES)} model types)"
     data = {"versions": versions, "rows": [asdict(kept[key]) for key in sorted(kept)]}
     STORE.parent.mkdir(exist_ok=True)
     STORE.write_bytes(gzip.compress(json.dumps(data, indent=0).encode(), mtime=0))
