@@ -132,7 +132,10 @@ def places(options: CaptureOptions, mask: torch.Tensor) -> torch.Tensor:
     if elements > MOST:
         return torch.empty(kept, mask.dim(), dtype=torch.int64, device="meta")
     flat = (torch.arange(kept) * elements) // max(kept, 1)
-    columns = torch.unravel_index(flat, mask.shape) if mask.dim() else ()
+    columns: list[torch.Tensor] = []
+    for size in reversed(mask.shape):  # torch.unravel_index asks for the device, which a capture says is the GPU
+        columns.insert(0, flat % size)
+        flat = flat // size
     return torch.stack(columns, dim=1) if columns else torch.zeros(kept, 0, dtype=torch.int64)
 
 
@@ -171,6 +174,10 @@ def _always(assumption: str) -> Callable[[CaptureOptions, torch.Tensor], str]:
     return lambda options, x: assumption
 
 
+def _unsuppressed(options: CaptureOptions, boxes: torch.Tensor, scores: torch.Tensor, overlap: float) -> torch.Tensor:
+    return torch.arange(math.ceil(options.keep * scores.numel()))
+
+
 DECIDED: dict[str, Decision] = {
     "item": Decision(number, _read),
     "_local_scalar_dense": Decision(number, _read),
@@ -181,11 +188,18 @@ DECIDED: dict[str, Decision] = {
     "unique_dim": Decision(_unique_dim, _always(DISTINCT)),
     "unique_consecutive": Decision(_unique, _always(DISTINCT)),
     "repeat_interleave.Tensor": Decision(_repeated, _always(ONE)),
+    "torchvision::nms": Decision(_unsuppressed, keeps),
 }
 """What is taken for granted where an operator has no values."""
 
 SIZED_BY_VALUES = frozenset({*DECIDED, "repeat_interleave"})
 """Operators that need the values of the tensors that have some."""
+
+SHAPED_LIKE = frozenset({"expand_as", "view_as", "reshape_as"})
+"""Operators that take only the shape of their second tensor: the values of the first stay known."""
+
+FILLED_LIKE = frozenset({"full_like", "zeros_like", "ones_like", "new_full", "new_zeros", "new_ones"})
+"""Operators that take only the shape or the dtype of a tensor, and fill another with a number."""
 
 COUNTING = frozenset({"_grouped_mm", "histc", "bincount", "one_hot", "grouped_mm_fallback", "eq", "masked_select"})
 """Operators by which a model sees how often something was chosen."""

@@ -203,12 +203,29 @@ def _cell_state(igates: Tensor, hgates: Tensor, hx: Tensor, *biases: Any, gates:
     return (*states, igates.new_empty(igates.shape[0], gates * hx.shape[1]))
 
 
+def _recurrent(x: Tensor, *args: Any) -> tuple[Tensor, ...]:
+    """Of a recurrent layer, padded (x, states, weights, has_biases, layers, dropout, train, bidirectional, batch_first)
+    or packed (x, sizes of steps, states, weights, ...): what its last layer says at every step, and its states at the
+    end. Torch's own function for shapes goes through all steps.
+    """
+    is_packed = isinstance(args[0], Tensor) and isinstance(args[2], (list, tuple))
+    states, _, _, _, _, _, bidirectional, *batch_first = args[1:] if is_packed else args
+    states = (states,) if isinstance(states, Tensor) else tuple(states)
+    width = states[0].shape[-1] * (2 if bidirectional else 1)
+    if batch_first and batch_first[0] and x.dim() == 3:
+        out = x.new_empty(x.shape[1], x.shape[0], width).transpose(0, 1)
+    else:
+        out = x.new_empty(*x.shape[:-1], width)
+    return (out, *(torch.empty_like(state) for state in states))
+
+
 SHAPES: dict[str, Callable[..., Any]] = {
+    **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), _recurrent),
     "_thnn_fused_lstm_cell": lambda *args: _cell_state(*args, gates=4),
     "_thnn_fused_gru_cell": lambda *args: _cell_state(*args, gates=5),
     "_grouped_mm": lambda a, b, offs=None, *rest, **named: a.new_empty(_grouped_shape(a, b, offs)),
 }
-"""Operators of CUDA alone -> their results on the meta device."""
+"""Operators of CUDA alone, and such as are slow on the meta device -> their results there."""
 
 ASSUMED = {"_nested_tensor_from_mask": PADDING, "_grouped_mm": EVEN}
 """What is assumed where one of these runs."""

@@ -13,8 +13,12 @@ OF_DTYPES = ("same dtype", "expected scalar type", "should be the same", "same d
 OF_SHAPES = ("'Meta' backend", "no fake impl registered")
 OF_GRADIENTS = ("does not require grad", "inference tensor", "Inference tensor")
 OF_EXPORT = ("Guard failed",)
+OF_SPARSE = ("'SparseMeta'", "'SparseCsrMeta'")
 _ATTENTION_OF_NESTED = str(Path("torch", "nested", "_internal", "sdpa.py"))
 """What torch's messages of a cause contain."""
+
+WITHOUT = "if it runs on the same inputs without a prediction, let its forward depend on shapes and integers alone"
+"""What helps where a model raises an error of its own."""
 
 
 def needs_gradients(error: Exception) -> bool:
@@ -39,6 +43,11 @@ def complaint(error: BaseException, failed: tuple[BaseException | None, str], mo
             f"{module} mixes dtypes in {dtype}: {said}{where}: make tensors in the dtype of those that they meet "
             "(dtype=x.dtype), or predict another --dtype"
         )
+    if operator and "::" not in operator and any(kind in str(raised) for kind in OF_SPARSE):
+        return (
+            f"{module} multiplies or combines sparse tensors{where}, whose result has a size that only values say: "
+            "use dense tensors, or a sparse one with a dense one"
+        )
     if operator and (isinstance(error, NotImplementedError) or any(words in said for words in OF_SHAPES)):
         return (
             f"{module} runs an operator whose output shape torch does not know without data{where}: "
@@ -55,7 +64,7 @@ def complaint(error: BaseException, failed: tuple[BaseException | None, str], mo
     wrong_arguments = isinstance(error, TypeError) and "forward()" in said
     if wrong_arguments or (operator and isinstance(error, (RuntimeError, ValueError, IndexError, TypeError))):
         return f"{module} does not run on these inputs: {said}{where}"
-    return f"{module} raised {type(error).__name__}: {said}{where}"
+    return f"{module} raised {type(error).__name__}: {said}{where}: {WITHOUT}"
 
 
 def where_raised(error: BaseException, operator: str) -> str:

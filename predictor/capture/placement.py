@@ -107,6 +107,14 @@ def has_known_values(name: str, result: Any) -> bool:
     return whole or (name in OPS and OPS[name].is_constant_factory and result.numel() <= MOST_KEPT_FLOATS)
 
 
+def has_known_integers(result: torch.Tensor) -> bool:
+    """Whether a tensor filled with a number in the shape of another keeps its values. A mask does not: what is written
+    into it is mostly not known.
+    """
+    whole = not (result.is_floating_point() or result.is_complex() or result.dtype == torch.bool)
+    return whole and result.numel() <= MOST_KEPT_ELEMENTS
+
+
 def run_real_or_meta(func: Any, args: Any, kwargs: Any) -> Any:
     """Run an operator; real tensors for which the CPU has no kernel (half precision) give up their values."""
     try:

@@ -62,6 +62,7 @@ from predictor.capture.messages import complaint, needs_gradients, where_raised
 from predictor.capture.origins import file_outside_of_torch
 from predictor.capture.placement import (
     asks_for,
+    has_known_integers,
     has_known_values,
     has_real,
     on_one_device,
@@ -227,9 +228,8 @@ class _Recorder(TorchDispatchMode):
             result, parts = self._selected(func, name, *given)
         elif trait is Trait.UNMODELLED and is_composite(func):
             trait = Trait.COMPOSITE
-            result, parts = self._split_known(
-                func.decompose, given, (args, kwargs), name in assumptions.SIZED_BY_VALUES
-            )
+            keeps_values = name in assumptions.SIZED_BY_VALUES or name in assumptions.SHAPED_LIKE
+            result, parts = self._split_known(func.decompose, given, (args, kwargs), keeps_values)
         elif trait is Trait.UNMODELLED and (explicit := explicit_kernel(func)) is not None:
             result, parts = self._split_explicit(func, explicit, given, (args, kwargs))
             trait = Trait.COMPOSITE if parts else trait
@@ -237,8 +237,12 @@ class _Recorder(TorchDispatchMode):
             result = layouts.result_of(name, args, self._computed(func, name, bound, args, kwargs, given))
             if name == "scaled_dot_product_attention":
                 result = as_fused(result)
-            if where == "factory" and has_known_values(name, result):
+            if (where == "factory" and has_known_values(name, result)) or (
+                name in assumptions.FILLED_LIKE and result.is_meta and has_known_integers(result)
+            ):
                 result = func(*args, **{**kwargs, "device": torch.device("cpu")})
+            if func._schema.is_mutable and where == "device":
+                result = self._written(given[0], result)
         self._stays_on_device = stayed
         if reason := refused(func, tensors_in(result)):
             raise Stopped(reason)
@@ -282,6 +286,19 @@ class _Recorder(TorchDispatchMode):
             if not tensor.is_meta:
                 setattr(tensor, RESTS_ON, rests_on)
         return result
+
+    def _written(self, args: Any, result: Any) -> Any:
+        """The result of a write. A mask with known values that takes values which nobody computes is true everywhere:
+        left as it is it would select what it did before.
+        """
+        target = args[0] if args and isinstance(args[0], torch.Tensor) else None
+        if target is None or target.is_meta or target.dtype != torch.bool:
+            return result
+        if not any(t.is_meta for arg in args[1:] for t in tensors_in(arg)):
+            return result
+        self._assume(assumptions.HOLDS)
+        target.fill_(True)
+        return target
 
     def _assume(self, assumption: str) -> None:
         if assumption:

@@ -41,7 +41,7 @@ def unsupported_reason(graph: Graph) -> str:
         for axis in axes if isinstance(axes, tuple) else (axes,):
             length = call.tensors[0].shape[int(axis)]
             if length & (length - 1):
-                return f"cuFFT transforms half-precision tensors of powers of two only, not of {length}"
+                return f"cuFFT transforms half-precision tensors of powers of two only, not of {length}: --dtype fp32"
     return ""
 
 

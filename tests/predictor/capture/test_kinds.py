@@ -616,3 +616,78 @@ def test_a_fourier_transform_in_half_precision_is_priced_where_it_runs() -> None
     graph = of(module.function, torch.empty(4, 64), dtype="fp16")
     assert {out.itemsize for call in graph.calls for out in call.outputs if out.dtype == "complex32"} == {4}
     assert plan(module, torch.empty(4, 64)).report("h200", dtype="fp16").kernel_s > 0
+
+
+# values that stay known, and such as do not
+
+
+def test_a_mask_that_unknown_values_are_written_into_selects_everything() -> None:
+    def forward(x: Tensor) -> Tensor:
+        mask = torch.zeros(x.shape[0], dtype=torch.bool, device=x.device)
+        mask[x[:, 0] > 0] = True
+        return x[mask] * 2
+
+    graph = of(forward, torch.rand(16, 4))
+    assert graph.calls[-1].outputs[0].shape == (16, 4)
+    assert HOLDS in graph.assumptions
+
+
+def test_a_mask_that_known_values_are_written_into_keeps_them() -> None:
+    def forward(x: Tensor) -> Tensor:
+        mask = torch.zeros(x.shape[0], dtype=torch.bool, device=x.device)
+        mask[torch.arange(3, device=x.device)] = True
+        return x[mask] * 2
+
+    graph = of(forward, torch.rand(16, 4))
+    assert graph.calls[-1].outputs[0].shape == (3, 4)
+    assert not graph.assumptions
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        lambda x: torch.cat([torch.full_like(x[:, 0], n, dtype=torch.int64) for n in range(3)]),
+        lambda x: torch.cat([x.new_full((5,), n, dtype=torch.int64) for n in range(3)]),
+        lambda x: torch.arange(3, device=x.device)[:, None].expand_as(x[:3]).reshape(-1),
+    ],
+)
+def test_labels_in_the_shape_of_scores_are_known(labels: Callable[[Tensor], Tensor]) -> None:
+    """Three labels are found, not as many as there are elements."""
+    graph = of(lambda x: x.sum() + torch.unique(labels(x)), torch.rand(4, 7))
+    assert graph.calls[-1].outputs[0].shape == (3,)
+    assert not graph.assumptions
+
+
+def test_labels_that_unknown_values_select_are_known() -> None:
+    """Four detections of each of three classes, all kept: three classes are found."""
+
+    def forward(scores: Tensor) -> Tensor:
+        labels = torch.arange(3, device=scores.device).expand_as(scores).reshape(-1)
+        best = torch.where(scores.reshape(-1) > 0.5)[0]
+        return scores.sum() + torch.unique(labels[best])
+
+    graph = of(forward, torch.rand(4, 3))
+    assert graph.calls[-1].outputs[0].shape == (3,)
+    assert graph.assumptions == (assumptions.keeps(CaptureOptions()),)
+
+
+def test_autocast_for_the_device_of_a_tensor_is_that_of_a_gpu() -> None:
+    def forward(x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            return x * 2
+
+    assert of(forward, torch.rand(4)).calls[-1].op == "mul"
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+@pytest.mark.parametrize("is_bidirectional", [False, True])
+@pytest.mark.parametrize("is_batch_first", [False, True])
+def test_the_shapes_of_a_recurrent_layer_are_those_that_torch_computes(
+    kind: type[nn.Module], is_bidirectional: bool, is_batch_first: bool
+) -> None:
+    layer = kind(8, 16, 2, bidirectional=is_bidirectional, batch_first=is_batch_first)
+    x = torch.rand(3, 5, 8)
+    out, states = layer(x)
+    expected = [out, *(states if isinstance(states, tuple) else (states,))]
+    called = next(call for call in capture(layer, x).leaves if call.op in ("lstm", "gru", "rnn_tanh"))
+    assert [(o.shape, o.stride) for o in called.outputs] == [(t.shape, t.stride()) for t in expected]

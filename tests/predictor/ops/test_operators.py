@@ -189,7 +189,7 @@ def test_an_operator_has_a_price(name: str, h200: Calibration) -> None:
 def test_the_names_in_the_table_are_those_of_torch() -> None:
     known = {name.removeprefix("aten::") for name in torch._C._dispatch_get_all_op_names() if "aten::" in name}
     known |= {name.split(".")[0] for name in known}
-    assert set(OPS) - known - {"to device"} == set()
+    assert {name for name in OPS if "::" not in name} - known - {"to device"} == set()  # others are of a library
 
 
 def test_what_fusers_join() -> None:
