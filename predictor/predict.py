@@ -137,7 +137,7 @@ def plan_file(path: Path | str, name: str | None = None) -> Plan:
     """A plan of an ONNX file with fixed shapes, without torch; for the runtimes that run ONNX files. Raises
     PredictorError for a file that is none or has open dimensions.
     """
-    from predictor.capture.onnx_file import batch_of
+    from predictor.capture.onnx_files.reading import batch_of
 
     return Plan(GraphSet(name or Path(path).stem, batch_of(Path(path))), _OnnxSource(Path(path), name))
 
@@ -150,7 +150,7 @@ class _OnnxSource:
     name: str | None
 
     def graph(self, dtype: str, runtime: str, batch: int, length: int) -> Graph:
-        from predictor.capture.onnx_file import read
+        from predictor.capture.onnx_files.reading import read
 
         if runtimes.load(runtime).capture_mode is not CaptureMode.EXPORTED:
             able = [n for n in runtimes.names() if runtimes.load(n).capture_mode is CaptureMode.EXPORTED]
@@ -170,7 +170,7 @@ def graph_of(
     mode, options = runtimes.load(runtime).capture_mode, options or CaptureOptions()
     try:
         if mode is CaptureMode.EXPORTED:
-            from predictor.capture.onnx_file import exported
+            from predictor.capture.onnx_files.modules import exported
 
             return exported(module, inputs, dtype, name)
         return capture(module, inputs, dtype, name, mode, options)

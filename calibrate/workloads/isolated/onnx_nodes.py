@@ -219,7 +219,7 @@ def _case(id: KernelId) -> KernelCase:
             path = Path(folder) / "nodes.onnx"
             write(nodes, "fp32", path)
             try:
-                from predictor.capture.onnx_file import read
+                from predictor.capture.onnx_files.reading import read
 
                 calls = [call for call in runtime.lower(read(path, dtype)).calls if call.kernels]
             except PredictorError:
