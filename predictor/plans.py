@@ -45,7 +45,9 @@ PROFILES = 1024
 
 
 class Source(Protocol):
-    """What gives a model's graphs that a plan does not have yet."""
+    """What gives a model's graphs that a plan does not have yet. One whose model has a dtype of its own says it in a
+    property ``dtype``: what is priced when none is asked for.
+    """
 
     def graph(self, dtype: str, runtime: str, batch: int, length: int) -> Graph:
         """The graph for a runtime at sizes. Raises CannotRunError where the runtime makes none, PredictorError where
@@ -156,6 +158,12 @@ class Plan:
         return self.graphs.batch
 
     @property
+    def dtype(self) -> str | None:
+        """The dtype that is priced when none is asked for; None: what ``settings`` says."""
+        own: str | None = getattr(self.source, "dtype", None)
+        return own
+
+    @property
     def length(self) -> int:
         """The sequence length that it was captured at, 0 where the model has none."""
         return self.graphs.length
@@ -175,13 +183,13 @@ class Plan:
         """The prediction for one GPU, runtime and size.
 
         gpu: name of a calibration, path to its folder, or to a datasheet (.json); runtime: see ``predictor.runtimes``;
-        dtype: "fp32", "tf32", "fp16", "bf16" (None: fp16, or fp32 where fp16 is not calibrated); batch, length: those
+        dtype: "fp32", "tf32", "fp16", "bf16" (None: that of an ONNX file, else fp16, or fp32 where that is not calibrated); batch, length: those
         of the capture if None; host: one of ``Calibration.hosts`` (None: the least disturbed); attention: "sdpa", as
         captured, or "eager", multiplied out (None: what the torch of the calibration has); estimator: "queue" or
         "max". Raises PredictorError for an unknown name or a size that the plan has no graph for, CannotRunError where
         the runtime cannot run the model.
         """
-        chosen = settings(gpu, runtime, dtype, estimator, host, attention)
+        chosen = settings(gpu, runtime, dtype or self.dtype, estimator, host, attention)
         batch = self.batch if batch is None else check_batch(batch)
         lowered = self._lowered(chosen, [batch], self._length(length))[0][1]
         priced, timelines = self._priced(lowered, chosen)
@@ -209,7 +217,7 @@ class Plan:
         >>> plan.sweep("h200", batch=[1, 2, 4], length=[64, 128]).shape  # doctest: +SKIP
         (3, 2)
         """
-        chosen = settings(gpu, runtime, dtype, estimator, host, attention)
+        chosen = settings(gpu, runtime, dtype or self.dtype, estimator, host, attention)
         batches = [self.batch] if batch is None else [batch] if isinstance(batch, int) else list(batch)
         lengths = [length] if length is None or isinstance(length, int) else list(length)
         seconds = np.empty((len(batches), len(lengths)))
@@ -236,7 +244,7 @@ class Plan:
         """The pass as it is predicted to run, as spans on two lanes, seconds from its start: for every call one on the
         host, followed by those of its kernels. Arguments and errors as of ``report``.
         """
-        chosen = settings(gpu, runtime, dtype, "queue", host, attention)
+        chosen = settings(gpu, runtime, dtype or self.dtype, "queue", host, attention)
         batch = self.batch if batch is None else check_batch(batch)
         lowered = self._lowered(chosen, [batch], self._length(length))[0][1]
         _, timelines = self._priced(lowered, chosen)

@@ -7,7 +7,8 @@ from __future__ import annotations
 import inspect
 import json
 import sys
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +22,34 @@ from predictor.predict import graph_of, plan_file
 from predictor.records import Graph
 
 
-def plan_of(spec: str, batch: int = 1, length: int | None = None) -> Plan:
-    """The plan of a model by its name or file, of a batch size and, for a zoo language model, a length in tokens.
-    Raises PredictorError for an unknown name, for a length of a model that has none, and for a factory or
-    configuration that fails.
+@dataclass(frozen=True)
+class FileSizes:
+    """What is said of an ONNX file's sizes, see ``predict.plan_file``."""
+
+    dims: Mapping[str, int] = field(default_factory=dict)
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    trips: int | None = None
+
+
+AS_IN_THE_FILE = FileSizes()
+
+
+def plan_of(spec: str, batch: int | None = None, length: int | None = None, sizes: FileSizes = AS_IN_THE_FILE) -> Plan:
+    """The plan of a model by its name or file, of a batch size (None: 1, or that of a file) and, for a zoo language
+    model, a length in tokens. sizes: of an ONNX file. Raises PredictorError for an unknown name, for a length or sizes
+    of a model that has none, and for a factory or configuration that fails.
     """
     import models_zoo
 
-    check_batch(batch)
+    if batch is not None:
+        check_batch(batch)
     if spec.endswith(".onnx"):
-        return plan_file(spec)
+        if length is not None:
+            raise PredictorError("--length is for the zoo's language models: say an open dimension, --dim sequence=128")
+        return plan_file(spec, batch=batch, dims=sizes.dims, shapes=sizes.shapes, trips=sizes.trips)
+    if sizes != AS_IN_THE_FILE:
+        raise PredictorError("--dim, --shape and --trips are for ONNX files")
+    batch = 1 if batch is None else batch
     if spec in models_zoo.names():
         return _of_zoo(spec)
     if length is not None:

@@ -14,15 +14,27 @@ from typing import Any
 
 import torch
 
-EVEN = "what is chosen by values (experts, best scores, tokens) is spread evenly over the choices"
-KEEPS = "a selection by values keeps {share}"
-HOLDS = "a condition on values holds"
-ONE = "a number that the host reads from the device is 1"
-DISTINCT = "all values are distinct"
-PADDING = "padded sequences are as long as the longest: nested tensors are priced as dense ones"
-ALL_BLOCKS = "flex_attention is one fused kernel that computes every block"
-EVALUATION = "the module, which is in training mode, runs in evaluation mode"
-"""The assumptions, as a report says them."""
+from predictor.capture.assumption_texts import (
+    ALL_BLOCKS,
+    DISTINCT,
+    EVALUATION,
+    EVEN,
+    HOLDS,
+    KEEPS,
+    ONE,
+    PADDING,
+)
+
+__all__ = [
+    "ALL_BLOCKS",
+    "DISTINCT",
+    "EVALUATION",
+    "EVEN",
+    "HOLDS",
+    "KEEPS",
+    "ONE",
+    "PADDING",
+]
 
 RESTS_ON = "_rests_on"
 """Attribute of a tensor whose values are assumed: the assumption."""

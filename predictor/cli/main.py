@@ -14,6 +14,7 @@ from predictor.cli.terminal import complain, run
 if TYPE_CHECKING:
     from predictor.plans import Plan
     from predictor.records import Compared
+    from predictor.sources import FileSizes
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -38,13 +39,28 @@ def predict(
         typer.Option(help="sdpa: fused; eager: separate products. Default: as the torch of the calibration runs it."),
     ] = None,
     dtype: Annotated[
-        str | None, typer.Option(help="fp32, tf32, fp16 or bf16. Default: fp16, or fp32 where fp16 is not calibrated.")
+        str | None,
+        typer.Option(
+            help="fp32, tf32, fp16 or bf16. Default: that of an ONNX file, else fp16, or fp32 where fp16 is not calibrated."
+        ),
     ] = None,
     batch: Annotated[
-        int | None, typer.Option(help="Batch size. Default: 1, or that of a file with fixed shapes.")
+        int | None,
+        typer.Option(help="Batch size, of an ONNX file with an open first dimension, too. Default: 1, or the file's."),
     ] = None,
     length: Annotated[
         int | None, typer.Option(help="Tokens, for the zoo's language models. Default: 128.", min=1)
+    ] = None,
+    dim: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=SIZE", help="Size of an open dimension of an ONNX file, by its name. Repeatable."),
+    ] = None,
+    shape: Annotated[
+        list[str] | None,
+        typer.Option(metavar="INPUT=1x3x224x224", help="Shape of an ONNX file's input. Repeatable."),
+    ] = None,
+    trips: Annotated[
+        int | None, typer.Option(help="Rounds of loops in an ONNX file that does not say how many.")
     ] = None,
     estimator: Annotated[
         str, typer.Option(help="queue: the two-lane queue; max: max(host time, kernel time).")
@@ -69,7 +85,7 @@ def predict(
         return
     with complain(debug):
         gpu = _gpu(gpu, gpu_spec)
-        options = Options(dtype, estimator, host, attention)
+        options, sizes = Options(dtype, estimator, host, attention), _sizes(dim or [], shape or [], trips)
         if list_models:
             import models_zoo
 
@@ -79,9 +95,11 @@ def predict(
         elif list_hosts:
             typer.echo(_hosts(gpu))
         elif compare:
-            typer.echo(_compare(model, gpu, batch, length, options, "json" if as_json else output))
+            typer.echo(_compare(model, gpu, batch, length, sizes, options, "json" if as_json else output))
         else:
-            typer.echo(_predict(model, gpu, runtime, batch, length, options, "json" if as_json else output, strict))
+            typer.echo(
+                _predict(model, gpu, runtime, batch, length, sizes, options, "json" if as_json else output, strict)
+            )
 
 
 class Options(NamedTuple):
@@ -97,6 +115,14 @@ class Options(NamedTuple):
         return plan.compare(
             gpu, self.dtype, batch, length, host=self.host, attention=self.attention, estimator=self.estimator
         )
+
+
+def _sizes(dims: list[str], shapes: list[str], trips: int | None) -> FileSizes:
+    """What is said of an ONNX file's sizes."""
+    from predictor.capture.onnx_files.bindings import parsed_dim, parsed_shape
+    from predictor.sources import FileSizes
+
+    return FileSizes(dict(map(parsed_dim, dims)), dict(map(parsed_shape, shapes)), trips)
 
 
 def _gpu(gpu: str | None, spec: Path | None) -> str | None:
@@ -189,6 +215,7 @@ def _predict(
     runtime: str,
     batch: int | None,
     length: int | None,
+    sizes: FileSizes,
     options: Options,
     output: str,
     strict: bool,
@@ -207,7 +234,7 @@ def _predict(
     predictor = Predictor(gpu, runtime, *options)
     predictor.check()
     with redirect_stdout(sys.stderr):  # what the model prints is not the answer
-        plan = plan_of(model, 1 if batch is None else batch, length)
+        plan = plan_of(model, batch, length, sizes)
         try:
             prediction = predictor.report(plan, batch, length)
         except CannotRunError as error:
@@ -231,6 +258,7 @@ def _compare(
     gpu: str | None,
     batch: int | None,
     length: int | None,
+    sizes: FileSizes,
     options: Options,
     output: str,
 ) -> str:
@@ -245,7 +273,7 @@ def _compare(
         raise PredictorError(_ASK)
     layout = report.load(output)
     with redirect_stdout(sys.stderr):
-        plan = plan_of(model, 1 if batch is None else batch, length)
+        plan = plan_of(model, batch, length, sizes)
         rows = options.compare(plan, gpu, batch, length)
     return layout.render_comparison(rows)
 

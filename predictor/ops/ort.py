@@ -11,7 +11,7 @@ from dataclasses import replace
 from enum import IntEnum
 from functools import partial
 
-from predictor.ops.elementary import pointwise_of
+from predictor.ops.elementary import pointwise_of, repeated
 from predictor.ops.row import Lower, OnnxForm, no_kernels
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
@@ -175,7 +175,7 @@ def recurrent(call: OpCall, gates: int) -> tuple[Kernel, ...]:
     (rows, k), width = w.shape[1:], w.shape[1] // gates
     state, gated = (TensorSpec((batch, n), x.dtype, (n, 1)) for n in (width, rows))
     step = (product(x.dtype, batch, rows, r.shape[-1], 1, True), *pointwise_of((gated, gated, state), state, True))
-    return (product(x.dtype, batch * steps, rows, k, 1, True), *step * steps) * w.shape[0]
+    return (product(x.dtype, batch * steps, rows, k, 1, True), *repeated(step, steps)) * w.shape[0]
 
 
 def einsum(call: OpCall) -> tuple[Kernel, ...]:

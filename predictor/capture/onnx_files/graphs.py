@@ -2,18 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from predictor.ops import onnx_form
 from predictor.ops.arguments import node_arguments
 from predictor.records import Graph, OpCall, PythonWork, TensorSpec
 
+SINGLE = ("fp32", "tf32")
+HALF = ("fp16", "bf16")
 
-def graph_of(data: dict[str, Any], dtype: str, name: str) -> Graph:
-    """The graph of nodes and tensors, its floating-point tensors in a dtype."""
-    half = "fp32" if dtype in ("fp32", "tf32") else dtype
 
+def conversions(own: str, dtype: str) -> dict[str, str]:
+    """Floating-point types of a file -> those that they run in, where the file is of one and another is asked for.
+
+    A half-precision file's fp32 tensors stay in fp32, in either half-precision type.
+
+    >>> conversions("fp16", "bf16")
+    {'fp16': 'bf16'}
+    >>> conversions("fp32", "fp16")
+    {'fp32': 'fp16', 'bf16': 'fp16'}
+    """
+    stored = "fp32" if dtype in SINGLE else dtype
+    if stored == own:
+        return {}
+    if own in HALF and stored in HALF:
+        return {own: stored}
+    return {kind: stored for kind in ("fp32", *HALF) if kind != stored}
+
+
+def graph_of(data: Mapping[str, Any], own: str, dtype: str, name: str) -> Graph:
+    """The graph of nodes and tensors. own: the dtype of the file, dtype: what it is to run in."""
+    exchanged = conversions(own, dtype)
+
+    @cache
     def spec(tensor: str) -> TensorSpec | None:
         if tensor not in data["tensors"]:
             return None
@@ -23,13 +47,13 @@ def graph_of(data: dict[str, Any], dtype: str, name: str) -> Graph:
         for n in reversed(shape):
             stride.insert(0, step)
             step *= n
-        return TensorSpec(tuple(shape), half if kind in ("fp32", "fp16", "bf16") else kind, tuple(stride))
+        return TensorSpec(tuple(shape), exchanged.get(kind, kind), tuple(stride))
 
-    named = [t for _, inputs, outputs, _ in data["nodes"] for t in (*inputs, *outputs) if t in data["tensors"]]
+    named = [t for row in data["nodes"] for t in (*row[2], *row[3]) if t in data["tensors"]]
     numbers = {tensor: number for number, tensor in enumerate(dict.fromkeys(named))}
     calls = []
-    for op, inputs, outputs, values in data["nodes"]:
-        known = [(t, s) for t in inputs if (s := spec(t)) is not None]
+    for op, _, inputs, outputs, values, times in data["nodes"]:
+        known = [t for t in inputs if t in numbers]
         results = [(t, s) for t in outputs if t and (s := spec(t)) is not None]
         values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
         form = onnx_form(op)
@@ -38,9 +62,20 @@ def graph_of(data: dict[str, Any], dtype: str, name: str) -> Graph:
             node_arguments(values, [spec(t) for t in inputs]),
             tuple(s for _, s in results),
             form.trait,
-            input_ids=tuple(numbers[t] for t, _ in known),
+            input_ids=tuple(numbers[t] for t in known),
             output_ids=tuple(numbers[t] for t, _ in results),
+            times=times,
         )
         calls.append(replace(call, macs=form.macs(call)))
+    assumptions = (*data["assumptions"], *_converted(own, dtype))
     outputs = tuple(numbers[t] for t in data["outputs"] if t in numbers)
-    return Graph(name, tuple(calls), dtype, 1, PythonWork(), 0, {}, outputs)
+    return Graph(name, tuple(calls), dtype, 1, PythonWork(), 0, {}, outputs, assumptions)
+
+
+def _converted(own: str, dtype: str) -> tuple[str, ...]:
+    """What was assumed where a file is to run in another dtype than its own."""
+    stored = "fp32" if dtype in SINGLE else dtype
+    if stored == own:
+        return ()
+    kept = ", what it does in fp32 itself stays" if own in HALF and stored in HALF else ""
+    return (f"the file, of {own}, is converted to {stored}, its inputs and outputs too{kept}",)

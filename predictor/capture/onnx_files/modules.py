@@ -11,13 +11,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from predictor import onnx_runtime
 from predictor.capture.onnx_files import cache
+from predictor.capture.onnx_files.bindings import Bindings, bound
+from predictor.capture.onnx_files.files import versions as package_versions
 from predictor.capture.onnx_files.graphs import graph_of
 from predictor.capture.onnx_files.optimiser import optimise
+from predictor.capture.onnx_files.reading import read
 from predictor.errors import CannotRunError, shortened
 from predictor.graph.inputs import batch_of as inputs_batch
 from predictor.records import CaptureMode, Graph
+
+EXPORTED_S = 60.0
+"""Seconds that optimising an exported module may take, a judgement: its export takes longer."""
 
 
 def exported(module: Any, inputs: Any, dtype: str, name: str | None = None) -> Graph:
@@ -38,7 +43,7 @@ def exported(module: Any, inputs: Any, dtype: str, name: str | None = None) -> G
         return tensor.detach().to("cpu", kind, copy=True)
 
     said = name or type(module).__name__
-    kept = cache.kept_at(_fingerprint(module, inputs))
+    kept = cache.kept_at(_fingerprint(module, inputs), package_versions())
     with isolated():
         data = cache.from_cache(kept)
         if data is None:
@@ -51,20 +56,19 @@ def exported(module: Any, inputs: Any, dtype: str, name: str | None = None) -> G
                         export(real, copies.of(inputs, placed), path)
                 except Exception as error:
                     raise CannotRunError(f"it cannot be exported to ONNX: {shortened(error)}") from error
-                data = optimise(path)
+                file = read(path)
+                data = optimise(file, bound(file, Bindings()), None, EXPORTED_S)
             cache.to_cache(kept, data)
-    return replace(graph_of(data, dtype, said), batch=inputs_batch(inputs), versions=versions())
+    return replace(graph_of(data, "fp32", dtype, said), batch=inputs_batch(inputs), versions=versions())
 
 
 def _fingerprint(module: Any, inputs: Any) -> bytes:
     """What decides what a module is exported to: the operators that it runs, and the versions of those who export."""
-    import onnx
-
     from predictor.capture.recorder import capture
 
     graph = capture(module, inputs, "fp32", "", CaptureMode.TRACED)
     rows = [(c.op, sorted(c.args.items(), key=str), c.input_ids, c.outputs) for c in graph.calls]
-    return repr((rows, graph.outputs, graph.versions, onnx.__version__, onnx_runtime.load().__version__)).encode()
+    return repr((rows, graph.outputs, graph.versions)).encode()
 
 
 @contextlib.contextmanager

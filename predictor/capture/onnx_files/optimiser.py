@@ -1,86 +1,109 @@
-"""ONNX Runtime's optimiser on an ONNX file -> nodes and tensors as plain data.
-
-It runs on the CPU in fp32, where it joins the same nodes as on a GPU, but for those in ``_CPU_ONLY``.
-"""
+"""Optimising an ONNX file in a process of its own, with limits on time and memory, see ``worker``."""
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from predictor import onnx_runtime
-from predictor.errors import PredictorError, shortened
+from predictor.capture.onnx_files.bindings import Bound
+from predictor.capture.onnx_files.reading import OnnxFile
+from predictor.errors import CannotRunError, PredictorError
+from predictor.onnx_runtime import TELEMETRY
 
-_CPU_ONLY = ["ConvActivationFusion", "GemmActivationFusion", "ConvAddActivationFusion", "NchwcTransformer"]
-_TYPES = {1: "fp32", 2: "uint8", 3: "int8", 5: "int16", 6: "int32", 7: "int64", 9: "bool", 10: "fp16", 11: "fp64"}
-_TYPES |= {16: "bf16"}
-_HALF, _FLOAT = 10, 1
-"""Types of ``onnx.TensorProto``."""
+SECONDS = "PREDICTOR_ONNX_SECONDS"
+"""Environment variable that raises the limit of time."""
+
+LIMIT_S = 8.0
+"""Seconds that optimising a file may take, a judgement: a file of 20 MB takes one."""
+
+MEMORY = 6 * 2**30
+"""Bytes that it may take, besides its weights; a judgement: onnx and ONNX Runtime take one GiB of addresses."""
+
+MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - of those who have no folder for temporary files
+"""Where files in between are written if they can be written nowhere else."""
 
 
-def optimise(path: Path) -> dict[str, Any]:
-    """Nodes and tensors of a file after ONNX Runtime's optimisations. Raises PredictorError where it is refused."""
-    import onnx
-
-    onnxruntime = onnx_runtime.load()
-    with tempfile.TemporaryDirectory() as folder:
-        source = _in_single_precision(path, Path(folder) / "single.onnx")
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-        options.optimized_model_filepath = str(Path(folder) / "optimised.onnx")
-        options.add_session_config_entry("session.optimized_model_external_initializers_file_name", "weights")
+def optimise(file: OnnxFile, bound: Bound, trips: int | None, limit_s: float | None = None) -> dict[str, Any]:
+    """Nodes and tensors of a file after ONNX Runtime's optimisations, see ``nodes.Reader.data``. limit_s: seconds,
+    if not those of files. Raises CannotRunError where ONNX Runtime cannot run it, PredictorError where a size is not known and where the limits end it.
+    """
+    asked = {"shapes": bound.shapes, "dims": bound.dims, "trips": trips, "memory": MEMORY}
+    limit_s = limit_s or _limit_s()
+    with _folder() as folder:
+        command = [sys.executable, "-P", "-m", "predictor.capture.onnx_files.worker", str(folder)]
         try:
-            onnxruntime.InferenceSession(
-                str(source), options, providers=["CPUExecutionProvider"], disabled_optimizers=_CPU_ONLY
+            done = subprocess.run(
+                command,
+                input=json.dumps(asked).encode() + b"\n" + file.model,
+                capture_output=True,
+                timeout=limit_s,
+                check=False,
+                env=_environment(os.environ),
             )
-        except Exception as error:
-            raise PredictorError(f"ONNX Runtime does not take {path.name}: {shortened(error)}") from error
-        return _plain(onnx.load(options.optimized_model_filepath, load_external_data=False))
+        except subprocess.TimeoutExpired:
+            raise PredictorError(
+                f"{file.path}: optimising it takes longer than {limit_s:g} s: simplify it, or raise {SECONDS}"
+            ) from None
+        except OSError as error:
+            raise PredictorError(f"{file.path}: no process can be started to optimise it: {error.strerror}") from None
+    data = _answer(done.stdout)
+    if data is None:
+        raise PredictorError(f"{file.path}: {_ended(done)}")
+    if "refused" in data:
+        kind = CannotRunError if data["cannot"] else PredictorError
+        raise kind(f"{file.path}: {data['refused']}")
+    return data
 
 
-def _in_single_precision(path: Path, aside: Path) -> Path:
-    """The file itself, or where it has half-precision tensors a copy in fp32: the CPU has few kernels for half."""
-    import onnx
-    from onnx import numpy_helper
-
-    model = onnx.load(path, load_external_data=False)
-    if not any(t.data_type == _HALF for t in model.graph.initializer):
-        return path
-    model = onnx.load(path)
-    for tensor in model.graph.initializer:
-        if tensor.data_type == _HALF:
-            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype("float32"), tensor.name))
-    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output):
-        if value.type.tensor_type.elem_type == _HALF:
-            value.type.tensor_type.elem_type = _FLOAT
-    for node in model.graph.node:
-        for attribute in node.attribute:
-            if node.op_type == "Cast" and attribute.name == "to" and attribute.i == _HALF:
-                attribute.i = _FLOAT
-            if attribute.t.data_type == _HALF:
-                attribute.t.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(attribute.t).astype("float32")))
-    onnx.save(model, aside, save_as_external_data=True, location="single.data")
-    return aside
+def _ended(done: subprocess.CompletedProcess[bytes]) -> str:
+    lines = done.stderr.decode(errors="replace").strip().splitlines()
+    if done.returncode < 0:
+        return f"optimising it ended with signal {-done.returncode}: it is damaged, or takes too much memory"
+    return f"optimising it failed: {lines[-1][:200] if lines else f'status {done.returncode}'}"
 
 
-def _plain(model: Any) -> dict[str, Any]:
-    import onnx
+def _answer(content: bytes) -> dict[str, Any] | None:
+    try:
+        data = json.loads(content)
+    except ValueError:
+        return None
+    return data if isinstance(data, dict) else None
 
-    model = onnx.shape_inference.infer_shapes(model)
-    tensors: dict[str, list[Any]] = {}
-    graph = model.graph
-    for value in (*graph.value_info, *graph.input, *graph.output):
-        kind = value.type.tensor_type
-        tensors[value.name] = [[d.dim_value for d in kind.shape.dim], _TYPES.get(kind.elem_type, "fp32")]
-    for weight in graph.initializer:
-        tensors[weight.name] = [list(weight.dims), _TYPES.get(weight.data_type, "fp32")]
-    nodes = []
-    for node in graph.node:
-        values = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-        kept = {k: v.decode() if isinstance(v, bytes) else v for k, v in values.items()}
-        kept = {k: list(v) if hasattr(v, "__len__") and not isinstance(v, str) else v for k, v in kept.items()}
-        kept = {k: v for k, v in kept.items() if isinstance(v, (int, float, str, list))}
-        nodes.append([node.op_type, list(node.input), list(node.output), kept])
-    return {"nodes": nodes, "tensors": tensors, "outputs": [o.name for o in graph.output]}
+
+def _environment(ours: Mapping[str, str]) -> dict[str, str]:
+    """What the process sees: where this one imports from, no telemetry, one thread."""
+    paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
+    return {**ours, "PYTHONPATH": paths, TELEMETRY: "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+def _limit_s() -> float:
+    said = os.environ.get(SECONDS)
+    try:
+        limit = LIMIT_S if said is None else float(said)
+    except ValueError:
+        limit = 0.0
+    if not limit > 0:
+        raise PredictorError(f"the environment variable {SECONDS} is no positive number: {said!r}")
+    return limit
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """A folder for files in between, empty again afterwards."""
+    for where in (None, MEMORY_FOLDER):
+        try:
+            folder = tempfile.TemporaryDirectory(dir=where, ignore_cleanup_errors=True)
+            break
+        except OSError as error:
+            last = error
+    else:
+        raise PredictorError(f"no folder for temporary files can be written ({last.strerror}): set TMPDIR")
+    with folder as path:
+        yield Path(path)

@@ -16,10 +16,21 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
     """Graph of ONNX nodes -> host calls and their kernels."""
     nodes = [(call, onnx_form(call.op)) for call in _with_biased_softmax(graph)]
     calls = tuple(
-        HostCall(call.op, form.lower(call) if call.outputs else (), PythonWork(), form.trait, origin=call.origin)
+        HostCall(
+            call.op,
+            form.lower(call) if call.outputs else (),
+            PythonWork(),
+            form.trait,
+            sync=form.trait is Trait.SYNC,
+            origin=call.origin,
+            times=call.times,
+        )
         for call, form in nodes
     )
-    unmodelled = Counter(call.op for call, form in nodes if form.trait is Trait.UNMODELLED)
+    unmodelled: Counter[str] = Counter()
+    for call, form in nodes:
+        if form.trait is Trait.UNMODELLED:
+            unmodelled[call.op] += call.times
     return Program(NAME, graph.dtype, calls, PythonWork(), dict(unmodelled))
 
 
