@@ -18,8 +18,8 @@ from predictor.pricing import kernels
 from predictor.records import CaptureMode, CaptureOptions, Graph, Report
 
 if TYPE_CHECKING:
-    from predictor.capture.onnx_files.bindings import Bindings
     from predictor.capture.module_source import ModuleSource
+    from predictor.capture.onnx_files.bindings import Bindings
     from predictor.capture.onnx_files.reading import OnnxFile
 
 __all__ = ["GpuCalibration", "Plan", "Predictor", "graph_of", "load_calibration", "load_plan", "plan", "plan_file"]

@@ -41,7 +41,7 @@ def predict(
     dtype: Annotated[
         str | None,
         typer.Option(
-            help="fp32, tf32, fp16 or bf16. Default: that of an ONNX file, else fp16, or fp32 where fp16 is not calibrated."
+            help="fp32, tf32, fp16 or bf16. Default: an ONNX file's own, else fp16, or fp32 where it has to be."
         ),
     ] = None,
     batch: Annotated[

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from predictor.capture.onnx_files.bindings import Bindings, Bound, bound
 from predictor.capture.onnx_files.cache import from_cache, kept_at, to_cache
 from predictor.capture.onnx_files.graphs import graph_of
-from predictor.capture.onnx_files.optimiser import optimise
-from predictor.capture.onnx_files.reading import OnnxFile
+from predictor.capture.onnx_files.optimiser import optimise, optimise_here
+from predictor.capture.onnx_files.reading import OnnxFile, read
 from predictor.records import Graph
+
+NOTHING_SAID = Bindings()
 
 
 def graph(file: OnnxFile, bindings: Bindings, dtype: str | None = None, name: str | None = None) -> Graph:
@@ -21,6 +24,20 @@ def graph(file: OnnxFile, bindings: Bindings, dtype: str | None = None, name: st
     data = _optimised(file, bindings, sized)
     made = graph_of(data, file.dtype, dtype or file.dtype, name or file.path.stem)
     return replace(made, batch=sized.batch)
+
+
+def read_graph(
+    path: Path, dtype: str | None = None, name: str | None = None, bindings: Bindings = NOTHING_SAID
+) -> Graph:
+    """The graph of a file by its path, see ``graph``."""
+    return graph(read(path), bindings, dtype, name)
+
+
+def read_own(path: Path, dtype: str) -> Graph:
+    """The graph of a file with fixed shapes that this program has written itself, see ``optimiser.optimise_here``."""
+    file = read(path)
+    sized = bound(file, NOTHING_SAID)
+    return replace(graph_of(optimise_here(file, sized), file.dtype, dtype, path.stem), batch=sized.batch)
 
 
 def _optimised(file: OnnxFile, bindings: Bindings, sized: Bound) -> dict[str, Any]:

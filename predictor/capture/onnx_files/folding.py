@@ -8,10 +8,12 @@ from typing import Any
 from predictor.capture.onnx_files.reading import BITS, FEW, FEW_FLOATS, MOST_ELEMENTS, hole
 from predictor.errors import PredictorError
 
-PRODUCTS = frozenset("MatMul Gemm Conv ConvTranspose Einsum LSTM GRU RNN MatMulInteger ConvInteger".split())
+PRODUCTS = frozenset(
+    ["MatMul", "Gemm", "Conv", "ConvTranspose", "Einsum", "LSTM", "GRU", "RNN", "MatMulInteger", "ConvInteger"]
+)
 """Operators that take long on small tensors."""
 
-KEPT = frozenset("QuantizeLinear DequantizeLinear DynamicQuantizeLinear If Loop Scan Constant".split())
+KEPT = frozenset(("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "If", "Loop", "Scan", "Constant"))
 """Operators that ONNX Runtime does not compute before it runs, or that are constants themselves."""
 
 RANDOM = ("Random", "Bernoulli", "Multinomial")
@@ -31,7 +33,7 @@ def without_large_constants(model: Any) -> None:
             constants_only.update(node.output)
     if not candidates:
         return
-    shapes = _shapes(model)
+    shapes = _shapes(model, {name for node in candidates for name in node.output if name})
     large = {name for name, tensor in constants.items() if math.prod(tensor.dims) > FEW_FLOATS}
     for node in candidates:
         outputs = [shapes.get(name) for name in node.output if name]
@@ -40,7 +42,8 @@ def without_large_constants(model: Any) -> None:
         most = max((math.prod(dims) for _, dims in filter(None, outputs)), default=0)
         if most > MOST_ELEMENTS:
             raise PredictorError(f"node {node.name or node.op_type} makes a constant of {most:,} elements")
-        if most <= FEW and not (node.op_type in PRODUCTS and large.intersection(node.input)):
+        few = FEW_FLOATS if node.op_type == "ConstantOfShape" else FEW
+        if most <= few and not (node.op_type in PRODUCTS and large.intersection(node.input)):
             continue
         if any(elem not in BITS for elem, _ in filter(None, outputs)):
             continue
@@ -86,18 +89,21 @@ def _constants_as_weights(graph: Any) -> None:
     graph.node.extend(kept)
 
 
-def _shapes(model: Any) -> dict[str, tuple[int, list[int]]]:
+def _shapes(model: Any, wanted: set[str]) -> dict[str, tuple[int, list[int]]]:
     """Types and shapes that ONNX infers, of values whose sizes are all known."""
     import onnx
 
-    try:
-        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
-    except Exception:
-        return {}
-    found = {}
-    for info in (*inferred.graph.value_info, *inferred.graph.output):
-        tensor = info.type.tensor_type
-        dims = [int(d.dim_value) for d in tensor.shape.dim]
-        if tensor.HasField("shape") and all(d.HasField("dim_value") and d.dim_value >= 0 for d in tensor.shape.dim):
-            found[info.name] = (int(tensor.elem_type), dims)
+    found: dict[str, tuple[int, list[int]]] = {}
+    for by_values in (False, True):  # by values it takes long where tensors of sizes are large
+        try:
+            inferred = onnx.shape_inference.infer_shapes(model, data_prop=by_values)
+        except Exception:
+            return found
+        for info in (*inferred.graph.value_info, *inferred.graph.output):
+            tensor = info.type.tensor_type
+            dims = [int(d.dim_value) for d in tensor.shape.dim]
+            if tensor.HasField("shape") and all(d.HasField("dim_value") and d.dim_value >= 0 for d in tensor.shape.dim):
+                found[info.name] = (int(tensor.elem_type), dims)
+        if wanted <= set(found):
+            break
     return found

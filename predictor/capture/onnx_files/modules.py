@@ -15,14 +15,11 @@ from predictor.capture.onnx_files import cache
 from predictor.capture.onnx_files.bindings import Bindings, bound
 from predictor.capture.onnx_files.files import versions as package_versions
 from predictor.capture.onnx_files.graphs import graph_of
-from predictor.capture.onnx_files.optimiser import optimise
+from predictor.capture.onnx_files.optimiser import optimise_here
 from predictor.capture.onnx_files.reading import read
 from predictor.errors import CannotRunError, shortened
 from predictor.graph.inputs import batch_of as inputs_batch
 from predictor.records import CaptureMode, Graph
-
-EXPORTED_S = 60.0
-"""Seconds that optimising an exported module may take, a judgement: its export takes longer."""
 
 
 def exported(module: Any, inputs: Any, dtype: str, name: str | None = None) -> Graph:
@@ -57,7 +54,7 @@ def exported(module: Any, inputs: Any, dtype: str, name: str | None = None) -> G
                 except Exception as error:
                     raise CannotRunError(f"it cannot be exported to ONNX: {shortened(error)}") from error
                 file = read(path)
-                data = optimise(file, bound(file, Bindings()), None, EXPORTED_S)
+                data = optimise_here(file, bound(file, Bindings()))
             cache.to_cache(kept, data)
     return replace(graph_of(data, "fp32", dtype, said), batch=inputs_batch(inputs), versions=versions())
 

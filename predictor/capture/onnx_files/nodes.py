@@ -290,9 +290,9 @@ class Reader:
                 self._write_inside(settled, node, into, f"{scope}{number}/", said, times)
                 continue
             for name in (*node.input, *node.output):
-                spec = settled.specs.get(name)
-                if name and (spec is None or (not spec.known and spec.kind in ("tensor", "sequence"))):
-                    raise PredictorError(_unknown(name, node, spec))
+                found = settled.specs.get(name)
+                if name and (found is None or (not found.known and found.kind in ("tensor", "sequence"))):
+                    raise PredictorError(_unknown(name, node, found))
             into.nodes.append(
                 [
                     *(node.op_type, node.domain, [said(n) for n in node.input], [said(n) for n in node.output]),
@@ -302,9 +302,9 @@ class Reader:
 
     def _write_inside(self, settled: Settled, node: Any, into: Written, scope: str, said: Any, times: int) -> None:
         inside = self._control_flow(settled.model, node, settled.known)
-        for name, spec in zip(node.output, inside.given, strict=False):
-            if name and not spec.known:
-                raise PredictorError(_unknown(name, node, spec))
+        for name, made in zip(node.output, inside.given, strict=False):
+            if name and not made.known:
+                raise PredictorError(_unknown(name, node, made))
         outside = {name: said(name) for name in _captured_by(node)}
         outside |= {formal: said(name) for formal, name in inside.formal.items()}
         outputs = [said(name) for name in node.output]
@@ -359,7 +359,7 @@ def _moved(start: Spec, end: Spec, steps: float) -> Spec:
             max(a + math.ceil((b - a) * steps), 0)
             for a, b in zip(start.dims, end.dims, strict=True)
             if a is not None and b is not None
-        ),  # fmt: skip
+        ),
     )
 
 

@@ -26,16 +26,18 @@ LIMIT_S = 8.0
 MEMORY = 6 * 2**30
 """Bytes that it may take, besides its weights; a judgement: onnx and ONNX Runtime take one GiB of addresses."""
 
-MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - of those who have no folder for temporary files
+MEMORY_FOLDER = Path("/dev/shm")
 """Where files in between are written if they can be written nowhere else."""
 
 
-def optimise(file: OnnxFile, bound: Bound, trips: int | None, limit_s: float | None = None) -> dict[str, Any]:
-    """Nodes and tensors of a file after ONNX Runtime's optimisations, see ``nodes.Reader.data``. limit_s: seconds,
-    if not those of files. Raises CannotRunError where ONNX Runtime cannot run it, PredictorError where a size is not known and where the limits end it.
+def optimise(file: OnnxFile, bound: Bound, trips: int | None) -> dict[str, Any]:
+    """Nodes and tensors of a file after ONNX Runtime's optimisations, see ``nodes.Reader.data``.
+
+    Raises CannotRunError where ONNX Runtime cannot run it, PredictorError where a size is not known and where the
+    limits end it.
     """
     asked = {"shapes": bound.shapes, "dims": bound.dims, "trips": trips, "memory": MEMORY}
-    limit_s = limit_s or _limit_s()
+    limit_s = _limit_s()
     with _folder() as folder:
         command = [sys.executable, "-P", "-m", "predictor.capture.onnx_files.worker", str(folder)]
         try:
@@ -60,6 +62,20 @@ def optimise(file: OnnxFile, bound: Bound, trips: int | None, limit_s: float | N
         kind = CannotRunError if data["cannot"] else PredictorError
         raise kind(f"{file.path}: {data['refused']}")
     return data
+
+
+def optimise_here(file: OnnxFile, bound: Bound) -> dict[str, Any]:
+    """The same in this process, without limits: of a file that this program has written itself, which saves half a
+    second.
+    """
+    import onnx
+
+    from predictor.capture.onnx_files.worker import data_of
+
+    model = onnx.ModelProto()
+    model.ParseFromString(file.model)
+    with _folder() as folder:
+        return data_of(model, bound.shapes, bound.dims, None, folder)
 
 
 def _ended(done: subprocess.CompletedProcess[bytes]) -> str:

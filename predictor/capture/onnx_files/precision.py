@@ -20,13 +20,19 @@ CASTS = "island cast "
 """Begins the names of the casts around them."""
 
 IN_DOUBLE = frozenset(
-    "MatMul Gemm Add Sub Mul Div Pow Sqrt Exp Log Neg Abs Reciprocal Sigmoid Tanh Relu Softmax LogSoftmax ReduceSum "
-    "ReduceMean ReduceMax ReduceMin ReduceProd ReduceL2 ReduceSumSquare Cast Reshape Transpose Concat Split Slice Gather "
-    "GatherElements GatherND ScatterND ScatterElements Unsqueeze Squeeze Expand Where Equal Less Greater LessOrEqual "
-    "GreaterOrEqual Identity Shape Size Sin Cos Clip LayerNormalization Flatten Tile Max Min Sum Mean Constant "
-    "ConstantOfShape Range CumSum TopK ArgMax ArgMin Trilu Pad Dropout Sign Floor Ceil Round IsNaN IsInf NonZero Einsum "
-    "If Loop Scan SequenceAt SequenceConstruct SequenceInsert SequenceEmpty ConcatFromSequence SplitToSequence OneHot "
-    "RandomNormal RandomUniform RandomNormalLike RandomUniformLike Erf CastLike Mod Not And Or".split()
+    (
+        "MatMul", "Gemm", "Add", "Sub", "Mul", "Div", "Pow", "Sqrt", "Exp", "Log", "Neg", "Abs", "Reciprocal",
+        "Sigmoid", "Tanh", "Relu", "Softmax", "LogSoftmax", "ReduceSum", "ReduceMean", "ReduceMax",
+        "ReduceMin", "ReduceProd", "ReduceL2", "ReduceSumSquare", "Cast", "Reshape", "Transpose", "Concat",
+        "Split", "Slice", "Gather", "GatherElements", "GatherND", "ScatterND", "ScatterElements", "Unsqueeze",
+        "Squeeze", "Expand", "Where", "Equal", "Less", "Greater", "LessOrEqual", "GreaterOrEqual", "Identity",
+        "Shape", "Size", "Sin", "Cos", "Clip", "LayerNormalization", "Flatten", "Tile", "Max", "Min", "Sum",
+        "Mean", "Constant", "ConstantOfShape", "Range", "CumSum", "TopK", "ArgMax", "ArgMin", "Trilu", "Pad",
+        "Dropout", "Sign", "Floor", "Ceil", "Round", "IsNaN", "IsInf", "NonZero", "Einsum", "If", "Loop",
+        "Scan", "SequenceAt", "SequenceConstruct", "SequenceInsert", "SequenceEmpty", "ConcatFromSequence",
+        "SplitToSequence", "OneHot", "RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike",
+        "Erf", "CastLike", "Mod", "Not", "And", "Or",
+    )
 )  # fmt: skip
 """Operators that the CPU has double kernels for."""
 

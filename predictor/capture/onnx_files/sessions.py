@@ -9,9 +9,12 @@ from typing import Any
 
 from predictor import onnx_runtime
 from predictor.capture.onnx_files.reading import BITS, HOLES
-from predictor.errors import CannotRunError, PredictorError, shortened
+from predictor.errors import CannotRunError, PredictorError
 
-CPU_ONLY = ["ConvActivationFusion", "GemmActivationFusion", "ConvAddActivationFusion", "NchwcTransformer"]
+CPU_ONLY = [
+    *("ConvActivationFusion", "GemmActivationFusion", "ConvAddActivationFusion", "NchwcTransformer"),
+    "QDQS8ToU8Transformer",
+]
 """Optimisations that a session on the CPU makes and one on a GPU does not."""
 
 NO_KERNEL = re.compile(r"Could not find an implementation for (?:[\w.]+:)?(\w+)\(")
@@ -111,9 +114,25 @@ def _session(model: Any, folder: Path, target: Path | None) -> Any:
                 f"ONNX Runtime has no operator {name}: a library of custom operators brings it, whose kernels "
                 "nobody knows here"
             ) from None
-        plain = re.sub(r"^\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : ", "", shortened(error, 600))
-        plain = plain.replace(str(source), "the model").replace(str(folder), "")
-        raise PredictorError(f"ONNX Runtime refuses it: {plain[:240]}") from None
+        said = said.replace(str(source), "the model").replace(str(folder), "")
+        raise PredictorError(f"ONNX Runtime refuses it: {_plain(said)[:240]}") from None
+
+
+def _plain(said: str) -> str:
+    """What ONNX Runtime says, without its codes and the places in its source."""
+    said = re.sub(r"^\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : ", "", " ".join(said.split()))
+    said = said.rpartition(" , Error ")[2] if "This is an invalid model" in said else said
+    said = re.sub(r"^(Load model from the model failed:|Exception during initialization: )", "", said)
+    place = re.search(r"/onnxruntime_src/\S+:\d+ ", said)
+    if place is None:
+        return said
+    depth, end = 0, place.end()
+    for position in range(place.end(), len(said)):  # to the end of the function's signature
+        depth += {"(": 1, ")": -1}.get(said[position], 0)
+        if depth == 0 and said[position] == ")":
+            end = position + 1
+            break
+    return said[: place.start()] + said[end:].removeprefix(" const").strip()
 
 
 ELEMS = {
@@ -150,7 +169,8 @@ def specs(model: Any, folder: Path) -> dict[str, Spec]:
         if kind == "tensor" and dims:
             info = present.get(value.name) or inferred.graph.value_info.add(name=value.name)
             _fill(info, elem, dims)
-    for value in _infer(inferred):
+    sure = {name for name, spec in found.items() if spec.kind != "tensor" or spec.known}
+    for value in _infer(inferred, named - sure):
         spec = _of(value)
         known = found.get(value.name)
         if known is None or known.dims is None or (spec.dims is not None and None in known.dims):
@@ -166,13 +186,21 @@ def _merged(known: Spec | None, spec: Spec) -> tuple[int | None, ...] | None:
     return tuple(b if a is None else a for a, b in zip(known.dims, spec.dims, strict=True))
 
 
-def _infer(model: Any) -> list[Any]:
+def _infer(model: Any, wanted: set[str]) -> list[Any]:
+    """What ONNX infers. wanted: values that ONNX Runtime knows nothing of: for them by values, too, which takes long
+    where tensors of sizes are large.
+    """
     import onnx
 
-    try:
-        found = onnx.shape_inference.infer_shapes(model, data_prop=True)
-    except Exception:  # a damaged node: what ONNX Runtime says stands
-        found = model
+    found = model
+    for by_values in (False, True) if wanted else ():
+        try:
+            found = onnx.shape_inference.infer_shapes(model, data_prop=by_values)
+        except Exception:  # a damaged node: what ONNX Runtime says stands
+            break
+        infos = (*found.graph.value_info, *found.graph.output)
+        if wanted <= {info.name for info in infos if _of(info).known}:
+            break
     return [*found.graph.value_info, *found.graph.input, *found.graph.output]
 
 

@@ -1,5 +1,5 @@
-"""Sizes that neither ONNX nor ONNX Runtime infers: of operators whose results depend on values, where an assumption says
-them, and of those that nobody wrote an inference for.
+"""Sizes that neither ONNX nor ONNX Runtime infers: of operators whose results depend on values, where an assumption
+says them, and of those that nobody wrote an inference for.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _compress(node: Any, known: Known) -> list[Spec]:
 
 def _classifier(node: Any, known: Known) -> list[Spec]:
     rows = known.dims(node.input[0])[0] if known.dims(node.input[0]) else 1
-    labels = next((v for n in ("classlabels_int64s", "classlabels_ints", "classlabels_strings")
+    labels: Any = next((v for n in ("classlabels_int64s", "classlabels_ints", "classlabels_strings")
                    if (v := attribute(node, n))), [])  # fmt: skip
     elem = known.specs[node.output[0]].elem if node.output[0] in known.specs else INT64
     return [Spec("tensor", elem, (rows,)), Spec("tensor", 1, (rows, max(len(labels), 1)))][: len(node.output)]

@@ -93,6 +93,12 @@ def _plain(model: Any) -> Any:
                 raise PredictorError(f"sparse tensor {sparse.values.name!r} is damaged")
             hole(dense, sparse.dims, sparse.values.data_type)
         del graph.sparse_initializer[:]
+        for node in graph.node:
+            if node.op_type == "StringNormalizer":  # a locale that this machine may not have
+                kept = [attribute for attribute in node.attribute if attribute.name != "locale"]
+                copies = [onnx.AttributeProto.FromString(attribute.SerializeToString()) for attribute in kept]
+                del node.attribute[:]
+                node.attribute.extend([*copies, onnx.helper.make_attribute("locale", "C")])
     if not any(o.domain in ("", "ai.onnx") for o in model.opset_import):
         model.opset_import.append(onnx.helper.make_opsetid("", 17))
     return model
