@@ -8,6 +8,7 @@ from functools import partial
 from predictor.ops import ort
 from predictor.ops.arguments import tensor
 from predictor.ops.elementary import copy_of, pointwise_of, product, repeated
+from predictor.ops.node_macs import recurrent_macs
 from predictor.ops.row import RARE, SPELLED_OTHERWISE, GraphBreak, OnnxForm, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
@@ -51,12 +52,6 @@ def weights_macs(call: OpCall) -> int:
     )
 
 
-def node_macs(call: OpCall) -> int:
-    """Of an ONNX node: both weights, of each direction, once for each token."""
-    x, w, r = call.tensors[:3]
-    return math.prod(x.shape[:2]) * (w.elements + r.elements)
-
-
 def fused_cell(call: OpCall) -> tuple[Kernel, ...]:
     """One kernel that reads both products, the biases and the state, and writes the new state and the gates."""
     state, gates = call.outputs[0], call.outputs[-1]
@@ -69,7 +64,7 @@ def _row(*aten: str, gates: int, node: str) -> Operator:
         Trait.RNN,
         partial(cudnn_layers, gates=gates),
         weights_macs,
-        onnx=(OnnxForm((node,), partial(ort.recurrent, gates=gates), Trait.RNN, node_macs),),
+        onnx=(OnnxForm((node,), partial(ort.recurrent, gates=gates), Trait.RNN, recurrent_macs),),
         graph_break=GraphBreak.NOT_TRACED,
         untimed=RARE,
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from predictor.capture.onnx_files.reading import Input, OnnxFile
+from predictor.capture.onnx_files.reading import MOST_ELEMENTS, Input, OnnxFile
 from predictor.errors import PredictorError, unknown
 
 LARGEST = 2**31
@@ -131,6 +132,8 @@ def _shape(file: OnnxFile, given: Input, dims: Mapping[str, int], batch: int) ->
         if size is None:
             raise PredictorError(_question(file, given, dims, batch))
         sizes.append(size)
+    if math.prod(sizes) > MOST_ELEMENTS:
+        raise PredictorError(f"{file.path}: input {_said(given)} has {math.prod(sizes):,} elements: it is damaged")
     return tuple(sizes)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from predictor.ops import onnx_form
+from predictor.ops import OnnxForm, onnx_form
 from predictor.ops.arguments import node_arguments
 from predictor.records import Graph, OpCall, PythonWork, TensorSpec
 
@@ -53,6 +53,10 @@ def graph_of(data: Mapping[str, Any], own: str, dtype: str, name: str) -> Graph:
     numbers = {tensor: number for number, tensor in enumerate(dict.fromkeys(named))}
     calls = []
     for op, _, inputs, outputs, values, times in data["nodes"]:
+        before, after = (spec(t[0]) if t else None for t in (inputs, outputs))
+        if op == "Cast" and exchanged and before is not None and after is not None and before.dtype == after.dtype:
+            numbers[outputs[0]] = numbers[inputs[0]]  # to what it is already, once the file is converted
+            continue
         known = [t for t in inputs if t in numbers]
         results = [(t, s) for t in outputs if t and (s := spec(t)) is not None]
         values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
@@ -66,10 +70,18 @@ def graph_of(data: Mapping[str, Any], own: str, dtype: str, name: str) -> Graph:
             output_ids=tuple(numbers[t] for t, _ in results),
             times=times,
         )
-        calls.append(replace(call, macs=form.macs(call)))
+        calls.append(replace(call, macs=_macs(call, form)))
     assumptions = (*data["assumptions"], *_converted(own, dtype))
     outputs = tuple(numbers[t] for t in data["outputs"] if t in numbers)
     return Graph(name, tuple(calls), dtype, 1, PythonWork(), 0, {}, outputs, assumptions)
+
+
+def _macs(call: OpCall, form: OnnxForm) -> int:
+    """Multiply-accumulates of a node; none of one with tensors that its operator cannot have, which is not lowered."""
+    try:
+        return form.macs(call)
+    except (ArithmeticError, LookupError, TypeError, ValueError):
+        return 0
 
 
 def _converted(own: str, dtype: str) -> tuple[str, ...]:

@@ -315,7 +315,7 @@ class Reader:
             self._write(inside.body, into, scope, outside, times)
         body = into.nodes[before:]
         del into.nodes[before:]
-        parts = min(inside.trips, max(EXPANDED // max(len(body), 1), 16))
+        parts = min(inside.trips, max(EXPANDED // max(len(body), 1), 1))
         for part in range(parts):
             rounds = inside.trips // parts + (part < inside.trips % parts)
             into.nodes += [[*row[:5], row[5] * rounds] for row in body]

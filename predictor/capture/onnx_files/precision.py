@@ -31,7 +31,7 @@ IN_DOUBLE = frozenset(
         "Dropout", "Sign", "Floor", "Ceil", "Round", "IsNaN", "IsInf", "NonZero", "Einsum", "If", "Loop",
         "Scan", "SequenceAt", "SequenceConstruct", "SequenceInsert", "SequenceEmpty", "ConcatFromSequence",
         "SplitToSequence", "OneHot", "RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike",
-        "Erf", "CastLike", "Mod", "Not", "And", "Or",
+        "CastLike", "Mod", "Not", "And", "Or",
     )
 )  # fmt: skip
 """Operators that the CPU has double kernels for."""

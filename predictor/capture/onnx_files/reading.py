@@ -73,6 +73,7 @@ def read(path: Path) -> OnnxFile:
     """A file. Raises PredictorError for one that is none, is damaged, or wants data from elsewhere than beside it."""
     content = _content(path)
     model = _model(content, path)
+    model.ClearField("training_info")
     digest = hashlib.sha256(content)
     dtype = _dtype(model)
     for tensor in tensors(model):
@@ -138,6 +139,11 @@ def tensors(model: Any) -> Iterator[Any]:
             if attribute.HasField("t"):
                 yield attribute.t
             yield from attribute.tensors
+            for sparse in (
+                *((attribute.sparse_tensor,) if attribute.HasField("sparse_tensor") else ()),
+                *attribute.sparse_tensors,
+            ):
+                yield from (sparse.values, sparse.indices)
 
 
 def _without_values(tensor: Any, path: Path, digest: Any) -> None:
@@ -205,7 +211,10 @@ def _beside(tensor: Any, path: Path, nbytes: int) -> tuple[Path, int, int]:
     except (OSError, ValueError) as error:
         raise PredictorError(f"{where} cannot be read from {location!r}: {shortened(error)}") from None
     if not stat.S_ISREG(found.st_mode) or length != nbytes or offset < 0 or offset + nbytes > found.st_size:
-        raise PredictorError(f"{where} are not in {location!r}: it has {found.st_size} bytes, {nbytes} are needed")
+        raise PredictorError(
+            f"{where}, {nbytes} bytes, are not in {location!r}: it has {found.st_size} bytes, they begin at {offset} "
+            f"and have {length}"
+        )
     return file, offset, found.st_size
 
 

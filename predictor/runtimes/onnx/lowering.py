@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+from predictor.errors import PredictorError, one_line
 from predictor.graph.dataflow import Dataflow
-from predictor.ops import onnx_form
-from predictor.records import TODAY, Graph, HostCall, OpCall, Program, PythonWork, Target, Trait
+from predictor.ops import OnnxForm, onnx_form
+from predictor.records import TODAY, Graph, HostCall, Kernel, OpCall, Program, PythonWork, Target, Trait
 
 NAME = "onnx"
 
@@ -18,7 +19,7 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
     calls = tuple(
         HostCall(
             call.op,
-            form.lower(call) if call.outputs else (),
+            _kernels(call, form),
             PythonWork(),
             form.trait,
             sync=form.trait is Trait.SYNC,
@@ -32,6 +33,17 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
         if form.trait is Trait.UNMODELLED:
             unmodelled[call.op] += call.times
     return Program(NAME, graph.dtype, calls, PythonWork(), dict(unmodelled))
+
+
+def _kernels(call: OpCall, form: OnnxForm) -> tuple[Kernel, ...]:
+    """The kernels of a node. Raises PredictorError for one with tensors that its operator cannot have."""
+    if not call.outputs:
+        return ()
+    try:
+        return form.lower(call)
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        shapes = ", ".join("x".join(map(str, t.shape)) or "a number" for t in call.tensors)
+        raise PredictorError(f"a node {call.op} of {shapes} cannot be: {one_line(error)}") from None
 
 
 def _with_biased_softmax(graph: Graph) -> list[OpCall]:
