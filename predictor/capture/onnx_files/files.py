@@ -8,7 +8,7 @@ from typing import Any
 
 from predictor.capture.onnx_files.bindings import Bindings, Bound, bound
 from predictor.capture.onnx_files.cache import from_cache, kept_at, to_cache
-from predictor.capture.onnx_files.graphs import graph_of
+from predictor.capture.onnx_files.graphs import converted, graph_of
 from predictor.capture.onnx_files.optimiser import optimise, optimise_here
 from predictor.capture.onnx_files.reading import OnnxFile, read
 from predictor.records import Graph
@@ -23,7 +23,8 @@ def graph(file: OnnxFile, bindings: Bindings, dtype: str | None = None, name: st
     sized = bound(file, bindings)
     data = _optimised(file, bindings, sized)
     made = graph_of(data, file.dtype, dtype or file.dtype, name or file.path.stem)
-    return replace(made, batch=sized.batch)
+    said = converted(file.dtype, dtype or file.dtype)
+    return replace(made, batch=sized.batch, assumptions=(*made.assumptions, *said))
 
 
 def read_graph(

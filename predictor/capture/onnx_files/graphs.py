@@ -71,7 +71,7 @@ def graph_of(data: Mapping[str, Any], own: str, dtype: str, name: str) -> Graph:
             times=times,
         )
         calls.append(replace(call, macs=_macs(call, form)))
-    assumptions = (*data["assumptions"], *_converted(own, dtype))
+    assumptions = tuple(data["assumptions"])
     outputs = tuple(numbers[t] for t in data["outputs"] if t in numbers)
     return Graph(name, tuple(calls), dtype, 1, PythonWork(), 0, {}, outputs, assumptions)
 
@@ -84,7 +84,7 @@ def _macs(call: OpCall, form: OnnxForm) -> int:
         return 0
 
 
-def _converted(own: str, dtype: str) -> tuple[str, ...]:
+def converted(own: str, dtype: str) -> tuple[str, ...]:
     """What was assumed where a file is to run in another dtype than its own."""
     stored = "fp32" if dtype in SINGLE else dtype
     if stored == own:

@@ -310,6 +310,8 @@ class Reader:
         outputs = [said(name) for name in node.output]
         results = [outside.get(o.name) or f"{scope}{o.name}" for o in inside.body.model.graph.output]
         before = len(into.nodes)
+        if inside.trips * times > MOST_TRIPS:
+            raise PredictorError(f"loop {_said(node)} runs {inside.trips * times:.3g} times: say --trips")
         if inside.trips:
             into.nodes.append([node.op_type, "", [], [], {}, times])
             self._write(inside.body, into, scope, outside, times)
