@@ -376,12 +376,56 @@ def mutated(content: bytes, rng: random.Random) -> bytes:
     return bytes(data)
 
 
+def distorted(content: bytes, rng: random.Random) -> bytes:
+    """A file that parses, with sizes, names, types, attributes or nodes exchanged."""
+    made = ModelProto.FromString(content)
+    graphs = [made.graph, *(a.g for n in made.graph.node for a in n.attribute if a.HasField("g"))]
+    for _ in range(rng.choice((1, 1, 2, 3))):
+        graph = rng.choice(graphs)
+        names = [name for n in graph.node for name in (*n.input, *n.output)] or ["x"]
+        n = rng.choice(graph.node) if graph.node else None
+        values = [*graph.input, *graph.output, *graph.value_info]
+        dims = [d for v in values for d in v.type.tensor_type.shape.dim]
+        kind = rng.randrange(9)
+        if kind == 0 and dims:
+            rng.choice(dims).dim_value = rng.choice((-1, 0, 1, 2, 3, 7, 1000, 2**20, 2**31, 2**62))
+        elif kind == 1 and n is not None and n.input:
+            n.input[rng.randrange(len(n.input))] = rng.choice([*names, "", "nowhere"])
+        elif kind == 2 and n is not None:
+            n.op_type = rng.choice(OPERATORS)
+        elif kind == 3 and values:
+            rng.choice(values).type.tensor_type.elem_type = rng.choice((0, 1, 7, 8, 9, 10, 11, 14, 16, 17, 22, 99))
+        elif kind == 4 and n is not None and n.attribute:
+            attribute = rng.choice(n.attribute)
+            attribute.i, attribute.f = rng.choice((-1, 0, 2, 2**40)), rng.choice((0.0, -1.5, float("nan")))
+            if attribute.ints:
+                attribute.ints[rng.randrange(len(attribute.ints))] = rng.choice((-1, 0, 5, 2**33))
+        elif kind == 5 and graph.initializer:
+            tensor = rng.choice(graph.initializer)
+            if tensor.dims:
+                tensor.dims[rng.randrange(len(tensor.dims))] = rng.choice((0, 1, 2, 5, -1, 2**33))
+        elif kind == 6 and n is not None:
+            graph.node.add().CopyFrom(n)
+        elif kind == 7 and len(graph.node) > 1:
+            del graph.node[rng.randrange(len(graph.node))]
+        elif kind == 8 and n is not None and n.output:
+            n.output[rng.randrange(len(n.output))] = rng.choice(names)
+    return made.SerializeToString()
+
+
+OPERATORS = [
+    *("Relu", "Add", "MatMul", "Conv", "Gemm", "Reshape", "Concat", "Loop", "If", "Scan", "LSTM", "Einsum", "Split"),
+    *("Softmax", "NonZero", "Resize", "TopK", "Gather", "Transpose", "Cast", "Slice", "Pad", "ConvTranspose", "Range"),
+    *("ReduceMean", "LayerNormalization", "SequenceAt", "Unique", "Where", "Expand", "Tile", "OneHot", "Shape"),
+]
+
+
 def cases(mutations: int, seed: int) -> Iterator[tuple[str, Case]]:
-    """Every file."""
+    """Every file: by hand, and mutations, every other of which still parses."""
     yield from MADE_BY_HAND.items()
     rng, bases = random.Random(seed), seeds()
     for number_ in range(mutations):
-        content = mutated(rng.choice(bases), rng)
+        content = (mutated if number_ % 2 else distorted)(rng.choice(bases), rng)
         yield f"mutation {number_}", lambda folder, content=content: content  # type: ignore[misc]
 
 
