@@ -15,13 +15,13 @@ def stacked(call: OpCall) -> tuple[Kernel, ...]:
 
 ROWS = (
     Operator(
-        ("cond",),
+        (),
         Trait.COMPOSITE,
         onnx=(OnnxForm(("If",), no_kernels, Trait.SYNC, is_control_flow=True),),
         untimed=RARE,
     ),
     Operator(
-        ("while_loop", "scan"),
+        (),
         Trait.COMPOSITE,
         onnx=(OnnxForm(("Loop", "Scan"), stacked, Trait.POINTWISE, is_control_flow=True),),
         untimed=RARE,

@@ -310,12 +310,13 @@ class Reader:
         outputs = [said(name) for name in node.output]
         results = [outside.get(o.name) or f"{scope}{o.name}" for o in inside.body.model.graph.output]
         before = len(into.nodes)
-        if inside.trips * times > MOST_TRIPS:
-            raise PredictorError(f"loop {_said(node)} runs {inside.trips * times:.3g} times: say --trips")
         if inside.trips:
             into.nodes.append([node.op_type, "", [], [], {}, times])
             self._write(inside.body, into, scope, outside, times)
         body = into.nodes[before:]
+        most = inside.trips * max((row[5] for row in body), default=0)
+        if most > MOST_TRIPS:
+            raise PredictorError(f"what is in loop {_said(node)} runs {most:.3g} times, which ends in no lifetime")
         del into.nodes[before:]
         parts = min(inside.trips, max(EXPANDED // max(len(body), 1), 1))
         for part in range(parts):

@@ -43,6 +43,9 @@ LARGEST_BYTES = 2**31
 MOST_ELEMENTS = 2**40
 """Of a tensor: more are a damaged file."""
 
+MOST_NODES = 50_000
+"""Of a graph, a judgement: ONNX Runtime optimises so many in six seconds."""
+
 HOLES = "holes"
 """Name of the file that large tensors point at."""
 
@@ -73,6 +76,8 @@ def read(path: Path) -> OnnxFile:
     """A file. Raises PredictorError for one that is none, is damaged, or wants data from elsewhere than beside it."""
     content = _content(path)
     model = _model(content, path)
+    if len(model.graph.node) > MOST_NODES:
+        raise PredictorError(f"{path} has {len(model.graph.node):,} nodes, the most are {MOST_NODES:,}: simplify it")
     model.ClearField("training_info")
     digest = hashlib.sha256(content)
     dtype = _dtype(model)
