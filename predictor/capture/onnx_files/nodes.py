@@ -283,7 +283,7 @@ class Reader:
         graph = settled.model.graph
         for name, spec in settled.specs.items():
             if said(name) not in into.tensors and spec.known and spec.kind in ("tensor", "sequence"):
-                into.tensors[said(name)] = [list(spec.dims or ()), self._dtype(name, spec)]
+                into.tensors[said(name)] = [list(spec.dims or ()), self.dtype(name, spec)]
         into.weights += [said(tensor.name) for tensor in graph.initializer if said(tensor.name) in into.tensors]
         for number, node in enumerate(graph.node):
             if node.op_type in CONTROL_FLOW and not node.domain:
@@ -293,12 +293,8 @@ class Reader:
                 found = settled.specs.get(name)
                 if name and (found is None or (not found.known and found.kind in ("tensor", "sequence"))):
                     raise PredictorError(_unknown(name, node, found))
-            into.nodes.append(
-                [
-                    *(node.op_type, node.domain, [said(n) for n in node.input], [said(n) for n in node.output]),
-                    *(_attributes(node), times),
-                ]
-            )
+            row = self.row(node)
+            into.nodes.append([*row[:2], [said(n) for n in row[2]], [said(n) for n in row[3]], row[4], times])
 
     def _write_inside(self, settled: Settled, node: Any, into: Written, scope: str, said: Any, times: int) -> None:
         inside = self._control_flow(settled.model, node, settled.known)
@@ -329,7 +325,12 @@ class Reader:
         else:
             into.nodes.append(["Identity", "", given, outputs, {}, times])
 
-    def _dtype(self, name: str, spec: Spec) -> str:
+    def row(self, node: Any) -> list[Any]:
+        """A node as ``Written`` has it."""
+        return [node.op_type, node.domain, list(node.input), list(node.output), _attributes(node), 1]
+
+    def dtype(self, name: str, spec: Spec) -> str:
+        """The dtype of a value as the file has it."""
         elem = spec.elem
         if elem != FLOAT or not in_island(name):
             elem = self.proxies.original(elem)

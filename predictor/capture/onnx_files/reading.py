@@ -32,10 +32,13 @@ BITS = {1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 9: 8, 10: 16, 11: 64, 12:
 BITS |= {17: 8, 18: 8, 19: 8, 20: 8, 21: 4, 22: 4, 23: 4}
 
 FEW_FLOATS = 2**16
-"""Elements up to which floating-point tensors keep their values."""
+"""Elements up to which tensors of most types keep their values."""
 
 FEW = 2**22
-"""The same of integers and booleans: masks decide which nodes are joined."""
+"""The same of those of ``DECIDING``."""
+
+DECIDING = frozenset({6, 7, 9})
+"""Types of indices and masks, whose values decide sizes and which nodes are joined: int32, int64, bool."""
 
 LARGEST_BYTES = 2**31
 """Of a file: protocol buffers end there."""
@@ -164,7 +167,7 @@ def _without_values(tensor: Any, path: Path, digest: Any) -> None:
         return
     nbytes = -(-elements * BITS[tensor.data_type] // 8)
     outside = tensor.data_location == onnx.TensorProto.EXTERNAL
-    is_large = elements > (FEW_FLOATS if tensor.data_type in FLOATS or tensor.data_type == 11 else FEW)
+    is_large = elements > (FEW if tensor.data_type in DECIDING else FEW_FLOATS)
     if outside:
         where, offset, size = _beside(tensor, path, nbytes)
         digest.update(repr((tensor.name, where.name, offset, size)).encode())

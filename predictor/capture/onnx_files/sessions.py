@@ -171,7 +171,7 @@ def specs(model: Any, folder: Path) -> dict[str, Spec]:
             _fill(info, elem, dims)
     sure = {name for name, spec in found.items() if spec.kind != "tensor" or spec.known}
     for value in _infer(inferred, named - sure):
-        spec = _of(value)
+        spec = spec_of(value)
         known = found.get(value.name)
         if known is None or known.dims is None or (spec.dims is not None and None in known.dims):
             found[value.name] = Spec(spec.kind, (known.elem if known else 0) or spec.elem, _merged(known, spec))
@@ -199,7 +199,7 @@ def _infer(model: Any, wanted: set[str]) -> list[Any]:
         except Exception:  # a damaged node: what ONNX Runtime says stands
             break
         infos = (*found.graph.value_info, *found.graph.output)
-        if wanted <= {info.name for info in infos if _of(info).known}:
+        if wanted <= {info.name for info in infos if spec_of(info).known}:
             break
     return [*found.graph.value_info, *found.graph.input, *found.graph.output]
 
@@ -230,7 +230,8 @@ def _type(name: str) -> tuple[str, int]:
     return {"seq": "sequence"}.get(kind, kind), ELEMS.get(elem[-1], 0) if elem else 0
 
 
-def _of(value: Any) -> Spec:
+def spec_of(value: Any) -> Spec:
+    """What a description says of a value."""
     kind = value.type.WhichOneof("value") or "tensor_type"
     if kind != "tensor_type":
         inner = value.type.sequence_type.elem_type.tensor_type if kind == "sequence_type" else None

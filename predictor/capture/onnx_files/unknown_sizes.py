@@ -12,7 +12,7 @@ from typing import Any
 from predictor.capture.assumption_texts import DISTINCT, KEEPS
 from predictor.capture.onnx_files.sessions import Spec
 
-INT64 = 7
+INT32, INT64 = 6, 7
 
 EVERYTHING = KEEPS.format(share="everything")
 
@@ -138,6 +138,53 @@ def _empty(node: Any, known: Known) -> list[Spec]:
     return [Spec("sequence", int(attribute(node, "dtype", 1)), (0,))]
 
 
+def _unpadded(node: Any, known: Known) -> list[Spec]:
+    batch, tokens, width = known.dims(node.input[0])
+    elem = known.specs[node.input[0]].elem
+    shapes = [(batch * tokens, width), (batch, tokens), (batch + 1,), (1,)]
+    return [Spec("tensor", elem if i == 0 else INT32, shape) for i, shape in enumerate(shapes)][: len(node.output)]
+
+
+def _padded(node: Any, known: Known) -> list[Spec]:
+    width = known.dims(node.input[0])[-1]
+    return [Spec("tensor", known.specs[node.input[0]].elem, (*known.dims(node.input[1]), width))]
+
+
+def _packed_heads(node: Any, known: Known) -> list[Spec]:
+    """(tokens, width), or (tokens, heads, 3, width of a head) -> (tokens, width)."""
+    dims = known.dims(node.input[0])
+    width = dims[1] if len(dims) == 2 else dims[1] * dims[3]
+    return [Spec("tensor", known.specs[node.input[0]].elem, (dims[0], width))]
+
+
+def _half_as_wide(node: Any, known: Known) -> list[Spec]:
+    dims = known.dims(node.input[0])
+    return [Spec("tensor", known.specs[node.input[0]].elem, (*dims[:-1], dims[-1] // 2))]
+
+
+def _channels_last_conv(node: Any, known: Known) -> list[Spec]:
+    x, w = known.dims(node.input[0]), known.dims(node.input[1])
+    spatial = len(x) - 2
+    pads = attribute(node, "pads") or [0] * 2 * spatial
+    strides, dilations = (attribute(node, name) or [1] * spatial for name in ("strides", "dilations"))
+    sides = [
+        (x[1 + i] + pads[i] + pads[spatial + i] - dilations[i] * (w[1 + i] - 1) - 1) // strides[i] + 1
+        for i in range(spatial)
+    ]
+    return [Spec("tensor", known.specs[node.input[0]].elem, (x[0], *sides, w[0]))]
+
+
+def _reshaped(node: Any, known: Known) -> list[Spec]:
+    """The one size that is not known is what the others leave of the elements."""
+    found = known.specs[node.output[0]]
+    if found.dims is None or found.dims.count(None) != 1:
+        raise LookupError(node.output[0])
+    elements, rest = math.prod(known.dims(node.input[0])), math.prod(n for n in found.dims if n is not None)
+    return [Spec("tensor", found.elem, tuple(elements // max(rest, 1) if n is None else n for n in found.dims))]
+
+
+NO_PADDING = "no token is padding"
+
 RULES: dict[str, tuple[Rule, str]] = {
     "NonZero": (_non_zero, EVERYTHING),
     "NonMaxSuppression": (_boxes, EVERYTHING),
@@ -154,6 +201,13 @@ RULES: dict[str, tuple[Rule, str]] = {
     "SequenceInsert": (_inserted, ""),
     "ConcatFromSequence": (_joined, ""),
     "SequenceEmpty": (_empty, ""),
+    "Reshape": (_reshaped, ""),
+    "RemovePadding": (_unpadded, NO_PADDING),
+    "RestorePadding": (_padded, ""),
+    "PackedMultiHeadAttention": (_packed_heads, ""),
+    "BiasSplitGelu": (_half_as_wide, ""),
+    "NhwcConv": (_channels_last_conv, ""),
+    **dict.fromkeys(("GroupNorm", "SkipGroupNorm", "BiasAdd", "PackedAttention"), (_like, "")),
     "StringNormalizer": (_like, EVERYTHING),
 }
 """Operator -> the shapes of its results, and what is assumed by that."""

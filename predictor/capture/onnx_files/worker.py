@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from predictor.capture.onnx_files.cuda_only import Cut, cut, restored
 from predictor.capture.onnx_files.folding import without_large_constants
 from predictor.capture.onnx_files.nodes import Reader
 from predictor.capture.onnx_files.precision import Proxies, exchange
@@ -22,8 +23,8 @@ from predictor.capture.onnx_files.reading import BITS, graphs, hole, tensors
 from predictor.capture.onnx_files.sessions import NoKernelError
 from predictor.errors import CannotRunError, PredictorError, shortened
 
-WRAPS = 12
-"""Operators without double kernels that are found one after another."""
+ATTEMPTS = 24
+"""Operators without kernels that are found one after another."""
 
 
 def data_of(
@@ -35,26 +36,28 @@ def data_of(
     model = _plain(model)
     _bind(model, shapes, dims)
     wrapped: set[str] = set()
-    for attempt in range(WRAPS):
+    missing: list[str] = []
+    for _ in range(ATTEMPTS):
         asked = onnx.ModelProto()
         asked.CopyFrom(model)
-        last = attempt == WRAPS - 1
-        proxies = exchange(asked, frozenset(wrapped), all_alike=last)
+        proxies = exchange(asked, frozenset(wrapped))
         without_large_constants(asked)
         reader = Reader(folder, trips, proxies)
         try:
+            taken = cut(asked, missing, folder) if missing else Cut()
             data = reader.data(asked)
         except NoKernelError as error:
-            if not proxies.half or error.op in wrapped or last:
-                if proxies.half and not last:
-                    return _all_alike(model, trips, folder)
-                raise CannotRunError(
-                    f"ONNX Runtime has no kernel on the CPU for {error.op}, where it is optimised here"
-                ) from None
-            wrapped.add(error.op)
+            if proxies.half and error.op not in wrapped:
+                wrapped.add(error.op)
+            elif error.op not in missing and any(node.op_type == error.op for node in model.graph.node):
+                missing.append(error.op)
+            elif proxies.half:
+                return _all_alike(model, trips, folder)
+            else:
+                raise _no_kernel(error.op) from None
             continue
-        return data
-    raise AssertionError
+        return restored(data, taken, reader.row, reader.dtype) if missing else data
+    raise PredictorError("too many of its operators have no kernel on the CPU, where it is optimised here")
 
 
 MIXED = "what the file runs in fp32 itself runs in half precision, too: ONNX Runtime does not optimise it apart here"
@@ -66,11 +69,13 @@ def _all_alike(model: Any, trips: int | None, folder: Path) -> dict[str, Any]:
     try:
         data = Reader(folder, trips, Proxies(proxies.half)).data(model)
     except NoKernelError as error:
-        raise CannotRunError(
-            f"ONNX Runtime has no kernel on the CPU for {error.op}, where it is optimised here"
-        ) from None
+        raise _no_kernel(error.op) from None
     data["assumptions"].append(MIXED)
     return data
+
+
+def _no_kernel(op: str) -> CannotRunError:
+    return CannotRunError(f"ONNX Runtime has no kernel on the CPU for {op}, where it is optimised here")
 
 
 def _plain(model: Any) -> Any:

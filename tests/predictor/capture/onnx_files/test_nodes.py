@@ -179,3 +179,31 @@ def test_types_without_a_kernel_on_the_cpu_do_not_hide_what_is_optional(tmp_path
     assert "input2" in call.args
     assert "input1" not in call.args
     assert call.outputs[0].shape == (1, 3, 16, 16)
+
+
+def test_what_the_cpu_has_no_kernel_for_stands_where_it_stood(tmp_path: Path) -> None:
+    from onnx import helper
+
+    split = helper.make_node("BiasSplitGelu", ["m", "b"], ["s"], domain="com.microsoft")
+    norm = helper.make_node("BiasAdd", ["r", "c", "s"], ["n"], domain="com.microsoft")
+    nodes = [
+        node("MatMul", "x,w", "m"),
+        split,
+        node("MatMul", "s,v", "r"),
+        norm,
+        node("Add", "n,n", "a"),
+        node("Relu", "a"),
+    ]
+    weights = [weight("w", 64, 128), weight("b", 128), weight("v", 64, 64), weight("c", 64)]
+    found = read(tmp_path, model(nodes, [info("x", (2, 16, 64))], weights))
+    assert [c.op for c in found.calls] == ["MatMul", "BiasSplitGelu", "MatMul", "BiasAdd", "Add", "Relu"]
+    assert found.calls[1].outputs[0].shape == (2, 16, 64)
+    assert [t.shape for t in found.calls[1].tensors] == [(2, 16, 128), (128,)]
+    made = {number for call in found.calls for number in call.output_ids}
+    assert all(call.input_ids[0] in made for call in found.calls[1:])
+
+
+def test_the_size_that_a_reshape_leaves_open_is_what_remains(tmp_path: Path) -> None:
+    norm = node("GroupNormalization", "x,s,b", num_groups=4)
+    made = model([norm], [info("x", (2, 8, 6, 6))], [weight("s", 8), weight("b", 8)], opset=21)
+    assert read(tmp_path, made).calls[-1].outputs[0].shape == (2, 8, 6, 6)
