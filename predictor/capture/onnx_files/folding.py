@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from predictor.capture.onnx_files.reading import BITS, FEW, FEW_FLOATS, MOST_ELEMENTS, hole
+from predictor.capture.onnx_files.reading import BITS, FEW, FEW_FLOATS, MOST_ELEMENTS, graphs, hole
 from predictor.errors import PredictorError
 
 PRODUCTS = frozenset(
@@ -61,6 +61,20 @@ def without_large_constants(model: Any) -> None:
             copied.CopyFrom(node)
         del model.graph.node[:]
         model.graph.node.extend(copies)
+        _without_unused(model)
+
+
+def _without_unused(model: Any) -> None:
+    """Drop large weights that nobody reads any more: ONNX Runtime would map them into memory."""
+    read = {name for graph in graphs(model) for node in graph.node for name in node.input}
+    read |= {value.name for graph in graphs(model) for value in graph.output}
+    kept = [tensor for tensor in model.graph.initializer if tensor.name in read or not tensor.external_data]
+    if len(kept) < len(model.graph.initializer):
+        copies = [type(tensor)() for tensor in kept]
+        for copied, tensor in zip(copies, kept, strict=True):
+            copied.CopyFrom(tensor)
+        del model.graph.initializer[:]
+        model.graph.initializer.extend(copies)
 
 
 def _is_constant(node: Any, constants: set[str]) -> bool:
