@@ -292,7 +292,7 @@ class Reader:
             for name in (*node.input, *node.output):
                 found = settled.specs.get(name)
                 if name and (found is None or (not found.known and found.kind in ("tensor", "sequence"))):
-                    raise PredictorError(_unknown(name, node, found))
+                    raise PredictorError(_unknown(name, node, found, settled.specs))
             row = self.row(node)
             into.nodes.append([*row[:2], [said(n) for n in row[2]], [said(n) for n in row[3]], row[4], times])
 
@@ -337,7 +337,14 @@ class Reader:
         return TYPES.get(elem, "fp32")
 
 
-def _unknown(name: str, node: Any, spec: Spec | None) -> str:
+WINDOWS = ("Conv", "QLinearConv", "ConvInteger", "MaxPool", "AveragePool", "LpPool")
+"""Operators whose result has no size where their window is larger than what it goes over."""
+
+
+def _unknown(name: str, node: Any, spec: Spec | None, specs: Mapping[str, Spec] | None = None) -> str:
+    first = (specs or {}).get(node.input[0]) if node.input else None
+    if node.op_type in WINDOWS and first is not None and first.known:
+        return f"what node {_said(node)} goes over, {_shape(first)}, is smaller than its window: say larger sizes"
     has = "no known rank" if spec is None or spec.dims is None else f"an open size, {_shape(spec)}"
     return (
         f"tensor {name!r} of node {_said(node)} has {has}: it depends on values that are not in the file; "

@@ -207,3 +207,9 @@ def test_the_size_that_a_reshape_leaves_open_is_what_remains(tmp_path: Path) -> 
     norm = node("GroupNormalization", "x,s,b", num_groups=4)
     made = model([norm], [info("x", (2, 8, 6, 6))], [weight("s", 8), weight("b", 8)], opset=21)
     assert read(tmp_path, made).calls[-1].outputs[0].shape == (2, 8, 6, 6)
+
+
+def test_a_picture_smaller_than_a_window_is_said(tmp_path: Path) -> None:
+    made = model([node("Conv", "x,w")], [info("x", (1, 3, 4, 4))], [weight("w", 8, 3, 9, 9)])
+    with pytest.raises(PredictorError, match="what node Conv goes over, 1x3x4x4, is smaller than its window"):
+        read(tmp_path, made)
