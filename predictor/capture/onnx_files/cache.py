@@ -12,7 +12,7 @@ from typing import Any
 
 from predictor import folders
 
-FORM = "2"
+FORM = "4"
 """Version of what the cache holds."""
 
 

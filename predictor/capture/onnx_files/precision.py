@@ -4,6 +4,7 @@ and back afterwards. So what a model casts to fp32 itself stays told apart from 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -116,6 +117,22 @@ def exchange(model: Any, wrapped: frozenset[str] = frozenset(), *, all_alike: bo
     return Proxies(half)
 
 
+WRITTEN = (0.044715, 0.7978845608028654, 0.7071067811865476, 1.4142135623730951, 1.702, 0.035677408136300125)
+"""Numbers by which ONNX Runtime knows activations (gelu_fusion.cc, fast_gelu_fusion.cc, quick_gelu_fusion.cc): where a
+file has one in half precision they compare it in half precision, what stands for it here in single precision.
+"""
+
+
+def _as_written(values: Any) -> Any:
+    """A number in single precision: one of ``WRITTEN`` whose value in the type it has, else its value."""
+    import numpy as np
+
+    exact = next((n for n in WRITTEN if abs(float(values.ravel()[0])) == float(np.array(n).astype(values.dtype))), None)
+    if exact is None:
+        return values
+    return np.full(values.shape, math.copysign(exact, float(values.ravel()[0])), "float32")
+
+
 def _retype(tensor: Any, kind: int) -> None:
     from onnx import TensorProto, numpy_helper
 
@@ -124,7 +141,10 @@ def _retype(tensor: Any, kind: int) -> None:
     if tensor.data_location == TensorProto.EXTERNAL:
         hole(tensor, tensor.dims, kind)
         return
-    values = numpy_helper.to_array(tensor).astype("float32" if kind == FLOAT else "float64")
+    values = numpy_helper.to_array(tensor)
+    if kind == FLOAT and values.size == 1:
+        values = _as_written(values)
+    values = values.astype("float32" if kind == FLOAT else "float64")
     tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
 
 

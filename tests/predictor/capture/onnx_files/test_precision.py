@@ -86,3 +86,25 @@ def test_what_a_module_does_in_fp32_itself_stays_fp32() -> None:
     made_in = {c.op: c.outputs[0].dtype for c in found.calls if c.op != "Cast"}
     assert made_in == {"Gemm": "fp16", "Cos": "fp32", "Mul": "fp32"}
     assert {c.outputs[0].dtype for c in modules.exported(Norm().eval(), torch.rand(2, 64), "fp32").calls} == {"fp32"}
+
+
+@pytest.mark.parametrize("approximate", ["none", "tanh"])
+def test_activations_are_joined_in_half_precision_as_in_single(approximate: str) -> None:
+    layer = nn.Sequential(nn.Linear(64, 64), _Gelu(approximate), nn.Linear(64, 8)).eval()
+    said = [[c.op for c in modules.exported(layer, torch.rand(2, 5, 64), dtype).calls] for dtype in ("fp32", "fp16")]
+    assert said[0] == said[1]
+    assert {"Gelu", "FastGelu", "BiasGelu"}.intersection(said[0])
+    assert not {"Erf", "Tanh"}.intersection(said[0])
+
+
+class _Gelu(nn.Module):
+    """Written out, as models do."""
+
+    def __init__(self, approximate: str) -> None:
+        super().__init__()
+        self.approximate = approximate
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.approximate == "none":
+            return x * 0.5 * (1.0 + torch.erf(x / 2**0.5))
+        return 0.5 * x * (1.0 + torch.tanh((2 / torch.pi) ** 0.5 * (x + 0.044715 * torch.pow(x, 3.0))))
