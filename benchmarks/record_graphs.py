@@ -1,12 +1,14 @@
 """Capture every zoo model in every capture mode and write ``models_zoo/graphs``: ``make graphs``, after a change of a
-model, of the capture, or of transformers.
+model, of the capture, or of transformers. ``--mode exported`` captures one mode and keeps the others.
 """
 
 from __future__ import annotations
 
+import argparse
 import inspect
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -63,11 +65,12 @@ def record(
     modes: Mapping[CaptureMode, Recipe],
     length: int,
     batches: tuple[int, ...],
+    kept: GraphSet | None = None,
 ) -> None:
-    """Capture one model, write its file and check it. length: the usual one; batches: those that check it, beside one.
-    What cannot run in a mode is said and left out.
+    """Capture one model, write its file and check it. length: the usual one; batches: those that check it, beside one;
+    kept: graphs of other modes. What cannot run in a mode is said and left out.
     """
-    graphs = GraphSet(name, 1, length)
+    graphs = kept or GraphSet(name, 1, length)
     for dtype in DTYPES:
         for mode, (runtime, lengths) in modes.items():
             try:
@@ -80,6 +83,8 @@ def record(
                 print(f"{name} {dtype} {mode}: {error}", file=sys.stderr)
     write(path, graphs)
     for template in read(path).templates:
+        if template.mode not in modes:
+            continue
         runtime, lengths = modes[template.mode]
         for batch in (1, *batches):
             if template.range.holds(batch, lengths.checks[0]):
@@ -99,8 +104,16 @@ def check(name: str, path: Path, build: Build, dtype: str, runtime: str, sizes: 
         raise SystemExit(f"{name} {dtype} {runtime} {sizes}: the file is not what a capture gives: {said}")
 
 
-def record_zoo_model(name: str) -> None:
-    """Capture one zoo model and write its file."""
+def without(graphs: GraphSet, mode: CaptureMode) -> GraphSet:
+    """The graphs of the other modes, and the rows that they have."""
+    templates = [template for template in graphs.templates if template.mode is not mode]
+    rows = {row: number for number, row in enumerate(dict.fromkeys(c[0] for t in templates for c in t.calls))}
+    renumbered = (replace(t, calls=[[rows[c[0]], *c[1:]] for c in t.calls]) for t in templates)
+    return replace(graphs, templates=tuple(renumbered), rows=tuple(graphs.rows[number] for number in rows))
+
+
+def record_zoo_model(name: str, only: CaptureMode | None = None) -> None:
+    """Capture one zoo model and write its file. only: in this mode, keeping the graphs of others."""
     tokens = "length" in inspect.signature(models_zoo.module(name).inputs).parameters
 
     def build(sizes: Sizes) -> tuple[Any, Any]:
@@ -113,10 +126,17 @@ def record_zoo_model(name: str) -> None:
         varies = tokens and mode is not CaptureMode.EXPORTED
         varying = Lengths(LENGTHS, CHECKS, (MULTIPLE, MOST, MULTIPLE))
         modes[mode] = Recipe(runtime, varying if varies else Lengths((usual,), (usual,), (usual, usual, 1)))
-    record(name, models_zoo.graphs(name), build, modes, usual, batches=(5,))
+    path, kept = models_zoo.graphs(name), None
+    if only is not None:
+        modes, kept = {only: modes[only]}, without(read(path), only)
+    record(name, path, build, modes, usual, (5,), kept)
 
 
 if __name__ == "__main__":
-    for one in sys.argv[1:] or models_zoo.names():
-        record_zoo_model(one)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--mode", type=CaptureMode)
+    asked = parser.parse_args()
+    for one in asked.names or models_zoo.names():
+        record_zoo_model(one, asked.mode)
         print(one, models_zoo.graphs(one).stat().st_size, flush=True)

@@ -97,7 +97,7 @@ def bound(timeline: Timeline, priced: PricedProgram, size: int = 0) -> str:
 def _costliest(lowered: Lowered, priced: PricedProgram, size: int) -> tuple[OpCost, ...]:
     many, rows = len(lowered.ops), lowered.op_of_call
     call_of_kernel = np.repeat(np.arange(len(rows)), np.diff(priced.first_kernel))
-    count = np.bincount(rows, minlength=many)
+    count = np.bincount(rows, lowered.program.call_times, many)
     host_s = np.bincount(rows, priced.host_s[size], many)
     kernel_s = np.bincount(rows[call_of_kernel], priced.kernel_s[size], many)
     ranked = np.argsort(-np.maximum(host_s, kernel_s), kind="stable")[:COSTLIEST]

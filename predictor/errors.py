@@ -19,6 +19,11 @@ def one_line(error: BaseException, longest: int = 500) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:longest].removesuffix(":")
 
 
+def shortened(error: BaseException, longest: int = 200) -> str:
+    """What an error of someone else's code says, or its class where it says nothing, in one line."""
+    return " ".join((str(error).strip() or type(error).__name__).split())[:longest]
+
+
 def unknown(what: str, name: str, known: Iterable[str]) -> PredictorError:
     """The error for a name that nobody knows, with the nearest known names."""
     names = sorted(known)

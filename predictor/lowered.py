@@ -64,7 +64,7 @@ def of_program(graph: Graph, program: Program) -> Lowered:
         batches=(graph.batch,),
         program=sized,
         macs=np.array([graph.macs], dtype=np.int64),
-        operators=len(graph.calls),
+        operators=sum(call.times for call in graph.calls),
         module_calls=graph.module_calls,
         python_calls=graph.python_calls,
         versions=graph.versions,
@@ -107,6 +107,8 @@ class LoweredRange:
             first.program.first_kernel,
             first.program.sync,
             np.round((self.elements @ terms).T),
+            first.program.call_times,
+            first.program.kernel_times,
         )
         return Lowered(
             first.name,
@@ -174,6 +176,8 @@ def _structure(lowered: Lowered) -> Any:
         calls,
         groups,
         lowered.group_of_kernel.tobytes(),
+        lowered.program.call_times.tobytes(),
+        lowered.program.kernel_times.tobytes(),
         unmodelled,
         program.unsupported_reason,
         program.tail,

@@ -199,11 +199,11 @@ class Plan:
         """The prediction for one GPU, runtime and size.
 
         gpu: name of a calibration, path to its folder, or to a datasheet (.json); runtime: see ``predictor.runtimes``;
-        dtype: "fp32", "tf32", "fp16", "bf16" (None: the module's own; where it has none, as the zoo's models, fp16, or
-        fp32 where fp16 is not calibrated); batch, length: those of the capture if None; host: one of
-        ``Calibration.hosts`` (None: the least disturbed); attention: "sdpa", as captured, or "eager", multiplied out
-        (None: what the torch of the calibration has); estimator: "queue" or "max". Raises PredictorError for an unknown
-        name or a size that the plan has no graph for, CannotRunError where the runtime cannot run the model.
+        dtype: "fp32", "tf32", "fp16", "bf16" (None: the module's or the ONNX file's own; where it has none, as the
+        zoo's models, fp16, or fp32 where fp16 is not calibrated); batch, length: those of the capture if None; host:
+        one of ``Calibration.hosts`` (None: the least disturbed); attention: "sdpa", as captured, or "eager", multiplied
+        out (None: what the torch of the calibration has); estimator: "queue" or "max". Raises PredictorError for an
+        unknown name or a size that the plan has no graph for, CannotRunError where the runtime cannot run the model.
         """
         chosen = settings(gpu, runtime, dtype, estimator, host, attention, self.dtype)
         batch = self.batch if batch is None else check_batch(batch)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache, partial
 from pathlib import Path
@@ -13,12 +13,14 @@ from predictor.calibration import load
 from predictor.calibration.load import Calibration
 from predictor.errors import CannotRunError, PredictorError
 from predictor.graph.files import GraphSet, SizeRange
-from predictor.plans import Plan, Settings, load_plan, settings
+from predictor.plans import Plan, Settings, check_batch, load_plan, settings
 from predictor.pricing import kernels
 from predictor.records import CaptureMode, CaptureOptions, Graph, Report
 
 if TYPE_CHECKING:
     from predictor.capture.module_source import ModuleSource
+    from predictor.capture.onnx_files.bindings import Bindings
+    from predictor.capture.onnx_files.reading import OnnxFile
 
 __all__ = ["GpuCalibration", "Plan", "Predictor", "graph_of", "load_calibration", "load_plan", "plan", "plan_file"]
 
@@ -48,10 +50,19 @@ class Predictor:
         self.check()
         return self.report(plan(module, inputs, name, options=self.options))
 
-    def predict_file(self, path: str, name: str | None = None) -> Report:
-        """Report for an ONNX file with fixed shapes, without torch."""
+    def predict_file(
+        self,
+        path: Path | str,
+        name: str | None = None,
+        *,
+        batch: int | None = None,
+        dims: Mapping[str, int] | None = None,
+        shapes: Mapping[str, Sequence[int]] | None = None,
+        trips: int | None = None,
+    ) -> Report:
+        """Report for an ONNX file, without torch; for its open dimensions see ``plan_file``."""
         self.check()
-        return self.report(plan_file(path, name))
+        return self.report(plan_file(path, name, batch=batch, dims=dims, shapes=shapes, trips=trips))
 
     def report(self, of: Plan, batch: int | None = None, length: int | None = None) -> Report:
         """Report for a plan, see ``Plan.report``."""
@@ -134,33 +145,54 @@ def _captured(graphs: GraphSet, source: ModuleSource, dtype: str, runtime: str) 
     return opened
 
 
-def plan_file(path: Path | str, name: str | None = None) -> Plan:
-    """A plan of an ONNX file with fixed shapes, without torch; for the runtimes that run ONNX files. Raises
-    PredictorError for a file that is none or has open dimensions.
-    """
-    from predictor.capture.onnx_file import batch_of
+def plan_file(
+    path: Path | str,
+    name: str | None = None,
+    *,
+    batch: int | None = None,
+    dims: Mapping[str, int] | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    trips: int | None = None,
+) -> Plan:
+    """A plan of an ONNX file, without torch; for the runtimes that run ONNX files.
 
-    return Plan(GraphSet(name or Path(path).stem, batch_of(Path(path))), _OnnxSource(Path(path), name))
+    Open dimensions get sizes: batch, that which most inputs have in the first place (None: 1); dims: by name; shapes:
+    of whole inputs. A plan with an open batch dimension is priced for any batch. trips: rounds of loops whose number is
+    not in the file. Without a dtype the file's own is priced. Raises PredictorError for a file that is none, for names
+    that it does not have, for sizes that are fixed in the file, and for open dimensions that nothing is said of.
+
+    >>> plan_file("model.onnx", dims={"sequence": 128}).report("h200", "onnx", batch=8)  # doctest: +SKIP
+    """
+    from predictor.capture.onnx_files.bindings import Bindings, bound, check_trips
+    from predictor.capture.onnx_files.reading import read
+
+    file = read(Path(path))
+    sizes = {name: tuple(shape) for name, shape in (shapes or {}).items()}
+    bindings = Bindings(None if batch is None else check_batch(batch), dict(dims or {}), sizes, check_trips(trips))
+    sized = bound(file, bindings)
+    return Plan(GraphSet(name or file.path.stem, sized.batch), _OnnxSource(file, bindings, name))
 
 
 @dataclass(frozen=True)
 class _OnnxSource:
-    """The graph of an ONNX file, which has one batch size."""
+    """The graph of an ONNX file."""
 
-    path: Path
+    file: OnnxFile
+    bindings: Bindings
     name: str | None
-    dtype: str | None = None
+
+    @property
+    def dtype(self) -> str:
+        """The file's own."""
+        return self.file.dtype
 
     def graph(self, dtype: str, runtime: str, batch: int, length: int) -> Graph:
-        from predictor.capture.onnx_file import read
+        from predictor.capture.onnx_files.files import graph
 
         if runtimes.load(runtime).capture_mode is not CaptureMode.EXPORTED:
             able = [n for n in runtimes.names() if runtimes.load(n).capture_mode is CaptureMode.EXPORTED]
             raise CannotRunError(f"{runtime} runs modules, not ONNX files: --runtime {', '.join(able)}")
-        graph = read(self.path, dtype, self.name)
-        if batch != graph.batch:
-            raise PredictorError(f"{self.path} has fixed shapes, of batch {graph.batch}: export it at batch {batch}")
-        return graph
+        return graph(self.file, self.bindings.at(batch), dtype, self.name)
 
 
 def graph_of(
@@ -176,7 +208,7 @@ def graph_of(
                 f"{runtime} runs an export, whose layout and dtypes are its own: leave --layout and --amp out"
             )
         if mode is CaptureMode.EXPORTED:
-            from predictor.capture.onnx_file import exported
+            from predictor.capture.onnx_files.modules import exported
 
             return exported(module, inputs, dtype, name)
         return capture(module, inputs, dtype, name, mode, options)

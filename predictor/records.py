@@ -24,6 +24,13 @@ ITEMSIZE = {
     "int8": 1,
     "uint8": 1,
     "bool": 1,
+    "uint16": 2,
+    "uint32": 4,
+    "uint64": 8,
+    "int4": 1,
+    "uint4": 1,
+    "fp4": 1,
+    "string": 16,
     "fp8_e4m3": 1,
     "fp8_e5m2": 1,
     "complex32": 4,
@@ -175,7 +182,7 @@ class OpCall:
     schema name, tensors as ``TensorSpec``; trait: of its row in the operator table; python: what ran since the previous
     operator; parts: the operators that a composite one consists of on the device, empty for others. input_ids,
     output_ids: numbers of the values that its ``tensors`` and outputs hold, equal where one call reads what another
-    made; writing in place makes a new value.
+    made; writing in place makes a new value. times: how often it is called here, one after another, as in a loop.
     """
 
     op: str
@@ -190,6 +197,7 @@ class OpCall:
     input_ids: tuple[int, ...] = ()
     output_ids: tuple[int, ...] = ()
     origin: Origin = UNKNOWN_ORIGIN
+    times: int = 1
 
     @property
     def tensors(self) -> tuple[TensorSpec, ...]:
@@ -242,7 +250,7 @@ class Graph:
     @property
     def macs(self) -> int:
         """Multiply-accumulates as fvcore counts them."""
-        return sum(c.macs for c in self.calls)
+        return sum(c.macs * c.times for c in self.calls)
 
 
 class CaptureMode(StrEnum):
@@ -319,11 +327,15 @@ TODAY = Target()
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """Work that one operator puts on the device: a family of kernels (``families.py``), a dtype and its dimensions."""
+    """Work that one operator puts on the device: a family of kernels (``families.py``), a dtype and its dimensions.
+
+    times: how many such kernels follow each other here, as in the steps of a recurrent layer.
+    """
 
     family: str
     dtype: str
     dims: Mapping[str, float]
+    times: int = 1
 
 
 class HostRow(NamedTuple):
@@ -345,7 +357,7 @@ class HostCall:
     op, variant: whose measured host cost this is; python: what runs before it; parts: the operators whose costs are
     summed where ``op`` has none of its own, extra: those that are added to it; sync: the host waits for the device
     before it goes on; elements: that the host itself computes, of a tensor that a model keeps on the CPU; origin: of
-    the operator, or of the first of those that were fused.
+    the operator, or of the first of those that were fused; times: how many such calls follow each other here.
     """
 
     op: str
@@ -358,6 +370,7 @@ class HostCall:
     elements: int = 0
     origin: Origin = UNKNOWN_ORIGIN
     variant: Variant = Variant.USUAL
+    times: int = 1
 
     @property
     def row(self) -> HostRow:
@@ -402,7 +415,8 @@ class SizedProgram:
 
     program: at one of the sizes; groups: its distinct kernels; kernel_of: (kernels,), position among them, all groups
     one after another, of every kernel in issue order; first_kernel: (calls + 1,), see ``PricedProgram``; sync:
-    (calls,); elements: (sizes, calls), see ``HostCall``.
+    (calls,); elements: (sizes, calls), see ``HostCall``; call_times: (calls,), kernel_times: (kernels,), of the call
+    and of the kernel within it.
     """
 
     program: Program
@@ -412,6 +426,8 @@ class SizedProgram:
     first_kernel: NDArray[np.int64]
     sync: NDArray[np.bool_]
     elements: NDArray[np.float64]
+    call_times: NDArray[np.float64]
+    kernel_times: NDArray[np.float64]
 
     @classmethod
     def of(cls, program: Program) -> SizedProgram:
@@ -439,6 +455,8 @@ class SizedProgram:
             np.cumsum([0, *(len(call.kernels) for call in program.calls)]),
             np.array([call.sync for call in program.calls], dtype=bool),
             np.array([[call.elements for call in program.calls]], dtype=float).reshape(1, -1),
+            np.array([call.times for call in program.calls], dtype=float),
+            np.array([kernel.times for call in program.calls for kernel in call.kernels], dtype=float),
         )
 
 

@@ -16,16 +16,27 @@ from typing import Any
 
 import torch
 
+from predictor.capture.assumption_texts import (
+    ALL_BLOCKS,
+    DISTINCT,
+    EVALUATION,
+    EVEN,
+    HOLDS,
+    KEEPS,
+    ONE,
+    PADDING,
+)
 from predictor.records import CaptureOptions
 
-EVEN = "what is chosen by values (experts, best scores, tokens) is spread evenly over the choices"
-HOLDS = "a condition on values holds"
-ONE = "a number that the host reads from the device is 1"
-DISTINCT = "all values are distinct"
-PADDING = "padded sequences are as long as the longest: nested tensors are priced as dense ones"
-ALL_BLOCKS = "flex_attention is one fused kernel that computes every block"
-EVALUATION = "the module, which is in training mode, runs in evaluation mode"
-"""The assumptions, as a report says them."""
+__all__ = [
+    "ALL_BLOCKS",
+    "DISTINCT",
+    "EVALUATION",
+    "EVEN",
+    "HOLDS",
+    "ONE",
+    "PADDING",
+]
 
 RESTS_ON = "_rests_on"
 """Attribute of a tensor whose values are assumed: the assumption."""
@@ -163,7 +174,7 @@ def keeps(options: CaptureOptions, x: torch.Tensor | None = None) -> str:
     >>> keeps(CaptureOptions(keep=0.3))
     'a selection by values keeps 30 %'
     """
-    return f"a selection by values keeps {'everything' if options.keep == 1 else f'{100 * options.keep:g} %'}"
+    return KEEPS.format(share="everything" if options.keep == 1 else f"{100 * options.keep:g} %")
 
 
 def _read(options: CaptureOptions, x: torch.Tensor) -> str:

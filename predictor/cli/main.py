@@ -14,6 +14,7 @@ from predictor.cli.terminal import complain, run
 if TYPE_CHECKING:
     from predictor.plans import Plan
     from predictor.records import CaptureOptions, Compared
+    from predictor.sources import FileSizes
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -44,12 +45,13 @@ def predict(
     dtype: Annotated[
         str | None,
         typer.Option(
-            help="fp32, tf32, fp16 or bf16. Default: the module's own; zoo models and ONNX files: fp16, or fp32 where "
-            "fp16 is not calibrated."
+            help="fp32, tf32, fp16 or bf16. Default: the module's or the ONNX file's own; zoo models: fp16, or fp32 "
+            "where fp16 is not calibrated."
         ),
     ] = None,
     batch: Annotated[
-        int | None, typer.Option(help="Batch size. Default: 1, or that of a file with fixed shapes.")
+        int | None,
+        typer.Option(help="Batch size, of an ONNX file with an open first dimension, too. Default: 1, or the file's."),
     ] = None,
     length: Annotated[
         int | None, typer.Option(help="Tokens, of models that take them. Default: 128, or a user's own.", min=1)
@@ -67,6 +69,17 @@ def predict(
     amp: Annotated[
         str | None,
         typer.Option(help="fp16 or bf16: operators run under torch.autocast; --dtype is that of the weights."),
+    ] = None,
+    dim: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=SIZE", help="Size of an open dimension of an ONNX file, by its name. Repeatable."),
+    ] = None,
+    shape: Annotated[
+        list[str] | None,
+        typer.Option(metavar="INPUT=1x3x224x224", help="Shape of an ONNX file's input. Repeatable."),
+    ] = None,
+    trips: Annotated[
+        int | None, typer.Option(help="Rounds of loops in an ONNX file that does not say how many.")
     ] = None,
     estimator: Annotated[
         str, typer.Option(help="queue: the two-lane queue; max: max(host time, kernel time).")
@@ -104,7 +117,8 @@ def predict(
     with complain(debug):
         gpu = _gpu(gpu, gpu_spec)
         options, captured = Options(dtype, estimator, host, attention), _captured(layout, amp, assume or [])
-        form, source = "json" if as_json else output, _Model(model, batch, length, head, captured)
+        sizes = _sizes(dim or [], shape or [], trips)
+        form, source = "json" if as_json else output, _Model(model, batch, length, head, captured, sizes)
         if list_models:
             import models_zoo
 
@@ -142,6 +156,7 @@ class _Model(NamedTuple):
     length: int | None
     head: str | None
     captured: CaptureOptions
+    sizes: FileSizes
 
     def plan(self, strict: bool) -> Plan:
         """Its plan, see ``sources.plan_of``. Raises PredictorError where none was named."""
@@ -150,7 +165,15 @@ class _Model(NamedTuple):
 
         if self.spec is None:
             raise PredictorError(_ASK)
-        return plan_of(self.spec, self.batch, self.length, head=self.head, options=self.captured, strict=strict)
+        return plan_of(
+            self.spec,
+            self.batch,
+            self.length,
+            head=self.head,
+            options=self.captured,
+            sizes=self.sizes,
+            strict=strict,
+        )
 
 
 def _captured(layout: str | None, amp: str | None, assumed: list[str]) -> CaptureOptions:
@@ -176,6 +199,14 @@ def _captured(layout: str | None, amp: str | None, assumed: list[str]) -> Captur
 
 LAYOUTS = ("contiguous", "channels_last")
 """Values of ``--layout``."""
+
+
+def _sizes(dims: list[str], shapes: list[str], trips: int | None) -> FileSizes:
+    """What is said of an ONNX file's sizes."""
+    from predictor.capture.onnx_files.bindings import parsed_dim, parsed_shape
+    from predictor.sources import FileSizes
+
+    return FileSizes(dict(map(parsed_dim, dims)), dict(map(parsed_shape, shapes)), trips)
 
 
 def _gpu(gpu: str | None, spec: Path | None) -> str | None:

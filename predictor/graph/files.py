@@ -146,6 +146,7 @@ class GraphSet:
                     tuple(input_ids),
                     tuple(output_ids),
                     origins[where],
+                    template_call.times,
                 )
             )
         return Graph(
@@ -250,14 +251,14 @@ def _python(work: PythonWork) -> list[Any]:
 def _row(call: OpCall) -> list[Any]:
     """All of a call but its place in the graph."""
     args = {name: _plain(value) for name, value in call.args.items()}
-    numbers = [call.macs, call.bytes_read, call.bytes_written]
+    numbers = [call.macs, call.bytes_read, call.bytes_written, *([call.times] if call.times != 1 else [])]
     parts = [[_row(part), list(part.input_ids), list(part.output_ids), _python(part.python)] for part in call.parts]
     return [call.op, args, [_plain(out) for out in call.outputs], call.trait, numbers, parts]
 
 
 def _call(row: Sequence[Any], terms_at: Sequence[int], names: Mapping[str, str]) -> OpCall:
     op, args, outputs, trait, numbers, parts = row
-    macs, bytes_read, bytes_written = (_value(n, terms_at, names) for n in numbers)
+    macs, bytes_read, bytes_written, *times = (_value(n, terms_at, names) for n in numbers)
     return OpCall(
         op,
         {name: _value(value, terms_at, names) for name, value in args.items()},
@@ -275,6 +276,7 @@ def _call(row: Sequence[Any], terms_at: Sequence[int], names: Mapping[str, str])
             )
             for part, input_ids, output_ids, python in parts
         ),
+        times=times[0] if times else 1,
     )
 
 

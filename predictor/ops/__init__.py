@@ -50,6 +50,9 @@ OPS: dict[str, Operator] = {}
 ONNX_OPS: dict[str, OnnxForm] = {}
 """Name of an ONNX node -> the operator's form there."""
 
+ONNX_ONLY: dict[str, Operator] = {}
+"""Name of an ONNX node -> row, of operators that torch has no name for."""
+
 UNMODELLED = Operator((), Trait.UNMODELLED, unmodelled)
 """What an operator gets that nothing in the table stands for: counted, shown, priced by its traffic alone."""
 
@@ -88,11 +91,12 @@ def register_operator(row: Operator) -> None:
     OPS.update(dict.fromkeys(row.aten, row))
     for form in row.onnx:
         ONNX_OPS.update(dict.fromkeys(form.names, form))
+        ONNX_ONLY.update(dict.fromkeys(() if row.aten else form.names, row))
 
 
 def rows() -> Iterator[Operator]:
     """Every row of the table once."""
-    return iter({id(row): row for row in OPS.values()}.values())
+    return iter({id(row): row for row in (*OPS.values(), *ONNX_ONLY.values())}.values())
 
 
 def operator_of(op: str, is_pointwise: bool = False, is_view: bool = False) -> Operator:

@@ -23,6 +23,8 @@ def pair(value: object, count: int = 2) -> tuple[float, ...]:
     return tuple([float(value)] * count) if isinstance(value, (int, float)) else tuple([0.0] * count)
 
 
-def node_arguments(attributes: dict[str, Any], inputs: list[TensorSpec]) -> dict[str, Any]:
-    """Arguments of an ONNX node as a captured call has them: its tensors by position, then its attributes."""
-    return {**{f"input{i}": t for i, t in enumerate(inputs)}, **attributes}
+def node_arguments(attributes: dict[str, Any], inputs: list[TensorSpec | None]) -> dict[str, Any]:
+    """Arguments of an ONNX node as a captured call has them: its tensors by position, those left out not counted among
+    ``OpCall.tensors``, then its attributes.
+    """
+    return {**{f"input{i}": t for i, t in enumerate(inputs) if t is not None}, **attributes}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from functools import partial
 
-from predictor.ops import ort
+from predictor.ops import node_macs, ort
 from predictor.ops.arguments import pair, tensor
 from predictor.ops.elementary import product
 from predictor.ops.row import LOOP, RARE, SPELLED_OTHERWISE, OnnxForm, Operator
@@ -84,7 +84,7 @@ ROWS = (
         Trait.CONV,
         conv,
         conv_macs,
-        onnx=(OnnxForm(("Conv", "FusedConv"), ort.conv, Trait.CONV, ort.conv_macs),),
+        onnx=(OnnxForm(("Conv", "FusedConv"), ort.conv, Trait.CONV, node_macs.conv_macs),),
         example=lambda o: partial(o.torch.conv2d, o.image, o.window, None, 1, 1),
         variants={
             Variant.DEPTHWISE: lambda o: partial(
@@ -112,7 +112,7 @@ ROWS = (
     Operator(
         ("conv_transpose2d",),
         Trait.COMPOSITE,
-        onnx=ort.form("ConvTranspose", trait=Trait.CONV, lower=ort.conv_as_product),
+        onnx=(OnnxForm(("ConvTranspose",), ort.conv_as_product, Trait.CONV, node_macs.transposed_conv_macs),),
         fused_by=LOOP,
         example=lambda o: partial(o.torch.conv_transpose2d, o.image, o.window, None, 2),
     ),

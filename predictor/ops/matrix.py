@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from functools import partial
 
-from predictor.ops import ort
+from predictor.ops import node_macs, ort
 from predictor.ops.arguments import tensor
 from predictor.ops.elementary import copy_of, fill_of, pointwise_of, product
 from predictor.ops.row import LOOP, RARE, OnnxForm, Operator
@@ -293,7 +293,7 @@ ROWS = (
         ("linear",),
         Trait.GEMM,
         linear,
-        onnx=(OnnxForm(("Gemm", "FusedGemm"), ort.gemm, Trait.GEMM, ort.product_macs),),
+        onnx=(OnnxForm(("Gemm", "FusedGemm"), ort.gemm, Trait.GEMM, node_macs.product_macs),),
         example=lambda o: partial(o.functional.linear, o.x, o.weight, o.vector),
     ),
     Operator(("addmm",), Trait.GEMM, mm, example=lambda o: partial(o.torch.addmm, o.vector, o.matrix, o.weight)),
@@ -329,8 +329,8 @@ ROWS = (
         Trait.COMPOSITE,
         macs=matmul_macs,
         onnx=(
-            OnnxForm(("MatMul", "FusedMatMul"), ort.matmul, Trait.PRODUCT, ort.product_macs),
-            OnnxForm(("TransposeMatMul",), ort.matmul, Trait.PRODUCT),
+            OnnxForm(("MatMul", "FusedMatMul"), ort.matmul, Trait.PRODUCT, node_macs.product_macs),
+            OnnxForm(("TransposeMatMul",), ort.matmul, Trait.PRODUCT, node_macs.product_macs),
         ),
         fused_by=LOOP,
         example=lambda o: lambda: o.torch.matmul(o.heads, o.heads.transpose(-1, -2)),
@@ -339,7 +339,7 @@ ROWS = (
         ("einsum",),
         Trait.COMPOSITE,
         macs=einsum_macs,
-        onnx=ort.form("Einsum", trait=Trait.PRODUCT, lower=ort.einsum),
+        onnx=(OnnxForm(("Einsum",), ort.einsum, Trait.PRODUCT, node_macs.einsum_macs),),
         fused_by=LOOP,
         example=lambda o: partial(o.torch.einsum, "bind,bjnd->bnij", o.heads_last, o.heads_last),
     ),

@@ -11,7 +11,7 @@ from dataclasses import replace
 from enum import IntEnum
 from functools import partial
 
-from predictor.ops.elementary import pointwise_of
+from predictor.ops.elementary import pointwise_of, repeated
 from predictor.ops.row import Lower, OnnxForm, no_kernels
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
@@ -124,21 +124,6 @@ def matmul(call: OpCall) -> tuple[Kernel, ...]:
     return (product(a.dtype, out.elements // max(n * batch, 1), n, k, batch, bool(call.args.get("transB"))),)
 
 
-def product_macs(call: OpCall) -> int:
-    """Of a product: every element of the result sums over a row of the first operand."""
-    if not call.outputs or len(call.tensors) < 2:
-        return 0
-    out = call.outputs[0]
-    return out.elements * (call.tensors[0].elements // max(out.elements // max(out.shape[-1], 1), 1))
-
-
-def conv_macs(call: OpCall) -> int:
-    """Of a convolution: every element of the result sums over a window of the channels of its group."""
-    if not call.outputs or len(call.tensors) < 2:
-        return 0
-    return call.outputs[0].elements * math.prod(call.tensors[1].shape[1:])
-
-
 def conv(call: OpCall) -> tuple[Kernel, ...]:
     """A convolution of cuDNN; a bias is added by a kernel of its own."""
     x, w = call.tensors[0], call.tensors[1]
@@ -175,7 +160,7 @@ def recurrent(call: OpCall, gates: int) -> tuple[Kernel, ...]:
     (rows, k), width = w.shape[1:], w.shape[1] // gates
     state, gated = (TensorSpec((batch, n), x.dtype, (n, 1)) for n in (width, rows))
     step = (product(x.dtype, batch, rows, r.shape[-1], 1, True), *pointwise_of((gated, gated, state), state, True))
-    return (product(x.dtype, batch * steps, rows, k, 1, True), *step * steps) * w.shape[0]
+    return (product(x.dtype, batch * steps, rows, k, 1, True), *repeated(step, steps)) * w.shape[0]
 
 
 def einsum(call: OpCall) -> tuple[Kernel, ...]:

@@ -7,8 +7,9 @@ from functools import partial
 
 from predictor.ops import ort
 from predictor.ops.arguments import tensor
-from predictor.ops.elementary import copy_of, pointwise_of, product
-from predictor.ops.row import RARE, SPELLED_OTHERWISE, GraphBreak, Operator
+from predictor.ops.elementary import copy_of, pointwise_of, product, repeated
+from predictor.ops.node_macs import recurrent_macs
+from predictor.ops.row import RARE, SPELLED_OTHERWISE, GraphBreak, OnnxForm, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
 CHUNKS = 8
@@ -39,7 +40,7 @@ def cudnn_layers(call: OpCall, gates: int) -> tuple[Kernel, ...]:
         width = rows // gates
         state, gated = (TensorSpec((batch, n), x.dtype, (n, 1)) for n in (width, rows))
         step = sum((product(x.dtype, batch, n, k) for n, k in hidden), ())
-        kernels += (step + pointwise_of((gated, gated, state), state, is_transcendental=True)) * steps
+        kernels += repeated(step + pointwise_of((gated, gated, state), state, is_transcendental=True), steps)
     return kernels
 
 
@@ -63,7 +64,7 @@ def _row(*aten: str, gates: int, node: str) -> Operator:
         Trait.RNN,
         partial(cudnn_layers, gates=gates),
         weights_macs,
-        onnx=ort.form(node, trait=Trait.RNN, lower=partial(ort.recurrent, gates=gates)),
+        onnx=(OnnxForm((node,), partial(ort.recurrent, gates=gates), Trait.RNN, recurrent_macs),),
         graph_break=GraphBreak.NOT_TRACED,
         untimed=RARE,
     )

@@ -125,13 +125,14 @@ class OnnxForm:
     """An operator as ONNX has it.
 
     names: of nodes, ONNX Runtime's own among them; lower: a node -> the kernels that ONNX Runtime runs it with; trait:
-    how the session issues it; macs: of a node.
+    how the session issues it; macs: of a node; is_control_flow: it runs graphs inside of it.
     """
 
     names: tuple[str, ...]
     lower: Lower
     trait: Trait
     macs: Macs = no_macs
+    is_control_flow: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,7 +138,10 @@ def price(
         np.concatenate([group[i] for group in kernels] or [empty], axis=1)[:, sized.kernel_of] for i in range(4)
     )
     measured_with = load_calibration(host.reference_gpu) if host.reference_gpu else calibration
-    host_s = _host_s(sized, launches, profile, host, measured_with)
+    launches = launches * sized.kernel_times
+    host_s = _host_s(sized, launches, profile, host, measured_with) * sized.call_times
+    call_times = np.repeat(sized.call_times, np.diff(sized.first_kernel))
+    seconds, launches = seconds * sized.kernel_times * call_times, launches * call_times
     return PricedProgram(
         host_s,
         profile.tail_s,

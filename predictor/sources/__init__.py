@@ -4,7 +4,8 @@ torch; all others are built, without weights where that is possible, and capture
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,18 @@ AS_CAPTURED = CaptureOptions()
 """The options that the shipped graphs were captured with."""
 
 
+@dataclass(frozen=True)
+class FileSizes:
+    """What is said of an ONNX file's sizes, see ``predict.plan_file``."""
+
+    dims: Mapping[str, int] = field(default_factory=dict)
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    trips: int | None = None
+
+
+AS_IN_THE_FILE = FileSizes()
+
+
 def plan_of(
     spec: str,
     batch: int | None = None,
@@ -29,6 +42,7 @@ def plan_of(
     *,
     head: str | None = None,
     options: CaptureOptions = AS_CAPTURED,
+    sizes: FileSizes = AS_IN_THE_FILE,
     strict: bool = False,
 ) -> Plan:
     """The plan of a model by its name or file.
@@ -36,9 +50,9 @@ def plan_of(
     spec: a zoo model's name, ``FILE.py:FUNCTION``, ``torchvision:NAME``, ``timm:NAME``, ``diffusers:CLASS``,
     ``transformers:CLASS`` or model type, a ``config.json``, an exported program or an ONNX file; batch: None: 1, or
     that of inputs of one size; length: tokens, None: the model's usual ones; head: the task head of a configuration,
-    see ``configuration``; options: how it is captured; strict: what a configuration says in vain is an error. Raises
-    PredictorError for an unknown name, for a size that the model does not take, and for a factory or configuration that
-    fails.
+    see ``configuration``; options: how it is captured; sizes: of an ONNX file; strict: what a configuration says in
+    vain is an error. Raises PredictorError for an unknown name, for a size that the model does not take, and for a
+    factory or configuration that fails.
     """
     batch = batch if batch is None else check_batch(batch)
     length = length if length is None else check_length(length)
@@ -47,7 +61,11 @@ def plan_of(
     if spec.endswith(".onnx"):
         if options != AS_CAPTURED:
             raise PredictorError(f"{spec} is predicted as it is: nothing can be changed or assumed of an ONNX file")
-        return plan_file(spec)
+        if length is not None:
+            raise PredictorError("--length is for models of tokens: say an open dimension, --dim sequence=128")
+        return plan_file(spec, batch=batch, dims=sizes.dims, shapes=sizes.shapes, trips=sizes.trips)
+    if sizes != AS_IN_THE_FILE:
+        raise PredictorError("--dim, --shape and --trips are for ONNX files")
     if spec in models_zoo.names():
         return zoo.plan_of(spec, options)
     source = BuiltSource(_build(spec, head, strict), batch, length, options)

@@ -219,9 +219,9 @@ def _case(id: KernelId) -> KernelCase:
             path = Path(folder) / "nodes.onnx"
             write(nodes, "fp32", path)
             try:
-                from predictor.capture.onnx_file import read
+                from predictor.capture.onnx_files.files import read_own
 
-                calls = [call for call in runtime.lower(read(path, dtype)).calls if call.kernels]
+                calls = [call for call in runtime.lower(read_own(path, dtype)).calls if call.kernels]
             except PredictorError:
                 continue
         kernels = [kernel for call in calls for kernel in call.kernels]

@@ -38,6 +38,6 @@ def replayed(program: Program, is_outside: Callable[[HostCall], bool] = lambda c
             replay()
             calls.append(call)
         elif call.trait is not Trait.HOST:
-            kernels.extend(call.kernels)
+            kernels.extend(replace(k, times=k.times * call.times) if call.times > 1 else k for k in call.kernels)
     replay()
     return replace(program, calls=tuple(calls), tail=PythonWork())

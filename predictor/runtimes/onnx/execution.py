@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from predictor import onnx_runtime
 from predictor.graph.inputs import flat
 from predictor.graph.onnx_export import export
 
@@ -28,8 +29,9 @@ def session(module: Any, inputs: Any, options: dict[str, str]) -> Callable[[], A
 
 def bound_session(path: Path, tensors: Sequence[Any], options: dict[str, str]) -> Callable[[], Any]:
     """A pass of a session on an ONNX file, see ``session``. tensors: its inputs, on the device that it is to run on."""
-    import onnxruntime
     import torch
+
+    onnxruntime = onnx_runtime.load()
 
     device = tensors[0].device.type
     providers: list[Any] = [("CUDAExecutionProvider", options)] if device == "cuda" else []

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+from predictor.errors import PredictorError, one_line
 from predictor.graph.dataflow import Dataflow
-from predictor.ops import onnx_form
-from predictor.records import TODAY, Graph, HostCall, OpCall, Program, PythonWork, Target, Trait
+from predictor.ops import OnnxForm, onnx_form
+from predictor.records import TODAY, Graph, HostCall, Kernel, OpCall, Program, PythonWork, Target, Trait
 
 NAME = "onnx"
 
@@ -16,11 +17,33 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
     """Graph of ONNX nodes -> host calls and their kernels."""
     nodes = [(call, onnx_form(call.op)) for call in _with_biased_softmax(graph)]
     calls = tuple(
-        HostCall(call.op, form.lower(call) if call.outputs else (), PythonWork(), form.trait, origin=call.origin)
+        HostCall(
+            call.op,
+            _kernels(call, form),
+            PythonWork(),
+            form.trait,
+            sync=form.trait is Trait.SYNC,
+            origin=call.origin,
+            times=call.times,
+        )
         for call, form in nodes
     )
-    unmodelled = Counter(call.op for call, form in nodes if form.trait is Trait.UNMODELLED)
+    unmodelled: Counter[str] = Counter()
+    for call, form in nodes:
+        if form.trait is Trait.UNMODELLED:
+            unmodelled[call.op] += call.times
     return Program(NAME, graph.dtype, calls, PythonWork(), dict(unmodelled))
+
+
+def _kernels(call: OpCall, form: OnnxForm) -> tuple[Kernel, ...]:
+    """The kernels of a node. Raises PredictorError for one with tensors that its operator cannot have."""
+    if not call.outputs:
+        return ()
+    try:
+        return form.lower(call)
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        shapes = ", ".join("x".join(map(str, t.shape)) or "a number" for t in call.tensors)
+        raise PredictorError(f"a node {call.op} of {shapes} cannot be: {one_line(error)}") from None
 
 
 def _with_biased_softmax(graph: Graph) -> list[OpCall]:

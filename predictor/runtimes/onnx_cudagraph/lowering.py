@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from predictor.ops import onnx_form
 from predictor.records import TODAY, Graph, Program, Target
 from predictor.runtimes.cudagraph.lowering import replayed
 from predictor.runtimes.onnx import lowering as onnx
@@ -12,5 +13,10 @@ NAME = "onnx-cudagraph"
 
 
 def lower(graph: Graph, target: Target = TODAY) -> Program:
-    """Graph of ONNX nodes -> one replay of their kernels."""
-    return replace(replayed(onnx.lower(graph, target)), runtime=NAME)
+    """Graph of ONNX nodes -> one replay of their kernels. ONNX Runtime captures no session with control flow."""
+    program = onnx.lower(graph, target)
+    branches = sorted({call.op for call in graph.calls if onnx_form(call.op).is_control_flow})
+    if branches:
+        reason = f"ONNX Runtime captures no CUDA graph of a model with control flow ({', '.join(branches)})"
+        return replace(program, runtime=NAME, unsupported_reason=program.unsupported_reason or reason)
+    return replace(replayed(program), runtime=NAME)

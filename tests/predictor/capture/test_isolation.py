@@ -20,7 +20,7 @@ from torch import nn
 from torch._subclasses import FakeTensorMode
 from transformers import DynamicCache
 
-from predictor.capture import onnx_file
+from predictor.capture.onnx_files import cache, modules
 from predictor.capture.recorder import capture
 from predictor.errors import PredictorError
 from predictor.predict import Predictor
@@ -313,10 +313,10 @@ def test_eight_threads_get_what_one_gets() -> None:
     module, inputs = nn.Sequential(nn.Linear(4, 4), Function(attends)), torch.rand(2, 4)
 
     def graphs(_: int) -> tuple[Graph, Graph]:
-        return capture(module, inputs, "fp16"), onnx_file.exported(nn.Linear(4, 4).eval(), inputs, "fp32")
+        return capture(module, inputs, "fp16"), modules.exported(nn.Linear(4, 4).eval(), inputs, "fp32")
 
     alone = graphs(0)
-    folder = onnx_file.cache_folder()
+    folder = cache.cache_folder()
     assert folder is not None
     for kept in folder.glob("*.json"):
         kept.unlink()  # so that one of the eight exports again

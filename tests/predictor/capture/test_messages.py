@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from predictor.capture import onnx_file
+from predictor.capture.onnx_files import modules
 from predictor.capture.recorder import capture
 from predictor.errors import PredictorError
 from predictor.predict import plan
@@ -92,7 +92,7 @@ def test_what_a_model_raises_is_never_another_error_of_the_interface() -> None:
         with pytest.raises(PredictorError, match="Odd"):
             plan(Unprintable(), torch.rand(2)).report("h200", runtime=runtime)
     with pytest.raises(PredictorError, match="Odd"):
-        onnx_file.exported(Unprintable(), torch.rand(2), "fp32")
+        modules.exported(Unprintable(), torch.rand(2), "fp32")
 
 
 def test_an_interrupt_by_the_user_ends_a_capture() -> None:

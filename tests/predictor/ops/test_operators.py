@@ -69,7 +69,7 @@ def test_no_name_is_in_two_rows() -> None:
     assert len(ONNX_OPS) == sum(len(form.names) for row in rows() for form in row.onnx)
 
 
-@pytest.mark.parametrize("row", rows(), ids=lambda row: row.aten[0])
+@pytest.mark.parametrize("row", rows(), ids=lambda row: (*row.aten, *(n for form in row.onnx for n in form.names))[0])
 def test_a_row_has_an_example_or_says_why_it_has_none(row: Operator) -> None:
     assert bool(row.example) != bool(row.untimed)
     assert row.example or not row.variants

@@ -1,0 +1,1 @@
+"""ONNX files -> ``Graph``: read, optimised by ONNX Runtime, kept in a cache; modules by way of an exported file."""

@@ -1,0 +1,93 @@
+"""Nodes and tensors of an optimised ONNX file -> ``Graph``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+from predictor.ops import OnnxForm, onnx_form
+from predictor.ops.arguments import node_arguments
+from predictor.records import Graph, OpCall, PythonWork, TensorSpec
+
+SINGLE = ("fp32", "tf32")
+HALF = ("fp16", "bf16")
+
+
+def conversions(own: str, dtype: str) -> dict[str, str]:
+    """Floating-point types of a file -> those that they run in, where the file is of one and another is asked for.
+
+    A half-precision file's fp32 tensors stay in fp32, in either half-precision type.
+
+    >>> conversions("fp16", "bf16")
+    {'fp16': 'bf16'}
+    >>> conversions("fp32", "fp16")
+    {'fp32': 'fp16', 'bf16': 'fp16'}
+    """
+    stored = "fp32" if dtype in SINGLE else dtype
+    if stored == own:
+        return {}
+    if own in HALF and stored in HALF:
+        return {own: stored}
+    return {kind: stored for kind in ("fp32", *HALF) if kind != stored}
+
+
+def graph_of(data: Mapping[str, Any], own: str, dtype: str, name: str) -> Graph:
+    """The graph of nodes and tensors. own: the dtype of the file, dtype: what it is to run in."""
+    exchanged = conversions(own, dtype)
+
+    @cache
+    def spec(tensor: str) -> TensorSpec | None:
+        if tensor not in data["tensors"]:
+            return None
+        shape, kind = data["tensors"][tensor]
+        stride: list[int] = []
+        step = 1
+        for n in reversed(shape):
+            stride.insert(0, step)
+            step *= n
+        return TensorSpec(tuple(shape), exchanged.get(kind, kind), tuple(stride))
+
+    named = [t for row in data["nodes"] for t in (*row[2], *row[3]) if t in data["tensors"]]
+    numbers = {tensor: number for number, tensor in enumerate(dict.fromkeys(named))}
+    calls = []
+    for op, _, inputs, outputs, values, times in data["nodes"]:
+        before, after = (spec(t[0]) if t else None for t in (inputs, outputs))
+        if op == "Cast" and exchanged and before is not None and after is not None and before.dtype == after.dtype:
+            numbers[outputs[0]] = numbers[inputs[0]]  # to what it is already, once the file is converted
+            continue
+        known = [t for t in inputs if t in numbers]
+        results = [(t, s) for t in outputs if t and (s := spec(t)) is not None]
+        values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        form = onnx_form(op)
+        call = OpCall(
+            op,
+            node_arguments(values, [spec(t) for t in inputs]),
+            tuple(s for _, s in results),
+            form.trait,
+            input_ids=tuple(numbers[t] for t in known),
+            output_ids=tuple(numbers[t] for t, _ in results),
+            times=times,
+        )
+        calls.append(replace(call, macs=_macs(call, form)))
+    assumptions = tuple(data["assumptions"])
+    outputs = tuple(numbers[t] for t in data["outputs"] if t in numbers)
+    return Graph(name, tuple(calls), dtype, 1, PythonWork(), 0, {}, outputs, assumptions)
+
+
+def _macs(call: OpCall, form: OnnxForm) -> int:
+    """Multiply-accumulates of a node; none of one with tensors that its operator cannot have, which is not lowered."""
+    try:
+        return form.macs(call)
+    except (ArithmeticError, LookupError, TypeError, ValueError):
+        return 0
+
+
+def converted(own: str, dtype: str) -> tuple[str, ...]:
+    """What was assumed where a file is to run in another dtype than its own."""
+    stored = "fp32" if dtype in SINGLE else dtype
+    if stored == own:
+        return ()
+    kept = ", what it does in fp32 itself stays" if own in HALF and stored in HALF else ""
+    return (f"the file, of {own}, is converted to {stored}, its inputs and outputs too{kept}",)

@@ -1,0 +1,110 @@
+"""The dtype of an ONNX file: its own without another, converted where one is asked for, islands in fp32 kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from predictor.capture.onnx_files import files, modules
+from predictor.predict import plan_file
+from tests.onnx_models import FLOAT, HALF, constant, info, model, node, saved, weight
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Path:
+    """Half precision, with a norm and a convolution that it casts to fp32 itself: the CPU has no double convolution."""
+    nodes = [
+        node("MatMul", "x,w", "a"),
+        node("Cast", "a", "b", to=FLOAT),
+        node("Pow", "b,two", "p"),
+        node("ReduceMean", "p", "m", axes=[-1]),
+        node("Div", "b,m", "d"),
+        node("Conv", "d,k", "e"),
+        node("Cast", "e", "f", to=HALF),
+        node("MatMul", "f,v", "y"),
+    ]
+    weights = [weight("w", 64, 64, kind=np.float16), weight("v", 62, 8, kind=np.float16), weight("k", 4, 8, 3)]
+    made = model(
+        nodes, [info("x", (2, 8, 64), HALF)], [*weights, constant("two", 2, np.float32)], [info("y", None, HALF)], 13
+    )
+    return saved(tmp_path, made)
+
+
+def test_without_a_dtype_the_files_own_is_priced(tmp_path: Path, mixed: Path) -> None:
+    single = saved(tmp_path, model([node("MatMul", "x,w")], weights=[weight("w", 64, 8)]), "single")
+    assert plan_file(single).report("h200", "onnx").dtype == "fp32"
+    assert plan_file(mixed).report("h200", "onnx").dtype == "fp16"
+
+
+def test_weights_that_are_stored_in_half_and_used_in_single_make_a_single_file(tmp_path: Path) -> None:
+    nodes = [node("Cast", "h", "w", to=FLOAT), node("MatMul", "x,w")]
+    path = saved(tmp_path, model(nodes, weights=[weight("h", 64, 8, kind=np.float16)]))
+    plan = plan_file(path)
+    assert plan.dtype == "fp32"
+    assert {t.dtype for c in plan.graph("fp32", "onnx").calls for t in c.tensors} == {"fp32"}
+
+
+@pytest.mark.parametrize("half", ["fp16", "bf16"])
+def test_what_a_file_casts_to_fp32_stays_fp32_in_half_precision(mixed: Path, half: str) -> None:
+    made_in = {c.op: c.outputs[0].dtype for c in files.read_graph(mixed, half).calls if c.op != "Cast"}
+    assert made_in == {"MatMul": half, "Pow": "fp32", "ReduceMean": "fp32", "Div": "fp32", "Conv": "fp32"}
+
+
+def test_a_half_precision_file_in_fp32_has_no_casts_left(mixed: Path) -> None:
+    calls = files.read_graph(mixed, "fp32").calls
+    assert {t.dtype for c in calls for t in (*c.tensors, *c.outputs)} == {"fp32"}
+    assert "Cast" not in {c.op for c in calls}
+
+
+def test_a_conversion_is_said(mixed: Path) -> None:
+    plan = plan_file(mixed)
+    assert not any("converted" in note for note in plan.report("h200", "onnx").notes)
+    said = plan.report("h200", "onnx", "bf16").notes[-1]
+    assert said.startswith("assumed: the file, of fp16, is converted to bf16, its inputs and outputs too")
+
+
+def test_what_a_module_does_in_fp32_itself_stays_fp32() -> None:
+    class Norm(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(64, 64)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.layer(x).float()
+            return self.layer((x * torch.cos(x)).to(self.layer.weight.dtype))
+
+    found = modules.exported(Norm().eval(), torch.rand(2, 64), "fp16")
+    made_in = {c.op: c.outputs[0].dtype for c in found.calls if c.op != "Cast"}
+    assert made_in == {"Gemm": "fp16", "Cos": "fp32", "Mul": "fp32"}
+    assert {c.outputs[0].dtype for c in modules.exported(Norm().eval(), torch.rand(2, 64), "fp32").calls} == {"fp32"}
+
+
+@pytest.mark.parametrize("approximate", ["none", "tanh"])
+def test_activations_are_joined_in_half_precision_as_in_single(approximate: str) -> None:
+    layer = nn.Sequential(nn.Linear(64, 64), _Gelu(approximate), nn.Linear(64, 8)).eval()
+    said = [[c.op for c in modules.exported(layer, torch.rand(2, 5, 64), dtype).calls] for dtype in ("fp32", "fp16")]
+    assert said[0] == said[1]
+    assert {"Gelu", "FastGelu", "BiasGelu"}.intersection(said[0])
+    assert not {"Erf", "Tanh"}.intersection(said[0])
+
+
+class _Gelu(nn.Module):
+    """Written out, as models do."""
+
+    def __init__(self, approximate: str) -> None:
+        super().__init__()
+        self.approximate = approximate
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.approximate == "none":
+            return x * 0.5 * (1.0 + torch.erf(x / 2**0.5))
+        return 0.5 * x * (1.0 + torch.tanh((2 / torch.pi) ** 0.5 * (x + 0.044715 * torch.pow(x, 3.0))))
