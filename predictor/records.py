@@ -278,11 +278,12 @@ class CaptureOptions:
 @dataclass(frozen=True, slots=True)
 class Target:
     """The software and GPU that a program is lowered for. torch: its version, for example "1.12.1"; architecture: of
-    the GPU, see ``calibration.schema.ARCHITECTURES``; both empty for those of today.
+    the GPU, see ``calibration.schema.ARCHITECTURES``; both empty for those of today; is_cpu: there is no GPU.
     """
 
     torch: str = ""
     architecture: str = ""
+    is_cpu: bool = False
 
 
 TODAY = Target()
@@ -344,7 +345,8 @@ class HostCall:
 @dataclass(frozen=True, slots=True)
 class Program:
     """What a runtime really does with a graph. tail: Python after the last operator; unsupported_reason: why the
-    runtime cannot run it, empty where it can.
+    runtime cannot run it, empty where it can; on_cpu: operators that it runs on the CPU though the target is a GPU, and
+    why, the copies between the two among them.
     """
 
     runtime: str
@@ -353,6 +355,7 @@ class Program:
     tail: PythonWork
     unmodelled: Mapping[str, int]
     unsupported_reason: str = ""
+    on_cpu: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -602,13 +605,27 @@ class OpCost:
 
 
 @dataclass(frozen=True, slots=True)
+class OnCpu:
+    """An operator that a runtime runs on the CPU though the target is a GPU, or a copy between the two: why, how often,
+    host seconds, and seconds of the device.
+    """
+
+    op: str
+    reason: str
+    count: int
+    host_s: float
+    kernel_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """A prediction. Seconds; interval_s: 5th and 95th percentile of the latency; bound: "framework", "compute" or
     "memory".
 
     max_s: the plain formula, max(host time, kernel time); critical_host: the host's share of the critical path;
     unmodelled: operator -> count; unmodelled_share: their part of the kernel time, by traffic alone; extrapolated:
-    kernel family -> kernels outside its calibrated range; calibration: its provenance.
+    kernel family -> kernels outside its calibrated range; calibration: its provenance; on_cpu: what runs on the CPU
+    beside the GPU, and the copies around it.
     """
 
     model: str
@@ -635,6 +652,7 @@ class Report:
     extrapolated: Mapping[str, int]
     calibration: Mapping[str, Any]
     notes: tuple[str, ...] = ()
+    on_cpu: tuple[OnCpu, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,9 @@ TABLE = Path(__file__).with_name("onnx_kernels.json")
 ONNX = ""
 """Domain of ONNX's own operators; "ai.onnx" is the same."""
 
+ON_CPU, WEIGHTS = "on_cpu", "weights_on_cpu"
+"""Arguments of a captured node that runs on the CPU: why, and the positions of its tensors that are weights."""
+
 Types = Sequence[str | None]
 """Dtypes of a node's inputs or outputs by position, None for one that is left out."""
 
@@ -84,7 +87,7 @@ def reason_for_cpu(
 
     >>> reason_for_cpu("Relu", "", 17, ["fp16"], ["fp16"], {})
     ''
-    >>> reason_for_cpu("LabelEncoder", "ai.onnx.ml", 4, ["int64"], ["string"], {})
+    >>> reason_for_cpu("StringNormalizer", "", 17, ["string"], ["string"], {})
     'no CUDA kernel'
     >>> reason_for_cpu("LpNormalization", "", 17, ["fp64"], ["fp64"], {})
     'no CUDA kernel for fp64'
