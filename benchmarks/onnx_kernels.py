@@ -59,7 +59,8 @@ def registered() -> tuple[list[Any], list[Any]]:
 def _stand_ins(folder: Path) -> None:
     """Empty libraries of the names that the providers link to, with the symbols and versions that they ask for."""
     spec = util.find_spec("onnxruntime")
-    assert spec is not None and spec.origin is not None
+    assert spec is not None
+    assert spec.origin is not None
     symbols: dict[str, set[str]] = {}
     for provider in sorted((Path(spec.origin).parent / "capi").glob("libonnxruntime_providers_*.so")):
         needed = set(re.findall(r"\[(lib(?:cu|nv)[^]]+)\]", _said("readelf", "-d", str(provider))))
@@ -113,7 +114,9 @@ def table(kernels: list[Any], schemas: list[Any]) -> dict[str, Any]:
 
 def _positions(constraint: str, inputs: Any, outputs: Any, input_names: Any, output_names: Any) -> list[int]:
     of_inputs = [i for i, (t, n) in enumerate(zip(inputs, input_names, strict=True)) if constraint in (t, n)]
-    return of_inputs + [-1 - i for i, (t, n) in enumerate(zip(outputs, output_names, strict=True)) if constraint in (t, n)]
+    return of_inputs + [
+        -1 - i for i, (t, n) in enumerate(zip(outputs, output_names, strict=True)) if constraint in (t, n)
+    ]
 
 
 def _plain(kind: str) -> str:

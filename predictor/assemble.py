@@ -10,10 +10,11 @@ import numpy as np
 
 from predictor.calibration.host_costs import HostCosts
 from predictor.calibration.load import Calibration
+from predictor.kernels.host_copies import HOST_COPY
 from predictor.kernels.unmodelled import UNMODELLED
 from predictor.lowered import Lowered
 from predictor.pricing.intervals import interval, log_error
-from predictor.records import OnCpu, OpCost, PricedProgram, Report, Timeline, Timelines
+from predictor.records import HostCall, OnCpu, OpCost, PricedProgram, Report, Timeline, Timelines, Trait
 from predictor.timeline.queue import timeline_at
 
 COSTLIEST = 8
@@ -115,10 +116,15 @@ def _on_cpu(lowered: Lowered, priced: PricedProgram, size: int) -> tuple[OnCpu, 
     ) * (np.diff(priced.first_kernel) > 0)
     rows = []
     for op, reason in reasons.items():
-        ours = np.array([call.op == op for call in lowered.program.program.calls])
+        ours = np.array([call.op == op and not _is_on_gpu(call) for call in lowered.program.program.calls])
         count = int(lowered.program.call_times[ours].sum())
         rows.append(OnCpu(op, reason, count, float(priced.host_s[size][ours].sum()), float(per_call[ours].sum())))
     return tuple(sorted(rows, key=lambda row: -(row.host_s + row.kernel_s)))
+
+
+def _is_on_gpu(call: HostCall) -> bool:
+    """Whether a call is of kernels of the GPU, not of what the CPU computes, or of a copy between the two."""
+    return call.trait is not Trait.HOST and all(kernel.family != HOST_COPY for kernel in call.kernels)
 
 
 def _extrapolated(lowered: Lowered, priced: PricedProgram, size: int) -> dict[str, int]:

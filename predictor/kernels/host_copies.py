@@ -9,6 +9,9 @@ import numpy as np
 
 from predictor.kernels.family import Array, Dims, Family, MeasuredIn, log
 
+HOST_COPY = "host_copy"
+"""Name of the family."""
+
 PCIE_BYTES_PER_S = 2.0e10
 """Of pinned memory over PCI Express 4.0 x16, whose 16 GT/s a lane are 31.5e9 bytes/s before packets' heads; 5.0 has
 twice that, 3.0 half.
@@ -33,7 +36,7 @@ def _features(d: Dims, size: int, sms: int) -> list[Array]:
 
 ROWS = (
     Family(
-        name="host_copy",
+        name=HOST_COPY,
         dims={"bytes": None},
         flops=_nothing,
         nbytes=_bytes,

@@ -191,7 +191,8 @@ def einsum(call: OpCall) -> tuple[Kernel, ...]:
         kept = set(result).union(*terms[position + 1 :])
         both, left, right = set(held) & set(term), set(held) - set(term), set(term) - set(held)
         m, n, k, batch = (
-            math.prod(sizes[index] for index in indices) for indices in (left & kept, right & kept, both - kept, both & kept)
+            math.prod(sizes[index] for index in indices)
+            for indices in (left & kept, right & kept, both - kept, both & kept)
         )
         held = tuple(index for index in dict.fromkeys((*held, *term)) if index in kept)
         if min(m, n, k, batch):

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 
 from predictor.ops import ort
-from predictor.ops.row import OnnxForm, Operator
+from predictor.ops.row import ONNX_ALONE, OnnxForm, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
 PACKED = 5
@@ -125,7 +125,7 @@ def quantised(call: OpCall) -> tuple[Kernel, ...]:
     """The product of integers, a pass that scales it and puts heads first, then scores, softmax and weighing, which are
     not fused.
     """
-    x, weights, out = call.tensors[0], call.tensors[1], call.outputs[0]
+    weights, out = call.tensors[1], call.outputs[0]
     sizes, (k, n) = quantised_sizes(call), weights.shape
     rows, batch = sizes.batch * sizes.length, sizes.batch * sizes.heads
     if not min(rows, k, n, sizes.head, sizes.keys):
@@ -182,7 +182,7 @@ def apart(call: OpCall) -> tuple[Kernel, ...]:
     """A pass over each operand that a bias is added to, the cache moved, the fused kernel."""
     query = call.tensors[0]
     biased = "num_heads" in call.args and _input(call, 3) is not None
-    operands = [t for t in map(lambda p: _input(call, p), range(3)) if t is not None] if biased else []
+    operands = [t for t in (_input(call, p) for p in range(3)) if t is not None] if biased else []
     return _run(apart_sizes(call), query.dtype, *ort.copies_of(*operands), *ort.copies_of(*call.outputs[1:3]))
 
 
@@ -263,4 +263,4 @@ _FORMS = (
     OnnxForm(("PackedAttention", "PackedMultiHeadAttention"), packed, Trait.ATTENTION, packed_macs),
 )
 
-ROWS = tuple(Operator((), Trait.ATTENTION, onnx=(form,)) for form in _FORMS)
+ROWS = tuple(Operator((), Trait.ATTENTION, onnx=(form,), untimed=ONNX_ALONE) for form in _FORMS)

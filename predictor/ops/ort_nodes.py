@@ -11,7 +11,7 @@ from functools import partial
 
 from predictor.ops import ort
 from predictor.ops.node_macs import conv_macs
-from predictor.ops.row import OnnxForm, Operator, no_kernels
+from predictor.ops.row import ONNX_ALONE, OnnxForm, Operator, no_kernels
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
 
@@ -42,7 +42,7 @@ def channels_last_conv(call: OpCall) -> tuple[Kernel, ...]:
 
 
 def group_norm(call: OpCall) -> tuple[Kernel, ...]:
-    """Sums of every group of channels, then a pass that normalises and may activate; a skipped tensor is added first."""
+    """Sums of every group of channels, then a pass that normalises, adds what is skipped, and may activate."""
     x, out = call.tensors[0], call.outputs[0]
     if not out.elements:
         return ()
@@ -61,7 +61,11 @@ def found_places(call: OpCall) -> tuple[Kernel, ...]:
     """Counts, sums along them, places written."""
     x = call.tensors[0]
     marks = TensorSpec(x.shape, "int32", x.stride)
-    return (*ort.checked(OpCall("", {"input0": x}, (marks,), Trait.POINTWISE)), *ort.copies_of(marks), *ort.gathered(call))
+    return (
+        *ort.checked(OpCall("", {"input0": x}, (marks,), Trait.POINTWISE)),
+        *ort.copies_of(marks),
+        *ort.gathered(call),
+    )
 
 
 BOXES_A_BLOCK = 64
@@ -69,8 +73,8 @@ BOXES_A_BLOCK = 64
 
 
 def suppressed(call: OpCall) -> tuple[Kernel, ...]:
-    """Of every class of every image: scores copied, sorted, boxes gathered, each compared with each, those that are left
-    found one after another.
+    """Of every class of every image: scores copied and sorted, boxes gathered, each compared with each, and those that
+    are left found one after another.
     """
     boxes, scores = call.tensors[:2]
     count = boxes.shape[1]
@@ -137,4 +141,4 @@ def _forms() -> Iterator[OnnxForm]:
 
 _turned = partial(ort.kernel, straight=False)
 
-ROWS = tuple(Operator((), form.trait, onnx=(form,)) for form in _forms())
+ROWS = tuple(Operator((), form.trait, onnx=(form,), untimed=ONNX_ALONE) for form in _forms())

@@ -12,7 +12,7 @@ import math
 
 from predictor.ops import ort
 from predictor.ops.elementary import unmodelled
-from predictor.ops.row import OnnxForm, Operator
+from predictor.ops.row import ONNX_ALONE, OnnxForm, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
 
@@ -55,7 +55,9 @@ def integer_matmul(call: OpCall) -> tuple[Kernel, ...]:
         return ()
     whole = ort.integer_product(out.elements // n, n, k)
     offsets = [t for i, t in enumerate(call.tensors[:2]) if f"input{2 + i}" in call.args]
-    sums = [k for t in offsets for k in ort.reduced(OpCall("", {"input0": t}, (ort.row_of(t, out.dtype),), Trait.REDUCTION))]
+    sums = [
+        k for t in offsets for k in ort.reduced(OpCall("", {"input0": t}, (ort.row_of(t, out.dtype),), Trait.REDUCTION))
+    ]
     return (*sums, whole, *(ort.copies_of(out) if offsets else ()))
 
 
@@ -71,7 +73,9 @@ def few_bits(call: OpCall) -> tuple[Kernel, ...]:
     weights = TensorSpec((n, k), x.dtype, (k, 1))
     if rows == 1:
         return unmodelled(call)
-    spread = ort.kernel(OpCall("", {"input0": packed, "input1": call.tensors[2]}, (weights,), Trait.COPY), straight=False)
+    spread = ort.kernel(
+        OpCall("", {"input0": packed, "input1": call.tensors[2]}, (weights,), Trait.COPY), straight=False
+    )
     return (*spread, ort.product(out.dtype, rows, n, k, 1, True))
 
 
@@ -90,7 +94,9 @@ def gemm_macs(call: OpCall) -> int:
 
 
 _FORMS = (
-    OnnxForm(("MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"), integer_matmul, Trait.PRODUCT, integer_macs),
+    OnnxForm(
+        ("MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"), integer_matmul, Trait.PRODUCT, integer_macs
+    ),
     OnnxForm(("MatMulNBits", "MatMulBnb4"), few_bits, Trait.PRODUCT, few_bits_macs),
     OnnxForm(("GemmFloat8",), eight_bit_gemm, Trait.GEMM, gemm_macs),
     OnnxForm(("QLinearMatMul", "QGemm"), unmodelled, Trait.PRODUCT, scaled_macs),
@@ -103,4 +109,4 @@ _FORMS = (
     *ort.form("QLinearGlobalAveragePool", "QLinearReduceMean", trait=Trait.REDUCTION, lower=ort.reduced),
 )
 
-ROWS = tuple(Operator((), form.trait, onnx=(form,)) for form in _FORMS)
+ROWS = tuple(Operator((), form.trait, onnx=(form,), untimed=ONNX_ALONE) for form in _FORMS)

@@ -107,6 +107,7 @@ Example = Callable[[Operands], Callable[[], Any]]
 
 RARE = "no model of the zoo spends time in it: the typical cost of its trait stands in"
 SPELLED_OTHERWISE = "models call it by another name, this one is what that becomes inside"
+ONNX_ALONE = "torch has no such operator"
 """Why an operator has no example."""
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from predictor.kernels.host_copies import HOST_COPY
 from predictor.ops.placement import ON_CPU, WEIGHTS
 from predictor.records import HostCall, Kernel, OpCall, PythonWork, TensorSpec, Trait
 
@@ -34,7 +35,7 @@ def issued(calls: Sequence[OpCall], outputs: Sequence[int], lower: Callable[[OpC
     def copy(value: int, tensor: TensorSpec, way: str, times: int) -> Iterator[HostCall]:
         if (value, way) not in copied and tensor.dtype != "string" and tensor.elements:
             copied.add((value, way))
-            kernel = Kernel("host_copy", tensor.dtype, {"bytes": tensor.nbytes})
+            kernel = Kernel(HOST_COPY, tensor.dtype, {"bytes": tensor.nbytes})
             trait = Trait.SYNC if way == TO_HOST else Trait.COPY
             yield HostCall(way, (kernel,), PythonWork(), trait, sync=way == TO_HOST, times=times)
 
