@@ -76,9 +76,11 @@ pooled: Lower = partial(kernel, kind=Kind.POOLED, straight=False)
 cut: Lower = partial(kernel, kind=Kind.CUT, straight=False)
 
 
-def form(*names: str, trait: Trait = Trait.POINTWISE, lower: Lower = pointwise) -> tuple[OnnxForm, ...]:
+def form(
+    *names: str, trait: Trait = Trait.POINTWISE, lower: Lower = pointwise, cpu_passes: int = 1
+) -> tuple[OnnxForm, ...]:
     """Nodes that multiply nothing, by default pointwise ones."""
-    return (OnnxForm(names, lower, trait),)
+    return (OnnxForm(names, lower, trait, cpu_passes=cpu_passes),)
 
 
 def copies_of(*tensors: TensorSpec) -> tuple[Kernel, ...]:

@@ -4,12 +4,12 @@ what selects boxes, strings and tables.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
 from predictor.ops import ort
+from predictor.ops.elementary import repeated
 from predictor.ops.node_macs import conv_macs
 from predictor.ops.row import ONNX_ALONE, OnnxForm, Operator, no_kernels
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
@@ -68,8 +68,10 @@ def found_places(call: OpCall) -> tuple[Kernel, ...]:
     )
 
 
-BOXES_A_BLOCK = 64
-"""Boxes that are compared with as many in one block of threads (ONNX Runtime, non_max_suppression_impl.cu)."""
+SMALL_KERNELS = 13
+"""Of a class of boxes, beside those that sort, compare and choose: numbers counted up, scores and boxes gathered, what
+is left counted, copied and told to the host. Seen on an H100: 14 to 15 launches a class.
+"""
 
 
 def suppressed(call: OpCall) -> tuple[Kernel, ...]:
@@ -78,15 +80,12 @@ def suppressed(call: OpCall) -> tuple[Kernel, ...]:
     """
     boxes, scores = call.tensors[:2]
     count = boxes.shape[1]
-    if not count:
+    classes = scores.shape[0] * scores.shape[1]
+    if not count or not classes:
         return ()
     row = TensorSpec((count,), scores.dtype, (1,))
-    of_boxes = TensorSpec((count, 4), boxes.dtype, (4, 1))
-    words = TensorSpec((count, math.ceil(count / BOXES_A_BLOCK)), "int64", (1, 1))
-    compared = ort.kernel(OpCall("", {"input0": of_boxes}, (words,), Trait.SORT), ort.Kind.CHECKED, straight=False)
-    each = (*ort.copies_of(row, row, of_boxes), *compared, *ort.copies_of(row))
-    classes = scores.shape[0] * scores.shape[1]
-    return tuple(replace(kernel, times=kernel.times * classes) for kernel in each) if classes else ()
+    chosen = Kernel("box_selection", boxes.dtype, {"boxes": count})
+    return repeated((*ort.copies_of(*[row] * SMALL_KERNELS), chosen), classes)
 
 
 def padding(call: OpCall) -> tuple[Kernel, ...]:
@@ -123,7 +122,11 @@ def _forms() -> Iterator[OnnxForm]:
     yield from passes("RotaryEmbedding", "GemmaRotaryEmbedding", "ComplexMul", "ComplexMulConj", lower=_turned)
     yield from ort.form("EmbedLayerNormalization", trait=Trait.REDUCTION, lower=embedded)
     yield from ort.form("SkipGroupNorm", trait=Trait.REDUCTION, lower=group_norm)
-    yield from ort.form("LpNormalization", trait=Trait.REDUCTION, lower=ort.norm)
+    # what the CPU has no vector code for: measured, of 131,072 and 1,048,576 elements (benchmarks/onnx_files, islands)
+    yield from ort.form("LpNormalization", trait=Trait.REDUCTION, lower=ort.norm, cpu_passes=30)
+    yield from ort.form("Hardmax", trait=Trait.REDUCTION, lower=ort.reduced, cpu_passes=105)
+    yield from ort.form("LpPool", trait=Trait.POOL, lower=ort.pooled, cpu_passes=80)
+    yield from ort.form("GlobalLpPool", trait=Trait.REDUCTION, lower=ort.reduced, cpu_passes=30)
     yield from ort.form("LRN", trait=Trait.POOL, lower=local_norm)
     yield OnnxForm(("NhwcConv", "NhwcFusedConv"), channels_last_conv, Trait.CONV, conv_macs)
     yield from ort.form("NonZero", "Compress", trait=Trait.SYNC, lower=found_places)

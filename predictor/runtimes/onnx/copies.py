@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from predictor.kernels.host_copies import HOST_COPY
+from predictor.ops import onnx_form
 from predictor.ops.placement import ON_CPU, WEIGHTS
 from predictor.records import HostCall, Kernel, OpCall, PythonWork, TensorSpec, Trait
 
@@ -18,9 +19,9 @@ TO_HOST, FROM_HOST = "MemcpyToHost", "MemcpyFromHost"
 COPIED = {TO_HOST: "what the GPU made is read on the CPU", FROM_HOST: "what the CPU made is read on the GPU"}
 """Why a copy is there."""
 
-MACS_PER_ELEMENT = 200
-"""Multiply-accumulates that a CPU does in the time of an element of a pass: a judgement, of 16 cores that do 2e11 in a
-second where one passes over 1e9 elements.
+MACS_PER_ELEMENT = 300
+"""Multiply-accumulates that a CPU does in the time of an element of a pass (``pricing.program.CPU_ELEMENT_S``), 2.5e12
+in a second. Measured: 0.7 to 3.1e12 in MatMulInteger and QAttention of BERT's sizes, on a host 1.7 times as slow.
 """
 
 FEW = 16
@@ -60,9 +61,11 @@ def issued(calls: Sequence[OpCall], outputs: Sequence[int], lower: Callable[[OpC
 
 
 def computed(call: OpCall) -> HostCall:
-    """A node that the CPU computes."""
-    most = max((t.elements for t in (*call.tensors, *call.outputs)), default=1)
-    elements = most + call.macs // MACS_PER_ELEMENT
+    """A node that the CPU computes: its elements, but those of weights, which its products count."""
+    weights = call.args.get(WEIGHTS, ())
+    read = [tensor for position, tensor in enumerate(call.tensors) if position not in weights]
+    most = max((t.elements for t in (*read, *call.outputs)), default=1)
+    elements = most * onnx_form(call.op).cpu_passes + call.macs // MACS_PER_ELEMENT
     return HostCall(call.op, (), PythonWork(), Trait.HOST, elements=elements, origin=call.origin, times=call.times)
 
 
