@@ -10,10 +10,11 @@ import numpy as np
 
 from predictor.calibration.host_costs import HostCosts
 from predictor.calibration.load import Calibration
+from predictor.kernels.host_copies import HOST_COPY
 from predictor.kernels.unmodelled import UNMODELLED
 from predictor.lowered import Lowered
 from predictor.pricing.intervals import interval, log_error
-from predictor.records import OpCost, PricedProgram, Report, Timeline, Timelines
+from predictor.records import HostCall, OnCpu, OpCost, PricedProgram, Report, Timeline, Timelines, Trait
 from predictor.timeline.queue import timeline_at
 
 COSTLIEST = 8
@@ -56,6 +57,7 @@ def assemble(
         unmodelled_share=_unmodelled_s(lowered, priced, size) / max(timeline.kernel_s, 1e-12),
         extrapolated=_extrapolated(lowered, priced, size),
         calibration=provenance(calibration, host),
+        on_cpu=_on_cpu(lowered, priced, size),
         notes=(*notes(lowered.versions, host), *(f"assumed: {text}" for text in lowered.assumptions)),
     )
 
@@ -102,6 +104,27 @@ def _costliest(lowered: Lowered, priced: PricedProgram, size: int) -> tuple[OpCo
     kernel_s = np.bincount(rows[call_of_kernel], priced.kernel_s[size], many)
     ranked = np.argsort(-np.maximum(host_s, kernel_s), kind="stable")[:COSTLIEST]
     return tuple(OpCost(lowered.ops[i], int(count[i]), float(host_s[i]), float(kernel_s[i])) for i in ranked)
+
+
+def _on_cpu(lowered: Lowered, priced: PricedProgram, size: int) -> tuple[OnCpu, ...]:
+    """What runs on the CPU beside the GPU, and the copies around it, the longest first."""
+    reasons = lowered.program.program.on_cpu
+    if not reasons:
+        return ()
+    per_call = np.add.reduceat(
+        np.append(priced.kernel_s[size], 0.0), np.minimum(priced.first_kernel[:-1], priced.kernel_s.shape[1])
+    ) * (np.diff(priced.first_kernel) > 0)
+    rows = []
+    for op, reason in reasons.items():
+        ours = np.array([call.op == op and not _is_on_gpu(call) for call in lowered.program.program.calls])
+        count = int(lowered.program.call_times[ours].sum())
+        rows.append(OnCpu(op, reason, count, float(priced.host_s[size][ours].sum()), float(per_call[ours].sum())))
+    return tuple(sorted(rows, key=lambda row: -(row.host_s + row.kernel_s)))
+
+
+def _is_on_gpu(call: HostCall) -> bool:
+    """Whether a call is of kernels of the GPU, not of what the CPU computes, or of a copy between the two."""
+    return call.trait is not Trait.HOST and all(kernel.family != HOST_COPY for kernel in call.kernels)
 
 
 def _extrapolated(lowered: Lowered, priced: PricedProgram, size: int) -> dict[str, int]:

@@ -74,7 +74,7 @@ class Settings(NamedTuple):
     @property
     def target(self) -> Target:
         """What a program is to run with."""
-        return Target(self.host.environment.torch, self.calibration.architecture)
+        return Target(self.host.environment.torch, self.calibration.architecture, self.calibration.lanes.serial)
 
 
 def settings(

@@ -315,11 +315,12 @@ class DtypeOrigin(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Target:
     """The software and GPU that a program is lowered for. torch: its version, for example "1.12.1"; architecture: of
-    the GPU, see ``calibration.schema.ARCHITECTURES``; both empty for those of today.
+    the GPU, see ``calibration.schema.ARCHITECTURES``; both empty for those of today; is_cpu: there is no GPU.
     """
 
     torch: str = ""
     architecture: str = ""
+    is_cpu: bool = False
 
 
 TODAY = Target()
@@ -381,7 +382,8 @@ class HostCall:
 @dataclass(frozen=True, slots=True)
 class Program:
     """What a runtime really does with a graph. tail: Python after the last operator; unsupported_reason: why the
-    runtime cannot run it, empty where it can.
+    runtime cannot run it, empty where it can; on_cpu: operators that it runs on the CPU though the target is a GPU, and
+    why, the copies between the two among them.
     """
 
     runtime: str
@@ -390,6 +392,7 @@ class Program:
     tail: PythonWork
     unmodelled: Mapping[str, int]
     unsupported_reason: str = ""
+    on_cpu: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -639,6 +642,19 @@ class OpCost:
 
 
 @dataclass(frozen=True, slots=True)
+class OnCpu:
+    """An operator that a runtime runs on the CPU though the target is a GPU, or a copy between the two: why, how often,
+    host seconds, and seconds of the device.
+    """
+
+    op: str
+    reason: str
+    count: int
+    host_s: float
+    kernel_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """A prediction. Seconds; interval_s: 5th and 95th percentile of the latency; bound: "framework", "compute" or
     "memory".
@@ -646,7 +662,7 @@ class Report:
     max_s: the plain formula, max(host time, kernel time); critical_host: the host's share of the critical path;
     unmodelled: operator -> count; unmodelled_share: their part of the kernel time, by traffic alone; extrapolated:
     kernel family -> kernels outside its calibrated range; calibration: its provenance; dtype_origin: why the prediction
-    is in its dtype.
+    is in its dtype; on_cpu: what runs on the CPU beside the GPU, and the copies around it.
     """
 
     model: str
@@ -674,6 +690,7 @@ class Report:
     calibration: Mapping[str, Any]
     notes: tuple[str, ...] = ()
     dtype_origin: DtypeOrigin = DtypeOrigin.ASKED
+    on_cpu: tuple[OnCpu, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,10 +94,12 @@ def measure(
     protocol: Protocol,
     advance: Callable[[int], None],
     meanwhile: Callable[[], None] | None = None,
+    bench: type[Bench] | None = None,
 ) -> None:
     """Measure every case that is not in the file yet: rounds of latencies, then its kernels; or why it cannot run.
-    meanwhile: other work that needs no quiet host; it is done while the first processes prepare. Where
-    ``protocol.total_s`` ends first, what is missing is measured by the next call.
+    meanwhile: other work that needs no quiet host; it is done while the first processes prepare; bench: what prepares
+    and runs a case, by default a ``Bench``. Where ``protocol.total_s`` ends first, what is missing is measured by the
+    next call.
     """
     with Worker(Machine, device) as machine:
         machine.ask("describe")
@@ -108,7 +110,7 @@ def measure(
     advance((len(wanted) - len(missing)) * (protocol.rounds + 2))
     if missing or not session:
         file.append([replace(environment, session=session)])
-    _Schedule(file, session, device, protocol, advance).run(groups_of(missing), meanwhile)
+    _Schedule(file, session, device, protocol, advance, bench or Bench).run(groups_of(missing), meanwhile)
 
 
 def groups_of(cases: Sequence[Case]) -> list[list[Case]]:
@@ -145,9 +147,16 @@ class _Schedule:
     """Groups on their way: queued, preparing, ready, measured."""
 
     def __init__(
-        self, file: SampleFile, session: int, device: str, protocol: Protocol, advance: Callable[[int], None]
+        self,
+        file: SampleFile,
+        session: int,
+        device: str,
+        protocol: Protocol,
+        advance: Callable[[int], None],
+        bench: type[Bench],
     ) -> None:
         self.file, self.session, self.device, self.protocol, self.advance = file, session, device, protocol, advance
+        self.bench = bench
         self.queue: deque[_Group] = deque()
         self.preparing: list[_Group] = []
         self.ready: list[_Group] = []
@@ -199,7 +208,7 @@ class _Schedule:
             if any(other.alone for other in others) or (group.alone and others):
                 return
             self.queue.popleft()
-            group.worker = Worker(Bench, group.cases[0].model, group.cases[0].dtype, self.device)
+            group.worker = Worker(self.bench, group.cases[0].model, group.cases[0].dtype, self.device)
             group.waiting.extend(sorted(group.cases, key=lambda c: c.batch))
             self.preparing.append(group)
             self._prepare_next(group)
@@ -370,18 +379,26 @@ class Bench:
         set_precision(dtype)
         torch.backends.cudnn.allow_tf32 = True  # torch's default: TF32 for convolutions
         self._probe = Probe(device)
-        with torch.device(device):
+        self._load()
+
+    def _load(self) -> None:
+        """What is done once for all runtimes and batches."""
+        with torch.device(self.device):
             torch.manual_seed(0)
-            self._module = build(model, device)[0].to(DTYPES[dtype])
+            self._module = build(self._model, self.device)[0].to(DTYPES[self.dtype])
+
+    def _ready(self, runtime: str, batch: int) -> Run:
+        """A pass of a batch under a runtime."""
+        with torch.device(self.device):
+            inputs = build_inputs(self._model, self.device, batch)
+        return runtimes.load(runtime).prepare(*placed(self._module, inputs, self.dtype, self.device))
 
     def prepare(self, runtime: str, batch: int) -> tuple[str | None, float]:
         """(why a runtime cannot run a batch, in one line, or None; bytes that are free on the device). Raises where the
         failure has harmed what ran before it.
         """
         try:
-            with torch.device(self.device):
-                inputs = build_inputs(self._model, self.device, batch)
-            run = runtimes.load(runtime).prepare(*placed(self._module, inputs, self.dtype, self.device))
+            run = self._ready(runtime, batch)
             pass_seconds(run, self.device, 3)
         except Exception as error:
             reason = one_line(error)

@@ -198,6 +198,31 @@ class CaseProfile(Record, frozen=True, tag="profile"):
         return float(np.median(self.kernels_s)) if self.kernels_s else None
 
 
+class NodeTime(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A node of a session: its operator, the provider that ran it, host seconds of its kernel's call (the lower
+    quartile of some passes; on a CPU all of its work), and the types and shapes that it read and wrote.
+    """
+
+    op: str
+    provider: str
+    host_s: float
+    reads: tuple[tuple[str, tuple[int, ...]], ...]
+    writes: tuple[tuple[str, tuple[int, ...]], ...]
+
+
+class SessionNodes(Record, frozen=True, tag="nodes"):
+    """The nodes of a case's session in the order of their first run, by ONNX Runtime's own profiler: where each ran."""
+
+    case: Case
+    nodes: tuple[NodeTime, ...]
+    session: int = 0
+
+    @property
+    def identity(self) -> Hashable:
+        """The case."""
+        return self.case
+
+
 class Refusal(Record, frozen=True, tag="refusal"):
     """A case that cannot run, with the reason in one line."""
 
@@ -277,6 +302,7 @@ Sample = (
     | ShapeSample
     | CaseRound
     | CaseProfile
+    | SessionNodes
     | Refusal
     | ProgramRecord
 )

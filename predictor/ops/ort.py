@@ -12,6 +12,7 @@ from enum import IntEnum
 from functools import partial
 
 from predictor.ops.elementary import pointwise_of, repeated
+from predictor.ops.node_macs import einsum_sizes, einsum_terms
 from predictor.ops.row import Lower, OnnxForm, no_kernels
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
@@ -75,9 +76,11 @@ pooled: Lower = partial(kernel, kind=Kind.POOLED, straight=False)
 cut: Lower = partial(kernel, kind=Kind.CUT, straight=False)
 
 
-def form(*names: str, trait: Trait = Trait.POINTWISE, lower: Lower = pointwise) -> tuple[OnnxForm, ...]:
+def form(
+    *names: str, trait: Trait = Trait.POINTWISE, lower: Lower = pointwise, cpu_passes: int = 1
+) -> tuple[OnnxForm, ...]:
     """Nodes that multiply nothing, by default pointwise ones."""
-    return (OnnxForm(names, lower, trait),)
+    return (OnnxForm(names, lower, trait, cpu_passes=cpu_passes),)
 
 
 def copies_of(*tensors: TensorSpec) -> tuple[Kernel, ...]:
@@ -101,6 +104,17 @@ def product(dtype: str, m: int, n: int, k: int, batch: int, nt: bool, bias: bool
     return Kernel("gemm", units(dtype), dims)
 
 
+def integer_product(m: int, n: int, k: int) -> Kernel:
+    """(m, k) @ (k, n) of integers of eight bits."""
+    return Kernel("gemm_8bit", "int8", {"m": m, "n": n, "k": k, "batch": 1, "nt": 0.0, "bias": 0.0})
+
+
+def row_of(tensor: TensorSpec, dtype: str) -> TensorSpec:
+    """What a reduction along the last dimension leaves."""
+    shape = tensor.shape[:-1]
+    return TensorSpec(shape, dtype, tuple(math.prod(shape[i + 1 :]) for i in range(len(shape))))
+
+
 def gemm(call: OpCall) -> tuple[Kernel, ...]:
     """A product; its bias is first spread over the result, as a product with ones."""
     a, out = call.tensors[0], call.outputs[0]
@@ -114,14 +128,15 @@ def gemm(call: OpCall) -> tuple[Kernel, ...]:
 
 
 def matmul(call: OpCall) -> tuple[Kernel, ...]:
-    """A batch of products, one where the second operand is a matrix."""
+    """A batch of products, one where the second operand is a matrix; an operand of one dimension is a row or column."""
     a, b, out = call.tensors[0], call.tensors[1], call.outputs[0]
-    if not out.elements or len(out.shape) < 2:
+    if not out.elements or not a.shape or not b.shape:
         return ()
-    n = out.shape[-1]
-    k = a.shape[-2] if call.args.get("transA") else a.shape[-1]
-    batch = math.prod(out.shape[:-2]) if len(b.shape) > 2 else 1
-    return (product(a.dtype, out.elements // max(n * batch, 1), n, k, batch, bool(call.args.get("transB"))),)
+    n = 1 if len(b.shape) == 1 else b.shape[-2 if call.args.get("transB") else -1]
+    k = a.shape[-2] if call.args.get("transA") and len(a.shape) > 1 else a.shape[-1]
+    batch = math.prod(out.shape[: len(out.shape) - 2]) if len(b.shape) > 2 else 1
+    rows = out.elements // max(n * batch, 1)
+    return (product(a.dtype, rows, n, k, batch, bool(call.args.get("transB"))),) if min(rows, n, k, batch) else ()
 
 
 def conv(call: OpCall) -> tuple[Kernel, ...]:
@@ -164,21 +179,30 @@ def recurrent(call: OpCall, gates: int) -> tuple[Kernel, ...]:
 
 
 def einsum(call: OpCall) -> tuple[Kernel, ...]:
-    """A product of two operands, by what its equation sums over, with copies that rearrange them and its result."""
-    equation = str(call.args.get("equation", ""))
-    if len(call.tensors) != 2 or "->" not in equation:
-        return pointwise(call)
-    operands, result = equation.replace(" ", "").split("->")
-    left, right = operands.split(",")
-    sizes = dict(zip(left, call.tensors[0].shape, strict=False)) | dict(zip(right, call.tensors[1].shape, strict=False))
-    shared, summed = set(left) & set(right) & set(result), (set(left) & set(right)) - set(result)
-    batch, k = math.prod(sizes[s] for s in shared), math.prod(sizes[s] for s in summed)
-    m = math.prod(sizes[s] for s in set(left) & set(result) - shared)
-    n = math.prod(sizes[s] for s in set(right) & set(result) - shared)
-    if not min(m, n, k, batch):
+    """Products of two operands after one another, by what their indices say, with copies that rearrange them and the
+    result; of one operand a transpose, or a sum.
+    """
+    terms, result = einsum_terms(str(call.args.get("equation", "")), call.tensors)
+    if not terms or len(terms) != len(call.tensors) or not call.outputs[0].elements:
         return ()
-    whole = product(call.tensors[0].dtype, m, n, k, batch, False)
-    return (*copies_of(*call.tensors, *call.tensors), whole, *copies_of(call.outputs[0]))
+    if len(terms) == 1:
+        return moved(call) if len(result) == len(terms[0]) else reduced(call)
+    sizes = einsum_sizes(terms, call.tensors)
+    held, kernels = terms[0], copies_of(call.tensors[0], call.tensors[0])
+    for position, term in enumerate(terms[1:], 1):
+        kept = set(result).union(*terms[position + 1 :])
+        both, left, right = set(held) & set(term), set(held) - set(term), set(term) - set(held)
+        m, n, k, batch = (
+            math.prod(sizes[index] for index in indices)
+            for indices in (left & kept, right & kept, both - kept, both & kept)
+        )
+        held = tuple(index for index in dict.fromkeys((*held, *term)) if index in kept)
+        if min(m, n, k, batch):
+            tensor = call.tensors[position]
+            kernels += (*copies_of(tensor, tensor), product(tensor.dtype, m, n, k, batch, False))
+            shape = tuple(sizes[index] for index in held)
+            kernels += copies_of(replace(call.outputs[0], shape=shape, stride=(1,) * len(shape)))
+    return kernels
 
 
 def by_rows(call: OpCall, kind: Kind) -> tuple[Kernel, ...]:

@@ -128,7 +128,7 @@ ROWS = (
     _reduction(("amin",), onnx=_REDUCED("ReduceMin"), untimed=RARE),
     _reduction(("max",), example=lambda o: partial(o.x.max, -1)),
     _reduction(("min",), example=lambda o: partial(o.torch.min, o.x, o.y)),
-    _reduction(("argmax",), onnx=_REDUCED("ArgMax", "Hardmax"), example=lambda o: partial(o.x.argmax, -1)),
+    _reduction(("argmax",), onnx=_REDUCED("ArgMax"), example=lambda o: partial(o.x.argmax, -1)),
     _reduction(("argmin",), onnx=_REDUCED("ArgMin"), untimed=RARE),
     _reduction(("any",), example=lambda o: partial(o.mask.any)),
     _reduction(("all",), example=lambda o: partial(o.mask.all)),

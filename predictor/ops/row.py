@@ -107,6 +107,7 @@ Example = Callable[[Operands], Callable[[], Any]]
 
 RARE = "no model of the zoo spends time in it: the typical cost of its trait stands in"
 SPELLED_OTHERWISE = "models call it by another name, this one is what that becomes inside"
+ONNX_ALONE = "torch has no such operator"
 """Why an operator has no example."""
 
 
@@ -125,7 +126,8 @@ class OnnxForm:
     """An operator as ONNX has it.
 
     names: of nodes, ONNX Runtime's own among them; lower: a node -> the kernels that ONNX Runtime runs it with; trait:
-    how the session issues it; macs: of a node; is_control_flow: it runs graphs inside of it.
+    how the session issues it; macs: of a node; is_control_flow: it runs graphs inside of it; cpu_passes: so many times
+    as long as a vectorised pass over its elements a CPU takes for it.
     """
 
     names: tuple[str, ...]
@@ -133,6 +135,7 @@ class OnnxForm:
     trait: Trait
     macs: Macs = no_macs
     is_control_flow: bool = False
+    cpu_passes: int = 1
 
 
 @dataclass(frozen=True, slots=True)

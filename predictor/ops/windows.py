@@ -107,14 +107,14 @@ ROWS = (
     _row(
         ("avg_pool2d",),
         lower=pool,
-        onnx=_POOLED("AveragePool", "LpPool"),
+        onnx=_POOLED("AveragePool"),
         example=lambda o: partial(o.functional.avg_pool2d, o.image, 2),
     ),
     _row(("avg_pool1d",), lower=partial(pool, spatial=1), untimed=RARE),
     _row(
         ("adaptive_avg_pool2d",),
         lower=adaptive_pool,
-        onnx=_REDUCED("GlobalAveragePool", "GlobalLpPool"),
+        onnx=_REDUCED("GlobalAveragePool"),
         example=lambda o: partial(o.functional.adaptive_avg_pool2d, o.image, 1),
     ),
     _row(("_adaptive_avg_pool2d",), lower=adaptive_pool, untimed=SPELLED_OTHERWISE),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from predictor.records import Compared, Report
@@ -36,6 +37,7 @@ def render(report: Report) -> str:
     data["costliest"] = [
         {"op": c.op, "count": c.count, "host_s": c.host_s, "kernel_s": c.kernel_s} for c in report.costliest
     ]
+    data["on_cpu"] = [asdict(row) for row in report.on_cpu]
     return json.dumps(data, indent=1)
 
 

@@ -63,6 +63,11 @@ def render(report: Report) -> str:
         lines.append(
             f"  {cost.op:30} {cost.count:>5} {milliseconds(cost.host_s):>10} {milliseconds(cost.kernel_s):>10}"
         )
+    if report.on_cpu:
+        lines += ["", "  on the CPU, not on the GPU (why, count, host, device)"]
+        for row in report.on_cpu:
+            seconds = f"{milliseconds(row.host_s):>10} {milliseconds(row.kernel_s):>10}"
+            lines.append(f"  {row.op:30} {row.count:>5} {seconds}   {row.reason}")
     if report.unmodelled:
         counted = ", ".join(f"{op} x{count}" for op, count in sorted(report.unmodelled.items()))
         share = f"{report.unmodelled_share:.0%} of the kernel time"

@@ -27,8 +27,8 @@ PREFIX = "ort_"
 COUNTS = {"conv": 500, "conv_grouped": 900, "conv_depthwise": 160}
 """Samples of a dtype. Fewer than torch's: the fastest of several algorithms changes less abruptly than a guess."""
 
-DTYPES_RUN = ("tf32", "fp16")
-"""What ONNX Runtime convolves in: of fp32 the TF32 units, unless told otherwise."""
+DTYPES_RUN = ("tf32", "fp16", "fp32")
+"""What ONNX Runtime convolves in: of fp32 the TF32 units, unless told otherwise (its option use_tf32)."""
 
 BIASED = 3
 """One in so many has a bias, which is a kernel more: a normalisation that is folded into it leaves one, but in an
@@ -38,6 +38,11 @@ untrained model, whose bias is zero, and whose export drops it.
 
 FULL = Plan(COUNTS, DTYPES_RUN, sweeps.FULL.scale)
 QUICK = Plan({family: count // 16 for family, count in COUNTS.items()}, DTYPES_RUN, sweeps.QUICK_CUDA.scale)
+
+
+def plan_of(dtype: str) -> Plan:
+    """What of the full sweep is in one dtype."""
+    return replace(FULL, dtypes=(dtype,))
 
 
 def cases(plan: Plan, done: Container[KernelId] = ()) -> Iterator[KernelCase | None]:
@@ -61,7 +66,9 @@ def maker(case: KernelCase, device: str) -> Made:
             path = Path(folder) / "conv.onnx"
             _write(case, path)
             try:
-                session = bound_session(path, [x], {})
+                session = bound_session(
+                    path, [x], {"use_tf32": "0"} if case.dtype == "fp32" and device == "cuda" else {}
+                )
             except Exception as error:  # its exceptions have no common base of their own
                 raise RuntimeError(f"ONNX Runtime does not take it: {error}") from error
 

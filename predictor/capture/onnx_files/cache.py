@@ -12,7 +12,7 @@ from typing import Any
 
 from predictor import folders
 
-FORM = "4"
+FORM = "5"
 """Version of what the cache holds."""
 
 
@@ -66,5 +66,5 @@ def _seal(text: str) -> str:
 
 
 def _is_whole(data: Any) -> bool:
-    parts = {"nodes": list, "tensors": dict, "outputs": list, "weights": list, "assumptions": list}
+    parts = {"nodes": list, "tensors": dict, "outputs": list, "weights": list, "assumptions": list, "opsets": dict}
     return isinstance(data, dict) and all(isinstance(data.get(name), kind) for name, kind in parts.items())

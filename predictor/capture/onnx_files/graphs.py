@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
 
 from predictor.ops import OnnxForm, onnx_form
 from predictor.ops.arguments import node_arguments
-from predictor.records import Graph, OpCall, PythonWork, TensorSpec
+from predictor.ops.placement import ON_CPU, WEIGHTS, reason_for_cpu
+from predictor.records import Graph, OpCall, PythonWork, TensorSpec, Trait
 
 SINGLE = ("fp32", "tf32")
 HALF = ("fp16", "bf16")
@@ -49,10 +50,11 @@ def graph_of(data: Mapping[str, Any], own: str, dtype: str, name: str) -> Graph:
             step *= n
         return TensorSpec(tuple(shape), exchanged.get(kind, kind), tuple(stride))
 
+    on_host = _on_host(data, spec)
     named = [t for row in data["nodes"] for t in (*row[2], *row[3]) if t in data["tensors"]]
     numbers = {tensor: number for number, tensor in enumerate(dict.fromkeys(named))}
     calls = []
-    for op, _, inputs, outputs, values, times in data["nodes"]:
+    for number, (op, _, inputs, outputs, values, times) in enumerate(data["nodes"]):
         before, after = (spec(t[0]) if t else None for t in (inputs, outputs))
         if op == "Cast" and exchanged and before is not None and after is not None and before.dtype == after.dtype:
             numbers[outputs[0]] = numbers[inputs[0]]  # to what it is already, once the file is converted
@@ -63,9 +65,9 @@ def graph_of(data: Mapping[str, Any], own: str, dtype: str, name: str) -> Graph:
         form = onnx_form(op)
         call = OpCall(
             op,
-            node_arguments(values, [spec(t) for t in inputs]),
+            node_arguments({**values, **on_host.get(number, {})}, [spec(t) for t in inputs]),
             tuple(s for _, s in results),
-            form.trait,
+            Trait.HOST if number in on_host else form.trait,
             input_ids=tuple(numbers[t] for t in known),
             output_ids=tuple(numbers[t] for t, _ in results),
             times=times,
@@ -74,6 +76,27 @@ def graph_of(data: Mapping[str, Any], own: str, dtype: str, name: str) -> Graph:
     assumptions = tuple(data["assumptions"])
     outputs = tuple(numbers[t] for t in data["outputs"] if t in numbers)
     return Graph(name, tuple(calls), dtype, 1, PythonWork(), 0, {}, outputs, assumptions)
+
+
+def _on_host(data: Mapping[str, Any], spec: Callable[[str], TensorSpec | None]) -> dict[int, dict[str, Any]]:
+    """Nodes that ONNX Runtime's CUDA provider leaves to the CPU, by position -> what their calls say of that: why, and
+    which of their tensors are weights, which lie there. Of a file without opsets nothing is known.
+    """
+    opsets, weights = data.get("opsets", {}), set(data.get("weights", ()))
+    found: dict[int, dict[str, Any]] = {}
+
+    def types(names: Sequence[str]) -> list[str | None]:
+        return [known.dtype if (known := spec(name)) is not None else None for name in names]
+
+    for number, (op, domain, inputs, outputs, values, _) in enumerate(data["nodes"]):
+        if not opsets or onnx_form(op).is_control_flow:
+            continue
+        reason = reason_for_cpu(op, domain, opsets.get(domain, 1), types(inputs), types(outputs), values)
+        if reason:
+            known = [name for name in inputs if spec(name) is not None]
+            beside = tuple(position for position, name in enumerate(known) if name in weights)
+            found[number] = {ON_CPU: reason, WEIGHTS: beside}
+    return found
 
 
 def _macs(call: OpCall, form: OnnxForm) -> int:

@@ -90,6 +90,7 @@ class Reader:
             "tensors": written.tensors,
             "weights": written.weights,
             "outputs": [value.name for value in settled.model.graph.output],
+            "opsets": {entry.domain: int(entry.version) for entry in settled.model.opset_import},
             "assumptions": list(dict.fromkeys(self.assumptions)),
         }
 

@@ -13,7 +13,8 @@ from predictor.errors import CannotRunError, PredictorError
 
 CPU_ONLY = [
     *("ConvActivationFusion", "GemmActivationFusion", "ConvAddActivationFusion", "NchwcTransformer"),
-    "QDQS8ToU8Transformer",
+    *("QDQS8ToU8Transformer", "QDQSelectorActionTransformer"),
+    *("DynamicQuantizeMatMulFusion", "MatMulIntegerToFloatFusion", "MatMulNBitsFusion"),
 ]
 """Optimisations that a session on the CPU makes and one on a GPU does not."""
 

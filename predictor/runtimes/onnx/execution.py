@@ -11,7 +11,11 @@ from predictor import onnx_runtime
 from predictor.graph.inputs import flat
 from predictor.graph.onnx_export import export
 
-_TORCH = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(int64)": "int64", "tensor(bool)": "bool"}
+_TORCH = {
+    **{"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(double)": "float64", "tensor(bool)": "bool"},
+    **{"tensor(int64)": "int64", "tensor(int32)": "int32", "tensor(int8)": "int8", "tensor(uint8)": "uint8"},
+}
+"""Types of ONNX Runtime that torch has, by name."""
 
 
 def prepare(module: Any, inputs: Any) -> Callable[[], Any]:
@@ -29,20 +33,35 @@ def session(module: Any, inputs: Any, options: dict[str, str]) -> Callable[[], A
 
 def bound_session(path: Path, tensors: Sequence[Any], options: dict[str, str]) -> Callable[[], Any]:
     """A pass of a session on an ONNX file, see ``session``. tensors: its inputs, on the device that it is to run on."""
+    return open_session(path, tensors, options)[1]
+
+
+def open_session(
+    path: Path, tensors: Sequence[Any], options: dict[str, str], profile: Path | None = None
+) -> tuple[Any, Callable[[], Any]]:
+    """(session, a pass of it), see ``bound_session``. profile: where it writes what every node takes, from the first
+    pass on. Results whose rank or size only a pass tells are placed by the session, on the same device.
+    """
     import torch
 
     onnxruntime = onnx_runtime.load()
 
     device = tensors[0].device.type
     providers: list[Any] = [("CUDAExecutionProvider", options)] if device == "cuda" else []
-    quiet = onnxruntime.SessionOptions()
-    quiet.log_severity_level = 3
-    ort_session = onnxruntime.InferenceSession(str(path), quiet, providers=[*providers, "CPUExecutionProvider"])
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 3
+    if profile is not None:
+        settings.enable_profiling = True
+        settings.profile_file_prefix = str(profile)
+    ort_session = onnxruntime.InferenceSession(str(path), settings, providers=[*providers, "CPUExecutionProvider"])
     binding = ort_session.io_binding()
     bound = [tensor.contiguous() for tensor in tensors]
     for wanted, tensor in zip(ort_session.get_inputs(), bound, strict=True):
         binding.bind_input(wanted.name, device, 0, _numpy_type(tensor), tuple(tensor.shape), tensor.data_ptr())
     for output in ort_session.get_outputs():
+        if output.type not in _TORCH or not output.shape or not all(isinstance(size, int) for size in output.shape):
+            binding.bind_output(output.name, device if output.type in _TORCH else "cpu")
+            continue
         tensor = torch.empty(output.shape, dtype=getattr(torch, _TORCH[output.type]), device=device)
         binding.bind_output(output.name, device, 0, _numpy_type(tensor), tuple(tensor.shape), tensor.data_ptr())
         bound.append(tensor)
@@ -55,7 +74,7 @@ def bound_session(path: Path, tensors: Sequence[Any], options: dict[str, str]) -
 
     for _ in range(3):
         run()
-    return run
+    return ort_session, run
 
 
 def _numpy_type(tensor: Any) -> Any:

@@ -9,30 +9,37 @@ from predictor.errors import PredictorError, one_line
 from predictor.graph.dataflow import Dataflow
 from predictor.ops import OnnxForm, onnx_form
 from predictor.records import TODAY, Graph, HostCall, Kernel, OpCall, Program, PythonWork, Target, Trait
+from predictor.runtimes.onnx import copies
 
 NAME = "onnx"
 
 
 def lower(graph: Graph, target: Target = TODAY) -> Program:
     """Graph of ONNX nodes -> host calls and their kernels."""
-    nodes = [(call, onnx_form(call.op)) for call in _with_biased_softmax(graph)]
-    calls = tuple(
-        HostCall(
-            call.op,
-            _kernels(call, form),
-            PythonWork(),
-            form.trait,
-            sync=form.trait is Trait.SYNC,
-            origin=call.origin,
-            times=call.times,
-        )
-        for call, form in nodes
-    )
+    nodes = _with_biased_softmax(graph)
+    if target.is_cpu:  # there is nothing but the CPU
+        nodes = [replace(call, trait=onnx_form(call.op).trait) for call in nodes]
+    calls = tuple(copies.issued(nodes, graph.outputs, _host_call))
     unmodelled: Counter[str] = Counter()
-    for call, form in nodes:
-        if form.trait is Trait.UNMODELLED:
+    for call in nodes:
+        if onnx_form(call.op).trait is Trait.UNMODELLED:
             unmodelled[call.op] += call.times
-    return Program(NAME, graph.dtype, calls, PythonWork(), dict(unmodelled))
+    on_cpu = copies.reasons(nodes, calls)
+    return Program(NAME, graph.dtype, calls, PythonWork(), dict(unmodelled), on_cpu=on_cpu)
+
+
+def _host_call(call: OpCall) -> HostCall:
+    """A node that the target's own provider runs."""
+    form = onnx_form(call.op)
+    return HostCall(
+        call.op,
+        _kernels(call, form),
+        PythonWork(),
+        form.trait,
+        sync=form.trait is Trait.SYNC,
+        origin=call.origin,
+        times=call.times,
+    )
 
 
 def _kernels(call: OpCall, form: OnnxForm) -> tuple[Kernel, ...]:

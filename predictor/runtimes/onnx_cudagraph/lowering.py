@@ -19,4 +19,8 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
     if branches:
         reason = f"ONNX Runtime captures no CUDA graph of a model with control flow ({', '.join(branches)})"
         return replace(program, runtime=NAME, unsupported_reason=program.unsupported_reason or reason)
+    if program.on_cpu:
+        op, why = next(iter(program.on_cpu.items()))
+        reason = f"ONNX Runtime captures no CUDA graph of a model with nodes on the CPU ({op}: {why})"
+        return replace(program, runtime=NAME, unsupported_reason=program.unsupported_reason or reason)
     return replace(replayed(program), runtime=NAME)

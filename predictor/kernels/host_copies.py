@@ -1,0 +1,50 @@
+"""Copies between the memory of the device and that of the host, over PCI Express.
+
+No calibration measures their bandwidth: the constant is a judgement.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from predictor.kernels.family import Array, Dims, Family, MeasuredIn, log
+
+HOST_COPY = "host_copy"
+"""Name of the family."""
+
+PCIE_BYTES_PER_S = 2.0e10
+"""Of pinned memory over PCI Express 4.0 x16, whose 16 GT/s a lane are 31.5e9 bytes/s before packets' heads; 5.0 has
+twice that, 3.0 half.
+"""
+
+
+def _nothing(d: Dims) -> Array:
+    return np.zeros_like(d["bytes"])
+
+
+def _bytes(d: Dims, size: int) -> Array:
+    return d["bytes"]
+
+
+def _seconds(d: Dims) -> Array:
+    return d["bytes"] / PCIE_BYTES_PER_S
+
+
+def _features(d: Dims, size: int, sms: int) -> list[Array]:
+    return [log(d["bytes"])]
+
+
+ROWS = (
+    Family(
+        name=HOST_COPY,
+        dims={"bytes": None},
+        flops=_nothing,
+        nbytes=_bytes,
+        features=_features,
+        sizes=("bytes",),
+        profiler_names=r"(?!)",
+        latency_s=_seconds,
+        measured_in=MeasuredIn.NOWHERE,
+        factor_group="other",
+    ),
+)

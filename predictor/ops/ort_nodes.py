@@ -1,0 +1,147 @@
+"""Nodes of ONNX and of ONNX Runtime's own domain that no operator of torch is: fused activations and norms, sequences,
+what selects boxes, strings and tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+
+from predictor.ops import ort
+from predictor.ops.elementary import repeated
+from predictor.ops.node_macs import conv_macs
+from predictor.ops.row import ONNX_ALONE, OnnxForm, Operator, no_kernels
+from predictor.records import Kernel, OpCall, TensorSpec, Trait
+
+
+def embedded(call: OpCall) -> tuple[Kernel, ...]:
+    """Rows of two or three tables added and normalised; where the mask ends is found by a kernel before."""
+    out = call.outputs[0]
+    if not out.elements or not out.shape:
+        return ()
+    tables = [t for t in call.tensors if len(t.shape) == 2 and t.shape[-1] == out.shape[-1]]
+    read = [replace(out, dtype=out.dtype) for _ in tables[:3]]
+    ids = {f"input{i}": t for i, t in enumerate([*read, *call.tensors[:1]])}
+    whole = ort.kernel(OpCall(call.op, ids, (out,), Trait.REDUCTION), ort.Kind.NORM, out.elements // out.shape[-1])
+    mask = call.outputs[1:2]
+    return (*ort.copies_of(*(t for t in mask if t.elements)), *whole)
+
+
+def channels_last_conv(call: OpCall) -> tuple[Kernel, ...]:
+    """A convolution of cuDNN whose channels are the last dimension of input, weights and result."""
+    x, w, *rest = call.tensors
+    if len(x.shape) != 4 or len(w.shape) != 4:
+        return ort.kernel(call)
+    first = TensorSpec((x.shape[0], x.shape[3], *x.shape[1:3]), x.dtype, x.stride)
+    window = TensorSpec((w.shape[0], w.shape[3], *w.shape[1:3]), w.dtype, w.stride)
+    tensors = {f"input{i}": t for i, t in enumerate([first, window, *rest])}
+    numbers = {name: value for name, value in call.args.items() if not isinstance(value, TensorSpec)}
+    (kernel,) = ort.conv(OpCall("Conv", {**tensors, **numbers}, call.outputs, Trait.CONV))
+    return (replace(kernel, dims={**kernel.dims, "channels_last": 1.0}),)
+
+
+def group_norm(call: OpCall) -> tuple[Kernel, ...]:
+    """Sums of every group of channels, then a pass that normalises, adds what is skipped, and may activate."""
+    x, out = call.tensors[0], call.outputs[0]
+    if not out.elements:
+        return ()
+    groups = max(int(call.args.get("groups") or 1), 1)
+    sums = TensorSpec((x.shape[0], groups, 2), "fp32", (2 * groups, 2, 1))
+    first = ort.kernel(OpCall("", {"input0": x}, (sums,), Trait.REDUCTION), ort.Kind.REDUCED, x.shape[0] * groups, True)
+    return (*first, *ort.kernel(call, ort.Kind.TRANSCENDENTAL))
+
+
+def local_norm(call: OpCall) -> tuple[Kernel, ...]:
+    """A pass that reads a few neighbours, from the cache."""
+    return ort.kernel(call, ort.Kind.POOLED, straight=False)
+
+
+def found_places(call: OpCall) -> tuple[Kernel, ...]:
+    """Counts, sums along them, places written."""
+    x = call.tensors[0]
+    marks = TensorSpec(x.shape, "int32", x.stride)
+    return (
+        *ort.checked(OpCall("", {"input0": x}, (marks,), Trait.POINTWISE)),
+        *ort.copies_of(marks),
+        *ort.gathered(call),
+    )
+
+
+SMALL_KERNELS = 13
+"""Of a class of boxes, beside those that sort, compare and choose: numbers counted up, scores and boxes gathered, what
+is left counted, copied and told to the host. Seen on an H100: 14 to 15 launches a class.
+"""
+
+
+def suppressed(call: OpCall) -> tuple[Kernel, ...]:
+    """Of every class of every image: scores copied and sorted, boxes gathered, each compared with each, and those that
+    are left found one after another.
+    """
+    boxes, scores = call.tensors[:2]
+    count = boxes.shape[1]
+    classes = scores.shape[0] * scores.shape[1]
+    if not count or not classes:
+        return ()
+    row = TensorSpec((count,), scores.dtype, (1,))
+    chosen = Kernel("box_selection", boxes.dtype, {"boxes": count})
+    return repeated((*ort.copies_of(*[row] * SMALL_KERNELS), chosen), classes)
+
+
+def padding(call: OpCall) -> tuple[Kernel, ...]:
+    """Tokens of sequences put together, or apart again."""
+    return ort.kernel(call, ort.Kind.GATHERED, straight=False, reads_part=True)
+
+
+def moved_ones(call: OpCall) -> tuple[Kernel, ...]:
+    """A copy of each tensor that is taken out of a sequence or put into one."""
+    return ort.copies_of(*(out for out in call.outputs if out.dtype != "string" and out.elements))
+
+
+def on_host(*names: str) -> OnnxForm:
+    """Nodes of which no provider has a kernel but the CPU's."""
+    return OnnxForm(names, no_kernels, Trait.HOST)
+
+
+STRINGS = on_host(
+    *("StringNormalizer", "StringConcat", "StringSplit", "RegexFullMatch", "TfIdfVectorizer", "Tokenizer"),
+    *("CategoryMapper", "DictVectorizer", "ZipMap", "CastMap"),
+)
+TABLES = on_host(
+    *("TreeEnsemble", "TreeEnsembleClassifier", "TreeEnsembleRegressor", "LinearClassifier", "LinearRegressor"),
+    *("SVMClassifier", "SVMRegressor", "Scaler", "Normalizer", "Imputer", "OneHotEncoder", "FeatureVectorizer"),
+    *("ArrayFeatureExtractor", "Binarizer"),
+)
+"""Operators of ai.onnx.ml."""
+
+
+def _forms() -> Iterator[OnnxForm]:
+    passes = partial(ort.form, trait=Trait.POINTWISE)
+    yield from passes("BiasSplitGelu", "ScaledTanh", "ScaledSiLU", "Affine", lower=ort.transcendental)
+    yield from passes("BiasAdd", "BiasDropout", "ImageScaler", "ParametricSoftplus")
+    yield from passes("RotaryEmbedding", "GemmaRotaryEmbedding", "ComplexMul", "ComplexMulConj", lower=_turned)
+    yield from ort.form("EmbedLayerNormalization", trait=Trait.REDUCTION, lower=embedded)
+    yield from ort.form("SkipGroupNorm", trait=Trait.REDUCTION, lower=group_norm)
+    # what the CPU has no vector code for: measured, of 131,072 and 1,048,576 elements (benchmarks/onnx_files, islands)
+    yield from ort.form("LpNormalization", trait=Trait.REDUCTION, lower=ort.norm, cpu_passes=30)
+    yield from ort.form("Hardmax", trait=Trait.REDUCTION, lower=ort.reduced, cpu_passes=105)
+    yield from ort.form("LpPool", trait=Trait.POOL, lower=ort.pooled, cpu_passes=80)
+    yield from ort.form("GlobalLpPool", trait=Trait.REDUCTION, lower=ort.reduced, cpu_passes=30)
+    yield from ort.form("LRN", trait=Trait.POOL, lower=local_norm)
+    yield OnnxForm(("NhwcConv", "NhwcFusedConv"), channels_last_conv, Trait.CONV, conv_macs)
+    yield from ort.form("NonZero", "Compress", trait=Trait.SYNC, lower=found_places)
+    yield from ort.form("NonMaxSuppression", trait=Trait.SYNC, lower=suppressed)
+    yield from ort.form("RemovePadding", "RestorePadding", trait=Trait.GATHER, lower=padding)
+    yield from ort.form("ReverseSequence", trait=Trait.COPY, lower=ort.gathered)
+    yield from passes("LabelEncoder", lower=ort.checked)
+    yield from ort.form("RoiAlign", trait=Trait.POOL, lower=ort.pooled)
+    yield from ort.form("SequenceConstruct", "SequenceEmpty", "SequenceErase", trait=Trait.VIEW, lower=ort.nothing)
+    yield from ort.form("SequenceLength", trait=Trait.VIEW, lower=ort.nothing)
+    yield from ort.form("SequenceAt", "SequenceInsert", trait=Trait.COPY, lower=moved_ones)
+    yield from ort.form("ConcatFromSequence", "SplitToSequence", trait=Trait.COPY, lower=moved_ones)
+    yield from (STRINGS, TABLES)
+
+
+_turned = partial(ort.kernel, straight=False)
+
+ROWS = tuple(Operator((), form.trait, onnx=(form,), untimed=ONNX_ALONE) for form in _forms())

@@ -1,0 +1,76 @@
+"""Nodes that a session runs on the CPU beside the GPU, and the copies that it puts between the two.
+
+A value is copied once each way, whoever reads it. Inputs and results of a session are bound to the device's memory, but
+for strings, which no device holds. A kernel takes shapes, axes and counts from the CPU, where they lie already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from predictor.kernels.host_copies import HOST_COPY
+from predictor.ops import onnx_form
+from predictor.ops.placement import ON_CPU, WEIGHTS
+from predictor.records import HostCall, Kernel, OpCall, PythonWork, TensorSpec, Trait
+
+TO_HOST, FROM_HOST = "MemcpyToHost", "MemcpyFromHost"
+"""ONNX Runtime's names of the copies."""
+
+COPIED = {TO_HOST: "what the GPU made is read on the CPU", FROM_HOST: "what the CPU made is read on the GPU"}
+"""Why a copy is there."""
+
+MACS_PER_ELEMENT = 300
+"""Multiply-accumulates that a CPU does in the time of an element of a pass (``pricing.program.CPU_ELEMENT_S``), 2.5e12
+in a second. Measured: 0.7 to 3.1e12 in MatMulInteger and QAttention of BERT's sizes, on a host 1.7 times as slow.
+"""
+
+FEW = 16
+"""Whole numbers up to which a tensor counts as a shape, axes or counts."""
+
+
+def issued(calls: Sequence[OpCall], outputs: Sequence[int], lower: Callable[[OpCall], HostCall]) -> Iterator[HostCall]:
+    """Host calls of nodes in order, with the copies that they need. lower: of a node that runs on the GPU."""
+    on_cpu: dict[int, TensorSpec] = {}
+    copied: set[tuple[int, str]] = set()
+
+    def copy(value: int, tensor: TensorSpec, way: str, times: int) -> Iterator[HostCall]:
+        if (value, way) not in copied and tensor.dtype != "string" and tensor.elements:
+            copied.add((value, way))
+            kernel = Kernel(HOST_COPY, tensor.dtype, {"bytes": tensor.nbytes})
+            trait = Trait.SYNC if way == TO_HOST else Trait.COPY
+            yield HostCall(way, (kernel,), PythonWork(), trait, sync=way == TO_HOST, times=times)
+
+    for call in calls:
+        values = list(zip(call.input_ids, call.tensors, strict=False))
+        if call.trait is not Trait.HOST:
+            for position, (value, tensor) in enumerate(values):
+                counts = position and tensor.elements <= FEW and tensor.dtype in ("int64", "int32")
+                if value in on_cpu and not counts:
+                    yield from copy(value, tensor, FROM_HOST, call.times)
+            yield lower(call)
+            continue
+        beside = call.args.get(WEIGHTS, ())
+        for position, (value, tensor) in enumerate(values):
+            if value not in on_cpu and position not in beside:
+                yield from copy(value, tensor, TO_HOST, call.times)
+        yield computed(call)
+        on_cpu.update(zip(call.output_ids, call.outputs, strict=False))
+    for value in outputs:
+        if value in on_cpu:
+            yield from copy(value, on_cpu[value], FROM_HOST, 1)
+
+
+def computed(call: OpCall) -> HostCall:
+    """A node that the CPU computes: its elements, but those of weights, which its products count."""
+    weights = call.args.get(WEIGHTS, ())
+    read = [tensor for position, tensor in enumerate(call.tensors) if position not in weights]
+    most = max((t.elements for t in (*read, *call.outputs)), default=1)
+    elements = most * onnx_form(call.op).cpu_passes + call.macs // MACS_PER_ELEMENT
+    return HostCall(call.op, (), PythonWork(), Trait.HOST, elements=elements, origin=call.origin, times=call.times)
+
+
+def reasons(calls: Sequence[OpCall], issued_calls: Sequence[HostCall]) -> dict[str, str]:
+    """What runs on the CPU, the copies included -> why."""
+    found = {call.op: str(call.args.get(ON_CPU, "")) for call in calls if call.trait is Trait.HOST}
+    ways = {call.op for call in issued_calls} if found else set()
+    return found | {way: why for way, why in COPIED.items() if way in ways}

@@ -1,0 +1,201 @@
+"""Nodes of ONNX Runtime's own domain: multiply-accumulates by hand, kernels by kind."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from predictor.ops import onnx_form
+from predictor.records import Kernel, OpCall, TensorSpec, Trait
+
+
+def spec(*shape: int, dtype: str = "fp16") -> TensorSpec:
+    return TensorSpec(shape, dtype, tuple(math.prod(shape[i + 1 :]) for i in range(len(shape))))
+
+
+def node(op: str, inputs: list[TensorSpec | None], outputs: list[TensorSpec], **attributes: Any) -> OpCall:
+    args = {f"input{i}": t for i, t in enumerate(inputs) if t is not None}
+    return OpCall(op, {**args, **attributes}, tuple(outputs), onnx_form(op).trait)
+
+
+def macs(call: OpCall) -> int:
+    return onnx_form(call.op).macs(call)
+
+
+def kernels(call: OpCall) -> list[Kernel]:
+    return list(onnx_form(call.op).lower(call))
+
+
+BATCH, LENGTH, HEADS, HEAD = 2, 128, 12, 64
+WIDTH = HEADS * HEAD
+X = spec(BATCH, LENGTH, WIDTH)
+SCORES = BATCH * HEADS * LENGTH * LENGTH * HEAD
+"""Multiply-accumulates of the scores; weighing takes as many."""
+
+
+def test_attention_with_its_product_inside_counts_it_scores_and_weighing() -> None:
+    call = node("Attention", [X, spec(WIDTH, 3 * WIDTH), spec(3 * WIDTH)], [X], num_heads=HEADS)
+    assert macs(call) == BATCH * LENGTH * WIDTH * 3 * WIDTH + 2 * SCORES
+    families = [kernel.family for kernel in kernels(call)]
+    assert families == ["gemm", "ort", "attention"]
+    gemm, _, attention = kernels(call)
+    assert gemm.dims["m"] == BATCH * LENGTH
+    assert (gemm.dims["n"], gemm.dims["k"]) == (3 * WIDTH, WIDTH)
+    assert attention.dims["kv_seq"] == LENGTH
+
+
+def test_attention_with_a_cache_looks_at_all_of_it() -> None:
+    past = spec(2, BATCH, HEADS, 100, HEAD)
+    x, present = spec(BATCH, 1, WIDTH), spec(2, BATCH, HEADS, 101, HEAD)
+    inputs = [x, spec(WIDTH, 3 * WIDTH), spec(3 * WIDTH), None, past]
+    call = node("Attention", inputs, [x, present], num_heads=HEADS, unidirectional=1)
+    assert macs(call) == BATCH * WIDTH * 3 * WIDTH + 2 * BATCH * HEADS * 101 * HEAD
+    assert kernels(call)[-1].dims["kv_seq"] == 101
+    assert kernels(call)[-1].dims["causal"] == 0.0  # of one query nothing is hidden
+
+
+def test_multi_head_attention_counts_no_product() -> None:
+    other = spec(BATCH, 77, WIDTH)
+    call = node("MultiHeadAttention", [X, other, other], [X], num_heads=HEADS)
+    assert macs(call) == 2 * BATCH * HEADS * LENGTH * 77 * HEAD
+    packed = spec(BATCH, LENGTH, HEADS, 3, HEAD)
+    assert macs(node("MultiHeadAttention", [packed], [X], num_heads=HEADS)) == 2 * SCORES
+
+
+def test_attention_of_onnx_says_its_heads_by_its_shapes() -> None:
+    query, key = spec(BATCH, HEADS, LENGTH, HEAD), spec(BATCH, 4, LENGTH, HEAD)
+    call = node("Attention", [query, key, key], [query], is_causal=1)
+    assert macs(call) == 2 * SCORES
+    assert kernels(call)[-1].dims["kv_heads"] == 4
+    assert kernels(call)[-1].dims["causal"] == 1.0
+
+
+def test_queries_that_share_keys_look_at_the_whole_cache() -> None:
+    query, key = spec(BATCH, 1, WIDTH), spec(BATCH, 1, 4 * HEAD)
+    past = spec(BATCH, 4, 256, HEAD)
+    inputs = [query, key, key, past, past, spec(BATCH, dtype="int32"), spec(1, dtype="int32")]
+    call = node("GroupQueryAttention", inputs, [query, past, past], num_heads=HEADS, kv_num_heads=4)
+    assert macs(call) == 2 * BATCH * HEADS * 256 * HEAD
+    assert kernels(call)[-1].dims["kv_heads"] == 4
+
+
+def test_attention_without_padding_has_sequences_of_the_mean_length() -> None:
+    tokens = spec(200, WIDTH)
+    places = spec(BATCH, LENGTH, dtype="int32")
+    inputs = [tokens, spec(WIDTH, 3 * WIDTH), spec(3 * WIDTH), places, spec(BATCH + 1, dtype="int32")]
+    call = node("PackedAttention", inputs, [tokens], num_heads=HEADS)
+    assert macs(call) == 200 * WIDTH * 3 * WIDTH + 2 * BATCH * HEADS * 100 * 100 * HEAD
+
+
+def test_quantised_attention_multiplies_integers_first() -> None:
+    x, weights = spec(BATCH, LENGTH, WIDTH, dtype="int8"), spec(WIDTH, 3 * WIDTH, dtype="int8")
+    call = node("QAttention", [x, weights, spec(3 * WIDTH), spec(1), spec(1)], [X], num_heads=HEADS)
+    assert macs(call) == BATCH * LENGTH * WIDTH * 3 * WIDTH + 2 * SCORES
+    families = [kernel.family for kernel in kernels(call)]
+    assert families == ["gemm_8bit", "ort", "gemm", "softmax", "gemm", "ort"]
+
+
+def test_weights_of_few_bits_are_read_packed_of_one_row_and_written_out_of_more() -> None:
+    packed, scales = spec(4096, 32, 16, dtype="uint8"), spec(4096 * 32)
+    numbers = {"K": 1024, "N": 4096, "bits": 4, "block_size": 32}
+    single = node("MatMulNBits", [spec(1, 1, 1024), packed, scales], [spec(1, 1, 4096)], **numbers)
+    assert macs(single) == 1024 * 4096
+    (read,) = kernels(single)
+    assert read.dims["bytes_read"] == 1024 * 2 + 4096 * 1024 // 2 + 4096 * 32 * 2
+    many = node("MatMulNBits", [spec(1, 64, 1024), packed, scales], [spec(1, 64, 4096)], **numbers)
+    assert macs(many) == 64 * 1024 * 4096
+    spread, product = kernels(many)
+    assert spread.dims["bytes_written"] == 4096 * 1024 * 2
+    assert product.family == "gemm"
+
+
+def test_products_and_convolutions_of_integers_count_as_those_of_floats() -> None:
+    x, w = spec(1, 64, 28, 28, dtype="uint8"), spec(128, 64, 3, 3, dtype="int8")
+    y, scale = spec(1, 128, 28, 28, dtype="uint8"), spec(1, dtype="fp32")
+    zero = spec(1, dtype="uint8")
+    expected = 128 * 28 * 28 * 64 * 9
+    assert macs(node("QLinearConv", [x, scale, zero, w, scale, zero, scale, zero], [y])) == expected
+    assert macs(node("ConvInteger", [x, w], [spec(1, 128, 28, 28, dtype="int32")])) == expected
+    a, b, c = spec(16, 256, dtype="int8"), spec(256, 512, dtype="int8"), spec(16, 512, dtype="int8")
+    assert macs(node("QLinearMatMul", [a, scale, zero, b, scale, zero, scale, zero], [c])) == 16 * 256 * 512
+    assert macs(node("MatMulInteger", [a, b], [spec(16, 512, dtype="int32")])) == 16 * 256 * 512
+    turned = spec(512, 256, dtype="int8")
+    assert macs(node("QGemm", [a, scale, zero, turned, scale, zero], [c], transB=1)) == 16 * 256 * 512
+
+
+def test_a_channels_last_convolution_is_the_same_one() -> None:
+    x, w, y = spec(2, 32, 32, 320), spec(640, 3, 3, 320), spec(2, 32, 32, 640)
+    call = node("NhwcConv", [x, w], [y], pads=(1, 1, 1, 1), kernel_shape=(3, 3))
+    assert macs(call) == 2 * 32 * 32 * 640 * 320 * 9
+    (kernel,) = kernels(call)
+    assert (kernel.dims["c_in"], kernel.dims["c_out"], kernel.dims["channels_last"]) == (320, 640, 1.0)
+    assert (kernel.dims["h"], kernel.dims["w"], kernel.dims["r"], kernel.dims["s"]) == (32, 32, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("equation", "shapes", "result", "m_n_k_batch"),
+    [
+        ("bhqk,bhvk->bhqv", [(2, 8, 64, 32), (2, 8, 48, 32)], (2, 8, 64, 48), (64, 48, 32, 16)),
+        ("...hk,hkd->...d", [(2, 64, 8, 32), (8, 32, 100)], (2, 64, 100), (128, 100, 256, 1)),
+        ("ij,jk", [(3, 4), (4, 5)], (3, 5), (3, 5, 4, 1)),
+    ],
+)
+def test_an_einsum_is_a_product_by_its_indices(
+    equation: str, shapes: list[tuple[int, ...]], result: tuple[int, ...], m_n_k_batch: tuple[int, ...]
+) -> None:
+    call = node("Einsum", [spec(*shape) for shape in shapes], [spec(*result)], equation=equation)
+    (product,) = [kernel for kernel in kernels(call) if kernel.family == "gemm"]
+    assert tuple(product.dims[name] for name in ("m", "n", "k", "batch")) == m_n_k_batch
+
+
+def test_an_einsum_of_three_operands_is_two_products() -> None:
+    tensors = [spec(3, 4), spec(4, 5), spec(5, 6)]
+    call = node("Einsum", [*tensors], [spec(3, 6)], equation="ij,jk,kl->il")
+    products = [kernel.dims for kernel in kernels(call) if kernel.family == "gemm"]
+    assert [(p["m"], p["n"], p["k"]) for p in products] == [(3, 5, 4), (3, 6, 5)]
+
+
+def test_an_einsum_of_one_operand_moves_or_sums() -> None:
+    turned = node("Einsum", [spec(3, 4, 5)], [spec(5, 4, 3)], equation="abc->cba")
+    summed = node("Einsum", [spec(3, 4, 5)], [spec(3)], equation="abc->a")
+    assert [kernel.family for kernel in kernels(turned)] == ["ort"]
+    assert kernels(summed)[0].dims["rows"] == 3
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "out", "m_n_k"),
+    [
+        ((64,), (64, 10), (10,), (1, 10, 64)),
+        ((8, 64), (64,), (8,), (8, 1, 64)),
+        ((64,), (64,), (), (1, 1, 64)),
+    ],
+)
+def test_a_product_with_a_tensor_of_one_dimension_is_one_of_a_row_or_a_column(
+    a: tuple[int, ...], b: tuple[int, ...], out: tuple[int, ...], m_n_k: tuple[int, ...]
+) -> None:
+    (product,) = kernels(node("MatMul", [spec(*a), spec(*b)], [spec(*out)]))
+    assert tuple(product.dims[name] for name in ("m", "n", "k")) == m_n_k
+
+
+def test_boxes_of_every_class_of_every_image_are_compared() -> None:
+    boxes, scores = spec(2, 300, 4, dtype="fp32"), spec(2, 20, 300, dtype="fp32")
+    call = node("NonMaxSuppression", [boxes, scores], [spec(100, 3, dtype="int64")])
+    assert call.trait is Trait.SYNC
+    chosen = [kernel for kernel in kernels(call) if kernel.family == "box_selection"]
+    assert [kernel.dims["boxes"] for kernel in chosen] == [300] * 40
+
+
+@pytest.mark.parametrize("op", ["TreeEnsembleClassifier", "StringNormalizer", "Scaler", "TfIdfVectorizer"])
+def test_what_no_gpu_does_is_the_hosts(op: str) -> None:
+    assert onnx_form(op).trait is Trait.HOST
+    assert kernels(node(op, [spec(8, 20, dtype="fp32")], [spec(8, 3, dtype="fp32")])) == []
+
+
+def test_what_has_no_row_is_priced_by_its_traffic_not_as_pointwise() -> None:
+    call = node("SomethingNew", [spec(8, 20)], [spec(8, 30)])
+    assert call.trait is Trait.UNMODELLED
+    (kernel,) = kernels(call)
+    assert kernel.family == "unmodelled"
+    assert (kernel.dims["bytes_read"], kernel.dims["bytes_written"]) == (8 * 20 * 2, 8 * 30 * 2)
