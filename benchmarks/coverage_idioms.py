@@ -4,6 +4,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
+import os
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +18,8 @@ import torch
 import torch.nn.functional as F
 import transformers as tf
 from torch import Tensor, nn
+from torch._higher_order_ops.scan import scan
+from torch._higher_order_ops.while_loop import while_loop
 
 Made = tuple[nn.Module, Any, str]
 
@@ -388,7 +394,203 @@ def rnn_cells() -> Made:
     return _of(lambda cell, x: cell(x[:, 0]), X, nn.RNNCell(WIDTH, WIDTH))
 
 
+# tensors that are made of others, or stored in fewer bits
+
+
+@_idiom
+def nested_tensor_as_input() -> Made:
+    nested = torch.nested.nested_tensor([torch.rand(8, WIDTH), torch.rand(5, WIDTH)], layout=torch.jagged)
+    return _linear().eval(), nested, "fp16"
+
+
+@_idiom
+def codes_of_eight_bits() -> Made:
+    """Weights as integers, which become numbers before each product."""
+
+    class Coded(nn.Module):
+        codes: Tensor
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("codes", torch.ones(WIDTH, WIDTH, dtype=torch.int8))
+            self.scale = nn.Parameter(torch.ones(WIDTH, 1))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return F.linear(x, self.codes.to(x.dtype) * self.scale)
+
+    return Coded().eval(), X, "fp16"
+
+
+@_idiom
+def floats_of_eight_bits() -> Made:
+    layer = _linear().bfloat16()
+    layer.weight = nn.Parameter(layer.weight.to(torch.float8_e4m3fn), requires_grad=False)
+    return _of(lambda layer, x: F.linear(x, layer.weight.to(x.dtype), layer.bias), X.bfloat16(), layer, dtype="bf16")
+
+
+@_idiom
+def several_dtypes() -> Made:
+    layers = _linear().bfloat16(), nn.LayerNorm(WIDTH)
+    return _of(lambda layer, norm, x: layer(norm(x.float()).to(x.dtype)), X.bfloat16(), *layers, dtype="bf16")
+
+
+@_idiom
+def double_precision() -> Made:
+    return _linear().double().eval(), X.double(), "fp32"
+
+
+@_idiom
+def complex_weights() -> Made:
+    class Spectral(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.rand(WIDTH, WIDTH, 4, dtype=torch.cfloat))
+
+        def forward(self, x: Tensor) -> Tensor:
+            modes = torch.fft.rfft(x.transpose(1, 2))[:, :, :4]
+            return torch.fft.irfft(torch.einsum("bix,iox->box", modes, self.weight), n=x.shape[1])
+
+    return Spectral().eval(), X, "fp32"
+
+
+@_idiom
+def quantisation_aware() -> Made:
+    module = torch.ao.quantization.QuantWrapper(_mlp()).train()
+    module.qconfig = torch.ao.quantization.get_default_qat_qconfig("fbgemm")  # type: ignore[assignment]
+    prepared = torch.ao.quantization.prepare_qat(module)
+    prepared(X)
+    return prepared.eval(), X, "fp32"
+
+
 # how modules are built and wrapped
+
+
+@_idiom
+def parametrised() -> Made:
+    class Symmetric(nn.Module):
+        def forward(self, weight: Tensor) -> Tensor:
+            return weight.triu() + weight.triu(1).transpose(-1, -2)
+
+    layer = _linear()
+    nn.utils.parametrize.register_parametrization(layer, "weight", Symmetric())
+    return layer.eval(), X, "fp16"
+
+
+@_idiom
+def hook_with_a_state() -> Made:
+    module = nn.Sequential(_linear())
+    seen = {"passes": 0, "last": torch.zeros(1)}
+
+    def count(layer: nn.Module, given: Any, result: Tensor) -> None:
+        seen["passes"] += 1
+        seen["last"] = result
+
+    module[0].register_forward_hook(count)
+    return module.eval(), X, "fp16"
+
+
+@_idiom
+def holds_a_file_and_a_generator() -> Made:
+    module = nn.Sequential(_linear())
+    module.log, module.numbers = sys.stderr, (n for n in range(3))  # type: ignore[assignment]
+    module.noise = torch.Generator().manual_seed(0)  # type: ignore[assignment]
+    return module.eval(), X, "fp16"
+
+
+@_idiom
+def counts_its_passes() -> Made:
+    class Counts(nn.Module):
+        passes: Tensor
+        mean: Tensor
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = _linear()
+            self.register_buffer("passes", torch.zeros((), dtype=torch.long))
+            self.register_buffer("mean", torch.zeros(WIDTH))
+
+        def forward(self, x: Tensor) -> Tensor:
+            y: Tensor = self.layer(x)
+            self.passes += 1
+            self.mean.mul_(0.9).add_(y.mean((0, 1)), alpha=0.1)
+            return y
+
+    return Counts().eval(), X, "fp16"
+
+
+@_idiom
+def writes_into_its_inputs() -> Made:
+    def forward(layer: nn.Module, x: Tensor, ids: Tensor) -> Tensor:
+        x.mul_(2)
+        ids += 1
+        return layer(x) + ids.sum()
+
+    return _of(forward, (X.clone(), IDS.clone()), _linear())
+
+
+@_idiom
+def writes_into_what_it_is_told() -> Made:
+    def forward(layer: nn.Module, x: Tensor) -> Tensor:
+        out = torch.empty_like(x)
+        torch.mul(layer(x), 2, out=out)
+        return out
+
+    return _of(forward, X, _linear())
+
+
+class _Squared(torch.autograd.Function):
+    @staticmethod
+    def forward(context: Any, x: Tensor) -> Tensor:
+        context.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    def backward(context: Any, *gradients: Any) -> Any:
+        return 2 * context.saved_tensors[0] * gradients[0]
+
+
+@_idiom
+def function_with_its_own_gradient() -> Made:
+    return _of(lambda layer, x: _Squared.apply(layer(x)), X, _linear())
+
+
+@torch.library.custom_op("idioms::doubled", mutates_args=())
+def _doubled(x: Tensor) -> Tensor:
+    return x * 2
+
+
+@torch.library.custom_op("idioms::tripled", mutates_args=())
+def _tripled(x: Tensor) -> Tensor:
+    return x * 3
+
+
+_tripled.register_fake(torch.empty_like)
+
+
+@_idiom
+def operator_of_its_own() -> Made:
+    return _of(lambda layer, x: _tripled(layer(x)), X, _linear())
+
+
+@_idiom
+def operator_of_its_own_without_shapes() -> Made:
+    return _of(lambda layer, x: _doubled(layer(x)), X, _linear())
+
+
+@_idiom
+def loaded_script() -> Made:
+    saved = io.BytesIO()
+    torch.jit.save(torch.jit.script(_mlp()), saved)
+    saved.seek(0)
+    return torch.jit.load(saved), X, "fp16"
+
+
+@_idiom
+def loaded_export() -> Made:
+    saved = io.BytesIO()
+    torch.export.save(torch.export.export(_mlp(), (X,)), saved)
+    saved.seek(0)
+    return torch.export.load(saved), X, "fp16"  # type: ignore[return-value]
 
 
 @_idiom
@@ -459,7 +661,7 @@ def traced() -> Made:
 
 @_idiom
 def frozen() -> Made:
-    return torch.jit.freeze(torch.jit.script(_mlp())), X, "fp16"
+    return torch.jit.freeze(torch.jit.script(_mlp())), X, "fp32"
 
 
 @_idiom
@@ -534,6 +736,31 @@ def conditional() -> Made:
 
 
 @_idiom
+def loop_of_torch() -> Made:
+    def forward(layer: nn.Module, x: Tensor) -> Any:
+        return while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, layer(y)), (torch.tensor(0), x))
+
+    return _of(forward, X, _linear())
+
+
+@_idiom
+def scan_of_torch() -> Made:
+    def forward(layer: nn.Module, x: Tensor) -> Any:
+        return scan(lambda state, y: (state + y, layer(state + y)), torch.zeros_like(x[:, 0]), x, dim=1)
+
+    return _of(forward, X, _linear())
+
+
+@_idiom
+def ensemble() -> Made:
+    def forward(one: nn.Module, two: nn.Module, x: Tensor) -> Tensor:
+        weights, buffers = torch.func.stack_module_state([one, two])  # type: ignore[list-item]
+        return torch.vmap(lambda w, b: torch.func.functional_call(one, (w, b), (x,)))(weights, buffers)
+
+    return _of(forward, X, _linear(), _linear())
+
+
+@_idiom
 def vectorised() -> Made:
     return _of(lambda layer, x: torch.vmap(layer)(x), X, _linear())
 
@@ -572,6 +799,11 @@ def cuda_of_factories() -> Made:
 @_idiom
 def cuda_of_tensors() -> Made:
     return _of(lambda layer, x: layer(x)[:, torch.tensor([0, 2], device="cuda:0")].to("cuda"), X, _linear())
+
+
+@_idiom
+def cuda_is_asked_for() -> Made:
+    return _of(lambda layer, x: layer(x) if x.is_cuda and x.device.type == "cuda" else x, X, _linear())
 
 
 @_idiom
@@ -680,6 +912,48 @@ def generator_inside() -> Made:
         return layer(x + torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype))
 
     return _of(forward, X, _linear())
+
+
+@_idiom
+def forces() -> Made:
+    """The gradient of an energy, for which the pass turns gradients on."""
+
+    def forward(layer: nn.Module, x: Tensor) -> Tensor:
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            return torch.autograd.grad(layer(x).pow(2).sum(), x)[0]
+
+    return _of(forward, X, _linear())
+
+
+@_idiom
+def thread_inside() -> Made:
+    def forward(one: nn.Module, two: nn.Module, x: Tensor) -> Tensor:
+        results: dict[nn.Module, Tensor] = {}
+        threads = [threading.Thread(target=lambda m=m: results.update({m: m(x)})) for m in (one, two)]  # type: ignore[misc]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return results[one] + results[two]
+
+    return _of(forward, X, _linear(), _linear())
+
+
+@_idiom
+def coroutine_inside() -> Made:
+    def forward(layer: nn.Module, x: Tensor) -> Tensor:
+        async def run() -> Tensor:
+            return layer(x)
+
+        return asyncio.run(run())
+
+    return _of(forward, X, _linear())
+
+
+@_idiom
+def writes_to_a_descriptor() -> Made:
+    return _of(lambda layer, x: (os.write(1, b"a line\n"), layer(x))[1], X, _linear())
 
 
 @_idiom

@@ -13,7 +13,7 @@ OF_DTYPES = ("same dtype", "expected scalar type", "should be the same", "same d
 OF_SHAPES = ("'Meta' backend", "no fake impl registered")
 OF_GRADIENTS = ("does not require grad", "inference tensor", "Inference tensor")
 OF_EXPORT = ("Guard failed",)
-OF_SPARSE = ("'SparseMeta'", "'SparseCsrMeta'")
+OF_CUDA = ("CUDA enabled", "requires CUDA", "dummy base class", "NVTX", "NVIDIA driver", "CUDA-capable", "cudart")
 _ATTENTION_OF_NESTED = str(Path("torch", "nested", "_internal", "sdpa.py"))
 """What torch's messages of a cause contain."""
 
@@ -43,11 +43,6 @@ def complaint(error: BaseException, failed: tuple[BaseException | None, str], mo
             f"{module} mixes dtypes in {dtype}: {said}{where}: make tensors in the dtype of those that they meet "
             "(dtype=x.dtype), or predict another --dtype"
         )
-    if operator and "::" not in operator and any(kind in str(raised) for kind in OF_SPARSE):
-        return (
-            f"{module} multiplies or combines sparse tensors{where}, whose result has a size that only values say: "
-            "use dense tensors, or a sparse one with a dense one"
-        )
     if operator and (isinstance(error, NotImplementedError) or any(words in said for words in OF_SHAPES)):
         return (
             f"{module} runs an operator whose output shape torch does not know without data{where}: "
@@ -57,6 +52,11 @@ def complaint(error: BaseException, failed: tuple[BaseException | None, str], mo
         return f"{module} is not predicted{where}: {NESTED}"
     if any(_ATTENTION_OF_NESTED in frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)):
         return f"{module} is not predicted{where}: {NESTED_ATTENTION}"
+    if any(words in said for words in OF_CUDA):
+        return (
+            f"{module} does with CUDA what only a GPU can: {said}{where}: leave streams, events, synchronisation and "
+            "questions for the GPU out of its forward"
+        )
     if any(words in said for words in OF_EXPORT):
         return (
             f"{module} was exported for inputs of other sizes: {said}: export it with dynamic_shapes, or at this size"

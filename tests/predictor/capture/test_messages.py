@@ -16,6 +16,8 @@ from predictor.predict import plan
 from tests.helpers import of
 
 THIS_FILE = r"test_messages\.py:\d+"
+OF_CUDA = rf"Function does with CUDA what .* \(.*{THIS_FILE}\): leave streams, events"
+without_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
 
 
 @torch.library.custom_op("test_messages::doubled", mutates_args=())
@@ -25,6 +27,16 @@ def doubled(x: torch.Tensor) -> torch.Tensor:
 
 def of_another_dtype(x: torch.Tensor) -> torch.Tensor:
     return torch.bmm(x[None], torch.rand(1, 4, 4).to(x.device))
+
+
+def of_a_stream(x: torch.Tensor) -> torch.Tensor:
+    with torch.cuda.stream(torch.cuda.Stream()):
+        return x + 1
+
+
+def of_a_synchronisation(x: torch.Tensor) -> torch.Tensor:
+    torch.cuda.synchronize()
+    return x + 1
 
 
 def of_another_shape(x: torch.Tensor) -> torch.Tensor:
@@ -51,6 +63,8 @@ def misspelt(x: torch.Tensor) -> torch.Tensor:
     ("forward", "message"),
     [
         (of_another_dtype, rf"Function mixes dtypes in fp16: .* \(bmm, .*{THIS_FILE}\): .*dtype=x\.dtype.*--dtype"),
+        pytest.param(of_a_stream, OF_CUDA, marks=without_cuda),
+        pytest.param(of_a_synchronisation, OF_CUDA, marks=without_cuda),
         (of_another_shape, rf"Function does not run on these inputs: .* \(mm, .*{THIS_FILE}\)$"),
         (out_of_range, rf"Function does not run on these inputs: .* \(transpose, .*{THIS_FILE}\)$"),
         (of_its_own, rf"Function raised ValueError: out of cheese \(.*{THIS_FILE}\): .*without a prediction.*"),
