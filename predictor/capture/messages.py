@@ -50,7 +50,7 @@ def complaint(error: BaseException, failed: tuple[BaseException | None, str], mo
         )
     if "NestedTensorImpl" in said:
         return f"{module} is not predicted{where}: {NESTED}"
-    if any(_ATTENTION_OF_NESTED in frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)):
+    if _attends_to_nested(error):
         return f"{module} is not predicted{where}: {NESTED_ATTENTION}"
     if any(words in said for words in OF_CUDA):
         return (
@@ -65,6 +65,18 @@ def complaint(error: BaseException, failed: tuple[BaseException | None, str], mo
     if wrong_arguments or (operator and isinstance(error, (RuntimeError, ValueError, IndexError, TypeError))):
         return f"{module} does not run on these inputs: {said}{where}"
     return f"{module} raised {type(error).__name__}: {said}{where}: {WITHOUT}"
+
+
+def refusal(stop: BaseException, failed: tuple[BaseException | None, str], module: str) -> str:
+    """What a pass was stopped for, where, in one line. failed: as of ``complaint``."""
+    raised, operator = failed
+    reason = NESTED_ATTENTION if _attends_to_nested(stop) else str(stop)
+    return f"{module} is not predicted{where_raised(stop, operator if raised is stop else '')}: {reason}"
+
+
+def _attends_to_nested(error: BaseException) -> bool:
+    """Whether an error went through torch's attention of nested tensors."""
+    return any(_ATTENTION_OF_NESTED in frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 def where_raised(error: BaseException, operator: str) -> str:

@@ -58,7 +58,7 @@ from predictor.capture.capture_mode import answering_as, mark_on_host
 from predictor.capture.device_paths import fused_layers
 from predictor.capture.isolation import isolated, seed
 from predictor.capture.limits import Limits, Stopped
-from predictor.capture.messages import complaint, needs_gradients, where_raised
+from predictor.capture.messages import complaint, needs_gradients, refusal
 from predictor.capture.origins import file_outside_of_torch
 from predictor.capture.placement import (
     asks_for,
@@ -615,8 +615,7 @@ def _record(user: _Pass, device: torch.device = capture_mode.META) -> _Recorder:
     except KeyboardInterrupt:
         raise
     except Stopped as stop:
-        where = where_raised(stop, recorder.failed[1] if recorder.failed[0] is stop else "")
-        raise PredictorError(f"{type(module).__name__} is not predicted{where}: {stop}") from None
+        raise PredictorError(refusal(stop, recorder.failed, type(module).__name__)) from None
     except BaseException as error:
         raise PredictorError(complaint(error, recorder.failed, type(module).__name__, user.dtype)) from error
     finally:
