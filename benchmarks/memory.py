@@ -35,6 +35,8 @@ GROWTH_OBJECTS = 500
 HEAVY = ("generate", "experts_fp32", "experts_fp16", "experts_bf16", "flexible_attention_masked", "compiled")
 """Idioms that take long and are left out."""
 
+OF_THE_MAIN_THREAD = ("coroutine_inside",)
+"""Idioms for which Python itself does more in its main thread, which installs signal handlers for ``asyncio.run``."""
 
 MADE_ONCE = ("traced", "exported_program", "exported_module")
 """Idioms that are predicted many times, but made once: torch keeps some of what it traces and exports for ever."""
@@ -61,7 +63,11 @@ def _fresh(number: int) -> tuple[nn.Module, Any, str]:
 
 def makers(only: str = "") -> list[Callable[[int], tuple[Any, Any, str]]]:
     """What makes a module, its inputs and the dtype, of the number of the prediction."""
-    idioms = {name: build for name, build in IDIOMS.items() if not name.startswith(HEAVY) and only in name}
+    idioms = {
+        name: build
+        for name, build in IDIOMS.items()
+        if not name.startswith(HEAVY + OF_THE_MAIN_THREAD) and only in name
+    }
     idioms |= {name: cache(idioms[name]) for name in MADE_ONCE if name in idioms}
     return [*(lambda number, build=build: build() for build in idioms.values()), *[_fresh] * 20]  # type: ignore[misc]
 

@@ -286,7 +286,7 @@ def test_an_assumption_that_cannot_be_is_one_line(said: str, message: str) -> No
 
 
 def test_nothing_is_assumed_of_an_onnx_file() -> None:
-    assert "nothing can be assumed" in complaint(predict("some.onnx", "--assume", "keep=0.3"))
+    assert "nothing can be changed or assumed" in complaint(predict("some.onnx", "--assume", "keep=0.3"))
 
 
 def test_models_and_gpus_can_be_listed() -> None:
