@@ -208,9 +208,13 @@ def graph_of(
                 f"{runtime} runs an export, whose layout and dtypes are its own: leave --layout and --amp out"
             )
         if mode is CaptureMode.EXPORTED:
+            from predictor.capture.assumption_texts import EVERYTHING
             from predictor.capture.onnx_files.modules import exported
 
-            return exported(module, inputs, dtype, name)
+            graph = exported(module, inputs, dtype, name)
+            if options.keep != 1 and EVERYTHING in graph.assumptions:
+                raise CannotRunError("of an exported graph all that it selects is kept: leave keep at 1")
+            return graph
         return capture(module, inputs, dtype, name, mode, options)
     except CannotRunError:
         raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 EVEN = "what is chosen by values (experts, best scores, tokens) is spread evenly over the choices"
 KEEPS = "a selection by values keeps {share}"
+EVERYTHING = KEEPS.format(share="everything")
 HOLDS = "a condition on values holds"
 ONE = "a number that the host reads from the device is 1"
 DISTINCT = "all values are distinct"

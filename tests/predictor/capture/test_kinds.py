@@ -313,10 +313,14 @@ def test_a_prediction_keeps_what_it_is_told_to() -> None:
     assert "assumed: a selection by values keeps 25 %" in some.notes
 
 
-def test_an_exported_graph_assumes_nothing() -> None:
-    """What it selects has no size, which is no size of 0."""
-    with pytest.raises(CannotRunError, match=r"result of NonZero .* depends on values.*: eager assumes"):
-        plan(Function(lambda x: x[x > 0.5].exp()), (X,)).report("h200", runtime="onnx")
+def test_an_exported_graph_keeps_everything_or_is_refused() -> None:
+    """What it selects has no size of 0."""
+    module = Function(lambda x: x[x > 0.5].exp())
+    made = plan(module, (X,))
+    assert made.graph("fp16", "onnx").calls[-1].outputs[0].shape == (1024,)
+    assert f"assumed: {KEEPS}" in made.report("h200", runtime="onnx").notes
+    with pytest.raises(CannotRunError, match="all that it selects is kept"):
+        plan(module, (X,), options=CaptureOptions(keep=0.3)).report("h200", runtime="onnx")
 
 
 def test_nothing_is_assumed_where_nothing_is_decided() -> None:
