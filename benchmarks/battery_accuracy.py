@@ -23,6 +23,7 @@ from calibrate.samples.store import SampleFile
 from calibrate.validate import accuracy
 from predictor.calibration.load import load_calibration
 from predictor.errors import PredictorError
+from predictor.records import Target
 
 
 def out_of_time(*_: Any) -> None:
@@ -35,6 +36,7 @@ def with_programs(measured: SampleFile, path: Path, options: argparse.Namespace)
     file = SampleFile(path)
     file.append([*measured.of(Environment), *measured.of(CaseRound), *measured.of(CaseProfile)])
     signal.signal(signal.SIGALRM, out_of_time)
+    target = Target(measured.of(Environment)[-1].versions["torch"], load_calibration(options.gpu).architecture)
     for profile in measured.of(CaseProfile):
         case = profile.case
         if case.runtime not in options.runtimes.split(",") or case.dtype not in options.dtypes.split(","):
@@ -43,7 +45,7 @@ def with_programs(measured: SampleFile, path: Path, options: argparse.Namespace)
             continue
         signal.alarm(options.seconds)
         try:
-            file.append([record(case, "cuda")])
+            file.append([record(case, "cuda", target)])
         except (PredictorError, TimeoutError) as error:
             print(f"{case}: not predicted: {type(error).__name__} {str(error)[:120]}", file=sys.stderr)
         finally:

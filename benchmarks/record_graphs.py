@@ -51,11 +51,11 @@ class Recipe(NamedTuple):
     lengths: Lengths
 
 
-def captured(name: str, build: Build, dtype: str, runtime: str, sizes: Sizes) -> Graph:
+def captured(name: str, build: Build, dtype: str, runtime: str, mode: CaptureMode, sizes: Sizes) -> Graph:
     """A real capture."""
     with torch.device("meta"):
         module, inputs = build(sizes)
-    return graph_of(module, inputs, dtype, runtime, name)
+    return graph_of(module, inputs, dtype, runtime, name, mode=mode)
 
 
 def record(
@@ -76,7 +76,7 @@ def record(
             try:
                 for made, (first, last) in BATCHES:
                     captures = {
-                        (b, n): captured(name, build, dtype, runtime, (b, n)) for b in made for n in lengths.made
+                        (b, n): captured(name, build, dtype, runtime, mode, (b, n)) for b in made for n in lengths.made
                     }
                     graphs = graphs.extended(dtype, mode, captures, SizeRange(first, last, *lengths.range))
             except PredictorError as error:
@@ -89,19 +89,19 @@ def record(
         for batch in (1, *batches):
             if template.range.holds(batch, lengths.checks[0]):
                 for tokens in lengths.checks:
-                    check(name, path, build, template.dtype, runtime, (batch, tokens))
+                    check(name, path, build, template.dtype, runtime, template.mode, (batch, tokens))
 
 
-def check(name: str, path: Path, build: Build, dtype: str, runtime: str, sizes: Sizes) -> None:
+def check(name: str, path: Path, build: Build, dtype: str, runtime: str, mode: CaptureMode, sizes: Sizes) -> None:
     """Compare the file with a capture of a size that it was not made of: raises SystemExit where they differ."""
     told = attrgetter("calls", "tail", "module_calls", "outputs")
-    found = read(path).find(dtype, runtimes.load(runtime).capture_mode, *sizes)
-    expected = captured(name, build, dtype, runtime, sizes)
+    found = read(path).find(dtype, mode, *sizes)
+    expected = captured(name, build, dtype, runtime, mode, sizes)
     if found is None or told(found) != told(expected):
         pairs = zip(found.calls, expected.calls, strict=False) if found else []
         differ = [pair for pair in pairs if pair[0] != pair[1]]
         said = "\n".join(map(str, differ[0])) if differ else "another number of operators, or another end"
-        raise SystemExit(f"{name} {dtype} {runtime} {sizes}: the file is not what a capture gives: {said}")
+        raise SystemExit(f"{name} {dtype} {mode} {sizes}: the file is not what a capture gives: {said}")
 
 
 def without(graphs: GraphSet, mode: CaptureMode) -> GraphSet:
@@ -122,10 +122,10 @@ def record_zoo_model(name: str, only: CaptureMode | None = None) -> None:
     usual = USUAL if tokens else 0
     modes = {}
     for runtime in reversed(runtimes.names()):
-        mode = runtimes.load(runtime).capture_mode
-        varies = tokens and mode is not CaptureMode.EXPORTED
-        varying = Lengths(LENGTHS, CHECKS, (MULTIPLE, MOST, MULTIPLE))
-        modes[mode] = Recipe(runtime, varying if varies else Lengths((usual,), (usual,), (usual, usual, 1)))
+        for mode in runtimes.load(runtime).capture_modes:
+            varies = tokens and mode is not CaptureMode.EXPORTED
+            varying = Lengths(LENGTHS, CHECKS, (MULTIPLE, MOST, MULTIPLE))
+            modes[mode] = Recipe(runtime, varying if varies else Lengths((usual,), (usual,), (usual, usual, 1)))
     path, kept = models_zoo.graphs(name), None
     if only is not None:
         modes, kept = {only: modes[only]}, without(read(path), only)

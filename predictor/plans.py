@@ -52,9 +52,9 @@ class Source(Protocol):
         """The dtype that is priced where none is asked for: the model's own; None where it has none."""
         ...
 
-    def graph(self, dtype: str, runtime: str, batch: int, length: int) -> Graph:
-        """The graph for a runtime at sizes. Raises CannotRunError where the runtime makes none, PredictorError where
-        the model does not take the sizes.
+    def graph(self, dtype: str, runtime: str, mode: CaptureMode, batch: int, length: int) -> Graph:
+        """The graph for a runtime at sizes. mode: one of the runtime's. Raises CannotRunError where the runtime makes
+        none, PredictorError where the model does not take the sizes.
         """
         ...
 
@@ -117,6 +117,7 @@ class _Key(NamedTuple):
     """What a lowered program depends on, besides the batch size."""
 
     runtime: str
+    mode: CaptureMode
     generation: Any
     dtype: str
     multiplied: bool
@@ -298,10 +299,9 @@ class Plan:
     def graph(self, dtype: str, runtime: str, batch: int | None = None, length: int | None = None) -> Graph:
         """The graph that a runtime makes of the model at a size, captured if need be. Raises as ``report`` does."""
         batch = self.batch if batch is None else check_batch(batch)
-        return self._graph(dtype, runtime, batch, self._length(length))
+        return self._graph(dtype, runtime, runtimes.load(runtime).capture_mode, batch, self._length(length))
 
-    def _graph(self, dtype: str, runtime: str, batch: int, length: int) -> Graph:
-        mode = runtimes.load(runtime).capture_mode
+    def _graph(self, dtype: str, runtime: str, mode: CaptureMode, batch: int, length: int) -> Graph:
         key = dtype, mode, batch, length
         if key not in self._captured:
             known = self.graphs.find(dtype, mode, batch, length)
@@ -309,7 +309,7 @@ class Plan:
                 return known
             if self.source is None:
                 raise PredictorError(self._missing(dtype, mode, batch, length))
-            self._captured[key] = self.source.graph(dtype, runtime, batch, length)
+            self._captured[key] = self.source.graph(dtype, runtime, mode, batch, length)
         return self._captured[key]
 
     def _missing(self, dtype: str, mode: CaptureMode, batch: int, length: int) -> str:
@@ -356,7 +356,15 @@ class Plan:
     def _lowered(self, chosen: Settings, batches: Sequence[int], length: int) -> list[tuple[list[int], Lowered]]:
         """(Positions, the program at their batch sizes) of all batch sizes."""
         runtime = runtimes.load(chosen.host.runtime)
-        key = _Key(runtime.name, runtime.generation(chosen.target), chosen.dtype, chosen.multiplied, length)
+        target = chosen.target
+        key = _Key(
+            runtime.name,
+            runtime.mode_on(target),
+            runtime.generation(target),
+            chosen.dtype,
+            chosen.multiplied,
+            length,
+        )
         known = self._programs.setdefault(key, _Programs())
         asked = set(batches) - {1}
         if len(asked - set(known.single)) + len(known.single) > FEW:
@@ -376,7 +384,7 @@ class Plan:
 
     def _single(self, known: _Programs, key: _Key, target: Target, batch: int) -> Lowered:
         if batch not in known.single:
-            graph = self._graph(key.dtype, key.runtime, batch, key.length)
+            graph = self._graph(key.dtype, key.runtime, key.mode, batch, key.length)
             known.keep(batch, lower(multiplied_out(graph) if key.multiplied else graph, key.runtime, target))
         return known.single[batch]
 

@@ -16,6 +16,7 @@ from predictor.graph.files import GraphSet, SizeRange
 from predictor.plans import Plan, Settings, check_batch, load_plan, settings
 from predictor.pricing import kernels
 from predictor.records import CaptureMode, CaptureOptions, Graph, Report
+from predictor.runtimes import load as load_runtime
 
 if TYPE_CHECKING:
     from predictor.capture.module_source import ModuleSource
@@ -113,7 +114,8 @@ def plan(
     graphs = GraphSet(source.name, source.batch, source.length, notes=options.notes if options else ())
     for runtime in runtimes:
         for dtype in (source.dtype,) if dtypes is None else dtypes:
-            graphs = _captured(graphs, source, dtype, runtime)
+            for mode in load_runtime(runtime).capture_modes:
+                graphs = _captured(graphs, source, dtype, runtime, mode)
     return Plan(graphs, source)
 
 
@@ -121,16 +123,16 @@ BATCHES = (2, 3, 5)
 """Batch sizes that a module is captured at to know it at any: two say how every size grows, the third checks it."""
 
 
-def _captured(graphs: GraphSet, source: ModuleSource, dtype: str, runtime: str) -> GraphSet:
-    """With what a runtime makes of a module: for any batch, where the module takes others and its sizes follow them;
-    else at that of its inputs.
+def _captured(graphs: GraphSet, source: ModuleSource, dtype: str, runtime: str, mode: CaptureMode) -> GraphSet:
+    """With what a runtime makes of a module in a mode: for any batch, where the module takes others and its sizes
+    follow them; else at that of its inputs.
     """
-    mode, length = runtimes.load(runtime).capture_mode, source.length
+    length = source.length
     if graphs.has(dtype, mode):
         return graphs
 
     def at(*batches: int) -> dict[tuple[int, int], Graph]:
-        return {(batch, length): source.graph(dtype, runtime, batch, length) for batch in batches}
+        return {(batch, length): source.graph(dtype, runtime, mode, batch, length) for batch in batches}
 
     given = at(source.batch)
     try:
@@ -186,7 +188,7 @@ class _OnnxSource:
         """The file's own."""
         return self.file.dtype
 
-    def graph(self, dtype: str, runtime: str, batch: int, length: int) -> Graph:
+    def graph(self, dtype: str, runtime: str, mode: CaptureMode, batch: int, length: int) -> Graph:
         from predictor.capture.onnx_files.files import graph
 
         if runtimes.load(runtime).capture_mode is not CaptureMode.EXPORTED:
@@ -196,12 +198,20 @@ class _OnnxSource:
 
 
 def graph_of(
-    module: Any, inputs: Any, dtype: str, runtime: str, name: str | None = None, options: CaptureOptions | None = None
+    module: Any,
+    inputs: Any,
+    dtype: str,
+    runtime: str,
+    name: str | None = None,
+    options: CaptureOptions | None = None,
+    mode: CaptureMode | None = None,
 ) -> Graph:
-    """The graph that a runtime makes of a module. Raises CannotRunError where it makes none."""
+    """The graph that a runtime makes of a module. mode: one of the runtime's, None: that of today's torch. Raises
+    CannotRunError where it makes none.
+    """
     from predictor.capture.recorder import capture
 
-    mode, options = runtimes.load(runtime).capture_mode, options or CaptureOptions()
+    mode, options = mode or runtimes.load(runtime).capture_mode, options or CaptureOptions()
     try:
         if mode is CaptureMode.EXPORTED and (options.autocast or options.channels_last):
             raise CannotRunError(
@@ -221,9 +231,8 @@ def graph_of(
     except PredictorError as error:
         if mode is CaptureMode.EAGER:
             raise
-        capture(
-            module, inputs, dtype, name, CaptureMode.EAGER, options
-        )  # raises where the model or its inputs are at fault
+        # it raises where the model or its inputs are at fault
+        capture(module, inputs, dtype, name, CaptureMode.EAGER, options)
         raise CannotRunError(f"its code fails as {runtime} runs it ({error})") from error
 
 

@@ -257,13 +257,15 @@ class CaptureMode(StrEnum):
     """What torch answers to a model's code while it is captured, and so which branch of the code a runtime takes.
 
     EAGER: nothing; TRACED: torch.jit traces it; CAPTURED: a CUDA graph captures it; COMPILED: torch.compile does;
-    EXPORTED: it is exported to ONNX.
+    COMPILED_AS_EXPORT: so does that of torch up to 2.11, which answers that it exports; EXPORTED: it is exported to
+    ONNX.
     """
 
     EAGER = "eager"
     TRACED = "traced"
     CAPTURED = "captured"
     COMPILED = "compiled"
+    COMPILED_AS_EXPORT = "compiled as export"
     EXPORTED = "exported"
 
 

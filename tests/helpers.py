@@ -40,8 +40,9 @@ def of(function: Callable[..., Any], *inputs: torch.Tensor, dtype: str = "fp32")
 def report(graph: Graph, gpu: str, runtime: str = "eager", host: str | None = None) -> Report:
     """The report of a plan that knows this graph alone."""
     sizes = SizeRange(graph.batch, graph.batch)
-    mode = runtimes.load(runtime).capture_mode
-    graphs = GraphSet(graph.name, graph.batch).extended(graph.dtype, mode, {(graph.batch, 0): graph}, sizes)
+    graphs = GraphSet(graph.name, graph.batch)
+    for mode in runtimes.load(runtime).capture_modes:
+        graphs = graphs.extended(graph.dtype, mode, {(graph.batch, 0): graph}, sizes)
     return Plan(graphs).report(gpu, runtime, graph.dtype, host=host)
 
 

@@ -11,14 +11,19 @@ from calibrate.workloads.sources import build
 from predictor import runtimes
 from predictor.errors import CannotRunError
 from predictor.predict import graph_of
+from predictor.records import Target
 
 
-def record(case: Case, device: str) -> ProgramRecord:
-    """What a runtime does with a model of ``sources``: its program, and its MACs; or why it cannot run."""
+def record(case: Case, device: str, target: Target | None = None) -> ProgramRecord:
+    """What a runtime does with a model of ``sources``: its program, and its MACs; or why it cannot run. target: what it
+    is measured with, None: the torch of this process.
+    """
+    target = target or Target(torch.__version__.split("+")[0])
+    runtime = runtimes.load(case.runtime)
     with torch.device("meta"):
         module, inputs = build(case.model, device, case.batch)
     try:
-        graph = graph_of(module, inputs, case.dtype, case.runtime, case.model)
+        graph = graph_of(module, inputs, case.dtype, case.runtime, case.model, mode=runtime.mode_on(target))
     except CannotRunError as error:
         return ProgramRecord(case, capture_error=str(error))
-    return ProgramRecord(case, stored(runtimes.load(case.runtime).lower(graph)), graph.macs)
+    return ProgramRecord(case, stored(runtime.lower(graph, target)), graph.macs)

@@ -42,13 +42,16 @@ def _answer(yes: bool, question: Callable[[], bool]) -> Callable[[], bool]:
     return lambda: yes if is_capturing() else question()
 
 
-QUESTIONS: tuple[tuple[Any, str, CaptureMode], ...] = (
-    (torch.jit, "is_tracing", CaptureMode.TRACED),
-    (torch.cuda, "is_current_stream_capturing", CaptureMode.CAPTURED),
-    (torch.compiler, "is_compiling", CaptureMode.COMPILED),
-    (torch.compiler, "is_dynamo_compiling", CaptureMode.COMPILED),
+_COMPILED = frozenset({CaptureMode.COMPILED, CaptureMode.COMPILED_AS_EXPORT})
+
+QUESTIONS: tuple[tuple[Any, str, frozenset[CaptureMode]], ...] = (
+    (torch.jit, "is_tracing", frozenset({CaptureMode.TRACED})),
+    (torch.cuda, "is_current_stream_capturing", frozenset({CaptureMode.CAPTURED})),
+    (torch.compiler, "is_compiling", _COMPILED),
+    (torch.compiler, "is_dynamo_compiling", _COMPILED),
+    (torch.compiler, "is_exporting", frozenset({CaptureMode.COMPILED_AS_EXPORT})),
 )
-"""Questions to torch: where, name, and the mode in which the answer is yes."""
+"""Questions to torch: where, name, and the modes in which the answer is yes."""
 
 
 ROUNDED = ("ceil", "floor", "round", "sqrt")
@@ -123,8 +126,8 @@ def answering_as(mode: CaptureMode, device: torch.device = META) -> Iterator[Non
         asked.append((torch, name, getattr(torch, name)))
         setattr(torch, name, _of_numbers(getattr(torch, name)))
     for home, name, yes in QUESTIONS:
-        if mode is yes or not _says_no(getattr(home, name)):
-            setattr(home, name, _answer(mode is yes, getattr(home, name)))
+        if mode in yes or not _says_no(getattr(home, name)):
+            setattr(home, name, _answer(mode in yes, getattr(home, name)))
     try:
         yield
     finally:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch.nn.parameter import is_lazy
@@ -15,10 +15,15 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 from predictor.capture.calls import DTYPE_NAMES
 from predictor.errors import PredictorError, one_line
 from predictor.graph.inputs import batch_of, call_arguments
-from predictor.records import Graph
+from predictor.records import CaptureMode, Graph
 
-Capture = Callable[[Any, Any, str, str, str], Graph]
-"""(Module, inputs, dtype, runtime, name) -> the graph."""
+
+class Capture(Protocol):
+    """Captures a module for a runtime, in one of its modes."""
+
+    def __call__(
+        self, module: Any, inputs: Any, dtype: str, runtime: str, name: str, *, mode: CaptureMode
+    ) -> Graph: ...
 
 
 def own_dtype(module: Any, inputs: Iterable[torch.Tensor] = ()) -> str:
@@ -72,10 +77,10 @@ class ModuleSource:
     def _tensors(self) -> list[torch.Tensor]:
         return [leaf for leaf in tree_leaves(call_arguments(self.inputs)) if isinstance(leaf, torch.Tensor)]
 
-    def graph(self, dtype: str, runtime: str, batch: int, length: int) -> Graph:
+    def graph(self, dtype: str, runtime: str, mode: CaptureMode, batch: int, length: int) -> Graph:
         """The graph for a runtime at sizes, see ``plans.Source``."""
         if (batch, length) == (self.batch, self.length):
-            return self.capture(self.module, self.inputs, dtype, runtime, self.name)
+            return self.capture(self.module, self.inputs, dtype, runtime, self.name, mode=mode)
         try:
             inputs = self._inputs_at(batch, length)
         except Exception as error:
@@ -84,7 +89,7 @@ class ModuleSource:
                 f"({one_line(error)})"
             ) from error
         try:
-            return self.capture(self.module, inputs, dtype, runtime, self.name)
+            return self.capture(self.module, inputs, dtype, runtime, self.name, mode=mode)
         except PredictorError as error:
             tokens = f" and length {length}" if length else ""
             raise type(error)(f"at batch {batch}{tokens} (its inputs cut or repeated): {error}") from error

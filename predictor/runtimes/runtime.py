@@ -40,9 +40,10 @@ def one_generation(target: Target) -> Hashable:
 class Runtime:
     """A runtime: how it lowers a graph, how it really runs a module, and what its host time is made of.
 
-    name: as users type it; capture_mode: which branch a model's code takes under it; needs_gpu: it runs nothing on a
-    CPU. ``prepare(module, inputs)`` returns a callable that runs one real pass. host_terms: None where single
-    operators are timed instead (eager). generation: what of a target its lowering depends on.
+    name: as users type it; capture_mode: which branch a model's code takes under it; earlier: before which version of
+    torch it takes another, and that one; needs_gpu: it runs nothing on a CPU. ``prepare(module, inputs)`` returns a
+    callable that runs one real pass. host_terms: None where single operators are timed instead (eager). generation:
+    what of a target its lowering depends on.
     """
 
     name: str
@@ -52,3 +53,24 @@ class Runtime:
     prepare: Callable[[Any, Any], Callable[[], Any]]
     host_terms: HostTerms | None = None
     generation: Callable[[Target], Hashable] = one_generation
+    earlier: tuple[str, CaptureMode] | None = None
+
+    @property
+    def capture_modes(self) -> tuple[CaptureMode, ...]:
+        """The branches that a model's code takes under it, by the version of torch, today's first."""
+        return (self.capture_mode, self.earlier[1]) if self.earlier else (self.capture_mode,)
+
+    def mode_on(self, target: Target) -> CaptureMode:
+        """Which branch a model's code takes under it with the torch of a target."""
+        if self.earlier and target.torch and _release(target.torch) < _release(self.earlier[0]):
+            return self.earlier[1]
+        return self.capture_mode
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """Major and minor number of a version.
+
+    >>> _release("2.11.0+cu130")
+    (2, 11)
+    """
+    return tuple(int(part) for part in version.split("+")[0].split(".")[:2])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from predictor.errors import PredictorError, one_line
 from predictor.predict import graph_of
-from predictor.records import CaptureOptions, Graph
+from predictor.records import CaptureMode, CaptureOptions, Graph
 
 if TYPE_CHECKING:
     from predictor.capture.module_source import ModuleSource
@@ -77,7 +77,7 @@ class BuiltSource:
 
         return ModuleSource(built.module, built.inputs, built.name, partial(graph_of, options=self._options))
 
-    def graph(self, dtype: str, runtime: str, batch: int, length: int) -> Graph:
+    def graph(self, dtype: str, runtime: str, mode: CaptureMode, batch: int, length: int) -> Graph:
         """The graph for a runtime at sizes."""
         built = self._first
         if (batch, length) != (self.batch, self.length):
@@ -85,7 +85,7 @@ class BuiltSource:
         sized = self._sized(built)
         try:
             tokens = sized.length if length == self._tokens(built) else length
-            return replace(sized.graph(dtype, runtime, sized.batch, tokens), batch=batch)
+            return replace(sized.graph(dtype, runtime, mode, sized.batch, tokens), batch=batch)
         except PredictorError as error:
             if length == self._tokens(built) or not built.remedy:
                 raise

@@ -10,7 +10,7 @@ from predictor.graph import files
 from predictor.graph.files import GraphSet
 from predictor.plans import Plan
 from predictor.predict import graph_of
-from predictor.records import CaptureOptions, Graph
+from predictor.records import CaptureMode, CaptureOptions, Graph
 
 
 def plan_of(name: str, options: CaptureOptions) -> Plan:
@@ -35,10 +35,10 @@ class _ZooSource:
         """None, so that it is what most people run; the dtype of the weights where autocast makes the rest."""
         return "fp32" if self.options.autocast else None
 
-    def graph(self, dtype: str, runtime: str, batch: int, length: int) -> Graph:
+    def graph(self, dtype: str, runtime: str, mode: CaptureMode, batch: int, length: int) -> Graph:
         """The graph for a runtime at sizes, see ``plans.Source``."""
         import torch
 
         with torch.device("meta"):
             module, inputs = models_zoo.build(self.name, batch, length or None)
-        return graph_of(module, inputs, dtype, runtime, self.name, self.options)
+        return graph_of(module, inputs, dtype, runtime, self.name, self.options, mode)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from predictor.records import CaptureMode
 from predictor.runtimes.compile.execution import prepare
-from predictor.runtimes.compile.lowering import NAME, lower
+from predictor.runtimes.compile.lowering import AS_EXPORT_BEFORE, NAME, lower
 from predictor.runtimes.runtime import HostTerms, Runtime
 
 RUNTIME = Runtime(
     name=NAME,
     capture_mode=CaptureMode.COMPILED,
+    earlier=AS_EXPORT_BEFORE,
     needs_gpu=False,
     lower=lower,
     prepare=prepare,

@@ -12,11 +12,28 @@ from predictor.graph.dataflow import Dataflow
 from predictor.ops import Fuser, GraphBreak, graph_break, is_fused, operator_of
 from predictor.ops.arguments import pair
 from predictor.ops.matrix import adds_bias
-from predictor.records import TODAY, Graph, HostCall, Kernel, OpCall, Program, PythonWork, Target, TensorSpec, Trait
+from predictor.records import (
+    TODAY,
+    CaptureMode,
+    Graph,
+    HostCall,
+    Kernel,
+    OpCall,
+    Program,
+    PythonWork,
+    Target,
+    TensorSpec,
+    Trait,
+)
 from predictor.runtimes.eager import lowering as eager
 from predictor.runtimes.fusion import fused_kernel, read_from_outside
 
 NAME = "compile"
+
+AS_EXPORT_BEFORE = ("2.12", CaptureMode.COMPILED_AS_EXPORT)
+"""Before this version of torch its compiler answers that it exports, to code that asks
+(``tracing_state_functions`` in torch/_dynamo/variables/torch.py of 2.11, and of 2.12).
+"""
 
 
 ALONG_ROWS = frozenset({Trait.REDUCTION, Trait.SCAN})

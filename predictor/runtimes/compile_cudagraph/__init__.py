@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from predictor.records import CaptureMode
+from predictor.runtimes.compile.lowering import AS_EXPORT_BEFORE
 from predictor.runtimes.compile_cudagraph.execution import prepare
 from predictor.runtimes.compile_cudagraph.lowering import NAME, lower
 from predictor.runtimes.runtime import HostTerms, Runtime
@@ -10,6 +11,7 @@ from predictor.runtimes.runtime import HostTerms, Runtime
 RUNTIME = Runtime(
     name=NAME,
     capture_mode=CaptureMode.COMPILED,
+    earlier=AS_EXPORT_BEFORE,
     needs_gpu=True,
     lower=lower,
     prepare=prepare,

@@ -20,6 +20,8 @@ def test_the_branch_that_a_capture_or_a_trace_takes_is_taken() -> None:
     def forward(x: torch.Tensor) -> torch.Tensor:
         if torch.jit.is_tracing():
             return x + 1
+        if torch.compiler.is_exporting():
+            return x / 2
         if torch.compiler.is_compiling():
             return x * 2
         return x - 1 if torch.cuda.is_current_stream_capturing() else x.exp()
@@ -30,8 +32,10 @@ def test_the_branch_that_a_capture_or_a_trace_takes_is_taken() -> None:
         CaptureMode.TRACED: "add",
         CaptureMode.CAPTURED: "sub",
         CaptureMode.COMPILED: "mul",
+        CaptureMode.COMPILED_AS_EXPORT: "div",
     }
     assert not torch.jit.is_tracing()
+    assert not torch.compiler.is_exporting()
 
 
 def test_sizes_that_traced_code_rounds_are_tensors() -> None:
