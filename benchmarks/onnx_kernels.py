@@ -28,7 +28,8 @@ LATEST = 2**31 - 1
 
 ASK = """
 import json
-from onnxruntime.capi import onnxruntime_pybind11_state as state
+from predictor import onnx_runtime
+state = onnx_runtime.load("onnxruntime.capi.onnxruntime_pybind11_state")
 kernels = [
     (k.domain, k.op_name, list(k.version_range), {name: list(types) for name, types in k.type_constraints.items()})
     for k in state.get_all_opkernel_def()

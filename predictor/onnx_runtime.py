@@ -9,7 +9,7 @@ from types import ModuleType
 TELEMETRY = "ORT_DISABLE_TELEMETRY"
 
 
-def load() -> ModuleType:
-    """The module ``onnxruntime``. Its telemetry has to be switched off before it is imported first."""
+def load(module: str = "onnxruntime") -> ModuleType:
+    """The module ``onnxruntime``, or one in it. Its telemetry has to be switched off before it is imported first."""
     os.environ.setdefault(TELEMETRY, "1")
-    return importlib.import_module("onnxruntime")
+    return importlib.import_module(module)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.onnx_files.net import BELOW
+from predictor import onnx_runtime
 from predictor.graph.inputs import flat
 
 _BELOW = 1000
@@ -31,11 +32,12 @@ def _export(made: tuple[nn.Module, Any], path: Path, dynamo: bool, opset: int = 
 def _finish(path: Path, dtype: str, target: Path, keep_io: bool = True) -> None:
     """Write the file to its place, converted to half precision where that is asked for, whole numbers bounded."""
     import onnx
-    from onnxruntime.transformers.float16 import convert_float_to_float16
 
     model = onnx.load(path)
     if dtype == "fp16":
-        model = convert_float_to_float16(model, keep_io_types=keep_io)
+        model = onnx_runtime.load("onnxruntime.transformers.float16").convert_float_to_float16(
+            model, keep_io_types=keep_io
+        )
     bounds = {BELOW + x.name: str(_BELOW) for x in model.graph.input if x.type.tensor_type.elem_type in (6, 7)}
     known = {p.key for p in model.metadata_props}
     onnx.helper.set_model_props(
@@ -95,8 +97,8 @@ def _bert(batch: int, length: int = 128) -> tuple[nn.Module, Any]:
 def _optimised(made: tuple[nn.Module, Any], path: Path, dtype: str, model_type: str, heads: int, width: int) -> None:
     """What ``python -m onnxruntime.transformers.optimizer`` makes of an export."""
     import onnx
-    from onnxruntime.transformers.optimizer import optimize_model
 
+    optimize_model = onnx_runtime.load("onnxruntime.transformers.optimizer").optimize_model
     with tempfile.TemporaryDirectory() as folder:
         source = _export(made, Path(folder) / "single.onnx", dynamo=False)
         bounds = {BELOW + x.name: str(2) for x in onnx.load(source).graph.input}
@@ -196,9 +198,9 @@ def exported_upscaler(path: Path, dtype: str, batch: int) -> None:
 
 def _images(path: Path, count: int = 2) -> Any:
     """What the quantiser takes ranges from."""
-    import onnxruntime
+    onnxruntime, quantization = onnx_runtime.load(), onnx_runtime.load("onnxruntime.quantization")
 
-    class Reader(onnxruntime.quantization.CalibrationDataReader):  # type: ignore[misc]
+    class Reader(quantization.CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
             session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
             given, rng = session.get_inputs()[0], np.random.default_rng(0)
@@ -211,8 +213,7 @@ def _images(path: Path, count: int = 2) -> Any:
 
 
 def _static(path: Path, batch: int, form: str) -> None:
-    import onnxruntime.quantization as quantization
-
+    quantization = onnx_runtime.load("onnxruntime.quantization")
     with tempfile.TemporaryDirectory() as folder:
         source = _export(_battery("convolutional.py:resnet18", batch), Path(folder) / "single.onnx", dynamo=False)
         prepared = Path(folder) / "prepared.onnx"
@@ -234,9 +235,11 @@ def qoperator_convolutions(path: Path, dtype: str, batch: int) -> None:
 
 def _dynamic(source: Path, path: Path) -> None:
     import onnx
-    from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    quantize_dynamic(str(source), str(path), weight_type=QuantType.QInt8, extra_options={"DefaultTensorType": 1})
+    quantization = onnx_runtime.load("onnxruntime.quantization")
+    quantization.quantize_dynamic(
+        str(source), str(path), weight_type=quantization.QuantType.QInt8, extra_options={"DefaultTensorType": 1}
+    )
     model = onnx.load(path)
     onnx.helper.set_model_props(model, {BELOW + x.name: "2" for x in model.graph.input})
     onnx.save(model, path)

@@ -146,7 +146,7 @@ def test_a_calibration_describes_this_machine(cpu: Path) -> None:
     assert 1e8 < calibration.device.bandwidth_bytes_per_s < 1e13
     assert calibration.device.environment.torch.startswith("2.")
     assert {key.family for key in calibration.fits} >= {
-        f.name for f in FAMILIES.values() if f.measured_in is MeasuredIn.CALLS
+        f.name for f in FAMILIES.values() if f.measured_in is MeasuredIn.CALLS and not f.stand_in
     }
 
 
