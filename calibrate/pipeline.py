@@ -279,7 +279,8 @@ class Validation:
         """Predictions beside what was measured. Raises PredictorError where that was on another GPU."""
         check_gpu(self.file, self.calibration)
         device = "cpu" if self.calibration.lanes.serial else "cuda"
-        models.record_programs([(case, self.file) for case in self.request.cases], device)
+        captured = [case for case in self.request.cases if case.model not in models_zoo.names()]
+        models.record_programs([(case, self.file) for case in captured], device)
         return accuracy.rows(self.file, self.calibration, self.request.runtime, set(self.request.cases))
 
     def refusals(self) -> list[Refusal]:

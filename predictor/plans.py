@@ -74,7 +74,12 @@ class Settings(NamedTuple):
     @property
     def target(self) -> Target:
         """What a program is to run with."""
-        return Target(self.host.environment.torch, self.calibration.architecture, self.calibration.lanes.serial)
+        return target_of(self.calibration, self.host)
+
+
+def target_of(calibration: Calibration, host: HostCosts) -> Target:
+    """What a program runs with on a calibrated GPU and host."""
+    return Target(host.environment.torch, calibration.architecture, calibration.lanes.serial)
 
 
 def settings(
@@ -321,6 +326,16 @@ class Plan:
         tokens = f", length {length}" if length else ""
         return f"the plan of {self.name} has no graph for batch {batch}{tokens}: capture it at that size"
 
+    def lowered(
+        self, runtime: str, target: Target, dtype: str, batch: int | None = None, length: int | None = None
+    ) -> Lowered:
+        """What a runtime runs on a target at a size, priced by nothing yet. Attention is multiplied out where the
+        target's torch has no fused one. Raises as ``report`` does.
+        """
+        batch = self.batch if batch is None else check_batch(batch)
+        multiplied = attention_of(target.torch) == "eager"
+        return self._programs_of(runtime, target, dtype, multiplied, [batch], self._length(length))[0][1]
+
     def save(self, path: Path | str) -> None:
         """Write the plan to a file, with all that was captured so far; ``predictor.load_plan`` reads it."""
         files.write(Path(path), self._complete())
@@ -355,26 +370,23 @@ class Plan:
 
     def _lowered(self, chosen: Settings, batches: Sequence[int], length: int) -> list[tuple[list[int], Lowered]]:
         """(Positions, the program at their batch sizes) of all batch sizes."""
-        runtime = runtimes.load(chosen.host.runtime)
-        target = chosen.target
-        key = _Key(
-            runtime.name,
-            runtime.mode_on(target),
-            runtime.generation(target),
-            chosen.dtype,
-            chosen.multiplied,
-            length,
-        )
+        return self._programs_of(chosen.host.runtime, chosen.target, chosen.dtype, chosen.multiplied, batches, length)
+
+    def _programs_of(
+        self, name: str, target: Target, dtype: str, multiplied: bool, batches: Sequence[int], length: int
+    ) -> list[tuple[list[int], Lowered]]:
+        runtime = runtimes.load(name)
+        key = _Key(name, runtime.mode_on(target), runtime.generation(target), dtype, multiplied, length)
         known = self._programs.setdefault(key, _Programs())
         asked = set(batches) - {1}
         if len(asked - set(known.single)) + len(known.single) > FEW:
-            self._solve_up_to(known, key, chosen.target, max(asked, default=1))
+            self._solve_up_to(known, key, target, max(asked, default=1))
         ranges: dict[int, tuple[LoweredRange, list[int]]] = {}
         programs: list[tuple[list[int], Lowered]] = []
         for position, batch in enumerate(batches):
             whole = known.range_of(batch)
             if whole is None:
-                programs.append(([position], self._single(known, key, chosen.target, batch)))
+                programs.append(([position], self._single(known, key, target, batch)))
             else:
                 ranges.setdefault(id(whole), (whole, []))[1].append(position)
         return programs + [

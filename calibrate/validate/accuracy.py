@@ -6,24 +6,29 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from scipy.stats import kendalltau
 
+import models_zoo
 from calibrate.fit.alignment import Part
 from calibrate.fit.alignment import by_family as parts_of
 from calibrate.samples.programs import restored
-from calibrate.samples.records import CaseProfile, CaseRound, ProgramRecord, Refusal
+from calibrate.samples.records import CaseProfile, CaseRound, Environment, ProgramRecord, Refusal
 from calibrate.samples.rounds import Measurement, Round, quiet_level, summarise
 from calibrate.samples.store import SampleFile
 from calibrate.workloads.cases import Case
 from predictor.assemble import bound, spread
 from predictor.calibration.load import Calibration
-from predictor.lowered import of_program
+from predictor.errors import CannotRunError
+from predictor.lowered import Lowered, of_program
+from predictor.plans import Plan, target_of
 from predictor.pricing.intervals import interval
 from predictor.pricing.program import price
 from predictor.records import Graph, PricedCall, Program
+from predictor.sources import plan_of
 from predictor.timeline.queue import queue
 
 CROSSOVER = (0.6, 0.9)
@@ -79,21 +84,26 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """A case that ran: its profile, its program with its MACs, its measurement."""
+    """A case that ran: its profile, its program, its measurement."""
 
     profile: CaseProfile
-    program: Program
-    macs: int
+    lowered: Lowered
     measured: Measurement
 
     @property
     def case(self) -> Case:
         return self.profile.case
 
+    @property
+    def macs(self) -> int:
+        return int(self.lowered.macs[0])
+
 
 def rows(file: SampleFile, calibration: Calibration, runtime: str, wanted: Collection[Case] | None = None) -> list[Row]:
-    """Predict every recorded case again with a calibration, but for those that a runtime cannot run. wanted: cases, all
-    if None.
+    """Predict every recorded case again with a calibration, but for those that a runtime cannot run: models of the zoo
+    as ``predict`` does, others by the programs that are recorded with them. So are the zoo's where they were measured
+    with another version of transformers than the shipped graphs have, whose code may run other operators. wanted:
+    cases, all if None.
 
     Host times are scaled by the ratio of the host probes, that beside the case's rounds over that of the calibration:
     how fast the host was just then is no property of the model.
@@ -106,19 +116,56 @@ def rows(file: SampleFile, calibration: Calibration, runtime: str, wanted: Colle
     )
     measured = []
     for profile in file.of(CaseProfile):
-        case, recorded = profile.case, file.find(ProgramRecord, profile.case)
+        case = profile.case
         if case.runtime != runtime or not rounds[case] or (wanted is not None and case not in wanted):
             continue
-        if recorded is not None and recorded.program is not None and recorded.macs is not None:
-            program = restored(recorded.program)
-            measured.append(_Measured(profile, program, recorded.macs, summarise(rounds[case], level)))
+        lowered = _lowered(case, file, calibration)
+        if lowered is not None:
+            measured.append(_Measured(profile, lowered, summarise(rounds[case], level)))
     flops = _flops_only(measured)
     return [_row(ran, flops(ran), calibration) for ran in measured]
 
 
+def _lowered(case: Case, file: SampleFile, calibration: Calibration) -> Lowered | None:
+    """What a case runs; None where its runtime cannot run it, or nothing is known of it."""
+    if _is_shipped(case, file):
+        target = target_of(calibration, calibration.host(case.runtime))
+        try:
+            lowered = _zoo_plan(case.model).lowered(case.runtime, target, case.dtype, case.batch)
+        except CannotRunError:
+            return None
+        return None if lowered.program.program.unsupported_reason else lowered
+    recorded = file.find(ProgramRecord, case)
+    if recorded is None or recorded.program is None or recorded.macs is None:
+        return None
+    program = restored(recorded.program)
+    lowered = of_program(Graph(case.model, (), case.dtype, case.batch, program.tail, 0), program)
+    return replace(lowered, macs=np.array([recorded.macs], dtype=np.int64))
+
+
+def _is_shipped(case: Case, file: SampleFile) -> bool:
+    """Whether the graph that ``predict`` has of a case is that of what was measured."""
+    if case.model not in models_zoo.names():
+        return False
+    measured = {_release(environment.versions.get("transformers", "")) for environment in file.of(Environment)}
+    return measured <= {
+        "",
+        *(_release(t.versions.get("transformers", "")) for t in _zoo_plan(case.model).graphs.templates),
+    }
+
+
+def _release(version: str) -> str:
+    """Major and minor number."""
+    return ".".join(version.split(".")[:2])
+
+
+@cache
+def _zoo_plan(model: str) -> Plan:
+    return plan_of(model)
+
+
 def _row(ran: _Measured, flops_s: float, calibration: Calibration) -> Row:
-    case, profile, measured = ran.case, ran.profile, ran.measured
-    lowered = of_program(Graph(case.model, (), case.dtype, case.batch, ran.program.tail, 0), ran.program)
+    case, profile, measured, lowered = ran.case, ran.profile, ran.measured, ran.lowered
     host = calibration.host(case.runtime)
     priced = price(lowered.program, calibration, host)
     lanes = calibration.lanes_of(host)
@@ -148,7 +195,7 @@ def _row(ran: _Measured, flops_s: float, calibration: Calibration) -> Row:
         measured_bound="" if kernel_s is None else "framework" if share < limit else "device",
         interval_s=interval(timeline.latency_s, spread(lowered, priced, timeline, calibration, host)),
         unscaled_s=unscaled.latency_s,
-        kernels=_kernels(profile, ran.program, priced.calls),
+        kernels=_kernels(profile, lowered.program.program, priced.calls),
         regime="framework-bound" if share < CROSSOVER[0] else "compute-bound" if share > CROSSOVER[1] else "crossover",
     )
 
@@ -317,13 +364,18 @@ class Foreseen:
     measured: bool
 
 
-def refusals(file: SampleFile, runtime: str) -> list[Foreseen]:
-    """Of every case of a runtime."""
+def refusals(file: SampleFile, calibration: Calibration, runtime: str) -> list[Foreseen]:
+    """Of every case of a runtime, for which a program or a refusal is known."""
     ran = [(profile.case, False) for profile in file.of(CaseProfile)]
     refused = [(refusal.case, True) for refusal in file.of(Refusal)]
     foreseen = []
     for case, could_not in (*ran, *refused):
-        if case.runtime == runtime:
+        if case.runtime != runtime:
+            continue
+        if _is_shipped(case, file):
+            predicted = _lowered(case, file, calibration) is None
+        else:
             recorded = file.find(ProgramRecord, case)
-            foreseen.append(Foreseen(case, bool(recorded and recorded.unsupported_reason), could_not))
+            predicted = bool(recorded and recorded.unsupported_reason)
+        foreseen.append(Foreseen(case, predicted, could_not))
     return foreseen

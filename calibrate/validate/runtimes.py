@@ -68,7 +68,7 @@ def evaluate(calibration: Calibration, data: Path, tell: Tell) -> dict[str, Eval
         if path.is_file():
             file = SampleFile(path, tell)
             check_gpu(file, calibration)
-            evaluated[runtime] = Evaluated(rows(file, calibration, runtime), refusals(file, runtime))
+            evaluated[runtime] = Evaluated(rows(file, calibration, runtime), refusals(file, calibration, runtime))
     return evaluated
 
 
