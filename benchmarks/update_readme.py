@@ -25,15 +25,15 @@ COMMANDS = {
         *("--data", "calibrations/h200/validation"),
     ],
     "derived": [
-        *("validate", "runtimes", "--gpu", "h100", "--markdown"),
+        *("validate", "runtimes", "--gpu", "calibrations/h100/datasheet.json", "--markdown"),
         *("--data", "calibrations/h100/validation"),
     ],
-    "own_host": [
-        *("validate", "runtimes", "--gpu", "calibrations/h100/own_host", "--markdown"),
+    "h100": [
+        *("validate", "runtimes", "--gpu", "h100", "--markdown"),
         *("--data", "calibrations/h100/validation"),
     ],
     "unseen": [
-        *("validate", "runtimes", "--gpu", "h100", "--markdown"),
+        *("validate", "runtimes", "--gpu", "calibrations/h100/datasheet.json", "--markdown"),
         *("--data", "calibrations/h100/unseen"),
     ],
     "gpus": ["predict", "--list-gpus"],

@@ -337,12 +337,12 @@ def _kernels_error(model: Model, unseen: Unseen, gpu: str) -> float:
 
 
 def _reference(gpu: str) -> str:
-    """The measured GPU of the nearest architecture."""
+    """The measured GPU whose datasheet is nearest."""
     sheets = {name: files.datasheet(name) for name in files.datasheets()}
-    measured = {n: s.architecture for n, s in sheets.items() if load_calibration(n).provenance == "measured"}
+    measured = {n: sheet for n, sheet in sheets.items() if load_calibration(n).provenance == "measured"}
     if not measured:
         raise PredictorError("no GPU with a datasheet is measured: there is nothing to fit another from")
-    return nearest(files.datasheet(gpu).architecture, measured)
+    return nearest(files.datasheet(gpu), measured)
 
 
 def _device_part(gpu: str, reference_gpu: str) -> Device:

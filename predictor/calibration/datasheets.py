@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from predictor.calibration.schema import ARCHITECTURES, Datasheet, Device, Dtype, Environment
 
 
-def nearest(architecture: str, known: Mapping[str, str]) -> str:
-    """The GPU of the nearest architecture, the newer one of two. known: GPU -> its architecture."""
-    wanted = ARCHITECTURES.index(architecture)
-    return min(known, key=lambda gpu: (abs(ARCHITECTURES.index(known[gpu]) - wanted), -ARCHITECTURES.index(known[gpu])))
+def nearest(sheet: Datasheet, known: Mapping[str, Datasheet]) -> str:
+    """The GPU of the nearest architecture, the newer one of two; of several of one architecture that whose bandwidth
+    for each of its FLOP/s is nearest. known: GPU -> its datasheet.
+    """
+    wanted = ARCHITECTURES.index(sheet.architecture)
+
+    def distance(gpu: str) -> tuple[int, int, float]:
+        architecture = ARCHITECTURES.index(known[gpu].architecture)
+        return abs(architecture - wanted), -architecture, abs(math.log(_balance(known[gpu]) / _balance(sheet)))
+
+    return min(known, key=distance)
+
+
+def _balance(sheet: Datasheet) -> float:
+    """Bytes that the memory moves for each operation of the fastest units."""
+    return sheet.bandwidth_bytes_per_s / max(sheet.peak_flops.values())
 
 
 def derived_device(gpu: str, sheet: Datasheet, measured: Device, reference: Datasheet) -> Device:

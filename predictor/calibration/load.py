@@ -265,10 +265,12 @@ def _of_datasheet(path: Path) -> Calibration:
     """A calibration of a GPU that is on no list, from the measured one of the nearest architecture."""
     sheet = read(path, Datasheet)
     known = {gpu: read(sheet_path, Datasheet, gpu) for gpu, sheet_path in datasheets().items()}
-    measured = {g: s.architecture for g, s in known.items() if _named(g).provenance == "measured"}
+    measured = {gpu: other for gpu, other in known.items() if _named(gpu).provenance == "measured"}
     if not measured:
         raise PredictorError("no GPU with a datasheet is measured: there is nothing to derive another from")
-    reference = nearest(sheet.architecture, measured)
+    reference = sheet.reference_gpu or nearest(sheet, measured)
+    if reference not in measured:
+        raise PredictorError(f"{path}: $.reference_gpu: {unknown('measured GPU', reference, sorted(measured))}")
     name = sheet.gpu or (path.parent.name if path.stem == "datasheet" else path.stem)
     device = derived_device(name, sheet, _named(reference).device, known[reference])
     time_factor = instruction_time_factor(sheet, known[reference])

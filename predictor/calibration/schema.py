@@ -165,6 +165,8 @@ class Datasheet(Record, frozen=True, kw_only=True):
     """Dtype -> FLOP/s, dense, with FP32 accumulation: fp32 at least; tf32, fp16, bf16 on the matrix units."""
     source: Text = ""
     """Where the figures are from."""
+    reference_gpu: Name | None = None
+    """The measured GPU that its kernels are derived from; without one the nearest: see ``datasheets.nearest``."""
 
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:

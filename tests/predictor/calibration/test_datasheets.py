@@ -9,14 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from msgspec.structs import replace as changed
 from typer.testing import CliRunner
 
 from predictor.calibration.datasheets import nearest
 from predictor.calibration.files import SHIPPED
 from predictor.calibration.load import forget
-from predictor.calibration.schema import FactorKey
+from predictor.calibration.schema import Datasheet, FactorKey
 from predictor.cli.main import app
+from predictor.errors import PredictorError
 from predictor.predict import GpuCalibration, load_calibration
 from predictor.pricing.kernels import kernel_fit
 from predictor.pricing.transfer import equal_waves
@@ -75,7 +78,8 @@ def test_half_the_bandwidth_is_twice_the_time(sheet: dict[str, Any], tmp_path: P
     found = []
     for share in (1.0, 0.5):
         path = tmp_path / f"{share}.json"
-        path.write_text(json.dumps({**sheet, "bandwidth_bytes_per_s": share * sheet["bandwidth_bytes_per_s"]}))
+        less = {"bandwidth_bytes_per_s": share * sheet["bandwidth_bytes_per_s"], "reference_gpu": "h200"}
+        path.write_text(json.dumps({**sheet, **less}))
         calibration = load_calibration(str(path))
         found.append(
             calibration.kernel_seconds(
@@ -120,10 +124,10 @@ def test_half_a_gpu_takes_as_long_as_a_whole_one_for_twice_the_work(h200: GpuCal
 
 
 def test_in_models_a_gpu_has_the_kernels_of_one_of_its_architecture() -> None:
-    """The H100's table of attention is of another library's; the H200's is torch's."""
+    """The L40S's table of attention is of another library's; a measured GPU has its own."""
     h100, a100 = load_calibration("h100"), load_calibration("a100")
     for family in ("gemm", "attention"):
-        assert kernel_fit(h100, family, "bf16", "model").reference_gpu == "h200"
+        assert kernel_fit(h100, family, "bf16", "model").provenance == "measured"
         assert kernel_fit(h100, family, "bf16", "replay").provenance == "fitted"
         assert kernel_fit(a100, family, "bf16", "model").provenance == "fitted"  # Ampere's are not Hopper's
 
@@ -192,13 +196,29 @@ def test_a_datasheet_that_cannot_be_read_is_said(name: str, said: str, tmp_path:
 
 
 def test_the_nearest_architecture_is_taken_the_newer_of_two() -> None:
-    known = {"v100": "volta", "a100": "ampere", "h200": "hopper"}
-    assert [nearest(a, known) for a in ("pascal", "turing", "ampere", "ada", "blackwell")] == [
-        *("v100", "a100", "a100", "h200", "h200")
-    ]
+    h200 = msgspec.json.decode((SHIPPED / "h200" / "datasheet.json").read_bytes(), type=Datasheet)
+    known = {
+        gpu: changed(h200, architecture=a) for gpu, a in (("v100", "volta"), ("a100", "ampere"), ("h200", "hopper"))
+    }
+    wanted = [changed(h200, architecture=a) for a in ("pascal", "turing", "ampere", "ada", "blackwell")]
+    assert [nearest(sheet, known) for sheet in wanted] == ["v100", "a100", "a100", "h200", "h200"]
 
 
-@pytest.mark.parametrize("gpu", ["h100", "l40s"])
+def test_of_one_architecture_the_one_of_the_same_balance_is_taken_unless_the_datasheet_names_another(
+    sheet: dict[str, Any], tmp_path: Path
+) -> None:
+    """A GPU of half an H200 has its bandwidth for each FLOP/s; an H100 has less."""
+    half = {**sheet, "bandwidth_bytes_per_s": sheet["bandwidth_bytes_per_s"] / 2}
+    half["peak_flops"] = {dtype: peak / 2 for dtype, peak in sheet["peak_flops"].items()}
+    for name, more, reference in (("half", {}, "h200"), ("named", {"reference_gpu": "h100"}, "h100")):
+        (tmp_path / f"{name}.json").write_text(json.dumps({**half, **more}))
+        assert load_calibration(str(tmp_path / f"{name}.json")).device.reference_gpu == reference
+    (tmp_path / "odd.json").write_text(json.dumps({**half, "reference_gpu": "a100"}))
+    with pytest.raises(PredictorError, match=r"\$\.reference_gpu: unknown measured GPU 'a100'"):
+        load_calibration(str(tmp_path / "odd.json"))
+
+
+@pytest.mark.parametrize("gpu", [str(SHIPPED / "h100" / "datasheet.json"), "l40s"])
 def test_a_gpu_without_a_measured_host_borrows_one_and_says_so(gpu: str, h200: GpuCalibration) -> None:
     calibration = load_calibration(gpu)
     assert calibration.runtimes == h200.runtimes
