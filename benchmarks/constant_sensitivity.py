@@ -73,9 +73,14 @@ def measurements(gpu: str, folder: str, runtime: str) -> SampleFile:
     return SampleFile(SHIPPED / gpu / folder / f"{runtime}{SUFFIX}", lambda line: None)
 
 
+DERIVED = {("h100", "unseen"): "calibrations/h100/datasheet.json"}
+"""Measurements that are predicted from a datasheet alone, by GPU and folder."""
+
+
 def recorded(gpu: str, folder: str, runtime: str) -> Outcome:
     """A runtime's recorded programs, priced again."""
-    rows = accuracy.rows(measurements(gpu, folder, runtime), load_calibration(gpu), runtime)
+    calibration = load_calibration(DERIVED.get((gpu, folder), gpu))
+    rows = accuracy.rows(measurements(gpu, folder, runtime), calibration, runtime)
     rows = [row for row in rows if row.dtype == "fp16"]
     return Outcome(
         tuple(row.predicted["queue"] for row in rows),
