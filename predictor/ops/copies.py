@@ -56,7 +56,7 @@ def pad(call: OpCall) -> tuple[Kernel, ...]:
 
 def rearranged(call: OpCall, *, in_rows: bool = False) -> tuple[Kernel, ...]:
     """A copy of its output's size, the elements read in another order: windows unrolled; in_rows: edges repeated."""
-    x, out = tensor(call, "self", "input"), call.outputs[0]
+    x, out = call.tensors[0], call.outputs[0]
     dims = {
         **{"elements": out.elements, "bytes_read": min(x.nbytes, out.nbytes), "bytes_written": out.nbytes},
         **{"run": out.shape[-1] if in_rows else 1, "transposed": float(not in_rows)},
@@ -150,6 +150,9 @@ ROWS = (
     ),
     Operator(("diag_embed", "block_diag"), Trait.COPY, placed, fused_by=LOOP, untimed=RARE),
     Operator(("diagonal_copy", "rot90"), Trait.COPY, rearranged, fused_by=LOOP, untimed=RARE),
+    Operator(
+        ("_jagged_to_padded_dense_forward", "_padded_dense_to_jagged_forward"), Trait.COPY, rearranged, untimed=RARE
+    ),
     Operator(("im2col",), Trait.COPY, unrolled, fused_by=LOOP, untimed=RARE),
     Operator(("col2im", "channel_shuffle"), Trait.COPY, rearranged, fused_by=LOOP, untimed=RARE),
     Operator(("pixel_shuffle",), Trait.COPY, rearranged, onnx=_MOVED("DepthToSpace"), fused_by=LOOP, untimed=RARE),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 
 from predictor.ops import ort
@@ -69,6 +70,22 @@ def safe_softmax(call: OpCall) -> tuple[Kernel, ...]:
     every = (Kernel("reduce", "bool", {"rows": max(rows, 1), "cols": out.shape[-1], "inner": 1.0}),)
     zero = fill_of(scalar_of(out.dtype))
     return (*softmax(call), *pointwise_of((out,), flags), *every, *zero, *pointwise_of((out, masked), out))
+
+
+def observed(call: OpCall) -> tuple[Kernel, ...]:
+    """The smallest and the largest value, their moving averages, scale and zero point of these; then every element
+    rounded to a step, and whether it was in range (aten/src/ATen/native/quantized/cuda/FusedObsFakeQuant.cu of torch).
+    """
+    x, out = tensor(call, "self"), call.outputs[0]
+    if not x.elements:
+        return ()
+    rows = x.shape[int(call.args["ch_axis"])] if call.args.get("per_row_fake_quant") else 1
+    extremes = Kernel("reduce", x.dtype, {"rows": rows, "cols": x.elements // rows, "inner": 1.0})
+    channels = TensorSpec((rows,), "fp32", (1,))
+    small = pointwise_of((channels, channels), channels)
+    (rounded,) = pointwise_of((x,), out)
+    both = {**rounded.dims, "bytes_written": out.nbytes + out.elements}
+    return (extremes, *small, *small, replace(rounded, dims=both))
 
 
 def layer_norm(call: OpCall) -> tuple[Kernel, ...]:
@@ -195,4 +212,5 @@ ROWS = (
     ),
     _reduction(("native_group_norm",), lower=group_norm, untimed=SPELLED_OTHERWISE),
     _reduction(("_weight_norm_interface",), lower=weight_norm, untimed=RARE),
+    _reduction(("_fused_moving_avg_obs_fq_helper",), lower=observed, untimed=RARE),
 )
