@@ -348,12 +348,11 @@ def test_the_host_waits_for_how_many_elements_are_selected() -> None:
 
 def test_an_observer_looks_at_all_values_then_rounds_them_and_says_which_were_in_range() -> None:
     """512 bytes are read twice; 512 and a byte for each of 128 elements are written."""
-    one, number = torch.ones(1, dtype=torch.int64), torch.ones(1)
+    one, numbers = torch.ones(1, dtype=torch.int64), [torch.ones(1) for _ in range(3)]
+    zero = torch.zeros(1, dtype=torch.int32)
 
     def forward(x: torch.Tensor) -> torch.Tensor:
-        y: torch.Tensor = torch.fused_moving_avg_obs_fake_quant(
-            x, one, one, number, number, number.clone(), torch.zeros(1, dtype=torch.int32), 0.01, 0, 255, -1
-        )
+        y: torch.Tensor = torch.fused_moving_avg_obs_fake_quant(x, one, one, *numbers, zero, 0.01, 0, 255, -1)
         return y
 
     kernels = [k for call in eager.lower(of(forward, X)).calls for k in call.kernels]
