@@ -54,6 +54,12 @@ def pad(call: OpCall) -> tuple[Kernel, ...]:
     return (*fill_of(out), Kernel("copy", x.dtype, dims)) if x.elements else fill_of(out)
 
 
+def put_into(call: OpCall) -> tuple[Kernel, ...]:
+    """A copy of the whole, then of what is put into it."""
+    whole, part = call.tensors[:2]
+    return (*copy_of(whole, call.outputs[0]), *copy_of(part, part))
+
+
 def rearranged(call: OpCall, *, in_rows: bool = False) -> tuple[Kernel, ...]:
     """A copy of its output's size, the elements read in another order: windows unrolled; in_rows: edges repeated."""
     x, out = call.tensors[0], call.outputs[0]
@@ -150,6 +156,13 @@ ROWS = (
     ),
     Operator(("diag_embed", "block_diag"), Trait.COPY, placed, fused_by=LOOP, untimed=RARE),
     Operator(("diagonal_copy", "rot90"), Trait.COPY, rearranged, fused_by=LOOP, untimed=RARE),
+    Operator(
+        ("select_scatter", "slice_scatter", "diagonal_scatter", "as_strided_scatter"),
+        Trait.COPY,
+        put_into,
+        fused_by=LOOP,
+        untimed=RARE,
+    ),
     Operator(
         ("_jagged_to_padded_dense_forward", "_padded_dense_to_jagged_forward"), Trait.COPY, rearranged, untimed=RARE
     ),

@@ -89,7 +89,7 @@ def scaled_mm(call: OpCall) -> tuple[Kernel, ...]:
 
 
 def mm_macs(call: OpCall) -> int:
-    """Of two matrices, the first two tensors."""
+    """Of two matrices, or batches of them, the first two tensors."""
     a, b = call.tensors[:2]
     return a.elements * b.shape[-1]
 
@@ -297,7 +297,7 @@ ROWS = (
         example=lambda o: partial(o.functional.linear, o.x, o.weight, o.vector),
     ),
     Operator(("addmm",), Trait.GEMM, mm, example=lambda o: partial(o.torch.addmm, o.vector, o.matrix, o.weight)),
-    Operator(("mm",), Trait.GEMM, mm, example=lambda o: partial(o.torch.mm, o.matrix, o.weight)),
+    Operator(("mm",), Trait.GEMM, mm, mm_macs, example=lambda o: partial(o.torch.mm, o.matrix, o.weight)),
     Operator(("mv",), Trait.GEMM, mv, mv_macs, untimed=RARE),
     Operator(("dot", "vdot"), Trait.GEMM, dot, mv_macs, untimed=RARE),
     Operator(("addmv",), Trait.GEMM, addmv, matrix_macs, untimed=RARE),
@@ -316,7 +316,7 @@ ROWS = (
     Operator(("_euclidean_dist",), Trait.GEMM, distances, distances_macs, untimed=RARE),
     Operator(("_cdist_forward",), Trait.REDUCTION, each_distance, each_distance_macs, untimed=RARE),
     Operator(("_trilinear",), Trait.GEMM, trilinear, trilinear_macs, untimed=RARE),
-    Operator(("bmm",), Trait.GEMM, bmm, example=lambda o: partial(o.torch.bmm, o.x, o.sequence)),
+    Operator(("bmm",), Trait.GEMM, bmm, mm_macs, example=lambda o: partial(o.torch.bmm, o.x, o.sequence)),
     Operator(
         ("baddbmm",),
         Trait.GEMM,

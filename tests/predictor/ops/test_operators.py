@@ -28,7 +28,7 @@ from predictor.ops import (
     is_fused,
     rows,
 )
-from predictor.ops.macs import fvcore_macs, handles
+from predictor.ops.macs import count_macs, fvcore_macs, handles
 from predictor.ops.row import Operands
 from predictor.pricing.program import price, row_of
 from predictor.records import Graph, HostRow, Kernel, OpCall, PythonWork, TensorSpec, Trait
@@ -110,6 +110,9 @@ def test_the_rows_that_fvcore_knows_too_count_as_it_does() -> None:
     (call,) = of(lambda x: torch.einsum("bij,bjk->bik", x, x), torch.empty(2, 8, 8)).calls
     assert OPS["einsum"].macs is not None
     assert OPS["einsum"].macs(call) == fvcore_macs(call) == 2 * 8**3
+    for name, x in (("mm", torch.empty(8, 8)), ("bmm", torch.empty(2, 8, 8))):
+        (call,) = of(lambda x, product=getattr(torch, name): product(x, x), x).calls
+        assert count_macs(call) == fvcore_macs(call) == x.numel() * 8
     from fvcore.nn.flop_count import _DEFAULT_SUPPORTED_OPS
 
     counted = {name for name, row in OPS.items() if row.macs is not None}
@@ -117,6 +120,8 @@ def test_the_rows_that_fvcore_knows_too_count_as_it_does() -> None:
         "einsum",
         "matmul",
         "_convolution",
+        "mm",
+        "bmm",
     }
 
 

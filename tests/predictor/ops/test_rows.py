@@ -359,3 +359,15 @@ def test_an_observer_looks_at_all_values_then_rounds_them_and_says_which_were_in
     assert [kernel.family for kernel in kernels] == ["reduce", "pointwise", "pointwise", "pointwise"]
     assert kernels[0].dims["cols"] == 128
     assert (kernels[-1].dims["bytes_read"], kernels[-1].dims["bytes_written"]) == (512, 640)
+
+
+def test_a_part_is_placed_by_two_copies() -> None:
+    graph = of(lambda x: torch.select_scatter(x, x[0, :8], 1, 3), X)
+    kernels = [k for call in eager.lower(graph).calls for k in call.kernels]
+    assert [(kernel.family, kernel.dims["elements"]) for kernel in kernels] == [("copy", 128), ("copy", 8)]
+
+
+def test_a_product_with_a_dtype_of_its_own_is_counted() -> None:
+    """8 x 16 by 16 x 4."""
+    graph = of(lambda x: torch.mm(x, x.new_ones(16, 4), out_dtype=torch.float32), X, dtype="fp16")
+    assert [call.macs for call in graph.calls if call.op == "mm"] == [512]
