@@ -9,9 +9,9 @@ samples of this GPU stay its own, and no transferred time is kept as that of a m
 
 First a table of the kernels that both have: what the transfer gives against what was measured here. Then, as in
 ``benchmarks.refit_kernels``, the errors of each family on samples that a fit did not see. ``--write`` writes the fits
-that are better on all samples and no worse on this GPU's own. Each says how many of its samples are the sibling's
-(``source``), one that has no others is "derived", and the transfer's own error is in its error. ``calibrate fit``
-makes fits of this GPU's samples alone: after it, run this again.
+that are better on all samples and no worse on this GPU's own, and those of ``--accept``. Each says how many of its
+samples are the sibling's (``source``), one that has no others is "derived", and the transfer's own error is in its
+error. ``calibrate fit`` makes fits of this GPU's samples alone: after it, run this again.
 """
 
 from __future__ import annotations
@@ -132,6 +132,7 @@ def main() -> None:
     parser.add_argument("--gpu", default="h200")
     parser.add_argument("--sibling", default="h100", help="a calibration with samples: a name, or a path")
     parser.add_argument("--families", default="", help="these alone, comma-separated")
+    parser.add_argument("--accept", default="", help="these whatever the errors say, as a battery of models does")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
@@ -154,8 +155,9 @@ def main() -> None:
         ),
         strict=True,
     ):
-        print(found.line + ("" if is_better(found) else "   left out"), flush=True)
-        if is_better(found):
+        taken = key[0] in options.accept.split(",") or is_better(found)
+        print(found.line + ("" if taken else "   left out"), flush=True)
+        if taken:
             log_rms = float(np.sqrt(np.mean(np.square(errors.get(key[0], of_all)))))
             name = transfer.sibling.device.name
             fits.append(honest(found.fit, old.get(key, []), len(new[key]), name, log_rms))

@@ -445,8 +445,8 @@ class SizedProgram:
                 rows = distinct.setdefault(key, {})
                 where.append((key, rows.setdefault(tuple(kernel.dims.values()), len(rows))))
         groups = tuple(
-            KernelGroup(*key, dict(zip(names, np.array(list(rows), dtype=float).T[:, None, :], strict=True)))
-            for (*key, names), rows in distinct.items()
+            KernelGroup(*key[:3], dict(zip(key[3], np.array(list(rows), dtype=float).T[:, None, :], strict=True)))
+            for key, rows in distinct.items()
         )
         ends = np.cumsum([0, *(len(rows) for rows in distinct.values())]).tolist()
         first = dict(zip(distinct, ends, strict=False))
