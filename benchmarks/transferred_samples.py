@@ -45,7 +45,7 @@ from predictor.pricing.kernels import roofline_s
 from predictor.pricing.transfer import transferred
 
 NOISE = 0.005
-"""What another split into parts changes of a family's mean error; a judgement, from attention's with three seeds."""
+"""By how much a family's mean error on its own samples may grow: a judgement, for parts that are split anew."""
 
 
 @dataclass(frozen=True, slots=True)
