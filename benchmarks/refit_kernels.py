@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import numpy as np
 from joblib import Parallel, delayed
+from numpy.typing import NDArray
 
 from calibrate.fit.kernel_tables import merged
 from calibrate.fit.kernels import by_fit, fit_family, unseen_seconds
@@ -30,6 +32,8 @@ from predictor.calibration.schema import Device, Fit, Kernels
 from predictor.errors import PredictorError
 from predictor.kernels.families import FAMILIES
 from predictor.pricing.kernels import price_kernels
+
+Array = NDArray[np.float64]
 
 
 def as_it_is(samples: Sequence[MeasuredKernel], calibration: Calibration) -> list[float]:
@@ -52,29 +56,46 @@ def check_gpu(constants: SampleFile, more: Sequence[Path]) -> None:
             raise PredictorError(f"{path} was measured on {found.gpu or 'a CPU'}, the calibration on {known.gpu}")
 
 
-def error(predicted_s: Sequence[float], samples: Sequence[MeasuredKernel]) -> str:
-    """Mean absolute error, and its median."""
-    if not samples:
-        return f"{'-':>15}"
-    errors = np.abs(np.asarray(predicted_s) / [s.seconds for s in samples] - 1)
-    return f"{errors.mean():7.1%} {np.median(errors):7.1%}"
+HEADER = (
+    f"{'family':16} {'units':7} {'old':>6} {'new':>5}   on old, by old     by all           on new, as is    by all"
+)
+"""Of the lines of ``Refit``."""
 
 
-def fitted(
-    family: str, old: Sequence[MeasuredKernel], new: Sequence[MeasuredKernel], device: Device, gpu: str
-) -> tuple[str, Fit]:
-    """A line of errors, and the fit of all samples."""
+@dataclass(frozen=True, slots=True)
+class Refit:
+    """A family's fit of old and new samples. Errors, logarithms of predicted over measured time, of samples that a fit
+    did not see: of the old ones by those alone and by all, of the new ones by the calibration as it is and by all.
+    """
+
+    fit: Fit
+    old_errors: Array
+    old_errors_by_all: Array
+    new_errors: Array
+    new_errors_by_all: Array
+
+    @property
+    def line(self) -> str:
+        """Means and medians of absolute relative errors, see ``HEADER``."""
+        columns = (self.old_errors, self.old_errors_by_all, self.new_errors, self.new_errors_by_all)
+        relative = [np.abs(np.expm1(errors)) for errors in columns]
+        told = "  ".join(f"{e.mean():7.1%} {np.median(e):7.1%}" if len(e) else f"{'-':>15}" for e in relative)
+        return f"{self.fit.family:16} {self.fit.units:7} {len(self.old_errors):>6} {len(self.new_errors):>5}   {told}"
+
+
+def log_errors(predicted_s: Sequence[float], samples: Sequence[MeasuredKernel]) -> Array:
+    """Logarithms of predicted over measured time."""
+    return np.log(np.array(predicted_s) / np.array([s.seconds for s in samples]))
+
+
+def refit(family: str, old: Sequence[MeasuredKernel], new: Sequence[MeasuredKernel], device: Device, gpu: str) -> Refit:
+    """The fit of all samples of a family (and units), and its errors. gpu: whose calibration is "as it is"."""
     both = [*old, *new]
-    unseen = unseen_seconds(both, family, device)
-    alone = unseen_seconds(old, family, device).tolist() if old else []
-    errors = [
-        error(alone, old),
-        error(unseen[: len(old)].tolist(), old),
-        error(as_it_is(new, load_calibration(gpu)), new),
-        error(unseen[len(old) :].tolist(), new),
-    ]
-    fit = fit_family(both, family, device)
-    return f"{family:16} {fit.units:7} {len(old):>6} {len(new):>5}   " + "  ".join(errors), fit
+    by_all = log_errors(unseen_seconds(both, family, device), both)
+    alone = log_errors(unseen_seconds(old, family, device), old) if old else np.zeros(0)
+    as_is = log_errors(as_it_is(new, load_calibration(gpu)), new)
+    fit = fit_family(both, family, device, unseen_log_errors=by_all)
+    return Refit(fit, alone, by_all[: len(old)], as_is, by_all[len(old) :])
 
 
 def main() -> None:
@@ -95,15 +116,13 @@ def main() -> None:
     new = by_fit([s for path in options.more for s in measured_kernels(SampleFile(path))])
     chosen = [key for key in new if not options.families or key[0] in options.families.split(",")]
     device, kernels = load_calibration(options.gpu).device, files.read(folder / "kernels.json", Kernels, options.gpu)
-    print(
-        f"{'family':16} {'units':7} {'old':>6} {'new':>5}   on old, by old     by all           on new, as is    by all"
-    )
+    print(HEADER)
     fits = []
-    for line, fit in Parallel(n_jobs=options.jobs, return_as="generator")(
-        delayed(fitted)(key[0], old.get(key, []), new[key], device, options.gpu) for key in chosen
+    for found in Parallel(n_jobs=options.jobs, return_as="generator")(
+        delayed(refit)(key[0], old.get(key, []), new[key], device, options.gpu) for key in chosen
     ):
-        print(line, flush=True)
-        fits.append(fit)
+        print(found.line, flush=True)
+        fits.append(found.fit)
     if options.write:
         own.append(
             [sample for sample in more if not options.families or sample.id.family in options.families.split(",")]

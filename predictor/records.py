@@ -437,17 +437,15 @@ class SizedProgram:
     @classmethod
     def of(cls, program: Program) -> SizedProgram:
         """A program at its one size."""
-        distinct: dict[tuple[str, str, bool], dict[tuple[float, ...], int]] = {}
-        where: list[tuple[tuple[str, str, bool], int]] = []
-        names: dict[tuple[str, str, bool], tuple[str, ...]] = {}
+        distinct: dict[tuple[str, str, bool, tuple[str, ...]], dict[tuple[float, ...], int]] = {}
+        where: list[tuple[tuple[str, str, bool, tuple[str, ...]], int]] = []
         for call in program.calls:
-            for kernel in call.kernels:
-                key = kernel.family, kernel.dtype, call.trait is Trait.REPLAY
+            for kernel in call.kernels:  # those of a family may leave out different dimensions that have a default
+                key = kernel.family, kernel.dtype, call.trait is Trait.REPLAY, tuple(kernel.dims)
                 rows = distinct.setdefault(key, {})
-                names.setdefault(key, tuple(kernel.dims))
-                where.append((key, rows.setdefault(tuple(kernel.dims[n] for n in names[key]), len(rows))))
+                where.append((key, rows.setdefault(tuple(kernel.dims.values()), len(rows))))
         groups = tuple(
-            KernelGroup(*key, dict(zip(names[key], np.array(list(rows), dtype=float).T[:, None, :], strict=True)))
+            KernelGroup(*key[:3], dict(zip(key[3], np.array(list(rows), dtype=float).T[:, None, :], strict=True)))
             for key, rows in distinct.items()
         )
         ends = np.cumsum([0, *(len(rows) for rows in distinct.values())]).tolist()

@@ -56,7 +56,8 @@ def fit(gpu: str, out: Path, examples: Examples) -> None:
     if kernel_samples:
         device = _device(gpu, constants, environment, out)
         samples = _without_dispatch(kernel_samples, calls.hot_s) if constants.serial else kernel_samples
-        kernels = _kernels(gpu, merged(fit_kernels(samples, device), _published(out / "kernels.json", gpu)))
+        derived, published = _of_others(out / "kernels.json", gpu)
+        kernels = _kernels(gpu, merged(derived, merged(fit_kernels(samples, device), published)))
     else:
         device = files.read(out / "device.json", Device, gpu)
         kernels = files.read(out / "kernels.json", Kernels, gpu)
@@ -178,13 +179,15 @@ def _with_others(
     return kernels, costs
 
 
-def _published(path: Path, gpu: str) -> list[Fit]:
-    """Fits of published kernels that the calibration has: they stay."""
+def _of_others(path: Path, gpu: str) -> tuple[list[Fit], list[Fit]]:
+    """Fits that the calibration has and that stay: of another GPU's kernels, where this one measured none of the
+    family, and of published kernels.
+    """
     try:
         fits = files.read(path, Kernels, gpu).fits
     except PredictorError:  # none yet, or damaged
-        return []
-    return [fit for fit in fits if fit.context == "replay"]
+        return [], []
+    return [f for f in fits if f.provenance == "derived"], [f for f in fits if f.context == "replay"]
 
 
 def _without_dispatch(

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
-from sklearn.ensemble import GradientBoostingRegressor
+from sklearn.ensemble import GradientBoostingRegressor, RandomForestClassifier
 from sklearn.model_selection import GroupKFold
-from sklearn.tree import DecisionTreeClassifier
 
 from calibrate.samples.kernels import MeasuredKernel
 from predictor.calibration.schema import Context, Device, Fit, FitError, MeasuredShape, Provenance
@@ -21,6 +20,11 @@ from predictor.kernels.families import FAMILIES, fit_name, itemsize
 Array = NDArray[np.float64]
 FOLDS = 4
 ENOUGH = 40
+VOTES = 15
+"""Trees that vote how a call is launched. Of 8,800 products in models that an H200 ran, one tree told the launches of
+94.9 % and 7.5 % too many in all, 15 tell those of 98.5 % and 0.3 % too many.
+"""
+
 MISSED = 0.4
 """Error of log time from which a measured shape is kept as an exception."""
 
@@ -74,17 +78,26 @@ def boosted(x: Array, y: Array, most: int = 1000) -> Forest:
 
 
 def launch_patterns(x: Array, launches: Array, groups: Array) -> tuple[Forest, list[tuple[int, int]]]:
-    """One tree that tells how a call is launched, and the patterns that it tells apart: (launches per group, others).
+    """Trees that vote how a call is launched, and the patterns that they tell apart: (launches per group, others).
 
-    A leaf says the commonest, since a mean of two algorithms is neither.
+    A leaf says the commonest, since a mean of two algorithms is neither. Each tree has a sample of its own of the
+    calls (Breiman, "Bagging predictors", 1996): one tree alone gives a shape whatever its two nearest neighbours were.
     """
     each = np.floor(launches / groups)
     patterns, number = np.unique(np.column_stack([each, launches - each * groups]), axis=0, return_inverse=True)
-    model = DecisionTreeClassifier(
-        criterion="entropy", max_depth=16, max_leaf_nodes=256, min_samples_leaf=2, random_state=0
+    known = [(int(of_group), int(others)) for of_group, others in patterns]
+    if len(known) == 1:
+        return Forest.constant(0.0), known
+    model = RandomForestClassifier(
+        n_estimators=VOTES,
+        criterion="entropy",
+        max_depth=16,
+        max_leaf_nodes=256,
+        min_samples_leaf=2,
+        max_features=None,
+        random_state=0,
     ).fit(x, np.ravel(number))
-    tree = export([model.tree_], 0.0, 1.0, model.classes_)
-    return tree, [(int(of_group), int(others)) for of_group, others in patterns]
+    return export([t.tree_ for t in model.estimators_], 0.0, 1.0, model.classes_), known
 
 
 def best_floor(seconds: Array, base: Array) -> float:
@@ -126,14 +139,17 @@ def fit_family(
     context: Context = "model",
     provenance: Provenance = "measured",
     source: str = "",
+    unseen_log_errors: Array | None = None,
 ) -> Fit:
-    """Fit of one family and dtype from its samples and its error on parts
-    that it has not seen. context, provenance, source: of the samples.
+    """Fit of one family and dtype from its samples and its error on parts that it has not seen. context, provenance,
+    source: of the samples; unseen_log_errors: by ``unseen_seconds``, where they are known.
     """
     floor, residual = _fitted(samples, family, device)
     base, x = work_of(samples, family, device)
     seconds = np.array([s.seconds for s in samples])
-    errors = np.log(unseen_seconds(samples, family, device) / seconds)
+    errors = unseen_log_errors
+    if errors is None:
+        errors = np.log(unseen_seconds(samples, family, device) / seconds)
     launches, patterns = launch_patterns(
         x,
         np.array([s.launches for s in samples], dtype=float),

@@ -26,12 +26,12 @@ def is_winograd(dims: Mapping[str, Any]) -> Any:
 class KernelFit:
     """Fit of one family (and dtype): ``base x exp(residual)``.
 
-    launches: number of a pattern, (launches per group, others) in patterns: a library runs a grouped convolution group
-    by group or at once. error: cross-validated, of log time (root mean square); provenance: "measured", "fitted" (from
-    published measurements) or "derived" (another GPU's); exceptions: (dtype, *dimensions in the family's order) ->
-    (seconds, launches) of shapes that were measured and that the fit misses; largest: dimension -> largest value
-    measured; only: dimension -> its value, of those that never varied; reference_gpu: the GPU that it was measured on,
-    where it is another.
+    launches: trees that vote for the number of a pattern, (launches per group, others) in patterns: a library runs a
+    grouped convolution group by group or at once. error: cross-validated, of log time (root mean square); provenance:
+    "measured", "fitted" (from published measurements) or "derived" (another GPU's); exceptions: (dtype, *dimensions in
+    the family's order) -> (seconds, launches) of shapes that were measured and that the fit misses; largest: dimension
+    -> largest value measured; only: dimension -> its value, of those that never varied; reference_gpu: the GPU that it
+    was measured on, where it is another.
     """
 
     floor_s: float
@@ -68,7 +68,7 @@ class KernelFit:
         if len(self.patterns) == 1:
             per_group, others = self.patterns[0]
         else:
-            per_group, others = self.patterns[np.rint(self.launches.predict(features)).astype(int)].T
+            per_group, others = self.patterns[self.launches.vote(features)].T
         launches: NDArray[np.float64] = np.maximum(per_group * groups + others, 1)
         return launches
 

@@ -281,9 +281,9 @@ class Fit(Record, frozen=True, kw_only=True):
     context: Context
     """Among others in a model, weights cold, or repeated alone as under CUDA graph replay."""
     provenance: Provenance
-    """Whose measurements it was fitted to: measured here, or fitted to published ones."""
+    """Whose measurements it was fitted to: measured here, fitted to published ones, or derived: all another GPU's."""
     source: Text
-    """Who measured, empty where it was ``calibrate``."""
+    """Who measured, empty where all is ``calibrate``'s of this GPU."""
     floor_s: PositiveDuration
     """What the smallest kernel takes."""
     largest: dict[Name, Size]
@@ -293,7 +293,7 @@ class Fit(Record, frozen=True, kw_only=True):
     residual: Trees
     """Logarithm of what kernels take, relative to roofline and floor, by the family's features."""
     launches: Trees
-    """One tree: the number of a pattern, by the family's features."""
+    """Trees that vote: the number of a pattern, by the family's features."""
     patterns: list[tuple[Annotated[int, Meta(ge=0, le=10**6)], Annotated[int, Meta(ge=0, le=10**6)]]]
     """How a call is launched: kernels for each group of a grouped convolution, other kernels."""
     exceptions: list[MeasuredShape]
@@ -311,8 +311,8 @@ class Fit(Record, frozen=True, kw_only=True):
             raise ValueError(f".only: {', '.join(sorted(set(self.only) - dims))} is no dimension of {self.family}")
         if any(len(shape.dims) != len(dims) for shape in self.exceptions):
             raise ValueError(f".exceptions: expected {len(dims)} dimensions of each")
-        if len(self.launches.sizes) > 1 or self.launches.initial:
-            raise ValueError(".launches: expected one tree and initial 0")
+        if self.launches.initial:
+            raise ValueError(".launches: expected initial 0")
         if not self.patterns:
             raise ValueError(".patterns: expected one at least")
 

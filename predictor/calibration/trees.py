@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +23,8 @@ ROWS = 128
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Forest:
-    """Sum of trees: prediction = initial + sum of the leaves' values.
+    """Sum of trees, prediction = initial + sum of the leaves' values; or a vote of trees, whose leaves are numbers of
+    classes.
 
     sizes: nodes of each tree. feature, number: one entry per node, the trees one after another, each level by level
     from its root, so that the children of its j-th inner node (from 0) are its nodes 2j + 1 and 2j + 2. At an inner
@@ -60,9 +62,20 @@ class Forest:
 
     def predict(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """x: (samples, features) -> (samples,). Compares in single precision, as scikit-learn's trees do."""
-        predictions = np.full(len(x), self.initial)
+        sums = [leaves.sum(axis=1) for leaves in self._leaves(x)]
+        return self.initial + (np.concatenate(sums) if sums else np.zeros(len(x)))
+
+    def vote(self, x: NDArray[np.float64]) -> NDArray[np.int64]:
+        """x: (samples, features) -> (samples,): the number that most trees say, of those the smallest; leaves are
+        numbers of classes. Without trees ``initial``.
+        """
+        votes = [_commonest(np.rint(leaves).astype(np.int64)) for leaves in self._leaves(x)]
+        return np.concatenate(votes) if votes else np.full(len(x), round(self.initial), dtype=np.int64)
+
+    def _leaves(self, x: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
+        """Values of the leaves that samples reach, (samples, trees), some samples at a time; nothing without trees."""
         if not len(self.sizes):
-            return predictions
+            return
         x = np.ascontiguousarray(x, dtype=np.float32)
         columns = x.shape[1]
         if self.feature.max() >= columns:
@@ -77,8 +90,7 @@ class Forest:
                     node, mode="clip"
                 )
                 node = self._left.take(node, mode="clip") + above
-            predictions[start : start + ROWS] += self.number.take(node, mode="clip").sum(axis=1)
-        return predictions
+            yield self.number.take(node, mode="clip")
 
     def to_record(self) -> Trees:
         """As a calibration file holds it: arrays as base64 of little-endian bytes, features as int8, numbers in single
@@ -121,6 +133,15 @@ class Forest:
     def constant(cls, value: float) -> Forest:
         """Without trees: the same of everything."""
         return cls(value, np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+
+
+def _commonest(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(samples, voters), from 0 -> (samples,): the commonest, of those the smallest."""
+    numbers = np.sort(numbers, axis=1)
+    place = np.arange(numbers.shape[1])
+    begins = np.diff(numbers, axis=1, prepend=-1) > 0
+    repeats = place - np.maximum.accumulate(np.where(begins, place, 0), axis=1)
+    return np.take_along_axis(numbers, repeats.argmax(axis=1)[:, None], axis=1)[:, 0]
 
 
 def _packed(values: NDArray[Any], dtype: str) -> str:

@@ -13,7 +13,17 @@ from predictor.calibration.load import Calibration
 from predictor.lowered import lower, solve
 from predictor.plans import Plan
 from predictor.pricing.program import price
-from predictor.records import TODAY, PricedCall, PricedKernel, PricedProgram
+from predictor.records import (
+    TODAY,
+    HostCall,
+    Kernel,
+    PricedCall,
+    PricedKernel,
+    PricedProgram,
+    Program,
+    PythonWork,
+    Trait,
+)
 from predictor.timeline.queue import queues, timeline_at
 
 seconds = st.floats(0.0, 10.0)
@@ -73,3 +83,22 @@ def test_sizes_that_a_line_cannot_join_are_no_range(zoo_plan: Callable[[str], Pl
     assert solve([lower(graph, "eager", TODAY) for graph in graphs]) is not None
     mixed = [lower(graph, runtime, TODAY) for graph, runtime in zip(graphs, ("eager", "eager", "compile"), strict=True)]
     assert solve(mixed) is None
+
+
+def test_kernels_of_a_family_may_name_different_dimensions(h200: Calibration) -> None:
+    """Rows are added to places that indices say, and others are read: a program of both has the prices of each."""
+
+    def program(*names: str) -> Program:
+        kernels = {
+            "written": Kernel("gather", "fp16", {"rows": 4096, "cols": 64, "written": 1, "adds": 1, "shared": 2}),
+            "read": Kernel("gather", "fp16", {"rows": 262144, "cols": 64}),
+        }
+        python = PythonWork(0, 0.0, 0.0)
+        calls = tuple(HostCall("index", (kernels[name],), python, Trait.POINTWISE) for name in names)
+        return Program("eager", "fp16", calls, python, {})
+
+    def seconds(*names: str) -> list[float]:
+        return [float(s) for s in price(program(*names), h200, h200.host("eager")).kernel_s[0]]
+
+    assert seconds("written", "read", "written") == [*seconds("written"), *seconds("read"), *seconds("written")]
+    assert seconds("written") != seconds("read")

@@ -56,6 +56,30 @@ def test_values_on_a_threshold_go_the_same_way_as_in_scikit_learn() -> None:
     np.testing.assert_allclose(forest.predict(thresholds), model.predict(thresholds), atol=1e-6)
 
 
+def test_trees_vote_and_of_two_numbers_with_as_many_votes_the_smaller_wins() -> None:
+    """Trees of one threshold each, at 0, 1 and 2, and one of a leaf alone."""
+    forest = Forest(
+        0.0,
+        np.array([3, 3, 1, 3]),
+        np.array([0, -1, -1, 0, -1, -1, -1, 0, -1, -1]),
+        np.array([0.0, 2, 1, 1, 2, 1, 0, 2, 0, 1]),
+    )
+    #           2 2 0 0, 1 2 0 0, 1 1 0 0, 1 1 0 1
+    assert forest.vote(np.array([[-1.0], [0.5], [1.5], [3.0]])).tolist() == [0, 0, 0, 1]
+    assert Forest.constant(0.0).vote(np.zeros((300, 2))).tolist() == [0] * 300
+
+
+def test_one_of_its_kind_does_not_decide_how_its_neighbours_are_launched() -> None:
+    """Of 300 calls that are launched as one kernel two, side by side, are two: only right at them may it be two."""
+    x = np.linspace(0.0, 1.0, 300)[:, None]
+    launches = np.ones(300)
+    launches[[150, 151]] = 2
+    trees, patterns = launch_patterns(x, launches, np.ones(300))
+    between = np.linspace(0.0, 1.0, 2999)[:, None]
+    assert patterns == [(1, 0), (2, 0)]
+    assert trees.vote(between).sum() < 40  # 20 lie between two neighbours of these
+
+
 def test_what_calibrate_fits_describes_its_samples(data: tuple[Array, Array, Array]) -> None:
     x, y, _ = data
     residual = np.abs(boosted(x, y).predict(x) - y)
@@ -71,7 +95,7 @@ def test_a_step_in_launch_counts_is_found(data: tuple[Array, Array, Array]) -> N
     x, _, unseen = data
     forest, patterns = launch_patterns(x, np.where(x[:, 2] > 3, 2.0, 1.0), np.ones(len(x)))
     clear = np.abs(unseen[:, 2] - 3) > 1
-    number = forest.predict(unseen)[clear].astype(int)
+    number = forest.vote(unseen)[clear]
     launches = np.array(patterns)[number].sum(axis=1)
     np.testing.assert_array_equal(launches, np.where(unseen[clear, 2] > 3, 2.0, 1.0))
 
