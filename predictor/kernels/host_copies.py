@@ -26,7 +26,7 @@ def _bytes(d: Dims, size: int) -> Array:
     return d["bytes"]
 
 
-def _seconds(d: Dims) -> Array:
+def _seconds(d: Dims, sms: int) -> Array:
     return d["bytes"] / PCIE_BYTES_PER_S
 
 

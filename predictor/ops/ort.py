@@ -76,6 +76,18 @@ pooled: Lower = partial(kernel, kind=Kind.POOLED, straight=False)
 cut: Lower = partial(kernel, kind=Kind.CUT, straight=False)
 
 
+def scattered(call: OpCall) -> tuple[Kernel, ...]:
+    """Slices written to places that index tuples say, see ``kernels.slices``; the data itself is written over, where
+    nothing else reads it.
+    """
+    indices, updates = call.tensors[1:3]
+    count = math.prod(indices.shape[:-1])
+    if not updates.elements or not count:
+        return ()
+    dims = {"indices": float(count), "slice": updates.elements / count}
+    return (Kernel("scattered_slices", updates.dtype, dims),)
+
+
 def form(
     *names: str, trait: Trait = Trait.POINTWISE, lower: Lower = pointwise, cpu_passes: int = 1
 ) -> tuple[OnnxForm, ...]:
@@ -142,27 +154,45 @@ def matmul(call: OpCall) -> tuple[Kernel, ...]:
 def conv(call: OpCall) -> tuple[Kernel, ...]:
     """A convolution of cuDNN; a bias is added by a kernel of its own."""
     x, w = call.tensors[0], call.tensors[1]
-    spatial = len(w.shape) - 2
-    if spatial not in (1, 2):
+    if len(w.shape) not in (3, 4):
         return conv_as_product(call)
-    flat = spatial == 1
-    pads, strides = call.args.get("pads") or (0,) * 2 * spatial, call.args.get("strides") or (1,) * spatial
-    groups = float(call.args.get("group", 1))
-    dims = {
-        **{"batch": x.shape[0], "c_in": x.shape[1], "c_out": w.shape[0]},
-        **{"h": 1 if flat else x.shape[2], "w": x.shape[-1], "r": 1 if flat else w.shape[2], "s": w.shape[-1]},
-        **{"stride_h": 1 if flat else strides[0], "stride_w": strides[-1]},
-        "pad_h": 0 if flat else (pads[0] + pads[spatial]) / 2,
-        "pad_w": (pads[spatial - 1] + pads[-1]) / 2,
-        **{"dilation": (call.args.get("dilations") or (1,))[-1], "groups": groups},
-        **{"bias": float(len(call.tensors) > 2), "channels_last": 0.0},
-    }
+    dims = _window(call, w.shape[0])
+    groups = dims["groups"]
     family = "ort_conv" if groups == 1 else "ort_conv_depthwise" if groups == x.shape[1] else "ort_conv_grouped"
     return (Kernel(family, units(x.dtype), dims),)
 
 
+def transposed_conv(call: OpCall) -> tuple[Kernel, ...]:
+    """A transposed convolution, as cuDNN's gradient of a convolution's input."""
+    w, out = call.tensors[1], call.outputs[0]
+    if len(w.shape) not in (3, 4):
+        return conv_as_product(call)
+    if not out.elements:
+        return ()
+    dims = _window(call, out.shape[1])
+    written = {"out_h": 1 if len(w.shape) == 3 else out.shape[2], "out_w": out.shape[-1]}
+    return (Kernel("ort_conv_transposed", units(call.tensors[0].dtype), {**dims, **written}),)
+
+
+def _window(call: OpCall, c_out: int) -> dict[str, float]:
+    """Dimensions of a convolution over one or two dimensions of space, see ``kernels.convolutions``."""
+    x, w = call.tensors[0], call.tensors[1]
+    spatial = len(w.shape) - 2
+    flat = spatial == 1
+    pads, strides = call.args.get("pads") or (0,) * 2 * spatial, call.args.get("strides") or (1,) * spatial
+    return {
+        **{"batch": x.shape[0], "c_in": x.shape[1], "c_out": c_out},
+        **{"h": 1 if flat else x.shape[2], "w": x.shape[-1], "r": 1 if flat else w.shape[2], "s": w.shape[-1]},
+        **{"stride_h": 1 if flat else strides[0], "stride_w": strides[-1]},
+        "pad_h": 0 if flat else (pads[0] + pads[spatial]) / 2,
+        "pad_w": (pads[spatial - 1] + pads[-1]) / 2,
+        **{"dilation": (call.args.get("dilations") or (1,))[-1], "groups": float(call.args.get("group", 1))},
+        **{"bias": float(len(call.tensors) > 2), "channels_last": 0.0},
+    }
+
+
 def conv_as_product(call: OpCall) -> tuple[Kernel, ...]:
-    """A transposed or 3-D convolution as the matrix product that it is."""
+    """A convolution over three dimensions or more as the matrix product that it is."""
     x, w, out = call.tensors[0], call.tensors[1], call.outputs[0]
     k = math.prod(w.shape[1:])
     return (product(x.dtype, out.elements // max(out.shape[1], 1), out.shape[1], k, 1, False),)

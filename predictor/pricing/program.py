@@ -90,6 +90,7 @@ def host_profile(program: Program, host: HostCosts) -> HostProfile:
         shape_kernel.append(position + number if shape else -1)
         shape_key.append(shape)
         timed_shape_s = _timed_library_s(call, dtype, host)
+        hot_s += _products_s(call, host)
         rows.append(
             (
                 hot_s,
@@ -119,6 +120,22 @@ def host_profile(program: Program, host: HostCosts) -> HostProfile:
         python_s=python,
         tail_s=python_s(program.tail, host),
     )
+
+
+PRODUCTS = frozenset({Trait.GEMM, Trait.PRODUCT, Trait.CONV})
+"""Traits of calls whose own cost holds a product's."""
+
+
+def _products_s(call: HostCall, host: HostCosts) -> float:
+    """What calls of a product's library cost beside their launches, within a call that is more than a product: a step
+    of a recurrent layer, the products of an attention. Known where a launch is part of a typical call's cost.
+    """
+    product = host.typical.get(Trait.GEMM)
+    if product is None or not product.launches or call.trait in PRODUCTS:
+        return 0.0
+    others_s = host.typical[TYPICAL].hot_s
+    count = sum(kernel.times for kernel in call.kernels if FAMILIES[kernel.family].matrix)
+    return count * max(product.hot_s - others_s, 0.0)
 
 
 def _shape_kernel(kernels: Sequence[Kernel], host: HostCosts) -> tuple[int, tuple[str, str] | None]:
@@ -296,7 +313,7 @@ def dispatch_s(call: HostCall, dtype: str, host: HostCosts) -> tuple[float, floa
             trait = OPS[wanted_row.op].trait if wanted_row.op in OPS else call.trait
             typical = host.typical.get(trait, host.typical[TYPICAL])
             hot, cold = typical.hot_s, typical.cold_s
-            launches += trait is Trait.RNN  # the first of them
+            launches += typical.launches + (trait is Trait.RNN)  # the first of them
         else:
             costs = host.calls[row]
             cost = costs.get(dtype) or next(iter(costs.values()))

@@ -6,7 +6,7 @@ for strings, which no device holds. A kernel takes shapes, axes and counts from 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from predictor.kernels.host_copies import HOST_COPY
 from predictor.ops import onnx_form
@@ -28,7 +28,9 @@ FEW = 16
 """Whole numbers up to which a tensor counts as a shape, axes or counts."""
 
 
-def issued(calls: Sequence[OpCall], outputs: Sequence[int], lower: Callable[[OpCall], HostCall]) -> Iterator[HostCall]:
+def issued(
+    calls: Sequence[OpCall], outputs: Sequence[int], lower: Callable[[OpCall], Iterable[HostCall]]
+) -> Iterator[HostCall]:
     """Host calls of nodes in order, with the copies that they need. lower: of a node that runs on the GPU."""
     on_cpu: dict[int, TensorSpec] = {}
     copied: set[tuple[int, str]] = set()
@@ -47,7 +49,7 @@ def issued(calls: Sequence[OpCall], outputs: Sequence[int], lower: Callable[[OpC
                 counts = position and tensor.elements <= FEW and tensor.dtype in ("int64", "int32")
                 if value in on_cpu and not counts:
                     yield from copy(value, tensor, FROM_HOST, call.times)
-            yield lower(call)
+            yield from lower(call)
             continue
         beside = call.args.get(WEIGHTS, ())
         for position, (value, tensor) in enumerate(values):
