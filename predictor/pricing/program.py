@@ -45,6 +45,9 @@ calls on it. Measured with ONNX Runtime on 16 virtual Xeon cores: 0.12 ns (Cast)
 host probe 1.7 times that of the H200's host, which the constant is for; a judgement for others.
 """
 
+PROBE_S = 1.43e-3
+"""Of the probe of the host that ``CPU_ELEMENT_S`` is for, the H200's."""
+
 UNCALLED = frozenset({Trait.HOST, Trait.GUARD})
 """Traits of what a runtime does without calling anything: it costs no ``HostCosts.call_s``."""
 
@@ -293,7 +296,7 @@ def _element_s(call: HostCall, host: HostCosts) -> float:
     ``HOST_ELEMENTS``. Where a runtime has no such calls timed a judgement stands in.
     """
     if HostRow("host") not in host.calls:
-        return CPU_ELEMENT_S
+        return CPU_ELEMENT_S * (host.probe_s or PROBE_S) / PROBE_S
     row = HostRow("host", Variant.MANY_HEAVY if call.variant is Variant.HEAVY else Variant.MANY)
     many, few = (host.calls.get(timed_row, {}).get("fp32") for timed_row in (row, HostRow("host")))
     return max(many.hot_s - few.hot_s, 0.0) / HOST_ELEMENTS if many and few else 0.0
@@ -313,7 +316,7 @@ def dispatch_s(call: HostCall, dtype: str, host: HostCosts) -> tuple[float, floa
             trait = OPS[wanted_row.op].trait if wanted_row.op in OPS else call.trait
             typical = host.typical.get(trait, host.typical[TYPICAL])
             hot, cold = typical.hot_s, typical.cold_s
-            launches += typical.launches + (trait is Trait.RNN)  # the first of them
+            launches += typical.launches or trait is Trait.RNN  # the first of them
         else:
             costs = host.calls[row]
             cost = costs.get(dtype) or next(iter(costs.values()))
