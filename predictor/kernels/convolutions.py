@@ -110,7 +110,7 @@ def _families() -> Iterator[Family]:
                 tf32_by_default=True,
                 has_winograd=variant is Variant.USUAL,
                 changes_abruptly=True,
-                groups_run_at_once=variant is Variant.GROUPED,
+                groups_run_at_once=variant is not Variant.USUAL,
                 variant=variant,
                 measured_in=measured_in,
                 stand_in=name if in_session else "",

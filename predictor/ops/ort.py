@@ -206,7 +206,8 @@ def recurrent(call: OpCall, gates: int) -> tuple[Kernel, ...]:
     steps, batch = x.shape[:2]
     (rows, k), width = w.shape[1:], w.shape[1] // gates
     state, gated = (TensorSpec((batch, n), x.dtype, (n, 1)) for n in (width, rows))
-    step = (product(x.dtype, batch, rows, r.shape[-1], 1, True), *pointwise_of((gated, gated, state), state, True))
+    of_state = replace(product(x.dtype, batch, rows, r.shape[-1], 1, True), family="ort_recurrent_product")
+    step = (of_state, *pointwise_of((gated, gated, state), state, True))
     return (product(x.dtype, batch * steps, rows, k, 1, True), *repeated(step, steps)) * w.shape[0]
 
 
@@ -220,7 +221,7 @@ def einsum(call: OpCall) -> tuple[Kernel, ...]:
     if len(terms) == 1:
         return moved(call) if len(result) == len(terms[0]) else reduced(call)
     sizes = einsum_sizes(terms, call.tensors)
-    held, kernels = terms[0], copies_of(call.tensors[0], call.tensors[0])
+    held, kernels = terms[0], copies_of(call.tensors[0])
     for position, term in enumerate(terms[1:], 1):
         kept = set(result).union(*terms[position + 1 :])
         both, left, right = set(held) & set(term), set(held) - set(term), set(term) - set(held)
@@ -231,7 +232,7 @@ def einsum(call: OpCall) -> tuple[Kernel, ...]:
         held = tuple(index for index in dict.fromkeys((*held, *term)) if index in kept)
         if min(m, n, k, batch):
             tensor = call.tensors[position]
-            kernels += (*copies_of(tensor, tensor), product(tensor.dtype, m, n, k, batch, False))
+            kernels += (*copies_of(tensor), product(tensor.dtype, m, n, k, batch, False))
             shape = tuple(sizes[index] for index in held)
             kernels += copies_of(replace(call.outputs[0], shape=shape, stride=(1,) * len(shape)))
     return kernels

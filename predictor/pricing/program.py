@@ -238,6 +238,12 @@ ROOF_SHARE = 0.5
 """Of the roofline, what small kernels that run side by side reach together. A judgement."""
 
 
+MOST_AT_ONCE = 5.0
+"""Groups of a convolution that a CUDA graph runs at the same time, at the most: 256 channels of a depthwise convolution
+took 1/4.3 and 1/5.8 of the sum of their kernels' times on an H100 (``benchmarks/onnx_files``, tall_depthwise).
+"""
+
+
 def _side_by_side(
     group: KernelGroup,
     dims: Mapping[str, Array],
@@ -249,15 +255,16 @@ def _side_by_side(
     """Kernels of a CUDA graph. A grouped convolution that a library runs group by group, on streams of its own, runs
     all groups at the same time there; from a host only where a kernel takes longer than the launch of the next. What
     that gains is the square root of the groups: on an H200 a generated RegNet's convolutions took 0.8 of their time
-    with two groups and 0.5 to 0.7 with four.
+    with two groups and 0.5 to 0.7 with four; no more than ``MOST_AT_ONCE``.
     """
     family = FAMILIES[group.family]
     if not family.groups_run_at_once:
         return seconds
     groups = dims["groups"]
-    alone = (launches < groups) | (seconds / np.maximum(launches, 1) > host.launch_s)
+    longer = (seconds / np.maximum(launches, 1) > host.launch_s) & (family.variant is not Variant.DEPTHWISE)
+    alone = (launches < groups) | longer
     roof_s = np.maximum(*roofline_s(calibration, family, group.dtype, family.complete(dims))) / ROOF_SHARE
-    gained = np.minimum(np.maximum(seconds / np.sqrt(groups), roof_s), seconds)
+    gained = np.minimum(np.maximum(seconds / np.minimum(np.sqrt(groups), MOST_AT_ONCE), roof_s), seconds)
     return np.where(alone, seconds, gained)
 
 

@@ -335,7 +335,7 @@ class Reader:
         """The dtype of a value as the file has it."""
         elem = spec.elem
         if elem != FLOAT or not in_island(name):
-            elem = self.proxies.original(elem)
+            elem = self.proxies.original(elem, name)
         return TYPES.get(elem, "fp32")
 
 

@@ -69,7 +69,7 @@ def _all_alike(model: Any, trips: int | None, folder: Path) -> dict[str, Any]:
     proxies = exchange(model, all_alike=True)
     without_large_constants(model)
     try:
-        data = Reader(folder, trips, Proxies(proxies.half)).data(model)
+        data = Reader(folder, trips, Proxies(proxies.half, proxies.doubles)).data(model)
     except NoKernelError as error:
         raise _no_kernel(error.op) from None
     data["assumptions"].append(MIXED)

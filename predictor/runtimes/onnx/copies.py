@@ -21,9 +21,14 @@ TO_HOST, FROM_HOST = "MemcpyToHost", "MemcpyFromHost"
 COPIED = {TO_HOST: "what the GPU made is read on the CPU", FROM_HOST: "what the CPU made is read on the GPU"}
 """Why a copy is there."""
 
-MACS_PER_ELEMENT = 300
-"""Multiply-accumulates that a CPU does in the time of an element of a pass (``pricing.program.CPU_ELEMENT_S``), 2.5e12
-in a second. Measured: 0.7 to 3.1e12 in MatMulInteger and QAttention of BERT's sizes, on a host 1.7 times as slow.
+MACS_PER_ELEMENT = 500
+"""Multiply-accumulates that a CPU does in the time of an element of a pass (``pricing.program.CPU_ELEMENT_S``), 4.2e12
+in a second on the H200's host. Measured: MatMulInteger of 1,024 rows of BERT's sizes, beyond ``PRODUCT_ELEMENTS``.
+"""
+
+PRODUCT_ELEMENTS = 250_000
+"""Elements of a pass that take as long as a product on the CPU takes to begin: its operands are packed, its threads
+wake up. Measured: MatMulInteger of 128 rows took 113 us, of 1,024 rows 577 (benchmarks/onnx_files, dynamic_bert).
 """
 
 FEW = 16
@@ -80,7 +85,8 @@ def computed(call: OpCall) -> Iterator[HostCall]:
     weights = call.args.get(WEIGHTS, ())
     read = [tensor for position, tensor in enumerate(call.tensors) if position not in weights]
     most = max((t.elements for t in (*read, *call.outputs)), default=1)
-    elements = most * onnx_form(call.op).cpu_passes + call.macs // MACS_PER_ELEMENT
+    products = PRODUCT_ELEMENTS + call.macs // MACS_PER_ELEMENT if call.macs else 0
+    elements = most * onnx_form(call.op).cpu_passes + products
     whole = HostCall(call.op, (), PythonWork(), Trait.HOST, elements=elements, origin=call.origin, times=call.times)
     yield from (replace(whole, op="Cast", elements=t.elements) for t in read if t.dtype in HALF)
     yield whole

@@ -169,7 +169,7 @@ def test_a_runtime_whose_typical_cost_holds_a_launch_pays_for_every_other(h200: 
         "view": CallTime(hot_s=0.75, cold_s=0.75),
     }
     host = replace(HOST, calls={}, library_calls={}, typical=typical, launch_s=1.0)
-    product = Kernel("gemm", "fp16", {"m": 4096, "n": 4096, "k": 4096})
+    product = Kernel("gemm", "fp16", {"m": 512, "n": 512, "k": 512})
 
     def host_s(one: HostCall) -> float:
         return price(Program("onnx", "fp32", (one,), PythonWork(), {}), h200, host).host_s[0, 0]

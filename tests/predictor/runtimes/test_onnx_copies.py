@@ -13,7 +13,7 @@ from predictor.predict import load_calibration
 from predictor.pricing.program import CPU_ELEMENT_S, price
 from predictor.records import Graph, OpCall, PythonWork, Target, TensorSpec, Trait
 from predictor.runtimes.onnx import lowering
-from predictor.runtimes.onnx.copies import FROM_HOST, MACS_PER_ELEMENT, TO_HOST
+from predictor.runtimes.onnx.copies import FROM_HOST, MACS_PER_ELEMENT, PRODUCT_ELEMENTS, TO_HOST
 from predictor.runtimes.onnx_cudagraph import lowering as with_graph
 
 ROWS, WIDTH = 8, 1024
@@ -124,7 +124,7 @@ def test_a_copy_takes_its_bytes_over_the_bus_and_a_node_its_elements_on_the_cpu(
     macs = 10**9
     heavy = lowering.lower(graph(relu(0, 1), on_cpu((1,), 2, macs=macs), outputs=(2,)))
     more_s = price(heavy, calibration, host).calls[2].host_s - priced["Hardmax"].host_s
-    assert more_s == pytest.approx(macs / MACS_PER_ELEMENT * CPU_ELEMENT_S, rel=0.2)
+    assert more_s == pytest.approx((PRODUCT_ELEMENTS + macs / MACS_PER_ELEMENT) * CPU_ELEMENT_S, rel=0.2)
 
 
 def test_weights_that_a_product_on_the_cpu_reads_are_in_its_multiply_accumulates_alone() -> None:
@@ -134,4 +134,4 @@ def test_weights_that_a_product_on_the_cpu_reads_are_in_its_multiply_accumulates
     macs = ROWS * WIDTH * 4 * WIDTH
     call = OpCall("MatMulInteger", args, (out,), Trait.HOST, macs, input_ids=(0, 1), output_ids=(2,))
     (computed,) = [c for c in lowering.lower(graph(call, outputs=(2,))).calls if c.trait is Trait.HOST]
-    assert computed.elements == out.elements + macs // MACS_PER_ELEMENT
+    assert computed.elements == out.elements + PRODUCT_ELEMENTS + macs // MACS_PER_ELEMENT
