@@ -67,7 +67,7 @@ RECURRENT = "ort_recurrent_product"
 """Family of a recurrent layer's product with its state."""
 
 CELL_S = 1.3e-6
-"""Of the kernel behind every such product (elemWiseRNNcell, 495 us of 384 in one of the battery's models on an H100)."""
+"""Of the kernel behind every such product (elemWiseRNNcell: 495 us of 384 in a model of the battery on an H100)."""
 
 
 def of_recurrent(measured: SampleFile) -> Iterator[KernelSample]:

@@ -20,7 +20,7 @@ twice that, 3.0 half.
 
 PAGEABLE_BYTES_PER_S = 1.0e10
 """Of memory that the driver first copies into pinned memory of its own, while the host waits: what a node on the CPU
-has made. Measured in a session of ONNX Runtime on an H100: 7.5e9 to 1.0e10 (``benchmarks/onnx_battery.py``, placements).
+has made. Measured in sessions of ONNX Runtime on an H100's host: 7.5e9 to 1.0e10 (``benchmarks/onnx_battery.py``).
 """
 
 

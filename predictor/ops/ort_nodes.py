@@ -69,7 +69,7 @@ def found_places(call: OpCall) -> tuple[Kernel, ...]:
 
 
 BEFORE_COUNT, AFTER_COUNT = 6, 7
-"""Of a class of boxes, small kernels up to the wait that counts the boxes with a score, and after it up to the wait that
+"""Of a class of boxes, small kernels up to the wait that counts the boxes with a score, and from there to the wait that
 counts those that are left; beside them those that sort, compare and choose. Numbers are counted up, scores and boxes
 gathered, what is left is written and counted. As ONNX Runtime 1.30 runs it (its profile on an H100).
 """

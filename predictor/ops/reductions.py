@@ -161,7 +161,12 @@ ROWS = (
         onnx=_BY_LIBRARY("ReduceL1", "ReduceL2"),
         example=lambda o: partial(o.torch.linalg.vector_norm, o.x, 2, -1),
     ),
-    _reduction(("logsumexp",), lower=logsumexp, onnx=ort.form("ReduceLogSumExp", trait=Trait.REDUCTION, lower=ort.log_sum_exp), untimed=RARE),
+    _reduction(
+        ("logsumexp",),
+        lower=logsumexp,
+        onnx=ort.form("ReduceLogSumExp", trait=Trait.REDUCTION, lower=ort.log_sum_exp),
+        untimed=RARE,
+    ),
     _reduction(
         ("softmax",),
         lower=softmax,

@@ -1,7 +1,7 @@
 """Nodes that a session runs on the CPU beside the GPU, and the copies that it puts between the two.
 
-A value is copied once each way, whoever reads it, and the host waits for it: on the way back for the driver, which takes
-pageable memory. Results of a session are bound to the device's memory, and its inputs to where their first reader runs,
+A value is copied once each way, whoever reads it, and the host waits for it: on the way back for the driver, as the
+memory is pageable. Results of a session are bound to the device's memory, its inputs to where their first reader runs,
 but for strings, which no device holds. A kernel takes shapes, axes and counts from the CPU, where they lie already.
 """
 
