@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-FLOAT, INT, BOOL, HALF = 1, 7, 9, 10
+FLOAT, INT, BOOL, HALF, DOUBLE = 1, 7, 9, 10, 11
 """Types of ``onnx.TensorProto``."""
 
 

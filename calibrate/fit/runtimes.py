@@ -193,18 +193,19 @@ def fit_runtime(runtime: str, ran: Sequence[Module], calibration: Calibration, b
     lanes = calibration.lanes
     rows, latencies = [], []
     for module in ran:
-        base, counts = _host_terms(terms, module, base_costs.launch_s)
+        base, counts = _host_terms(terms, module)
         kernels = [k for call in module.priced for k in call.kernels]
         after = _busy(module) if lanes.serial else kernels[-1].seconds + lanes.sync_s + lanes.launch_latency_s
         of_host = lanes.serial or sum(module.kernels_s) <= HOST_BOUND * module.latency_s
         if of_host:
-            known_s = 0.0 if terms.base else base
-            rows.append([base - known_s, *(counts[name] for name in _columns(terms)), 1.0])
-            latencies.append(max(module.latency_s - after - known_s, LEAST * module.latency_s))
+            others = base if terms.base else float(not lanes.serial) * len(module.names)
+            passes = float(bool(terms.base) or lanes.serial)
+            rows.append([others, *(counts[name] for name in _columns(terms)), passes])
+            latencies.append(max(module.latency_s - after, LEAST * module.latency_s))
     if not rows:
         raise PredictorError(f"no module says what {runtime} charges the host: run calibrate again")
     x, y = np.array(rows), np.array(latencies)
-    names = ("factor", *_columns(terms), "fixed")
+    names = ("factor" if terms.base else "launch", *_columns(terms), "fixed")
     coefficients, error = _solve(x, y, [] if terms.base else [names.index(name) for name in terms.rows])
     return _as_rows(runtime, dict(zip(names, map(float, coefficients), strict=True)), error, base_costs, calibration)
 
@@ -217,7 +218,7 @@ def _columns(terms: HostTerms) -> tuple[str, ...]:
     return (*terms.rows, "call") if terms.base else terms.rows
 
 
-def _host_terms(terms: HostTerms, module: Module, launch_s: float) -> tuple[float, Counter[str]]:
+def _host_terms(terms: HostTerms, module: Module) -> tuple[float, Counter[str]]:
     """Seconds of the operators' own costs, and how many calls there are of each row, and of all that ``price`` charges
     ``call_s`` for: a row's own cost is what it takes beyond that.
     """
@@ -231,9 +232,6 @@ def _host_terms(terms: HostTerms, module: Module, launch_s: float) -> tuple[floa
             base += price_.host_s
         else:
             counts[call.trait if call.trait in terms.rows else "other"] += 1
-    if not terms.base:  # further launches of a library's convolution cost what a bare launch costs
-        others = sum(k.launches for c, p in both if c.trait != "conv" for k in p.kernels)
-        base = launch_s * max(len(module.names) - others - counts["conv"], 0) if counts["conv"] else 0.0
     return base, counts
 
 
@@ -268,6 +266,7 @@ def _as_rows(
             calls=rows,
             error=error,
         )
+    launch_s, launches = coefficients["launch"], float(not calibration.lanes.serial)
     typical = {name: coefficients[name] for name in ("view", "gemm", "product", "conv")}
     others = ("pointwise", "reduction", "copy", "pool", "fill", "host", "composite", "unmodelled", "sync")
     typical |= dict.fromkeys(others, coefficients["other"])
@@ -276,11 +275,20 @@ def _as_rows(
         calibration,
         op_factor=1.0,
         fixed_s=coefficients["fixed"],
-        launch_s=base_costs.launch_s,
-        calls=_rows(dict.fromkeys(("Conv", "FusedConv"), coefficients["conv"]), launches=1.0),
-        typical={trait: CallTime(hot_s=s, cold_s=s) for trait, s in typical.items()},
+        launch_s=launch_s or base_costs.launch_s,
+        calls=[],
+        typical={
+            trait: CallTime(hot_s=s, cold_s=s)
+            if trait in LAUNCHLESS
+            else CallTime(hot_s=s + launch_s, cold_s=s + launch_s, launches=launches)
+            for trait, s in typical.items()
+        },
         error=error,
     )
+
+
+LAUNCHLESS = frozenset({"view", "host"})
+"""Traits of nodes that launch nothing."""
 
 
 def _file(

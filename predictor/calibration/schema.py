@@ -362,6 +362,8 @@ class CallTime(Record, frozen=True, kw_only=True):
     """In a tight loop."""
     cold_s: Duration
     """Among a hundred other operators."""
+    launches: Annotated[float, Meta(ge=0, le=1e5)] = 0.0
+    """Of kernels, in that; 0 where the cost does not depend on how many there are."""
 
 
 class CallCost(Record, frozen=True, kw_only=True):

@@ -24,7 +24,7 @@ def _bytes(d: Dims, size: int) -> Array:
     return BOX_BYTES * d["boxes"]
 
 
-def _seconds(d: Dims) -> Array:
+def _seconds(d: Dims, sms: int) -> Array:
     return BOX_S * d["boxes"]
 
 

@@ -110,7 +110,7 @@ def _families() -> Iterator[Family]:
                 tf32_by_default=True,
                 has_winograd=variant is Variant.USUAL,
                 changes_abruptly=True,
-                groups_run_at_once=variant is Variant.GROUPED,
+                groups_run_at_once=variant is not Variant.USUAL,
                 variant=variant,
                 measured_in=measured_in,
                 stand_in=name if in_session else "",
@@ -125,15 +125,32 @@ _other = partial(
     matrix=True,
     tf32_by_default=True,
     changes_abruptly=True,
-    stand_in="conv",
     factor_group="conv",
     most_kernels=192,
 )
+
+
+def _transposed() -> Iterator[Family]:
+    for measured_in in (MeasuredIn.CALLS, MeasuredIn.SESSIONS):
+        in_session = measured_in is MeasuredIn.SESSIONS
+        yield _other(
+            name="ort_conv_transposed" if in_session else "conv_transposed",
+            dims={**_DIMS, "out_h": None, "out_w": None},
+            flops=_TRANSPOSED.flops,
+            nbytes=_TRANSPOSED.nbytes,
+            features=_TRANSPOSED.features,
+            sizes=(*_SIZES, "out_h", "out_w"),
+            regimes=(*_SIZES, "channels_last"),
+            measured_in=measured_in,
+            stand_in="conv_transposed" if in_session else "conv",
+        )
+
 
 ROWS = (
     *_families(),
     _other(
         name="conv3d",
+        stand_in="conv",
         dims={**_DIMS, "depth": None, "t": None, "stride_d": 1, "pad_d": 0},
         flops=_VOLUMES.flops,
         nbytes=_VOLUMES.nbytes,
@@ -141,13 +158,5 @@ ROWS = (
         sizes=(*_SIZES, "depth"),
         regimes=(*_SIZES, "depth", "channels_last"),
     ),
-    _other(
-        name="conv_transposed",
-        dims={**_DIMS, "out_h": None, "out_w": None},
-        flops=_TRANSPOSED.flops,
-        nbytes=_TRANSPOSED.nbytes,
-        features=_TRANSPOSED.features,
-        sizes=(*_SIZES, "out_h", "out_w"),
-        regimes=(*_SIZES, "channels_last"),
-    ),
+    *_transposed(),
 )

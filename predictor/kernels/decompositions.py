@@ -31,7 +31,7 @@ def _bytes(d: Dims, size: int) -> Array:
     return 2 * size * d["elements"]
 
 
-def _steps_s(d: Dims) -> Array:
+def _steps_s(d: Dims, sms: int) -> Array:
     return d["steps"] * STEP_S
 
 

@@ -64,7 +64,8 @@ class Family:
     exceptions. groups_run_at_once: in a CUDA graph its groups run at the same time. variant: which path of an operator
     on the host launches it.
 
-    latency_s: seconds of what is neither arithmetic nor traffic, steps that wait for each other; None: nothing.
+    latency_s: seconds of what is neither arithmetic nor traffic, steps that wait for each other, from dims and
+    multiprocessors; None: nothing.
 
     measured_in: where; stand_in: the family whose fit is taken where this one was not measured; held_out: dimensions
     that decide whether two samples are parts of one when a fit is tested on unseen ones, all where it is empty.
@@ -88,7 +89,7 @@ class Family:
     changes_abruptly: bool = False
     groups_run_at_once: bool = False
     variant: Variant = Variant.USUAL
-    latency_s: Callable[[Dims], Array] | None = None
+    latency_s: Callable[[Dims, int], Array] | None = None
     measured_in: MeasuredIn = MeasuredIn.CALLS
     stand_in: str = ""
     held_out: tuple[str, ...] = ()

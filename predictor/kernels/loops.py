@@ -1,4 +1,5 @@
-"""Loops that TorchScript's and Inductor's compilers make of several operators, and ONNX Runtime's own kernels.
+"""Loops that TorchScript's and Inductor's compilers make of several operators, and ONNX Runtime's own kernels, of which
+reductions by cuDNN and passes between numbers and integers of few bits have fits of their own where they were measured.
 
 rows: of a row-wise one, 0 for others; contiguous: all is read in the order in which it is written; kind: 1 for
 transcendental functions, further numbers as in ``ops.ort.Kind``.
@@ -32,11 +33,12 @@ _loop = partial(
     measured_in=MeasuredIn.PROFILES,
 )
 
+_ORT = r"onnxruntime::|op_tensor|op_generic|reduce_tensor|pooling|bn_fw|transpose|Memcpy|Memset"
+
 ROWS = (
     _loop(name="nnc", profiler_names=r"^fused_"),
     _loop(name="triton", profiler_names=r"^triton_", factor_group="pointwise"),
-    _loop(
-        name="ort",
-        profiler_names=r"onnxruntime::|op_tensor|op_generic|reduce_tensor|pooling|bn_fw|transpose|Memcpy|Memset",
-    ),
+    _loop(name="ort", profiler_names=_ORT),
+    _loop(name="ort_reduction", profiler_names=_ORT, measured_in=MeasuredIn.SESSIONS, stand_in="ort"),
+    _loop(name="ort_quantised", profiler_names=_ORT, measured_in=MeasuredIn.SESSIONS, stand_in="ort"),
 )

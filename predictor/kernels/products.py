@@ -52,6 +52,12 @@ ROWS = (
     _product(name="gemm"),
     _product(name="gemm_8bit", measured_in=MeasuredIn.NOWHERE, factor_group="gemm"),
     _product(
+        name="ort_recurrent_product",
+        measured_in=MeasuredIn.SESSIONS,
+        stand_in="gemm",
+        factor_group="gemm",
+    ),
+    _product(
         name="gemm_grouped",
         profiler_names=r"gemm|cutlass|[gG]roup|nvjet|Memset",
         stand_in="gemm",

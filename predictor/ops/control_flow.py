@@ -13,17 +13,34 @@ def stacked(call: OpCall) -> tuple[Kernel, ...]:
     return ort.copies_of(*call.outputs[len(call.outputs) - count :]) if count > 0 else ()
 
 
+CONDITION = Kernel("host_copy", "bool", {"bytes": 1})
+COUNTER = Kernel("host_copy", "int64", {"bytes": 8, "pageable": 1})
+
+
+def told_to_the_host(call: OpCall) -> tuple[tuple[Kernel, ...], ...]:
+    """Before a branch the host reads the condition; a node with results stands behind what ran."""
+    return () if call.outputs else ((CONDITION,),)
+
+
+def rounds_of_a_loop(call: OpCall) -> tuple[tuple[Kernel, ...], ...]:
+    """In every round the host reads the condition, and the device the number of the round."""
+    return () if call.outputs else ((CONDITION,), (COUNTER,))
+
+
 ROWS = (
     Operator(
         (),
         Trait.COMPOSITE,
-        onnx=(OnnxForm(("If",), no_kernels, Trait.SYNC, is_control_flow=True),),
+        onnx=(OnnxForm(("If",), no_kernels, Trait.SYNC, is_control_flow=True, rounds=told_to_the_host),),
         untimed=RARE,
     ),
     Operator(
         (),
         Trait.COMPOSITE,
-        onnx=(OnnxForm(("Loop", "Scan"), stacked, Trait.POINTWISE, is_control_flow=True),),
+        onnx=(
+            OnnxForm(("Loop",), stacked, Trait.SYNC, is_control_flow=True, rounds=rounds_of_a_loop),
+            OnnxForm(("Scan",), stacked, Trait.POINTWISE, is_control_flow=True),
+        ),
         untimed=RARE,
     ),
 )

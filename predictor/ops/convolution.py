@@ -112,7 +112,7 @@ ROWS = (
     Operator(
         ("conv_transpose2d",),
         Trait.COMPOSITE,
-        onnx=(OnnxForm(("ConvTranspose",), ort.conv_as_product, Trait.CONV, node_macs.transposed_conv_macs),),
+        onnx=(OnnxForm(("ConvTranspose",), ort.transposed_conv, Trait.CONV, node_macs.transposed_conv_macs),),
         fused_by=LOOP,
         example=lambda o: partial(o.torch.conv_transpose2d, o.image, o.window, None, 2),
     ),

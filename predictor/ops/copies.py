@@ -96,7 +96,10 @@ ROWS = (
         ("_to_copy",),
         Trait.COPY,
         copy,
-        onnx=ort.form("Cast", "CastLike", "QuantizeLinear", "DequantizeLinear", lower=ort.checked),
+        onnx=(
+            *ort.form("Cast", "CastLike", lower=ort.checked),
+            *ort.form("QuantizeLinear", "DequantizeLinear", lower=ort.quantised),
+        ),
         fused_by=EVERY_FUSER,
         example=lambda o: partial(o.x.to, o.torch.float64),
     ),

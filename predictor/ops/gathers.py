@@ -177,7 +177,7 @@ ROWS = (
         ("index_put_", "_index_put_impl_"),
         lower=partial(index_put, in_place=True),
         traffic=index_put_traffic,
-        onnx=_GATHERED("ScatterND"),
+        onnx=ort.form("ScatterND", trait=Trait.COPY, lower=ort.scattered),
         untimed=RARE,
     ),
     _row(("index_put", "_unsafe_index_put"), lower=index_put, traffic=index_put_traffic, untimed=RARE),

@@ -125,6 +125,7 @@ def group_norm(call: OpCall) -> tuple[Kernel, ...]:
 
 _reduction = partial(Operator, trait=Trait.REDUCTION, lower=reduce, fused_by=LOOP)
 _REDUCED = partial(ort.form, trait=Trait.REDUCTION, lower=ort.reduced)
+_BY_LIBRARY = partial(ort.form, trait=Trait.REDUCTION, lower=ort.by_library)
 _NORM = partial(ort.form, trait=Trait.REDUCTION, lower=ort.norm)
 _BY_NVFUSER = frozenset({Fuser.NVFUSER, Fuser.INDUCTOR})
 
@@ -138,18 +139,18 @@ ROWS = (
     _reduction(
         ("sum",),
         fused_by=_BY_NVFUSER,
-        onnx=_REDUCED("ReduceSum", "ReduceSumSquare", "ReduceLogSum"),
+        onnx=(*_REDUCED("ReduceSum", "ReduceSumSquare"), *_BY_LIBRARY("ReduceLogSum")),
         example=lambda o: partial(o.x.sum, -1),
     ),
-    _reduction(("amax",), fused_by=_BY_NVFUSER, onnx=_REDUCED("ReduceMax"), example=lambda o: partial(o.x.amax, -1)),
-    _reduction(("amin",), onnx=_REDUCED("ReduceMin"), untimed=RARE),
+    _reduction(("amax",), fused_by=_BY_NVFUSER, onnx=_BY_LIBRARY("ReduceMax"), example=lambda o: partial(o.x.amax, -1)),
+    _reduction(("amin",), onnx=_BY_LIBRARY("ReduceMin"), untimed=RARE),
     _reduction(("max",), example=lambda o: partial(o.x.max, -1)),
     _reduction(("min",), example=lambda o: partial(o.torch.min, o.x, o.y)),
     _reduction(("argmax",), onnx=_REDUCED("ArgMax"), example=lambda o: partial(o.x.argmax, -1)),
     _reduction(("argmin",), onnx=_REDUCED("ArgMin"), untimed=RARE),
     _reduction(("any",), example=lambda o: partial(o.mask.any)),
     _reduction(("all",), example=lambda o: partial(o.mask.all)),
-    _reduction(("prod",), onnx=_REDUCED("ReduceProd"), untimed=RARE),
+    _reduction(("prod",), onnx=_BY_LIBRARY("ReduceProd"), untimed=RARE),
     _reduction(("var", "std", "norm", "var_mean", "std_mean", "nansum", "aminmax"), untimed=RARE),
     _reduction(("_is_all_true", "_is_any_true"), untimed=RARE),
     _reduction(("segment_reduce",), untimed=RARE),
@@ -157,10 +158,15 @@ ROWS = (
     _reduction(("trace",), lower=trace, untimed=RARE),
     _reduction(
         ("linalg_vector_norm",),
-        onnx=_REDUCED("ReduceL1", "ReduceL2"),
+        onnx=_BY_LIBRARY("ReduceL1", "ReduceL2"),
         example=lambda o: partial(o.torch.linalg.vector_norm, o.x, 2, -1),
     ),
-    _reduction(("logsumexp",), lower=logsumexp, onnx=_REDUCED("ReduceLogSumExp"), untimed=RARE),
+    _reduction(
+        ("logsumexp",),
+        lower=logsumexp,
+        onnx=ort.form("ReduceLogSumExp", trait=Trait.REDUCTION, lower=ort.log_sum_exp),
+        untimed=RARE,
+    ),
     _reduction(
         ("softmax",),
         lower=softmax,

@@ -70,7 +70,7 @@ ROWS = (
         ("cumsum",),
         Trait.SCAN,
         scan,
-        onnx=ort.form("CumSum", trait=Trait.REDUCTION, lower=ort.reduced),
+        onnx=ort.form("CumSum", trait=Trait.REDUCTION, lower=ort.scanned),
         fused_by=LOOP,
         example=lambda o: partial(o.x.cumsum, -1),
     ),

@@ -50,7 +50,7 @@ def roofline_s(calibration: Calibration, family: Family, dtype: str, dims: Dims)
     compute = family.flops(dims) / peak_flops(calibration.device.peak_flops, family, dtype)
     memory = family.nbytes(dims, itemsize(dtype)) / calibration.device.bandwidth_bytes_per_s
     if family.latency_s is not None:
-        waiting = family.latency_s(dims)
+        waiting = family.latency_s(dims, calibration.device.sms)
         return compute + waiting, memory + waiting
     return compute, memory
 

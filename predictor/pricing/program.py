@@ -45,6 +45,9 @@ calls on it. Measured with ONNX Runtime on 16 virtual Xeon cores: 0.12 ns (Cast)
 host probe 1.7 times that of the H200's host, which the constant is for; a judgement for others.
 """
 
+PROBE_S = 1.43e-3
+"""Of the probe of the host that ``CPU_ELEMENT_S`` is for, the H200's."""
+
 UNCALLED = frozenset({Trait.HOST, Trait.GUARD})
 """Traits of what a runtime does without calling anything: it costs no ``HostCosts.call_s``."""
 
@@ -90,6 +93,7 @@ def host_profile(program: Program, host: HostCosts) -> HostProfile:
         shape_kernel.append(position + number if shape else -1)
         shape_key.append(shape)
         timed_shape_s = _timed_library_s(call, dtype, host)
+        hot_s += _products_s(call, host)
         rows.append(
             (
                 hot_s,
@@ -119,6 +123,22 @@ def host_profile(program: Program, host: HostCosts) -> HostProfile:
         python_s=python,
         tail_s=python_s(program.tail, host),
     )
+
+
+PRODUCTS = frozenset({Trait.GEMM, Trait.PRODUCT, Trait.CONV})
+"""Traits of calls whose own cost holds a product's."""
+
+
+def _products_s(call: HostCall, host: HostCosts) -> float:
+    """What calls of a product's library cost beside their launches, within a call that is more than a product: a step
+    of a recurrent layer, the products of an attention. Known where a launch is part of a typical call's cost.
+    """
+    product = host.typical.get(Trait.GEMM)
+    if product is None or not product.launches or call.trait in PRODUCTS:
+        return 0.0
+    others_s = host.typical[TYPICAL].hot_s
+    count = sum(kernel.times for kernel in call.kernels if FAMILIES[kernel.family].matrix)
+    return count * max(product.hot_s - others_s, 0.0)
 
 
 def _shape_kernel(kernels: Sequence[Kernel], host: HostCosts) -> tuple[int, tuple[str, str] | None]:
@@ -218,6 +238,12 @@ ROOF_SHARE = 0.5
 """Of the roofline, what small kernels that run side by side reach together. A judgement."""
 
 
+MOST_AT_ONCE = 5.0
+"""Groups of a convolution that a CUDA graph runs at the same time, at the most: 256 channels of a depthwise convolution
+took 1/4.3 and 1/5.8 of the sum of their kernels' times on an H100 (``benchmarks/onnx_files``, tall_depthwise).
+"""
+
+
 def _side_by_side(
     group: KernelGroup,
     dims: Mapping[str, Array],
@@ -229,15 +255,16 @@ def _side_by_side(
     """Kernels of a CUDA graph. A grouped convolution that a library runs group by group, on streams of its own, runs
     all groups at the same time there; from a host only where a kernel takes longer than the launch of the next. What
     that gains is the square root of the groups: on an H200 a generated RegNet's convolutions took 0.8 of their time
-    with two groups and 0.5 to 0.7 with four.
+    with two groups and 0.5 to 0.7 with four; no more than ``MOST_AT_ONCE``.
     """
     family = FAMILIES[group.family]
     if not family.groups_run_at_once:
         return seconds
     groups = dims["groups"]
-    alone = (launches < groups) | (seconds / np.maximum(launches, 1) > host.launch_s)
+    longer = (seconds / np.maximum(launches, 1) > host.launch_s) & (family.variant is not Variant.DEPTHWISE)
+    alone = (launches < groups) | longer
     roof_s = np.maximum(*roofline_s(calibration, family, group.dtype, family.complete(dims))) / ROOF_SHARE
-    gained = np.minimum(np.maximum(seconds / np.sqrt(groups), roof_s), seconds)
+    gained = np.minimum(np.maximum(seconds / np.minimum(np.sqrt(groups), MOST_AT_ONCE), roof_s), seconds)
     return np.where(alone, seconds, gained)
 
 
@@ -276,7 +303,7 @@ def _element_s(call: HostCall, host: HostCosts) -> float:
     ``HOST_ELEMENTS``. Where a runtime has no such calls timed a judgement stands in.
     """
     if HostRow("host") not in host.calls:
-        return CPU_ELEMENT_S
+        return CPU_ELEMENT_S * (host.probe_s or PROBE_S) / PROBE_S
     row = HostRow("host", Variant.MANY_HEAVY if call.variant is Variant.HEAVY else Variant.MANY)
     many, few = (host.calls.get(timed_row, {}).get("fp32") for timed_row in (row, HostRow("host")))
     return max(many.hot_s - few.hot_s, 0.0) / HOST_ELEMENTS if many and few else 0.0
@@ -296,7 +323,7 @@ def dispatch_s(call: HostCall, dtype: str, host: HostCosts) -> tuple[float, floa
             trait = OPS[wanted_row.op].trait if wanted_row.op in OPS else call.trait
             typical = host.typical.get(trait, host.typical[TYPICAL])
             hot, cold = typical.hot_s, typical.cold_s
-            launches += trait is Trait.RNN  # the first of them
+            launches += typical.launches or trait is Trait.RNN  # the first of them
         else:
             costs = host.calls[row]
             cost = costs.get(dtype) or next(iter(costs.values()))

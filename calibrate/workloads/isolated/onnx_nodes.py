@@ -21,6 +21,8 @@ from predictor.runtimes.onnx import lowering as runtime
 from predictor.runtimes.onnx.execution import bound_session
 
 FAMILY = "ort"
+REDUCTION = "ort_reduction"
+"""Families of the sweep: what it draws is the first, but for reductions that a library makes."""
 COUNT, QUICK_COUNT = 700, 60
 """Samples of a full and of a quick sweep."""
 
@@ -202,13 +204,12 @@ DRAWN: Sequence[Callable[[Rng], Nodes]] = (
 def cases(count: int, done: Container[KernelId] = ()) -> Iterator[KernelCase | None]:
     """Every case of a sweep of so many, the same on every run; None for one that is done."""
     for index in range(count):
-        id = KernelId(FAMILY, "node", index)
-        yield None if id in done else _case(id)
+        ids = [KernelId(family, "node", index) for family in (FAMILY, REDUCTION)]
+        yield None if any(id in done for id in ids) else case_of(index)
 
 
-def _case(id: KernelId) -> KernelCase:
-    """A case: drawn again until the node is one kernel of the family."""
-    index = id.index
+def case_of(index: int) -> KernelCase:
+    """The index-th case: drawn again until the node is one kernel of the families."""
     rng = np.random.default_rng([32452843, index])
     dtype = MEMORY_DTYPES[index // len(DRAWN) % len(MEMORY_DTYPES)]
     for _ in range(50):
@@ -225,7 +226,8 @@ def _case(id: KernelId) -> KernelCase:
             except PredictorError:
                 continue
         kernels = [kernel for call in calls for kernel in call.kernels]
-        if kernels and kernels[0].family == FAMILY and len(kernels) == 1:
+        if len(kernels) == 1 and kernels[0].family in (FAMILY, REDUCTION):
+            id = KernelId(kernels[0].family, "node", index)
             return KernelCase(id, nodes, dtype, kernels[0], calls[0].op)
     raise RuntimeError(f"{DRAWN[index % len(DRAWN)].__name__} draws no node that is one kernel")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from predictor import folders
 
-FORM = "5"
+FORM = "6"
 """Version of what the cache holds."""
 
 

@@ -17,6 +17,7 @@ from predictor.capture.onnx_files import sessions
 from predictor.capture.onnx_files.precision import FLOAT, Proxies, in_island, unwrap
 from predictor.capture.onnx_files.reading import TYPES
 from predictor.capture.onnx_files.sessions import Spec
+from predictor.capture.onnx_files.stand_ins import operator
 from predictor.capture.onnx_files.unknown_sizes import Known, attribute, sizes
 from predictor.errors import PredictorError
 
@@ -328,13 +329,13 @@ class Reader:
 
     def row(self, node: Any) -> list[Any]:
         """A node as ``Written`` has it."""
-        return [node.op_type, node.domain, list(node.input), list(node.output), _attributes(node), 1]
+        return [operator(node), node.domain, list(node.input), list(node.output), _attributes(node), 1]
 
     def dtype(self, name: str, spec: Spec) -> str:
         """The dtype of a value as the file has it."""
         elem = spec.elem
         if elem != FLOAT or not in_island(name):
-            elem = self.proxies.original(elem)
+            elem = self.proxies.original(elem, name)
         return TYPES.get(elem, "fp32")
 
 

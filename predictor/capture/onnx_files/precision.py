@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from predictor.capture.onnx_files.reading import graphs, tensors
@@ -40,13 +40,17 @@ IN_DOUBLE = frozenset(
 
 @dataclass
 class Proxies:
-    """How types were exchanged. half: the file's half-precision type, 0 where it has none and nothing was exchanged."""
+    """How types were exchanged. half: the file's half-precision type, 0 where it has none and nothing was exchanged;
+    doubles: values that the file itself has in double precision.
+    """
 
     half: int = 0
-    names: set[str] = field(default_factory=set)
+    doubles: frozenset[str] = frozenset()
 
-    def original(self, elem: int) -> int:
-        """The type that a proxy stands for."""
+    def original(self, elem: int, name: str = "") -> int:
+        """The type that a proxy stands for. name: of the value."""
+        if name in self.doubles:
+            return elem
         return {FLOAT: self.half, DOUBLE: FLOAT}.get(elem, elem) if self.half else elem
 
 
@@ -98,6 +102,7 @@ def exchange(model: Any, wrapped: frozenset[str] = frozenset(), *, all_alike: bo
     half = half_of(model)
     if not half:
         return Proxies()
+    doubles = _doubles(model)
     proxy = {HALF: FLOAT, BFLOAT: FLOAT, **({} if all_alike else {FLOAT: DOUBLE})}
     if not all_alike:
         _wrap(model, wrapped)
@@ -114,7 +119,25 @@ def exchange(model: Any, wrapped: frozenset[str] = frozenset(), *, all_alike: bo
             if node.name.startswith(CASTS):
                 attribute = node.attribute[0]
                 attribute.i = DOUBLE if node.name.startswith(f"{CASTS}out") else FLOAT
-    return Proxies(half)
+    return Proxies(half, doubles)
+
+
+def _doubles(model: Any) -> frozenset[str]:
+    if DOUBLE not in _types(model):
+        return frozenset()
+    return frozenset(name for name, elem in _elems(model).items() if elem == DOUBLE)
+
+
+def _elems(model: Any) -> dict[str, int]:
+    """Types of values, by name, as ONNX infers them."""
+    import onnx
+
+    try:
+        inferred = onnx.shape_inference.infer_shapes(model)
+    except Exception:  # a damaged node: what the file says stands
+        inferred = model
+    known = {info.name: info.type.tensor_type.elem_type for info in _infos(inferred)}
+    return known | {tensor.name: tensor.data_type for tensor in tensors(model) if tensor.name}
 
 
 WRITTEN = (0.044715, 0.7978845608028654, 0.7071067811865476, 1.4142135623730951, 1.702, 0.035677408136300125)
@@ -152,12 +175,7 @@ def _wrap(model: Any, wrapped: frozenset[str]) -> None:
     """Casts to single precision around fp32 nodes that the CPU has no double kernel for."""
     import onnx
 
-    try:
-        inferred = onnx.shape_inference.infer_shapes(model)
-    except Exception:
-        inferred = model
-    known = {info.name: info.type.tensor_type.elem_type for info in _infos(inferred)}
-    known |= {tensor.name: tensor.data_type for tensor in tensors(model) if tensor.name}
+    known = _elems(model)
     for graph in graphs(model):
         nodes = []
         for number, node in enumerate(graph.node):

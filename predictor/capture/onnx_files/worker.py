@@ -21,6 +21,7 @@ from predictor.capture.onnx_files.nodes import Reader
 from predictor.capture.onnx_files.precision import Proxies, exchange
 from predictor.capture.onnx_files.reading import BITS, graphs, hole, tensors
 from predictor.capture.onnx_files.sessions import NoKernelError
+from predictor.capture.onnx_files.stand_ins import stand_in
 from predictor.errors import CannotRunError, PredictorError, shortened
 
 ATTEMPTS = 24
@@ -34,6 +35,7 @@ def data_of(
     import onnx
 
     model = _plain(model)
+    stand_in(model)
     _bind(model, shapes, dims)
     wrapped: set[str] = set()
     missing: list[str] = []
@@ -67,7 +69,7 @@ def _all_alike(model: Any, trips: int | None, folder: Path) -> dict[str, Any]:
     proxies = exchange(model, all_alike=True)
     without_large_constants(model)
     try:
-        data = Reader(folder, trips, Proxies(proxies.half)).data(model)
+        data = Reader(folder, trips, Proxies(proxies.half, proxies.doubles)).data(model)
     except NoKernelError as error:
         raise _no_kernel(error.op) from None
     data["assumptions"].append(MIXED)

@@ -1,12 +1,14 @@
 """Nodes that a session runs on the CPU beside the GPU, and the copies that it puts between the two.
 
-A value is copied once each way, whoever reads it. Inputs and results of a session are bound to the device's memory, but
-for strings, which no device holds. A kernel takes shapes, axes and counts from the CPU, where they lie already.
+A value is copied once each way, whoever reads it, and the host waits for it: on the way back for the driver, as the
+memory is pageable. Results of a session are bound to the device's memory, its inputs to where their first reader runs,
+but for strings, which no device holds. A kernel takes shapes, axes and counts from the CPU, where they lie already.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from predictor.kernels.host_copies import HOST_COPY
 from predictor.ops import onnx_form
@@ -19,54 +21,76 @@ TO_HOST, FROM_HOST = "MemcpyToHost", "MemcpyFromHost"
 COPIED = {TO_HOST: "what the GPU made is read on the CPU", FROM_HOST: "what the CPU made is read on the GPU"}
 """Why a copy is there."""
 
-MACS_PER_ELEMENT = 300
-"""Multiply-accumulates that a CPU does in the time of an element of a pass (``pricing.program.CPU_ELEMENT_S``), 2.5e12
-in a second. Measured: 0.7 to 3.1e12 in MatMulInteger and QAttention of BERT's sizes, on a host 1.7 times as slow.
+MACS_PER_ELEMENT = 500
+"""Multiply-accumulates that a CPU does in the time of an element of a pass (``pricing.program.CPU_ELEMENT_S``), 4.2e12
+in a second on the H200's host. Measured: MatMulInteger of 1,024 rows of BERT's sizes, beyond ``PRODUCT_ELEMENTS``.
+"""
+
+PRODUCT_ELEMENTS = 250_000
+"""Elements of a pass that take as long as a product on the CPU takes to begin: its operands are packed, its threads
+wake up. Measured: MatMulInteger of 128 rows took 113 us, of 1,024 rows 577 (benchmarks/onnx_files, dynamic_bert).
 """
 
 FEW = 16
 """Whole numbers up to which a tensor counts as a shape, axes or counts."""
 
 
-def issued(calls: Sequence[OpCall], outputs: Sequence[int], lower: Callable[[OpCall], HostCall]) -> Iterator[HostCall]:
+def issued(
+    calls: Sequence[OpCall], outputs: Sequence[int], lower: Callable[[OpCall], Iterable[HostCall]]
+) -> Iterator[HostCall]:
     """Host calls of nodes in order, with the copies that they need. lower: of a node that runs on the GPU."""
+    made = {value for call in calls for value in call.output_ids}
     on_cpu: dict[int, TensorSpec] = {}
+    read: set[int] = set()
     copied: set[tuple[int, str]] = set()
 
     def copy(value: int, tensor: TensorSpec, way: str, times: int) -> Iterator[HostCall]:
         if (value, way) not in copied and tensor.dtype != "string" and tensor.elements:
             copied.add((value, way))
-            kernel = Kernel(HOST_COPY, tensor.dtype, {"bytes": tensor.nbytes})
-            trait = Trait.SYNC if way == TO_HOST else Trait.COPY
-            yield HostCall(way, (kernel,), PythonWork(), trait, sync=way == TO_HOST, times=times)
+            kernel = Kernel(HOST_COPY, tensor.dtype, {"bytes": tensor.nbytes, "pageable": float(way == FROM_HOST)})
+            yield HostCall(way, (kernel,), PythonWork(), Trait.SYNC, sync=True, times=times)
 
     for call in calls:
         values = list(zip(call.input_ids, call.tensors, strict=False))
+        bound = {value for value, _ in values if value not in made and value not in read}
+        read.update(value for value, _ in values)
         if call.trait is not Trait.HOST:
             for position, (value, tensor) in enumerate(values):
                 counts = position and tensor.elements <= FEW and tensor.dtype in ("int64", "int32")
                 if value in on_cpu and not counts:
                     yield from copy(value, tensor, FROM_HOST, call.times)
-            yield lower(call)
+            yield from lower(call)
             continue
         beside = call.args.get(WEIGHTS, ())
         for position, (value, tensor) in enumerate(values):
-            if value not in on_cpu and position not in beside:
+            if value in bound:
+                on_cpu[value] = tensor
+            elif value not in on_cpu and position not in beside:
                 yield from copy(value, tensor, TO_HOST, call.times)
-        yield computed(call)
+        yield from computed(call)
         on_cpu.update(zip(call.output_ids, call.outputs, strict=False))
     for value in outputs:
         if value in on_cpu:
             yield from copy(value, on_cpu[value], FROM_HOST, 1)
 
 
-def computed(call: OpCall) -> HostCall:
-    """A node that the CPU computes: its elements, but those of weights, which its products count."""
+HALF = ("fp16", "bf16")
+"""Dtypes that the CPU computes nothing in: a cast stands before and behind a node."""
+
+
+def computed(call: OpCall) -> Iterator[HostCall]:
+    """A node that the CPU computes: its elements, but those of weights, which its products count; with the casts around
+    it where it has no kernel in half precision.
+    """
     weights = call.args.get(WEIGHTS, ())
     read = [tensor for position, tensor in enumerate(call.tensors) if position not in weights]
     most = max((t.elements for t in (*read, *call.outputs)), default=1)
-    elements = most * onnx_form(call.op).cpu_passes + call.macs // MACS_PER_ELEMENT
-    return HostCall(call.op, (), PythonWork(), Trait.HOST, elements=elements, origin=call.origin, times=call.times)
+    products = PRODUCT_ELEMENTS + call.macs // MACS_PER_ELEMENT if call.macs else 0
+    elements = most * onnx_form(call.op).cpu_passes + products
+    whole = HostCall(call.op, (), PythonWork(), Trait.HOST, elements=elements, origin=call.origin, times=call.times)
+    yield from (replace(whole, op="Cast", elements=t.elements) for t in read if t.dtype in HALF)
+    yield whole
+    yield from (replace(whole, op="Cast", elements=t.elements) for t in call.outputs if t.dtype in HALF)
 
 
 def reasons(calls: Sequence[OpCall], issued_calls: Sequence[HostCall]) -> dict[str, str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import TypeVar
 
 from predictor.errors import PredictorError, one_line
 from predictor.graph.dataflow import Dataflow
@@ -13,13 +15,15 @@ from predictor.runtimes.onnx import copies
 
 NAME = "onnx"
 
+T = TypeVar("T")
+
 
 def lower(graph: Graph, target: Target = TODAY) -> Program:
     """Graph of ONNX nodes -> host calls and their kernels."""
     nodes = _with_biased_softmax(graph)
     if target.is_cpu:  # there is nothing but the CPU
         nodes = [replace(call, trait=onnx_form(call.op).trait) for call in nodes]
-    calls = tuple(copies.issued(nodes, graph.outputs, _host_call))
+    calls = tuple(copies.issued(nodes, graph.outputs, _host_calls))
     unmodelled: Counter[str] = Counter()
     for call in nodes:
         if onnx_form(call.op).trait is Trait.UNMODELLED:
@@ -28,26 +32,39 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
     return Program(NAME, graph.dtype, calls, PythonWork(), dict(unmodelled), on_cpu=on_cpu)
 
 
-def _host_call(call: OpCall) -> HostCall:
-    """A node that the target's own provider runs."""
+MOST_ROUNDS = 4096
+"""Waits within a node up to which each is a call of its own; of more so many stand for all."""
+
+
+def _host_calls(call: OpCall) -> Iterator[HostCall]:
+    """A node that the target's own provider runs; one call for each wait within it."""
     form = onnx_form(call.op)
-    return HostCall(
+    whole = HostCall(
         call.op,
-        _kernels(call, form),
+        (),
         PythonWork(),
         form.trait,
         sync=form.trait is Trait.SYNC,
         origin=call.origin,
         times=call.times,
     )
+    rounds = _checked(call, form.rounds) if form.rounds else ()
+    if not rounds:
+        yield replace(whole, kernels=_kernels(call, form))
+    for number, kernels in enumerate(rounds[:MOST_ROUNDS]):
+        repeats = len(range(number, len(rounds), MOST_ROUNDS))
+        yield replace(whole, kernels=kernels, times=call.times * repeats)
 
 
 def _kernels(call: OpCall, form: OnnxForm) -> tuple[Kernel, ...]:
-    """The kernels of a node. Raises PredictorError for one with tensors that its operator cannot have."""
-    if not call.outputs:
-        return ()
+    """The kernels of a node."""
+    return _checked(call, form.lower) if call.outputs else ()
+
+
+def _checked(call: OpCall, lower: Callable[[OpCall], T]) -> T:
+    """What a row says of a node. Raises PredictorError for one with tensors that its operator cannot have."""
     try:
-        return form.lower(call)
+        return lower(call)
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         shapes = ", ".join("x".join(map(str, t.shape)) or "a number" for t in call.tensors)
         raise PredictorError(f"a node {call.op} of {shapes} cannot be: {one_line(error)}") from None

@@ -9,6 +9,7 @@ import pytest
 
 from predictor.kernels.convolutions import conv_out
 from predictor.kernels.families import FAMILIES, itemsize
+from predictor.kernels.slices import STEP_S, THREAD_S
 
 
 def work(family: str, dtype: str, **dims: Any) -> tuple[float, float]:
@@ -135,3 +136,21 @@ def test_a_missing_or_unknown_dimension_is_named(family: Any) -> None:
 def test_dimensions_broadcast() -> None:
     dims = FAMILIES["gemm"].complete({"m": np.array([[1.0], [2.0]]), "n": np.array([3.0, 4.0, 5.0]), "k": 6})
     assert {d.shape for d in dims.values()} == {(2, 3)}
+
+
+@pytest.mark.parametrize(
+    ("indices", "threads"),
+    [(128, 128), (1000, 256), (132 * 256, 256), (132 * 256 + 1, 512)],
+    ids=["one block", "blocks side by side", "one on every multiprocessor", "two on one"],
+)
+def test_slices_take_as_long_as_the_fullest_multiprocessor(indices: int, threads: int) -> None:
+    row = FAMILIES["scattered_slices"]
+    assert row.latency_s is not None
+    dims = row.complete({"indices": indices, "slice": 1000})
+    assert float(row.latency_s(dims, 132)) == pytest.approx(1000 * threads * THREAD_S)
+
+
+def test_few_slices_take_a_step_an_element() -> None:
+    row = FAMILIES["scattered_slices"]
+    assert row.latency_s is not None
+    assert float(row.latency_s(row.complete({"indices": 8, "slice": 1000}), 132)) == pytest.approx(1000 * STEP_S)

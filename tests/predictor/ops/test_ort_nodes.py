@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from predictor.ops import onnx_form
-from predictor.records import Kernel, OpCall, TensorSpec, Trait
+from predictor.records import Graph, Kernel, OpCall, PythonWork, TensorSpec, Trait
+from predictor.runtimes.onnx import lowering
 
 
 def spec(*shape: int, dtype: str = "fp16") -> TensorSpec:
@@ -185,6 +187,59 @@ def test_boxes_of_every_class_of_every_image_are_compared() -> None:
     assert call.trait is Trait.SYNC
     chosen = [kernel for kernel in kernels(call) if kernel.family == "box_selection"]
     assert [kernel.dims["boxes"] for kernel in chosen] == [300] * 40
+
+
+def test_the_host_waits_twice_in_every_class() -> None:
+    boxes, scores = spec(2, 300, 4, dtype="fp32"), spec(2, 20, 300, dtype="fp32")
+    call = node("NonMaxSuppression", [boxes, scores], [spec(100, 3, dtype="int64")])
+    rounds = onnx_form(call.op).rounds
+    assert rounds is not None
+    assert len(rounds(call)) == 2 * 2 * 20
+    assert sum(kernel.times for part in rounds(call) for kernel in part) == sum(k.times for k in kernels(call))
+    graph = Graph("boxes", (call,), "fp32", 1, PythonWork(), 0, {}, ())
+    calls = lowering.lower(graph).calls
+    assert [c.sync for c in calls] == [True] * 80
+    crowd = node("NonMaxSuppression", [spec(1, 9, 4), spec(1, 5000, 9)], [spec(100, 3, dtype="int64")])
+    many = lowering.lower(replace(graph, calls=(crowd,))).calls
+    assert sum(c.times for c in many) == 10_000
+    assert len(many) == lowering.MOST_ROUNDS
+
+
+def test_a_slice_is_copied_by_one_thread_and_a_thread_stands_for_an_index_tuple() -> None:
+    data, indices, updates = spec(255, 12, 128, 8), spec(128, 1, dtype="int64"), spec(128, 12, 128, 8)
+    (kernel,) = kernels(node("ScatterND", [data, indices, updates], [data]))
+    assert kernel.family == "scattered_slices"
+    assert kernel.dims == {"indices": 128, "slice": 12 * 128 * 8}
+    tuples = spec(4, 6, 2, dtype="int64")
+    (elements,) = kernels(node("ScatterND", [spec(8, 9), tuples, spec(4, 6)], [spec(8, 9)]))
+    assert elements.dims == {"indices": 24, "slice": 1}
+
+
+def test_a_transposed_convolution_spreads_each_pixel_over_its_window() -> None:
+    x, w, out = spec(2, 64, 8, 8), spec(64, 32, 4, 4), spec(2, 32, 16, 16)
+    (kernel,) = kernels(node("ConvTranspose", [x, w], [out], strides=[2, 2], pads=[1, 1, 1, 1]))
+    assert kernel.family == "ort_conv_transposed"
+    wanted = {"c_in": 64, "c_out": 32, "r": 4, "s": 4, "stride_w": 2, "pad_w": 1, "out_h": 16, "out_w": 16}
+    assert {name: kernel.dims[name] for name in wanted} == wanted
+
+
+def test_the_logarithm_of_a_sum_of_exponentials_is_two_reductions_and_four_passes() -> None:
+    found = kernels(node("ReduceLogSumExp", [spec(8, 20)], [spec(8, 1)]))
+    assert [kernel.family for kernel in found] == ["ort_reduction"] * 2 + ["ort"] * 4
+
+
+@pytest.mark.parametrize(("op", "family"), [("ReduceMax", "ort_reduction"), ("ReduceSum", "ort")])
+def test_a_library_reduces_by_all_but_sums(op: str, family: str) -> None:
+    (rows,) = kernels(node(op, [spec(8, 20)], [spec(8, 1)]))
+    (columns,) = kernels(node(op, [spec(8, 20)], [spec(1, 20)]))
+    assert rows.family == columns.family == family
+    assert (rows.dims["contiguous"], columns.dims["contiguous"]) == (1.0, 0.0)
+
+
+def test_a_sum_along_an_axis_reads_all_before_each_element() -> None:
+    """10 rows of 100: an element reads 50.5 on average, of four bytes each."""
+    (kernel,) = kernels(node("CumSum", [spec(10, 100), spec(dtype="int64")], [spec(10, 100)], axis=1))
+    assert kernel.dims["bytes_read"] == 10 * 100 * 50.5 * 4
 
 
 @pytest.mark.parametrize("op", ["TreeEnsembleClassifier", "StringNormalizer", "Scaler", "TfIdfVectorizer"])

@@ -159,3 +159,22 @@ def test_kernels_keep_their_order_and_their_prices(h200: Calibration) -> None:
     assert priced[0].kernels[1] == priced[2].kernels[0]
     assert priced[0].kernels[0].seconds > 20 * priced[1].kernels[0].seconds
     assert priced[0].kernels[0].bound == "memory"
+
+
+def test_a_runtime_whose_typical_cost_holds_a_launch_pays_for_every_other(h200: Calibration) -> None:
+    """Nodes of 4 with a launch of 1 in it: three kernels are 4 + 2 x 1; a product's call inside is 6 - 4 more."""
+    typical = {
+        "pointwise": CallTime(hot_s=4.0, cold_s=4.0, launches=1.0),
+        "gemm": CallTime(hot_s=6.0, cold_s=6.0, launches=1.0),
+        "view": CallTime(hot_s=0.75, cold_s=0.75),
+    }
+    host = replace(HOST, calls={}, library_calls={}, typical=typical, launch_s=1.0)
+    product = Kernel("gemm", "fp16", {"m": 512, "n": 512, "k": 512})
+
+    def host_s(one: HostCall) -> float:
+        return price(Program("onnx", "fp32", (one,), PythonWork(), {}), h200, host).host_s[0, 0]
+
+    assert host_s(call("Relu", kernels=(ADDITION,))) == 4.0
+    assert host_s(call("Mish", kernels=(ADDITION,) * 3)) == 6.0
+    assert host_s(call("LSTM", "rnn", kernels=(replace(ADDITION, times=2), product))) == 4.0 + 2.0 + 2.0
+    assert host_s(call("Reshape", "view")) == 0.75

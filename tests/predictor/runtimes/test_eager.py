@@ -262,7 +262,7 @@ def test_onnx_runtime_casts_what_a_half_precision_batch_norm_is_made_of() -> Non
 def test_onnx_runtime_s_recurrent_layer_is_a_step_after_another() -> None:
     steps, batch, inputs, width = 7, 2, 16, 32
     found = node("LSTM", (steps, batch, inputs), (1, 4 * width, inputs), (1, 4 * width, width))
-    assert [k.family for k in found] == ["gemm", *["gemm", "pointwise"] * steps]
+    assert [k.family for k in found] == ["gemm", *["ort_recurrent_product", "pointwise"] * steps]
     assert (found[0].dims["m"], found[0].dims["k"]) == (steps * batch, inputs)
 
 

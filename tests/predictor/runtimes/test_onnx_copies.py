@@ -13,7 +13,7 @@ from predictor.predict import load_calibration
 from predictor.pricing.program import CPU_ELEMENT_S, price
 from predictor.records import Graph, OpCall, PythonWork, Target, TensorSpec, Trait
 from predictor.runtimes.onnx import lowering
-from predictor.runtimes.onnx.copies import FROM_HOST, MACS_PER_ELEMENT, TO_HOST
+from predictor.runtimes.onnx.copies import FROM_HOST, MACS_PER_ELEMENT, PRODUCT_ELEMENTS, TO_HOST
 from predictor.runtimes.onnx_cudagraph import lowering as with_graph
 
 ROWS, WIDTH = 8, 1024
@@ -52,7 +52,7 @@ def test_a_node_on_the_cpu_stands_between_two_copies() -> None:
     made = graph(relu(0, 1), on_cpu((1,), 2), relu(2, 3), outputs=(3,))
     assert ops(made) == ["Relu", TO_HOST, "Hardmax", FROM_HOST, "Relu"]
     program = lowering.lower(made)
-    assert [call.sync for call in program.calls] == [False, True, False, False, False]
+    assert [call.sync for call in program.calls] == [False, True, False, True, False]
     assert set(program.on_cpu) == {"Hardmax", TO_HOST, FROM_HOST}
     assert program.on_cpu["Hardmax"] == "no CUDA kernel"
 
@@ -68,9 +68,19 @@ def test_nodes_on_the_cpu_that_follow_each_other_copy_nothing_between_them() -> 
     assert ops(made) == ["Relu", TO_HOST, "Hardmax", "Hardmax", FROM_HOST, "Relu"]
 
 
-def test_weights_lie_where_they_are_read_and_inputs_and_results_on_the_device() -> None:
+def test_weights_and_inputs_lie_where_they_are_read_first_and_results_on_the_device() -> None:
     made = graph(on_cpu((0, 1), 2, weights=(1,)), outputs=(2,))
-    assert ops(made) == [TO_HOST, "Hardmax", FROM_HOST]
+    assert ops(made) == ["Hardmax", FROM_HOST]
+    assert ops(graph(on_cpu((0,), 1), relu(0, 2), outputs=(2,))) == ["Hardmax", FROM_HOST, "Relu"]
+    assert ops(graph(relu(0, 1), on_cpu((0,), 2), outputs=(1, 2))) == ["Relu", TO_HOST, "Hardmax", FROM_HOST]
+
+
+def test_a_node_without_a_kernel_in_half_precision_stands_between_two_casts() -> None:
+    half = spec(ROWS, WIDTH, dtype="fp16")
+    made = graph(relu(0, 1), on_cpu((1,), 2, tensor=half), relu(2, 3), outputs=(3,))
+    assert ops(made) == ["Relu", TO_HOST, "Cast", "Hardmax", "Cast", FROM_HOST, "Relu"]
+    casts = [call for call in lowering.lower(made).calls if call.op == "Cast"]
+    assert [call.elements for call in casts] == [ROWS * WIDTH, ROWS * WIDTH]
 
 
 def test_strings_are_never_on_the_device() -> None:
@@ -114,7 +124,7 @@ def test_a_copy_takes_its_bytes_over_the_bus_and_a_node_its_elements_on_the_cpu(
     macs = 10**9
     heavy = lowering.lower(graph(relu(0, 1), on_cpu((1,), 2, macs=macs), outputs=(2,)))
     more_s = price(heavy, calibration, host).calls[2].host_s - priced["Hardmax"].host_s
-    assert more_s == pytest.approx(macs / MACS_PER_ELEMENT * CPU_ELEMENT_S, rel=0.2)
+    assert more_s == pytest.approx((PRODUCT_ELEMENTS + macs / MACS_PER_ELEMENT) * CPU_ELEMENT_S, rel=0.2)
 
 
 def test_weights_that_a_product_on_the_cpu_reads_are_in_its_multiply_accumulates_alone() -> None:
@@ -124,4 +134,4 @@ def test_weights_that_a_product_on_the_cpu_reads_are_in_its_multiply_accumulates
     macs = ROWS * WIDTH * 4 * WIDTH
     call = OpCall("MatMulInteger", args, (out,), Trait.HOST, macs, input_ids=(0, 1), output_ids=(2,))
     (computed,) = [c for c in lowering.lower(graph(call, outputs=(2,))).calls if c.trait is Trait.HOST]
-    assert computed.elements == out.elements + macs // MACS_PER_ELEMENT
+    assert computed.elements == out.elements + PRODUCT_ELEMENTS + macs // MACS_PER_ELEMENT

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import nn
 
+from predictor import runtimes
 from predictor.capture.onnx_files import files, modules
 from predictor.predict import plan_file
-from tests.onnx_models import FLOAT, HALF, constant, info, model, node, saved, weight
+from tests.onnx_models import DOUBLE, FLOAT, HALF, constant, info, model, node, saved, weight
 
 
 @pytest.fixture(autouse=True)
@@ -108,3 +109,28 @@ class _Gelu(nn.Module):
         if self.approximate == "none":
             return x * 0.5 * (1.0 + torch.erf(x / 2**0.5))
         return 0.5 * x * (1.0 + torch.tanh((2 / torch.pi) ** 0.5 * (x + 0.044715 * torch.pow(x, 3.0))))
+
+
+def test_double_precision_in_a_half_file_stays_double(tmp_path: Path) -> None:
+    nodes = [
+        node("Cast", "x", "d", to=DOUBLE),
+        node("LpNormalization", "d", "n", axis=-1),
+        node("Cast", "n", "h", to=HALF),
+        node("MatMul", "h,w", "y"),
+    ]
+    weights = [weight("w", 64, 8, kind=np.float16)]
+    graph = files.read_graph(
+        saved(tmp_path, model(nodes, [info("x", (2, 64), HALF)], weights, [info("y", None, HALF)], 17))
+    )
+    dtypes = {call.op: call.outputs[0].dtype for call in graph.calls if call.op != "Cast"}
+    assert dtypes == {"LpNormalization": "fp64", "MatMul": "fp16"}
+    assert "LpNormalization" in runtimes.load("onnx").lower(graph).on_cpu
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_what_the_gpu_has_a_kernel_for_is_not_written_out_as_the_cpu_does(tmp_path: Path, dtype: type) -> None:
+    """A hard swish is one node, which a session on the CPU makes two of."""
+    kind = HALF if dtype is np.float16 else FLOAT
+    nodes = [node("MatMul", "x,w", "a"), node("HardSwish", "a", "y")]
+    made = model(nodes, [info("x", (2, 64), kind)], [weight("w", 64, 8, kind=dtype)], [info("y", None, kind)], 17)
+    assert [call.op for call in files.read_graph(saved(tmp_path, made)).calls] == ["MatMul", "HardSwish"]
