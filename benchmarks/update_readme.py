@@ -59,7 +59,7 @@ def main() -> None:
         )
         output = done.stdout.rstrip() + "\n"
         text = replaced(text, marker, output if "--markdown" in command else f"```text\n{output}```\n")
-    readme.write_text(text, encoding="utf-8")
+        readme.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from predictor.calibration.load import Calibration
 from predictor.calibration.schema import TYPICAL, CallCost, CallTime, HostError, LibraryCalls
 from predictor.calibration.trees import Forest
 from predictor.errors import PredictorError
+from predictor.kernels.families import FAMILIES
 from predictor.ops import OPS, typical_trait
 from predictor.pricing.program import library_s, price, shape_features
 from predictor.records import Kernel, Trait, Variant
@@ -215,7 +216,11 @@ def fit_shapes(samples: Sequence[MeasuredKernel], calibration: Calibration) -> d
         groups[sample.family, sample.dtype].append(sample)
     fits = {}
     for (family, dtype), group in sorted(groups.items()):
-        dims = {name: np.array([s.dims[name] for s in group], dtype=float) for name in group[0].dims}
+        dims = {
+            name: np.array([s.dims.get(name, default) for s in group], dtype=float)
+            for name, default in FAMILIES[family].dims.items()
+            if any(name in s.dims for s in group)
+        }
         x = shape_features(calibration, family, dtype, dims)
         fits[family, dtype] = boosted(x, np.log([s.seconds for s in group]), most=60)
     return fits

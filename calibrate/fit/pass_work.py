@@ -120,7 +120,12 @@ def kernel_seconds(gpu: Calibration, asked: Sequence[Workload], factors: Sequenc
         by_fit[shape[0], shape[1]].append(shape)
     seconds: dict[Shape, float] = {}
     for (family, dtype), group in by_fit.items():
-        columns = {name: np.array([dict(dims)[name] for *_, dims in group], dtype=float) for name, _ in group[0][2]}
+        named = [dict(dims) for *_, dims in group]
+        columns = {
+            name: np.array([dims.get(name, default) for dims in named], dtype=float)
+            for name, default in FAMILIES[family].dims.items()
+            if any(name in dims for dims in named)
+        }
         seconds |= dict(zip(group, price_kernels(gpu, family, dtype, columns).seconds.tolist(), strict=True))
     column = {factor: i for i, factor in enumerate(factors)}
     table = np.zeros((len(asked), len(factors)))
