@@ -325,8 +325,7 @@ def test_a_decomposition_of_512_by_512_takes_its_steps(
 ) -> None:
     found = Predictor("h200", dtype="fp32").predict(Function(function), meta(512, 512))
     assert low_s < found.kernel_s < high_s
-    assert found.extrapolated["decomposition"] >= 1
-    assert found.interval_s[1] > 2 * found.latency_s
+    assert "decomposition" not in found.extrapolated
     assert found.bound != "framework"
 
 
