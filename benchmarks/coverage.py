@@ -198,7 +198,16 @@ def _predicted(case: Case, report: Report) -> Row:
 
 
 def _line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:600]
+    return without_folders((str(error).strip() or type(error).__name__).splitlines()[0])[:600]
+
+
+def without_folders(text: str) -> str:
+    """A text in which files are named from their package on, wherever that is installed.
+
+    >>> without_folders("(mm, /home/me/site-packages/torch/nn/linear.py:3)")
+    '(mm, torch/nn/linear.py:3)'
+    """
+    return re.sub(r"(?<![\w.])/\S*?/(?=(?:benchmarks|torch|torch_geometric|torchvision|timm|diffusers)/)", "", text)
 
 
 def _child(sender: Connection, case: Case) -> None:
