@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 .PHONY: demo test check lint tables graphs clean
 
 demo: $(STAMP)
-	$(BIN)/predict --model funnel --runtime onnx --gpu a100
+	$(BIN)/predict funnel --runtime onnx --gpu a100
 
 test: $(STAMP)
 	$(BIN)/pytest -n 2

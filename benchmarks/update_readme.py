@@ -15,7 +15,7 @@ PUBLISHED = Path(os.environ.get("PREDICTOR_DATA", "data")).resolve() / "publishe
 PREDICTOR_DATA names their folder."""
 
 COMMANDS = {
-    "demo": ["predict", "--model", "funnel", "--runtime", "onnx", "--gpu", "a100"],
+    "demo": ["predict", "funnel", "--runtime", "onnx", "--gpu", "a100"],
     "accuracy": [
         *("validate", "--gpu", "h200", "--markdown"),
         *("--data", "calibrations/h200/validation/eager.jsonl.gz"),
@@ -36,7 +36,7 @@ COMMANDS = {
         *("validate", "runtimes", "--gpu", "calibrations/h100/datasheet.json", "--markdown"),
         *("--data", "calibrations/h100/unseen"),
     ],
-    "gpus": ["predict", "--list-gpus"],
+    "gpus": ["predict", "list", "gpus"],
     "published": ["validate", "published", "--markdown", "--data", str(PUBLISHED)],
 }
 

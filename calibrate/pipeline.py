@@ -223,13 +223,13 @@ class Request:
         """
         calibration = load_calibration(self.gpu)
         if self.runtime not in runtimes.names():
-            raise unknown("runtime", self.runtime, runtimes.names())
+            raise runtimes.unknown_runtime(self.runtime)
         calibration.host(self.runtime)
         for name in self.models:
             _check_model(name)
         for dtype in self.dtypes:
             if dtype not in calibration.dtypes:
-                raise unknown(f"dtype of {calibration.gpu}", dtype, calibration.dtypes)
+                raise calibration.unknown_dtype(dtype)
         return calibration
 
     @property

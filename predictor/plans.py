@@ -97,7 +97,7 @@ def settings(
     """
     calibration = load_calibration(gpu)
     if runtime not in runtimes.names():
-        raise unknown("runtime", runtime, runtimes.names())
+        raise runtimes.unknown_runtime(runtime)
     origin = DtypeOrigin.ASKED if dtype else DtypeOrigin.MODULE if own_dtype else DtypeOrigin.DEFAULT
     dtype = dtype or own_dtype or ("fp16" if "fp16" in calibration.dtypes else "fp32")
     if dtype not in calibration.dtypes and origin is DtypeOrigin.MODULE:
@@ -106,7 +106,7 @@ def settings(
             f"{calibration.gpu} is not calibrated for {dtype}, the module's own dtype: say another, --dtype {able}"
         )
     if dtype not in calibration.dtypes:
-        raise unknown(f"dtype of {calibration.gpu}", dtype, calibration.dtypes)
+        raise calibration.unknown_dtype(dtype)
     if estimator not in ESTIMATORS:
         raise unknown("estimator", estimator, ESTIMATORS)
     if attention not in (None, *CHOICES):

@@ -35,8 +35,8 @@ from predictor.kernels.families import FAMILIES, MeasuredIn
 from predictor.pricing.kernels import roofline_s
 from predictor.pricing.program import UNCALLED, price
 from predictor.records import CaptureMode, HostRow, PricedCall, PricedKernel, Program, Variant
-from predictor.runtimes import HostTerms
 from predictor.runtimes.eager.lowering import NAME as REFERENCE
+from predictor.runtimes.runtime import HostTerms
 
 Array = NDArray[np.float64]
 

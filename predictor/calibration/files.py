@@ -75,12 +75,38 @@ def has_datasheet_alone(path: Path) -> bool:
 
 def find(gpu: str) -> Path:
     """Folder of a GPU's calibration. Raises PredictorError for an unknown GPU."""
+    path = _folder_of(gpu)
+    if path is None:
+        raise _unknown_gpu(gpu)
+    return path
+
+
+def is_known(gpu: str) -> bool:
+    """Whether a calibration has this name."""
+    return _folder_of(gpu) is not None
+
+
+def _folder_of(gpu: str) -> Path | None:
     wanted = gpu_name(gpu)
     for folder in folders():
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             if gpu_name(path.name) == wanted and any(path.glob("*.json")):
                 return path
-    raise unknown("GPU", gpu, known_gpus())
+    return None
+
+
+def _unknown_gpu(gpu: str) -> PredictorError:
+    """The error for a GPU without a calibration. One digit for another is no typing error: the RTX 4090 is no 3090."""
+    number = re.sub(r"\D", "", gpu)
+    others = known_gpus()
+    alike = [name for name in others if len(re.sub(r"\D", "", name)) != len(number) or number in name]
+    error = unknown("GPU", gpu, alike)
+    if "did you mean" in str(error):
+        return PredictorError(f"{error} A GPU that is on no list: --gpu-spec FILE")
+    return PredictorError(
+        f"unknown GPU {gpu!r}: nobody calibrated it; describe it in a datasheet, --gpu-spec FILE (see the README), "
+        f"or take one of {', '.join(others)}"
+    )
 
 
 def datasheets() -> dict[str, Path]:

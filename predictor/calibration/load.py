@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from predictor.calibration.datasheets import derived_device, instruction_time_factor, nearest
-from predictor.calibration.files import datasheets, find, folders, has_datasheet_alone, read
+from predictor.calibration.files import datasheets, find, folders, has_datasheet_alone, is_known, read
 from predictor.calibration.host_costs import HOSTS_DIFFER, HostCosts, host_costs_of, named_host
 from predictor.calibration.kernel_models import KernelFit, kernel_fits
 from predictor.calibration.schema import (
+    ARCHITECTURES,
     FILES,
     Datasheet,
     Device,
@@ -36,6 +37,16 @@ TRANSFER_ERROR = 0.29
 published passes on eight GPUs, transferred from the H200 before anything was fitted to them, from 0.11 on a 3090 to 0.4
 in fp32 on a 1080 Ti (``benchmarks/transferred_kernels.py``).
 """
+
+BEFORE_AMPERE = ARCHITECTURES[: ARCHITECTURES.index("ampere")]
+SINCE_AMPERE = ("bf16", "tf32")
+"""Dtypes whose matrix units came with Ampere: NVIDIA A100 Tensor Core GPU Architecture, 2020."""
+
+DTYPE_SYNONYMS = {
+    **{"float32": "fp32", "float": "fp32", "single": "fp32", "float16": "fp16", "half": "fp16", "bfloat16": "bf16"},
+    **{"tensorfloat32": "tf32", "f32": "fp32", "f16": "fp16", "torch.float16": "fp16", "torch.bfloat16": "bf16"},
+}
+"""What else people call the dtypes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +145,17 @@ class Calibration:
         """Dtypes whose matrix products were calibrated."""
         return sorted(self.device.peak_flops)
 
+    def unknown_dtype(self, dtype: str) -> PredictorError:
+        """The error for a dtype that was not calibrated, which says whether the GPU lacks it."""
+        able = " or ".join(self.dtypes)
+        if dtype in SINCE_AMPERE and self.architecture in BEFORE_AMPERE:
+            return PredictorError(f"{self.gpu} has no {dtype}: say another, --dtype {able}")
+        if dtype.lower() in DTYPE_SYNONYMS:
+            return PredictorError(f"unknown dtype {dtype!r}: did you mean {DTYPE_SYNONYMS[dtype.lower()]}?")
+        if dtype.lower().startswith(("int", "uint", "fp8", "float8", "fp4", "nvfp4")):
+            return PredictorError(f"{dtype} is not supported, quantised kernels are not priced: --dtype {able}")
+        return unknown(f"dtype of {self.gpu}", dtype, self.dtypes)
+
     def lanes_of(self, host: HostCosts) -> Lanes:
         """The lanes under a runtime: kernels of a CUDA graph follow each other more closely than those of a stream."""
         return self.lanes if host.gap_s is None else replace(self.lanes, gap_s=host.gap_s)
@@ -177,12 +199,15 @@ class Calibration:
 
 def load_calibration(gpu: str) -> Calibration:
     """The calibration of a GPU, by name or as a path to its folder; or one derived from a file with its datasheet
-    (.json, see ``schema.Datasheet``). Raises PredictorError where there is none, or where it is damaged.
+    (.json, see ``schema.Datasheet``). A name that no calibration has may be that of a folder here. Raises
+    PredictorError where there is none, or where it is damaged.
     """
     if gpu.endswith(".json"):
         return _of_datasheet(Path(gpu))
     if os.sep in gpu:
         return _load(Path(gpu), None)
+    if Path(gpu).is_dir() and not is_known(gpu):
+        return _load(Path(gpu).absolute(), None)
     return _named(gpu)
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Sequence
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from predictor.errors import unknown
-from predictor.records import Compared, Report
+
+if TYPE_CHECKING:
+    from predictor.records import Compared, Report
 
 
 class Format(Protocol):

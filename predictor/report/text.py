@@ -7,6 +7,7 @@ from textwrap import wrap
 
 from predictor.records import Compared, DtypeOrigin, Report
 from predictor.report._comparison import eager_latency_s, fastest
+from predictor.report._table import table
 
 _BOUNDS = {
     "framework": "framework-bound: the host issues work more slowly than the device finishes it",
@@ -16,8 +17,19 @@ _BOUNDS = {
 
 
 def milliseconds(seconds: float) -> str:
-    """Three significant digits: "4.13 ms"."""
-    return f"{seconds * 1e3:.3g} ms" if seconds < 1 else f"{seconds * 1e3:.0f} ms"
+    """Three significant digits, of a nanosecond at the least: "4.13 ms"."""
+    return f"{round(seconds * 1e3, 6):.3g} ms" if seconds < 1 else f"{seconds * 1e3:.0f} ms"
+
+
+def gmacs(macs: float) -> str:
+    """Billions of multiply-accumulates: "11.2 GMACs"."""
+    return f"{macs / 1e9:.3g} GMACs"
+
+
+def _short(seconds: float) -> str:
+    """Milliseconds in five characters, for tables: "3.92", "0.004"."""
+    value = seconds * 1e3
+    return f"{value:.3f}" if value < 1 else f"{value:#.3g}".removesuffix(".") if value < 1000 else f"{value:.0f}"
 
 
 WIDTH = 80
@@ -50,11 +62,15 @@ def render(report: Report) -> str:
         "",
         f"  latency      {milliseconds(report.latency_s)}   "
         f"(90 % interval {milliseconds(low)} to {milliseconds(high)})",
-        f"  bound        {_BOUNDS[report.bound]}",
-        f"{'':15}(the host is {report.critical_host:.0%} of the critical path)",
-        f"  host time    {milliseconds(report.host_s)}   {report.operators} operators, "
-        f"{report.module_calls} module calls, {report.python_calls} Python calls",
-        f"  kernel time  {milliseconds(report.kernel_s)}   {report.launches} launches, {report.macs / 1e9:.2f} GMACs",
+        *_wrapped(
+            "  bound        ", f"{_BOUNDS[report.bound]} (the host is {report.critical_host:.0%} of the critical path)"
+        ),
+        *_wrapped(
+            "  host time    ",
+            f"{milliseconds(report.host_s)}, {report.operators} operators, {report.module_calls} module calls, "
+            f"{report.python_calls} Python calls",
+        ),
+        f"  kernel time  {milliseconds(report.kernel_s)}, {report.launches} launches, {gmacs(report.macs)}",
         f"  estimator    {report.estimator}; max(host, kernel) gives {milliseconds(report.max_s)}",
         "",
         f"  {'costliest operators':30} {'count':>5} {'host':>10} {'kernel':>10}",
@@ -67,14 +83,14 @@ def render(report: Report) -> str:
         lines += ["", "  on the CPU, not on the GPU (why, count, host, device)"]
         for row in report.on_cpu:
             seconds = f"{milliseconds(row.host_s):>10} {milliseconds(row.kernel_s):>10}"
-            lines.append(f"  {row.op:30} {row.count:>5} {seconds}   {row.reason}")
+            lines += _wrapped(f"  {row.op:30} {row.count:>5} {seconds}  ", row.reason)
     if report.unmodelled:
         counted = ", ".join(f"{op} x{count}" for op, count in sorted(report.unmodelled.items()))
         share = f"{report.unmodelled_share:.0%} of the kernel time"
-        lines += ["", f"  not modelled (priced by their traffic alone, {share}): {counted}"]
+        lines += ["", *_wrapped("  not modelled ", f"(priced by their traffic alone, {share}): {counted}")]
     if report.extrapolated:
         counted = ", ".join(f"{family} x{count}" for family, count in sorted(report.extrapolated.items()))
-        lines += ["", f"  extrapolated beyond the calibrated range: {counted}"]
+        lines += ["", *_wrapped("  extrapolated beyond the calibrated range: ", counted)]
     versions = calibration["versions"]
     lines += [
         "",
@@ -96,20 +112,18 @@ def render_comparison(rows: Sequence[Compared]) -> str:
     lines = []
     if able:
         first = able[0]
-        lines += [f"{first.model}, batch {first.batch}, {dtype(first)} on {first.gpu}", ""]
-    columns = ("runtime", "latency", "90 % interval", "host", "kernels", "launches", "bound", "over eager")
-    lines.append("  {:18} {:>9} {:>20} {:>9} {:>9} {:>8}  {:9} {:>10}".format(*columns))
+        lines += [f"{first.model}, batch {first.batch}, {dtype(first)} on {first.gpu}, times in ms", ""]
+    table_rows = [("", "runtime", "latency", "90 %", "host", "kernels", "launches", "bound", "gain")]
+    for r in able:
+        low, high, latency, host, kernels = map(_short, (*r.interval_s, r.latency_s, r.host_s, r.kernel_s))
+        gain = f"{eager / r.latency_s:.2f}x" if eager else ""
+        marker = "*" if r.runtime == best else ""
+        table_rows.append((marker, r.runtime, latency, f"{low}-{high}", host, kernels, str(r.launches), r.bound, gain))
+    lines += table(table_rows, "<<>>>>><>", gap=1)
     for row in rows:
         if row.report is None:
-            lines.append(f"  {row.runtime:18} cannot run: {row.reason}")
-            continue
-        r, marker = row.report, "*" if row.runtime == best else " "
-        low, high = (milliseconds(s) for s in r.interval_s)
-        gain = f"{eager / r.latency_s:.2f}x" if eager else ""
-        lines.append(
-            f"{marker} {r.runtime:18} {milliseconds(r.latency_s):>9} {low + ' to ' + high:>20} "
-            f"{milliseconds(r.host_s):>9} {milliseconds(r.kernel_s):>9} {r.launches:>8}  {r.bound:9} {gain:>10}"
-        )
+            lines += _wrapped(f"  {row.runtime} cannot run: ", row.reason)
     notes = dict.fromkeys(note for r in able for note in r.notes)
     said = [line for note in notes for line in _wrapped("  note: ", note)]
-    return "\n".join([*lines, "", "  * fastest", *said])
+    legend = "  * fastest; gain: over eager" if eager else "  * fastest"
+    return "\n".join([*lines, "", legend, *said])

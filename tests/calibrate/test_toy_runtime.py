@@ -27,7 +27,7 @@ TOY = """
 from dataclasses import replace
 
 from predictor.records import TODAY, CaptureMode
-from predictor.runtimes import HostTerms, Runtime
+from predictor.runtimes.runtime import HostTerms, Runtime
 from predictor.runtimes.eager.execution import prepare
 from predictor.runtimes.eager.lowering import lower as lower_eager
 

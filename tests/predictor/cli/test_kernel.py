@@ -53,7 +53,9 @@ def test_a_monotone_price_is_no_less_than_that_of_a_smaller_kernel(h200: Calibra
         (("gemm", "m=1", "n=2", "monotone=3"), "k, monotone?"),
         (("gemm", "m=1", "n=two", "k=3"), "dimensions are NAME=NUMBER"),
         (("gemm", "m", "n=2", "k=3"), "dimensions are NAME=NUMBER"),
-        (("gemm", "m=1", "n=2", "k=3", "--dtype", "fp8"), "unknown dtype of h200 'fp8'"),
+        (("gemm", "m=1", "n=2", "k=3", "--dtype", "fp8"), "fp8 is not supported"),
+        (("gemm", "m=nan", "n=2", "k=3"), "dimensions are numbers from 0 on"),
+        (("gemm", "m=1", "n=2", "k=3", "--dtype", "fp61"), "unknown dtype of h200 'fp61'"),
     ],
 )
 def test_a_kernel_that_cannot_be_is_one_line(words: tuple[str, ...], message: str) -> None:

@@ -1,0 +1,5 @@
+"""``python -m predictor``: the command ``predict``."""
+
+from predictor.cli.main import main
+
+main()
