@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from predictor.errors import PredictorError
+    from predictor.measured import Measured, read_measured
     from predictor.ops import Operator, register_operator
     from predictor.plans import Plan, load_plan
     from predictor.predict import Predictor, load_calibration, plan, plan_file
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "Kernel",
+    "Measured",
     "OpCall",
     "Operator",
     "Plan",
@@ -25,6 +27,7 @@ __all__ = [
     "load_plan",
     "plan",
     "plan_file",
+    "read_measured",
     "register_operator",
 ]
 
@@ -33,6 +36,7 @@ _HOMES = {
     "PredictorError": "predictor.errors",
     "Plan": "predictor.plans",
     "Kernel": "predictor.records",
+    "Measured": "predictor.measured",
     "OpCall": "predictor.records",
     "Operator": "predictor.ops",
     "Report": "predictor.records",
@@ -41,6 +45,7 @@ _HOMES = {
     "load_plan": "predictor.plans",
     "plan": "predictor.predict",
     "plan_file": "predictor.predict",
+    "read_measured": "predictor.measured",
     "register_operator": "predictor.ops",
 }
 

@@ -7,14 +7,28 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from predictor import runtimes
 from predictor.calibration.host_costs import HostCosts
 from predictor.calibration.load import Calibration
 from predictor.kernels.host_copies import HOST_COPY
 from predictor.kernels.unmodelled import UNMODELLED
 from predictor.lowered import Lowered
+from predictor.pricing.correction import Correction
 from predictor.pricing.intervals import interval, log_error
-from predictor.records import HostCall, OnCpu, OpCost, PricedProgram, Report, Timeline, Timelines, Trait
+from predictor.records import (
+    CaptureMode,
+    Corrected,
+    HostCall,
+    OnCpu,
+    OpCost,
+    PricedProgram,
+    Report,
+    Timeline,
+    Timelines,
+    Trait,
+)
 from predictor.timeline.queue import timeline_at
 
 COSTLIEST = 8
@@ -29,10 +43,14 @@ def assemble(
     host: HostCosts,
     estimator: str,
     size: int = 0,
+    correction: Correction | None = None,
 ) -> Report:
-    """The report of one size, by its position. estimator: "queue", or "max" for the plain formula."""
+    """The report of one size, by its position. estimator: "queue", or "max" for the plain formula; correction: that is
+    in the prices.
+    """
     timeline = timeline_at(timelines, size)
     latency_s = timeline.latency_s if estimator == "queue" else timeline.max_s
+    log_sd = spread(lowered, priced, timeline, calibration, host, size, correction)
     return Report(
         model=lowered.name,
         runtime=host.runtime,
@@ -41,7 +59,7 @@ def assemble(
         batch=lowered.batches[size],
         estimator=estimator,
         latency_s=latency_s,
-        interval_s=interval(latency_s, spread(lowered, priced, timeline, calibration, host, size)),
+        interval_s=interval(latency_s, log_sd),
         host_s=timeline.host_s,
         kernel_s=timeline.kernel_s,
         max_s=timeline.max_s,
@@ -58,7 +76,34 @@ def assemble(
         extrapolated=_extrapolated(lowered, priced, size),
         calibration=provenance(calibration, host),
         on_cpu=_on_cpu(lowered, priced, size),
-        notes=(*notes(lowered.versions, host), *(f"assumed: {text}" for text in lowered.assumptions)),
+        notes=(
+            *notes(lowered.versions, host),
+            *(f"assumed: {text}" for text in lowered.assumptions),
+            *(f"{text}: such a latency contradicts the others" for text in (correction.doubtful if correction else ())),
+        ),
+        host=host.label,
+        software=_software(host),
+        attention=lowered.attention,
+        correction=_corrected(correction, host, timeline) if correction else None,
+    )
+
+
+def _software(host: HostCosts) -> dict[str, str]:
+    """What runs a model, package -> version."""
+    versions = host.environment.versions
+    of_export = runtimes.load(host.runtime).capture_mode is CaptureMode.EXPORTED
+    package = "onnxruntime" if of_export and "onnxruntime" in versions else "torch"
+    return {package: versions[package].split("+")[0]} if package in versions else {}
+
+
+def _corrected(correction: Correction, host: HostCosts, timeline: Timeline) -> Corrected:
+    """What a report says of a correction."""
+    share = timeline.host_weight
+    return Corrected(
+        correction.count,
+        correction.host_factor_of(host.runtime),
+        correction.device_factor,
+        correction.log_sd(host.runtime, share, 1 - share),
     )
 
 
@@ -69,13 +114,19 @@ def spread(
     calibration: Calibration,
     host: HostCosts,
     size: int = 0,
+    correction: Correction | None = None,
 ) -> float:
     """Standard deviation of the logarithm of a latency, see ``pricing.intervals.log_error``."""
     groups, seconds = lowered.program.groups, priced.kernel_s[size]
-    group_s = np.bincount(lowered.group_of_kernel, seconds, len(groups)).astype(float)
+    group_s = seconds_by_group(lowered, priced, size)
     unmodelled_s = _unmodelled_s(lowered, priced, size)
     extrapolated_s = float(seconds[priced.extrapolated[size]].sum()) - unmodelled_s
-    return log_error(groups, group_s, extrapolated_s, unmodelled_s, timeline, calibration, host)
+    return log_error(groups, group_s, extrapolated_s, unmodelled_s, timeline, calibration, host, correction)
+
+
+def seconds_by_group(lowered: Lowered, priced: PricedProgram, size: int = 0) -> NDArray[np.float64]:
+    """Kernel seconds of each of the program's groups, (groups,)."""
+    return np.bincount(lowered.group_of_kernel, priced.kernel_s[size], len(lowered.program.groups)).astype(float)
 
 
 def _unmodelled_s(lowered: Lowered, priced: PricedProgram, size: int) -> float:
@@ -165,7 +216,7 @@ def notes(versions: Mapping[str, str], host: HostCosts) -> tuple[str, ...]:
         for package, version in versions.items()
         if package != "python" and package in theirs and theirs[package].split("+")[0] != version.split("+")[0]
     ]
-    scaled = f", scaled to {host.name}" if host.name else ""
+    scaled = f", scaled to {host.label}" if host.name not in ("", host.reference_gpu) else ""
     unmeasured = (
         f"host costs are those of a machine with an {host.reference_gpu}{scaled}: "
         "nobody measured this runtime with this GPU"

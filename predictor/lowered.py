@@ -7,13 +7,14 @@ which further sizes check; where a program changes (a fusion that depends on a s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from predictor import runtimes
+from predictor.graph.attention import attends, multiplied_out
 from predictor.graph.sizes import FINEST
 from predictor.records import Graph, KernelGroup, Program, SizedProgram, Target
 
@@ -28,7 +29,8 @@ class Lowered:
     """A program at several batch sizes, and what a report says of its graph.
 
     macs: (sizes,); ops: distinct operators, op_of_call: (calls,), positions among them; group_of_kernel: (kernels,),
-    position of each kernel's group in the program's; versions: of the packages that shaped the graph.
+    position of each kernel's group in the program's; versions: of the packages that shaped the graph; attention: see
+    ``records.Report``.
     """
 
     name: str
@@ -44,11 +46,14 @@ class Lowered:
     op_of_call: NDArray[np.int64]
     group_of_kernel: NDArray[np.int64]
     assumptions: tuple[str, ...] = ()
+    attention: str = "none"
 
 
-def lower(graph: Graph, runtime: str, target: Target) -> Lowered:
-    """A graph as a runtime runs it on a target, at the graph's size."""
-    return of_program(graph, runtimes.load(runtime).lower(graph, target))
+def lower(graph: Graph, runtime: str, target: Target, multiplied: bool = False) -> Lowered:
+    """A graph as a runtime runs it on a target, at the graph's size. multiplied: attention is multiplied out."""
+    attention = ("multiplied out" if multiplied else "fused") if attends(graph) else "none"
+    graph = multiplied_out(graph) if multiplied else graph
+    return replace(of_program(graph, runtimes.load(runtime).lower(graph, target)), attention=attention)
 
 
 def of_program(graph: Graph, program: Program) -> Lowered:
@@ -124,6 +129,7 @@ class LoweredRange:
             first.op_of_call,
             self.group_of_kernel,
             first.assumptions,
+            first.attention,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
 from math import isqrt
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -12,16 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor import runtimes
-from predictor.assemble import assemble
-from predictor.calibration.host_costs import HostCosts
+from predictor.assemble import assemble, seconds_by_group
+from predictor.calibration.host_costs import HOSTS_DIFFER, HostCosts
 from predictor.calibration.load import Calibration, load_calibration
 from predictor.errors import CannotRunError, PredictorError, unknown
 from predictor.graph import files
-from predictor.graph.attention import CHOICES, attention_of, multiplied_out
+from predictor.graph.attention import CHOICES, attention_of
 from predictor.graph.files import GraphSet, SizeRange
 from predictor.lowered import Lowered, LoweredRange, lower, solve
+from predictor.pricing.correction import Correction, Observation, correct
+from predictor.pricing.intervals import device_errors
 from predictor.pricing.program import HostProfile, host_profile, price
-from predictor.records import CaptureMode, Compared, DtypeOrigin, Graph, Program, Report, Span, Target
+from predictor.records import CaptureMode, Compared, DtypeOrigin, Graph, PricedProgram, Program, Report, Span, Target
 from predictor.timeline.queue import queues, spans
 
 ESTIMATORS = ("queue", "max")
@@ -39,6 +42,9 @@ that holds what is asked for.
 
 KEPT = 64
 """Programs of single batch sizes that a plan keeps for each runtime."""
+
+LONGEST_S = 3600.0
+"""Of a measured latency."""
 
 PROFILES = 1024
 """Host profiles that a plan keeps: of each program on each host."""
@@ -59,9 +65,43 @@ class Source(Protocol):
         ...
 
 
+class MeasuredLatency(Protocol):
+    """A latency that somebody measured, see ``predictor.Measured``."""
+
+    @property
+    def plan(self) -> Plan:
+        """What was measured."""
+        ...
+
+    @property
+    def latency_s(self) -> float:
+        """Seconds of a pass."""
+        ...
+
+    @property
+    def runtime(self) -> str:
+        """Under which it ran."""
+        ...
+
+    @property
+    def dtype(self) -> str | None:
+        """In which it ran, None: as ``Plan.report`` takes it."""
+        ...
+
+    @property
+    def batch(self) -> int | None:
+        """At which batch size, None: that of the plan."""
+        ...
+
+    @property
+    def length(self) -> int | None:
+        """At which sequence length, None: that of the plan."""
+        ...
+
+
 class Settings(NamedTuple):
     """What a prediction is for, checked: a calibration, a host's costs under a runtime, a dtype and why it is that, an
-    estimator, and whether attention is multiplied out.
+    estimator, whether attention is multiplied out, and what measured latencies correct.
     """
 
     calibration: Calibration
@@ -70,6 +110,7 @@ class Settings(NamedTuple):
     estimator: str
     multiplied: bool
     dtype_origin: DtypeOrigin = DtypeOrigin.ASKED
+    correction: Correction | None = None
 
     @property
     def target(self) -> Target:
@@ -90,6 +131,7 @@ def settings(
     host: str | None = None,
     attention: str | None = None,
     own_dtype: str | None = None,
+    measured: Sequence[MeasuredLatency] = (),
 ) -> Settings:
     """Checked settings, see ``Plan.report``; own_dtype: the module's, which is taken where none is asked for. Raises
     PredictorError for a name that is not known and for a module in a dtype that the GPU is not calibrated for,
@@ -115,7 +157,47 @@ def settings(
         raise CannotRunError(f"{runtime} needs a GPU")
     costs = calibration.host(runtime, host)
     chosen = attention or attention_of(costs.environment.torch)
-    return Settings(calibration, costs, dtype, estimator, chosen == "eager", origin)
+    correction = _correction(gpu, calibration, host, attention, estimator, tuple(measured)) if measured else None
+    return Settings(calibration, costs, dtype, estimator, chosen == "eager", origin, correction)
+
+
+@lru_cache(maxsize=64)
+def _correction(
+    gpu: str,
+    calibration: Calibration,
+    host: str | None,
+    attention: str | None,
+    estimator: str,
+    measured: tuple[MeasuredLatency, ...],
+) -> Correction:
+    """What measured latencies say of a host and a device. calibration: of the GPU, as it is now."""
+    observations, hosts_differ, devices_differ = [], HOSTS_DIFFER, 0.0
+    for one in measured:
+        if not (isinstance(one.latency_s, (int, float)) and 0 < one.latency_s < LONGEST_S):
+            raise PredictorError(f"{one.plan.name}: a measured latency is a number of seconds, not {one.latency_s!r}")
+        chosen = settings(gpu, one.runtime, one.dtype, estimator, host, attention, one.plan.dtype)
+        lowered, priced = one.plan.priced(chosen, one.batch, one.length)
+        own, alike = device_errors(lowered.program.groups, seconds_by_group(lowered, priced), calibration)
+        hosts_differ, devices_differ = max(hosts_differ, chosen.host.hosts_differ), max(devices_differ, alike)
+        observations.append(
+            Observation(
+                name=f"{one.plan.name}, batch {lowered.batches[0]}, {one.runtime}, {one.latency_s * 1e3:.3g} ms",
+                model=id(one.plan),
+                runtime=one.runtime,
+                measured_s=one.latency_s,
+                latency_s=partial(latency_s, priced, chosen),
+                host_error=chosen.host.model_error,
+                device_error=own,
+            )
+        )
+    return correct(observations, hosts_differ, devices_differ)
+
+
+def latency_s(priced: PricedProgram, chosen: Settings, host_factor: float, device_factor: float) -> float:
+    """Seconds of a pass whose host and kernels take so many times as long."""
+    scaled = priced.with_host_scaled(host_factor).with_kernels_scaled(device_factor)
+    timelines = queues(scaled, chosen.calibration.lanes_of(chosen.host), chosen.host.fixed_s * host_factor)
+    return float((timelines.latency_s if chosen.estimator == "queue" else timelines.max_s)[0])
 
 
 class _Key(NamedTuple):
@@ -201,21 +283,26 @@ class Plan:
         host: str | None = None,
         attention: str | None = None,
         estimator: str = "queue",
+        measured: Sequence[MeasuredLatency] = (),
     ) -> Report:
         """The prediction for one GPU, runtime and size.
 
         gpu: name of a calibration, path to its folder, or to a datasheet (.json); runtime: see ``predictor.runtimes``;
         dtype: "fp32", "tf32", "fp16", "bf16" (None: the module's or the ONNX file's own; where it has none, as the
         zoo's models, fp16, or fp32 where fp16 is not calibrated); batch, length: those of the capture if None; host:
-        one of ``Calibration.hosts`` (None: the least disturbed); attention: "sdpa", as captured, or "eager", multiplied
-        out (None: what the torch of the calibration has); estimator: "queue" or "max". Raises PredictorError for an
-        unknown name or a size that the plan has no graph for, CannotRunError where the runtime cannot run the model.
+        see ``Calibration.host`` (None: the measured one, else a typical one); attention: "sdpa", as captured, or
+        "eager", multiplied out (None: what the host's torch has); estimator: "queue" or "max"; measured: latencies of
+        the user's own machine, which correct host and kernel times, for the same estimator. Raises PredictorError for
+        an unknown name or a size that the plan has no graph for, CannotRunError where the runtime cannot run the
+        model.
         """
-        chosen = settings(gpu, runtime, dtype, estimator, host, attention, self.dtype)
+        chosen = settings(gpu, runtime, dtype, estimator, host, attention, self.dtype, measured)
         batch = self.batch if batch is None else check_batch(batch)
         lowered = self._lowered(chosen, [batch], self._length(length))[0][1]
         priced, timelines = self._priced(lowered, chosen)
-        report = assemble(lowered, priced, timelines, chosen.calibration, chosen.host, estimator)
+        report = assemble(
+            lowered, priced, timelines, chosen.calibration, chosen.host, estimator, correction=chosen.correction
+        )
         return replace(report, dtype_origin=chosen.dtype_origin, notes=(*self.notes, *report.notes))
 
     def sweep(
@@ -229,6 +316,7 @@ class Plan:
         host: str | None = None,
         attention: str | None = None,
         estimator: str = "queue",
+        measured: Sequence[MeasuredLatency] = (),
     ) -> NDArray[np.float64]:
         """Seconds of one synchronised pass at many sizes: an array (batches, lengths), without the dimension of what
         is one number. Arguments and errors as of ``report``.
@@ -240,7 +328,7 @@ class Plan:
         >>> plan.sweep("h200", batch=[1, 2, 4], length=[64, 128]).shape  # doctest: +SKIP
         (3, 2)
         """
-        chosen = settings(gpu, runtime, dtype, estimator, host, attention, self.dtype)
+        chosen = settings(gpu, runtime, dtype, estimator, host, attention, self.dtype, measured)
         batches = [self.batch] if batch is None else [batch] if isinstance(batch, int) else list(batch)
         lengths = [length] if length is None or isinstance(length, int) else list(length)
         seconds = np.empty((len(batches), len(lengths)))
@@ -283,6 +371,7 @@ class Plan:
         host: str | None = None,
         attention: str | None = None,
         estimator: str = "queue",
+        measured: Sequence[MeasuredLatency] = (),
     ) -> tuple[Compared, ...]:
         """The model under every runtime that the GPU is calibrated for; those that cannot run it with the reason."""
         calibration = load_calibration(gpu)
@@ -294,7 +383,15 @@ class Plan:
         for runtime in calibration.runtimes:
             try:
                 report = self.report(
-                    gpu, runtime, dtype, batch, length, host=host, attention=attention, estimator=estimator
+                    gpu,
+                    runtime,
+                    dtype,
+                    batch,
+                    length,
+                    host=host,
+                    attention=attention,
+                    estimator=estimator,
+                    measured=measured,
                 )
                 rows.append(Compared(runtime, report))
             except CannotRunError as error:
@@ -336,6 +433,14 @@ class Plan:
         multiplied = attention_of(target.torch) == "eager"
         return self._programs_of(runtime, target, dtype, multiplied, [batch], self._length(length))[0][1]
 
+    def priced(
+        self, chosen: Settings, batch: int | None = None, length: int | None = None
+    ) -> tuple[Lowered, PricedProgram]:
+        """What a runtime runs at a size, and its prices. Raises as ``report`` does."""
+        batch = self.batch if batch is None else check_batch(batch)
+        lowered = self._lowered(chosen, [batch], self._length(length))[0][1]
+        return lowered, self._priced(lowered, chosen)[0]
+
     def save(self, path: Path | str) -> None:
         """Write the plan to a file, with all that was captured so far; ``predictor.load_plan`` reads it."""
         files.write(Path(path), self._complete())
@@ -365,8 +470,12 @@ class Plan:
                 self._profiles.clear()
             self._profiles[key] = program, chosen.host, host_profile(program, chosen.host)
         priced = price(lowered.program, chosen.calibration, chosen.host, self._profiles[key][2])
-        lanes = chosen.calibration.lanes_of(chosen.host)
-        return priced, queues(priced, lanes, chosen.host.fixed_s)
+        lanes, fixed_s = chosen.calibration.lanes_of(chosen.host), chosen.host.fixed_s
+        if chosen.correction:
+            host_factor = chosen.correction.host_factor_of(chosen.host.runtime)
+            priced = priced.with_host_scaled(host_factor).with_kernels_scaled(chosen.correction.device_factor)
+            fixed_s *= host_factor
+        return priced, queues(priced, lanes, fixed_s)
 
     def _lowered(self, chosen: Settings, batches: Sequence[int], length: int) -> list[tuple[list[int], Lowered]]:
         """(Positions, the program at their batch sizes) of all batch sizes."""
@@ -397,7 +506,7 @@ class Plan:
     def _single(self, known: _Programs, key: _Key, target: Target, batch: int) -> Lowered:
         if batch not in known.single:
             graph = self._graph(key.dtype, key.runtime, key.mode, batch, key.length)
-            known.keep(batch, lower(multiplied_out(graph) if key.multiplied else graph, key.runtime, target))
+            known.keep(batch, lower(graph, key.runtime, target, key.multiplied))
         return known.single[batch]
 
     def _solve_up_to(self, known: _Programs, key: _Key, target: Target, largest: int) -> None:

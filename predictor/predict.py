@@ -13,7 +13,7 @@ from predictor.calibration import load
 from predictor.calibration.load import Calibration
 from predictor.errors import CannotRunError, PredictorError
 from predictor.graph.files import GraphSet, SizeRange
-from predictor.plans import Plan, Settings, check_batch, load_plan, settings
+from predictor.plans import MeasuredLatency, Plan, Settings, check_batch, load_plan, settings
 from predictor.pricing import kernels
 from predictor.records import CaptureMode, CaptureOptions, Graph, Report
 from predictor.runtimes import load as load_runtime
@@ -43,6 +43,7 @@ class Predictor:
     host: str | None = None
     attention: str | None = None
     options: CaptureOptions = field(default_factory=CaptureOptions)
+    measured: Sequence[MeasuredLatency] = ()
 
     def predict(self, module: Any, inputs: Any, name: str | None = None) -> Report:
         """Report for a module and its inputs (tensor, tuple or mapping), in any dtype and on any device, meta
@@ -76,6 +77,7 @@ class Predictor:
             host=self.host,
             attention=self.attention,
             estimator=self.estimator,
+            measured=self.measured,
         )
 
     def latency(self, module: Any, inputs: Any) -> float:
@@ -84,7 +86,9 @@ class Predictor:
 
     def check(self) -> Settings:
         """The settings of this predictor. Raises PredictorError for a name that is not known."""
-        return settings(self.gpu, self.runtime, self.dtype, self.estimator, self.host, self.attention)
+        return settings(
+            self.gpu, self.runtime, self.dtype, self.estimator, self.host, self.attention, measured=self.measured
+        )
 
 
 def plan(

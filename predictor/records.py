@@ -547,6 +547,10 @@ class PricedProgram:
             extrapolated=self.extrapolated[size_slice],
         )
 
+    def with_kernels_scaled(self, factor: float) -> PricedProgram:
+        """The same on a device that takes ``factor`` times as long."""
+        return replace(self, kernel_s=self.kernel_s * factor)
+
     def with_host_scaled(self, factor: float) -> PricedProgram:
         """The same on a host that takes ``factor`` times as long."""
         return replace(self, host_s=self.host_s * factor, tail_s=self.tail_s * factor)
@@ -655,6 +659,18 @@ class OnCpu:
 
 
 @dataclass(frozen=True, slots=True)
+class Corrected:
+    """What measured latencies changed of a prediction: how many, the factors of its host and kernel times, and what
+    these leave uncertain of its latency (standard deviation of its logarithm).
+    """
+
+    latencies: int
+    host_factor: float
+    device_factor: float
+    log_sd: float
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """A prediction. Seconds; interval_s: 5th and 95th percentile of the latency; bound: "framework", "compute" or
     "memory".
@@ -662,7 +678,9 @@ class Report:
     max_s: the plain formula, max(host time, kernel time); critical_host: the host's share of the critical path;
     unmodelled: operator -> count; unmodelled_share: their part of the kernel time, by traffic alone; extrapolated:
     kernel family -> kernels outside its calibrated range; calibration: its provenance; dtype_origin: why the prediction
-    is in its dtype; on_cpu: what runs on the CPU beside the GPU, and the copies around it.
+    is in its dtype; on_cpu: what runs on the CPU beside the GPU, and the copies around it; host: whose host is priced,
+    for a person; software: what runs the model, package -> version; attention: "fused", "multiplied out", or "none"
+    where the model calls none; correction: what measured latencies changed, None without any.
     """
 
     model: str
@@ -691,6 +709,10 @@ class Report:
     notes: tuple[str, ...] = ()
     dtype_origin: DtypeOrigin = DtypeOrigin.ASKED
     on_cpu: tuple[OnCpu, ...] = ()
+    host: str = ""
+    software: Mapping[str, str] = field(default_factory=dict)
+    attention: str = "none"
+    correction: Corrected | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,14 @@ def calibrate(
     host_only: Annotated[
         bool, typer.Option("--host-only", help="Measure the host only; take the kernels from the GPU's calibration.")
     ] = False,
+    probe: Annotated[
+        bool,
+        typer.Option(
+            "--probe",
+            help="Only time this machine's host, ten seconds, no GPU needed: --out FILE.json is what predict --host "
+            "takes. Default: host.json.",
+        ),
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """Measure the dispatch overhead and the kernel throughput of this machine.
@@ -44,6 +52,9 @@ def calibrate(
     """
     if context.invoked_subcommand is None:
         with complain(debug):
+            if probe:
+                _probe(gpu, out or Path("host.json"))
+                return
             _calibrate(gpu, device, runtime, quick, thorough, out, refit, host_only)
 
 
@@ -82,6 +93,21 @@ def fit(
 
         for folder in fit_tables(gpu, kernels or (), published, reference_gpu, source, out):
             typer.echo(fits_text(folder))
+
+
+def _probe(gpu: str | None, out: Path) -> None:
+    from calibrate.measure import host_probe
+    from calibrate.validate.summary import probe_text
+    from predictor.calibration.files import write_probe_file
+    from predictor.errors import PredictorError
+
+    if out.suffix != ".json":
+        raise PredictorError(f"--probe writes a file: --out FILE.json, not {out}")
+    length = int(host_probe.SECONDS * 1000)
+    with typer.progressbar(length=length, label="probe", show_eta=True, file=sys.stderr) as bar:
+        probe = host_probe.probe_host(tell=lambda seconds: bar.update(int(seconds * 1000)))
+    write_probe_file(out, probe)
+    typer.echo(probe_text(probe, gpu, out))
 
 
 def _calibrate(

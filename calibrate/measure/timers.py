@@ -200,11 +200,11 @@ class Probe:
     another, alike to 3 %, while a loop of small calls, at home in the innermost caches, showed next to nothing.
     """
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, device: str, tokens: int = 16, width: int = 64) -> None:
         self.device = device
-        self.model = torch.nn.Sequential(*(_ProbeLayer() for _ in range(8))).eval().to(device)
+        self.model = torch.nn.Sequential(*(_ProbeLayer(width) for _ in range(8))).eval().to(device)
         with torch.inference_mode():
-            self.x = torch.ones(1, 16, 64, device=device)
+            self.x = torch.ones(1, tokens, width, device=device)
         self._last, self._when = 0.0, -math.inf
 
     @torch.inference_mode()

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from predictor import runtimes
+from predictor.calibration.host_costs import probe_factor
+from predictor.calibration.host_list import REFERENCE_GPU, listed_hosts
 from predictor.calibration.load import Calibration, load_calibration
+from predictor.calibration.schema import HostProbe
 
 
 def calibration_text(folder: Path) -> str:
@@ -32,6 +35,19 @@ def _host(calibration: Calibration, runtime: str) -> str:
         )
     gap = f"gap {host.gap_s * 1e6:.2f} us, " if host.gap_s is not None else ""
     return f"{runtime}: {gap}{host.fixed_s * 1e6:.0f} us a pass, error {host.error:.1%}"
+
+
+def probe_text(probe: HostProbe, gpu: str | None, out: Path) -> str:
+    """How fast a probed host is against those that are known. gpu: whose hosts are shown, too."""
+    ours = probe_factor(probe, load_calibration(REFERENCE_GPU).host("eager"))
+    lines = [f"{probe.cpu}, torch {probe.versions.get('torch', '?')}: probe {probe.cpu_probe_s * 1e3:.3g} ms"]
+    lines += [
+        f"  {ours / host.time_factor:.2f} x as long as {host.name}{' host' if host.runtime == 'all' else ''}"
+        f", torch {host.torch}"
+        for host in listed_hosts(gpu)
+        if host.is_default or host.runtime == "all" or (gpu and host.name in load_calibration(gpu).hosts)
+    ]
+    return "\n".join([*lines, f"written to {out}: predict --gpu {gpu or 'NAME'} --host {out}"])
 
 
 def fits_text(folder: Path) -> str:

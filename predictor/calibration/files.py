@@ -18,7 +18,16 @@ from typing import Any, TypeVar
 import msgspec
 
 from predictor.calibration.kernel_models import kernel_fits, library_forests
-from predictor.calibration.schema import FILES, PATTERNS, SCHEMA, Datasheet, File, Kernels, RuntimeCosts
+from predictor.calibration.schema import (
+    FILES,
+    PATTERNS,
+    SCHEMA,
+    Datasheet,
+    File,
+    HostProbe,
+    Kernels,
+    RuntimeCosts,
+)
 from predictor.errors import PredictorError, unknown
 from predictor.folders import data_folder
 
@@ -137,6 +146,12 @@ def write_calibration(folder: Path, contents: Iterable[File]) -> None:
         signed.append((path, {**first, "digest": digest, **data}))
     for path, data in signed:
         write_json(path, data)
+
+
+def write_probe_file(path: Path, probe: HostProbe) -> None:
+    """Write what ``calibrate --probe`` measured. Raises PredictorError for a value that the format does not allow."""
+    data = msgspec.to_builtins(converted(msgspec.to_builtins(probe), HostProbe, path))
+    write_json(path, {**data, "schema": SCHEMA})
 
 
 def _check_trees(content: File, path: Path) -> None:

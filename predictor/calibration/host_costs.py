@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import msgspec
 
 from predictor.calibration.kernel_models import library_forests
-from predictor.calibration.schema import CallCost, CallTime, Environment, NamedHosts, RuntimeCosts
+from predictor.calibration.schema import CallCost, CallTime, Environment, HostProbe, NamedHosts, RuntimeCosts
 from predictor.calibration.trees import Forest
 from predictor.errors import PredictorError
 from predictor.records import HostRow, Trait
@@ -19,6 +19,25 @@ HOSTS_DIFFER = 0.3
 batch 1 differs between the machines of The Framework Tax's published runs (standard deviation of its logarithm,
 ``benchmarks/published_hosts.py``).
 """
+
+HOSTS_ALIKE = 0.9
+"""How much of that all models on a host share: 0.27 over published sessions that are priced with another GPU's host,
+beyond what models of one session spread by (``benchmarks/measured_correction.py --constants``).
+"""
+
+CPU_PROBE_SHARE = 0.503
+"""Seconds of the host probe that needs no GPU over those of the one that calibrations hold, on one host: five pairs on
+an H100's, torch 2.11, from 0.496 to 0.505.
+"""
+
+PROBE_ERROR = 0.1
+"""What scaling a host by its probe leaves of how much hosts differ, standard deviation of log time. A judgement: with
+the H100's recorded modules the probe explains a host's speed to a few percent, between kinds of processors nobody
+measured it.
+"""
+
+TYPICAL_HOST = "typical"
+"""Name of the host that lies in the middle of those that are known by name."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +52,9 @@ class HostCosts:
     ``line_s`` and ``module_s`` for the cold lines and modules of the Python before it (``records.PythonWork``),
     ``call_s`` a call, and ``fixed_s`` a pass. gap_s: between kernels, where it is not that of a stream. error: of
     generated modules, left out one at a time, standard deviation of log time. reference_gpu: the GPU with which the
-    costs were measured, where it is another; name: of a host among several; kinds: see ``scaled``.
+    costs were measured, where it is another; name: of a host among several; kinds: see ``scaled``. hosts_differ: the
+    part of ``error`` that all models share, because the host may be another than the one that was measured; label:
+    whose host it is, for a person.
     """
 
     runtime: str
@@ -53,6 +74,13 @@ class HostCosts:
     reference_gpu: str = ""
     name: str = ""
     kinds: Mapping[str, float] = field(default_factory=dict)
+    hosts_differ: float = 0.0
+    label: str = ""
+
+    @property
+    def model_error(self) -> float:
+        """The part of ``error`` that differs from model to model."""
+        return math.sqrt(max(self.error**2 - self.hosts_differ**2, 0.0))
 
     @property
     def probe_s(self) -> float:
@@ -96,26 +124,85 @@ def kind_of_call(trait: Trait) -> str:
 def named_host(reference: HostCosts, named: NamedHosts, runtime: str, name: str | None) -> HostCosts:
     """A host of ``hosts.json``: another GPU's host costs, scaled as whole passes on it say.
 
-    A runtime that nobody measured with this GPU has its costs from that other host, scaled by how much longer this one
-    takes under those that were. Without a name the error holds how much the hosts of this GPU differ.
+    Without a name it is a typical one: the geometric mean of those that were measured under this runtime. A runtime
+    that nobody measured with this GPU has its costs from that other host, scaled by how much longer this one takes
+    under those that were. Without a name the error holds how much hosts differ: those of this GPU may be one machine
+    measured twice, so no less than hosts of all GPUs do. The software is that of the published passes, of a runtime
+    that they lack the reference's.
     """
     fitted = named.runtimes.get(runtime)
-    measured = (fitted,) if fitted else tuple(named.runtimes[r] for r in sorted(named.runtimes))
-    chosen = [name] if name else [fit.default_host for fit in measured]
-    time_factor = math.exp(sum(math.log(named.hosts[host].time_factor) for host in chosen) / len(chosen))
+    measured = (runtime,) if fitted else tuple(sorted(named.runtimes))
+    members = [[name]] if name else [_hosts_under(named, runtime_name) for runtime_name in measured]
+    time_factor = _mean([_mean([named.hosts[host].time_factor for host in hosts]) for hosts in members])
     kinds: dict[str, float] = {}
     if fitted:
-        of_host = msgspec.structs.asdict(named.hosts[chosen[0]].time_factors)
-        kinds = {kind: k * of_host[kind] for kind, k in msgspec.structs.asdict(fitted.time_factors).items()}
-    error = fitted.log_sd if fitted else math.hypot(reference.error, HOSTS_DIFFER)
-    hosts = " and ".join(chosen)
+        of_hosts = [msgspec.structs.asdict(named.hosts[host].time_factors) for host in members[0]]
+        of_runtime = msgspec.structs.asdict(fitted.time_factors)
+        kinds = {kind: factor * _mean([host[kind] for host in of_hosts]) for kind, factor in of_runtime.items()}
+    differ = 0.0 if name else max(named.log_sd, HOSTS_DIFFER)
+    unmeasured = 0.0 if fitted else HOSTS_DIFFER
+    own_error = fitted.log_sd if fitted else reference.error
+    count = sum(map(len, members))
+    label = name or f"a typical host ({named.gpu}, {count} known)"
     return replace(
         reference.scaled(time_factor, kinds),
-        error=error if name else math.hypot(error, named.log_sd),
+        error=math.hypot(own_error, differ, unmeasured),
+        hosts_differ=math.hypot(differ, unmeasured),
         provenance="fitted" if fitted else "derived",
-        environment=msgspec.structs.replace(named.environment, cpu=hosts, probe_s=reference.probe_s),
+        environment=msgspec.structs.replace(
+            named.environment if fitted else reference.environment, cpu=label, probe_s=reference.probe_s
+        ),
         reference_gpu=named.reference_gpu,
-        name=hosts,
+        name=name or TYPICAL_HOST,
+        label=label,
+    )
+
+
+def _hosts_under(named: NamedHosts, runtime: str) -> list[str]:
+    """Hosts that were measured under a runtime; the default where a file has no other."""
+    hosts = [name for name, host in named.hosts.items() if host.runtime == runtime]
+    return hosts or [named.runtimes[runtime].default_host]
+
+
+def _mean(factors: Sequence[float]) -> float:
+    """Geometric mean."""
+    return math.exp(sum(map(math.log, factors)) / len(factors))
+
+
+def of_another_gpu(host: HostCosts, gpu: str) -> HostCosts:
+    """A host that was measured with another GPU, with its own software. gpu: the other."""
+    differ = max(host.hosts_differ, HOSTS_DIFFER)
+    return replace(
+        host,
+        error=math.hypot(host.model_error, differ),
+        hosts_differ=HOSTS_ALIKE * differ,
+        provenance="derived",
+        reference_gpu=host.reference_gpu or gpu,
+        name=host.name or gpu,
+        label=host.label or f"the {gpu}'s host",
+    )
+
+
+def probe_factor(probe: HostProbe, reference: HostCosts) -> float:
+    """How many times as long a probed host takes as one that was measured."""
+    return probe.cpu_probe_s / (CPU_PROBE_SHARE * reference.probe_s)
+
+
+def probed_host(reference: HostCosts, probe: HostProbe, name: str, gpu: str) -> HostCosts:
+    """The host that a probe was run on: a measured host's costs, scaled by the ratio of the probes. name: of the
+    probe's file; gpu: with which the costs were measured.
+    """
+    ratio = probe_factor(probe, reference)
+    environment = reference.environment
+    return replace(
+        reference.scaled(ratio, reference.kinds),
+        error=math.hypot(reference.model_error, PROBE_ERROR),
+        hosts_differ=PROBE_ERROR,
+        provenance="derived",
+        environment=msgspec.structs.replace(environment, cpu=probe.cpu, date=probe.date, probe_s=environment.probe_s),
+        reference_gpu=gpu,
+        name=name,
+        label=f"a host that was probed ({ratio:.2f} x the {gpu}'s)",
     )
 
 

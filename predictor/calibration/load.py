@@ -15,8 +15,24 @@ from pathlib import Path
 from typing import Any
 
 from predictor.calibration.datasheets import derived_device, instruction_time_factor, nearest
-from predictor.calibration.files import datasheets, find, folders, has_datasheet_alone, is_known, read
-from predictor.calibration.host_costs import HOSTS_DIFFER, HostCosts, host_costs_of, named_host
+from predictor.calibration.files import (
+    datasheets,
+    find,
+    folders,
+    gpu_name,
+    has_datasheet_alone,
+    is_known,
+    known_gpus,
+    read,
+)
+from predictor.calibration.host_costs import (
+    TYPICAL_HOST,
+    HostCosts,
+    host_costs_of,
+    named_host,
+    of_another_gpu,
+    probed_host,
+)
 from predictor.calibration.kernel_models import KernelFit, kernel_fits
 from predictor.calibration.schema import (
     ARCHITECTURES,
@@ -25,6 +41,7 @@ from predictor.calibration.schema import (
     Device,
     FactorKey,
     FitKey,
+    HostProbe,
     Kernels,
     NamedHosts,
     RuntimeCosts,
@@ -48,6 +65,16 @@ DTYPE_SYNONYMS = {
 }
 """What else people call the dtypes."""
 
+TRANSFERS_ALIKE = 0.58
+"""How much of the error of a transfer all models on a GPU share: 0.17 of 0.29, the spread over published sessions,
+while models of one session spread by 0.24 (``benchmarks/measured_correction.py --constants``).
+"""
+
+RELATED_ERROR = 0.1
+"""What a transfer from a fitted GPU of the same architecture adds, as ``TRANSFER_ERROR`` otherwise. Between GPUs of one
+architecture that were both fitted it is 0.03 (the same benchmark), but these share their fit: a judgement.
+"""
+
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
@@ -57,10 +84,10 @@ class Calibration:
     folder: where its files are, None where it has none; fits: by family, units and context; time_factor: see
     ``schema.Kernels``, for fits of another GPU; factors: what kernels of models take, relative to the fit, as fitted to
     whole passes; kernels_error: of the kernel time of a pass, where it is known as a whole (standard deviation of its
-    logarithm); runtime_costs: runtime -> its costs on the host; named_hosts: hosts that are known by name;
-    known_fits: (family, dtype, context) -> the fit that ``pricing.kernels`` chose, so that it chooses once;
-    known_hosts: (runtime, name) -> host costs that were asked for; priced: what ``pricing`` remembers of the last
-    kernels that it priced.
+    logarithm); transfer_error: what being transferred from another GPU adds to it, or is part of in the errors of fits;
+    runtime_costs: runtime -> its costs on the host; named_hosts: hosts that are known by name; known_fits: (family,
+    dtype, context) -> the fit that ``pricing.kernels`` chose, so that it chooses once; known_hosts: (runtime, name) ->
+    host costs that were asked for; priced: what ``pricing`` remembers of the last kernels that it priced.
     """
 
     gpu: str
@@ -70,6 +97,7 @@ class Calibration:
     time_factor: float = 1.0
     factors: Mapping[FactorKey, float] = field(default_factory=dict)
     kernels_error: float | None = None
+    transfer_error: float = 0.0
     runtime_costs: Mapping[str, RuntimeCosts] = field(default_factory=dict)
     named_hosts: NamedHosts | None = None
     known_fits: dict[tuple[str, str, str], KernelFit] = field(default_factory=dict, init=False, repr=False)
@@ -93,9 +121,12 @@ class Calibration:
                     f"{where}/{name}.json: $.reference_gpu: expected that of device.json, {device.reference_gpu!r}, "
                     f"got {part.reference_gpu!r}"
                 )
+        if named_hosts is not None and TYPICAL_HOST in named_hosts.hosts:
+            raise PredictorError(f"{where}/hosts.json: $.hosts.{TYPICAL_HOST}: no host can be called so")
         if device.provenance == "fitted" and named_hosts is None:
             raise PredictorError(f"{where}/hosts.json: is missing: it has the hosts of a GPU whose figures are fitted")
-        fits = _fits_of_reference(device.reference_gpu, where) if device.reference_gpu else {}
+        other = device.reference_gpu
+        fits = _derived(_reference(other, where).fits, other, TRANSFER_ERROR) if other else {}
         fits |= kernel_fits(kernels, f"{where}/kernels.json")
         return cls(
             device.gpu,
@@ -105,8 +136,9 @@ class Calibration:
             kernels.time_factor,
             {FactorKey(f.family, f.units, f.winograd): f.time_factor for f in kernels.factors},
             kernels.log_sd,
-            runtime_costs or {},
-            named_hosts,
+            transfer_error=TRANSFER_ERROR if other and kernels.log_sd is None else 0.0,
+            runtime_costs=runtime_costs or {},
+            named_hosts=named_hosts,
         )
 
     @cached_property
@@ -136,9 +168,9 @@ class Calibration:
 
     @property
     def reference(self) -> Calibration | None:
-        """The calibration of the measured GPU that stands in for what was not measured here."""
+        """The calibration of the GPU, measured or fitted, that stands in for what was not measured here."""
         gpu = self.device.reference_gpu
-        return _reference(gpu, self.folder or self.gpu) if gpu else None
+        return _reference(gpu, self.folder or self.gpu, True) if gpu else None
 
     @property
     def dtypes(self) -> list[str]:
@@ -171,30 +203,74 @@ class Calibration:
         return self.named_hosts.hosts[name].time_factor
 
     def host(self, runtime: str, name: str | None = None) -> HostCosts:
-        """Host costs of a runtime. name: of one of ``hosts``, by default the least disturbed one that was measured
-        under this runtime. Raises PredictorError where the runtime was not calibrated, or for an unknown host.
+        """Host costs of a runtime.
+
+        name: None: the host that was measured with this GPU, else a typical one of those that are known by name, else
+        that of its reference GPU; "typical": the latter two; one of ``hosts``, or of another GPU's; another GPU: its
+        host, with its software; a path that ends in .json: a host that ``calibrate --probe`` was run on. Raises
+        PredictorError where the runtime was not calibrated, or for an unknown host.
         """
+        if name is not None and name.endswith(".json"):  # the file may change
+            return self._probed(runtime, Path(name))
         key = runtime, name
         if key not in self.known_hosts:
             self.known_hosts[key] = self._host(runtime, name)
         return self.known_hosts[key]
 
     def _host(self, runtime: str, name: str | None) -> HostCosts:
+        if name in (None, TYPICAL_HOST):
+            self._check(runtime)
+            if runtime in self.runtime_costs and (name is None or not self.named_hosts):
+                costs = host_costs_of(runtime, self.runtime_costs, self.folder or self.gpu)
+                return replace(costs, label=f"the {self.gpu}'s host")
+            assert self.reference is not None
+            theirs = self.reference.host(runtime)
+            if self.named_hosts:
+                return named_host(theirs, self.named_hosts, runtime, None)
+            return of_another_gpu(theirs, self.reference.gpu)
+        if self.lanes.serial:
+            raise PredictorError(f"{self.gpu} is host and device in one: it takes no other host")
+        if self.named_hosts and name in self.named_hosts.hosts:
+            assert self.reference is not None
+            self._check(runtime)
+            return named_host(self.reference.host(runtime), self.named_hosts, runtime, name)
+        assert name is not None
+        known = all_hosts()
+        alike = next((gpu for gpu in known_gpus() if gpu_name(gpu) == gpu_name(name)), None)
+        if name not in known and alike is None:
+            raise unknown(f"host of {self.gpu}", name, {*self.hosts, *known})
+        owner = _named(known.get(name) or str(alike))
+        host = owner.host(runtime, name if name in owner.hosts else None)
+        return of_another_gpu(host, owner.gpu) if owner.gpu != self.gpu else host
+
+    def _check(self, runtime: str) -> None:
         if runtime not in self.runtimes:
             has = ", ".join(self.runtimes) or "none"
             raise PredictorError(f"{self.gpu} is not calibrated for runtime {runtime!r} (it has {has}): run calibrate")
-        if name is not None and name not in self.hosts:
-            if not self.hosts:
-                raise PredictorError(f"the calibration of {self.gpu} has one host, without a name")
-            raise unknown(f"host of {self.gpu}", name, self.hosts)
-        if runtime in self.runtime_costs and name is None:
-            return host_costs_of(runtime, self.runtime_costs, self.folder or self.gpu)
-        assert self.reference is not None
-        theirs = self.reference.host(runtime)
-        if self.named_hosts:
-            return named_host(theirs, self.named_hosts, runtime, name)
-        error = math.hypot(theirs.error, HOSTS_DIFFER)
-        return replace(theirs, error=error, provenance="derived", reference_gpu=self.reference.gpu)
+
+    def _probed(self, runtime: str, path: Path) -> HostCosts:
+        if self.lanes.serial:
+            raise PredictorError(f"{self.gpu} is host and device in one: it takes no other host")
+        self._check(runtime)
+        measured = self
+        while runtime not in measured.runtime_costs:
+            assert measured.reference is not None
+            measured = measured.reference
+        return probed_host(measured.host(runtime), read(path, HostProbe), path.name, measured.gpu)
+
+
+def all_hosts() -> dict[str, str]:
+    """Every host that goes with any GPU -> the GPU that it was measured with: those that are known by name, and by the
+    name of the GPU that of each GPU with a host of its own.
+    """
+    hosts: dict[str, str] = {}
+    for gpu in known_gpus():
+        path = _find(gpu, tuple(folders()))
+        if os.path.lexists(path / "hosts.json"):
+            hosts |= dict.fromkeys(read(path / "hosts.json", NamedHosts, gpu).hosts, gpu)
+        if os.path.lexists(path / "eager.json") and not _load(path, path.name).lanes.serial:
+            hosts[gpu] = gpu
+    return hosts
 
 
 def load_calibration(gpu: str) -> Calibration:
@@ -263,13 +339,13 @@ class RuntimeFiles(Mapping[str, RuntimeCosts]):
 
 
 @cache
-def _reference(gpu: str, where: object) -> Calibration:
-    """The calibration of a reference GPU. where: what names it, for errors. It is one that was measured, so that no
-    chain of references can lead back.
+def _reference(gpu: str, where: object, of_datasheet: bool = False) -> Calibration:
+    """The calibration of a reference GPU. where: what names it, for errors. It is one that was measured, for a
+    datasheet also one with a measured reference, so that no chain of references can lead back.
     """
     path = find(gpu)
     further = read(path / "device.json", Device, path.name).reference_gpu
-    if further is not None:
+    if further is not None and not of_datasheet:
         raise PredictorError(
             f"{where}/device.json: $.reference_gpu: {gpu} was not measured, it has the reference {further}: "
             "name a measured GPU"
@@ -287,26 +363,39 @@ def architecture_of(gpu: str) -> str:
 
 @cache
 def _of_datasheet(path: Path) -> Calibration:
-    """A calibration of a GPU that is on no list, from the measured one of the nearest architecture."""
+    """A calibration of a GPU that is on no list, from a calibrated one: the one that the datasheet names, else the
+    measured one of the nearest architecture.
+    """
     sheet = read(path, Datasheet)
     known = {gpu: read(sheet_path, Datasheet, gpu) for gpu, sheet_path in datasheets().items()}
     measured = {gpu: other for gpu, other in known.items() if _named(gpu).provenance == "measured"}
     if not measured:
         raise PredictorError("no GPU with a datasheet is measured: there is nothing to derive another from")
-    reference = sheet.reference_gpu or nearest(sheet, measured)
-    if reference not in measured:
-        raise PredictorError(f"{path}: $.reference_gpu: {unknown('measured GPU', reference, sorted(measured))}")
-    name = sheet.gpu or (path.parent.name if path.stem == "datasheet" else path.stem)
-    device = derived_device(name, sheet, _named(reference).device, known[reference])
-    time_factor = instruction_time_factor(sheet, known[reference])
-    return Calibration(device.gpu, path, device, _fits_of_reference(reference, path), time_factor)
+    name = sheet.reference_gpu or nearest(sheet, measured)
+    if name not in known:
+        raise PredictorError(f"{path}: $.reference_gpu: {unknown('calibrated GPU', name, sorted(known))}")
+    reference = _reference(name, path, True)
+    related = reference.provenance != "measured" and sheet.architecture == known[name].architecture
+    further = RELATED_ERROR if related else TRANSFER_ERROR
+    gpu = sheet.gpu or (path.parent.name if path.stem == "datasheet" else path.stem)
+    return Calibration(
+        gpu,
+        path,
+        derived_device(gpu, sheet, reference.device, known[name]),
+        _derived(reference.fits, name, further),
+        instruction_time_factor(sheet, known[name]),
+        kernels_error=reference.kernels_error,
+        transfer_error=further,
+    )
 
 
-def _fits_of_reference(gpu: str, where: object) -> dict[FitKey, KernelFit]:
-    """Another GPU's fits for a device that was not measured, see ``datasheets.transferred``."""
+def _derived(fits: Mapping[FitKey, KernelFit], gpu: str, further: float) -> dict[FitKey, KernelFit]:
+    """Another GPU's fits for a device that was not measured, see ``datasheets.transferred``; where that one was fitted
+    to whole passes its factors are part of what its kernels take. further: what the transfer adds to their error.
+    """
     return {
-        key: replace(fit, error=math.hypot(fit.error, TRANSFER_ERROR), provenance="derived", reference_gpu=gpu)
-        for key, fit in _reference(gpu, where).fits.items()
+        key: replace(fit, error=math.hypot(fit.error, further), provenance="derived", reference_gpu=gpu)
+        for key, fit in fits.items()
         if key.context == "model"
     }
 

@@ -166,7 +166,7 @@ class Datasheet(Record, frozen=True, kw_only=True):
     source: Text = ""
     """Where the figures are from."""
     reference_gpu: Name | None = None
-    """The measured GPU that its kernels are derived from; without one the nearest: see ``datasheets.nearest``."""
+    """The calibrated GPU that its kernels are derived from; without one the nearest: see ``datasheets.nearest``."""
 
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:
@@ -546,6 +546,25 @@ class NamedHosts(Head, frozen=True, kw_only=True):
                 raise ValueError(f".hosts.{name}: there is no runtime {host.runtime!r}")
 
 
+class HostProbe(Record, frozen=True, kw_only=True):
+    """What ``calibrate --probe`` writes and ``predict --host FILE.json`` takes: how fast a host dispatches."""
+
+    schema: Annotated[int, Meta(ge=SCHEMA, le=SCHEMA)] = msgspec.field(default_factory=lambda: SCHEMA)
+    """Version of this format."""
+    gpu: Name | None = None
+    """Left out: a probe is of a host."""
+    digest: Digest | None = None
+    """Checksum of the content."""
+    date: Text
+    """When it was probed (ISO 8601)."""
+    cpu: Text
+    """Model of the processor."""
+    versions: dict[Name, Text]
+    """Package -> version."""
+    cpu_probe_s: Annotated[float, Meta(gt=0, lt=10)]
+    """Seconds of the probe that needs no GPU (``calibrate.measure.host_probe``)."""
+
+
 FILES: Mapping[str, type[Record]] = {
     "datasheet": Datasheet,
     "device": Device,
@@ -554,7 +573,7 @@ FILES: Mapping[str, type[Record]] = {
 }
 """File name without its ending -> record; any other is a runtime's (``RuntimeCosts``)."""
 
-File = Datasheet | Device | Kernels | NamedHosts | RuntimeCosts
+File = Datasheet | Device | Kernels | NamedHosts | RuntimeCosts | HostProbe
 """A file's content."""
 
 

@@ -53,12 +53,12 @@ def list_(
         typer.Argument(
             metavar="WHAT",
             autocompletion=complete_kind,
-            help="models, gpus, hosts (those that a GPU's calibration knows by name), runtimes or kernels (families of "
+            help="models, gpus, hosts (those of --gpu first), runtimes or kernels (families of "
             "kernels, for predict kernel).",
         ),
     ],
     gpu: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The GPU whose hosts are listed.", autocompletion=complete_gpu)
+        str | None, typer.Option(metavar="NAME", help="The GPU whose hosts come first.", autocompletion=complete_gpu)
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
@@ -73,7 +73,7 @@ def list_(
 
 
 def listing(kind: Kind, gpu: str | None = None) -> Listing:
-    """What there is of a kind. gpu: whose hosts. Raises PredictorError for hosts of no or an unknown GPU."""
+    """What there is of a kind. gpu: whose hosts come first. Raises PredictorError for an unknown GPU."""
     if kind is Kind.HOSTS:
         return _hosts(gpu)
     of_kind: dict[Kind, Callable[[], Listing]] = {
@@ -138,22 +138,13 @@ def _gpus() -> Listing:
 
 
 def _hosts(gpu: str | None) -> Listing:
-    from predictor.calibration.load import load_calibration
-    from predictor.errors import PredictorError
+    from predictor.calibration.host_list import REFERENCE_GPU, listed_hosts
 
-    if gpu is None:
-        raise PredictorError("say whose hosts: --gpu NAME")
-    calibration = load_calibration(gpu)
-    defaults = {calibration.host(runtime).name for runtime in calibration.runtimes}
-    records = [
-        {"name": name, "time_factor": calibration.host_time_factor(name), "default": name in defaults}
-        for name in calibration.hosts
-    ]
-    lines = [
-        f"{record['name']:28} {record['time_factor']:5.2f} x the reference{'  (default)' if record['default'] else ''}"
-        for record in records
-    ]
-    return Listing("\n".join(lines) or f"the calibration of {calibration.gpu} has one host, without a name", records)
+    hosts = listed_hosts(gpu)
+    rows = [("host", "factor", "runtime", "torch", "")]
+    rows += [(h.name, f"{h.time_factor:.2f}", h.runtime, h.torch, "(default)" if h.is_default else "") for h in hosts]
+    note = f"factor: how many times as long as the {REFERENCE_GPU}'s host. Any host goes with any GPU."
+    return Listing("\n".join([*table(rows, "<><<<"), "", note]), [host._asdict() for host in hosts])
 
 
 def _runtimes() -> Listing:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Any
 
 
@@ -27,14 +26,11 @@ def complete_gpu(incomplete: str) -> list[str]:
     return starting([*known_gpus()], incomplete)
 
 
-def complete_host(ctx: Any, incomplete: str) -> list[str]:
-    """Hosts of the GPU that was named before."""
-    from predictor.calibration.load import load_calibration
-    from predictor.errors import PredictorError
+def complete_host(incomplete: str) -> list[str]:
+    """Hosts of all GPUs."""
+    from predictor.calibration.load import all_hosts
 
-    with suppress(PredictorError):
-        return starting(load_calibration(ctx.params.get("gpu") or "").hosts, incomplete)
-    return []
+    return starting(["typical", *all_hosts()], incomplete)
 
 
 def complete_runtime(incomplete: str) -> list[str]:

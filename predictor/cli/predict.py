@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -13,6 +14,7 @@ from predictor.cli.names import complete_gpu, complete_host, complete_model, com
 from predictor.cli.terminal import Waiting, complain
 
 if TYPE_CHECKING:
+    from predictor.measured import Measured
     from predictor.plans import Plan
     from predictor.records import CaptureOptions, Compared
     from predictor.sources import FileSizes
@@ -98,8 +100,17 @@ def predict(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Host of the GPU: predict list hosts --gpu NAME. Default: the fastest.",
+            help="Host: typical, another (predict list hosts), or a FILE.json of calibrate --probe. Default: the "
+            "GPU's measured host, else a typical one.",
             autocompletion=complete_host,
+        ),
+    ] = None,
+    measured: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="CSV or JSON of latencies of your own machine (model, batch, runtime, latency_ms; length and dtype "
+            "where they matter), which correct host and device.",
         ),
     ] = None,
     version: Annotated[
@@ -197,7 +208,8 @@ def predict(
     form = "json" if as_json else output
     with complain(debug, form == "json"):
         gpu = _gpu(gpu, gpu_spec)
-        options, captured = Options(dtype, estimator, host, attention), _captured(layout, amp, assume or [])
+        options = Options(dtype, estimator, host, attention, _measured(measured))
+        captured = _captured(layout, amp, assume or [])
         sizes = _sizes(dim or [], shape or [], trips)
         source = _Model(_spec(given, model), _size("--batch", batch), _size("--length", length), head, captured, sizes)
         kinds = {Kind.MODELS: list_models, Kind.GPUS: list_gpus, Kind.HOSTS: list_hosts}
@@ -236,11 +248,19 @@ class Options(NamedTuple):
     estimator: str
     host: str | None
     attention: str | None
+    measured: Sequence[Measured]
 
     def compare(self, plan: Plan, gpu: str, batch: int | None, length: int | None) -> tuple[Compared, ...]:
         """A plan under every runtime, see ``Plan.compare``."""
         return plan.compare(
-            gpu, self.dtype, batch, length, host=self.host, attention=self.attention, estimator=self.estimator
+            gpu,
+            self.dtype,
+            batch,
+            length,
+            host=self.host,
+            attention=self.attention,
+            estimator=self.estimator,
+            measured=self.measured,
         )
 
 
@@ -305,6 +325,13 @@ def _sizes(dims: list[str], shapes: list[str], trips: int | None) -> FileSizes:
     return FileSizes(dict(map(parsed_dim, dims)), dict(map(parsed_shape, shapes)), trips)
 
 
+def _measured(path: Path | None) -> Sequence[Measured]:
+    """What the user has measured."""
+    from predictor.measured import read_measured
+
+    return read_measured(path) if path else ()
+
+
 def _gpu(gpu: str | None, spec: Path | None) -> str | None:
     """What names the GPU: one of the two options."""
     from predictor.errors import PredictorError
@@ -326,7 +353,9 @@ def _predict(model: _Model, gpu: str | None, runtime: str, options: Options, out
     if model.spec is None or gpu is None:
         raise PredictorError(_ASK)
     layout = report.load(output)
-    predictor = Predictor(gpu, runtime, *options)
+    predictor = Predictor(
+        gpu, runtime, options.dtype, options.estimator, options.host, options.attention, measured=options.measured
+    )
     predictor.check()
     with process_to_standard_error(), Waiting(f"reading {model.spec}") as waiting:  # what the model prints is no answer
         plan = model.plan(strict)

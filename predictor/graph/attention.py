@@ -27,6 +27,11 @@ def attention_of(torch_version: str) -> str:
     return "eager" if major.isdigit() and int(major) < FIRST_FUSED else "sdpa"
 
 
+def attends(graph: Graph) -> bool:
+    """Whether a model calls fused attention, which ``multiplied_out`` changes."""
+    return any(is_attention(call.op) for call in graph.calls)
+
+
 def multiplied_out(graph: Graph) -> Graph:
     """The graph with every fused attention as products, sums and a softmax."""
     last = max((value for call in graph.calls for value in (*call.input_ids, *call.output_ids)), default=0)

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.calibration.host_costs import HostCosts
-from predictor.calibration.load import Calibration
+from predictor.calibration.load import TRANSFERS_ALIKE, Calibration
+from predictor.pricing.correction import Correction
 from predictor.pricing.kernels import kernel_fit
 from predictor.records import KernelGroup, Timeline
 
@@ -36,8 +37,37 @@ def typical_error(calibration: Calibration) -> float:
     half-precision product, or of what there is.
     """
     if calibration.kernels_error is not None:
-        return calibration.kernels_error
+        return math.hypot(calibration.kernels_error, calibration.transfer_error)
     return kernel_fit(calibration, "gemm", "fp16" if "fp16" in calibration.dtypes else "fp32").error
+
+
+def device_errors(
+    groups: Sequence[KernelGroup], group_s: NDArray[np.float64], calibration: Calibration
+) -> tuple[float, float]:
+    """(Error of the kernel time of a pass that is the single model's, the part that all models on this device share),
+    standard deviations of its logarithm. groups: of kernels, group_s: their seconds, (groups,).
+
+    Errors of fits are taken as fully correlated within a family, as independent between families. A transfer from
+    another GPU is off for a pass as a whole.
+    """
+    transfer = calibration.transfer_error
+    if calibration.kernels_error is not None:
+        of_fits, transferred = calibration.kernels_error, 1.0
+    else:
+        kernel_s = max(float(group_s.sum()), 1e-12)
+        shares: dict[Any, float] = {}
+        for group, seconds in zip(groups, group_s.tolist(), strict=True):
+            key = group.family, group.dtype
+            shares[key] = shares.get(key, 0.0) + seconds / kernel_s
+        fits = {key: kernel_fit(calibration, *key) for key in shares}
+        of_transfer = {key: transfer if fit.reference_gpu else 0.0 for key, fit in fits.items()}
+        of_fits = math.sqrt(
+            sum(share**2 * max(fits[key].error ** 2 - of_transfer[key] ** 2, 0.0) for key, share in shares.items())
+        )
+        transferred = sum(share for key, share in shares.items() if of_transfer[key])
+    alike = transfer * TRANSFERS_ALIKE * transferred
+    own = transfer * math.sqrt(1 - TRANSFERS_ALIKE**2) * transferred
+    return math.hypot(of_fits, own), alike
 
 
 def log_error(
@@ -48,26 +78,21 @@ def log_error(
     timeline: Timeline,
     calibration: Calibration,
     host: HostCosts,
+    correction: Correction | None = None,
 ) -> float:
     """Standard deviation of the logarithm of a latency: the host's fit, and the families' by their share of kernel
-    time.
+    time; with a correction what is left of what all models share, and the single model's.
 
     groups: of kernels, group_s: their seconds, (groups,); extrapolated_s: of the kernels outside of the calibrated
     range; unmodelled_s: of those of operators that nobody modelled. The two lanes count by how much of the latency each
-    explains. Errors within a family are taken as fully correlated, between families as independent; kernels outside
-    the calibrated range add their own. What nobody modelled counts in full, also behind a slower host: it may take so
-    much longer that it comes out.
+    explains; kernels outside the calibrated range add their own error. What nobody modelled counts in full, also behind
+    a slower host: it may take so much longer that it comes out.
     """
     kernel_s = max(timeline.kernel_s, 1e-12)
-    if calibration.kernels_error is not None:
-        of_fits = calibration.kernels_error**2
-    else:
-        shares: dict[Any, float] = {}
-        for group, seconds in zip(groups, group_s.tolist(), strict=True):
-            key = group.family, group.dtype
-            shares[key] = shares.get(key, 0.0) + seconds
-        of_fits = sum((s / kernel_s * kernel_fit(calibration, *key).error) ** 2 for key, s in shares.items())
-    on_device = math.sqrt(of_fits + (extrapolated_s / kernel_s * EXTRAPOLATION_ERROR) ** 2)
+    own, alike = device_errors(groups, group_s, calibration)
+    of_host = host.error if correction is None else host.model_error
+    on_device = math.hypot(own, 0.0 if correction else alike, extrapolated_s / kernel_s * EXTRAPOLATION_ERROR)
     on_host = timeline.host_weight
+    of_factors = correction.log_sd(host.runtime, on_host, 1 - on_host) if correction else 0.0
     of_unmodelled = unmodelled_s / kernel_s * UNMODELLED_ERROR
-    return math.sqrt((on_host * host.error) ** 2 + ((1 - on_host) * on_device) ** 2 + of_unmodelled**2)
+    return math.hypot(on_host * of_host, (1 - on_host) * on_device, of_unmodelled, of_factors)

@@ -26,6 +26,7 @@ FIELDS = (
     ),
     *("bound", "critical_host"),
     *("interval_s", "macs", "launches", "operators", "unmodelled", "unmodelled_share", "extrapolated", "calibration"),
+    *("host", "software", "attention"),
     "notes",
 )
 """Fields of a report."""
@@ -37,6 +38,7 @@ def render(report: Report) -> str:
     data["costliest"] = [
         {"op": c.op, "count": c.count, "host_s": c.host_s, "kernel_s": c.kernel_s} for c in report.costliest
     ]
+    data["correction"] = asdict(report.correction) if report.correction else None
     data["on_cpu"] = [asdict(row) for row in report.on_cpu]
     return json.dumps(data, indent=1)
 
@@ -50,5 +52,6 @@ def render_comparison(rows: Sequence[Compared]) -> str:
             runtimes.append({"runtime": row.runtime, "cannot": row.reason})
             continue
         data = {name: getattr(row.report, name) for name in FIELDS}
+        data["correction"] = asdict(row.report.correction) if row.report.correction else None
         runtimes.append({**data, "speedup_over_eager": eager_s / row.report.latency_s if eager_s else None})
     return json.dumps({"best": fastest(rows), "runtimes": runtimes}, indent=1)

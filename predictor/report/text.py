@@ -53,12 +53,35 @@ def dtype(report: Report) -> str:
     return report.dtype if report.dtype_origin is DtypeOrigin.ASKED else f"{report.dtype} ({report.dtype_origin})"
 
 
+def setting(report: Report) -> str:
+    """Which software is priced, which attention, on whose host: "torch 1.12.1, attention multiplied out, ..."."""
+    names = {"onnxruntime": "ONNX Runtime"}
+    software = [f"{names.get(package, package)} {version}" for package, version in report.software.items()]
+    attention = [f"attention {report.attention}"] if report.attention != "none" else []
+    return ", ".join([*software, *attention, *([report.host] if report.host else [])])
+
+
+def corrected(report: Report) -> str:
+    """What measured latencies changed: "corrected by 3 measured latencies: host x1.31, device x0.97"."""
+    correction = report.correction
+    if correction is None:
+        return ""
+    many = "latency" if correction.latencies == 1 else "latencies"
+    factors = f"host x{correction.host_factor:.2f}, device x{correction.device_factor:.2f}"
+    return f"corrected by {correction.latencies} measured {many}: {factors}"
+
+
+def _headed(title: str, report: Report) -> list[str]:
+    """The first lines: what is predicted, with which software on whose host, and by what it is corrected."""
+    return [line for text in (title, setting(report), corrected(report)) for line in _wrapped("", text)]
+
+
 def render(report: Report) -> str:
     """The report for a person."""
     low, high = report.interval_s
     calibration = report.calibration
     lines = [
-        f"{report.model}, batch {report.batch}, {dtype(report)}, {report.runtime} on {report.gpu}",
+        *_headed(f"{report.model}, batch {report.batch}, {dtype(report)}, {report.runtime} on {report.gpu}", report),
         "",
         f"  latency      {milliseconds(report.latency_s)}   "
         f"(90 % interval {milliseconds(low)} to {milliseconds(high)})",
@@ -105,6 +128,17 @@ def render(report: Report) -> str:
     return "\n".join(lines)
 
 
+def _settings(reports: Sequence[Report]) -> list[str]:
+    """Which software is priced on whose host and by what it is corrected, the runtimes that are alike together."""
+    runtimes: dict[str, list[str]] = {}
+    for report in reports:
+        said = ", ".join(filter(None, (setting(report), corrected(report))))
+        runtimes.setdefault(said, []).append(report.runtime)
+    if len(runtimes) == 1:
+        return _wrapped("", next(iter(runtimes)))
+    return [line for said, names in runtimes.items() for line in _wrapped("", f"{', '.join(names)}: {said}")]
+
+
 def render_comparison(rows: Sequence[Compared]) -> str:
     """A table, a line for each runtime; the fastest is marked."""
     able = [row.report for row in rows if row.report]
@@ -112,7 +146,11 @@ def render_comparison(rows: Sequence[Compared]) -> str:
     lines = []
     if able:
         first = able[0]
-        lines += [f"{first.model}, batch {first.batch}, {dtype(first)} on {first.gpu}, times in ms", ""]
+        lines += [
+            f"{first.model}, batch {first.batch}, {dtype(first)} on {first.gpu}, times in ms",
+            *_settings(able),
+            "",
+        ]
     table_rows = [("", "runtime", "latency", "90 %", "host", "kernels", "launches", "bound", "gain")]
     for r in able:
         low, high, latency, host, kernels = map(_short, (*r.interval_s, r.latency_s, r.host_s, r.kernel_s))

@@ -23,6 +23,7 @@ from predictor.errors import PredictorError
 from predictor.predict import GpuCalibration, load_calibration
 from predictor.pricing.kernels import kernel_fit
 from predictor.pricing.transfer import equal_waves
+from predictor.sources import plan_of
 from tests.helpers import complaint
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -213,8 +214,8 @@ def test_of_one_architecture_the_one_of_the_same_balance_is_taken_unless_the_dat
     for name, more, reference in (("half", {}, "h200"), ("named", {"reference_gpu": "h100"}, "h100")):
         (tmp_path / f"{name}.json").write_text(json.dumps({**half, **more}))
         assert load_calibration(str(tmp_path / f"{name}.json")).device.reference_gpu == reference
-    (tmp_path / "odd.json").write_text(json.dumps({**half, "reference_gpu": "a100"}))
-    with pytest.raises(PredictorError, match=r"\$\.reference_gpu: unknown measured GPU 'a100'"):
+    (tmp_path / "odd.json").write_text(json.dumps({**half, "reference_gpu": "a1000"}))
+    with pytest.raises(PredictorError, match=r"\$\.reference_gpu: unknown calibrated GPU 'a1000': did you mean a100"):
         load_calibration(str(tmp_path / "odd.json"))
 
 
@@ -226,3 +227,55 @@ def test_a_gpu_without_a_measured_host_borrows_one_and_says_so(gpu: str, h200: G
         host, theirs = calibration.host(runtime), h200.host(runtime)
         assert (host.provenance, host.reference_gpu, host.launch_s) == ("derived", "h200", theirs.launch_s)
         assert host.error > theirs.error
+
+
+DERIVED = ("t4", "titanrtx", "titanxp", "a10", "a40", "a30", "3080", "rtx4090", "rtx6000ada", "l40", "l4", "b200")
+
+
+@pytest.mark.parametrize("gpu", DERIVED)
+def test_a_gpu_that_people_ask_for_is_derived_and_says_whose_host_is_priced(gpu: str) -> None:
+    sheet = msgspec.json.decode((SHIPPED / gpu / "datasheet.json").read_bytes(), type=Datasheet)
+    assert sheet.source
+    assert sheet.reference_gpu
+    found = plan_of("resnet50").report(gpu, batch=32)
+    assert found.calibration["provenance"] == "derived"
+    assert found.host
+    assert 1e-3 < found.latency_s < 1
+    low, high = found.interval_s
+    assert high / low > 1.3
+
+
+@pytest.mark.parametrize(
+    ("gpu", "dtype", "units_per_cycle"),
+    [
+        *((gpu, "fp16", 1024) for gpu in ("t4", "titanrtx", "a10", "a40", "rtx6000ada", "l4")),
+        *((gpu, "fp16", 512) for gpu in ("3080", "rtx4090", "l40")),
+        *(("a30", "fp16", 2048), ("b200", "fp32", 256), ("titanxp", "fp32", 256)),
+    ],
+)
+def test_peaks_are_what_the_multiprocessors_do_in_a_cycle(gpu: str, dtype: str, units_per_cycle: int) -> None:
+    """FLOPs of a multiprocessor in a cycle, with FP32 accumulation: GeForce cards, and the L40, at half the rate."""
+    sheet = msgspec.json.decode((SHIPPED / gpu / "datasheet.json").read_bytes(), type=Datasheet)
+    assert sheet.peak_flops[dtype] == pytest.approx(sheet.sms * sheet.clock_hz * units_per_cycle, rel=0.02)
+
+
+def test_a_fitted_gpu_s_own_datasheet_gives_what_was_fitted(tmp_path: Path) -> None:
+    """Kernels with their factors, and hosts; only less certain."""
+    own = json.loads((SHIPPED / "rtx8000" / "datasheet.json").read_text(encoding="utf-8"))
+    path = tmp_path / "same.json"
+    path.write_text(json.dumps({**own, "digest": None, "gpu": "same", "reference_gpu": "rtx8000"}))
+    plan = plan_of("resnet50")
+    for dtype, batch in (("fp16", 64), ("fp32", 8)):
+        theirs, found = (plan.report(gpu, dtype=dtype, batch=batch) for gpu in ("rtx8000", str(path)))
+        assert found.kernel_s == pytest.approx(theirs.kernel_s, rel=1e-6)
+        assert found.host_s == pytest.approx(theirs.host_s)
+        assert found.host == theirs.host
+        assert found.interval_s[1] > theirs.interval_s[1]
+
+
+def test_a_reference_may_be_fitted_but_not_derived(tmp_path: Path) -> None:
+    own = json.loads((SHIPPED / "t4" / "datasheet.json").read_text(encoding="utf-8"))
+    path = tmp_path / "spec.json"
+    path.write_text(json.dumps({**own, "digest": None, "reference_gpu": "titanrtx"}))
+    with pytest.raises(PredictorError, match="unknown calibrated GPU 'titanrtx'"):
+        load_calibration(str(path))
