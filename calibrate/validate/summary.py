@@ -45,7 +45,7 @@ def probe_text(probe: HostProbe, gpu: str | None, out: Path) -> str:
         f"  {ours / host.time_factor:.2f} x as long as {host.name}{' host' if host.runtime == 'all' else ''}"
         f", torch {host.torch}"
         for host in listed_hosts(gpu)
-        if host.is_default or host.runtime == "all" or (gpu and host.name in load_calibration(gpu).hosts)
+        if host.default or host.runtime == "all" or (gpu and host.name in load_calibration(gpu).hosts)
     ]
     return "\n".join([*lines, f"written to {out}: predict --gpu {gpu or 'NAME'} --host {out}"])
 

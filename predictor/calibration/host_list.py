@@ -13,14 +13,14 @@ REFERENCE_GPU = "h200"
 
 class ListedHost(NamedTuple):
     """A host. time_factor: how many times as long it takes as the reference's; runtime: under which it was measured,
-    "all" where under several; torch: its version; is_default: of the GPU that the list is for.
+    "all" where under several; torch: its version; default: of the GPU that the list is for.
     """
 
     name: str
     time_factor: float
     runtime: str
     torch: str
-    is_default: bool = False
+    default: bool = False
 
 
 def listed_hosts(gpu: str | None = None) -> list[ListedHost]:
@@ -41,7 +41,7 @@ def listed_hosts(gpu: str | None = None) -> list[ListedHost]:
     own = [host for host in named if host.name in calibration.hosts]
     measured.sort(key=lambda host: host.name != default)
     rows = [*typical, *own, *measured, *(host for host in named if host not in own)]
-    return [row._replace(is_default=row.name == default) for row in rows]
+    return [row._replace(default=row.name == default) for row in rows]
 
 
 def _listed(owner: Calibration, name: str) -> ListedHost:

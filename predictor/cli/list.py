@@ -142,7 +142,7 @@ def _hosts(gpu: str | None) -> Listing:
 
     hosts = listed_hosts(gpu)
     rows = [("host", "factor", "runtime", "torch", "")]
-    rows += [(h.name, f"{h.time_factor:.2f}", h.runtime, h.torch, "(default)" if h.is_default else "") for h in hosts]
+    rows += [(h.name, f"{h.time_factor:.2f}", h.runtime, h.torch, "(default)" if h.default else "") for h in hosts]
     note = f"factor: how many times as long as the {REFERENCE_GPU}'s host. Any host goes with any GPU."
     return Listing("\n".join([*table(rows, "<><<<"), "", note]), [host._asdict() for host in hosts])
 

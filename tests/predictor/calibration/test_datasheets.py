@@ -229,7 +229,7 @@ def test_a_gpu_without_a_measured_host_borrows_one_and_says_so(gpu: str, h200: G
         assert host.error > theirs.error
 
 
-DERIVED = ("t4", "titanrtx", "titanxp", "a10", "a40", "a30", "3080", "rtx4090", "rtx6000ada", "l40", "l4", "b200")
+DERIVED = ("t4", "titanrtx", "titanxp", "a10", "a40", "a30", "3080", "rtx4090", "6000ada", "l40", "l4", "b200")
 
 
 @pytest.mark.parametrize("gpu", DERIVED)
@@ -248,7 +248,7 @@ def test_a_gpu_that_people_ask_for_is_derived_and_says_whose_host_is_priced(gpu:
 @pytest.mark.parametrize(
     ("gpu", "dtype", "units_per_cycle"),
     [
-        *((gpu, "fp16", 1024) for gpu in ("t4", "titanrtx", "a10", "a40", "rtx6000ada", "l4")),
+        *((gpu, "fp16", 1024) for gpu in ("t4", "titanrtx", "a10", "a40", "6000ada", "l4")),
         *((gpu, "fp16", 512) for gpu in ("3080", "rtx4090", "l40")),
         *(("a30", "fp16", 2048), ("b200", "fp32", 256), ("titanxp", "fp32", 256)),
     ],
