@@ -400,7 +400,10 @@ def test_models_and_gpus_can_be_listed() -> None:
     [
         (("--model", "bert-bas"), "unknown model 'bert-bas': did you mean bert-base"),
         (("--model", "lstm"), "unknown model 'lstm': known: bert-base, distilbert"),
-        (("--gpu", "h20"), "unknown GPU 'h20': did you mean h200 or h100 or b200? A GPU that is on no list: --gpu-spec FILE"),
+        (
+            ("--gpu", "h20"),
+            "unknown GPU 'h20': did you mean h200 or h100 or b200? A GPU that is on no list: --gpu-spec FILE",
+        ),
         (("--runtime", "egar"), "unknown runtime 'egar': did you mean eager?"),
         (("--runtime", "TensorRT"), "runtime 'TensorRT' is not supported, nearest: onnx-cudagraph"),
         (("--runtime", "inductor"), "unknown runtime 'inductor': did you mean compile?"),
