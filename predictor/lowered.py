@@ -114,6 +114,7 @@ class LoweredRange:
             np.round((self.elements @ terms).T),
             first.program.call_times,
             first.program.kernel_times,
+            first.program.kernel_share,
         )
         return Lowered(
             first.name,
@@ -184,6 +185,7 @@ def _structure(lowered: Lowered) -> Any:
         lowered.group_of_kernel.tobytes(),
         lowered.program.call_times.tobytes(),
         lowered.program.kernel_times.tobytes(),
+        lowered.program.kernel_share.tobytes(),
         unmodelled,
         program.unsupported_reason,
         program.tail,

@@ -332,13 +332,15 @@ TODAY = Target()
 class Kernel:
     """Work that one operator puts on the device: a family of kernels (``families.py``), a dtype and its dimensions.
 
-    times: how many such kernels follow each other here, as in the steps of a recurrent layer.
+    times: how many such kernels follow each other here, as in the steps of a recurrent layer. at_once: how many of them
+    a CUDA graph runs side by side, as it does both directions of a recurrent layer; a host issues one after another.
     """
 
     family: str
     dtype: str
     dims: Mapping[str, float]
     times: int = 1
+    at_once: float = 1.0
 
 
 class HostRow(NamedTuple):
@@ -421,7 +423,8 @@ class SizedProgram:
     program: at one of the sizes; groups: its distinct kernels; kernel_of: (kernels,), position among them, all groups
     one after another, of every kernel in issue order; first_kernel: (calls + 1,), see ``PricedProgram``; sync:
     (calls,); elements: (sizes, calls), see ``HostCall``; call_times: (calls,), kernel_times: (kernels,), of the call
-    and of the kernel within it.
+    and of the kernel within it; kernel_share: (kernels,), of a kernel's time, what a CUDA graph that runs others beside
+    it needs.
     """
 
     program: Program
@@ -433,6 +436,7 @@ class SizedProgram:
     elements: NDArray[np.float64]
     call_times: NDArray[np.float64]
     kernel_times: NDArray[np.float64]
+    kernel_share: NDArray[np.float64]
 
     @classmethod
     def of(cls, program: Program) -> SizedProgram:
@@ -460,6 +464,14 @@ class SizedProgram:
             np.array([[call.elements for call in program.calls]], dtype=float).reshape(1, -1),
             np.array([call.times for call in program.calls], dtype=float),
             np.array([kernel.times for call in program.calls for kernel in call.kernels], dtype=float),
+            np.array(
+                [
+                    1 / kernel.at_once if call.trait is Trait.REPLAY else 1.0
+                    for call in program.calls
+                    for kernel in call.kernels
+                ],
+                dtype=float,
+            ),
         )
 
 

@@ -30,9 +30,12 @@ def stored(program: Program) -> StoredProgram:
     kernels, calls = _Rows(), _Rows()
     order: list[int] = []
     for call in program.calls:
-        kernel_indices = tuple(kernels.index(StoredKernel(k.family, k.dtype, dict(k.dims))) for k in call.kernels)
+        kernel_indices = tuple(
+            kernels.index(StoredKernel(k.family, k.dtype, dict(k.dims), k.times, k.at_once)) for k in call.kernels
+        )
         row = StoredCall(
-            call.row.label, call.trait, int(call.sync), call.parts, call.extra, kernel_indices, call.elements
+            *(call.row.label, call.trait, int(call.sync), call.parts, call.extra, kernel_indices, call.elements),
+            call.times,
         )
         order.append(calls.index(row))
     return StoredProgram(
@@ -50,7 +53,7 @@ def stored(program: Program) -> StoredProgram:
 def restored(program: StoredProgram) -> Program:
     """The inverse of ``stored``."""
     *before, tail = (PythonWork(*work) for work in program.python)
-    kernels = [Kernel(k.family, k.dtype, k.dims) for k in program.kernels]
+    kernels = [Kernel(k.family, k.dtype, k.dims, k.times, k.at_once) for k in program.kernels]
     calls = [
         HostCall(
             op=row_of_label(c.op).op,
@@ -62,6 +65,7 @@ def restored(program: StoredProgram) -> Program:
             extra=c.extra,
             sync=bool(c.sync),
             elements=c.elements,
+            times=c.times,
         )
         for c in program.calls
     ]

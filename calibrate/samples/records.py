@@ -236,12 +236,14 @@ class Refusal(Record, frozen=True, tag="refusal"):
         return self.case
 
 
-class StoredKernel(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """A kernel of a program."""
+class StoredKernel(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A kernel of a program, see ``predictor.records.Kernel``."""
 
     family: str
     dtype: str
     dims: Dims
+    times: int = 1
+    at_once: float = 1.0
 
 
 class StoredCall(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -254,6 +256,7 @@ class StoredCall(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tru
     extra: tuple[str, ...]
     kernels: tuple[int, ...]
     elements: int
+    times: int = 1
 
 
 class StoredProgram(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -120,7 +120,7 @@ def product(dtype: str, m: int, n: int, k: int, batch: int, nt: bool, bias: bool
 
 def integer_product(m: int, n: int, k: int) -> Kernel:
     """(m, k) @ (k, n) of integers of eight bits."""
-    return Kernel("gemm_8bit", "int8", {"m": m, "n": n, "k": k, "batch": 1, "nt": 0.0, "bias": 0.0})
+    return Kernel("ort_integer_product", "int8", {"m": m, "n": n, "k": k})
 
 
 def row_of(tensor: TensorSpec, dtype: str) -> TensorSpec:
@@ -201,14 +201,17 @@ def conv_as_product(call: OpCall) -> tuple[Kernel, ...]:
 
 
 def recurrent(call: OpCall, gates: int) -> tuple[Kernel, ...]:
-    """A recurrent layer as cuDNN runs it, see ``recurrent.cudnn_layers``. gates: products of the state a step."""
+    """A recurrent layer as cuDNN runs it, see ``recurrent.cudnn_layers``. gates: products of the state a step. Its two
+    directions are on streams of their own: a CUDA graph runs them side by side.
+    """
     x, w, r = call.tensors[:3]
     steps, batch = x.shape[:2]
     (rows, k), width = w.shape[1:], w.shape[1] // gates
     state, gated = (TensorSpec((batch, n), x.dtype, (n, 1)) for n in (width, rows))
     of_state = replace(product(x.dtype, batch, rows, r.shape[-1], 1, True), family="ort_recurrent_product")
     step = (of_state, *pointwise_of((gated, gated, state), state, True))
-    return (product(x.dtype, batch * steps, rows, k, 1, True), *repeated(step, steps)) * w.shape[0]
+    way = (product(x.dtype, batch * steps, rows, k, 1, True), *repeated(step, steps))
+    return tuple(replace(kernel, at_once=float(w.shape[0])) for kernel in way) * w.shape[0]
 
 
 def einsum(call: OpCall) -> tuple[Kernel, ...]:

@@ -71,6 +71,33 @@ def _run(sizes: Sizes, dtype: str, *before: Kernel) -> tuple[Kernel, ...]:
     return before if empty else (*before, sizes.kernel(dtype))
 
 
+LONG = 256
+"""Queries or keys from which on there is a fused kernel in single precision (onnxruntime, attention_common.h, the
+least length for memory efficient attention); single nodes on an H100 change between 197 and 256.
+"""
+
+
+def _is_fused(sizes: Sizes, dtype: str, mask: TensorSpec | None, has_past: bool) -> bool:
+    """Whether a node is one kernel: none is where a cache was joined or scores are masked, but by lengths."""
+    if has_past or (mask is not None and len(mask.shape) > 1):
+        return False
+    return dtype != "fp32" or max(sizes.length, sizes.keys) >= LONG
+
+
+def _in_parts(sizes: Sizes, dtype: str, *before: Kernel) -> tuple[Kernel, ...]:
+    """Scores, a softmax, what they weigh, heads put behind the sequence."""
+    batch = sizes.batch * sizes.heads
+    if not min(batch, sizes.length, sizes.keys, sizes.head, sizes.value):
+        return before
+    return (
+        *before,
+        ort.product(dtype, sizes.length, sizes.keys, sizes.head, batch, True),
+        Kernel("ort_attention_softmax", dtype, {"rows": batch * sizes.length, "cols": sizes.keys}),
+        ort.product(dtype, sizes.length, sizes.value, sizes.keys, batch, False),
+        *ort.copies_of(_dense((batch * sizes.length, sizes.value), dtype)),
+    )
+
+
 # Attention of com.microsoft: its product inside. Inputs: data, weights, bias, mask, past, bias of the scores.
 
 
@@ -94,15 +121,17 @@ def whole_macs(call: OpCall) -> int:
 
 
 def whole(call: OpCall) -> tuple[Kernel, ...]:
-    """The product, a pass that adds the bias and puts heads first, the cache moved, the fused kernel."""
+    """The product, a pass that adds the bias and puts heads first, the cache joined, the attention."""
     x, weights = call.tensors[:2]
     sizes = whole_sizes(call)
     rows, (k, n) = sizes.batch * sizes.length, weights.shape
     if not min(rows, k, n):
         return ()
     product = ort.product(x.dtype, rows, n, k, 1, False)
-    placed = ort.copies_of(_dense((rows, n), x.dtype))
-    return _run(sizes, x.dtype, product, *placed, *ort.copies_of(*call.outputs[1:2]))
+    before = (product, *ort.copies_of(_dense((rows, n), x.dtype)), *ort.copies_of(*call.outputs[1:2]))
+    mask, past = _input(call, 3) or _input(call, 5), _input(call, 4)
+    is_fused = _is_fused(sizes, x.dtype, mask, past is not None)
+    return (_run if is_fused else _in_parts)(sizes, x.dtype, *before)
 
 
 def quantised_sizes(call: OpCall) -> Sizes:
@@ -179,11 +208,15 @@ def apart_macs(call: OpCall) -> int:
 
 
 def apart(call: OpCall) -> tuple[Kernel, ...]:
-    """A pass over each operand that a bias is added to, the cache moved, the fused kernel."""
-    query = call.tensors[0]
-    biased = "num_heads" in call.args and _input(call, 3) is not None
-    operands = [t for t in (_input(call, p) for p in range(3)) if t is not None] if biased else []
-    return _run(apart_sizes(call), query.dtype, *ort.copies_of(*operands), *ort.copies_of(*call.outputs[1:3]))
+    """A pass over each operand that a bias is added to or that is put heads first, the cache joined, the attention."""
+    query, sizes = call.tensors[0], apart_sizes(call)
+    of_microsoft = "num_heads" in call.args
+    mask, past = (_input(call, 4) or _input(call, 5), _input(call, 6)) if of_microsoft else (_input(call, 3), None)
+    is_fused = not of_microsoft or _is_fused(sizes, query.dtype, mask, past is not None)
+    moved = not is_fused or (of_microsoft and _input(call, 3) is not None)
+    operands = [t for t in (_input(call, p) for p in range(3)) if t is not None] if moved else []
+    before = (*ort.copies_of(*operands), *ort.copies_of(*call.outputs[1:3]))
+    return (_run if is_fused else _in_parts)(sizes, query.dtype, *before)
 
 
 # GroupQueryAttention: query, key, value, past key, past value, lengths, the longest, cosines, sines.
@@ -206,10 +239,19 @@ def grouped_macs(call: OpCall) -> int:
 
 
 def grouped(call: OpCall) -> tuple[Kernel, ...]:
-    """Queries and keys turned where the node does that, the cache written, the fused kernel."""
-    query, key = call.tensors[0], _input(call, 1)
-    turned = [query, *([key] if key is not None else [])] if call.args.get("do_rotary") else []
-    return _run(grouped_sizes(call), query.dtype, *ort.copies_of(*turned), *ort.copies_of(*call.outputs[1:3]))
+    """Lengths prepared, the cache copied, tokens turned and put into it, a block a head each, the fused kernel."""
+    query, sizes = call.tensors[0], grouped_sizes(call)
+    lengths = TensorSpec((sizes.batch,), "int32", (1,))
+    copied = [
+        Kernel("ort_cache_copy", past.dtype, {"elements": past.elements})
+        for past in (_input(call, 3), _input(call, 4))
+        if past is not None and past.elements
+    ]
+    blocks = sizes.batch * sizes.length * (sizes.heads + 2 * sizes.shared)
+    if not min(blocks, sizes.head, sizes.keys):
+        return ()
+    append = Kernel("ort_cache_append", query.dtype, {"blocks": blocks, "head": sizes.head})
+    return _run(sizes, query.dtype, *ort.copies_of(*[lengths] * GROUPED_STEPS), *copied, append)
 
 
 # PackedAttention: tokens without padding, weights, bias, where each token was, where sequences begin.
@@ -254,6 +296,11 @@ def attention(call: OpCall) -> tuple[Kernel, ...]:
     """Kernels of "Attention", see ``attention_macs``."""
     return whole(call) if "num_heads" in call.args else apart(call)
 
+
+GROUPED_STEPS = 4
+"""Small kernels of GroupQueryAttention before its cache is copied: eight launches on an H100, of one token as of many,
+of a cache that is read and written at different places.
+"""
 
 GROUPED_ON_CPU = 20
 """Passes over the queries that the CPU takes for GroupQueryAttention, in fp32: measured, of 128 queries and 256 keys, 3

@@ -61,22 +61,27 @@ def integer_matmul(call: OpCall) -> tuple[Kernel, ...]:
     return (*sums, whole, *(ort.copies_of(out) if offsets else ()))
 
 
+FEW_ROWS = 16
+"""Rows up to which weights of four bits are multiplied as they are packed: of single nodes on an H100 4 and 16 are, 64
+are not (``benchmarks/onnx_files/nodes.py``, few_bits).
+"""
+
+
 def few_bits(call: OpCall) -> tuple[Kernel, ...]:
-    """One kernel that reads the packed weights, of a single row; of more rows the weights are first written in floating
-    point, then multiplied.
+    """One kernel that reads the packed weights, of a single row, or of few with weights of four bits; of more rows the
+    weights are first written in floating point, then multiplied.
     """
-    x, packed, out = call.tensors[0], call.tensors[1], call.outputs[0]
+    x, out = call.tensors[0], call.outputs[0]
     k, n = int(call.args["K"]), int(call.args["N"])
     rows = x.elements // max(k, 1)
     if not min(rows, k, n):
         return ()
-    weights = TensorSpec((n, k), x.dtype, (k, 1))
-    if rows == 1:
-        return unmodelled(call)
-    spread = ort.kernel(
-        OpCall("", {"input0": packed, "input1": call.tensors[2]}, (weights,), Trait.COPY), straight=False
-    )
-    return (*spread, ort.product(out.dtype, rows, n, k, 1, True))
+    bits = float(call.args.get("bits") or 4)
+    kind = {"bits": bits, "itemsize": float(out.itemsize)}
+    if rows == 1 or (rows <= FEW_ROWS and bits == 4):
+        return (Kernel("ort_few_bits", out.dtype, {"rows": rows, "n": n, "k": k, **kind}),)
+    unpacked = Kernel("ort_unpacked_bits", out.dtype, {"elements": n * k, **kind})
+    return (unpacked, ort.product(out.dtype, rows, n, k, 1, True))
 
 
 def eight_bit_gemm(call: OpCall) -> tuple[Kernel, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 
 from predictor.ops import ort
@@ -21,7 +22,9 @@ def cudnn_layers(call: OpCall, gates: int) -> tuple[Kernel, ...]:
     step a product of the hidden state and a kernel of what the gates do. cuDNN's persistent kernels, which torch has it
     use for single layers in half precision and batches of eight and more, are not modelled: they are faster.
 
-    gates: products of the hidden state that a step takes.
+    gates: products of the hidden state that a step takes. Directions are on streams of their own, and so are layers: a
+    layer begins when the one before it has done its first chunk. A CUDA graph runs them side by side, a host issues them
+    more slowly than they run.
     """
     x, params = tensor(call, "input", "data"), call.args["params"]
     layers, both = int(call.args.get("num_layers", 1)), 1 + int(bool(call.args.get("bidirectional")))
@@ -33,7 +36,8 @@ def cudnn_layers(call: OpCall, gates: int) -> tuple[Kernel, ...]:
     matrices = [p for p in params if isinstance(p, TensorSpec) and len(p.shape) == 2]
     each = len(matrices) // (layers * both)  # two, and a third for a projection
     chunks = CHUNKS if layers > 1 else 1
-    kernels = copy_of(x) if batch_first and batch > 1 else ()
+    at_once = both * layers * chunks / (chunks + layers - 1)
+    kernels: tuple[Kernel, ...] = ()
     for first in range(0, len(matrices), each):
         (rows, inputs), *hidden = (m.shape for m in matrices[first : first + each])
         kernels += product(x.dtype, math.ceil(batch * steps / chunks), rows, inputs) * chunks
@@ -41,7 +45,8 @@ def cudnn_layers(call: OpCall, gates: int) -> tuple[Kernel, ...]:
         state, gated = (TensorSpec((batch, n), x.dtype, (n, 1)) for n in (width, rows))
         step = sum((product(x.dtype, batch, n, k) for n, k in hidden), ())
         kernels += repeated(step + pointwise_of((gated, gated, state), state, is_transcendental=True), steps)
-    return kernels
+    placed = copy_of(x) if batch_first and batch > 1 else ()
+    return (*placed, *(replace(kernel, at_once=at_once) for kernel in kernels))
 
 
 def weights_macs(call: OpCall) -> int:

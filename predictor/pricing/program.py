@@ -131,10 +131,11 @@ PRODUCTS = frozenset({Trait.GEMM, Trait.PRODUCT, Trait.CONV})
 
 def _products_s(call: HostCall, host: HostCosts) -> float:
     """What calls of a product's library cost beside their launches, within a call that is more than a product: a step
-    of a recurrent layer, the products of an attention. Known where a launch is part of a typical call's cost.
+    of a recurrent layer, the products of an attention. Known where a launch is part of a typical call's cost. A replay
+    calls no library.
     """
     product = host.typical.get(Trait.GEMM)
-    if product is None or not product.launches or call.trait in PRODUCTS:
+    if product is None or not product.launches or call.trait in PRODUCTS or call.trait is Trait.REPLAY:
         return 0.0
     others_s = host.typical[TYPICAL].hot_s
     count = sum(kernel.times for kernel in call.kernels if FAMILIES[kernel.family].matrix)
@@ -167,7 +168,8 @@ def price(
     launches = launches * sized.kernel_times
     host_s = _host_s(sized, launches, profile, host, measured_with) * sized.call_times
     call_times = np.repeat(sized.call_times, np.diff(sized.first_kernel))
-    seconds, launches = seconds * sized.kernel_times * call_times, launches * call_times
+    seconds = seconds * sized.kernel_times * sized.kernel_share * call_times
+    launches = launches * call_times
     return PricedProgram(
         host_s,
         profile.tail_s,

@@ -1,0 +1,213 @@
+"""Kernels of ONNX Runtime's own domain, and those that cuBLAS picks for its products of integers, whose time is that of
+steps that wait for each other rather than of arithmetic or traffic: single nodes show which
+(``benchmarks/onnx_files/nodes.py``, ONNX Runtime 1.30 on an H100, calibrations/h100/onnx_files/nodes.jsonl.gz).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from predictor.kernels.family import Array, Dims, Family, MeasuredIn, log
+
+FEW_ROWS = 16
+"""Rows up to which a product of integers has a kernel of its own: measured are 1 and 16, then 128 and more."""
+
+TILE = 128
+"""Rows and columns of a thread block's tile of a product of integers."""
+
+INTEGER_START_S, INTEGER_STEP_S = 2.7e-6, 3.52e-8
+"""Of a product of integers, and of one of its k: a block goes along k in steps of 16 on units of an older architecture
+(i161616gemm_s8), whatever m and n. Measured: 1.2 % mean error of 14 products.
+"""
+
+FEW_INTEGER_START_S, FEW_INTEGER_STEP_S = 1.7e-6, 7.2e-9
+"""The same of at most ``FEW_ROWS`` rows (gemmSN): 3.6 % mean error of 9 products."""
+
+WARP_THREADS, SM_WARPS, MOST_THREADS = 32, 64, 1024
+"""Of a warp, a multiprocessor, a thread block."""
+
+SOFTMAX_WAVE_S = 1.65e-6
+"""Of the rows of an attention's scores that the multiprocessors hold at a time, a block of threads a row, beside their
+traffic. Measured: 1.9 to 2.1 us with the traffic, 16 to 93 such waves, in fp16 as in fp32.
+"""
+
+APPEND_BLOCK_S = 7.7e-8
+"""Of a multiprocessor for a block that turns a token of a head and puts it into the cache (UnpackRoPEAppend): 0.58 ns
+for one of 132. With ``COPY_SHARE`` and what is attended to 7.8 % mean error of 67 nodes.
+"""
+
+COPY_SHARE = 0.56
+"""Of the bandwidth, what a copy of a cache reaches."""
+
+ROW_START_S = 0.9e-6
+"""Of a product of few rows with weights of a few bits, beside its floor."""
+
+ROW_STEP_S = {(4, 2): 7.1e-10, (8, 2): 2.16e-9, (4, 4): 1.39e-9, (8, 4): 1.31e-9}
+ROW_WEIGHT_S = {(4, 2): 3e-14, (8, 2): 7e-14, (4, 4): 1.1e-13, (8, 4): 2.7e-13}
+"""Of a single row with weights of (bits) and activations of (bytes): a step along k, and a weight beside its traffic.
+4 to 6 % mean error.
+"""
+
+ROWS_STEP_S = {2: 3.6e-10, 4: 0.0}
+ROWS_WEIGHT_S = {2: 6.2e-14, 4: 3.3e-13}
+"""The same of each of several rows, of four bits: 7 to 8 % mean error."""
+
+UNPACKED_S = 6.7e-12
+"""Of a weight of four bits written in single precision, beside its traffic: that kernel writes one at a time."""
+
+_analytic = partial(Family, measured_in=MeasuredIn.NOWHERE, factor_group="other")
+
+
+def _macs(d: Dims) -> Array:
+    return 2 * d["m"] * d["n"] * d["k"]
+
+
+def _integer_bytes(d: Dims, size: int) -> Array:
+    return d["m"] * d["k"] + d["n"] * d["k"] + 4 * d["m"] * d["n"]
+
+
+def _integer_s(d: Dims, sms: int) -> Array:
+    waves = np.ceil(np.ceil(d["m"] / TILE) * np.ceil(d["n"] / TILE) / sms)
+    many_s = INTEGER_START_S + INTEGER_STEP_S * d["k"] * waves
+    return np.where(d["m"] <= FEW_ROWS, FEW_INTEGER_START_S + FEW_INTEGER_STEP_S * d["k"], many_s)
+
+
+def _scores(d: Dims) -> Array:
+    return d["rows"] * d["cols"]
+
+
+def _scores_bytes(d: Dims, size: int) -> Array:
+    return 2 * size * _scores(d)
+
+
+def _softmax_s(d: Dims, sms: int) -> Array:
+    threads = np.clip(2 ** np.ceil(np.log2(np.maximum(d["cols"], 1))), WARP_THREADS, MOST_THREADS)
+    turns = np.ceil(d["cols"] / MOST_THREADS)
+    return SOFTMAX_WAVE_S * d["rows"] * turns * threads / WARP_THREADS / (SM_WARPS * sms)
+
+
+def _appended(d: Dims) -> Array:
+    return d["blocks"] * d["head"]
+
+
+def _appended_bytes(d: Dims, size: int) -> Array:
+    return 2 * size * _appended(d)
+
+
+def _append_s(d: Dims, sms: int) -> Array:
+    return APPEND_BLOCK_S * d["blocks"] / sms
+
+
+def _copied(d: Dims) -> Array:
+    return d["elements"]
+
+
+def _copied_bytes(d: Dims, size: int) -> Array:
+    return 2 * size * d["elements"] / COPY_SHARE
+
+
+def _by_kind(d: Dims, table: dict[tuple[int, int], float]) -> Array:
+    kinds = [(d["bits"] == bits) & (d["itemsize"] == size) for bits, size in table]
+    return np.select(kinds, list(table.values()), max(table.values()))
+
+
+def _few_bits_bytes(d: Dims, size: int) -> Array:
+    return d["n"] * d["k"] * d["bits"] / 8 + size * d["rows"] * (d["k"] + d["n"])
+
+
+def _few_bits_flops(d: Dims) -> Array:
+    return 2 * d["rows"] * d["n"] * d["k"]
+
+
+def _few_bits_s(d: Dims, sms: int) -> Array:
+    step_s = np.where(d["itemsize"] == 2, ROWS_STEP_S[2], ROWS_STEP_S[4])
+    weight_s = np.where(d["itemsize"] == 2, ROWS_WEIGHT_S[2], ROWS_WEIGHT_S[4])
+    one_s = _by_kind(d, ROW_STEP_S) * d["k"] + _by_kind(d, ROW_WEIGHT_S) * d["k"] * d["n"]
+    each_s = d["rows"] * (step_s * d["k"] + weight_s * d["k"] * d["n"])
+    return ROW_START_S + np.where(d["rows"] == 1, one_s, each_s)
+
+
+def _unpacked(d: Dims) -> Array:
+    return d["elements"]
+
+
+def _unpacked_bytes(d: Dims, size: int) -> Array:
+    return d["elements"] * (size + d["bits"] / 8)
+
+
+def _unpacked_s(d: Dims, sms: int) -> Array:
+    return np.where((d["bits"] == 4) & (d["itemsize"] == 4), UNPACKED_S * d["elements"], 0.0)
+
+
+def _features(*names: str) -> Callable[[Dims, int, int], list[Array]]:
+    def features(d: Dims, size: int, sms: int) -> list[Array]:
+        return [log(np.asarray(d[name])) for name in names]
+
+    return features
+
+
+ROWS = (
+    _analytic(
+        name="ort_integer_product",
+        dims={"m": None, "n": None, "k": None},
+        flops=_macs,
+        nbytes=_integer_bytes,
+        features=_features("m", "n", "k"),
+        sizes=("m", "n", "k"),
+        profiler_names=r"gemm_s8|gemmSN_kernel_int32",
+        matrix=True,
+        latency_s=_integer_s,
+    ),
+    _analytic(
+        name="ort_attention_softmax",
+        dims={"rows": None, "cols": None},
+        flops=_scores,
+        nbytes=_scores_bytes,
+        features=_features("rows", "cols"),
+        sizes=("rows", "cols"),
+        profiler_names=r"attention_softmax",
+        latency_s=_softmax_s,
+    ),
+    _analytic(
+        name="ort_cache_append",
+        dims={"blocks": None, "head": None},
+        flops=_appended,
+        nbytes=_appended_bytes,
+        features=_features("blocks", "head"),
+        sizes=("blocks", "head"),
+        profiler_names=r"UnpackRoPEAppend|ConcatNewToPast",
+        latency_s=_append_s,
+    ),
+    _analytic(
+        name="ort_cache_copy",
+        dims={"elements": None},
+        flops=_copied,
+        nbytes=_copied_bytes,
+        features=_features("elements"),
+        sizes=("elements",),
+        profiler_names=r"Memcpy DtoD",
+    ),
+    _analytic(
+        name="ort_few_bits",
+        dims={"rows": None, "n": None, "k": None, "bits": None, "itemsize": None},
+        flops=_few_bits_flops,
+        nbytes=_few_bits_bytes,
+        features=_features("rows", "n", "k"),
+        sizes=("rows", "n", "k"),
+        profiler_names=r"MatMulFloat",
+        latency_s=_few_bits_s,
+    ),
+    _analytic(
+        name="ort_unpacked_bits",
+        dims={"elements": None, "bits": None, "itemsize": None},
+        flops=_unpacked,
+        nbytes=_unpacked_bytes,
+        features=_features("elements"),
+        sizes=("elements",),
+        profiler_names=r"Dequantize\dBits",
+        latency_s=_unpacked_s,
+    ),
+)
