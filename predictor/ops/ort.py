@@ -130,15 +130,20 @@ def row_of(tensor: TensorSpec, dtype: str) -> TensorSpec:
 
 
 def gemm(call: OpCall) -> tuple[Kernel, ...]:
-    """A product; its bias is first spread over the result, as a product with ones."""
+    """A product; its bias is first spread over the result: a row by a product with ones, whole ones by a copy
+    (onnxruntime, core/providers/cuda/math/gemm.cc).
+    """
     a, out = call.tensors[0], call.outputs[0]
     if not out.elements:
         return ()
     m, n = out.shape
     k = a.elements // max(m, 1)
     whole = product(a.dtype, m, n, k, 1, bool(call.args.get("transB")))
-    biased = len(call.tensors) > 2 and call.tensors[2].elements < out.elements
-    return (product(a.dtype, m, n, 1, 1, False), whole) if biased else (whole,)
+    bias = call.tensors[2] if len(call.tensors) > 2 else None
+    if bias is None:
+        return (whole,)
+    is_row = len(bias.shape) < 2 or bias.elements < out.elements or m == 1
+    return (product(a.dtype, m, n, 1, 1, False) if is_row else copies_of(out)[0], whole)
 
 
 def matmul(call: OpCall) -> tuple[Kernel, ...]:
@@ -215,8 +220,9 @@ def recurrent(call: OpCall, gates: int) -> tuple[Kernel, ...]:
 
 
 def einsum(call: OpCall) -> tuple[Kernel, ...]:
-    """Products of two operands after one another, by what their indices say, with copies that rearrange them and the
-    result; of one operand a transpose, or a sum.
+    """Products of two operands after one another, by what their indices say, with copies that rearrange them, and the
+    result where it is to be rearranged or is a batch of products; once more where a dimension is one, which may stand
+    for any (launches of 87 single nodes, ``benchmarks/onnx_files/nodes.py``, summed). Of one operand a transpose or sum.
     """
     terms, result = einsum_terms(str(call.args.get("equation", "")), call.tensors)
     if not terms or len(terms) != len(call.tensors) or not call.outputs[0].elements:
@@ -235,9 +241,14 @@ def einsum(call: OpCall) -> tuple[Kernel, ...]:
         held = tuple(index for index in dict.fromkeys((*held, *term)) if index in kept)
         if min(m, n, k, batch):
             tensor = call.tensors[position]
-            kernels += (*copies_of(tensor), product(tensor.dtype, m, n, k, batch, False))
+            is_last = position == len(terms) - 1
+            natural = [i for part in (both & kept, left & kept, right & kept) for i in held if i in part]
+            is_batch = bool(both & kept and left & kept and right & kept)
             shape = tuple(sizes[index] for index in held)
-            kernels += copies_of(replace(call.outputs[0], shape=shape, stride=(1,) * len(shape)))
+            ones = (call.tensors[0], tensor) if 1 in (*call.tensors[0].shape, *tensor.shape) else ()
+            kernels += (*copies_of(tensor, *ones), product(tensor.dtype, m, n, k, batch, False))
+            if not is_last or is_batch or natural != list(result):
+                kernels += copies_of(replace(call.outputs[0], shape=shape, stride=(1,) * len(shape)))
     return kernels
 
 
