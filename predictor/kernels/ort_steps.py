@@ -58,6 +58,19 @@ ROWS_WEIGHT_S = {2: 6.2e-14, 4: 3.3e-13}
 UNPACKED_S = 6.7e-12
 """Of a weight of four bits written in single precision, beside its traffic: that kernel writes one at a time."""
 
+DIGIT_BITS, TOP_THREADS, TOP_BLOCKS = 2, 256, 8
+"""Of the best few of a row: bits that a pass decides (RadixTopK<T, 256, 2>), threads of a row's block, blocks that a
+multiprocessor holds.
+"""
+
+TOP_PASS_S, TOP_TURN_S = 1.7e-6, 7e-7
+"""Of a pass, and of a turn of the threads over a row in it. Measured: rows of 384 and 512, 26 to 32 us in fp16, 43 to
+52 in fp32; that both terms grow so is a judgement.
+"""
+
+TOP_SORTED_S = 2.2e-5
+"""Of a row that a block's threads sort at once. Measured: rows of 256, in fp16 as in fp32."""
+
 _analytic = partial(Family, measured_in=MeasuredIn.NOWHERE, factor_group="other")
 
 
@@ -142,6 +155,21 @@ def _unpacked_s(d: Dims, sms: int) -> Array:
     return np.where((d["bits"] == 4) & (d["itemsize"] == 4), UNPACKED_S * d["elements"], 0.0)
 
 
+def _top_elements(d: Dims) -> Array:
+    return d["rows"] * d["cols"]
+
+
+def _top_bytes(d: Dims, size: int) -> Array:
+    return size * d["rows"] * d["cols"]
+
+
+def _top_s(d: Dims, sms: int) -> Array:
+    passes = 8 * d["itemsize"] / DIGIT_BITS
+    turns = np.ceil(d["cols"] / TOP_THREADS)
+    row_s = np.where(turns <= 1, TOP_SORTED_S, passes * (TOP_PASS_S + TOP_TURN_S * turns))
+    return row_s * np.ceil(d["rows"] / (TOP_BLOCKS * sms))
+
+
 def _features(*names: str) -> Callable[[Dims, int, int], list[Array]]:
     def features(d: Dims, size: int, sms: int) -> list[Array]:
         return [log(np.asarray(d[name])) for name in names]
@@ -170,6 +198,16 @@ ROWS = (
         sizes=("rows", "cols"),
         profiler_names=r"attention_softmax",
         latency_s=_softmax_s,
+    ),
+    _analytic(
+        name="ort_top_k",
+        dims={"rows": None, "cols": None, "itemsize": None},
+        flops=_top_elements,
+        nbytes=_top_bytes,
+        features=_features("rows", "cols"),
+        sizes=("rows", "cols"),
+        profiler_names=r"RadixTopK|BitonicTopK",
+        latency_s=_top_s,
     ),
     _analytic(
         name="ort_cache_append",

@@ -222,7 +222,8 @@ def recurrent(call: OpCall, gates: int) -> tuple[Kernel, ...]:
 def einsum(call: OpCall) -> tuple[Kernel, ...]:
     """Products of two operands after one another, by what their indices say, with copies that rearrange them, and the
     result where it is to be rearranged or is a batch of products; once more where a dimension is one, which may stand
-    for any (launches of 87 single nodes, ``benchmarks/onnx_files/nodes.py``, summed). Of one operand a transpose or sum.
+    for any (launches of 87 single nodes, ``benchmarks/onnx_files/nodes.py``, summed). Of one operand a transpose or
+    a sum.
     """
     terms, result = einsum_terms(str(call.args.get("equation", "")), call.tensors)
     if not terms or len(terms) != len(call.tensors) or not call.outputs[0].elements:
@@ -276,6 +277,15 @@ def reduced(call: OpCall, family: str = "ort") -> tuple[Kernel, ...]:
     x, out = call.tensors[0], call.outputs[0]
     side_by_side = out.elements <= 1 or not x.shape or out.shape[-1] != x.shape[-1]
     return kernel(call, Kind.REDUCED, max(out.elements, 1), straight=side_by_side, family=family)
+
+
+def best_few(call: OpCall) -> tuple[Kernel, ...]:
+    """The largest or smallest of every row, a block a row, see ``kernels.ort_steps``."""
+    x = call.tensors[0]
+    if not x.elements or not x.shape:
+        return ()
+    cols = x.shape[int(call.args.get("axis", -1))]
+    return (Kernel("ort_top_k", x.dtype, {"rows": x.elements // cols, "cols": cols, "itemsize": float(x.itemsize)}),)
 
 
 by_library: Lower = partial(reduced, family="ort_reduction")

@@ -21,6 +21,12 @@ ONNX = ""
 ON_CPU, WEIGHTS = "on_cpu", "weights_on_cpu"
 """Arguments of a captured node that runs on the CPU: why, and the positions of its tensors that are weights."""
 
+SIZES = frozenset({"Shape", "Size"})
+"""Operators of the GPU whose result lies on the CPU: they look at no values."""
+
+OF_SIZES = "computes with sizes, which lie on the CPU"
+"""Why a node whose inputs are all of those stays there (onnxruntime, core/framework/fallback_cpu_capability.cc)."""
+
 Types = Sequence[str | None]
 """Dtypes of a node's inputs or outputs by position, None for one that is left out."""
 

@@ -23,8 +23,8 @@ def cudnn_layers(call: OpCall, gates: int) -> tuple[Kernel, ...]:
     use for single layers in half precision and batches of eight and more, are not modelled: they are faster.
 
     gates: products of the hidden state that a step takes. Directions are on streams of their own, and so are layers: a
-    layer begins when the one before it has done its first chunk. A CUDA graph runs them side by side, a host issues them
-    more slowly than they run.
+    layer begins when the one before it has done its first chunk. A CUDA graph runs them side by side, a host issues
+    them more slowly than they run.
     """
     x, params = tensor(call, "input", "data"), call.args["params"]
     layers, both = int(call.args.get("num_layers", 1)), 1 + int(bool(call.args.get("bidirectional")))

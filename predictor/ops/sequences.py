@@ -80,7 +80,7 @@ ROWS = (
         ("topk",),
         Trait.SORT,
         topk,
-        onnx=ort.form("TopK", trait=Trait.REDUCTION, lower=ort.reduced),
+        onnx=ort.form("TopK", trait=Trait.REDUCTION, lower=ort.best_few),
         example=lambda o: partial(o.x.topk, 4),
     ),
     Operator(("kthvalue", "median", "nanmedian", "mode"), Trait.SORT, partial(sort, k=1.0), untimed=RARE),

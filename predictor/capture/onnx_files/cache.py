@@ -12,7 +12,7 @@ from typing import Any
 
 from predictor import folders
 
-FORM = "6"
+FORM = "7"
 """Version of what the cache holds."""
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from predictor.ops import OnnxForm, onnx_form
 from predictor.ops.arguments import node_arguments
-from predictor.ops.placement import ON_CPU, WEIGHTS, reason_for_cpu
+from predictor.ops.placement import OF_SIZES, ON_CPU, SIZES, WEIGHTS, reason_for_cpu
 from predictor.records import Graph, OpCall, PythonWork, TensorSpec, Trait
 
 SINGLE = ("fp32", "tf32")
@@ -88,10 +88,17 @@ def _on_host(data: Mapping[str, Any], spec: Callable[[str], TensorSpec | None]) 
     def types(names: Sequence[str]) -> list[str | None]:
         return [known.dtype if (known := spec(name)) is not None else None for name in names]
 
+    sizes: set[str] = set()
     for number, (op, domain, inputs, outputs, values, _) in enumerate(data["nodes"]):
         if not opsets or onnx_form(op).is_control_flow:
             continue
         reason = reason_for_cpu(op, domain, opsets.get(domain, 1), types(inputs), types(outputs), values)
+        read = {name for name in inputs if name}
+        is_of_sizes = bool(read & sizes) and read <= sizes | weights
+        if op in SIZES or is_of_sizes:
+            sizes.update(outputs)
+        if is_of_sizes and op not in SIZES:
+            reason = reason or OF_SIZES
         if reason:
             known = [name for name in inputs if spec(name) is not None]
             beside = tuple(position for position, name in enumerate(known) if name in weights)

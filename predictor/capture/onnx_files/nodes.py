@@ -96,16 +96,32 @@ class Reader:
         }
 
     def _settled(self, model: Any, preset: Mapping[str, Spec]) -> Settled:
+        """A model optimised once, as a session does, then its sizes as far as they can be said; optimised with what was
+        said, too, where that alone leaves some unknown.
+        """
+        settled = self._sized(model, preset, every_round=False)
+        if settled is None:
+            settled = self._sized(model, preset, every_round=True)
+        assert settled is not None
+        if self.proxies.half:
+            unwrap(settled.model.graph)
+        return settled
+
+    def _sized(self, model: Any, preset: Mapping[str, Spec], every_round: bool) -> Settled | None:
+        """The model optimised, in every round of finding sizes or in the first; None where that is not enough."""
         filled: dict[str, Spec] = {}
-        for _ in range(ROUNDS):
-            found = sessions.optimised(model, self.folder) if model.graph.node else model
+        found = model
+        for number in range(ROUNDS):
+            if model.graph.node and (every_round or not number):
+                found = sessions.optimised(model, self.folder)
             specs = {**sessions.specs(found, self.folder), **preset} if found.graph.node else dict(preset)
             known = Known(specs, _constants(found.graph))
             if not self._assume(found, specs, known, filled):
                 break
             model = found
-        if self.proxies.half:
-            unwrap(found.graph)
+        made = [specs.get(name) for node in found.graph.node for name in node.output if name]
+        if not every_round and any(spec is None or (spec.kind == "tensor" and not spec.known) for spec in made):
+            return None
         return Settled(found, specs, known)
 
     def _assume(self, model: Any, specs: dict[str, Spec], known: Known, filled: dict[str, Spec]) -> bool:

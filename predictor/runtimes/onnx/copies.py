@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from predictor.kernels.host_copies import HOST_COPY
 from predictor.ops import onnx_form
-from predictor.ops.placement import ON_CPU, WEIGHTS
+from predictor.ops.placement import ON_CPU, SIZES, WEIGHTS
 from predictor.records import HostCall, Kernel, OpCall, PythonWork, TensorSpec, Trait
 
 TO_HOST, FROM_HOST = "MemcpyToHost", "MemcpyFromHost"
@@ -60,6 +60,8 @@ def issued(
                 if value in on_cpu and not counts:
                     yield from copy(value, tensor, FROM_HOST, call.times)
             yield from lower(call)
+            if call.op in SIZES:
+                on_cpu.update(zip(call.output_ids, call.outputs, strict=False))
             continue
         beside = call.args.get(WEIGHTS, ())
         for position, (value, tensor) in enumerate(values):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from predictor.ops import onnx_form
+from predictor.ops.placement import OF_SIZES
 from predictor.records import TODAY, Graph, Program, Target
 from predictor.runtimes.cudagraph.lowering import replayed
 from predictor.runtimes.onnx import lowering as onnx
@@ -19,8 +20,9 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
     if branches:
         reason = f"ONNX Runtime captures no CUDA graph of a model with control flow ({', '.join(branches)})"
         return replace(program, runtime=NAME, unsupported_reason=program.unsupported_reason or reason)
-    if program.on_cpu:
-        op, why = next(iter(program.on_cpu.items()))
+    computing = {op: why for op, why in program.on_cpu.items() if why != OF_SIZES}  # sizes are captured as they are
+    if computing:
+        op, why = next(iter(computing.items()))
         reason = f"ONNX Runtime captures no CUDA graph of a model with nodes on the CPU ({op}: {why})"
         return replace(program, runtime=NAME, unsupported_reason=program.unsupported_reason or reason)
     return replace(replayed(program), runtime=NAME)

@@ -54,8 +54,39 @@ def test_attention_with_a_cache_looks_at_all_of_it() -> None:
     inputs = [x, spec(WIDTH, 3 * WIDTH), spec(3 * WIDTH), None, past]
     call = node("Attention", inputs, [x, present], num_heads=HEADS, unidirectional=1)
     assert macs(call) == BATCH * WIDTH * 3 * WIDTH + 2 * BATCH * HEADS * 101 * HEAD
-    assert kernels(call)[-1].dims["kv_seq"] == 101
-    assert kernels(call)[-1].dims["causal"] == 0.0  # of one query nothing is hidden
+    _, _, joined, scores, softmax, mixed, _ = kernels(call)  # a cache that is joined leaves it in parts
+    assert joined.dims["bytes_written"] == present.nbytes
+    assert (scores.dims["batch"], scores.dims["n"], mixed.dims["k"]) == (BATCH * HEADS, 101, 101)
+    assert softmax.dims == {"rows": BATCH * HEADS, "cols": 101}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "length", "mask", "in_parts"),
+    [
+        ("fp16", 128, None, False),
+        ("fp16", 128, (BATCH, 128), True),  # scores are masked one by one
+        ("fp16", 128, (BATCH,), False),  # by lengths
+        ("fp32", 197, None, True),
+        ("fp32", 256, None, False),  # long enough for the kernel of single precision
+        ("fp32", 256, (BATCH, 256), True),
+    ],
+)
+def test_attention_is_one_kernel_or_its_parts(
+    dtype: str, length: int, mask: tuple[int, ...] | None, in_parts: bool
+) -> None:
+    x = spec(BATCH, length, WIDTH, dtype=dtype)
+    product = [spec(WIDTH, 3 * WIDTH, dtype=dtype), spec(3 * WIDTH, dtype=dtype)]
+    call = node("Attention", [x, *product, spec(*mask, dtype="int32") if mask else None], [x], num_heads=HEADS)
+    families = [kernel.family for kernel in kernels(call)]
+    parts = ["gemm", "ort_attention_softmax", "gemm", "ort"]
+    assert families == ["gemm", "ort", *(parts if in_parts else ["attention"])]
+
+
+def test_attention_apart_puts_heads_first_before_its_parts() -> None:
+    x = spec(BATCH, LENGTH, WIDTH, dtype="fp32")
+    call = node("MultiHeadAttention", [x, x, x], [x], num_heads=HEADS)
+    families = [kernel.family for kernel in kernels(call)]
+    assert families == ["ort", "ort", "ort", "gemm", "ort_attention_softmax", "gemm", "ort"]
 
 
 def test_multi_head_attention_counts_no_product() -> None:
@@ -80,7 +111,10 @@ def test_queries_that_share_keys_look_at_the_whole_cache() -> None:
     inputs = [query, key, key, past, past, spec(BATCH, dtype="int32"), spec(1, dtype="int32")]
     call = node("GroupQueryAttention", inputs, [query, past, past], num_heads=HEADS, kv_num_heads=4)
     assert macs(call) == 2 * BATCH * HEADS * 256 * HEAD
-    assert kernels(call)[-1].dims["kv_heads"] == 4
+    *_, first, second, append, attention = kernels(call)
+    assert first.dims == second.dims == {"elements": past.elements}
+    assert append.dims == {"blocks": BATCH * (HEADS + 2 * 4), "head": HEAD}
+    assert attention.dims["kv_heads"] == 4
 
 
 def test_attention_without_padding_has_sequences_of_the_mean_length() -> None:
@@ -96,7 +130,7 @@ def test_quantised_attention_multiplies_integers_first() -> None:
     call = node("QAttention", [x, weights, spec(3 * WIDTH), spec(1), spec(1)], [X], num_heads=HEADS)
     assert macs(call) == BATCH * LENGTH * WIDTH * 3 * WIDTH + 2 * SCORES
     families = [kernel.family for kernel in kernels(call)]
-    assert families == ["gemm_8bit", "ort", "gemm", "softmax", "gemm", "ort"]
+    assert families == ["ort_integer_product", "ort", "gemm", "softmax", "gemm", "ort"]
 
 
 def test_weights_of_few_bits_are_read_packed_of_one_row_and_written_out_of_more() -> None:
@@ -105,11 +139,15 @@ def test_weights_of_few_bits_are_read_packed_of_one_row_and_written_out_of_more(
     single = node("MatMulNBits", [spec(1, 1, 1024), packed, scales], [spec(1, 1, 4096)], **numbers)
     assert macs(single) == 1024 * 4096
     (read,) = kernels(single)
-    assert read.dims["bytes_read"] == 1024 * 2 + 4096 * 1024 // 2 + 4096 * 32 * 2
+    assert read.dims == {"rows": 1, "n": 4096, "k": 1024, "bits": 4, "itemsize": 2}
+    few = node("MatMulNBits", [spec(1, 16, 1024), packed, scales], [spec(1, 16, 4096)], **numbers)
+    assert [kernel.family for kernel in kernels(few)] == ["ort_few_bits"]
+    of_bytes = node("MatMulNBits", [spec(1, 16, 1024), packed, scales], [spec(1, 16, 4096)], **{**numbers, "bits": 8})
+    assert [kernel.family for kernel in kernels(of_bytes)] == ["ort_unpacked_bits", "gemm"]
     many = node("MatMulNBits", [spec(1, 64, 1024), packed, scales], [spec(1, 64, 4096)], **numbers)
     assert macs(many) == 64 * 1024 * 4096
     spread, product = kernels(many)
-    assert spread.dims["bytes_written"] == 4096 * 1024 * 2
+    assert spread.dims == {"elements": 4096 * 1024, "bits": 4, "itemsize": 2}
     assert product.family == "gemm"
 
 
@@ -150,6 +188,44 @@ def test_an_einsum_is_a_product_by_its_indices(
     call = node("Einsum", [spec(*shape) for shape in shapes], [spec(*result)], equation=equation)
     (product,) = [kernel for kernel in kernels(call) if kernel.family == "gemm"]
     assert tuple(product.dims[name] for name in ("m", "n", "k", "batch")) == m_n_k_batch
+
+
+@pytest.mark.parametrize(
+    ("equation", "shapes", "result", "launches"),
+    [
+        ("bld,de->ble", [(8, 16, 64), (64, 32)], (8, 16, 32), 3),  # two operands placed, a product
+        ("bld,dhk->bhlk", [(8, 16, 64), (64, 4, 8)], (8, 4, 16, 8), 4),  # its result rearranged
+        ("bid,bjd->bij", [(8, 16, 64), (8, 24, 64)], (8, 16, 24), 4),  # a batch of products
+        ("bid,bjd->bij", [(1, 16, 64), (1, 24, 64)], (1, 16, 24), 6),  # once more, of dimensions that are one
+    ],
+)
+def test_an_einsum_places_its_operands_and_its_result(
+    equation: str, shapes: list[tuple[int, ...]], result: tuple[int, ...], launches: int
+) -> None:
+    """As many launches as single nodes had on an H100."""
+    call = node("Einsum", [spec(*shape) for shape in shapes], [spec(*result)], equation=equation)
+    assert len(kernels(call)) == launches
+
+
+@pytest.mark.parametrize(("rows", "bias", "first"), [(1, (64,), "gemm"), (8, (64,), "gemm"), (8, (8, 64), "ort")])
+def test_a_bias_is_a_product_with_ones_or_a_copy(rows: int, bias: tuple[int, ...], first: str) -> None:
+    call = node("Gemm", [spec(rows, 32), spec(32, 64), spec(*bias)], [spec(rows, 64)])
+    spread, product = kernels(call)
+    assert (spread.family, product.dims["k"]) == (first, 32)
+
+
+def test_both_directions_of_a_recurrent_layer_run_at_once_in_a_graph() -> None:
+    x, weights, states = spec(16, 2, 64), spec(2, 4 * 32, 64), spec(2, 4 * 32, 32)
+    call = node("LSTM", [x, weights, states], [spec(16, 2, 2, 32)], hidden_size=32, direction="bidirectional")
+    assert {kernel.at_once for kernel in kernels(call)} == {2.0}
+    one_way = node("LSTM", [x, spec(1, 4 * 32, 64), spec(1, 4 * 32, 32)], [spec(16, 1, 2, 32)], hidden_size=32)
+    assert {kernel.at_once for kernel in kernels(one_way)} == {1.0}
+
+
+def test_the_best_few_are_found_in_passes_over_digits() -> None:
+    x, best = spec(512, 2048), spec(512, 5)
+    (kernel,) = kernels(node("TopK", [x, spec(1, dtype="int64")], [best, spec(512, 5, dtype="int64")], axis=-1))
+    assert kernel.dims == {"rows": 512, "cols": 2048, "itemsize": 2}
 
 
 def test_an_einsum_of_three_operands_is_two_products() -> None:
