@@ -2,8 +2,9 @@
 
     python -m benchmarks.onnx_accuracy calibrations/h100/onnx_files --gpu h100
 
-Prints the error of every case, a line for each runtime and part of the files, and which nodes ran on the CPU without being predicted there,
-or the other way round. Files that are missing in ``--files`` are written first, which takes minutes.
+Prints the error of every case, a line for each runtime and part of the files, and which nodes ran on the CPU without
+being predicted there, or the other way round. Files that are missing in ``--files`` are written first, which takes
+minutes.
 """
 
 from __future__ import annotations

@@ -124,7 +124,7 @@ def _copied_bytes(d: Dims, size: int) -> Array:
 
 def _by_kind(d: Dims, table: dict[tuple[int, int], float]) -> Array:
     kinds = [(d["bits"] == bits) & (d["itemsize"] == size) for bits, size in table]
-    return np.select(kinds, list(table.values()), max(table.values()))
+    return np.asarray(np.select(kinds, list(table.values()), max(table.values())))
 
 
 def _few_bits_bytes(d: Dims, size: int) -> Array:
