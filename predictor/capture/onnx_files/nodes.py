@@ -99,29 +99,21 @@ class Reader:
         """A model optimised once, as a session does, then its sizes as far as they can be said; optimised with what was
         said, too, where that alone leaves some unknown.
         """
-        settled = self._sized(model, preset, every_round=False)
-        if settled is None:
-            settled = self._sized(model, preset, every_round=True)
-        assert settled is not None
-        if self.proxies.half:
-            unwrap(settled.model.graph)
-        return settled
-
-    def _sized(self, model: Any, preset: Mapping[str, Spec], every_round: bool) -> Settled | None:
-        """The model optimised, in every round of finding sizes or in the first; None where that is not enough."""
         filled: dict[str, Spec] = {}
-        found = model
+        again = False
         for number in range(ROUNDS):
-            if model.graph.node and (every_round or not number):
-                found = sessions.optimised(model, self.folder)
+            optimise = model.graph.node and (again or not number)
+            found = sessions.optimised(model, self.folder) if optimise else model
             specs = {**sessions.specs(found, self.folder), **preset} if found.graph.node else dict(preset)
             known = Known(specs, _constants(found.graph))
-            if not self._assume(found, specs, known, filled):
-                break
             model = found
-        made = [specs.get(name) for node in found.graph.node for name in node.output if name]
-        if not every_round and any(spec is None or (spec.kind == "tensor" and not spec.known) for spec in made):
-            return None
+            if self._assume(found, specs, known, filled):
+                continue
+            if again or _all_known(found.graph, specs):
+                break
+            again = True
+        if self.proxies.half:
+            unwrap(found.graph)
         return Settled(found, specs, known)
 
     def _assume(self, model: Any, specs: dict[str, Spec], known: Known, filled: dict[str, Spec]) -> bool:
@@ -397,6 +389,12 @@ def _stacked(spec: Spec, trips: int, axis: int) -> Spec:
         return spec
     place = axis % (len(spec.dims) + 1)
     return replace(spec, dims=(*spec.dims[:place], trips, *spec.dims[place:]))
+
+
+def _all_known(graph: Any, specs: Mapping[str, Spec]) -> bool:
+    """Whether the sizes of all tensors that nodes make are known."""
+    made = [specs.get(name) for node in graph.node for name in node.output if name]
+    return all(spec is not None and (spec.known or spec.kind != "tensor") for spec in made)
 
 
 def _captured_by(node: Any) -> list[str]:
