@@ -99,7 +99,7 @@ def _scores_bytes(d: Dims, size: int) -> Array:
 def _softmax_s(d: Dims, sms: int) -> Array:
     threads = np.clip(2 ** np.ceil(np.log2(np.maximum(d["cols"], 1))), WARP_THREADS, MOST_THREADS)
     turns = np.ceil(d["cols"] / MOST_THREADS)
-    return SOFTMAX_WAVE_S * d["rows"] * turns * threads / WARP_THREADS / (SM_WARPS * sms)
+    return np.asarray(SOFTMAX_WAVE_S * d["rows"] * turns * threads / WARP_THREADS / (SM_WARPS * sms))
 
 
 def _appended(d: Dims) -> Array:
