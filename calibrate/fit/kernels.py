@@ -22,7 +22,7 @@ FOLDS = 4
 ENOUGH = 40
 VOTES = 9
 """Trees that vote how a call is launched. Of 8,800 products in models that an H200 ran, one tree told the launches of
-94.9 % and 7.5 % too many in all, 15 told those of 98.5 % and 0.3 % too many; nine keep the files of a calibration small.
+94.9 % and 7.5 % too many in all, 15 told those of 98.5 % and 0.3 % too many; nine keep a calibration's files small.
 """
 
 MISSED = 0.4
