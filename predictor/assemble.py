@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from predictor import runtimes
+from predictor.breakdown import AROUND, Breakdown, CallCost, Cost
 from predictor.calibration.host_costs import HostCosts
 from predictor.calibration.load import Calibration
+from predictor.kernels.families import FAMILIES
 from predictor.kernels.host_copies import HOST_COPY
 from predictor.kernels.unmodelled import UNMODELLED
 from predictor.lowered import Lowered
@@ -21,6 +24,7 @@ from predictor.records import (
     CaptureMode,
     Corrected,
     HostCall,
+    KernelGroup,
     OnCpu,
     OpCost,
     PricedProgram,
@@ -29,6 +33,7 @@ from predictor.records import (
     Timelines,
     Trait,
 )
+from predictor.timeline.critical import critical_path
 from predictor.timeline.queue import timeline_at
 
 COSTLIEST = 8
@@ -85,6 +90,9 @@ def assemble(
         software=_software(host),
         attention=lowered.attention,
         correction=_corrected(correction, host, timeline) if correction else None,
+        breakdown=Breakdown(
+            partial(call_costs, lowered, priced, timelines, calibration, host, size), timeline.latency_s
+        ),
     )
 
 
@@ -105,6 +113,61 @@ def _corrected(correction: Correction, host: HostCosts, timeline: Timeline) -> C
         correction.device_factor,
         correction.log_sd(host.runtime, share, 1 - share),
     )
+
+
+def call_costs(
+    lowered: Lowered,
+    priced: PricedProgram,
+    timelines: Timelines,
+    calibration: Calibration,
+    host: HostCosts,
+    size: int = 0,
+) -> list[CallCost]:
+    """What every call of a pass costs, in issue order, and what the pass costs around them, at one size."""
+    critical_calls, critical_kernels = critical_path(priced, timelines, calibration.lanes_of(host), size)
+    program = lowered.program
+    work = np.concatenate(
+        [_work(group, calibration.sms, size) for group in program.groups] or [np.zeros((2, 0))], axis=1
+    )
+    times = program.kernel_times * np.repeat(program.call_times, np.diff(program.first_kernel))
+    flops, active = work[0, program.kernel_of] * times, work[1, program.kernel_of] * priced.kernel_s[size]
+    columns = np.stack([priced.launches[size], priced.kernel_s[size], critical_kernels, flops, active])
+    rows: list[CallCost] = []
+
+    def add(call: HostCall, first: int, host_s: float, critical_s: float, macs: float) -> int:
+        """Add a call whose kernels begin at a place; where they end."""
+        end = first + (0 if call.replayed else len(call.kernels))
+        launches, kernel_s, critical_kernel_s, call_flops, active_s = columns[:, first:end].sum(axis=1).tolist()
+        cost = Cost(
+            call.times,
+            round(launches),
+            host_s,
+            kernel_s,
+            critical_s + critical_kernel_s,
+            round(macs),
+            call_flops,
+            active_s,
+        )
+        rows.append(CallCost(call.row.label, call.origin.module, call.origin.file, call.origin.line, cost))
+        return end
+
+    of_calls = (priced.host_s[size], critical_calls, lowered.call_macs[size])
+    for number, call in enumerate(program.program.calls):
+        host_s, critical_s, macs = (float(column[number]) for column in of_calls)
+        first = add(call, int(program.first_kernel[number]), host_s, critical_s, 0.0 if call.replayed else macs)
+        growth = macs / call.macs if call.replayed and call.macs else 0.0
+        for replayed in call.replayed:
+            first = add(replayed, first, 0.0, 0.0, replayed.macs * replayed.times * growth)
+    around_s = float(timelines.host_s[size]) - float(priced.host_s[size].sum())
+    critical_s = float(timelines.latency_s[size]) - float(critical_calls.sum() + critical_kernels.sum())
+    return [*rows, CallCost(AROUND, "", "", 0, Cost(host_s=max(around_s, 0.0), critical_s=max(critical_s, 0.0)))]
+
+
+def _work(group: KernelGroup, sms: int, size: int) -> NDArray[np.float64]:
+    """(2, kernels): FLOPs of each kernel of a group, and the share of the multiprocessors that it occupies."""
+    family = FAMILIES[group.family]
+    dims = family.complete({name: values[size] for name, values in group.dims.items()})
+    return np.stack([family.flops(dims) + np.zeros(group.count), np.minimum(family.blocks(dims) / sms, 1.0)])
 
 
 def spread(

@@ -29,8 +29,8 @@ class Lowered:
     """A program at several batch sizes, and what a report says of its graph.
 
     macs: (sizes,); ops: distinct operators, op_of_call: (calls,), positions among them; group_of_kernel: (kernels,),
-    position of each kernel's group in the program's; versions: of the packages that shaped the graph; attention: see
-    ``records.Report``.
+    position of each kernel's group in the program's; call_macs: (sizes, calls), of all of a call's ``times``; versions:
+    of the packages that shaped the graph; attention: see ``records.Report``.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Lowered:
     ops: tuple[str, ...]
     op_of_call: NDArray[np.int64]
     group_of_kernel: NDArray[np.int64]
+    call_macs: Array
     assumptions: tuple[str, ...] = ()
     attention: str = "none"
 
@@ -76,6 +77,7 @@ def of_program(graph: Graph, program: Program) -> Lowered:
         ops=ops,
         op_of_call=np.array([number[call.row.label] for call in program.calls], dtype=np.int64),
         group_of_kernel=group_of_distinct[sized.kernel_of],
+        call_macs=np.array([[call.macs * call.times for call in program.calls]], dtype=float),
         assumptions=graph.assumptions,
     )
 
@@ -83,7 +85,7 @@ def of_program(graph: Graph, program: Program) -> Lowered:
 @dataclass(frozen=True, slots=True, eq=False)
 class LoweredRange:
     """A program for every batch size from ``first`` to ``last``: the same calls and kernels, their dimensions lines in
-    the batch size, (kernels, dimensions, 2) for each group; likewise the elements of its calls and its MACs.
+    the batch size, (kernels, dimensions, 2) for each group; likewise the elements of its calls, its MACs and theirs.
     """
 
     first: int
@@ -94,6 +96,7 @@ class LoweredRange:
     group_of_kernel: NDArray[np.int64]
     elements: Array
     macs: Array
+    call_macs: Array
 
     def at(self, batches: Sequence[int]) -> Lowered:
         """The program at some batch sizes."""
@@ -129,6 +132,7 @@ class LoweredRange:
             first.ops,
             first.op_of_call,
             self.group_of_kernel,
+            np.round((self.call_macs @ terms).T),
             first.assumptions,
             first.attention,
         )
@@ -159,7 +163,8 @@ def solve(lowered: Sequence[Lowered]) -> LoweredRange | None:
         lines.append(line)
     elements = _line(np.stack([at_size.program.elements[0][:, None] for at_size in lowered]), batches)
     macs = _line(np.array([[[float(at_size.macs[0])]] for at_size in lowered]), batches)
-    if elements is None or macs is None:
+    call_macs = _line(np.stack([at_size.call_macs[0][:, None] for at_size in lowered]), batches)
+    if elements is None or macs is None or call_macs is None:
         return None
     return LoweredRange(
         low,
@@ -170,6 +175,7 @@ def solve(lowered: Sequence[Lowered]) -> LoweredRange | None:
         np.repeat(np.arange(len(distinct)), distinct)[numbers] if distinct else numbers,
         elements[:, 0],
         macs[0, 0],
+        call_macs[:, 0],
     )
 
 

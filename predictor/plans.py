@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from predictor import runtimes
 from predictor.assemble import assemble, seconds_by_group
+from predictor.breakdown import Part
 from predictor.calibration.host_costs import HOSTS_DIFFER, HostCosts
 from predictor.calibration.load import Calibration, load_calibration
 from predictor.errors import CannotRunError, PredictorError, unknown
@@ -298,12 +299,70 @@ class Plan:
         """
         chosen = settings(gpu, runtime, dtype, estimator, host, attention, self.dtype, measured)
         batch = self.batch if batch is None else check_batch(batch)
-        lowered = self._lowered(chosen, [batch], self._length(length))[0][1]
-        priced, timelines = self._priced(lowered, chosen)
-        report = assemble(
-            lowered, priced, timelines, chosen.calibration, chosen.host, estimator, correction=chosen.correction
-        )
-        return replace(report, dtype_origin=chosen.dtype_origin, notes=(*self.notes, *report.notes))
+        return self._reports(chosen, [batch], self._length(length), estimator)[0]
+
+    def reports(
+        self,
+        gpu: str,
+        runtime: str = "eager",
+        dtype: str | None = None,
+        batches: Sequence[int] | None = None,
+        lengths: Sequence[int] | None = None,
+        *,
+        host: str | None = None,
+        attention: str | None = None,
+        estimator: str = "queue",
+        measured: Sequence[MeasuredLatency] = (),
+    ) -> tuple[Report, ...]:
+        """The predictions at many sizes: all batch sizes of the first length, then those of the next. Priced together,
+        as by ``sweep``. Arguments and errors as of ``report``.
+        """
+        chosen = settings(gpu, runtime, dtype, estimator, host, attention, self.dtype, measured)
+        sizes = [self.batch] if batches is None else [check_batch(batch) for batch in batches]
+        tokens = [self._length(None)] if lengths is None else [self._length(length) for length in lengths]
+        return tuple(report for length in tokens for report in self._reports(chosen, sizes, length, estimator))
+
+    def breakdown(
+        self,
+        gpu: str,
+        runtime: str = "eager",
+        dtype: str | None = None,
+        batch: int | None = None,
+        length: int | None = None,
+        *,
+        by: str = "op",
+        depth: int | None = None,
+        top: int | None = None,
+        host: str | None = None,
+        attention: str | None = None,
+        measured: Sequence[MeasuredLatency] = (),
+    ) -> tuple[Part, ...]:
+        """Where the time of a pass goes, see ``Breakdown.by``; other arguments and errors as of ``report``.
+
+        >>> plan.breakdown("h200", by="module", depth=2, top=5)  # doctest: +SKIP
+        """
+        report = self.report(gpu, runtime, dtype, batch, length, host=host, attention=attention, measured=measured)
+        return report.breakdown.by(by, depth, top)
+
+    def _reports(self, chosen: Settings, batches: Sequence[int], length: int, estimator: str) -> list[Report]:
+        reports: dict[int, Report] = {}
+        for positions, lowered in self._lowered(chosen, batches, length):
+            priced, timelines = self._priced(lowered, chosen)
+            for size, position in enumerate(positions):
+                report = assemble(
+                    lowered,
+                    priced,
+                    timelines,
+                    chosen.calibration,
+                    chosen.host,
+                    estimator,
+                    size,
+                    correction=chosen.correction,
+                )
+                reports[position] = replace(
+                    report, length=length, dtype_origin=chosen.dtype_origin, notes=(*self.notes, *report.notes)
+                )
+        return [reports[position] for position in range(len(batches))]
 
     def sweep(
         self,
@@ -351,11 +410,12 @@ class Plan:
         *,
         host: str | None = None,
         attention: str | None = None,
+        measured: Sequence[MeasuredLatency] = (),
     ) -> tuple[Span, ...]:
         """The pass as it is predicted to run, as spans on two lanes, seconds from its start: for every call one on the
         host, followed by those of its kernels. Arguments and errors as of ``report``.
         """
-        chosen = settings(gpu, runtime, dtype, "queue", host, attention, self.dtype)
+        chosen = settings(gpu, runtime, dtype, "queue", host, attention, self.dtype, measured)
         batch = self.batch if batch is None else check_batch(batch)
         lowered = self._lowered(chosen, [batch], self._length(length))[0][1]
         _, timelines = self._priced(lowered, chosen)
@@ -372,15 +432,19 @@ class Plan:
         attention: str | None = None,
         estimator: str = "queue",
         measured: Sequence[MeasuredLatency] = (),
+        tell: Callable[[str, int, int], None] = lambda runtime, number, of: None,
     ) -> tuple[Compared, ...]:
-        """The model under every runtime that the GPU is calibrated for; those that cannot run it with the reason."""
+        """The model under every runtime that the GPU is calibrated for; those that cannot run it with the reason.
+        Arguments and errors as of ``report``; tell: is called before each runtime, with its number, of how many.
+        """
         calibration = load_calibration(gpu)
         if not calibration.runtimes:
             raise PredictorError(
                 f"{calibration.gpu} is not calibrated for any runtime, kernels alone are: run calibrate"
             )
         rows = []
-        for runtime in calibration.runtimes:
+        for number, runtime in enumerate(calibration.runtimes):
+            tell(runtime, number, len(calibration.runtimes))
             try:
                 report = self.report(
                     gpu,

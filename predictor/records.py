@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from predictor.breakdown import Breakdown
 from predictor.errors import PredictorError
 
 ITEMSIZE = {
@@ -362,7 +363,8 @@ class HostCall:
     op, variant: whose measured host cost this is; python: what runs before it; parts: the operators whose costs are
     summed where ``op`` has none of its own, extra: those that are added to it; sync: the host waits for the device
     before it goes on; elements: that the host itself computes, of a tensor that a model keeps on the CPU; origin: of
-    the operator, or of the first of those that were fused; times: how many such calls follow each other here.
+    the operator, or of the first of those that were fused; times: how many such calls follow each other here. For
+    explanations alone: macs: multiply-accumulates of one call; replayed: whose kernels, in order, a CUDA graph replays.
     """
 
     op: str
@@ -376,6 +378,8 @@ class HostCall:
     origin: Origin = UNKNOWN_ORIGIN
     variant: Variant = Variant.USUAL
     times: int = 1
+    macs: int = field(default=0, compare=False)
+    replayed: tuple[HostCall, ...] = field(default=(), compare=False)
 
     @property
     def row(self) -> HostRow:
@@ -692,7 +696,10 @@ class Report:
     kernel family -> kernels outside its calibrated range; calibration: its provenance; dtype_origin: why the prediction
     is in its dtype; on_cpu: what runs on the CPU beside the GPU, and the copies around it; host: whose host is priced,
     for a person; software: what runs the model, package -> version; attention: "fused", "multiplied out", or "none"
-    where the model calls none; correction: what measured latencies changed, None without any.
+    where the model calls none; correction: what measured latencies changed, None without any; length: tokens, 0 of a
+    model that takes none; budget_s: what the latency is held against, if anything; breakdown: where the time goes.
+
+    >>> report.breakdown.by("module", depth=2, top=5)  # doctest: +SKIP
     """
 
     model: str
@@ -725,6 +732,29 @@ class Report:
     software: Mapping[str, str] = field(default_factory=dict)
     attention: str = "none"
     correction: Corrected | None = None
+    length: int = 0
+    budget_s: float | None = None
+    breakdown: Breakdown = field(default_factory=Breakdown, compare=False, repr=False)
+
+    @property
+    def busy_share(self) -> float:
+        """Share of the pass in which the device runs a kernel."""
+        return min(self.kernel_s / self.latency_s, 1.0) if self.latency_s else 0.0
+
+    @property
+    def verdict(self) -> str | None:
+        """ "within" a budget where the whole interval is, "over" it where none of it is, else "straddles"; None without
+        a budget.
+        """
+        if self.budget_s is None:
+            return None
+        low, high = self.interval_s
+        return "within" if high <= self.budget_s else "over" if low > self.budget_s else "straddles"
+
+    @property
+    def samples_per_s(self) -> float:
+        """Samples that synchronised passes, one after another, process in a second."""
+        return self.batch / self.latency_s if self.latency_s else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -11,22 +12,28 @@ import typer
 from predictor import report, runtimes
 from predictor.cli.list import Kind, listing
 from predictor.cli.names import complete_gpu, complete_host, complete_model, complete_runtime
-from predictor.cli.terminal import Waiting, complain
+from predictor.cli.quantities import duration_s, sizes
+from predictor.cli.request import Request, capture_options, file_sizes, gpu_of, measured_of, spec_of
+from predictor.cli.terminal import EXIT_OVER_BUDGET, EXIT_STRADDLES, complain
 
 if TYPE_CHECKING:
-    from predictor.measured import Measured
     from predictor.plans import Plan
-    from predictor.records import CaptureOptions, Compared
-    from predictor.sources import FileSizes
+    from predictor.records import Report
 
 EPILOG = """[bold]Examples[/bold]
   predict bert-base --gpu h200 --batch 8
   predict my_net.py:build --gpu a100 --dtype bf16 --compare
   predict timm:resnet50 --gpu-spec my_gpu.json --json
+  predict gpt2 --gpu h100 --batch 1..64 --csv
+  predict vit-base --gpu h200 --by module --depth 4
   predict model.onnx --gpu h100 --runtime onnx --dim tokens=128
 
 [bold]Exit codes[/bold]
-  0 predicted, 2 bad input or a fault, 3 the runtime cannot run the model"""
+  0 predicted, within the budget if there is one
+  1 the latency's interval exceeds the budget (--budget)
+  2 bad input, or a fault of the program
+  3 the runtime cannot run the model
+  4 the interval straddles the budget (--budget-strict)"""
 """What ``--help`` ends with."""
 
 ANSWER, CAPTURE, FILES = "The answer", "How the model runs", "ONNX files"
@@ -38,6 +45,87 @@ _GIVEN_MODEL = (
 )
 _RUNTIMES = f"Runtime that runs the model: {', '.join(runtimes.names())}."
 _FORMATS = "|".join(report.names())
+
+
+class Answer(NamedTuple):
+    """What the answer shows of a prediction, besides its report, as it was typed."""
+
+    by: str | None
+    depth: int | None
+    top: int | None
+    trace: Path | None
+    trace_measured: Path | None
+    budget: str | None
+    budget_strict: bool
+
+    def check_none(self, other: str) -> None:
+        """Raises PredictorError where something of this is asked for: it is of one runtime, ``other`` of several."""
+        from predictor.errors import PredictorError
+
+        options = ("--by", "--depth", "--top", "--trace", "--trace-measured", "--budget", "--budget-strict")
+        asked = [option for option, value in zip(options, self, strict=True) if value not in (None, False)]
+        if asked:
+            raise PredictorError(f"{asked[0]} is of one prediction: leave {other} out")
+
+    def of(self, request: Request, layout: report.Format) -> tuple[str, int]:
+        """The answer and the exit code."""
+        from predictor.errors import PredictorError
+
+        budget_s = None if self.budget is None else duration_s("--budget", self.budget)
+        if self.budget_strict and budget_s is None:
+            raise PredictorError("--budget-strict is of a --budget")
+        if (self.depth is not None or self.top is not None) and self.by is None:
+            raise PredictorError("--depth and --top are of a breakdown: --by op, module or layer")
+        if self.trace_measured and not self.trace:
+            raise PredictorError("say where both traces go: --trace FILE")
+        if request.is_sweep and (self.by or self.trace):
+            raise PredictorError(f"{'--by' if self.by else '--trace'} takes one batch size and one length")
+        plan, predicted = request.reports()
+        predicted = tuple(replace(prediction, budget_s=budget_s) for prediction in predicted)
+        if self.trace:
+            self._write_trace(plan, predicted[0], request)
+        if request.is_sweep:
+            text = layout.render_sweep(predicted)
+        elif self.by:
+            depth = DEPTH.get(self.by) if self.depth is None else self.depth
+            text = layout.render_breakdown(predicted[0], self.by, depth, self.top or TOP)
+        else:
+            text = layout.render(predicted[0])
+        return text, self._exit_code([prediction.verdict for prediction in predicted])
+
+    def _exit_code(self, verdicts: list[str | None]) -> int:
+        if "over" in verdicts or ("straddles" in verdicts and not self.budget_strict):
+            return EXIT_OVER_BUDGET
+        return EXIT_STRADDLES if "straddles" in verdicts else 0
+
+    def _write_trace(self, plan: Plan, prediction: Report, request: Request) -> None:
+        from predictor.errors import PredictorError
+        from predictor.timeline.trace import chrome_trace, with_measured
+
+        assert self.trace is not None
+        spans = plan.timeline(
+            request.gpu,
+            request.runtime,
+            request.dtype,
+            prediction.batch,
+            prediction.length or None,
+            host=request.host,
+            attention=request.attention,
+            measured=request.measured,
+        )
+        title = f"predicted: {prediction.model}, batch {prediction.batch}, {prediction.dtype}, "
+        written = chrome_trace(spans, f"{title}{prediction.runtime} on {prediction.gpu}")
+        if self.trace_measured:
+            written = with_measured(written, self.trace_measured)
+        try:
+            self.trace.write_text(json.dumps(written), encoding="utf-8")
+        except OSError as error:
+            raise PredictorError(f"cannot write {self.trace}: {error.strerror}") from None
+
+
+DEPTH = {"module": 2, "layer": 4}
+TOP = 12
+"""Levels and rows of a breakdown, where nobody says how many: what fits a screen."""
 
 
 def _show_version(asked: bool) -> None:
@@ -79,13 +167,17 @@ def predict(
     runtime: Annotated[str, typer.Option(metavar="NAME", help=_RUNTIMES, autocompletion=complete_runtime)] = "eager",
     batch: Annotated[
         str | None,
-        typer.Option(metavar="N", help="Batch size. Default: 1, or the file's own."),
+        typer.Option(
+            metavar="N",
+            help="Batch size, or several for a table: 1,2,8; 4..64 doubles up to 64; 64..512+64 adds 64. Default: 1, "
+            "or the file's own.",
+        ),
     ] = None,
     length: Annotated[
         str | None,
         typer.Option(
             metavar="N",
-            help="Tokens, of models that take them. Default: 128, or a user's own.",
+            help="Tokens, of models that take them, or several as for --batch. Default: 128, or a user's own.",
         ),
     ] = None,
     dtype: Annotated[
@@ -124,9 +216,61 @@ def predict(
         bool,
         typer.Option("--json", help="Print JSON, times in seconds: --format json.", rich_help_panel=ANSWER),
     ] = False,
+    as_csv: Annotated[
+        bool,
+        typer.Option("--csv", help="Print comma-separated values: --format csv.", rich_help_panel=ANSWER),
+    ] = False,
     output: Annotated[
         str, typer.Option("--format", metavar=_FORMATS, help="Format of the report.", rich_help_panel=ANSWER)
     ] = "text",
+    by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="op|module|layer",
+            help="Show where the time goes: by operator, by module (a tree), by layer (those of a kind together).",
+            rich_help_panel=ANSWER,
+        ),
+    ] = None,
+    depth: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=0, help="Levels of that tree. Default: 2, of layers 4.", rich_help_panel=ANSWER),
+    ] = None,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Rows of operators, or parts of each module. Default: 12.", rich_help_panel=ANSWER
+        ),
+    ] = None,
+    trace: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the pass as a Chrome trace, for ui.perfetto.dev.",
+            rich_help_panel=ANSWER,
+        ),
+    ] = None,
+    trace_measured: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A trace of torch.profiler to lay beside it in --trace.", rich_help_panel=ANSWER
+        ),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="5ms",
+            help="Exit code 1 where the upper end of the 90 % interval exceeds it.",
+            rich_help_panel=ANSWER,
+        ),
+    ] = None,
+    budget_strict: Annotated[
+        bool,
+        typer.Option(
+            "--budget-strict",
+            help="Exit code 1 where the whole interval exceeds the budget, 4 where it straddles it.",
+            rich_help_panel=ANSWER,
+        ),
+    ] = False,
     strict: Annotated[
         bool,
         typer.Option(
@@ -152,10 +296,13 @@ def predict(
             rich_help_panel=CAPTURE,
         ),
     ] = None,
-    layout: Annotated[
+    layout_of_tensors: Annotated[
         str | None,
         typer.Option(
-            metavar="channels_last", help="Of weights and inputs. Default: as they are.", rich_help_panel=CAPTURE
+            "--layout",
+            metavar="channels_last",
+            help="Of weights and inputs. Default: as they are.",
+            rich_help_panel=CAPTURE,
         ),
     ] = None,
     head: Annotated[
@@ -205,191 +352,35 @@ def predict(
     list_hosts: Annotated[bool, typer.Option("--list-hosts", hidden=True)] = False,
 ) -> None:
     """Predict how long a neural network takes on a GPU, and what bounds it."""
-    form = "json" if as_json else output
+    form = "csv" if as_csv else "json" if as_json else output
     with complain(debug, form == "json"):
-        gpu = _gpu(gpu, gpu_spec)
-        options = Options(dtype, estimator, host, attention, _measured(measured))
-        captured = _captured(layout, amp, assume or [])
-        sizes = _sizes(dim or [], shape or [], trips)
-        source = _Model(_spec(given, model), _size("--batch", batch), _size("--length", length), head, captured, sizes)
-        kinds = {Kind.MODELS: list_models, Kind.GPUS: list_gpus, Kind.HOSTS: list_hosts}
-        listed = next((kind for kind, asked in kinds.items() if asked), None)
-        if listed:
-            typer.echo(listing(listed, gpu).text)
-        elif compare:
-            typer.echo(_compare(source, gpu, options, form, strict))
-        else:
-            typer.echo(_predict(source, gpu, runtime, options, form, strict))
-
-
-def _spec(given: str | None, model: str | None) -> str | None:
-    """What names the model: the word or the option."""
-    from predictor.errors import PredictorError
-
-    if given is not None and model is not None and given != model:
-        raise PredictorError(f"say one model, not {given} and --model {model}")
-    return given if model is None else model
-
-
-def _size(option: str, text: str | None) -> int | None:
-    """A size as it was written. Raises PredictorError for what is no whole number."""
-    from predictor.errors import PredictorError
-
-    try:
-        return None if text is None else int(text)
-    except ValueError:
-        raise PredictorError(f"{option} wants a whole number, not {text!r}") from None
-
-
-class Options(NamedTuple):
-    """What a prediction may leave open."""
-
-    dtype: str | None
-    estimator: str
-    host: str | None
-    attention: str | None
-    measured: Sequence[Measured]
-
-    def compare(self, plan: Plan, gpu: str, batch: int | None, length: int | None) -> tuple[Compared, ...]:
-        """A plan under every runtime, see ``Plan.compare``."""
-        return plan.compare(
-            gpu,
-            self.dtype,
-            batch,
-            length,
-            host=self.host,
-            attention=self.attention,
-            estimator=self.estimator,
-            measured=self.measured,
+        listed = {Kind.MODELS: list_models, Kind.GPUS: list_gpus, Kind.HOSTS: list_hosts}
+        for kind in (kind for kind, asked in listed.items() if asked):
+            typer.echo(listing(kind, gpu).text)
+            return
+        layout = report.load(form)
+        request = Request(
+            spec_of(given, model),
+            sizes("--batch", batch),
+            sizes("--length", length),
+            head,
+            capture_options(layout_of_tensors, amp, assume or []),
+            file_sizes(dim or [], shape or [], trips),
+            gpu_of(gpu, gpu_spec),
+            runtime,
+            dtype,
+            estimator,
+            host,
+            attention,
+            measured_of(measured),
+            strict,
         )
-
-
-class _Model(NamedTuple):
-    """Which model is predicted, at which sizes, and how it is captured."""
-
-    spec: str | None
-    batch: int | None
-    length: int | None
-    head: str | None
-    captured: CaptureOptions
-    sizes: FileSizes
-
-    def plan(self, strict: bool) -> Plan:
-        """Its plan, see ``sources.plan_of``. Raises PredictorError where none was named."""
-        from predictor.errors import PredictorError
-        from predictor.sources import plan_of
-
-        if self.spec is None:
-            raise PredictorError(_ASK)
-        return plan_of(
-            self.spec,
-            self.batch,
-            self.length,
-            head=self.head,
-            options=self.captured,
-            sizes=self.sizes,
-            strict=strict,
-        )
-
-
-def _captured(layout: str | None, amp: str | None, assumed: list[str]) -> CaptureOptions:
-    """What the options say of how a model is captured. assumed: of ``--assume``, each NAME=VALUE."""
-    from predictor.errors import PredictorError, unknown
-    from predictor.records import ASSUMABLE, AUTOCAST, CaptureOptions
-
-    if layout not in (None, *LAYOUTS):
-        raise unknown("layout", str(layout), LAYOUTS)
-    if amp not in (None, *AUTOCAST):
-        raise unknown("dtype of autocast", str(amp), AUTOCAST)
-    values = {}
-    for assumption in assumed:
-        name, _, value = assumption.partition("=")
-        if name not in ASSUMABLE:
-            raise unknown("assumption", name, ASSUMABLE)
-        try:
-            values[name] = float(value)
-        except ValueError:
-            raise PredictorError(f"--assume wants NAME=NUMBER, for example {name}=0.3, not {assumption!r}") from None
-    return CaptureOptions(channels_last=layout == "channels_last", autocast=amp or "", **values)
-
-
-LAYOUTS = ("contiguous", "channels_last")
-"""Values of ``--layout``."""
-
-
-def _sizes(dims: list[str], shapes: list[str], trips: int | None) -> FileSizes:
-    """What is said of an ONNX file's sizes."""
-    from predictor.capture.onnx_files.bindings import parsed_dim, parsed_shape
-    from predictor.sources import FileSizes
-
-    return FileSizes(dict(map(parsed_dim, dims)), dict(map(parsed_shape, shapes)), trips)
-
-
-def _measured(path: Path | None) -> Sequence[Measured]:
-    """What the user has measured."""
-    from predictor.measured import read_measured
-
-    return read_measured(path) if path else ()
-
-
-def _gpu(gpu: str | None, spec: Path | None) -> str | None:
-    """What names the GPU: one of the two options."""
-    from predictor.errors import PredictorError
-
-    if spec is None:
-        return gpu
-    if gpu is not None:
-        raise PredictorError("say either --gpu or --gpu-spec")
-    if spec.suffix != ".json":
-        raise PredictorError(f"--gpu-spec wants a .json file, not {spec}")
-    return str(spec)
-
-
-def _predict(model: _Model, gpu: str | None, runtime: str, options: Options, output: str, strict: bool) -> str:
-    from predictor.errors import CannotRunError, PredictorError
-    from predictor.predict import Predictor
-    from predictor.standard_output import process_to_standard_error
-
-    if model.spec is None or gpu is None:
-        raise PredictorError(_ASK)
-    layout = report.load(output)
-    predictor = Predictor(
-        gpu, runtime, options.dtype, options.estimator, options.host, options.attention, measured=options.measured
-    )
-    predictor.check()
-    with process_to_standard_error(), Waiting(f"reading {model.spec}") as waiting:  # what the model prints is no answer
-        plan = model.plan(strict)
-        waiting.doing(f"capturing {plan.name}")
-        try:
-            prediction = predictor.report(plan, model.batch, model.length)
-        except CannotRunError as error:
-            others = options.compare(plan, gpu, model.batch, model.length)
-            can = ", ".join(o.runtime for o in others if o.report) or "none"
-            raise CannotRunError(
-                f"{plan.name} cannot run under {runtime}: {error} (runtimes that can: {can})"
-            ) from None
-    if strict and prediction.unmodelled:
-        raise PredictorError(f"not modelled: {', '.join(sorted(prediction.unmodelled))}")
-    if strict and prediction.extrapolated:
-        raise PredictorError(f"outside the calibrated range: kernels of {', '.join(sorted(prediction.extrapolated))}")
-    return layout.render(prediction)
-
-
-_ASK = (
-    "say what to predict: predict MODEL --gpu NAME, or --gpu-spec FILE (predict list models, predict list gpus, "
-    "predict --help)"
-)
-
-
-def _compare(model: _Model, gpu: str | None, options: Options, output: str, strict: bool) -> str:
-    from predictor.errors import PredictorError
-    from predictor.standard_output import process_to_standard_error
-
-    if model.spec is None or gpu is None:
-        raise PredictorError(_ASK)
-    layout = report.load(output)
-    with process_to_standard_error(), Waiting(f"reading {model.spec}") as waiting:
-        plan = model.plan(strict)
-        waiting.doing(f"capturing {plan.name} under every runtime")
-        rows = options.compare(plan, gpu, model.batch, model.length)
-    return layout.render_comparison(rows)
+        one = Answer(by, depth, top, trace, trace_measured, budget, budget_strict)
+        if compare:
+            one.check_none("--compare")
+            typer.echo(layout.render_comparison(request.compared()))
+            return
+        text, code = one.of(request, layout)
+        typer.echo(text)
+    if code:
+        raise typer.Exit(code)

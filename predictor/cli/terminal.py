@@ -93,21 +93,37 @@ def _wants_json(arguments: Sequence[str]) -> bool:
 
 
 class Waiting:
-    """Tells a person at a terminal what is going on once it has taken two seconds, and for how long.
+    """Tells a person at a terminal what is going on once it has taken two seconds, for how long, and, of several parts
+    that take about the same, how long the rest will.
 
-    >>> with Waiting("capturing bert") as waiting:  # doctest: +SKIP
-    ...     waiting.doing("pricing bert")
+    >>> with Waiting("reading bert") as waiting:  # doctest: +SKIP
+    ...     waiting.doing("capturing bert", 2, 7)
     """
 
     def __init__(self, what: str) -> None:
-        self.what = what
-        self._start = time.monotonic()
+        self._what = what
+        self._parts = 0, 1
+        self._start = self._first_part = time.monotonic()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._tell, daemon=True)
 
-    def doing(self, what: str) -> None:
-        """What is going on from now on."""
-        self.what = what
+    def doing(self, what: str, done: int = 0, of: int = 1) -> None:
+        """What is going on from now on. done: parts that are over, of so many."""
+        self._what, self._parts = what, (done, of)
+        if not done:
+            self._first_part = time.monotonic()
+
+    @property
+    def line(self) -> str:
+        """What is said of it now."""
+        done, of = self._parts
+        now = time.monotonic()
+        said = f"{self._what}, {now - self._start:.0f} s"
+        if of > 1:
+            said += f", {done + 1} of {of}"
+        if done:
+            said += f", about {(now - self._first_part) / done * (of - done):.0f} s left"
+        return said
 
     def __enter__(self) -> Waiting:
         if sys.stderr.isatty():
@@ -124,7 +140,7 @@ class Waiting:
         pause_s = PATIENCE_S
         while not self._over.wait(pause_s):
             pause_s = 0.5
-            line = f"{self.what}, {time.monotonic() - self._start:.0f} s"[:79]
+            line = self.line[:79]
             width = max(width, len(line))
             self._write(f"\r{line:{width}}")
         if width:

@@ -30,7 +30,11 @@ def _attention_features(d: Dims, size: int, sms: int) -> list[Array]:
     logs = [log(x) for x in (d["batch"] * d["heads"], d["seq"], kv_seq, d["head_dim"])]
     flags = [d["causal"], d["mask"], log(d["heads"] / _kv_heads(d))]
     flags += [aligned(d["head_dim"]), aligned(d["seq"]), aligned(kv_seq)]
-    return [*logs, *flags, *waves(d["batch"] * d["heads"] * np.ceil(d["seq"] / 64), sms), np.ceil(kv_seq / 64)]
+    return [*logs, *flags, *waves(_blocks(d), sms), np.ceil(kv_seq / 64)]
+
+
+def _blocks(d: Dims) -> Array:
+    return np.asarray(d["batch"] * d["heads"] * np.ceil(d["seq"] / 64))
 
 
 ROWS = (
@@ -47,6 +51,7 @@ ROWS = (
         profiler_names=r"fmha|flash|sdpa|attention|Memset",
         regimes=("batch", "heads", "seq", "head_dim", "causal", "mask"),
         grow=grow_batch,
+        blocks=_blocks,
         matrix=True,
         same_in_tf32=True,
         factor_group="other",

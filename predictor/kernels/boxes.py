@@ -42,6 +42,7 @@ ROWS = (
         sizes=("boxes",),
         profiler_names=r"NMS",
         latency_s=_seconds,
+        blocks=lambda d: np.asarray(np.ceil(d["boxes"] / 64) ** 2),
         measured_in=MeasuredIn.NOWHERE,
         factor_group="other",
     ),

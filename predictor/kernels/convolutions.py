@@ -16,7 +16,7 @@ from functools import partial
 
 import numpy as np
 
-from predictor.kernels.family import Array, Dims, Family, MeasuredIn, aligned, grow_batch, log, tiles
+from predictor.kernels.family import Array, Dims, Family, MeasuredIn, aligned, grow_batch, log, tile_blocks, tiles
 from predictor.records import Variant
 
 
@@ -54,6 +54,10 @@ class _Work:
         """Images and weights, each once."""
         weights = d["c_out"] * d["c_in"] / d["groups"] * self.window(d)
         return size * (self.read(d) * d["c_in"] + weights + self.written(d) * d["c_out"])
+
+    def blocks(self, d: Dims) -> Array:
+        """Tiles of the products that it is, one for each group."""
+        return tile_blocks(self.windows(d), d["c_out"] / d["groups"], d["groups"])
 
     def features(self, d: Dims, size: int, sms: int) -> list[Array]:
         """The same columns for every kind, so that one can stand in for another."""
@@ -101,6 +105,7 @@ def _families() -> Iterator[Family]:
                 flops=_PLAIN.flops,
                 nbytes=_PLAIN.nbytes,
                 features=_PLAIN.features,
+                blocks=_PLAIN.blocks,
                 sizes=_SIZES,
                 profiler_names=_NAMES,
                 regimes=(*_SIZES, "channels_last"),
@@ -139,6 +144,7 @@ def _transposed() -> Iterator[Family]:
             flops=_TRANSPOSED.flops,
             nbytes=_TRANSPOSED.nbytes,
             features=_TRANSPOSED.features,
+            blocks=_TRANSPOSED.blocks,
             sizes=(*_SIZES, "out_h", "out_w"),
             regimes=(*_SIZES, "channels_last"),
             measured_in=measured_in,
@@ -155,6 +161,7 @@ ROWS = (
         flops=_VOLUMES.flops,
         nbytes=_VOLUMES.nbytes,
         features=_VOLUMES.features,
+        blocks=_VOLUMES.blocks,
         sizes=(*_SIZES, "depth"),
         regimes=(*_SIZES, "depth", "channels_last"),
     ),

@@ -47,6 +47,21 @@ def grow_stream(dims: Dims, times: float) -> dict[str, Array]:
     return {**dims, **{name: dims[name] * times for name in streamed if name in dims}}
 
 
+def element_blocks(dims: Dims) -> Array:
+    """Thread blocks of a kernel that streams: one for 512 elements, as its features count them."""
+    return np.asarray(np.ceil(dims["elements"] / 512))
+
+
+def row_blocks(dims: Dims) -> Array:
+    """Thread blocks of a kernel that works on rows: one a row."""
+    return dims["rows"]
+
+
+def tile_blocks(m: Array, n: Array, batch: Array | float = 1.0) -> Array:
+    """Thread blocks of a product: tiles of 64 x 64, which libraries take where there are few."""
+    return np.asarray(np.ceil(m / 64) * np.ceil(n / 64) * batch)
+
+
 @dataclass(frozen=True, slots=True)
 class Family:
     """A family of kernels: what it works on, how much work that is, the features its time is regressed on, and all else
@@ -55,7 +70,8 @@ class Family:
     dims: dimension -> default (None: required); flops and nbytes: work of one call, from dims and element size;
     features: columns beside those of the work, of dims, element size and multiprocessors. sizes: dimensions that the
     work grows with, not flags, windows, strides, or what picks an algorithm; regimes: of which one value says nothing
-    about another, where they are not the sizes. grow: the same kernel with more thread blocks.
+    about another, where they are not the sizes. grow: the same kernel with more thread blocks; blocks: how many it has,
+    about: what multiprocessors share among themselves.
 
     matrix: it runs on the matrix units, a fit per dtype (``families.fit_name``); other families have one, with the
     element size as a feature. same_in_tf32: fp32 and TF32 run alike; tf32_by_default: torch runs it in TF32 where the
@@ -82,6 +98,7 @@ class Family:
     profiler_names: str
     regimes: tuple[str, ...] = ()
     grow: Grow = grow_stream
+    blocks: Callable[[Dims], Array] = element_blocks
     matrix: bool = False
     same_in_tf32: bool = False
     tf32_by_default: bool = False

@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from predictor.kernels.family import Array, Dims, Family, MeasuredIn, aligned, log, tiles
+from predictor.kernels.family import Array, Dims, Family, MeasuredIn, aligned, log, tile_blocks, tiles
 
 
 def _gemm_flops(d: Dims) -> Array:
@@ -44,6 +44,7 @@ _product = partial(
     sizes=("m", "n", "k", "batch"),
     profiler_names=r"gemm|nvjet|cutlass|splitK|gemv|dot_kernel|Memset|scal_kernel|epilogue",
     grow=_grow_gemm,
+    blocks=lambda d: tile_blocks(d["m"], d["n"], d["batch"]),
     matrix=True,
     held_out=("n", "k", "batch"),
 )

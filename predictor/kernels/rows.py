@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from predictor.kernels.family import Array, Dims, Family, aligned, log, waves
+from predictor.kernels.family import Array, Dims, Family, aligned, log, row_blocks, waves
 
 
 def _rows_flops(d: Dims) -> Array:
@@ -85,7 +85,14 @@ def _fft_features(d: Dims, size: int, sms: int) -> list[Array]:
     return [*logs, aligned(d["cols"]), _largest_factor(d["cols"]), d["strided"], d["real"]]
 
 
-_row = partial(Family, flops=_rows_flops, nbytes=_rows_through, features=_rows_features, sizes=("rows", "cols"))
+_row = partial(
+    Family,
+    flops=_rows_flops,
+    nbytes=_rows_through,
+    features=_rows_features,
+    sizes=("rows", "cols"),
+    blocks=row_blocks,
+)
 _MATRIX: dict[str, float | None] = {"rows": None, "cols": None}
 
 ROWS = (

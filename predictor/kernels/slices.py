@@ -49,6 +49,7 @@ ROWS = (
         sizes=("indices", "slice"),
         profiler_names=r"ScatterND",
         latency_s=_seconds,
+        blocks=lambda d: np.asarray(np.ceil(d["indices"] / BLOCK)),
         measured_in=MeasuredIn.NOWHERE,
         factor_group="other",
     ),

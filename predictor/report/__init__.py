@@ -1,6 +1,6 @@
 """Formats of a report, one file each, found by its name.
 
-A format has ``render(report) -> str`` and ``render_comparison(rows) -> str``, for a model under several runtimes.
+A format has the four functions of ``Format``; it may leave out the last two.
 """
 
 from __future__ import annotations
@@ -25,6 +25,14 @@ class Format(Protocol):
 
     def render_comparison(self, rows: Sequence[Compared]) -> str:
         """A model under several runtimes."""
+        ...
+
+    def render_sweep(self, reports: Sequence[Report]) -> str:
+        """A model at several sizes."""
+        ...
+
+    def render_breakdown(self, report: Report, view: str, depth: int | None, top: int | None) -> str:
+        """Where the time of one prediction goes, see ``Breakdown.by``."""
         ...
 
 

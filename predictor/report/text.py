@@ -28,8 +28,12 @@ def gmacs(macs: float) -> str:
 
 def _short(seconds: float) -> str:
     """Milliseconds in five characters, for tables: "3.92", "0.004"."""
-    value = seconds * 1e3
-    return f"{value:.3f}" if value < 1 else f"{value:#.3g}".removesuffix(".") if value < 1000 else f"{value:.0f}"
+    return _number(seconds * 1e3)
+
+
+def _number(value: float) -> str:
+    """Three digits, in five characters: "3.92", "0.004", "1480"."""
+    return f"{value:.3f}" if value < 1 else f"{value:#.3g}".removesuffix(".") if value < 999.5 else f"{value:.0f}"
 
 
 WIDTH = 80
@@ -95,6 +99,12 @@ def render(report: Report) -> str:
         ),
         f"  kernel time  {milliseconds(report.kernel_s)}, {report.launches} launches, {gmacs(report.macs)}",
         f"  estimator    {report.estimator}; max(host, kernel) gives {milliseconds(report.max_s)}",
+        *_wrapped(
+            "  device       ",
+            f"busy for {report.busy_share:.0%} of the pass, {report.breakdown.sms_active:.0%} of its multiprocessors "
+            f"active on average (estimated); {report.samples_per_s:.4g} samples/s",
+        ),
+        *([f"  budget       {_budget(report)}"] if report.budget_s is not None else []),
         "",
         f"  {'costliest operators':30} {'count':>5} {'host':>10} {'kernel':>10}",
     ]
@@ -137,6 +147,78 @@ def _settings(reports: Sequence[Report]) -> list[str]:
     if len(runtimes) == 1:
         return _wrapped("", next(iter(runtimes)))
     return [line for said, names in runtimes.items() for line in _wrapped("", f"{', '.join(names)}: {said}")]
+
+
+def _budget(report: Report) -> str:
+    low, high = map(milliseconds, report.interval_s)
+    said = {
+        "within": f"kept: the interval ends at {high}",
+        "over": f"exceeded: the interval begins at {low}",
+        "straddles": f"not certain: the interval is {low} to {high}",
+    }
+    return f"{milliseconds(report.budget_s or 0.0)} {said[report.verdict or '']}"
+
+
+def render_sweep(reports: Sequence[Report]) -> str:
+    """A table, a line for each size."""
+    first = reports[0]
+    has_lengths = len({report.length for report in reports}) > 1
+    rows = [("batch", "length", "latency", "90 %", "bound", "busy", "SMs", "samples/s", "budget")]
+    for r in reports:
+        low, high, latency = map(_short, (*r.interval_s, r.latency_s))
+        shares = f"{r.busy_share:.0%}", f"{r.breakdown.sms_active:.0%}"
+        sizes = str(r.batch), str(r.length), latency, f"{low}-{high}"
+        rows.append((*sizes, r.bound, *shares, f"{r.samples_per_s:.4g}", r.verdict or ""))
+    left_out = {*(() if has_lengths else ("length",)), *(() if first.budget_s is not None else ("budget",))}
+    shown = [i for i, name in enumerate(rows[0]) if name not in left_out]
+    align = "".join("><"[name in ("bound", "budget")] for name in (rows[0][i] for i in shown))
+    lines = table([[row[i] for i in shown] for row in rows], align)
+    tokens = f", length {first.length}" if first.length and not has_lengths else ""
+    title = f"{first.model}{tokens}, {dtype(first)}, {first.runtime} on {first.gpu}, times in ms"
+    notes = dict.fromkeys(note for r in reports for note in r.notes)
+    legend = "busy: share of the pass in which a kernel runs; SMs: multiprocessors active, on average (estimated)"
+    said = [line for note in notes for line in _wrapped("  note: ", note)]
+    rows_of_table = [f"  {line}" for line in lines]
+    return "\n".join([title, *_settings(reports), "", *rows_of_table, "", *_wrapped("  ", legend), *said])
+
+
+def render_breakdown(report: Report, view: str, depth: int | None, top: int | None) -> str:
+    """A table of operators, or a tree of modules or layers."""
+    rows = [(view, "share", "host", "kernels", "launches", "GMACs", "TFLOP/s")]
+    parts = report.breakdown.by(view, depth, top)
+    path: list[str] = []
+    for part in parts:
+        del path[part.depth :]
+        parent = f"{path[-1]}." if part.depth > 1 else ""
+        path.append(part.name)
+        cost = part.cost
+        rows.append(
+            (
+                _cut(" " * part.depth + part.name.removeprefix(parent)),
+                f"{part.share:.1%}",
+                _short(cost.host_s),
+                _short(cost.kernel_s),
+                str(cost.launches),
+                _number(cost.macs / 1e9) if cost.macs else "",
+                _number(cost.flops_per_s / 1e12) if cost.flops else "",
+            )
+        )
+    title = f"{report.model}, batch {report.batch}, {dtype(report)}, {report.runtime} on {report.gpu}, times in ms"
+    legend = (
+        f"share: of the latency, {milliseconds(report.latency_s)}, by the critical path; host and kernels run side by "
+        "side. TFLOP/s: while its kernels run."
+    )
+    lines = table(rows, "<>>>>>>", gap=1)
+    return "\n".join([*_headed(title, report), "", *(f"  {line}" for line in lines), "", *_wrapped("  ", legend)])
+
+
+NAME_WIDTH = 36
+"""Columns of a module's name, so that the table fits a terminal."""
+
+
+def _cut(name: str) -> str:
+    """The end of a long name."""
+    return name if len(name) <= NAME_WIDTH else f"..{name[2 - NAME_WIDTH :]}"
 
 
 def render_comparison(rows: Sequence[Compared]) -> str:

@@ -170,6 +170,7 @@ def spans(calls: Sequence[HostCall], timelines: Timelines, size: int = 0) -> tup
     starts, ends = timelines.call_start_s[size].tolist(), timelines.call_end_s[size].tolist()
     for call, start_s, end_s in zip(calls, starts, ends, strict=True):
         made.append(Span(Lane.HOST, start_s, end_s, call.row.label, "", call.origin))
-        for launched, (begin_s, until_s) in zip(call.kernels, kernel, strict=False):
-            made.append(Span(Lane.DEVICE, begin_s, until_s, call.row.label, launched.family, call.origin))
+        for source in call.replayed or (call,):
+            for launched, (begin_s, until_s) in zip(source.kernels, kernel, strict=False):
+                made.append(Span(Lane.DEVICE, begin_s, until_s, source.row.label, launched.family, source.origin))
     return tuple(made)

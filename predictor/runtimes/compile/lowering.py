@@ -67,9 +67,10 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
     for index, call in enumerate(flow.calls):
         if index in last:
             origin = flow.calls[last[index].members[0]].origin
+            macs = sum(flow.calls[i].macs for i in last[index].members)
             issued += [
-                HostCall("triton", (k,), PythonWork(), Trait.POINTWISE, origin=origin)
-                for k in _kernels(flow, last[index])
+                HostCall("triton", (k,), PythonWork(), Trait.POINTWISE, origin=origin, macs=0 if number else macs)
+                for number, k in enumerate(_kernels(flow, last[index]))
             ]
         elif call.trait is not Trait.VIEW and (index in broken or not is_fused(call, Fuser.INDUCTOR)):
             issued += _library_calls(call, graph.dtype, channels_last, unmodelled)

@@ -27,17 +27,23 @@ def replayed(program: Program, is_outside: Callable[[HostCall], bool] = lambda c
     """
     calls: list[HostCall] = []
     kernels: list[Kernel] = []
+    launching: list[HostCall] = []
 
     def replay() -> None:
         if kernels:
-            calls.append(HostCall("replay", tuple(kernels), PythonWork(), Trait.REPLAY))
+            macs = sum(call.macs * call.times for call in launching)
+            calls.append(
+                HostCall("replay", tuple(kernels), PythonWork(), Trait.REPLAY, macs=macs, replayed=tuple(launching))
+            )
             kernels.clear()
+            launching.clear()
 
     for call in program.calls:
         if call.sync or call.trait is Trait.GUARD or is_outside(call):
             replay()
             calls.append(call)
         elif call.trait is not Trait.HOST:
+            launching.append(call)
             kernels.extend(replace(k, times=k.times * call.times) if call.times > 1 else k for k in call.kernels)
     replay()
     return replace(program, calls=tuple(calls), tail=PythonWork())

@@ -76,6 +76,7 @@ def host_call(call: OpCall, dtype: str, unmodelled: Counter[str]) -> HostCall:
         sync=any(leaf.trait is Trait.SYNC for leaf in leaves),
         elements=sum(o.elements for o in call.outputs) if call.trait is Trait.HOST and not _is_view(call) else 0,
         origin=call.origin,
+        macs=call.macs,
     )
 
 

@@ -90,8 +90,9 @@ def computed(call: OpCall) -> Iterator[HostCall]:
     products = PRODUCT_ELEMENTS + call.macs // MACS_PER_ELEMENT if call.macs else 0
     elements = most * onnx_form(call.op).cpu_passes + products
     whole = HostCall(call.op, (), PythonWork(), Trait.HOST, elements=elements, origin=call.origin, times=call.times)
+    computed = replace(whole, macs=call.macs)
     yield from (replace(whole, op="Cast", elements=t.elements) for t in read if t.dtype in HALF)
-    yield whole
+    yield computed
     yield from (replace(whole, op="Cast", elements=t.elements) for t in call.outputs if t.dtype in HALF)
 
 

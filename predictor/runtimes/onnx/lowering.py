@@ -47,13 +47,14 @@ def _host_calls(call: OpCall) -> Iterator[HostCall]:
         sync=form.trait is Trait.SYNC,
         origin=call.origin,
         times=call.times,
+        macs=call.macs,
     )
     rounds = _checked(call, form.rounds) if form.rounds else ()
     if not rounds:
         yield replace(whole, kernels=_kernels(call, form))
     for number, kernels in enumerate(rounds[:MOST_ROUNDS]):
         repeats = len(range(number, len(rounds), MOST_ROUNDS))
-        yield replace(whole, kernels=kernels, times=call.times * repeats)
+        yield replace(whole, kernels=kernels, times=call.times * repeats, macs=call.macs // len(rounds))
 
 
 def _kernels(call: OpCall, form: OnnxForm) -> tuple[Kernel, ...]:

@@ -47,8 +47,8 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
     for index, call in enumerate(flow.calls):
         if index in last:
             kernel = fused_kernel(flow, last[index], "nnc")
-            origin = flow.calls[min(last[index])].origin
-            issued.append(HostCall("fused", (kernel,), PythonWork(), Trait.FUSED, origin=origin))
+            origin, macs = flow.calls[min(last[index])].origin, sum(flow.calls[i].macs for i in last[index])
+            issued.append(HostCall("fused", (kernel,), PythonWork(), Trait.FUSED, origin=origin, macs=macs))
         elif index not in grouped:
             issued.append(replace(eager.host_call(call, graph.dtype, unmodelled), python=PythonWork()))
     return Program(NAME, graph.dtype, tuple(issued), PythonWork(), dict(unmodelled), eager.unsupported_reason(graph))
