@@ -20,6 +20,7 @@ from calibrate.measure.library_calls import total as shape_cases
 from calibrate.measure.operators import example_kernels, run_host, run_launches
 from calibrate.measure.sweep import run_sweep
 from calibrate.measure.timers import Probe
+from calibrate.progress import Progress, Stage
 from calibrate.samples.environment import check_agreement, check_device, check_gpu, describe
 from calibrate.samples.files import Samples
 from calibrate.samples.records import DeviceConstants, Environment, KernelSample, Refusal
@@ -76,10 +77,14 @@ class Effort:
     quick: bool
 
     @property
-    def host_steps(self) -> int:
-        """Units of the progress bar that eager's host part takes."""
-        tens = sum(self.modules.values()) // 10
-        return 10 * self.host_rounds + shape_cases(self.shapes) + 5 * self.module_rounds * tens
+    def host_stages(self) -> dict[str, Stage]:
+        """What eager's host part consists of."""
+        module_steps = 5 * self.module_rounds * (sum(self.modules.values()) // 10)
+        return {
+            "operators": Stage(self.host_rounds, HOST_ROUND_S),
+            "modules": Stage(module_steps, MODULE_STEP_S),
+            "library calls": Stage(shape_cases(self.shapes), SHAPE_S),
+        }
 
 
 def effort_of(device: str, quick: bool, thorough: bool = False) -> Effort:
@@ -112,16 +117,22 @@ class Parts:
     eager: bool
     others: tuple[str, ...]
 
-    def steps(self, effort: Effort) -> int:
-        """Units of the progress bar."""
-        others = OTHER_STEPS * sum(sum(effort.others.under(name).values()) for name in self.others)
-        if self.kernels and effort.isolated:
-            others += sum(sweep.total(effort.quick) for sweep in sweeps_of(self.others))
-        return effort.plan.total * self.kernels + effort.host_steps * self.eager + others
+    def stages(self, effort: Effort) -> dict[str, Stage]:
+        """What is measured, for the estimate of the time that is left."""
+        runtime_cases = sum(sum(effort.others.under(name).values()) for name in self.others)
+        isolated = sum(sweep.total(effort.quick) for sweep in sweeps_of(self.others)) if effort.isolated else 0
+        stages = effort.host_stages if self.eager else {}
+        stages["runtimes"] = Stage(modules.STEPS * runtime_cases, OTHER_STEP_S)
+        if self.kernels:
+            stages["kernels"] = Stage(effort.plan.total + isolated, KERNEL_S)
+        return {**stages, "fits": Stage(1, FIT_S)}
 
 
-OTHER_STEPS = 6
-"""Units of the progress bar for a module under another runtime: its rounds and its profile."""
+HOST_ROUND_S, MODULE_STEP_S, SHAPE_S, OTHER_STEP_S, KERNEL_S, FIT_S = 5.0, 0.2, 0.015, 0.2, 0.006, 30.0
+"""Seconds of one step, about, on 16 cores with an H100: a round of all operators, two rounds of a module, a library's
+call, a round of a module under another runtime, a kernel, all fits. They share out what whole parts took there (the
+host 219 s, all below eight minutes); how long a stage takes here is measured while it runs.
+"""
 
 
 def runtimes_to_measure(asked: str, on_cpu: bool) -> tuple[str, ...]:
@@ -138,7 +149,7 @@ def runtimes_to_measure(asked: str, on_cpu: bool) -> tuple[str, ...]:
     return tuple(runtime_fits.with_bases(names))
 
 
-def run(gpu: str, device: str, out: Path, effort: Effort, parts: Parts, advance: Advance, tell: Tell) -> None:
+def run(gpu: str, device: str, out: Path, effort: Effort, parts: Parts, progress: Progress, tell: Tell) -> None:
     """Measure what is not on disk yet, fit, and write ``device.json``, ``kernels.json`` and a file for every runtime
     into ``out``.
     """
@@ -160,24 +171,25 @@ def run(gpu: str, device: str, out: Path, effort: Effort, parts: Parts, advance:
                 shapes.extend(prepare_shapes(samples.host, device, effort.shapes))
 
     if parts.eager:
-        run_host(samples.host, device, effort.host_rounds, lambda n: advance(10 * n))
-    modules.run_cases(others, samples.runtimes, device, advance, meanwhile)
+        run_host(samples.host, device, effort.host_rounds, progress.of("operators"))
+    modules.run_cases(others, samples.runtimes, device, progress.of("runtimes"), meanwhile)
     if not samples.constants.has(DeviceConstants):
         samples.constants.append([device_constants(device, effort.plan.dtypes)])
     if parts.eager:
-        modules.run_modules(ready, samples.modules, device, effort.module_rounds, effort.passes, advance)
-        run_shapes(shapes, samples.host, device, advance)
+        modules.run_modules(ready, samples.modules, device, effort.module_rounds, effort.passes, progress.of("modules"))
+        run_shapes(shapes, samples.host, device, progress.of("library calls"))
     if parts.eager and device == "cuda":  # the profiler slows every launch after it: nothing below times the host
         run_launches(samples.host)
     tell(f"\nhost measured in {time.perf_counter() - start:.0f} s")
     start = time.perf_counter()
     if parts.kernels:
         done = {sample.id for sample in samples.kernels.of(KernelSample)}
-        run_sweep(sweeps.cases(effort.plan, done), samples.kernels, device, advance)
+        run_sweep(sweeps.cases(effort.plan, done), samples.kernels, device, progress.of("kernels"))
         for sweep in sweeps_of(parts.others) if effort.isolated else ():
-            run_sweep(sweep.cases(effort.quick, done), samples.kernels, device, advance, sweep.maker)
+            run_sweep(sweep.cases(effort.quick, done), samples.kernels, device, progress.of("kernels"), sweep.maker)
         tell(f"\nkernels measured in {time.perf_counter() - start:.0f} s")
     fit(gpu, out)
+    progress.advance("fits", 1)
 
 
 def fit(gpu: str, out: Path) -> None:
@@ -263,9 +275,9 @@ class Validation:
         return models.complete(self.request.cases, self.file, self.protocol)
 
     @property
-    def steps(self) -> int:
-        """Units of the progress bar of its measurements."""
-        return len(self.request.cases) * (self.protocol.rounds + 2)
+    def stages(self) -> dict[str, Stage]:
+        """What is measured, for the estimate of the time that is left."""
+        return {"models": Stage(len(self.request.cases) * (self.protocol.rounds + 2), OTHER_STEP_S)}
 
     def check_device(self) -> str:
         """The device that measures. Raises PredictorError where this machine does not have the GPU."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -132,6 +131,7 @@ def _calibrate(
         raise PredictorError(f"--device cpu and --gpu {name} contradict each other")
     folder = out or user_folder() / name
     from calibrate import pipeline
+    from calibrate.progress import bar
     from calibrate.samples.environment import check_device, interrupted
     from calibrate.validate.summary import calibration_text
 
@@ -145,10 +145,8 @@ def _calibrate(
         effort = pipeline.effort_of(target, quick, thorough)
         parts = pipeline.Parts(not host_only, True, wanted)
         try:
-            with typer.progressbar(
-                length=parts.steps(effort), label=f"calibrate {name}", show_eta=True, show_pos=True, file=sys.stderr
-            ) as bar:
-                pipeline.run(name, target, folder, effort, parts, bar.update, partial(typer.echo, err=True))
+            with bar(f"calibrate {name}", parts.stages(effort)) as progress:
+                pipeline.run(name, target, folder, effort, parts, progress, partial(typer.echo, err=True))
         except KeyboardInterrupt:
             typer.echo(f"\n{interrupted()}", err=True)
             raise typer.Exit(130) from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -129,6 +128,7 @@ def _validate(
 ) -> None:
     import models_zoo
     from calibrate import pipeline
+    from calibrate.progress import bar
     from calibrate.samples.environment import interrupted
     from calibrate.validate.tables import accuracy_markdown, accuracy_text
 
@@ -138,10 +138,8 @@ def _validate(
     if not validation.is_measured:
         device = validation.check_device()
         try:
-            with typer.progressbar(
-                length=validation.steps, label=f"validate {gpu}", show_eta=True, show_pos=True, file=sys.stderr
-            ) as bar:
-                validation.measure(device, bar.update)
+            with bar(f"validate {gpu}", validation.stages) as progress:
+                validation.measure(device, progress.of("models"))
         except KeyboardInterrupt:
             _tell(f"\n{interrupted()}")
             raise typer.Exit(130) from None

@@ -18,6 +18,12 @@ from predictor.runtimes.eager import execution, lowering
 
 Advance = Callable[[int], None]
 
+PROTOCOL = Protocol(rounds=3, passes=10, profiles=2)
+"""How modules are measured under runtimes besides eager."""
+
+STEPS = PROTOCOL.rounds + 2
+"""Of each of them, that ``run_cases`` tells of."""
+
 PROGRESS_EVERY = 10
 """Modules between two reports of progress, each of half as many steps."""
 
@@ -78,4 +84,4 @@ def run_cases(
     meanwhile: Callable[[], None] | None = None,
 ) -> None:
     """Measure modules under each runtime, what the file does not have yet. meanwhile: see ``measure``."""
-    measure(wanted, file, device, Protocol(rounds=3, passes=10, profiles=2), advance, meanwhile)
+    measure(wanted, file, device, PROTOCOL, advance, meanwhile)

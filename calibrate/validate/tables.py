@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 
 import numpy as np
 from tabulate import DataRow, TableFormat, tabulate
@@ -12,6 +14,7 @@ from calibrate.validate.accuracy import Row, Summary
 from calibrate.validate.kernels import KernelErrors
 from calibrate.validate.model_latencies import PassErrors
 from calibrate.validate.runtimes import RuntimeErrors, RuntimesJudged
+from predictor.report._table import table as terminal_table
 
 MARKDOWN = TableFormat(
     lineabove=None,
@@ -26,15 +29,24 @@ MARKDOWN = TableFormat(
 """A Markdown table without padding: a figure that changes changes its own line alone."""
 
 
+def percent(share: float, digits: int = 1) -> str:
+    """A share as a person reads it; "-" where nothing was measured that it could be of."""
+    return "-" if math.isnan(share) else f"{share:.{digits}%}"
+
+
+def _number(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.2f}"
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], markdown: bool, texts: int = 1) -> str:
     """A table of cells that are text already. texts: columns from the left that are no numbers."""
     if markdown:
         return tabulate(rows, head, tablefmt=MARKDOWN, stralign=None, disable_numparse=True)
-    aligned = ["left" if column < texts else "right" for column in range(len(head))]
-    return tabulate(rows, head, tablefmt="plain", colalign=aligned, disable_numparse=True)
+    align = "".join("<" if column < texts else ">" for column in range(len(head)))
+    return "\n".join(terminal_table([head, *rows], align))
 
 
-CASES = ("model", "batch", "dtype", "measured", "predicted", "error", "repeats", "bound (measured)")
+CASES = ("model", "batch", "dtype", "measured", "predicted", "error", "noise", "bound")
 MODELS = ("model", "cases", "MAPE", "median", "worst", "framework or device bound right", "kernel time", "launches")
 REGIMES = ("regime", "estimator", "cases", "MAPE", "median", "worst", "Kendall tau")
 FAMILIES = ("kernel family", "share of time", "share of error", "bias", "launches", "of")
@@ -44,15 +56,21 @@ def accuracy_text(found: Sequence[Row]) -> str:
     """Every case, then what they say together, for a terminal."""
     rows = []
     for r in found:
-        said = f" ({r.measured_bound})" if r.measured_bound else ""
+        differs = r.measured_bound and (r.bound == "framework") != (r.measured_bound == "framework")
+        said = f"/{r.measured_bound}" if differs else ""
         measured, predicted = r.measured.seconds * 1e3, r.predicted["queue"] * 1e3
         rows.append(
             (
-                *(r.model.rpartition("/")[2], str(r.batch), r.dtype, f"{measured:.2f} ms", f"{predicted:.2f} ms"),
-                *(f"{r.error():+.1%}", f"{r.measured.repeatability:.1%}", f"{r.bound}{said}"),
+                *(r.model.rpartition("/")[2], str(r.batch), r.dtype, f"{measured:.2f}", f"{predicted:.2f}"),
+                *(f"{r.error():+.1%}", percent(r.measured.repeatability), f"{r.bound}{said}"),
             )
         )
-    blocks = [table(CASES, rows, markdown=False), table(REGIMES, _regimes(found), markdown=False, texts=2)]
+    note = "milliseconds; noise: how far measurements repeat; bound: predicted, /measured where that differs"
+    blocks = [
+        "\n".join(wrap(note, 80)),
+        table(CASES, rows, markdown=False),
+        table(REGIMES, _regimes(found), markdown=False, texts=2),
+    ]
     if families := _families(found):
         blocks.append(f"{_profiled(found)}\n{table(FAMILIES, families, markdown=False)}")
     return "\n\n".join([*blocks, "\n".join(_closing(found))])
@@ -63,8 +81,8 @@ def accuracy_markdown(found: Sequence[Row]) -> str:
     rows = []
     for model, group in accuracy.by_model(found).items():
         s, (seconds, launches) = accuracy.summarise_rows(group, "queue"), accuracy.kernel_errors(group)
-        figures = (f"{s.mape:.1%}", f"{s.median:.1%}", f"{s.worst:.1%}", f"{s.bound:.0%}")
-        rows.append((model, str(s.cases), *figures, f"{seconds:.1%}", f"{launches:.1%}"))
+        figures = (percent(s.mape), percent(s.median), percent(s.worst), percent(s.bound, 0))
+        rows.append((model, str(s.cases), *figures, percent(seconds), percent(launches)))
     blocks = [table(MODELS, rows, markdown=True), table(REGIMES, _regimes(found), markdown=True)]
     if families := _families(found):
         blocks += [f"{_profiled(found)}:", table(FAMILIES, families, markdown=True)]
@@ -73,7 +91,7 @@ def accuracy_markdown(found: Sequence[Row]) -> str:
 
 def _regimes(rows: Sequence[Row]) -> list[tuple[str, ...]]:
     return [
-        (regime, estimator, str(s.cases), f"{s.mape:.1%}", f"{s.median:.1%}", f"{s.worst:.1%}", f"{s.tau:.2f}")
+        (regime, estimator, str(s.cases), percent(s.mape), percent(s.median), percent(s.worst), _number(s.tau))
         for regime, estimator, s in _summaries(accuracy.by_regime(rows))
     ]
 
@@ -88,7 +106,7 @@ def _summaries(groups: Mapping[str, Sequence[Row]]) -> list[tuple[str, str, Summ
 
 def _families(rows: Sequence[Row]) -> list[tuple[str, ...]]:
     return [
-        (name, f"{e.time:.1%}", f"{e.error:.1%}", f"{e.bias:+.1%}", str(e.predicted_launches), str(e.measured_launches))
+        (name, percent(e.time), percent(e.error), f"{e.bias:+.1%}", str(e.predicted_launches), str(e.measured_launches))
         for name, e in accuracy.by_family(rows).items()
     ]
 
@@ -103,13 +121,13 @@ def _closing(rows: Sequence[Row]) -> list[str]:
     repeats = [r.measured.repeatability for r in rows]
     unscaled = np.mean([abs(r.unscaled_s / r.measured.seconds - 1) for r in rows])
     seconds, launches = accuracy.kernel_errors(rows)
-    kernels = [f"kernel time against the profiler: MAPE {seconds:.1%}; launches: {launches:.1%}"]
+    kernels = [f"kernel time against the profiler: MAPE {percent(seconds)}; launches: {percent(launches)}"]
     return [
-        f"repeatability of the measurements: mean {np.mean(repeats):.1%}, "
-        f"90th percentile {np.percentile(repeats, 90):.1%}",
+        f"repeatability of the measurements: mean {percent(np.mean(repeats))}, "
+        f"90th percentile {percent(np.percentile(repeats, 90))}",
         *(kernels if seconds == seconds else ()),
-        f"the 90 % intervals hold {sum(r.covered for r in rows) / len(rows):.1%} of the measurements",
-        f"queue without scaling the host by its probe: MAPE {unscaled:.1%}",
+        f"the 90 % intervals hold {percent(sum(r.covered for r in rows) / len(rows))} of the measurements",
+        f"queue without scaling the host by its probe: MAPE {percent(unscaled)}",
     ]
 
 
@@ -124,7 +142,9 @@ def runtimes_text(judged: RuntimesJudged, markdown: bool) -> str:
     right = sum(c.predicted == c.measured for c in judged.choices)
     said = f"The fastest runtime is named for {right} of {len(judged.choices)} models and batches."
     wrong = [c for c in judged.choices if c.predicted != c.measured]
-    lines = [f"{c.model}, batch {c.batch}: {c.predicted} instead of {c.measured}, {c.loss:.1%} slower" for c in wrong]
+    lines = [
+        f"{c.model}, batch {c.batch}: {c.predicted} instead of {c.measured}, {percent(c.loss)} slower" for c in wrong
+    ]
     shown = table(RUNTIMES, [_runtime(errors) for errors in judged.runtimes], markdown)
     return "\n".join([shown, "", said, *(f"- {line}" if markdown else line for line in lines)])
 
@@ -142,7 +162,7 @@ def _runtime(errors: RuntimeErrors) -> tuple[str, ...]:
         errors.repeatability,
     )
     refused = f"{errors.refusals_foreseen} of {errors.refusals}" if errors.refusals else ""
-    return (errors.runtime, str(s.cases), *(f"{figure:.1%}" for figure in figures), refused)
+    return (errors.runtime, str(s.cases), *(percent(figure) for figure in figures), refused)
 
 
 def kernels_text(errors: Sequence[KernelErrors]) -> str:
@@ -150,7 +170,7 @@ def kernels_text(errors: Sequence[KernelErrors]) -> str:
     rows = [
         (
             *(e.family, e.dtype, "all" if e.decade is None else f"1e{e.decade}", e.predictor, str(e.kernels)),
-            *(f"{e.mape:.1%}", f"{e.median:.1%}", f"{e.p90:.1%}"),
+            *(percent(e.mape), percent(e.median), percent(e.p90)),
         )
         for e in errors
     ]
@@ -167,8 +187,8 @@ def passes_text(errors: Sequence[PassErrors], markdown: bool) -> str:
     """A line for each session or runtime."""
     rows = [
         (
-            *(e.name, str(e.models), str(e.rows), f"{e.mape:.1%}", f"{e.median:.1%}", f"{e.tau:.2f}"),
-            *(f"{e.bound:.0%}", f"{e.covered:.0%}", f"{e.macs_alone:.0%}", f"{e.max_formula:.0%}"),
+            *(e.name, str(e.models), str(e.rows), percent(e.mape), percent(e.median), _number(e.tau)),
+            *(percent(e.bound, 0), percent(e.covered, 0), percent(e.macs_alone, 0), percent(e.max_formula, 0)),
         )
         for e in errors
     ]
