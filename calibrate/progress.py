@@ -50,7 +50,8 @@ class Progress:
         self._last = clock()
 
     def of(self, stage: str) -> Callable[[int], None]:
-        """What a stage tells of the steps that it has done."""
+        """What a stage, which begins now, tells of the steps that it has done. What was prepared before is no step's."""
+        self._last = self._clock()
         return lambda steps: self.advance(stage, steps)
 
     def advance(self, stage: str, steps: int) -> None:

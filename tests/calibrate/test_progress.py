@@ -71,6 +71,16 @@ def test_what_was_in_the_file_already_says_nothing_of_the_rest() -> None:
     assert left == pytest.approx(seen[-1][0] - now, rel=0.05)
 
 
+def test_what_is_prepared_before_a_stage_is_no_time_of_its_steps() -> None:
+    clock = Clock()
+    progress = Progress(STAGES, clock)
+    clock.now = 100.0
+    begun = progress.of("runtimes")
+    clock.now = 101.0
+    begun(5)
+    assert progress.left_s == pytest.approx(12 * 5 + 495 * 0.2 + 30_000 * 0.006)
+
+
 def test_a_person_reads_the_stage_and_the_minutes() -> None:
     clock = Clock()
     progress = Progress(STAGES, clock)
