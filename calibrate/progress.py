@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import typer
 
@@ -50,7 +51,7 @@ class Progress:
         self._last = clock()
 
     def of(self, stage: str) -> Callable[[int], None]:
-        """What a stage, which begins now, tells of the steps that it has done. What was prepared before is no step's."""
+        """What a stage, which begins now, tells of the steps that it has done; what was prepared before is none's."""
         self._last = self._clock()
         return lambda steps: self.advance(stage, steps)
 
@@ -100,6 +101,7 @@ def _about(seconds: float) -> str:
 def bar(label: str, stages: Mapping[str, Stage]) -> Iterator[Progress]:
     """A progress bar on standard error, where that is a terminal, with the time that is left."""
     progress = Progress(stages)
+    shown: Any
     with typer.progressbar(
         length=BAR_STEPS,
         label=label,

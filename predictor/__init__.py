@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from predictor.version import VERSION
+
 if TYPE_CHECKING:
     from predictor.errors import PredictorError
     from predictor.measured import Measured, read_measured
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from predictor.predict import Predictor, load_calibration, plan, plan_file
     from predictor.records import Kernel, OpCall, Report, Trait
 
-__version__ = "0.1.0"
+__version__ = VERSION
 __all__ = [
     "Kernel",
     "Measured",

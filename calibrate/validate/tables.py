@@ -123,11 +123,11 @@ def _closing(rows: Sequence[Row]) -> list[str]:
     seconds, launches = accuracy.kernel_errors(rows)
     kernels = [f"kernel time against the profiler: MAPE {percent(seconds)}; launches: {percent(launches)}"]
     return [
-        f"repeatability of the measurements: mean {percent(np.mean(repeats))}, "
-        f"90th percentile {percent(np.percentile(repeats, 90))}",
+        f"repeatability of the measurements: mean {percent(float(np.mean(repeats)))}, "
+        f"90th percentile {percent(float(np.percentile(repeats, 90)))}",
         *(kernels if seconds == seconds else ()),
         f"the 90 % intervals hold {percent(sum(r.covered for r in rows) / len(rows))} of the measurements",
-        f"queue without scaling the host by its probe: MAPE {percent(unscaled)}",
+        f"queue without scaling the host by its probe: MAPE {percent(float(unscaled))}",
     ]
 
 

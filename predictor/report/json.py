@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from predictor import __version__
 from predictor.breakdown import VIEWS, Part
 from predictor.records import Compared, Report
 from predictor.report._comparison import eager_latency_s, fastest
+from predictor.version import VERSION
 
 SCHEMA = 1
 """Of what is printed. A field that is added leaves it as it is; one that goes, or means something else, raises it."""
@@ -27,7 +27,7 @@ FIELDS = (
 
 def head() -> dict[str, Any]:
     """What every answer begins with: the version of its format, and of the program."""
-    return {"schema": SCHEMA, "version": __version__}
+    return {"schema": SCHEMA, "version": VERSION}
 
 
 def facts(report: Report) -> dict[str, Any]:
