@@ -413,7 +413,7 @@ def test_models_and_gpus_can_be_listed() -> None:
         ),
         (("--dtype", "bfloat16"), "unknown dtype 'bfloat16': did you mean bf16?"),
         (("--dtype", "int8"), "int8 is not supported, quantised kernels are not priced"),
-        (("--batch", "many"), "--batch wants a whole number, not 'many'"),
+        (("--batch", "many"), "--batch wants whole numbers, for example 8, 1,2,8 or 4..64"),
         (("--dtype", "fp61"), "unknown dtype of h200 'fp61': did you mean fp16"),
         (("--estimator", "que"), "unknown estimator 'que': did you mean queue?"),
         (("--batch", "0"), "batch must be 1 or more, not 0"),
