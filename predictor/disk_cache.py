@@ -75,8 +75,9 @@ class DiskCache:
         """Keep a content, where that is possible."""
         path, aside = self._path(name), ""
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            handle, aside = tempfile.mkstemp(dir=path.parent, suffix=_ASIDE)  # readable by this user alone
+            parent = Path(path).parent
+            parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            handle, aside = tempfile.mkstemp(dir=parent, suffix=_ASIDE)  # readable by this user alone
             with open(handle, "wb") as file:
                 file.write(_seal(content) + content)
             os.replace(aside, path)
@@ -117,8 +118,8 @@ class DiskCache:
                 os.unlink(path)
         return before
 
-    def _path(self, name: str) -> Path:
-        return self.folder / name[:2] / name
+    def _path(self, name: str) -> str:
+        return f"{self.folder}/{name[:2]}/{name}"
 
     def _entries(self) -> Iterator[tuple[str, os.stat_result]]:
         """(Path, status) of every file, those included that a process that was ended left aside."""

@@ -18,9 +18,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
 import models_zoo
 import predictor
-from predictor import disk_cache, predict, runtimes
+from predictor import disk_cache, ops, predict, runtimes
 from predictor.assemble import bound, spread
 from predictor.disk_cache import DiskCache
 from predictor.errors import CannotRunError, PredictorError, one_line
@@ -339,7 +341,8 @@ def _is_module(value: Any) -> bool:
 
 def _results(job: _Job, part: Sequence[_Entry]) -> list[Result]:
     """Results of a batch of candidates."""
-    candidates = [_Candidate.of_entry(entry, job) for entry in part]
+    settings = remember(job.settings)
+    candidates = [_Candidate.of_entry(entry, job, settings) for entry in part]
     for target in job.targets:
         pending: dict[int, list[tuple[_Candidate, Settings, StoredProgram]]] = {}
         for candidate in candidates:
@@ -392,6 +395,7 @@ class _Candidate:
 
     index: int
     job: _Job
+    settings: Callable[[Target, str | None], Settings]
     content: Any
     is_bytes: bool = False
     key: str = ""
@@ -407,12 +411,12 @@ class _Candidate:
     @classmethod
     def of(cls, content: Any, job: _Job) -> _Candidate:
         """A candidate by itself."""
-        return cls(0, job, content)
+        return cls(0, job, job.settings, content)
 
     @classmethod
-    def of_entry(cls, entry: _Entry, job: _Job) -> _Candidate:
-        """A candidate as it came."""
-        candidate = cls(entry.place, job, entry.content, entry.is_bytes, entry.key, entry.name)
+    def of_entry(cls, entry: _Entry, job: _Job, settings: Callable[[Target, str | None], Settings]) -> _Candidate:
+        """A candidate as it came. settings: the job's, which are found once for all of a batch."""
+        candidate = cls(entry.place, job, settings, entry.content, entry.is_bytes, entry.key, entry.name)
         if isinstance(entry.content, PredictorError):
             candidate.error = str(entry.content)
         if job.disk is not None and not candidate.key and isinstance(entry.content, (str, Path)):
@@ -455,16 +459,20 @@ class _Candidate:
                 return self._sent(self._read, target)
             assert self.plan  # which may give it a key
         if not self.key or cache is None:
-            chosen = self.job.settings(target, self.plan.dtype)
+            chosen = self.settings(target, self.plan.dtype)
             return chosen, stored(self.plan.program(chosen, self.job.batch, self.job.length))
-        own = self._own(cache)
-        chosen = self.job.settings(target, own.dtype)
+        dtype = self.job.predictor.dtype
+        chosen = self.settings(target, None if dtype else self._own(cache).dtype)
         name = disk_cache.named(self.key, "program", *_identity(chosen), self.job.batch, self.job.length)
         content = cache.read(name)
-        program = from_bytes(content) if content else None
-        if program is None:
-            program = stored(self.plan.program(chosen, self.job.batch, self.job.length))
-            cache.write(name, to_bytes(program))
+        if content is not None:
+            own, _, rest = content.partition(_END)
+            program = from_bytes(rest)
+            if program is not None:
+                self._know(_Own.from_bytes(own))
+                return chosen, program
+        program = stored(self.plan.program(chosen, self.job.batch, self.job.length))
+        cache.write(name, _Own(self.plan.dtype, self.name, self.parameters).to_bytes() + _END + to_bytes(program))
         return chosen, program
 
     def _sent(self, sent: _Programs, target: Target) -> tuple[Settings, StoredProgram]:
@@ -475,20 +483,19 @@ class _Candidate:
             raise program
         known = from_bytes(program)
         assert known is not None  # written by this version
-        return self.job.settings(target, known.lowered.dtype), known
+        return self.settings(target, known.lowered.dtype), known
 
     def _own(self, cache: DiskCache) -> _Own:
         """What is asked of the candidate itself, from the cache where it is there."""
-        if self.__dict__.get("plan") is not None:
-            return _Own(self.plan.dtype, self.name, self.parameters)
         name = disk_cache.named(self.key, "own", self.job.batch, self.job.length)
-        content = cache.read(name)
-        if content is None:
-            plan = self.plan
-            own = _Own(plan.dtype, self.name, self.parameters)
-            cache.write(name, own.to_bytes())
-            return own
-        own = _Own.from_bytes(content)
+        content = None if "plan" in self.__dict__ else cache.read(name)
+        if content is not None:
+            return self._know(_Own.from_bytes(content))
+        own = _Own(self.plan.dtype, self.name, self.parameters)
+        cache.write(name, own.to_bytes())
+        return own
+
+    def _know(self, own: _Own) -> _Own:
         self.name, self.parameters = own.name, own.parameters
         return own
 
@@ -625,17 +632,16 @@ class _Own(NamedTuple):
     parameters: int | None
 
     def to_bytes(self) -> bytes:
-        """As a file's content."""
-        import msgspec
-
-        return msgspec.msgpack.encode(self)
+        """As the first line of a file."""
+        return msgspec.json.encode(self)
 
     @classmethod
     def from_bytes(cls, content: bytes) -> _Own:
         """The inverse."""
-        import msgspec
+        return cls(*msgspec.json.decode(content))
 
-        return cls(*msgspec.msgpack.decode(content))
+
+_END = b"\n"  # of what is known of a candidate, in the file of a program
 
 
 def _identity(chosen: Settings) -> tuple[Any, ...]:
@@ -672,13 +678,7 @@ def _full_key(key: str, job: _Job) -> str:
     """A key with what a capture depends on besides the candidate; empty where somebody added operators, whose code is
     not part of it.
     """
-    return disk_cache.named(key, repr(job.predictor.options), _versions()) if _has_own_operators_alone() else ""
-
-
-def _has_own_operators_alone() -> bool:
-    from predictor.ops import rows
-
-    return all(row.lower is None or row.lower.__module__.startswith("predictor.") for row in rows())
+    return "" if ops.is_extended() else disk_cache.named(key, repr(job.predictor.options), _versions())
 
 
 @remember

@@ -198,14 +198,70 @@ def price(
     of the same program and host, where it is known; monotone: of the kernels, see ``pricing.kernels.kernel_seconds``.
     """
     sized = program if isinstance(program, SizedProgram) else SizedProgram.of(program)
-    profile = profile or host_profile(sized.program, host)
-    kernels = [_price_group(group, calibration, host, monotone) for group in sized.groups]
+    return price_together([(sized, profile or host_profile(sized.program, host))], calibration, host, monotone)[0]
+
+
+def price_together(
+    programs: Sequence[tuple[SizedProgram, HostProfile]],
+    calibration: Calibration,
+    host: HostCosts,
+    monotone: bool = False,
+) -> list[PricedProgram]:
+    """Prices of many programs, each with its profile, see ``price``: kernels of one family are priced together, those
+    that several programs have once.
+    """
+    measured_with = load_calibration(host.reference_gpu) if host.reference_gpu else calibration
+    kernels: dict[Any, list[Array]] = {}
+    library: dict[Any, list[Array]] = {}
+    shaped = []
+    for sized, profile in programs:
+        for group in sized.groups:
+            kernels.setdefault((group.family, group.dtype, tuple(group.dims)), []).append(_rows(group))
+        shaped.append(list(_shaped_rows(sized, profile)))
+        for key, rows, _ in shaped[-1]:
+            library.setdefault(key, []).append(rows)
+    kernel_prices = {}
+    for (family, dtype, names), rows in kernels.items():
+        prices = price_rows(calibration, family, dtype, names, np.concatenate(rows), monotone)
+        kernel_prices[family, dtype, names] = _taken(prices, rows)
+    library_s = {}
+    for (model, names), rows in library.items():
+        library_s[model, names] = _taken(library_rows(host, measured_with, model, names, np.concatenate(rows)), rows)
+    return [
+        _priced(
+            sized,
+            profile,
+            [_of_group(group, kernel_prices, calibration, host) for group in sized.groups],
+            [(next(library_s[key]), calls) for key, _, calls in shapes],
+            host,
+        )
+        for (sized, profile), shapes in zip(programs, shaped, strict=True)
+    ]
+
+
+def _taken(values: Array, parts: Sequence[Array]) -> Iterator[Array]:
+    """Values of each part of what was computed together."""
+    start = 0
+    for part in parts:
+        yield values[start : start + len(part)]
+        start += len(part)
+
+
+def _priced(
+    sized: SizedProgram,
+    profile: HostProfile,
+    kernels: Sequence[Array],
+    library: Sequence[tuple[Array, NDArray[np.intp]]],
+    host: HostCosts,
+) -> PricedProgram:
+    """A program with its prices. kernels: (4, sizes, kernels) of each group, see ``price_rows``; library: host seconds
+    of library calls, and of which calls.
+    """
     seconds, launches, compute, extrapolated = (
         np.concatenate(kernels, axis=2) if kernels else np.zeros((4, sized.sizes, 0))
     )[:, :, sized.kernel_of]
-    measured_with = load_calibration(host.reference_gpu) if host.reference_gpu else calibration
     launches = launches * sized.kernel_times
-    host_s = _host_s(sized, launches, profile, host, measured_with) * sized.call_times
+    host_s = _host_s(sized, launches, profile, library, host) * sized.call_times
     call_times = np.repeat(sized.call_times, np.diff(sized.first_kernel))
     seconds = seconds * sized.kernel_times * sized.kernel_share * call_times
     launches = launches * call_times
@@ -221,69 +277,39 @@ def price(
     )
 
 
-def price_together(
-    programs: Sequence[tuple[SizedProgram, HostProfile]],
-    calibration: Calibration,
-    host: HostCosts,
-    monotone: bool = False,
-) -> list[PricedProgram]:
-    """Prices of many programs, each with its profile, as ``price`` gives them one by one: kernels of one family are
-    priced together, those that several programs have once.
-    """
-    groups: dict[Any, list[Array]] = {}
-    for sized, _ in programs:
-        for group in sized.groups:
-            groups.setdefault((group.family, group.dtype, tuple(group.dims)), []).append(_rows(group))
-    for (family, dtype, names), of_family in groups.items():
-        price_rows(calibration, family, dtype, names, np.concatenate(of_family), monotone)
-    measured_with = load_calibration(host.reference_gpu) if host.reference_gpu else calibration
-    shapes: dict[Any, list[Array]] = {}
-    for sized, profile in programs:
-        for key, names, rows, _ in _shaped_rows(sized, profile, _is_shaped(profile)):
-            shapes.setdefault((key, names), []).append(rows)
-    for (key, names), of_key in shapes.items():
-        library_rows(host, measured_with, key, names, np.concatenate(of_key))
-    return [price(sized, calibration, host, profile, monotone) for sized, profile in programs]
-
-
 def _rows(group: KernelGroup) -> Array:
     """Dimensions of a group's kernels, (sizes x kernels, dimensions)."""
     return np.stack([array.ravel() for array in group.dims.values()], axis=1)
 
 
 def _host_s(
-    sized: SizedProgram, launches: Array, profile: HostProfile, host: HostCosts, calibration: Calibration
+    sized: SizedProgram,
+    launches: Array,
+    profile: HostProfile,
+    library: Sequence[tuple[Array, NDArray[np.intp]]],
+    host: HostCosts,
 ) -> Array:
-    """Host seconds of every call, (sizes, calls). launches: (sizes, kernels); calibration: of the GPU with which the
-    host was measured.
-    """
+    """Host seconds of every call, (sizes, calls). launches: (sizes, kernels); library: see ``_priced``."""
     total = np.zeros((sized.sizes, launches.shape[1] + 1))
     np.cumsum(launches, axis=1, out=total[:, 1:])
     of_call = total[:, sized.first_kernel[1:]] - total[:, sized.first_kernel[:-1]]
     launched = (of_call > 0) & (profile.timed_launches > 0)
     more_s = np.where(launched, (of_call - profile.timed_launches) * host.launch_s, 0.0)
-    shaped = _is_shaped(profile)
-    for key, names, rows, calls in _shaped_rows(sized, profile, shaped):
-        seconds = library_rows(host, calibration, key, names, rows).reshape(sized.sizes, -1)
-        more_s[:, calls] = seconds - profile.timed_shape_s[calls]
+    for library_s, calls in library:
+        more_s[:, calls] = library_s.reshape(sized.sizes, -1) - profile.timed_shape_s[calls]
     on_host = sized.elements > 0
     hot_s = np.where(on_host, profile.hot_s, np.maximum(profile.hot_s + more_s, 0.0))
     seconds = host.op_factor * (hot_s + profile.cold_s + sized.elements * profile.element_s) + profile.call_s
     return np.asarray(seconds * profile.factor + profile.python_s)
 
 
-def _is_shaped(profile: HostProfile) -> NDArray[np.bool_]:
-    """Calls whose library calls are modelled by shape, (calls,)."""
-    return (profile.shape_kernel >= 0) & ~np.isnan(profile.timed_shape_s)
-
-
 def _shaped_rows(
-    sized: SizedProgram, profile: HostProfile, shaped: NDArray[np.bool_]
-) -> Iterator[tuple[tuple[str, str], tuple[str, ...], Array, NDArray[np.intp]]]:
-    """For each group of kernels with such calls: family and dtype of their model, names of the dimensions, those
-    dimensions (sizes x calls, dimensions), and which calls.
+    sized: SizedProgram, profile: HostProfile
+) -> Iterator[tuple[tuple[tuple[str, str], tuple[str, ...]], Array, NDArray[np.intp]]]:
+    """For each group of kernels with calls whose library calls are modelled by shape: family and dtype of their model
+    and names of the dimensions, those dimensions (sizes x calls, dimensions), and which calls.
     """
-    calls = np.flatnonzero(shaped)
+    calls = np.flatnonzero((profile.shape_kernel >= 0) & ~np.isnan(profile.timed_shape_s))
     if not len(calls):
         return
     distinct = sized.kernel_of[profile.shape_kernel[calls]]
@@ -295,17 +321,21 @@ def _shaped_rows(
             key = profile.shape_key[int(profile.kind_of[calls[int(np.argmax(members))]])]
             assert key is not None
             rows = np.stack([array[:, columns].ravel() for array in group.dims.values()], axis=1)
-            yield key, tuple(group.dims), rows, calls[members]
+            yield (key, tuple(group.dims)), rows, calls[members]
         first += group.count
 
 
-def _price_group(group: KernelGroup, calibration: Calibration, host: HostCosts, monotone: bool) -> Array:
-    """(4, sizes, kernels): seconds, launches, compute-bound, extrapolated of a group's kernels."""
-    prices = price_rows(calibration, group.family, group.dtype, tuple(group.dims), _rows(group), monotone)
+def _of_group(
+    group: KernelGroup, prices: Mapping[Any, Iterator[Array]], calibration: Calibration, host: HostCosts
+) -> Array:
+    """(4, sizes, kernels): seconds, launches, compute-bound, extrapolated of a group's kernels, the next of those of
+    its family.
+    """
+    rows = next(prices[group.family, group.dtype, tuple(group.dims)])
     if group.in_graph and "groups" in group.dims:
         dims = {name: array.ravel() for name, array in group.dims.items()}
-        prices[:, 0] = _side_by_side(group, dims, prices[:, 0], prices[:, 1], calibration, host)
-    return prices.T.reshape(4, -1, group.count)
+        rows[:, 0] = _side_by_side(group, dims, rows[:, 0], rows[:, 1], calibration, host)
+    return rows.T.reshape(4, -1, group.count)
 
 
 ROOF_SHARE = 0.5
