@@ -221,12 +221,13 @@ def price_together(
         for key, rows, _ in shaped[-1]:
             library.setdefault(key, []).append(rows)
     kernel_prices = {}
-    for (family, dtype, names), rows in kernels.items():
-        prices = price_rows(calibration, family, dtype, names, np.concatenate(rows), monotone)
-        kernel_prices[family, dtype, names] = _taken(prices, rows)
+    for (family, dtype, names), parts in kernels.items():
+        prices = price_rows(calibration, family, dtype, names, np.concatenate(parts), monotone)
+        kernel_prices[family, dtype, names] = _taken(prices, parts)
     library_s = {}
-    for (model, names), rows in library.items():
-        library_s[model, names] = _taken(library_rows(host, measured_with, model, names, np.concatenate(rows)), rows)
+    for (model, names), parts in library.items():
+        seconds = library_rows(host, measured_with, model, names, np.concatenate(parts))
+        library_s[model, names] = _taken(seconds, parts)
     return [
         _priced(
             sized,
