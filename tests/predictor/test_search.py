@@ -208,16 +208,15 @@ def test_a_bar_only_where_it_is_asked_for(capsys: pytest.CaptureFixture[str]) ->
 
 def test_a_dask_cluster_of_which_a_worker_is_killed(tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed")
-    candidates = [partial(killing, tmp_path, number, 70) for number in range(160)]
+    candidates = [partial(killing, tmp_path, number, 40) for number in range(96)]
     with (
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
         distributed.Client(cluster),
         joblib.parallel_config(backend="dask"),
     ):
         results = H200.map(candidates, cache=False)
-    assert (tmp_path / "killed").exists()
-    processes = {path.name.split("-")[1] for path in tmp_path.glob("*-*-*")}
-    assert len(processes) >= 3  # two, and the one in place of the killed one
-    assert [result.index for result in results] == list(range(160))
+    assert len(list(tmp_path.glob("40-*"))) >= 2  # in the process that was killed, and again
+    assert len({path.name.split("-")[1] for path in tmp_path.glob("*-*-*")}) >= 2
+    assert [result.index for result in results] == list(range(96))
     assert results.errors == ()
-    assert results.results == H200.map([partial(noted, tmp_path, number) for number in range(160)]).results
+    assert results.results == H200.map([partial(noted, tmp_path, number) for number in range(96)]).results
