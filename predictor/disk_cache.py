@@ -76,7 +76,8 @@ class DiskCache:
         path, aside = self._path(name), ""
         try:
             parent = Path(path).parent
-            parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for folder in (self.folder, parent):
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             handle, aside = tempfile.mkstemp(dir=parent, suffix=_ASIDE)  # readable by this user alone
             with open(handle, "wb") as file:
                 file.write(_seal(content) + content)
