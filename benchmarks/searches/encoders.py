@@ -12,7 +12,7 @@ from torch.nn import functional as F
 VOCABULARY, POSITIONS, CLASSES = 30522, 512, 2
 
 DEPTHS = tuple(range(2, 13))
-WIDTHS = tuple(range(128, 1025, 64))
+WIDTHS = tuple(range(128, 1537, 64))
 HEADS = (2, 4, 8, 16)
 POOLINGS = ("first", "mean", "attention", "halved")
 LENGTH = 128
