@@ -21,7 +21,6 @@ from typing import Any, NamedTuple
 import msgspec
 
 import models_zoo
-import predictor
 from predictor import disk_cache, ops, predict, runtimes
 from predictor.assemble import bound, spread
 from predictor.disk_cache import DiskCache
@@ -141,6 +140,7 @@ class Predictor(predict.Predictor):
             host=self.host,
             attention=self.attention,
             estimator=self.estimator,
+            measured=self.measured,
             monotone=self.monotone,
         )
 
@@ -368,7 +368,9 @@ def _price(target: Target, together: Sequence[tuple[_Candidate, Settings, Stored
         priced, timelines = queued(priced, one)
         timeline = timeline_at(timelines, 0)
         latency_s = timeline.latency_s if one.estimator == "queue" else timeline.max_s
-        low_high = interval(latency_s, spread(lowered, priced, timeline, one.calibration, one.host))
+        low_high = interval(
+            latency_s, spread(lowered, priced, timeline, one.calibration, one.host, correction=one.correction)
+        )
         price = Price(
             *target,
             lowered.dtype,
@@ -686,7 +688,7 @@ def _versions() -> str:
     """What a capture depends on besides the candidate: this program's files, and versions of what it runs."""
     from importlib import metadata
 
-    folder = Path(predictor.__file__).parent
+    folder = Path(__file__).parent
     files = sorted(path for suffix in ("*.py", "*.json") for path in folder.rglob(suffix))
     ours = disk_cache.named(*((path.relative_to(folder).as_posix(), path.read_bytes()) for path in files))
     packages = []

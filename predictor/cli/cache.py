@@ -13,7 +13,7 @@ def cache(
     clear: Annotated[bool, typer.Option("--clear", help="Remove what is kept.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
-    """Show where plans and optimised ONNX files are kept and how much, or remove them."""
+    """Show what is kept on disk for a second search, or remove it."""
     with complain(debug):
         typer.echo(_cleared() if clear else _shown())
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import typer
 
+from predictor.cli.cache import cache
 from predictor.cli.group import DEFAULT, Default, Group
 from predictor.cli.kernel import kernel
 from predictor.cli.list import list_
@@ -18,6 +19,7 @@ from predictor.cli.terminal import APP, run
 COMMANDS: dict[str, Callable[..., None]] = {
     "list": list_,
     "kernel": kernel,
+    "cache": cache,
 }
 """Name -> function of every command besides the default one."""
 
