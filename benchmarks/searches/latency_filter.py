@@ -1,7 +1,7 @@
 """A latency filter as frameworks for architecture search take one: ``python -m benchmarks.searches.latency_filter``.
 
 NNI's strategies ask a callable of a model and go on with those that it lets through. This one says whether a module
-keeps a latency on a GPU, by the upper end of its interval, so that nine of ten that pass keep it. A random search over
+keeps a latency on a GPU, by the upper end of its interval: nineteen of twenty at the edge should keep it. A random search over
 BERT-like encoders trains only what passes; here it prints how many that are, and plots what was let through.
 """
 
