@@ -1,8 +1,9 @@
 """A latency filter as frameworks for architecture search take one: ``python -m benchmarks.searches.latency_filter``.
 
 NNI's strategies ask a callable of a model and go on with those that it lets through. This one says whether a module
-keeps a latency on a GPU, by the upper end of its interval: nineteen of twenty at the edge should keep it. A random search over
-BERT-like encoders trains only what passes; here it prints how many that are, and plots what was let through.
+keeps a latency on a GPU, by the upper end of its interval: of those at the edge nineteen of twenty should keep it. A
+random search over BERT-like encoders trains only what passes; here it prints how many that are, and plots what was
+let through.
 """
 
 from __future__ import annotations
