@@ -64,7 +64,8 @@ def to_bytes(program: StoredProgram) -> bytes:
         [[g.family, g.dtype, g.in_graph, list(g.dims), _bytes(np.stack(list(g.dims.values())))] for g in sized.groups],
         [_bytes(array) for array in (table.kind_of, table.distance, table.cold_lines, table.cold_modules)],
         [_bytes(array) for array in (sized.kernel_of, sized.first_kernel, lowered.group_of_kernel)],
-        [_bytes(array) for array in (sized.sync, sized.elements, sized.call_times, sized.kernel_times)],
+        [_bytes(array) for array in (sized.sync, sized.elements, sized.call_times)],
+        [_bytes(array) for array in (sized.kernel_times, sized.kernel_share)],
     ]
     return zlib.compress(msgspec.msgpack.encode(data), LEVEL)
 
@@ -77,7 +78,8 @@ def from_bytes(content: bytes) -> StoredProgram | None:
     (name, dtype, batch, macs), counts, (runtime, program_dtype, reason, tail), kinds, groups = data[1:6]
     kind_of, distance, cold_lines, cold_modules = data[6]
     kernel_of, first_kernel, group_of_kernel = (_integers(array) for array in data[7])
-    sync, elements, call_times, kernel_times = data[8]
+    sync, elements, call_times = data[8]
+    kernel_times, kernel_share = data[9]
     sized = SizedProgram(
         program=Program(runtime, program_dtype, (), PythonWork(*tail), {}, reason),
         sizes=1,
@@ -88,6 +90,7 @@ def from_bytes(content: bytes) -> StoredProgram | None:
         elements=_numbers(elements)[None],
         call_times=_numbers(call_times),
         kernel_times=_numbers(kernel_times),
+        kernel_share=_numbers(kernel_share),
     )
     lowered = Lowered(
         name=name,
