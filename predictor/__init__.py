@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from predictor.measured import Measured, read_measured
     from predictor.ops import Operator, register_operator
     from predictor.plans import Plan, load_plan
-    from predictor.predict import Predictor, load_calibration, plan, plan_file
+    from predictor.predict import load_calibration, plan, plan_file
     from predictor.records import Kernel, OpCall, Report, Trait
+    from predictor.search import Predictor
+    from predictor.tables import Price, Result, Results, SweepTable
 
 __version__ = VERSION
 __all__ = [
@@ -23,7 +25,11 @@ __all__ = [
     "Plan",
     "Predictor",
     "PredictorError",
+    "Price",
     "Report",
+    "Result",
+    "Results",
+    "SweepTable",
     "Trait",
     "load_calibration",
     "load_plan",
@@ -34,14 +40,18 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Predictor": "predictor.predict",
+    "Predictor": "predictor.search",
     "PredictorError": "predictor.errors",
     "Plan": "predictor.plans",
     "Kernel": "predictor.records",
     "Measured": "predictor.measured",
     "OpCall": "predictor.records",
     "Operator": "predictor.ops",
+    "Price": "predictor.tables",
     "Report": "predictor.records",
+    "Result": "predictor.tables",
+    "Results": "predictor.tables",
+    "SweepTable": "predictor.tables",
     "Trait": "predictor.records",
     "load_calibration": "predictor.predict",
     "load_plan": "predictor.plans",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,10 +16,17 @@ def data_folder() -> Path | None:
     return _folder(platformdirs.user_data_dir)
 
 
+CACHE_VARIABLE = "PREDICTOR_CACHE"
+"""Environment variable with the folder of the caches, or ``off``."""
+
+
 def cache_folder() -> Path | None:
-    """Where what can be made again is kept: ``$XDG_CACHE_HOME/predictor``, or what the system has for that; None for a
-    user without a home.
+    """Where what can be made again is kept: ``$PREDICTOR_CACHE``, ``$XDG_CACHE_HOME/predictor``, or what the system has
+    for that; None for a user without a home, and where the variable says ``off``.
     """
+    said = os.environ.get(CACHE_VARIABLE, "")
+    if said:
+        return None if said == "off" else Path(said)
     return _folder(platformdirs.user_cache_dir)
 
 

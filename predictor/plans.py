@@ -25,7 +25,19 @@ from predictor.lowered import Lowered, LoweredRange, lower, solve
 from predictor.pricing.correction import Correction, Observation, correct
 from predictor.pricing.intervals import device_errors
 from predictor.pricing.program import HostProfile, host_profile, price
-from predictor.records import CaptureMode, Compared, DtypeOrigin, Graph, PricedProgram, Program, Report, Span, Target
+from predictor.records import (
+    CaptureMode,
+    Compared,
+    DtypeOrigin,
+    Graph,
+    PricedProgram,
+    Program,
+    Report,
+    Span,
+    Target,
+    Timelines,
+)
+from predictor.tables import SweepTable
 from predictor.timeline.queue import queues, spans
 
 ESTIMATORS = ("queue", "max")
@@ -102,7 +114,8 @@ class MeasuredLatency(Protocol):
 
 class Settings(NamedTuple):
     """What a prediction is for, checked: a calibration, a host's costs under a runtime, a dtype and why it is that, an
-    estimator, whether attention is multiplied out, and what measured latencies correct.
+    estimator, whether attention is multiplied out, what measured latencies correct, and whether a larger kernel is
+    never cheaper.
     """
 
     calibration: Calibration
@@ -112,6 +125,7 @@ class Settings(NamedTuple):
     multiplied: bool
     dtype_origin: DtypeOrigin = DtypeOrigin.ASKED
     correction: Correction | None = None
+    monotone: bool = False
 
     @property
     def target(self) -> Target:
@@ -133,6 +147,7 @@ def settings(
     attention: str | None = None,
     own_dtype: str | None = None,
     measured: Sequence[MeasuredLatency] = (),
+    monotone: bool = False,
 ) -> Settings:
     """Checked settings, see ``Plan.report``; own_dtype: the module's, which is taken where none is asked for. Raises
     PredictorError for a name that is not known and for a module in a dtype that the GPU is not calibrated for,
@@ -159,7 +174,7 @@ def settings(
     costs = calibration.host(runtime, host)
     chosen = attention or attention_of(costs.environment.torch)
     correction = _correction(gpu, calibration, host, attention, estimator, tuple(measured)) if measured else None
-    return Settings(calibration, costs, dtype, estimator, chosen == "eager", origin, correction)
+    return Settings(calibration, costs, dtype, estimator, chosen == "eager", origin, correction, monotone)
 
 
 @lru_cache(maxsize=64)
@@ -199,6 +214,16 @@ def latency_s(priced: PricedProgram, chosen: Settings, host_factor: float, devic
     scaled = priced.with_host_scaled(host_factor).with_kernels_scaled(device_factor)
     timelines = queues(scaled, chosen.calibration.lanes_of(chosen.host), chosen.host.fixed_s * host_factor)
     return float((timelines.latency_s if chosen.estimator == "queue" else timelines.max_s)[0])
+
+
+def queued(priced: PricedProgram, chosen: Settings) -> tuple[PricedProgram, Timelines]:
+    """A priced program, corrected by what was measured, and how it runs on the two lanes."""
+    lanes, fixed_s = chosen.calibration.lanes_of(chosen.host), chosen.host.fixed_s
+    if chosen.correction:
+        host_factor = chosen.correction.host_factor_of(chosen.host.runtime)
+        priced = priced.with_host_scaled(host_factor).with_kernels_scaled(chosen.correction.device_factor)
+        fixed_s *= host_factor
+    return priced, queues(priced, lanes, fixed_s)
 
 
 class _Key(NamedTuple):
@@ -285,6 +310,7 @@ class Plan:
         attention: str | None = None,
         estimator: str = "queue",
         measured: Sequence[MeasuredLatency] = (),
+        monotone: bool = False,
     ) -> Report:
         """The prediction for one GPU, runtime and size.
 
@@ -293,11 +319,11 @@ class Plan:
         zoo's models, fp16, or fp32 where fp16 is not calibrated); batch, length: those of the capture if None; host:
         see ``Calibration.host`` (None: the measured one, else a typical one); attention: "sdpa", as captured, or
         "eager", multiplied out (None: what the host's torch has); estimator: "queue" or "max"; measured: latencies of
-        the user's own machine, which correct host and kernel times, for the same estimator. Raises PredictorError for
-        an unknown name or a size that the plan has no graph for, CannotRunError where the runtime cannot run the
-        model.
+        the user's own machine, which correct host and kernel times, for the same estimator; monotone: a kernel takes
+        no less than one that is smaller, see ``kernel_seconds``. Raises PredictorError for an unknown name or a size
+        that the plan has no graph for, CannotRunError where the runtime cannot run the model.
         """
-        chosen = settings(gpu, runtime, dtype, estimator, host, attention, self.dtype, measured)
+        chosen = settings(gpu, runtime, dtype, estimator, host, attention, self.dtype, measured, monotone)
         batch = self.batch if batch is None else check_batch(batch)
         return self._reports(chosen, [batch], self._length(length), estimator)[0]
 
@@ -366,9 +392,9 @@ class Plan:
 
     def sweep(
         self,
-        gpu: str,
-        runtime: str = "eager",
-        dtype: str | None = None,
+        gpu: str | Sequence[str],
+        runtime: str | Sequence[str] = "eager",
+        dtype: str | Sequence[str | None] | None = None,
         batch: int | Sequence[int] | None = None,
         length: int | Sequence[int] | None = None,
         *,
@@ -376,9 +402,11 @@ class Plan:
         attention: str | None = None,
         estimator: str = "queue",
         measured: Sequence[MeasuredLatency] = (),
-    ) -> NDArray[np.float64]:
+        monotone: bool = False,
+    ) -> Any:
         """Seconds of one synchronised pass at many sizes: an array (batches, lengths), without the dimension of what
-        is one number. Arguments and errors as of ``report``.
+        is one number. Several GPUs, runtimes or dtypes: a table with an axis for each argument that is a list, in their
+        order; what a runtime cannot run is not a number there. Arguments and errors as of ``report``.
 
         More than a few batch sizes are not lowered one by one: between two at which the program is the same, and
         further ones that check it, every size is a line in the batch. A model whose code does something else at single
@@ -386,19 +414,60 @@ class Plan:
 
         >>> plan.sweep("h200", batch=[1, 2, 4], length=[64, 128]).shape  # doctest: +SKIP
         (3, 2)
+        >>> plan.sweep(["h200", "a100"], batch=[1, 2, 4]).axes  # doctest: +SKIP
+        {'gpu': ('h200', 'a100'), 'batch': (1, 2, 4)}
         """
-        chosen = settings(gpu, runtime, dtype, estimator, host, attention, self.dtype, measured)
-        batches = [self.batch] if batch is None else [batch] if isinstance(batch, int) else list(batch)
-        lengths = [length] if length is None or isinstance(length, int) else list(length)
+        more: dict[str, Any] = {
+            **{"host": host, "attention": attention, "estimator": estimator},
+            **{"measured": measured, "monotone": monotone},
+        }
+        if isinstance(gpu, str) and isinstance(runtime, str) and (dtype is None or isinstance(dtype, str)):
+            seconds = self._seconds(settings(gpu, runtime, dtype, own_dtype=self.dtype, **more), batch, length)
+            return seconds.reshape([len(_listed(given)) for given in (batch, length) if _is_many(given)])
+        table = self.table(_listed(gpu), _listed(runtime), _listed(dtype), batch, length, **more)
+        given = dict(zip(table.axes, (gpu, runtime, dtype, batch, length), strict=True))
+        axes = {name: values for name, values in table.axes.items() if _is_many(given[name])}
+        return SweepTable(table.array.reshape([len(values) for values in axes.values()]), axes)
+
+    def table(
+        self,
+        gpus: Sequence[str],
+        runtimes: Sequence[str],
+        dtypes: Sequence[str | None] = (None,),
+        batch: int | Sequence[int] | None = None,
+        length: int | Sequence[int] | None = None,
+        **more: Any,
+    ) -> SweepTable:
+        """Seconds over all five axes: gpu, runtime, dtype, batch, length. more: keyword arguments of ``sweep``. Raises
+        as ``report`` does, but for what a runtime cannot run, which is not a number.
+        """
+        batches = [self.batch] if batch is None else _listed(batch)
+        lengths = [self.length or None] if length is None else _listed(length)
+        array = np.full((len(gpus), len(runtimes), len(dtypes), len(batches), len(lengths)), np.nan)
+        for place in np.ndindex(array.shape[:3]):
+            names = gpus[place[0]], runtimes[place[1]], dtypes[place[2]]
+            try:
+                chosen = settings(*names, own_dtype=self.dtype, **more)
+                array[place] = self._seconds(chosen, batches, length)
+            except CannotRunError:
+                continue
+        axes = {"gpu": gpus, "runtime": runtimes, "dtype": dtypes, "batch": batches, "length": lengths}
+        return SweepTable(array, {name: tuple(values) for name, values in axes.items()})
+
+    def _seconds(
+        self, chosen: Settings, batch: int | Sequence[int] | None, length: int | Sequence[int] | None
+    ) -> NDArray[np.float64]:
+        """Latencies at sizes, (batches, lengths)."""
+        batches = [self.batch] if batch is None else _listed(batch)
+        lengths = [None] if length is None else _listed(length)
         seconds = np.empty((len(batches), len(lengths)))
         for batch_size in batches:
             check_batch(batch_size)
         for column, tokens in enumerate(lengths):
             for positions, lowered in self._lowered(chosen, batches, self._length(tokens)):
                 _, timelines = self._priced(lowered, chosen)
-                seconds[positions, column] = timelines.latency_s if estimator == "queue" else timelines.max_s
-        shape = [n for n, given in ((len(batches), batch), (len(lengths), length)) if _is_many(given)]
-        return seconds.reshape(shape)
+                seconds[positions, column] = timelines.latency_s if chosen.estimator == "queue" else timelines.max_s
+        return seconds
 
     def timeline(
         self,
@@ -433,6 +502,7 @@ class Plan:
         estimator: str = "queue",
         measured: Sequence[MeasuredLatency] = (),
         tell: Callable[[str, int, int], None] = lambda runtime, number, of: None,
+        monotone: bool = False,
     ) -> tuple[Compared, ...]:
         """The model under every runtime that the GPU is calibrated for; those that cannot run it with the reason.
         Arguments and errors as of ``report``; tell: is called before each runtime, with its number, of how many.
@@ -456,6 +526,7 @@ class Plan:
                     attention=attention,
                     estimator=estimator,
                     measured=measured,
+                    monotone=monotone,
                 )
                 rows.append(Compared(runtime, report))
             except CannotRunError as error:
@@ -501,9 +572,15 @@ class Plan:
         self, chosen: Settings, batch: int | None = None, length: int | None = None
     ) -> tuple[Lowered, PricedProgram]:
         """What a runtime runs at a size, and its prices. Raises as ``report`` does."""
-        batch = self.batch if batch is None else check_batch(batch)
-        lowered = self._lowered(chosen, [batch], self._length(length))[0][1]
+        lowered = self.program(chosen, batch, length)
         return lowered, self._priced(lowered, chosen)[0]
+
+    def program(self, chosen: Settings, batch: int | None = None, length: int | None = None) -> Lowered:
+        """What a runtime runs at a size, for checked settings. Raises as ``report`` does, but for what a runtime cannot
+        run as a whole, which the program says.
+        """
+        batch = self.batch if batch is None else check_batch(batch)
+        return self._lowered(chosen, [batch], self._length(length))[0][1]
 
     def save(self, path: Path | str) -> None:
         """Write the plan to a file, with all that was captured so far; ``predictor.load_plan`` reads it."""
@@ -524,7 +601,7 @@ class Plan:
             raise PredictorError(f"{self.name} takes no tokens: its inputs have one size")
         return self.length if length is None else check_length(length)
 
-    def _priced(self, lowered: Lowered, chosen: Settings) -> Any:
+    def _priced(self, lowered: Lowered, chosen: Settings) -> tuple[PricedProgram, Timelines]:
         program = lowered.program.program
         if program.unsupported_reason and not chosen.calibration.lanes.serial:
             raise CannotRunError(program.unsupported_reason)
@@ -533,13 +610,8 @@ class Plan:
             if len(self._profiles) >= PROFILES:
                 self._profiles.clear()
             self._profiles[key] = program, chosen.host, host_profile(program, chosen.host)
-        priced = price(lowered.program, chosen.calibration, chosen.host, self._profiles[key][2])
-        lanes, fixed_s = chosen.calibration.lanes_of(chosen.host), chosen.host.fixed_s
-        if chosen.correction:
-            host_factor = chosen.correction.host_factor_of(chosen.host.runtime)
-            priced = priced.with_host_scaled(host_factor).with_kernels_scaled(chosen.correction.device_factor)
-            fixed_s *= host_factor
-        return priced, queues(priced, lanes, fixed_s)
+        profile = self._profiles[key][2]
+        return queued(price(lowered.program, chosen.calibration, chosen.host, profile, chosen.monotone), chosen)
 
     def _lowered(self, chosen: Settings, batches: Sequence[int], length: int) -> list[tuple[list[int], Lowered]]:
         """(Positions, the program at their batch sizes) of all batch sizes."""
@@ -609,7 +681,11 @@ def load_plan(path: Path | str) -> Plan:
 
 
 def _is_many(given: Any) -> bool:
-    return given is not None and not isinstance(given, int)
+    return given is not None and not isinstance(given, (int, str))
+
+
+def _listed(given: Any) -> list[Any]:
+    return list(given) if _is_many(given) else [given]
 
 
 def check_batch(batch: int) -> int:

@@ -44,6 +44,7 @@ class Predictor:
     attention: str | None = None
     options: CaptureOptions = field(default_factory=CaptureOptions)
     measured: Sequence[MeasuredLatency] = ()
+    monotone: bool = False
 
     def predict(self, module: Any, inputs: Any, name: str | None = None) -> Report:
         """Report for a module and its inputs (tensor, tuple or mapping), in any dtype and on any device, meta
@@ -78,17 +79,19 @@ class Predictor:
             attention=self.attention,
             estimator=self.estimator,
             measured=self.measured,
+            monotone=self.monotone,
         )
 
     def latency(self, module: Any, inputs: Any) -> float:
         """Seconds of one synchronised forward pass."""
         return self.predict(module, inputs).latency_s
 
-    def check(self) -> Settings:
-        """The settings of this predictor. Raises PredictorError for a name that is not known."""
-        return settings(
-            self.gpu, self.runtime, self.dtype, self.estimator, self.host, self.attention, measured=self.measured
-        )
+    def check(self, own_dtype: str | None = None) -> Settings:
+        """The settings of this predictor, for a model whose own dtype this is. Raises PredictorError for a name that is
+        not known.
+        """
+        names = self.gpu, self.runtime, self.dtype, self.estimator, self.host, self.attention
+        return settings(*names, own_dtype, self.measured, self.monotone)
 
 
 def plan(

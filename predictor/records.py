@@ -404,6 +404,22 @@ class Program:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class CallTable:
+    """What the host pays for a program's calls, as far as the host does not matter.
+
+    kinds: a call of each kind, whose costs differ from those of the others; kind_of: (calls,), position among them;
+    distance: (calls,), distinct other operators since the last equal one (``graph.coldness.reuse_distances``);
+    cold_lines, cold_modules: (calls,), see ``PythonWork``.
+    """
+
+    kinds: tuple[HostCall, ...]
+    kind_of: NDArray[np.int64]
+    distance: NDArray[np.float64]
+    cold_lines: NDArray[np.float64]
+    cold_modules: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class KernelGroup:
     """Distinct kernels of one family and dtype in a program, at one or several sizes. dims: dimension -> (sizes,
     kernels); in_graph: they are nodes of a CUDA graph.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import msgspec
 
@@ -54,7 +55,7 @@ class HostCosts:
     generated modules, left out one at a time, standard deviation of log time. reference_gpu: the GPU with which the
     costs were measured, where it is another; name: of a host among several; kinds: see ``scaled``. hosts_differ: the
     part of ``error`` that all models share, because the host may be another than the one that was measured; label:
-    whose host it is, for a person.
+    whose host it is, for a person; known_calls: what ``pricing`` remembers of kinds of calls.
     """
 
     runtime: str
@@ -76,6 +77,7 @@ class HostCosts:
     kinds: Mapping[str, float] = field(default_factory=dict)
     hosts_differ: float = 0.0
     label: str = ""
+    known_calls: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def model_error(self) -> float:

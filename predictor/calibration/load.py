@@ -87,7 +87,8 @@ class Calibration:
     logarithm); transfer_error: what being transferred from another GPU adds to it, or is part of in the errors of fits;
     runtime_costs: runtime -> its costs on the host; named_hosts: hosts that are known by name; known_fits: (family,
     dtype, context) -> the fit that ``pricing.kernels`` chose, so that it chooses once; known_hosts: (runtime, name) ->
-    host costs that were asked for; priced: what ``pricing`` remembers of the last kernels that it priced.
+    host costs that were asked for; priced: what ``pricing`` remembers of the last kernels that it priced;
+    known_kernels: likewise, of single kernels of models.
     """
 
     gpu: str
@@ -103,6 +104,7 @@ class Calibration:
     known_fits: dict[tuple[str, str, str], KernelFit] = field(default_factory=dict, init=False, repr=False)
     known_hosts: dict[tuple[str, str | None], HostCosts] = field(default_factory=dict, init=False, repr=False)
     priced: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
+    known_kernels: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def of(

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import typer
 
+from predictor.cli.cache import cache
 from predictor.cli.diff import diff
 from predictor.cli.group import DEFAULT, Default, Group
 from predictor.cli.kernel import kernel
@@ -20,6 +21,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "list": list_,
     "kernel": kernel,
     "diff": diff,
+    "cache": cache,
 }
 """Name -> function of every command besides the default one."""
 

@@ -29,12 +29,21 @@ def coldness(
     >>> [round(c, 2) for c in coldness("aab", half=30, sizes={"a": 10, "b": 15})]
     [0.33, 0.0, 0.25]
     """
+    return [distance / (distance + half) for distance in reuse_distances(sequence, sizes)]
+
+
+def reuse_distances(sequence: Sequence[Entry], sizes: Mapping[Entry, float] | None = None) -> list[float]:
+    """Reuse distance of every entry of a sequence that runs over and over: the number (with sizes: the size) of
+    distinct other entries since the last equal one.
+
+    >>> reuse_distances("aab")
+    [1, 0, 1]
+    """
     recent = list(dict.fromkeys(reversed(sequence)))  # most recent first, as the pass before left them
-    result = []
+    result: list[float] = []
     for entry in sequence:
         position = recent.index(entry)
-        distance = position if sizes is None else sum(sizes[other] for other in recent[:position])
+        result.append(position if sizes is None else sum(sizes[other] for other in recent[:position]))
         del recent[position]
         recent.insert(0, entry)
-        result.append(distance / (distance + half))
     return result

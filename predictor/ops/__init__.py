@@ -34,6 +34,7 @@ __all__ = [
     "Variant",
     "graph_break",
     "is_attention",
+    "is_extended",
     "is_fused",
     "is_transcendental",
     "is_wrapper",
@@ -171,3 +172,10 @@ def read_rows(path: list[str], package: str) -> Iterator[Operator]:
 
 for _row in read_rows(list(__path__), __name__):
     register_operator(_row)
+
+_SHIPPED = len(OPS) + len(ONNX_OPS)
+
+
+def is_extended() -> bool:
+    """Whether somebody has added operators of their own."""
+    return len(OPS) + len(ONNX_OPS) != _SHIPPED

@@ -171,6 +171,59 @@ def remembered(calibration: Calibration, key: Any, price: Callable[[], T]) -> T:
     return cast("T", known)
 
 
+ROWS = 2**16
+"""Kernels of one family whose prices a calibration remembers one by one: candidates of a search share most of theirs.
+"""
+
+
+class RowPrices:
+    """Numbers of rows of dimensions, each computed once."""
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self._index: dict[bytes, int] = {}
+        self._values = np.empty((0, width))
+
+    def of(self, rows: Array, price: Callable[[Array], Array]) -> Array:
+        """rows: (rows, dimensions) -> (rows, width). price: the numbers of rows that were not seen before."""
+        rows = np.ascontiguousarray(rows, dtype=float)
+        content, step = rows.tobytes(), rows.shape[1] * rows.itemsize
+        keys = [content[start : start + step] for start in range(0, len(content), step)]
+        index = self._index
+        missing = {key: number for number, key in enumerate(keys) if key not in index}
+        if missing:
+            if len(index) + len(missing) > ROWS:
+                index.clear()
+                self._values = np.empty((0, self._width))
+                missing = {key: number for number, key in enumerate(keys)}
+            fresh = price(rows[list(missing.values())])
+            index.update(zip(missing, range(len(index), len(index) + len(missing)), strict=True))
+            self._values = np.concatenate([self._values, fresh])
+        return self._values[[index[key] for key in keys]]
+
+
+def price_rows(
+    calibration: Calibration, family: str, dtype: str, names: tuple[str, ...], rows: Array, monotone: bool = False
+) -> Array:
+    """Prices of kernels of models, (kernels, 4): seconds, launches, compute-bound, extrapolated, see ``KernelPrices``.
+
+    rows: (kernels, dimensions), names: of the dimensions. monotone: see ``kernel_seconds``.
+    """
+    key = family, dtype, names, monotone
+    known = calibration.known_kernels.get(key)
+    if known is None:
+        known = calibration.known_kernels[key] = RowPrices(4)
+
+    def price(missing: Array) -> Array:
+        prices = price_kernels(calibration, family, dtype, dict(zip(names, missing.T, strict=True)))
+        seconds = prices.seconds
+        if monotone:
+            seconds = _slowest_within(calibration, family, dtype, "model", names, missing)
+        return np.column_stack([seconds, prices.launches, prices.compute_bound, prices.extrapolated])
+
+    return cast("Array", known.of(rows, price))
+
+
 def _price_kernels(calibration: Calibration, family: str, dtype: str, arrays: Dims, context: str) -> KernelPrices:
     row = FAMILIES[family]
     fit = kernel_fit(calibration, family, dtype, context)
@@ -288,21 +341,26 @@ def kernel_seconds(
     seconds = price_kernels(calibration, family, dtype, dims, context).seconds.reshape(shape)
     if monotone:
         arrays = FAMILIES[family].complete(dims)
-        each = zip(*(np.ravel(array) for array in arrays.values()), strict=True)
-        slowest = [_slowest_within(calibration, family, dtype, context, kernel) for kernel in each]
-        seconds = np.array(slowest).reshape(shape)
+        kernels = np.column_stack([np.ravel(array) for array in arrays.values()])
+        seconds = _slowest_within(calibration, family, dtype, context, tuple(arrays), kernels).reshape(shape)
     return seconds if shape else float(seconds)
 
 
 def _slowest_within(
-    calibration: Calibration, family: str, dtype: str, context: str, kernel: tuple[float, ...]
-) -> float:
-    """Longest time of a kernel and of all that are smaller by powers of four in their sizes."""
-    row = FAMILIES[family]
-    steps = [
-        [value / 4**k for k in range(int(math.log(value, 4) + 1e-9) + 1 if name in row.sizes and value >= 1 else 1)]
-        for name, value in zip(row.dims, kernel, strict=True)
-    ]
-    grid = np.meshgrid(*steps, indexing="ij")
-    smaller = {name: array.ravel() for name, array in zip(row.dims, grid, strict=True)}
-    return float(price_kernels(calibration, family, dtype, smaller, context).seconds.max())
+    calibration: Calibration, family: str, dtype: str, context: str, names: tuple[str, ...], kernels: Array
+) -> Array:
+    """Longest time of each kernel and of all that are smaller by powers of four in their sizes, (kernels,). kernels:
+    (kernels, dimensions), names: of the dimensions.
+    """
+    sizes = FAMILIES[family].sizes
+    grids = []
+    for kernel in kernels.tolist():
+        steps = [
+            [value / 4**k for k in range(int(math.log(value, 4) + 1e-9) + 1 if name in sizes and value >= 1 else 1)]
+            for name, value in zip(names, kernel, strict=True)
+        ]
+        grids.append(np.stack(np.meshgrid(*steps, indexing="ij"), axis=-1).reshape(-1, len(names)))
+    distinct, back = np.unique(np.concatenate(grids), axis=0, return_inverse=True)
+    dims = dict(zip(names, distinct.T, strict=True))
+    seconds = price_kernels(calibration, family, dtype, dims, context).seconds[np.ravel(back)]
+    return np.maximum.reduceat(seconds, np.cumsum([0, *(len(grid) for grid in grids[:-1])]))

@@ -1,68 +1,47 @@
-"""Optimised ONNX files, kept in the user's cache by all that shapes them: for this user alone, checked when read."""
+"""Optimised ONNX files, kept in the user's cache by all that shapes them (``disk_cache``)."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from predictor import folders
+from predictor import disk_cache
 
 FORM = "7"
 """Version of what the cache holds."""
 
+ROOM = "onnx"
+"""Name of the cache."""
+
 
 def cache_folder() -> Path | None:
     """Where optimised graphs are kept; None for a user without a home, for whom they are made anew."""
-    folder = folders.cache_folder()
-    return folder / "onnx" if folder else None
+    kept = disk_cache.cache_of(ROOM)
+    return kept.folder if kept else None
 
 
-def kept_at(*what: Any) -> Path | None:
-    """Where what is made of something is kept, by how that is written out."""
-    folder = cache_folder()
-    return folder / f"{hashlib.sha256(repr((FORM, what)).encode()).hexdigest()[:40]}.json" if folder else None
+def kept_at(*what: Any) -> str:
+    """The name under which what is made of something is kept, by how that is written out."""
+    return disk_cache.named(FORM, what)
 
 
-def from_cache(kept: Path | None) -> dict[str, Any] | None:
+def from_cache(name: str) -> dict[str, Any] | None:
     """What was kept; None where nothing was, or what is there is not what was written, or someone else's."""
-    if kept is None:
-        return None
+    cache = disk_cache.cache_of(ROOM)
+    content = cache.read(name) if cache else None
     try:
-        with open(os.open(kept, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0)), encoding="utf-8") as file:
-            if hasattr(os, "getuid") and os.fstat(file.fileno()).st_uid != os.getuid():
-                return None
-            seal, _, text = file.read().partition("\n")
-            data = json.loads(text) if seal == _seal(text) else None
-    except (OSError, ValueError, RecursionError):
+        data = json.loads(content) if content is not None else None
+    except (ValueError, RecursionError):
         return None
     return data if _is_whole(data) else None
 
 
-def to_cache(kept: Path | None, data: dict[str, Any]) -> None:
-    """Keep data, where that is possible: written aside and renamed."""
-    if kept is None:
-        return
-    text = json.dumps(data)
-    aside = ""
-    try:
-        kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle, aside = tempfile.mkstemp(dir=kept.parent, suffix=".aside")  # readable by this user alone
-        with open(handle, "w", encoding="utf-8") as file:
-            file.write(f"{_seal(text)}\n{text}")
-        os.replace(aside, kept)
-    except OSError:
-        with contextlib.suppress(OSError):
-            if aside:
-                os.unlink(aside)
-
-
-def _seal(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def to_cache(name: str, data: dict[str, Any]) -> None:
+    """Keep data, where that is possible."""
+    cache = disk_cache.cache_of(ROOM)
+    if cache:
+        cache.write(name, json.dumps(data).encode())
 
 
 def _is_whole(data: Any) -> bool:

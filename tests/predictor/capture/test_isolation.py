@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -318,7 +319,7 @@ def test_eight_threads_get_what_one_gets() -> None:
     alone = graphs(0)
     folder = cache.cache_folder()
     assert folder is not None
-    for kept in folder.glob("*.json"):
+    for kept in filter(Path.is_file, folder.rglob("*")):
         kept.unlink()  # so that one of the eight exports again
     with ThreadPoolExecutor(8) as pool:
         assert all(found == alone for found in pool.map(graphs, range(8)))

@@ -4,6 +4,7 @@ and what is kept is the user's own.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import stat
@@ -19,6 +20,7 @@ import onnx
 import pytest
 from onnx import TensorProto
 
+from predictor import disk_cache
 from predictor.capture.onnx_files import cache, reading
 from predictor.errors import PredictorError
 from predictor.predict import plan_file
@@ -148,7 +150,7 @@ def test_what_is_kept_is_for_the_user_alone(tmp_path: Path) -> None:
     plan_file(saved(tmp_path, model([node("Relu")]))).report("h200", "onnx")
     folder = cache.cache_folder()
     assert folder is not None
-    (kept,) = folder.iterdir()
+    (kept,) = (path for path in folder.rglob("*") if path.is_file())
     assert [stat.S_IMODE(p.stat().st_mode) for p in (folder, kept)] == [0o700, 0o600]
 
 
@@ -158,11 +160,17 @@ def test_what_is_no_longer_what_was_kept_is_made_again(tmp_path: Path, content: 
     first = plan_file(path).graph("fp32", "onnx")
     folder = cache.cache_folder()
     assert folder is not None
-    (kept,) = folder.iterdir()
-    good = kept.read_text()
-    kept.write_text(content)
-    assert plan_file(path).graph("fp32", "onnx") == first
-    assert kept.read_text() == good
+    (kept,) = (path for path in folder.rglob("*") if path.is_file())
+    good = kept.read_bytes()
+    for damaged in (content.encode(), sealed(content)):
+        kept.write_bytes(damaged)
+        assert plan_file(path).graph("fp32", "onnx") == first
+        assert kept.read_bytes() == good
+
+
+def sealed(content: str) -> bytes:
+    """As the cache writes it."""
+    return hashlib.blake2b(content.encode(), digest_size=disk_cache.SEAL_BYTES).digest() + content.encode()
 
 
 def test_sizes_are_part_of_the_key(tmp_path: Path) -> None:
@@ -173,12 +181,12 @@ def test_sizes_are_part_of_the_key(tmp_path: Path) -> None:
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
     code = (
         "import resource, signal, sys; from pathlib import Path; "
-        "from predictor.capture.onnx_files.cache import to_cache; "
+        "from predictor.disk_cache import DiskCache; "
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)); "
-        "to_cache(Path(sys.argv[1]) / 'kept.json', {'nodes': list(range(1000))})"
+        "DiskCache(Path(sys.argv[1]), 0).write('kept', bytes(1000))"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "full")], check=True)
-    assert list((tmp_path / "full").iterdir()) == []
+    assert [path for path in (tmp_path / "full").rglob("*") if path.is_file()] == []
 
 
 def test_a_folder_that_cannot_be_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
