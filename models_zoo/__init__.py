@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,17 @@ def module(name: str) -> Any:
     if name not in names():
         raise KeyError(name)
     return importlib.import_module(PREFIX + name.replace("-", "__"))
+
+
+def library(name: str) -> str:
+    """What a zoo model is built with, "transformers" or "torchvision", told without importing it. Raises KeyError for
+    an unknown name.
+    """
+    if name not in names():
+        raise KeyError(name)
+    spec = find_spec(PREFIX + name.replace("-", "__"))
+    text = Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
+    return "torchvision" if "from torchvision" in text else "transformers"
 
 
 def build(name: str, batch: int = 1, length: int | None = None) -> tuple[Any, dict[str, Any]]:

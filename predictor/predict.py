@@ -229,6 +229,7 @@ def graph_of(
             if options.keep != 1 and EVERYTHING in graph.assumptions:
                 raise CannotRunError("of an exported graph all that it selects is kept: leave keep at 1")
             return graph
+        module = runtimes.load(runtime).convert(module)
         return capture(module, inputs, dtype, name, mode, options)
     except CannotRunError:
         raise

@@ -258,7 +258,7 @@ class CaptureMode(StrEnum):
 
     EAGER: nothing; TRACED: torch.jit traces it; CAPTURED: a CUDA graph captures it; COMPILED: torch.compile does;
     COMPILED_AS_EXPORT: so does that of torch up to 2.11, which answers that it exports; EXPORTED: it is exported to
-    ONNX.
+    ONNX; CONVERTED: nothing, but its encoder layers are torch's own.
     """
 
     EAGER = "eager"
@@ -267,6 +267,7 @@ class CaptureMode(StrEnum):
     COMPILED = "compiled"
     COMPILED_AS_EXPORT = "compiled as export"
     EXPORTED = "exported"
+    CONVERTED = "converted"
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,7 +186,7 @@ ON_DEVICE: dict[str, Callable[..., Any]] = {
 }
 """Operator -> what a GPU runs instead, in operators."""
 
-_AS_RUN = (CaptureMode.EAGER, CaptureMode.TRACED, CaptureMode.CAPTURED)
+_AS_RUN = (CaptureMode.EAGER, CaptureMode.TRACED, CaptureMode.CAPTURED, CaptureMode.CONVERTED)
 
 
 def parts_of(name: str, mode: CaptureMode, args: tuple[Any, ...]) -> Callable[..., Any] | None:

@@ -36,6 +36,11 @@ def one_generation(target: Target) -> Hashable:
     return None
 
 
+def unchanged(module: Any) -> Any:
+    """The module that a runtime runs as it is."""
+    return module
+
+
 @dataclass(frozen=True, slots=True)
 class Runtime:
     """A runtime: how it lowers a graph, how it really runs a module, and what its host time is made of.
@@ -43,7 +48,7 @@ class Runtime:
     name: as users type it; capture_mode: which branch a model's code takes under it; earlier: before which version of
     torch it takes another, and that one; needs_gpu: it runs nothing on a CPU. ``prepare(module, inputs)`` returns a
     callable that runs one real pass. host_terms: None where single operators are timed instead (eager). generation:
-    what of a target its lowering depends on.
+    what of a target its lowering depends on. convert: what it makes of a module before that is run, and captured.
     """
 
     name: str
@@ -54,6 +59,7 @@ class Runtime:
     host_terms: HostTerms | None = None
     generation: Callable[[Target], Hashable] = one_generation
     earlier: tuple[str, CaptureMode] | None = None
+    convert: Callable[[Any], Any] = unchanged
 
     @property
     def capture_modes(self) -> tuple[CaptureMode, ...]:
