@@ -8,8 +8,8 @@ from msgspec import Struct
 class Case(Struct, frozen=True, order=True, omit_defaults=True):
     """A model under a runtime: a name of ``sources``, a batch size, a dtype.
 
-    length: tokens, 0 where the model's inputs have their usual size; lengths: the distribution that the texts of a batch
-    have their lengths from (``predictor.padding``), empty where none is padded.
+    length: tokens, 0 where the model's inputs have their usual size; lengths: the distribution that the lengths of a
+    batch's texts are drawn from (``predictor.padding``), empty where none is padded.
     """
 
     model: str

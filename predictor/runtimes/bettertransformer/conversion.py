@@ -127,7 +127,7 @@ def converted(module: Any) -> Any:
     """
     from torch import nn
 
-    encoders = {name: layers for name, layers in _encoders(module)}
+    encoders = dict(_encoders(module))
     if not encoders:
         if any(isinstance(m, nn.TransformerEncoder) for m in module.modules()):
             return module
