@@ -277,12 +277,14 @@ class CaptureOptions:
     keep: the share of its elements that a selection by unknown values keeps, 0 to 1; channels_last: weights and inputs
     of four dimensions are channels-last, those of five ``channels_last_3d``; autocast: operators run as
     ``torch.autocast("cuda", dtype)`` runs them, in "fp16" or "bf16", weights stay as they are; empty: as they are
-    written.
+    written; lengths: the distribution (``padding.DISTRIBUTIONS``) that the texts of a batch have their lengths from,
+    padded to that of the inputs; empty: the inputs as they are.
     """
 
     keep: float = 1.0
     channels_last: bool = False
     autocast: str = ""
+    lengths: str = ""
 
     def __post_init__(self) -> None:
         number = isinstance(self.keep, (int, float)) and not isinstance(self.keep, bool)
@@ -294,7 +296,9 @@ class CaptureOptions:
         """What a report says of them."""
         layout = "weights and inputs of four and five dimensions are channels-last"
         cast = f'operators run as torch.autocast("cuda", {AUTOCAST.get(self.autocast, "")}) runs them'
-        return tuple(note for note, holds in ((layout, self.channels_last), (cast, self.autocast)) if holds)
+        padded = f"texts have lengths as in {self.lengths}, padded to that of the inputs"
+        told = ((layout, self.channels_last), (cast, self.autocast), (padded, self.lengths))
+        return tuple(note for note, holds in told if holds)
 
 
 ASSUMABLE = ("keep",)

@@ -14,6 +14,6 @@ RUNTIME = Runtime(
     needs_gpu=False,
     lower=lower,
     prepare=prepare,
-    host_terms=HostTerms(base="eager"),
+    host_terms=HostTerms(base="eager", same=True),
     convert=converted,
 )
