@@ -202,7 +202,7 @@ def write_index() -> None:
     for name in models_zoo.names():
         graphs = read(models_zoo.graphs(name))
         with torch.device("meta"):
-            module = models_zoo.module(name).build()
+            module, inputs = models_zoo.build(name)
         for dtype in ("fp16", "fp32"):
             graph = graphs.find(dtype, CaptureMode.EAGER, 1, graphs.length)
             program = runtimes.load("eager").lower(graph) if graph else None
@@ -214,6 +214,7 @@ def write_index() -> None:
             "launches": sum(int(kernel.times * call.times) for call in program.calls for kernel in call.kernels),
             "dtype": dtype,
             "length": graphs.length,
+            "inputs": " x ".join(map(str, next(iter(inputs.values())).shape[1:])),
             "library": models_zoo.library(name),
         }
     models_zoo.INDEX.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")

@@ -64,7 +64,7 @@ def build_inputs(name: str, batch: int, length: int | None = None) -> dict[str, 
 
 def index() -> dict[str, dict[str, Any]]:
     """Name -> parameters, macs and launches of an eager pass of batch 1 at its usual size, the dtype of that pass, the
-    length in tokens (0: none) and the library that builds it; without torch.
+    length in tokens (0: none), the inputs' shape but for the batch, and the library that builds it; without torch.
     """
     rows: dict[str, dict[str, Any]] = json.loads(INDEX.read_text(encoding="utf-8"))
     return rows

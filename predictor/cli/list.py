@@ -88,8 +88,14 @@ def listing(kind: Kind, gpu: str | None = None) -> Listing:
 def _models() -> Listing:
     import models_zoo
 
-    names = models_zoo.names()
-    return Listing("\n".join(names), [{"name": name} for name in names])
+    records = [{"name": name, **figures} for name, figures in models_zoo.index().items()]
+    rows = [("model", "parameters", "GMACs", "launches", "inputs", "built with")]
+    for record in records:
+        figures = (f"{record['parameters'] / 1e6:.1f} M", f"{record['macs'] / 1e9:.2f}", str(record["launches"]))
+        inputs = f"{record['length']} tokens" if record["length"] else record["inputs"]
+        rows.append((record["name"], *figures, inputs, record["library"]))
+    note = "MACs and kernel launches of an eager pass of batch 1."
+    return Listing("\n".join([*table(rows, "<>>><<"), "", note]), records)
 
 
 def _gpus() -> Listing:

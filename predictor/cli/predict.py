@@ -144,6 +144,14 @@ def predict(
         ),
     ] = "queue",
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.", rich_help_panel=ANSWER)] = False,
+    lengths: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ptb",
+            help="Texts of a batch have drawn lengths, padded to --length: ptb, as sentences of the Penn Treebank.",
+            rich_help_panel=CAPTURE,
+        ),
+    ] = None,
     amp: Annotated[
         str | None,
         typer.Option(
@@ -209,7 +217,7 @@ def predict(
     with complain(debug, form == "json"):
         gpu = _gpu(gpu, gpu_spec)
         options = Options(dtype, estimator, host, attention, _measured(measured))
-        captured = _captured(layout, amp, assume or [])
+        captured = _captured(layout, amp, lengths, assume or [])
         sizes = _sizes(dim or [], shape or [], trips)
         source = _Model(_spec(given, model), _size("--batch", batch), _size("--length", length), head, captured, sizes)
         kinds = {Kind.MODELS: list_models, Kind.GPUS: list_gpus, Kind.HOSTS: list_hosts}
@@ -292,15 +300,18 @@ class _Model(NamedTuple):
         )
 
 
-def _captured(layout: str | None, amp: str | None, assumed: list[str]) -> CaptureOptions:
+def _captured(layout: str | None, amp: str | None, lengths: str | None, assumed: list[str]) -> CaptureOptions:
     """What the options say of how a model is captured. assumed: of ``--assume``, each NAME=VALUE."""
     from predictor.errors import PredictorError, unknown
+    from predictor.padding import DISTRIBUTIONS
     from predictor.records import ASSUMABLE, AUTOCAST, CaptureOptions
 
     if layout not in (None, *LAYOUTS):
         raise unknown("layout", str(layout), LAYOUTS)
     if amp not in (None, *AUTOCAST):
         raise unknown("dtype of autocast", str(amp), AUTOCAST)
+    if lengths not in (None, *DISTRIBUTIONS):
+        raise unknown("distribution of lengths", str(lengths), DISTRIBUTIONS)
     values = {}
     for assumption in assumed:
         name, _, value = assumption.partition("=")
@@ -310,7 +321,8 @@ def _captured(layout: str | None, amp: str | None, assumed: list[str]) -> Captur
             values[name] = float(value)
         except ValueError:
             raise PredictorError(f"--assume wants NAME=NUMBER, for example {name}=0.3, not {assumption!r}") from None
-    return CaptureOptions(channels_last=layout == "channels_last", autocast=amp or "", **values)
+    is_last = layout == "channels_last"
+    return CaptureOptions(channels_last=is_last, autocast=amp or "", lengths=lengths or "", **values)
 
 
 LAYOUTS = ("contiguous", "channels_last")
