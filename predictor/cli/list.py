@@ -88,9 +88,13 @@ def listing(kind: Kind, gpu: str | None = None) -> Listing:
 def _models() -> Listing:
     import models_zoo
 
-    records = [{"name": name, **figures} for name, figures in models_zoo.index().items()]
+    index = models_zoo.index()
+    records = [{"name": name, **index.get(name, {})} for name in models_zoo.names()]
     rows = [("model", "parameters", "GMACs", "launches", "inputs", "built with")]
     for record in records:
+        if record["name"] not in index:  # a file that has been added since
+            rows.append((record["name"], "?", "?", "?", "?", models_zoo.library(record["name"])))
+            continue
         figures = (f"{record['parameters'] / 1e6:.1f} M", f"{record['macs'] / 1e9:.2f}", str(record["launches"]))
         inputs = f"{record['length']} tokens" if record["length"] else record["inputs"]
         rows.append((record["name"], *figures, inputs, record["library"]))

@@ -230,8 +230,13 @@ def _read_template(t: Mapping[str, Any], graph: Mapping[str, Any]) -> Template:
         t["dtype"],
         CaptureMode(t["mode"]),
         SizeRange(*t["batches"], *t["lengths"]),
-        *(graph[name] for name in ("terms", "calls", "tail", "module_calls", "outputs", "versions")),
-        tuple(graph.get("assumptions", ())),
+        terms=graph["terms"],
+        calls=graph["calls"],
+        tail=graph["tail"],
+        module_calls=graph["module_calls"],
+        outputs=graph["outputs"],
+        versions=graph["versions"],
+        assumptions=tuple(graph.get("assumptions", ())),
     )
 
 
