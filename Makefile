@@ -24,7 +24,7 @@ tables: $(STAMP)
 	$(BIN)/python benchmarks/update_readme.py
 
 graphs: $(STAMP)
-	$(BIN)/python benchmarks/record_graphs.py
+	$(BIN)/python -m benchmarks.record_graphs
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -89,9 +89,9 @@ class FileBench(Bench):
     def _load(self) -> None:
         os.environ[onnx_runtime.TELEMETRY] = "1"
 
-    def _ready(self, runtime: str, batch: int) -> Run:
-        path = write(self._model, self.dtype, batch, Path(os.environ[FOLDER]))
-        options = RUNTIMES[runtime] if self.device == "cuda" else {}
+    def _ready(self, case: Case) -> Run:
+        path = write(self._model, self.dtype, case.batch, Path(os.environ[FOLDER]))
+        options = RUNTIMES[case.runtime] if self.device == "cuda" else {}
         return open_session(path, inputs_of(path, self.device), options)[1]
 
 

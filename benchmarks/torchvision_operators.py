@@ -56,13 +56,19 @@ def import_torchvision() -> None:
     found = find_spec("torchvision")
     if found is None or found.origin is None:
         raise ImportError("torchvision is not installed")
-    compiled = [*Path(found.origin).parent.glob("_C*.so")]
+    if not _loads([*Path(found.origin).parent.glob("_C*.so")]):
+        _define()
+    importlib.import_module("torchvision")
+
+
+def _loads(compiled: list[Path]) -> bool:
+    """Whether torchvision's compiled operators are there and load in this torch."""
     try:
         for path in compiled:
             torch.ops.load_library(str(path))
     except OSError:
-        _define()
-    importlib.import_module("torchvision")
+        return False
+    return bool(compiled)
 
 
 def _define() -> None:

@@ -11,11 +11,16 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import pkgutil
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 PREFIX = "models_zoo."
+
+INDEX = Path(__file__).parent / "graphs" / "index.json"
+"""What lists say of the models: name -> parameters, MACs and launches of a pass of batch 1, see ``index``."""
 
 
 def names() -> list[str]:
@@ -28,6 +33,17 @@ def module(name: str) -> Any:
     if name not in names():
         raise KeyError(name)
     return importlib.import_module(PREFIX + name.replace("-", "__"))
+
+
+def library(name: str) -> str:
+    """What a zoo model is built with, "transformers" or "torchvision", told without importing it. Raises KeyError for
+    an unknown name.
+    """
+    if name not in names():
+        raise KeyError(name)
+    spec = find_spec(PREFIX + name.replace("-", "__"))
+    text = Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
+    return "torchvision" if "from torchvision" in text else "transformers"
 
 
 def build(name: str, batch: int = 1, length: int | None = None) -> tuple[Any, dict[str, Any]]:
@@ -44,6 +60,14 @@ def build_inputs(name: str, batch: int, length: int | None = None) -> dict[str, 
         raise ValueError(f"{name} takes no tokens: its inputs have one size")
     inputs: dict[str, Any] = make(batch) if length is None else make(batch, length)
     return inputs
+
+
+def index() -> dict[str, dict[str, Any]]:
+    """Name -> parameters, macs and launches of an eager pass of batch 1 at its usual size, the dtype of that pass, the
+    length in tokens (0: none), the inputs' shape but for the batch, and the library that builds it; without torch.
+    """
+    rows: dict[str, dict[str, Any]] = json.loads(INDEX.read_text(encoding="utf-8"))
+    return rows
 
 
 def graphs(name: str) -> Path:

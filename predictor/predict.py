@@ -13,6 +13,7 @@ from predictor.calibration import load
 from predictor.calibration.load import Calibration
 from predictor.errors import CannotRunError, PredictorError
 from predictor.graph.files import GraphSet, SizeRange
+from predictor.padding import padded
 from predictor.plans import MeasuredLatency, Plan, Settings, check_batch, load_plan, settings
 from predictor.pricing import kernels
 from predictor.records import CaptureMode, CaptureOptions, Graph, Report
@@ -219,6 +220,7 @@ def graph_of(
     from predictor.capture.recorder import capture
 
     mode, options = mode or runtimes.load(runtime).capture_mode, options or CaptureOptions()
+    inputs = padded(inputs, options.lengths) if options.lengths else inputs
     try:
         if mode is CaptureMode.EXPORTED and (options.autocast or options.channels_last):
             raise CannotRunError(
@@ -232,6 +234,7 @@ def graph_of(
             if options.keep != 1 and EVERYTHING in graph.assumptions:
                 raise CannotRunError("of an exported graph all that it selects is kept: leave keep at 1")
             return graph
+        module = runtimes.load(runtime).convert(module)
         return capture(module, inputs, dtype, name, mode, options)
     except CannotRunError:
         raise

@@ -259,7 +259,7 @@ class CaptureMode(StrEnum):
 
     EAGER: nothing; TRACED: torch.jit traces it; CAPTURED: a CUDA graph captures it; COMPILED: torch.compile does;
     COMPILED_AS_EXPORT: so does that of torch up to 2.11, which answers that it exports; EXPORTED: it is exported to
-    ONNX.
+    ONNX; CONVERTED: nothing, but its encoder layers are torch's own.
     """
 
     EAGER = "eager"
@@ -268,6 +268,7 @@ class CaptureMode(StrEnum):
     COMPILED = "compiled"
     COMPILED_AS_EXPORT = "compiled as export"
     EXPORTED = "exported"
+    CONVERTED = "converted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,12 +278,14 @@ class CaptureOptions:
     keep: the share of its elements that a selection by unknown values keeps, 0 to 1; channels_last: weights and inputs
     of four dimensions are channels-last, those of five ``channels_last_3d``; autocast: operators run as
     ``torch.autocast("cuda", dtype)`` runs them, in "fp16" or "bf16", weights stay as they are; empty: as they are
-    written.
+    written; lengths: the distribution (``padding.DISTRIBUTIONS``) that the texts of a batch have their lengths from,
+    padded to that of the inputs; empty: the inputs as they are.
     """
 
     keep: float = 1.0
     channels_last: bool = False
     autocast: str = ""
+    lengths: str = ""
 
     def __post_init__(self) -> None:
         number = isinstance(self.keep, (int, float)) and not isinstance(self.keep, bool)
@@ -294,7 +297,9 @@ class CaptureOptions:
         """What a report says of them."""
         layout = "weights and inputs of four and five dimensions are channels-last"
         cast = f'operators run as torch.autocast("cuda", {AUTOCAST.get(self.autocast, "")}) runs them'
-        return tuple(note for note, holds in ((layout, self.channels_last), (cast, self.autocast)) if holds)
+        padded = f"texts have lengths as in {self.lengths}, padded to that of the inputs"
+        told = ((layout, self.channels_last), (cast, self.autocast), (padded, self.lengths))
+        return tuple(note for note, holds in told if holds)
 
 
 ASSUMABLE = ("keep",)

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import torch
 from torch import nn
 from typer.testing import Result
 
+import models_zoo
 from predictor import runtimes
 from predictor.capture.recorder import capture
 from predictor.graph.files import GraphSet, SizeRange
 from predictor.plans import Plan
 from predictor.records import Graph, OpCall, Report
+from predictor.runtimes.runtime import unchanged
+
+FIRST_ZOO = (
+    *("bert-base", "distilbert", "funnel", "gpt2", "mobilebert"),
+    *("mobilenet_v2", "resnet50", "squeezebert", "vit-base", "wavlm"),
+)
+"""The models that the zoo began with: of every kind, all of transformers."""
+
+BUILDABLE = [name for name in models_zoo.names() if find_spec(models_zoo.library(name))]
+"""Models of the zoo whose library is installed."""
+
+RUN_ANYTHING = [name for name in runtimes.names() if runtimes.load(name).convert is unchanged]
+"""Runtimes that take any module, not those alone that they can convert."""
 
 FACTS = (
     *("model", "runtime", "gpu", "dtype", "batch", "latency_s", "host_s", "kernel_s", "bound", "interval_s"),

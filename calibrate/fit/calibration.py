@@ -176,7 +176,7 @@ def _with_others(
         modules = runtimes.modules(file, name, calibration, base)
         costs = {**costs, name: runtimes.fit_runtime(name, modules, calibration, base)}
         calibration = replace(calibration, runtime_costs=costs)
-    return kernels, costs
+    return kernels, runtimes.with_same(costs)
 
 
 def _of_others(path: Path, gpu: str) -> tuple[list[Fit], list[Fit]]:

@@ -70,7 +70,9 @@ def fitted() -> list[str]:
     on, and for those that replay graphs one that shows the gap of their nodes.
     """
     terms = {
-        name: host_terms for name in runtimes.names() if (host_terms := runtimes.load(name).host_terms) is not None
+        name: host_terms
+        for name in runtimes.names()
+        if (host_terms := runtimes.load(name).host_terms) is not None and not host_terms.same
     }
     showing = [name for name in terms if _shows_gap(terms[name])]
     needs = {
@@ -82,6 +84,22 @@ def fitted() -> list[str]:
         for name, host_terms in terms.items()
     }
     return list(TopologicalSorter(needs).static_order())
+
+
+def with_same(costs: Mapping[str, RuntimeCosts]) -> dict[str, RuntimeCosts]:
+    """Costs of runtimes, and of those whose host time is the same as that of one of them."""
+    found = dict(costs)
+    for name in runtimes.names():
+        terms = runtimes.load(name).host_terms
+        if terms is not None and terms.same and terms.base in costs:
+            found[name] = _as_base(name, costs[terms.base])
+    return found
+
+
+def _as_base(runtime: str, base: RuntimeCosts) -> RuntimeCosts:
+    """The file of a runtime that shares all costs of another."""
+    changed: dict[str, Any] = {"runtime": runtime, "base": base.runtime, "provenance": "derived"}
+    return msgspec.structs.replace(base, **changed, calls=[], typical={}, library_calls=[])
 
 
 def _shows_gap(terms: HostTerms) -> bool:

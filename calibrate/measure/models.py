@@ -209,14 +209,14 @@ class _Schedule:
                 return
             self.queue.popleft()
             group.worker = Worker(self.bench, group.cases[0].model, group.cases[0].dtype, self.device)
-            group.waiting.extend(sorted(group.cases, key=lambda c: c.batch))
+            group.waiting.extend(sorted(group.cases, key=lambda c: (c.batch, c.length, c.lengths)))
             self.preparing.append(group)
             self._prepare_next(group)
 
     def _prepare_next(self, group: _Group) -> None:
         case = group.waiting[0]
         group.deadline = time.monotonic() + self.protocol.prepare_limit_s
-        group.running.ask("prepare", case.runtime, case.batch)
+        group.running.ask("prepare", case)
 
     def _listen(self) -> None:
         """Hear what those that prepare have to say, for a moment; end those whose time is up."""
@@ -315,8 +315,7 @@ class _Schedule:
         """Add a round to the file, unless it is there; or why the case, which had run, fails."""
         if self.file.has(CaseRound, (case, number)):
             return
-        arguments = (case.runtime, case.batch, self.protocol.passes, self.protocol.pass_budget_s)
-        taken = self._answer(group, case, "round", *arguments)
+        taken = self._answer(group, case, "round", case, self.protocol.passes, self.protocol.pass_budget_s)
         if taken is not None:
             passes_s, probe_s = taken
             self.file.append([CaseRound(case, number, passes_s, probe_s, self.session)])
@@ -325,7 +324,7 @@ class _Schedule:
         """Add a case's kernels to the file, none on a CPU, unless they are there; or why the case fails now."""
         if self.file.has(CaseProfile, case):
             return
-        taken = self._answer(group, case, "profile", case.runtime, case.batch, self.protocol.profiles)
+        taken = self._answer(group, case, "profile", case, self.protocol.profiles)
         if taken is not None:
             kernels_s, launches, names, order = taken
             self.file.append([CaseProfile(case, kernels_s, launches, names, order, self.session)])
@@ -375,7 +374,7 @@ class Bench:
             give_way()
         self.device, self.dtype = device, dtype
         self._model = model
-        self._runs: dict[tuple[str, int], Run] = {}
+        self._runs: dict[Case, Run] = {}
         set_precision(dtype)
         torch.backends.cudnn.allow_tf32 = True  # torch's default: TF32 for convolutions
         self._probe = Probe(device)
@@ -387,18 +386,18 @@ class Bench:
             torch.manual_seed(0)
             self._module = build(self._model, self.device)[0].to(DTYPES[self.dtype])
 
-    def _ready(self, runtime: str, batch: int) -> Run:
-        """A pass of a batch under a runtime."""
+    def _ready(self, case: Case) -> Run:
+        """A pass of a case."""
         with torch.device(self.device):
-            inputs = build_inputs(self._model, self.device, batch)
-        return runtimes.load(runtime).prepare(*placed(self._module, inputs, self.dtype, self.device))
+            inputs = build_inputs(self._model, self.device, case.batch, case.length, case.lengths)
+        return runtimes.load(case.runtime).prepare(*placed(self._module, inputs, self.dtype, self.device))
 
-    def prepare(self, runtime: str, batch: int) -> tuple[str | None, float]:
-        """(why a runtime cannot run a batch, in one line, or None; bytes that are free on the device). Raises where the
+    def prepare(self, case: Case) -> tuple[str | None, float]:
+        """(why a runtime cannot run a case, in one line, or None; bytes that are free on the device). Raises where the
         failure has harmed what ran before it.
         """
         try:
-            run = self._ready(runtime, batch)
+            run = self._ready(case)
             pass_seconds(run, self.device, 3)
         except Exception as error:
             reason = one_line(error)
@@ -408,7 +407,7 @@ class Bench:
             except Exception as harm:
                 raise RuntimeError(reason) from harm
             return reason, self._free_bytes()
-        self._runs[runtime, batch] = run
+        self._runs[case] = run
         return None, self._free_bytes()
 
     def _free_bytes(self) -> float:
@@ -417,9 +416,9 @@ class Bench:
         except RuntimeError:  # the failure that is being told has ended CUDA here
             return float("inf")
 
-    def round(self, runtime: str, batch: int, passes: int, budget_s: float) -> tuple[Seconds, tuple[float, float]]:
+    def round(self, case: Case, passes: int, budget_s: float) -> tuple[Seconds, tuple[float, float]]:
         """One round: every pass, and the host probe before and after them."""
-        run = self._runs[runtime, batch]
+        run = self._runs[case]
         first = min(pass_seconds(run, self.device, 2))
         before = self._probe.recent()
         taken = pass_seconds(run, self.device, int(min(passes, max(budget_s / first, 3))))
@@ -431,9 +430,9 @@ class Bench:
         if self.device == "cuda":
             profile_events(self._probe)
 
-    def profile(self, runtime: str, batch: int, passes: int) -> Profile:
+    def profile(self, case: Case, passes: int) -> Profile:
         """Kernels of a pass, none on a CPU."""
-        return _profile(self._runs[runtime, batch], passes) if self.device == "cuda" else ((), 0, (), ())
+        return _profile(self._runs[case], passes) if self.device == "cuda" else ((), 0, (), ())
 
 
 def _is_complete(case: Case, file: SampleFile, protocol: Protocol) -> bool:

@@ -21,7 +21,7 @@ def record(case: Case, device: str, target: Target | None = None) -> ProgramReco
     target = target or Target(torch.__version__.split("+")[0])
     runtime = runtimes.load(case.runtime)
     with torch.device("meta"):
-        module, inputs = build(case.model, device, case.batch)
+        module, inputs = build(case.model, device, case.batch, case.length, case.lengths)
     try:
         graph = graph_of(module, inputs, case.dtype, case.runtime, case.model, mode=runtime.mode_on(target))
     except CannotRunError as error:

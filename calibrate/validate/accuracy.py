@@ -27,7 +27,7 @@ from predictor.lowered import Lowered, of_program
 from predictor.plans import Plan, target_of
 from predictor.pricing.intervals import interval
 from predictor.pricing.program import price
-from predictor.records import Graph, PricedCall, Program
+from predictor.records import CaptureOptions, Graph, PricedCall, Program
 from predictor.sources import plan_of
 from predictor.timeline.queue import queue
 
@@ -131,7 +131,8 @@ def _lowered(case: Case, file: SampleFile, calibration: Calibration) -> Lowered 
     if _is_shipped(case, file):
         target = target_of(calibration, calibration.host(case.runtime))
         try:
-            lowered = _zoo_plan(case.model).lowered(case.runtime, target, case.dtype, case.batch)
+            plan = _zoo_plan(case.model, case.lengths)
+            lowered = plan.lowered(case.runtime, target, case.dtype, case.batch, case.length or None)
         except CannotRunError:
             return None
         return None if lowered.program.program.unsupported_reason else lowered
@@ -160,8 +161,8 @@ def _release(version: str) -> str:
 
 
 @cache
-def _zoo_plan(model: str) -> Plan:
-    return plan_of(model)
+def _zoo_plan(model: str, lengths: str = "") -> Plan:
+    return plan_of(model, options=CaptureOptions(lengths=lengths))
 
 
 def _row(ran: _Measured, flops_s: float, calibration: Calibration) -> Row:

@@ -5,16 +5,23 @@ from __future__ import annotations
 from msgspec import Struct
 
 
-class Case(Struct, frozen=True, order=True):
-    """A model under a runtime: a name of ``sources``, a batch size, a dtype."""
+class Case(Struct, frozen=True, order=True, omit_defaults=True):
+    """A model under a runtime: a name of ``sources``, a batch size, a dtype.
+
+    length: tokens, 0 where the model's inputs have their usual size; lengths: the distribution that the lengths of a
+    batch's texts are drawn from (``predictor.padding``), empty where none is padded.
+    """
 
     model: str
     batch: int
     dtype: str
     runtime: str
+    length: int = 0
+    lengths: str = ""
 
     def __str__(self) -> str:
-        return f"{self.model}/{self.batch}/{self.dtype}/{self.runtime}"
+        told = [self.model, self.batch, self.dtype, self.runtime, self.length or "", self.lengths]
+        return "/".join(str(part) for part in told if part != "")
 
 
 class KernelId(Struct, frozen=True, order=True):

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import _disable_current_modes
 
 from predictor.capture.assumptions import EVEN, PADDING
 from predictor.records import CaptureMode
@@ -39,6 +40,9 @@ def _attend(
 ) -> tuple[Tensor, Tensor | None]:
     """Self-attention: in one kernel without a mask and without its weights returned, else multiplied out."""
     batch, length, width = x.shape
+    packed = getattr(x, PACKED, ())
+    if packed and mask is None and not weights and width // heads % 8 == 0:
+        return _attend_packed(x, heads, packed, in_weight, in_bias, out_weight, out_bias), None
     if mask is None and not weights and width // heads % 8 == 0:
         q, k, v = (
             part.view(batch, length, heads, -1).transpose(1, 2)
@@ -54,6 +58,31 @@ def _attend(
     y = torch.bmm(scores, v).view(batch, heads, length, -1).transpose(1, 2).contiguous().view(batch * length, width)
     result = torch.addmm(out_bias, y, out_weight.t()).view(batch, length, width)
     return result, scores.view(batch, heads, length, length)
+
+
+PACKED = "_packed_lengths"
+"""Attribute of what stands for a nested tensor whose lengths are known: (1, all their tokens, width)."""
+
+
+def _attend_packed(
+    x: Tensor, heads: int, lengths: tuple[int, ...], in_weight: Tensor, in_bias: Any, out_weight: Tensor, out_bias: Any
+) -> Tensor:
+    """Self-attention of sequences of their own lengths: one kernel, whose blocks are those of the longest for each.
+    Where each begins is counted on the host, for the queries and for the keys, and copied to the device.
+    """
+    torch.nn.functional.linear(x, in_weight, in_bias)
+    for _ in ("queries", "keys"):
+        torch.zeros(len(lengths) + 1, dtype=torch.int32, device="cpu").to(x.device)
+    q, k, v = (x.new_empty(len(lengths), heads, max(lengths), x.shape[-1] // heads) for _ in range(3))
+    torch.nn.functional.scaled_dot_product_attention(q, k, v)
+    return torch.nn.functional.linear(x, out_weight, out_bias)
+
+
+def _like(result: Tensor, x: Tensor) -> Tensor:
+    """A result that is as nested as what it was computed from."""
+    if lengths := getattr(x, PACKED, ()):
+        setattr(result, PACKED, lengths)
+    return result
 
 
 def encoder_layer(
@@ -86,7 +115,7 @@ def encoder_layer(
     def norm(x: Tensor, number: int) -> Tensor:
         return torch.nn.functional.layer_norm(x, (embed_dim,), *norms[number], eps)
 
-    x = norm(src, 0) if norm_first else src
+    x = _like(norm(src, 0), src) if norm_first else src
     x, _ = _attend(x, num_heads, qkv_weight, qkv_bias, proj_weight, proj_bias, mask, False)
     x = x.add_(src)
     x = x if norm_first else norm(x, 0)
@@ -95,7 +124,7 @@ def encoder_layer(
     x = torch.addmm(ffn_bias_1, x.view(-1, embed_dim), ffn_weight_1.t())
     x = torch.addmm(ffn_bias_2, x, ffn_weight_2.t()).view(before.shape)
     x = x.add_(before)
-    return x if norm_first else norm(x, 1)
+    return _like(x if norm_first else norm(x, 1), src)
 
 
 def multi_head_attention(
@@ -163,16 +192,24 @@ def is_left_aligned(x: Tensor, mask: Tensor) -> bool:
 
 
 def from_mask(x: Tensor, mask: Tensor, mask_check: bool = True) -> Tensor:
-    """``_nested_tensor_from_mask``: the lengths go to the host, the padding is left out in a copy."""
+    """``_nested_tensor_from_mask``: the lengths go to the host, the padding is left out in a copy. Where the mask's
+    values are known, as those of inputs are, what follows has the real tokens alone.
+    """
     lengths, _ = _lengths(mask)
     sizes = torch.cat([lengths[:, None], torch.full((len(lengths), 1), x.shape[-1], device=x.device)], dim=1)
     sizes.cpu()
-    return x.clone()
+    if mask.is_meta:
+        return x.clone()
+    with _disable_current_modes():  # what follows is no part of the pass
+        known = tuple(int(length) for length in mask.sum(dim=1).tolist())
+    packed = x.new_empty(1, sum(known), x.shape[-1]).clone()
+    setattr(packed, PACKED, known)
+    return packed
 
 
 def padded(x: Tensor, padding: float, output_size: Any = None) -> Tensor:
     """``to_padded_tensor``: a copy."""
-    return x.clone()
+    return x.clone() if output_size is None else x.new_empty(output_size).clone()
 
 
 ON_DEVICE: dict[str, Callable[..., Any]] = {
@@ -186,7 +223,7 @@ ON_DEVICE: dict[str, Callable[..., Any]] = {
 }
 """Operator -> what a GPU runs instead, in operators."""
 
-_AS_RUN = (CaptureMode.EAGER, CaptureMode.TRACED, CaptureMode.CAPTURED)
+_AS_RUN = (CaptureMode.EAGER, CaptureMode.TRACED, CaptureMode.CAPTURED, CaptureMode.CONVERTED)
 
 
 def parts_of(name: str, mode: CaptureMode, args: tuple[Any, ...]) -> Callable[..., Any] | None:
@@ -227,8 +264,12 @@ SHAPES: dict[str, Callable[..., Any]] = {
 }
 """Operators of CUDA alone, and such as are slow on the meta device -> their results there."""
 
-ASSUMED = {"_nested_tensor_from_mask": PADDING, "_grouped_mm": EVEN}
-"""What is assumed where one of these runs."""
+
+def assumed(name: str, args: tuple[Any, ...]) -> str:
+    """What is assumed where an operator runs, empty where nothing is."""
+    if name == "_nested_tensor_from_mask":
+        return PADDING if args[1].is_meta else ""
+    return EVEN if name == "_grouped_mm" else ""
 
 
 @contextmanager

@@ -208,7 +208,7 @@ class _Recorder(TorchDispatchMode):
         args, kwargs = on_one_device(args, kwargs)
         args, kwargs = without_large_values(func, trait, args, kwargs)
         parts: tuple[OpCall, ...] = ()
-        self._assume(device_paths.ASSUMED.get(name, ""))
+        self._assume(device_paths.assumed(name, given[0]))
         on_device = device_paths.parts_of(name, self._mode, given[0]) if where == "device" else None
         if where == "download":
             name, trait, result = f"{name} device", Trait.SYNC, self._downloaded(args[0], kwargs)

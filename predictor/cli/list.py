@@ -88,8 +88,18 @@ def listing(kind: Kind, gpu: str | None = None) -> Listing:
 def _models() -> Listing:
     import models_zoo
 
-    names = models_zoo.names()
-    return Listing("\n".join(names), [{"name": name} for name in names])
+    index = models_zoo.index()
+    records = [{"name": name, **index.get(name, {})} for name in models_zoo.names()]
+    rows = [("model", "parameters", "GMACs", "launches", "inputs", "built with")]
+    for record in records:
+        if record["name"] not in index:  # a file that has been added since
+            rows.append((record["name"], "?", "?", "?", "?", models_zoo.library(record["name"])))
+            continue
+        figures = (f"{record['parameters'] / 1e6:.1f} M", f"{record['macs'] / 1e9:.2f}", str(record["launches"]))
+        inputs = f"{record['length']} tokens" if record["length"] else record["inputs"]
+        rows.append((record["name"], *figures, inputs, record["library"]))
+    note = "MACs and kernel launches of an eager pass of batch 1."
+    return Listing("\n".join([*table(rows, "<>>><<"), "", note]), records)
 
 
 def _gpus() -> Listing:

@@ -288,6 +288,14 @@ def predict(
         ),
     ] = "queue",
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.", rich_help_panel=ANSWER)] = False,
+    lengths: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ptb",
+            help="Texts of a batch have drawn lengths, padded to --length: ptb, as sentences of the Penn Treebank.",
+            rich_help_panel=CAPTURE,
+        ),
+    ] = None,
     amp: Annotated[
         str | None,
         typer.Option(
@@ -364,7 +372,7 @@ def predict(
             sizes("--batch", batch),
             sizes("--length", length),
             head,
-            capture_options(layout_of_tensors, amp, assume or []),
+            capture_options(layout_of_tensors, amp, lengths, assume or []),
             file_sizes(dim or [], shape or [], trips),
             gpu_of(gpu, gpu_spec),
             runtime,

@@ -147,15 +147,18 @@ def spec_of(given: str | None, model: str | None) -> str:
     return spec
 
 
-def capture_options(layout: str | None, amp: str | None, assumed: list[str]) -> CaptureOptions:
+def capture_options(layout: str | None, amp: str | None, lengths: str | None, assumed: list[str]) -> CaptureOptions:
     """What the options say of how a model is captured. assumed: of ``--assume``, each NAME=VALUE."""
     from predictor.errors import PredictorError, unknown
+    from predictor.padding import DISTRIBUTIONS
     from predictor.records import ASSUMABLE, AUTOCAST, CaptureOptions
 
     if layout not in (None, *LAYOUTS):
         raise unknown("layout", str(layout), LAYOUTS)
     if amp not in (None, *AUTOCAST):
         raise unknown("dtype of autocast", str(amp), AUTOCAST)
+    if lengths not in (None, *DISTRIBUTIONS):
+        raise unknown("distribution of lengths", str(lengths), DISTRIBUTIONS)
     values = {}
     for assumption in assumed:
         name, _, value = assumption.partition("=")
@@ -165,7 +168,8 @@ def capture_options(layout: str | None, amp: str | None, assumed: list[str]) -> 
             values[name] = float(value)
         except ValueError:
             raise PredictorError(f"--assume wants NAME=NUMBER, for example {name}=0.3, not {assumption!r}") from None
-    return CaptureOptions(channels_last=layout == "channels_last", autocast=amp or "", **values)
+    is_last = layout == "channels_last"
+    return CaptureOptions(channels_last=is_last, autocast=amp or "", lengths=lengths or "", **values)
 
 
 LAYOUTS = ("contiguous", "channels_last")

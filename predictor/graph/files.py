@@ -8,6 +8,7 @@ import gzip
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from predictor.errors import PredictorError
 from predictor.graph.sizes import SizeRule, Sizes, basis, value_at
 from predictor.records import CaptureMode, Graph, OpCall, Origin, PythonWork, TensorSpec, Trait
 
-SCHEMA = 2
-"""Version of the files that this program writes and reads."""
+SCHEMA, OLDEST = 3, 2
+"""Version of the files that this program writes, and the oldest that it reads: in it no template shares another's
+calls.
+"""
 
 SAME_GRAPH = {"tf32": "fp32", "bf16": "fp16"}
 """Dtypes whose graph is that of another: TF32 is a way of multiplying, and the 16-bit formats are cast alike."""
@@ -56,6 +59,11 @@ class Template:
     outputs: list[int]
     versions: Mapping[str, str]
     assumptions: tuple[str, ...] = ()
+
+    def shares_calls(self, other: Template) -> bool:
+        """Whether it is another template's graph, for other sizes or in another mode."""
+        told = attrgetter("terms", "calls", "tail", "module_calls", "outputs", "versions", "assumptions")
+        return bool(told(self) == told(other))
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +127,10 @@ class GraphSet:
         rows, modules, files = (tuple(table.rows) for table in tables)
         return replace(self, templates=(*self.templates, template), rows=rows, modules=modules, files=files)
 
+    def aliased(self, mode: CaptureMode, of: Template) -> GraphSet:
+        """With a template of the set for another mode, too."""
+        return replace(self, templates=(*self.templates, replace(of, mode=mode)))
+
     def _instance(self, template: Template, dtype: str, sizes: Sizes) -> Graph:
         terms_at = basis(sizes, template.terms)
         names = {template.dtype: dtype} if dtype == "bf16" else {}
@@ -168,18 +180,19 @@ class GraphSet:
             **{"rows": self.rows, "modules": self.modules, "files": self.files},
             **({"dtype": self.dtype} if self.dtype else {}),
             **({"notes": self.notes} if self.notes else {}),
-            "templates": [
-                {
-                    **{"dtype": t.dtype, "mode": t.mode, "batches": [t.range.first_batch, t.range.last_batch]},
-                    "lengths": [t.range.first_length, t.range.last_length, t.range.multiple],
-                    **{"terms": t.terms, "calls": t.calls, "tail": t.tail, "module_calls": t.module_calls},
-                    **{"outputs": t.outputs, "versions": dict(t.versions)},
-                    **({"assumptions": t.assumptions} if t.assumptions else {}),
-                }
-                for t in self.templates
-            ],
+            "templates": [self._template(number) for number in range(len(self.templates))],
         }
         return gzip.compress(json.dumps(data, separators=(",", ":")).encode(), 9, mtime=0)
+
+    def _template(self, number: int) -> dict[str, Any]:
+        """A template as a file has it: calls that an earlier one has, too, are said by its number."""
+        t = self.templates[number]
+        earlier = next((n for n, other in enumerate(self.templates[:number]) if t.shares_calls(other)), None)
+        return {
+            **{"dtype": t.dtype, "mode": t.mode, "batches": [t.range.first_batch, t.range.last_batch]},
+            "lengths": [t.range.first_length, t.range.last_length, t.range.multiple],
+            **(_graph_fields(t) if earlier is None else {"same": earlier}),
+        }
 
     @classmethod
     def from_bytes(cls, content: bytes, where: str) -> GraphSet:
@@ -191,28 +204,40 @@ class GraphSet:
             schema = int(data["schema"])
             if schema > SCHEMA:
                 raise PredictorError(f"{where} has schema {schema}, this program reads up to {SCHEMA}: upgrade it")
-            if schema < SCHEMA:
-                raise PredictorError(f"{where} has schema {schema}, this program reads {SCHEMA}: capture it again")
-            templates = tuple(
-                Template(
-                    t["dtype"],
-                    CaptureMode(t["mode"]),
-                    SizeRange(*t["batches"], *t["lengths"]),
-                    t["terms"],
-                    t["calls"],
-                    t["tail"],
-                    t["module_calls"],
-                    t["outputs"],
-                    t["versions"],
-                    tuple(t.get("assumptions", ())),
-                )
-                for t in data["templates"]
-            )
+            if schema < OLDEST:
+                raise PredictorError(f"{where} has schema {schema}, this program reads from {OLDEST}: capture it again")
+            listed = data["templates"]
+            templates = tuple(_read_template(t, listed[t["same"]] if "same" in t else t) for t in listed)
             rows, modules, names = (tuple(data[name]) for name in ("rows", "modules", "files"))
             dtype, notes = data.get("dtype", ""), tuple(data.get("notes", ()))
             return cls(data["name"], data["batch"], data["length"], templates, rows, modules, names, dtype, notes)
         except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
             raise PredictorError(f"{where} is no file of graphs: {error}") from None
+
+
+def _graph_fields(t: Template) -> dict[str, Any]:
+    """What templates share that have the same calls."""
+    return {
+        **{"terms": t.terms, "calls": t.calls, "tail": t.tail, "module_calls": t.module_calls},
+        **{"outputs": t.outputs, "versions": dict(t.versions)},
+        **({"assumptions": t.assumptions} if t.assumptions else {}),
+    }
+
+
+def _read_template(t: Mapping[str, Any], graph: Mapping[str, Any]) -> Template:
+    """The inverse of ``GraphSet._template``. graph: the entry that has the calls."""
+    return Template(
+        t["dtype"],
+        CaptureMode(t["mode"]),
+        SizeRange(*t["batches"], *t["lengths"]),
+        terms=graph["terms"],
+        calls=graph["calls"],
+        tail=graph["tail"],
+        module_calls=graph["module_calls"],
+        outputs=graph["outputs"],
+        versions=graph["versions"],
+        assumptions=tuple(graph.get("assumptions", ())),
+    )
 
 
 def read(path: Path) -> GraphSet:

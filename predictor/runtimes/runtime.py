@@ -22,18 +22,24 @@ class HostTerms:
     base: the runtime whose operators it calls, whose measured costs it shares but for a factor; empty for one with
     operators of its own. rows: calls with a cost of their own. uses_graphs: kernels are nodes of CUDA graphs, with a
     gap of their own. recompiles: a call that reads data ends what was compiled, and what follows costs a pass's fixed
-    time again.
+    time again. same: its host time is the base's, which runs what it makes of a module: nothing is fitted.
     """
 
     base: str = ""
     rows: tuple[str, ...] = ()
     uses_graphs: bool = False
     recompiles: bool = False
+    same: bool = False
 
 
 def one_generation(target: Target) -> Hashable:
     """The generation of a runtime that lowers alike for every target."""
     return None
+
+
+def unchanged(module: Any) -> Any:
+    """The module that a runtime runs as it is."""
+    return module
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,7 @@ class Runtime:
     name: as users type it; capture_mode: which branch a model's code takes under it; earlier: before which version of
     torch it takes another, and that one; needs_gpu: it runs nothing on a CPU. ``prepare(module, inputs)`` returns a
     callable that runs one real pass. host_terms: None where single operators are timed instead (eager). generation:
-    what of a target its lowering depends on.
+    what of a target its lowering depends on. convert: what it makes of a module before that is run, and captured.
     """
 
     name: str
@@ -54,6 +60,7 @@ class Runtime:
     host_terms: HostTerms | None = None
     generation: Callable[[Target], Hashable] = one_generation
     earlier: tuple[str, CaptureMode] | None = None
+    convert: Callable[[Any], Any] = unchanged
 
     @property
     def capture_modes(self) -> tuple[CaptureMode, ...]:

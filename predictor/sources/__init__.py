@@ -73,9 +73,9 @@ def plan_of(
     return Plan(GraphSet(source.name, source.batch, source.length, notes=notes), source)
 
 
-def load_model(spec: str, batch: int | None = None) -> tuple[Any, Any, str]:
+def load_model(spec: str, batch: int | None = None, length: int | None = None) -> tuple[Any, Any, str]:
     """(module, inputs, name) of what is no zoo model. Raises PredictorError, see ``plan_of``."""
-    built = _build(spec)(batch, None)
+    built = _build(spec)(batch, length)
     return built.module, built.inputs, built.name
 
 

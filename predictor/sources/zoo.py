@@ -11,6 +11,7 @@ from predictor.graph.files import GraphSet
 from predictor.plans import Plan
 from predictor.predict import graph_of
 from predictor.records import CaptureMode, CaptureOptions, Graph
+from predictor.sources.installed import library
 
 
 def plan_of(name: str, options: CaptureOptions) -> Plan:
@@ -18,6 +19,7 @@ def plan_of(name: str, options: CaptureOptions) -> Plan:
     path, source = models_zoo.graphs(name), _ZooSource(name, options)
     if path.is_file() and options == CaptureOptions():
         return Plan(files.read(path), source)
+    library(models_zoo.library(name))
     parameters = inspect.signature(models_zoo.module(name).inputs).parameters
     length = parameters["length"].default if "length" in parameters else 0
     return Plan(GraphSet(name, 1, length, notes=options.notes), source)
@@ -39,6 +41,7 @@ class _ZooSource:
         """The graph for a runtime at sizes, see ``plans.Source``."""
         import torch
 
+        library(models_zoo.library(self.name))
         with torch.device("meta"):
             module, inputs = models_zoo.build(self.name, batch, length or None)
         return graph_of(module, inputs, dtype, runtime, self.name, self.options, mode)

@@ -141,13 +141,15 @@ def test_an_encoder_layer_multiplies_as_its_layers_do() -> None:
     assert capture(encoder(), X, "fp16").macs == 2 * (16 * per_token + attention + norms)
 
 
-def test_padding_makes_nested_tensors_that_are_priced_as_dense() -> None:
-    graph = capture(encoder(), {"src": X, "src_key_padding_mask": PADDED}, "fp16")
-    called = [call.op for call in graph.calls]
-    assert called.count("_transformer_encoder_layer_fwd") == 2
-    assert called[-1] == "to_padded_tensor"
+@pytest.mark.parametrize("known", [True, False])
+def test_padding_makes_nested_tensors_of_the_real_tokens_where_the_mask_is_known(known: bool) -> None:
+    mask = PADDED if known else PADDED.to("meta")
+    graph = capture(encoder(), {"src": X, "src_key_padding_mask": mask}, "fp16")
+    layers = [call for call in graph.calls if call.op == "_transformer_encoder_layer_fwd"]
+    assert [call.outputs[0].shape for call in layers] == 2 * [(1, 8 + 5, WIDTH) if known else X.shape]
+    assert (graph.calls[-1].op, graph.calls[-1].outputs[0].shape) == ("to_padded_tensor", X.shape)
     assert not lower(graph).unmodelled
-    assert graph.assumptions == (PADDING,)
+    assert graph.assumptions == (() if known else (PADDING,))
 
 
 def test_padding_on_the_left_makes_no_nested_tensors() -> None:

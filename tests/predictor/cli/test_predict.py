@@ -388,7 +388,9 @@ def test_everything_that_can_be_named_is_listed_in_text_and_json() -> None:
 
 
 def test_models_and_gpus_can_be_listed() -> None:
-    assert invoke("--list-models").stdout.split() == models_zoo.names()
+    listed = invoke("--list-models").stdout.splitlines()
+    assert [line.split()[0] for line in listed[1:-2]] == models_zoo.names()
+    assert max(map(len, listed)) <= 80
     assert "h200" in invoke("--list-gpus").stdout
 
 

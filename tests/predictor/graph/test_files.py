@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import date
 from functools import cache
 from pathlib import Path
 
@@ -26,9 +27,9 @@ from predictor.graph.files import GraphSet, SizeRange
 from predictor.predict import graph_of
 from predictor.records import CaptureMode, Graph
 from predictor.sources import plan_of
-from tests.helpers import complaint
+from tests.helpers import BUILDABLE, FIRST_ZOO, RUN_ANYTHING, complaint
 
-TOKENS = [n for n in models_zoo.names() if "length" in inspect.signature(models_zoo.module(n).inputs).parameters]
+TOKENS = [n for n in BUILDABLE if "length" in inspect.signature(models_zoo.module(n).inputs).parameters]
 
 
 def captured(name: str, dtype: str, runtime: str, batch: int, length: int | None = None) -> Graph:
@@ -42,8 +43,13 @@ def shipped(name: str) -> GraphSet:
     return files.read(models_zoo.graphs(name))
 
 
+ROTATING = [name for name in BUILDABLE if name not in (*FIRST_ZOO, "gpt2-generate")]
+TODAYS = ROTATING[date.today().toordinal() % len(ROTATING)]
+"""Another model each day: ``python -m benchmarks.record_graphs --check`` compares all."""
+
+
 @pytest.mark.parametrize(("dtype", "batch", "length"), [("fp32", 1, 128), ("fp16", 11, 104)])
-@pytest.mark.parametrize("name", models_zoo.names())
+@pytest.mark.parametrize("name", [*FIRST_ZOO, TODAYS])
 def test_a_shipped_graph_is_what_a_capture_gives(name: str, dtype: str, batch: int, length: int) -> None:
     tokens = length if name in TOKENS else None
     found = shipped(name).find(dtype, CaptureMode.EAGER, batch, tokens or 0)
@@ -60,12 +66,24 @@ def test_a_shipped_graph_is_that_of_every_runtime_and_dtype(runtime: str, dtype:
     assert (found.calls, found.outputs, found.dtype) == (expected.calls, expected.outputs, dtype)
 
 
-@pytest.mark.parametrize("name", models_zoo.names())
+@pytest.mark.parametrize("name", FIRST_ZOO)
 def test_every_capture_mode_is_shipped(name: str) -> None:
     graphs = shipped(name)
-    for runtime in runtimes.names():
+    for runtime in RUN_ANYTHING:
         for dtype in ("fp32", "fp16"):
             assert graphs.find(dtype, runtimes.load(runtime).capture_mode, 32, graphs.length) is not None
+
+
+def test_modes_whose_graphs_are_alike_share_them_in_the_file() -> None:
+    captures = {(b, 0): capture(nn.Linear(4, 4), torch.empty(b, 4)) for b in (2, 3)}
+    alone = GraphSet("layer").extended("fp32", CaptureMode.EAGER, captures, SizeRange(2, 0))
+    both = alone.aliased(CaptureMode.TRACED, alone.templates[0])
+    stored = json.loads(gzip.decompress(both.to_bytes()))["templates"]
+    assert stored[1] == {"dtype": "fp32", "mode": "traced", "batches": [2, 0], "lengths": [0, 0, 1], "same": 0}
+    again = GraphSet.from_bytes(both.to_bytes(), "again")
+    assert again.templates == both.templates
+    assert again.find("fp32", CaptureMode.TRACED, 7, 0) == both.find("fp32", CaptureMode.EAGER, 7, 0)
+    assert again.find("fp32", CaptureMode.COMPILED, 7, 0) is None
 
 
 def test_a_length_that_the_file_does_not_have_is_captured() -> None:

@@ -1,0 +1,19 @@
+"""BERT-Base (Devlin et al., 2019) of width 3072 instead of 768: heads of 64, as there, feed-forward layers of 12288."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import BertConfig, BertModel
+
+from models_zoo._inputs import TOKENS, token_ids
+
+
+def build() -> Any:
+    """BertModel with random weights."""
+    return BertModel(BertConfig(hidden_size=3072, num_attention_heads=48, intermediate_size=12288))
+
+
+def inputs(batch: int, length: int = TOKENS) -> dict[str, Any]:
+    """128 tokens, or as many as length says."""
+    return token_ids(batch, length)

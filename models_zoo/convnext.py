@@ -1,0 +1,22 @@
+"""ConvNeXt-Tiny (Liu et al., 2022).
+
+Of torchvision: small models of transformers' code are among those that host costs are fitted on.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torchvision.models import convnext_tiny
+
+from models_zoo._inputs import image
+
+
+def build() -> Any:
+    """convnext_tiny with random weights."""
+    return convnext_tiny()
+
+
+def inputs(batch: int) -> dict[str, Any]:
+    """3 x 224 x 224 pixels."""
+    return {"x": image(batch)["pixel_values"]}

@@ -1,0 +1,116 @@
+"""BetterTransformer: encoders as torch's own, which compute the same and leave padding out."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from transformers import (
+    AlbertConfig,
+    AlbertModel,
+    BertConfig,
+    BertModel,
+    DistilBertConfig,
+    DistilBertModel,
+    RobertaConfig,
+    RobertaModel,
+)
+
+from predictor import Predictor
+from predictor.errors import CannotRunError
+from predictor.padding import draw, padded
+from predictor.predict import graph_of
+from predictor.records import CaptureOptions
+from predictor.runtimes.bettertransformer.conversion import converted
+from predictor.runtimes.bettertransformer.execution import prepare
+
+SIZES = {"vocab_size": 50, "hidden_size": 32, "num_attention_heads": 4, "num_hidden_layers": 2, "intermediate_size": 64}
+IDS = {"input_ids": torch.randint(10, 50, (4, 40), generator=torch.Generator().manual_seed(0))}
+
+
+def bert() -> nn.Module:
+    return BertModel(BertConfig(**SIZES)).eval()
+
+
+def distilbert() -> nn.Module:
+    return DistilBertModel(DistilBertConfig(vocab_size=50, dim=32, n_heads=4, n_layers=2, hidden_dim=64)).eval()
+
+
+def roberta() -> nn.Module:
+    return RobertaModel(RobertaConfig(**SIZES)).eval()
+
+
+@pytest.mark.parametrize("build", [bert, distilbert, roberta])
+def test_a_converted_model_computes_the_same(build: type) -> None:
+    torch.manual_seed(0)
+    model = build()
+    with torch.inference_mode():
+        expected = model(**IDS).last_hidden_state
+    torch.testing.assert_close(prepare(model, IDS)().last_hidden_state, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("build", [bert, distilbert, roberta])
+def test_real_tokens_of_padded_texts_are_the_same_and_padding_is_not_computed(build: type) -> None:
+    torch.manual_seed(0)
+    model, inputs = build(), padded(IDS, "ptb")
+    real = inputs["attention_mask"].bool()
+    assert int((~real).sum()) > 0
+    with torch.inference_mode():
+        expected = model(**inputs).last_hidden_state[real]
+    found = prepare(model, inputs)().last_hidden_state
+    torch.testing.assert_close(found[real], expected, rtol=1e-4, atol=1e-5)
+    assert not found[~real].any()
+
+
+def test_a_conversion_leaves_the_model_as_it_was_and_shares_its_weights() -> None:
+    model = bert()
+    before = str(model)
+    twin = converted(model)
+    assert str(model) == before
+    assert twin.embeddings is model.embeddings
+    assert twin.encoder.encoder.layers[0].linear1.weight is model.encoder.layer[0].intermediate.dense.weight
+
+
+def test_what_has_torchs_own_encoder_runs_as_it_is() -> None:
+    layer = nn.TransformerEncoderLayer(32, 4, 64, batch_first=True)
+    model = nn.TransformerEncoder(layer, 2).eval()
+    assert converted(model) is model
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        nn.Linear(8, 8),
+        AlbertModel(AlbertConfig(**SIZES, embedding_size=16)),
+        BertModel(BertConfig(**{**SIZES, "num_attention_heads": 1})),
+        BertModel(BertConfig(**SIZES, hidden_act="gelu_new")),
+        BertModel(BertConfig(**SIZES, is_decoder=True, add_cross_attention=True)),
+    ],
+    ids=["no encoder", "another kind", "one head", "another activation", "cross-attention"],
+)
+def test_what_the_fast_path_does_not_compute_is_refused_with_the_reason(model: nn.Module) -> None:
+    with pytest.raises(CannotRunError, match="BERT's and DistilBERT's kind"):
+        converted(model)
+
+
+def test_a_layer_is_one_operator_of_the_real_tokens() -> None:
+    options = CaptureOptions(lengths="ptb")
+    graph = graph_of(bert(), IDS, "fp16", "bettertransformer", options=options)
+    layers = [call for call in graph.calls if call.op == "_transformer_encoder_layer_fwd"]
+    tokens = sum(min(length, 40) for length in draw("ptb", 4))
+    assert [call.outputs[0].shape for call in layers] == [(1, tokens, 32)] * 2
+    products = [part for part in layers[0].parts if part.op in ("linear", "addmm")]
+    assert [part.outputs[0].elements for part in products] == [tokens * width for width in (96, 32, 64, 32)]
+    plain = graph_of(bert(), IDS, "fp16", "bettertransformer")
+    assert not any("nested" in call.op for call in plain.calls)
+
+
+def test_padding_costs_kernels_elsewhere_and_next_to_none_here() -> None:
+    model, inputs = BertModel(BertConfig(num_hidden_layers=2)).eval(), {"input_ids": torch.ones(64, 128).long()}
+    options = CaptureOptions(lengths="ptb")
+    kernel_s = {
+        runtime: Predictor("h100", runtime, "fp16", options=options).predict(model, inputs).kernel_s
+        for runtime in ("bettertransformer", "eager")
+    }
+    share = sum(draw("ptb", 64)) / (64 * 128)
+    assert kernel_s["bettertransformer"] < (share + 0.25) * kernel_s["eager"]
