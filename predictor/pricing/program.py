@@ -17,7 +17,7 @@ from predictor.calibration.trees import Forest
 from predictor.graph.coldness import coldness
 from predictor.kernels.families import FAMILIES
 from predictor.ops import OPS
-from predictor.pricing.kernels import as_key, features_of, kernel_launches, price_kernels, remembered, roofline_s
+from predictor.pricing.kernels import as_key, features_of, price_kernels, remembered, roofline_s
 from predictor.records import (
     HostCall,
     HostRow,
@@ -166,7 +166,7 @@ def price(
     )
     measured_with = load_calibration(host.reference_gpu) if host.reference_gpu else calibration
     launches = launches * sized.kernel_times
-    host_s = _host_s(sized, launches, profile, host, measured_with) * sized.call_times
+    host_s = _host_s(sized, launches, [group[1] for group in kernels], profile, host, measured_with) * sized.call_times
     call_times = np.repeat(sized.call_times, np.diff(sized.first_kernel))
     seconds = seconds * sized.kernel_times * sized.kernel_share * call_times
     launches = launches * call_times
@@ -183,10 +183,15 @@ def price(
 
 
 def _host_s(
-    sized: SizedProgram, launches: Array, profile: HostProfile, host: HostCosts, calibration: Calibration
+    sized: SizedProgram,
+    launches: Array,
+    of_groups: Sequence[Array],
+    profile: HostProfile,
+    host: HostCosts,
+    calibration: Calibration,
 ) -> Array:
-    """Host seconds of every call, (sizes, calls). launches: (sizes, kernels); calibration: of the GPU with which the
-    host was measured.
+    """Host seconds of every call, (sizes, calls). launches: (sizes, kernels); of_groups: of one kernel, by the
+    program's groups; calibration: of the GPU with which the host was measured.
     """
     total = np.zeros((sized.sizes, launches.shape[1] + 1))
     np.cumsum(launches, axis=1, out=total[:, 1:])
@@ -195,7 +200,7 @@ def _host_s(
     more_s = np.where(launched, (of_call - profile.timed_launches) * host.launch_s, 0.0)
     shaped = (profile.shape_kernel >= 0) & ~np.isnan(profile.timed_shape_s)
     if shaped.any():
-        library_s = _library_s(sized, profile, shaped, host, calibration)
+        library_s = _library_s(sized, of_groups, profile, shaped, host, calibration)
         more_s[:, shaped] = library_s - profile.timed_shape_s[shaped]
     on_host = sized.elements > 0
     hot_s = np.where(on_host, profile.hot_s, np.maximum(profile.hot_s + more_s, 0.0))
@@ -204,21 +209,27 @@ def _host_s(
 
 
 def _library_s(
-    sized: SizedProgram, profile: HostProfile, shaped: NDArray[np.bool_], host: HostCosts, calibration: Calibration
+    sized: SizedProgram,
+    of_groups: Sequence[Array],
+    profile: HostProfile,
+    shaped: NDArray[np.bool_],
+    host: HostCosts,
+    calibration: Calibration,
 ) -> Array:
     """Host seconds of the library calls that are modelled by shape, (sizes, calls of ``shaped``)."""
     calls = np.flatnonzero(shaped)
     distinct = sized.kernel_of[profile.shape_kernel[calls]]
     library_s_of_call = np.zeros((sized.sizes, len(calls)))
     first = 0
-    for group in sized.groups:
+    for group, launches in zip(sized.groups, of_groups, strict=True):
         members = (distinct >= first) & (distinct < first + group.count)
         if members.any():
             columns, back = np.unique(distinct[members] - first, return_inverse=True)
             key = profile.shape_key[int(calls[np.flatnonzero(members)[0]])]
             assert key is not None
             dims = {name: array[:, columns].ravel() for name, array in group.dims.items()}
-            seconds = library_s(host.library_calls[key], calibration, *key, dims).reshape(sized.sizes, -1)
+            launched = launches[:, columns].ravel()
+            seconds = library_s(host.library_calls[key], calibration, *key, dims, launched).reshape(sized.sizes, -1)
             library_s_of_call[:, members] = seconds[:, back]
         first += group.count
     return library_s_of_call
@@ -275,21 +286,24 @@ def python_s(work: PythonWork, host: HostCosts) -> float:
     return host.line_s * work.cold_lines + host.module_s * work.cold_modules
 
 
-def library_s(forest: Forest, calibration: Calibration, family: str, dtype: str, dims: Mapping[str, Any]) -> Array:
-    """Host seconds of the library calls for kernels of one family, by their dimensions."""
+def library_s(
+    forest: Forest, calibration: Calibration, family: str, dtype: str, dims: Mapping[str, Any], launches: Array
+) -> Array:
+    """Host seconds of the library calls for kernels of one family, by their dimensions and launches, (kernels,)."""
     arrays = {name: np.ravel(array) for name, array in FAMILIES[family].complete(dims).items()}
-    key = "library", id(forest), family, dtype, as_key(arrays)
+    key = "library", id(forest), family, dtype, as_key(arrays), launches.tobytes()
 
     def price() -> Array:
-        return np.asarray(np.exp(forest.predict(shape_features(calibration, family, dtype, arrays))))
+        return np.asarray(np.exp(forest.predict(shape_features(calibration, family, dtype, arrays, launches))))
 
     return remembered(calibration, key, price)
 
 
-def shape_features(calibration: Calibration, family: str, dtype: str, dims: Mapping[str, Any]) -> Array:
+def shape_features(
+    calibration: Calibration, family: str, dtype: str, dims: Mapping[str, Any], launches: Array
+) -> Array:
     """What the host cost of a call on matrix units is regressed on: its kernel's features and the launches in it."""
     arrays = {name: np.ravel(array) for name, array in FAMILIES[family].complete(dims).items()}
-    launches = kernel_launches(calibration, family, dtype, arrays)
     return np.column_stack([features_of(calibration, family, dtype, arrays), np.log2(launches)])
 
 
