@@ -27,6 +27,7 @@ from predictor.calibration.schema import (
     Datasheet,
     Device,
     Environment,
+    File,
     Fit,
     HostError,
     Kernels,
@@ -66,7 +67,8 @@ def fit(gpu: str, out: Path, examples: Examples, host_only: bool = False) -> Non
     calibration = Calibration.of(device, kernels, named_hosts=named, folder=out)
     costs = {eager.NAME: _eager_costs(opened, calibration, environment, calls, constants.launch_s, examples)}
     refitted, costs = _with_others(opened, calibration, kernels, costs, host_only)
-    files.write_calibration(out, [*([] if host_only else [device, refitted]), *costs.values()])
+    device_part: list[File] = [] if host_only else [device, refitted]
+    files.write_calibration(out, [*device_part, *costs.values()])
     forget()
 
 

@@ -131,7 +131,7 @@ def shapes(
         for dtype, kernel in kernels.items():
             if op in hot and (kernel.family, kernel.dtype) in fits:
                 forest = fits[kernel.family, kernel.dtype]
-                launches = kernel_launches(calibration, kernel.family, kernel.dtype, kernel.dims)
+                launches = kernel_launches(calibration, kernel.family, kernel.dtype, kernel.dims).astype(float)
                 seconds = library_s(forest, calibration, kernel.family, kernel.dtype, kernel.dims, launches)
                 timed.setdefault(op, {})[dtype] = hot[op][dtype] if op in sampled else float(seconds[0])
     return by_shape, timed
@@ -225,7 +225,7 @@ def fit_shapes(samples: Sequence[MeasuredKernel], calibration: Calibration) -> d
             for name, default in FAMILIES[family].dims.items()
             if any(name in s.dims for s in group)
         }
-        launches = kernel_launches(calibration, family, dtype, dims)
+        launches = kernel_launches(calibration, family, dtype, dims).astype(float)
         x = shape_features(calibration, family, dtype, dims, launches)
         x[:, :-1] *= _flag_columns(calibration, family, dtype, dims)
         fits[family, dtype] = _never_falling(x, np.log([s.seconds for s in group]))

@@ -48,7 +48,8 @@ from predictor.calibration.schema import (
     WorkFactors,
 )
 from predictor.errors import PredictorError, unknown
-from predictor.pricing.kernels import units, with_factor
+from predictor.pricing.kernels import with_factor
+from predictor.pricing.limits import units
 
 Array = NDArray[np.float64]
 

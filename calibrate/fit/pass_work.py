@@ -20,8 +20,8 @@ from predictor.errors import PredictorError
 from predictor.graph.files import read
 from predictor.kernels.convolutions import is_winograd
 from predictor.kernels.families import FAMILIES, fit_name
-from predictor.pricing.kernels import price_kernels, units
-from predictor.pricing.limits import launched_as
+from predictor.pricing.kernels import price_kernels
+from predictor.pricing.limits import launched_as, units
 from predictor.pricing.program import price, python_s
 from predictor.records import Program, Target
 

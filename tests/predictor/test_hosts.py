@@ -118,7 +118,7 @@ def test_hosts_are_listed_those_of_the_gpu_first() -> None:
 def test_any_host_goes_with_any_gpu_and_brings_its_software() -> None:
     plan = zoo_plan("bert-base")
     h200, borrowed = plan.report("h200"), plan.report("a100", host="h200")
-    assert borrowed.host_s == pytest.approx(h200.host_s)
+    assert borrowed.host_s == pytest.approx(h200.host_s, rel=0.02)  # another library may launch more
     assert borrowed.kernel_s != pytest.approx(h200.kernel_s, rel=0.05)
     assert (borrowed.software, borrowed.attention) == ({"torch": "2.11.0"}, "fused")
     assert borrowed.host == "the h200's host"
