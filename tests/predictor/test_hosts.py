@@ -124,7 +124,7 @@ def test_any_host_goes_with_any_gpu_and_brings_its_software() -> None:
     assert borrowed.host == "the h200's host"
     old = plan.report("h200", host="a100-eager-fp16-a")
     assert (old.software, old.attention) == ({"torch": "1.12.1"}, "multiplied out")
-    assert old.host_s == pytest.approx(plan.report("a100", host="a100-eager-fp16-a").host_s)
+    assert old.host_s == pytest.approx(plan.report("a100", host="a100-eager-fp16-a").host_s, rel=0.02)
     low, high = borrowed.interval_s
     assert high / low > 2  # nobody measured that host with this GPU
     assert plan.sweep("a100", batch=[1], host="h200")[0] == pytest.approx(borrowed.latency_s)
