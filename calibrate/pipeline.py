@@ -192,9 +192,11 @@ def run(gpu: str, device: str, out: Path, effort: Effort, parts: Parts, progress
     progress.advance("fits", 1)
 
 
-def fit(gpu: str, out: Path) -> None:
-    """Samples in ``out`` -> calibration files in ``out``. Needs no device: a fit can be repeated anywhere."""
-    fits.fit(gpu, out, example_kernels)
+def fit(gpu: str, out: Path, host_only: bool = False) -> None:
+    """Samples in ``out`` -> calibration files in ``out``. Needs no device: a fit can be repeated anywhere. host_only:
+    device and kernels stay as they are.
+    """
+    fits.fit(gpu, out, example_kernels, host_only)
 
 
 def take_kernels(gpu: str, out: Path) -> None:

@@ -34,7 +34,7 @@ def calibrate(
     ] = None,
     refit: Annotated[bool, typer.Option("--refit", help="Measure nothing; fit the samples in --out again.")] = False,
     host_only: Annotated[
-        bool, typer.Option("--host-only", help="Measure the host only; take the kernels from the GPU's calibration.")
+        bool, typer.Option("--host-only", help="Measure (or refit) the host only; take the GPU's calibrated kernels.")
     ] = False,
     probe: Annotated[
         bool,
@@ -138,7 +138,7 @@ def _calibrate(
 
     wanted = pipeline.runtimes_to_measure(runtime, on_cpu=name == "cpu")
     if refit:
-        pipeline.fit(name, folder)
+        pipeline.fit(name, folder, host_only)
     else:
         target = check_device(name)
         if host_only:

@@ -103,9 +103,18 @@ def published(
     """Compare published latencies with fits that have not seen the model: each model is left out once.
 
     Two simpler formulas are shown, too: multiply-accumulates alone, and max(launches, kernel time), with constants of
-    the session that have not seen the model either.
+    the session that have not seen the model either. A table of single public latencies (columns source, model, gpu,
+    runtime, dtype, batch, measured_ms, note) is predicted as it is, nothing is fitted; errors are shown by source.
     """
     with complain(debug):
+        from calibrate.validate.public_latencies import is_public_table, judge_public, read_public
+
+        if is_public_table(data):
+            from calibrate.validate.tables import public_text
+
+            rows = [row for row in read_public(data) if gpu in (None, row.gpu)]
+            typer.echo(public_text(judge_public(rows, _tell), markdown))
+            return
         from calibrate.samples.model_latencies import read_passes
         from calibrate.validate.model_latencies import judge_passes
         from calibrate.validate.tables import passes_text

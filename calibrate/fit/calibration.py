@@ -27,6 +27,7 @@ from predictor.calibration.schema import (
     Datasheet,
     Device,
     Environment,
+    File,
     Fit,
     HostError,
     Kernels,
@@ -41,9 +42,9 @@ Examples = Callable[[], Mapping[str, Mapping[str, Kernel]]]
 """Operator -> dtype -> the kernel on matrix units in the call whose host cost was timed; asked where it is needed."""
 
 
-def fit(gpu: str, out: Path, examples: Examples) -> None:
-    """Samples in ``out`` -> calibration files in ``out``, written at once. Raises PredictorError where there are no
-    samples.
+def fit(gpu: str, out: Path, examples: Examples, host_only: bool = False) -> None:
+    """Samples in ``out`` -> calibration files in ``out``, written at once. host_only: device and kernels stay as they
+    are. Raises PredictorError where there are no samples.
     """
     opened = Samples.of(out)
     constants, recorded = opened.constants.find(DeviceConstants), opened.constants.find(Recorded, 0)
@@ -53,7 +54,7 @@ def fit(gpu: str, out: Path, examples: Examples) -> None:
     environment = _environment(recorded, probe_s)
     calls = host_fits.host_calls(opened.host, probe_s, constants.serial)
     kernel_samples = [s for s in measured_kernels(opened.kernels) if s.family not in runtimes.MADE]
-    if kernel_samples:
+    if kernel_samples and not host_only:
         device = _device(gpu, constants, environment, out)
         samples = _without_dispatch(kernel_samples, calls.hot_s) if constants.serial else kernel_samples
         derived, published = _of_others(out / "kernels.json", gpu)
@@ -65,8 +66,9 @@ def fit(gpu: str, out: Path, examples: Examples) -> None:
     named = files.read(hosts, NamedHosts, gpu) if hosts.is_file() and device.reference_gpu else None
     calibration = Calibration.of(device, kernels, named_hosts=named, folder=out)
     costs = {eager.NAME: _eager_costs(opened, calibration, environment, calls, constants.launch_s, examples)}
-    kernels, costs = _with_others(opened, calibration, kernels, costs)
-    files.write_calibration(out, [device, kernels, *costs.values()])
+    refitted, costs = _with_others(opened, calibration, kernels, costs, host_only)
+    device_part: list[File] = [] if host_only else [device, refitted]
+    files.write_calibration(out, [*device_part, *costs.values()])
     forget()
 
 
@@ -156,20 +158,21 @@ def _eager_costs(
 
 
 def _with_others(
-    opened: Samples, calibration: Calibration, kernels: Kernels, costs: dict[str, RuntimeCosts]
+    opened: Samples, calibration: Calibration, kernels: Kernels, costs: dict[str, RuntimeCosts], host_only: bool
 ) -> tuple[Kernels, dict[str, RuntimeCosts]]:
     """Kernels with those that other runtimes alone make, and the costs of all runtimes that were measured. costs:
-    eager's.
+    eager's; host_only: kernels stay as they are.
     """
     file = opened.runtimes
     calibration = replace(calibration, runtime_costs=costs)
     measured = [name for name in runtimes.fitted() if any(s.case.runtime == name for s in file.of(CaseProfile))]
-    ran = {name: runtimes.modules(file, name, calibration, calibration.host(eager.NAME)) for name in measured}
-    alone = [s for s in measured_kernels(opened.kernels) if s.family in runtimes.MADE]
-    seen = [s for modules in ran.values() for s in runtimes.made_kernels(modules, calibration)]
-    runtime_fits = runtimes.fit_made([*alone, *seen], calibration.device)
-    if runtime_fits and len(opened.kernels):
-        kernels = msgspec.structs.replace(kernels, fits=merged(kernels.fits, runtime_fits))
+    if len(opened.kernels) and not host_only:
+        ran = {name: runtimes.modules(file, name, calibration, calibration.host(eager.NAME)) for name in measured}
+        alone = [s for s in measured_kernels(opened.kernels) if s.family in runtimes.MADE]
+        seen = [s for modules in ran.values() for s in runtimes.made_kernels(modules, calibration)]
+        kernels = msgspec.structs.replace(
+            kernels, fits=merged(kernels.fits, runtimes.fit_made([*alone, *seen], calibration.device))
+        )
         calibration = Calibration.of(calibration.device, kernels, costs, calibration.named_hosts, calibration.folder)
     for name in measured:
         base = calibration.host(runtimes.terms_of(name).base or eager.NAME)

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.model_selection import KFold, cross_val_predict
 
 from calibrate.fit.errors import error_of
-from calibrate.fit.kernels import boosted
+from calibrate.fit.kernels import ENOUGH, FOLDS, export
 from calibrate.fit.robust import non_negative
 from calibrate.samples.kernels import MeasuredKernel
 from calibrate.samples.programs import restored
@@ -32,6 +34,7 @@ from predictor.calibration.trees import Forest
 from predictor.errors import PredictorError
 from predictor.kernels.families import FAMILIES
 from predictor.ops import OPS, typical_trait
+from predictor.pricing.kernels import features_of, kernel_launches
 from predictor.pricing.program import library_s, price, shape_features
 from predictor.records import Kernel, Trait, Variant
 from predictor.timeline.queue import queue
@@ -128,7 +131,8 @@ def shapes(
         for dtype, kernel in kernels.items():
             if op in hot and (kernel.family, kernel.dtype) in fits:
                 forest = fits[kernel.family, kernel.dtype]
-                seconds = library_s(forest, calibration, kernel.family, kernel.dtype, kernel.dims)
+                launches = kernel_launches(calibration, kernel.family, kernel.dtype, kernel.dims).astype(float)
+                seconds = library_s(forest, calibration, kernel.family, kernel.dtype, kernel.dims, launches)
                 timed.setdefault(op, {})[dtype] = hot[op][dtype] if op in sampled else float(seconds[0])
     return by_shape, timed
 
@@ -221,6 +225,49 @@ def fit_shapes(samples: Sequence[MeasuredKernel], calibration: Calibration) -> d
             for name, default in FAMILIES[family].dims.items()
             if any(name in s.dims for s in group)
         }
-        x = shape_features(calibration, family, dtype, dims)
-        fits[family, dtype] = boosted(x, np.log([s.seconds for s in group]), most=60)
+        launches = kernel_launches(calibration, family, dtype, dims).astype(float)
+        x = shape_features(calibration, family, dtype, dims, launches)
+        x[:, :-1] *= _flag_columns(calibration, family, dtype, dims)
+        fits[family, dtype] = _never_falling(x, np.log([s.seconds for s in group]))
     return fits
+
+
+EXPLAINS = 0.05
+"""Share of the error on unseen calls by which launches must lower it to be told apart: a judgement."""
+
+
+def _never_falling(x: Array, y: Array) -> Forest:
+    """Logarithms of host seconds by flags and launches, the last column, with which they do not fall."""
+    if len(y) < ENOUGH:
+        return Forest.constant(float(np.mean(y)))
+    flags_alone = np.where(np.arange(x.shape[1]) < x.shape[1] - 1, x, 0.0)
+    launches_explain = _unseen_error(x, y) < (1 - EXPLAINS) * _unseen_error(flags_alone, y)
+    trees = _regressor(x.shape[1]).fit(x if launches_explain else flags_alone, y)
+    return export([tree.tree_ for tree in trees.estimators_], 0.0, 1 / len(trees.estimators_))
+
+
+def _unseen_error(x: Array, y: Array) -> float:
+    unseen = cross_val_predict(_regressor(x.shape[1]), x, y, cv=KFold(FOLDS, shuffle=True, random_state=0))
+    return float(np.sqrt(np.mean((unseen - y) ** 2)))
+
+
+def _regressor(columns: int) -> RandomForestRegressor:
+    """A mean of trees, each of which grows with the last column, so that it does, too."""
+    rises = [0] * (columns - 1) + [1]
+    return RandomForestRegressor(60, min_samples_leaf=8, max_leaf_nodes=24, monotonic_cst=rises, random_state=0)
+
+
+def _flag_columns(calibration: Calibration, family: str, dtype: str, dims: Mapping[str, Array]) -> Array:
+    """Which features, 1 or 0, are of dimensions that say yes or no, and not of sizes: where a call's host cost differs
+    from shape to shape it follows its launches; sizes tell noise apart, which a search would then optimise.
+    """
+    arrays = FAMILIES[family].complete(dims)
+    sizes = [name for name, values in arrays.items() if not np.isin(values, (0, 1)).all() or len(np.unique(values)) < 2]
+    columns = features_of(calibration, family, dtype, arrays)
+    with np.errstate(all="ignore"):  # a window may grow beyond its image
+        grown = [
+            features_of(calibration, family, dtype, {**arrays, name: arrays[name] * times})
+            for name in sizes
+            for times in (2, 3)
+        ]
+    return np.all([np.all(columns == other, axis=0) for other in grown], axis=0).astype(float)

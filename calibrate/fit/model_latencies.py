@@ -48,7 +48,8 @@ from predictor.calibration.schema import (
     WorkFactors,
 )
 from predictor.errors import PredictorError, unknown
-from predictor.pricing.kernels import units
+from predictor.pricing.kernels import with_factor
+from predictor.pricing.limits import units
 
 Array = NDArray[np.float64]
 
@@ -78,12 +79,15 @@ LIMIT_POWER = 8
 
 @dataclass(frozen=True)
 class Table:
-    """Rows to fit, with what each asks for. host_s: (rows, kinds); kernel_s: (rows, factors)."""
+    """Rows to fit, with what each asks for. host_s: (rows, kinds); kernel_s, and least_s, what physics leaves of it:
+    (rows, factors).
+    """
 
     rows: Sequence[Pass]
     asked: Sequence[Workload]
     host_s: Array
     kernel_s: Array
+    least_s: Array
     factors: Sequence[Factor]
 
     @cached_property
@@ -126,8 +130,8 @@ def base_of(gpu: str) -> Calibration:
 def table_of(rows: Sequence[Pass], reference_gpu: str) -> Table:
     """Rows with what each asks for. reference_gpu: the GPU whose host is the reference."""
     calibrations = {gpu: base_of(gpu) for gpu in sorted({row.gpu for row in rows})}
-    wanted = [asked_of(row, calibrations[row.gpu].architecture) for row in rows]
-    known = workloads(wanted, reference_gpu)
+    wanted = [asked_of(row, calibrations) for row in rows]
+    known = workloads(wanted, reference_gpu, calibrations)
     asked = [known[key] for key in wanted]
     factors = sorted(
         {
@@ -136,11 +140,11 @@ def table_of(rows: Sequence[Pass], reference_gpu: str) -> Table:
             for family, dtype, dims in work.kernels
         }
     )
-    kernel_s = np.zeros((len(rows), len(factors)))
+    kernel_s, least_s = np.zeros((2, len(rows), len(factors)))
     for gpu, calibration in calibrations.items():
         positions = [i for i, row in enumerate(rows) if row.gpu == gpu]
-        kernel_s[positions] = kernel_seconds(calibration, [asked[i] for i in positions], factors)
-    return Table(rows, asked, np.array([work.host_s for work in asked]), kernel_s, factors)
+        kernel_s[positions], least_s[positions] = kernel_seconds(calibration, [asked[i] for i in positions], factors)
+    return Table(rows, asked, np.array([work.host_s for work in asked]), kernel_s, least_s, factors)
 
 
 class Model:
@@ -174,7 +178,8 @@ class Model:
         host_logs, kinds, families, gpus, session_kinds = self.parts(theta)
         logs = kinds[self.runtime[rows]] + host_logs[self.session[rows], None] + session_kinds[self.session[rows]]
         host = self.table.host_s[rows] * np.exp(logs)
-        return host, self.table.kernel_s[rows] * np.exp(families + gpus[self.gpu[rows]])
+        factor = np.exp(families + gpus[self.gpu[rows]])
+        return host, with_factor(self.table.kernel_s[rows], self.table.least_s[rows], factor)
 
     def fit(self, rows: NDArray[np.intp]) -> Array:
         """The parameters, from some of the rows."""
@@ -196,6 +201,8 @@ class Model:
         def slopes(theta: Array) -> Array:
             by_kind, by_factor = self.terms(theta, rows)
             host, kernel = by_kind.sum(axis=1), by_factor.sum(axis=1)
+            least_s = self.table.least_s[rows]
+            by_factor = np.where(by_factor > self.table.kernel_s[rows], by_factor, by_factor - least_s)  # its slope
             of_host = expit(LIMIT_POWER * np.log(host / kernel))
             jacobian = np.zeros((len(rows), self.ends[-1]))
             jacobian[count, self.session[rows]] = of_host
@@ -220,6 +227,7 @@ class Model:
                 lambda t: np.concatenate([root * errors(t), pull @ (t - expected)]),
                 theta,
                 jac=lambda t: np.vstack([root[:, None] * slopes(t), pull]),
+                tr_solver="lsmr",  # a step of the exact solver takes a second here, this one a tenth
                 max_nfev=STEPS,
             ).x
             return np.asarray(theta)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -14,28 +14,38 @@ from numpy.typing import NDArray
 from calibrate.samples.model_latencies import GRAPHS, TORCH, Pass
 from predictor import runtimes
 from predictor.calibration.host_costs import HostCosts, kind_of_call
-from predictor.calibration.kernel_models import is_winograd
 from predictor.calibration.load import Calibration, load_calibration
 from predictor.calibration.schema import ARCHITECTURES, KINDS, units_of
 from predictor.errors import PredictorError
 from predictor.graph.files import read
+from predictor.kernels.convolutions import is_winograd
 from predictor.kernels.families import FAMILIES, fit_name
-from predictor.pricing.kernels import price_kernels, units
+from predictor.pricing.kernels import price_kernels
+from predictor.pricing.limits import launched_as, units
 from predictor.pricing.program import price, python_s
 from predictor.records import Program, Target
 
 Array = NDArray[np.float64]
 
-Asked = tuple[str, int, str, str, Target]
-"""Model, batch, dtype, runtime, and what for."""
+Asked = tuple[str, int, str, str, Target, str]
+"""Model, batch, dtype, runtime, what for, and a GPU whose libraries launch as many kernels."""
 
 
-def asked_of(row: Pass, architecture: str) -> Asked:
-    """What a row ran. architecture: of its GPU. Of targets that a runtime lowers alike for it is the first."""
+def asked_of(row: Pass, calibrations: Mapping[str, Calibration]) -> Asked:
+    """What a row ran. calibrations: of all GPUs. Of targets that a runtime lowers alike, and of GPUs whose libraries
+    launch alike (``limits.launched_as``), it is the first.
+    """
     generation = runtimes.load(row.runtime).generation
     targets = [Target(TORCH, name) for name in ("", *ARCHITECTURES)]
-    alike = [target for target in targets if generation(target) == generation(Target(TORCH, architecture))]
-    return row.model, row.batch, row.dtype, row.runtime, alike[0]
+    here = generation(Target(TORCH, calibrations[row.gpu].architecture))
+    target = next(target for target in targets if generation(target) == here)
+
+    def launches(gpu: str) -> list[str]:
+        dtypes = (row.dtype, "tf32" if row.dtype == "fp32" else row.dtype)
+        return [launched_as(calibrations[gpu], FAMILIES["conv"], dtype) for dtype in dtypes]
+
+    alike = next(gpu for gpu in sorted(calibrations) if launches(gpu) == launches(row.gpu))
+    return row.model, row.batch, row.dtype, row.runtime, target, alike
 
 
 Shape = tuple[str, str, tuple[tuple[str, float], ...]]
@@ -52,34 +62,39 @@ class Workload:
     macs: int
 
 
-def workloads(wanted: Sequence[Asked], reference_gpu: str) -> dict[Asked, Workload]:
-    """What each asks for. reference_gpu: the GPU whose host is the reference."""
+def workloads(
+    wanted: Sequence[Asked], reference_gpu: str, calibrations: Mapping[str, Calibration]
+) -> dict[Asked, Workload]:
+    """What each asks for. reference_gpu: the GPU whose host is the reference; calibrations: of all GPUs."""
     keys = sorted(set(wanted), key=repr)
     models = sorted({key[0] for key in keys})
     by_model = Parallel(n_jobs=-1)(
-        delayed(_of_model)([k for k in keys if k[0] == model], reference_gpu) for model in models
+        delayed(_of_model)([k for k in keys if k[0] == model], reference_gpu, calibrations) for model in models
     )
     return {key: work for model_workloads in by_model for key, work in model_workloads.items()}
 
 
-def _of_model(keys: Sequence[Asked], reference_gpu: str) -> dict[Asked, Workload]:
+def _of_model(
+    keys: Sequence[Asked], reference_gpu: str, calibrations: Mapping[str, Calibration]
+) -> dict[Asked, Workload]:
     reference = load_calibration(reference_gpu)
     by_key = {}
     for key in keys:
-        model, batch, dtype, runtime, target = key
+        model, batch, dtype, runtime, target, gpu = key
         module = runtimes.load(runtime)
         graphs = read(GRAPHS / f"{model}.json.gz")
         graph = graphs.find(dtype, module.capture_mode, batch, graphs.length)
         if graph is None:
             raise PredictorError(f"no graph of {model} in {dtype} for {runtime}")
         program = module.lower(graph, target)
-        by_key[key] = workload(program, reference, reference.host(runtime), graph.macs)
+        host = replace(reference.host(runtime), reference_gpu=reference_gpu)
+        by_key[key] = workload(program, calibrations[gpu], host, graph.macs)
     return by_key
 
 
-def workload(program: Program, reference: Calibration, host: HostCosts, macs: int) -> Workload:
-    """What a program asks for."""
-    priced = price(program, reference, host)
+def workload(program: Program, calibration: Calibration, host: HostCosts, macs: int) -> Workload:
+    """What a program asks for. calibration: of a GPU that launches its kernels."""
+    priced = price(program, calibration, host)
     seconds = dict.fromkeys(KINDS, 0.0)
     seconds["fixed"] = host.fixed_s
     seconds["python"] = priced.tail_s
@@ -102,23 +117,27 @@ class Factor(NamedTuple):
 
 
 EXACT = "fp32"
-"""Units on which convolutions have an algorithm of their own for 3x3, see ``kernel_fit.is_winograd``."""
+"""Units on which convolutions have an algorithm of their own for 3x3, see ``convolutions.is_winograd``."""
 
 
 def factor_of(family: str, dtype: str, dims: Mapping[str, float]) -> Factor:
     """The factor of a kernel in a dtype."""
     units = fit_name(family, dtype)
-    winograd = FAMILIES[family].has_winograd and units == EXACT and bool(is_winograd(dims))
-    return Factor(FAMILIES[family].factor_group or family, units, winograd)
+    row = FAMILIES[family]
+    winograd = row.has_winograd and units == EXACT and bool(is_winograd(row.complete(dims)))
+    return Factor(row.factor_group or family, units, winograd)
 
 
-def kernel_seconds(gpu: Calibration, asked: Sequence[Workload], factors: Sequence[Factor]) -> Array:
-    """Seconds of the kernels of each workload on a GPU by the factor that they have, (workloads, factors)."""
+def kernel_seconds(gpu: Calibration, asked: Sequence[Workload], factors: Sequence[Factor]) -> tuple[Array, Array]:
+    """Seconds of the kernels of each workload on a GPU by the factor that they have, and those that they take at the
+    least (``limits.least_s``), (workloads, factors) each.
+    """
     shapes = sorted({shape for work in asked for shape in work.kernels}, key=repr)
     by_fit: dict[tuple[str, str], list[Shape]] = defaultdict(list)
     for shape in shapes:
         by_fit[shape[0], shape[1]].append(shape)
     seconds: dict[Shape, float] = {}
+    least_s: dict[Shape, float] = {}
     for (family, dtype), group in by_fit.items():
         named = [dict(dims) for *_, dims in group]
         columns = {
@@ -126,13 +145,17 @@ def kernel_seconds(gpu: Calibration, asked: Sequence[Workload], factors: Sequenc
             for name, default in FAMILIES[family].dims.items()
             if any(name in dims for dims in named)
         }
-        seconds |= dict(zip(group, price_kernels(gpu, family, dtype, columns).seconds.tolist(), strict=True))
+        prices = price_kernels(gpu, family, dtype, columns)
+        seconds |= dict(zip(group, prices.seconds.tolist(), strict=True))
+        least_s |= dict(zip(group, prices.least_s.tolist(), strict=True))
     column = {factor: i for i, factor in enumerate(factors)}
-    table = np.zeros((len(asked), len(factors)))
+    table, least = np.zeros((2, len(asked), len(factors)))
     for row, work in enumerate(asked):
         for shape, count in work.kernels.items():
-            table[row, column[factor_of(shape[0], units(gpu, shape[1]), dict(shape[2]))]] += count * seconds[shape]
-    return table
+            place = row, column[factor_of(shape[0], units(gpu, shape[1]), dict(shape[2]))]
+            table[place] += count * seconds[shape]
+            least[place] += count * min(least_s[shape], seconds[shape])
+    return table, least
 
 
 def families_of(factor: Factor) -> list[str]:

@@ -13,6 +13,7 @@ from calibrate.validate import accuracy
 from calibrate.validate.accuracy import Row, Summary
 from calibrate.validate.kernels import KernelErrors
 from calibrate.validate.model_latencies import PassErrors
+from calibrate.validate.public_latencies import PublicJudgement
 from calibrate.validate.runtimes import RuntimeErrors, RuntimesJudged
 from predictor.report._table import table as terminal_table
 
@@ -181,6 +182,19 @@ PASSES = (
     *("session", "models", "rows", "MAPE", "median", "tau", "bound right", "in interval", "FLOPs alone"),
     "max(launches, kernels)",
 )
+
+
+PUBLIC = ("source", "rows", "predicted/measured", "median", "MAPE", "in 90 %")
+
+
+def public_text(judgement: PublicJudgement, markdown: bool) -> str:
+    """A line for each source, and how many rows were not predicted."""
+    rows = [
+        (e.source, str(e.rows), f"{e.bias:.2f}", f"{e.median:.1%}", f"{e.mape:.1%}", f"{e.covered:.0%}")
+        for e in judgement.errors
+    ]
+    skipped = [f"not predicted: {count} rows: {reason}" for reason, count in judgement.skipped.most_common()]
+    return "\n".join([table(PUBLIC, rows, markdown), "", *skipped] if skipped else [table(PUBLIC, rows, markdown)])
 
 
 def passes_text(errors: Sequence[PassErrors], markdown: bool) -> str:

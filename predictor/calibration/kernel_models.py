@@ -14,14 +14,6 @@ from predictor.calibration.trees import LEAF, Forest
 from predictor.errors import PredictorError
 
 
-def is_winograd(dims: Mapping[str, Any]) -> Any:
-    """Whether convolutions are of the kind that in single precision takes fewer multiplications by Winograd's algorithm
-    (Lavin and Gray, CVPR 2016): three by three, step by step.
-    """
-    same = [np.equal(dims[name], size) for name, size in {"r": 3, "s": 3, "stride_h": 1, "stride_w": 1}.items()]
-    return np.logical_and.reduce([*same, np.equal(dims["dilation"], 1), np.equal(dims["groups"], 1)])
-
-
 @dataclass(frozen=True)
 class KernelFit:
     """Fit of one family (and dtype): ``base x exp(residual)``.

@@ -37,14 +37,15 @@ def _volume_pixels(d: Dims) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """Sizes of a kind of convolution: pixels that a window is at, elements of a window, and pixels that are read and
-    written.
+    """Sizes of a kind of convolution: pixels that a window is at, elements of a window, pixels that are read and
+    written, and the share of those read that windows touch.
     """
 
     windows: Callable[[Dims], Array]
     window: Callable[[Dims], Array]
     read: Callable[[Dims], Array]
     written: Callable[[Dims], Array]
+    touched: Callable[[Dims], Array]
 
     def flops(self, d: Dims) -> Array:
         """Two for each multiply-accumulate."""
@@ -59,6 +60,10 @@ class _Work:
         """Tiles of the products that it is, one for each group."""
         return tile_blocks(self.windows(d), d["c_out"] / d["groups"], d["groups"])
 
+    def traffic(self, d: Dims, size: int) -> Array:
+        """The same of the part of the image that windows touch."""
+        return self.nbytes(d, size) - size * self.read(d) * d["c_in"] * (1 - self.touched(d))
+
     def features(self, d: Dims, size: int, sms: int) -> list[Array]:
         """The same columns for every kind, so that one can stand in for another."""
         pixels, window = self.read(d) / d["batch"], self.window(d)
@@ -71,6 +76,11 @@ class _Work:
         return [*logs, *shape, *flags, *copies, *tiles(m, n, np.ones_like(m), sms)]
 
 
+def _strides(d: Dims) -> Array:
+    """Share of the image that windows touch."""
+    return np.minimum(d["r"] / d["stride_h"], 1.0) * np.minimum(d["s"] / d["stride_w"], 1.0)
+
+
 def _image(d: Dims) -> Array:
     return d["batch"] * d["h"] * d["w"]
 
@@ -79,9 +89,39 @@ def _volume(d: Dims) -> Array:
     return d["batch"] * d["depth"] * d["h"] * d["w"]
 
 
-_PLAIN = _Work(_conv_pixels, lambda d: d["r"] * d["s"], _image, _conv_pixels)
-_VOLUMES = _Work(_volume_pixels, lambda d: d["t"] * d["r"] * d["s"], _volume, _volume_pixels)
-_TRANSPOSED = _Work(_image, lambda d: d["r"] * d["s"], _image, lambda d: d["batch"] * d["out_h"] * d["out_w"])
+def _volume_strides(d: Dims) -> Array:
+    return _strides(d) * np.minimum(d["t"] / d["stride_d"], 1.0)
+
+
+_PLAIN = _Work(_conv_pixels, lambda d: d["r"] * d["s"], _image, _conv_pixels, _strides)
+_VOLUMES = _Work(_volume_pixels, lambda d: d["t"] * d["r"] * d["s"], _volume, _volume_pixels, _volume_strides)
+_TRANSPOSED = _Work(
+    _image, lambda d: d["r"] * d["s"], _image, lambda d: d["batch"] * d["out_h"] * d["out_w"], lambda d: np.ones(1)
+)
+
+
+WINOGRAD_GAIN = 2.25
+"""How many times fewer multiplications a 3x3 convolution takes by Winograd's algorithm, whose outputs are computed two
+by two: 16 instead of 36 (Lavin and Gray, CVPR 2016, section 4.1).
+"""
+
+WINOGRAD_CHANNELS, WINOGRAD_INPUTS, WINOGRAD_PIXELS = 128, 64, 512
+"""Output channels, input channels and output pixels of all images from which cuDNN takes Winograd's algorithm. Its
+kernels (``winograd_128x128_ldg1_ldg4_tile148n``) multiply tiles of 128 channels by 128 squares of four pixels: half of
+the channels would leave nothing of the gain, and few inputs leave little to multiply beside the transforms. On a 1080
+Ti and a 2080 Ti convolutions of 16 to 64 channels gain nothing (NAS-Bench-201 at batch 256).
+"""
+
+
+def is_winograd(d: Dims) -> Array:
+    """Whether convolutions are such as cuDNN computes by Winograd's algorithm in single precision (Lavin and Gray, CVPR
+    2016): three by three, step by step, of enough channels and pixels to fill its tiles.
+    """
+    same = [np.equal(d[name], size) for name, size in {"r": 3, "s": 3, "stride_h": 1, "stride_w": 1}.items()]
+    single = [np.equal(d["dilation"], 1), np.equal(d["groups"], 1)]
+    fills = [np.greater_equal(d["c_out"], WINOGRAD_CHANNELS), np.greater_equal(d["c_in"], WINOGRAD_INPUTS)]
+    pixels = np.greater_equal(np.multiply(np.multiply(d["batch"], d["h"]), d["w"]), WINOGRAD_PIXELS)
+    return np.asarray(np.logical_and.reduce([*same, *single, *fills, pixels]))
 
 
 _DIMS: dict[str, float | None] = {
@@ -104,6 +144,7 @@ def _families() -> Iterator[Family]:
                 dims=_DIMS,
                 flops=_PLAIN.flops,
                 nbytes=_PLAIN.nbytes,
+                traffic=_PLAIN.traffic,
                 features=_PLAIN.features,
                 blocks=_PLAIN.blocks,
                 sizes=_SIZES,
@@ -114,6 +155,7 @@ def _families() -> Iterator[Family]:
                 same_in_tf32=variant is Variant.DEPTHWISE,
                 tf32_by_default=True,
                 has_winograd=variant is Variant.USUAL,
+                converts_layouts=variant is Variant.USUAL,
                 changes_abruptly=True,
                 groups_run_at_once=variant is not Variant.USUAL,
                 variant=variant,
@@ -160,6 +202,7 @@ ROWS = (
         dims={**_DIMS, "depth": None, "t": None, "stride_d": 1, "pad_d": 0},
         flops=_VOLUMES.flops,
         nbytes=_VOLUMES.nbytes,
+        traffic=_VOLUMES.traffic,
         features=_VOLUMES.features,
         blocks=_VOLUMES.blocks,
         sizes=(*_SIZES, "depth"),

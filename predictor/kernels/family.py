@@ -76,9 +76,12 @@ class Family:
     matrix: it runs on the matrix units, a fit per dtype (``families.fit_name``); other families have one, with the
     element size as a feature. same_in_tf32: fp32 and TF32 run alike; tf32_by_default: torch runs it in TF32 where the
     tensors are fp32, unless TF32 is off. has_winograd: in single precision a library may run it by Winograd's
-    algorithm. changes_abruptly: its algorithm does from shape to shape, so shapes that the fit misses are kept as
-    exceptions. groups_run_at_once: in a CUDA graph its groups run at the same time. variant: which path of an operator
-    on the host launches it.
+    algorithm. converts_layouts: for matrix units a library turns images to channels last. changes_abruptly: its
+    algorithm does from shape to shape, so shapes that the fit misses are kept as exceptions. groups_run_at_once: in a
+    CUDA graph its groups run at the same time. variant: which path of an operator on the host launches it.
+
+    traffic: bytes of its memory traffic that no cache spares, from dims and element size, where those of nbytes are an
+    upper limit: what is read in part or again; None: nbytes.
 
     latency_s: seconds of what is neither arithmetic nor traffic, steps that wait for each other, from dims and
     multiprocessors; None: nothing.
@@ -103,9 +106,11 @@ class Family:
     same_in_tf32: bool = False
     tf32_by_default: bool = False
     has_winograd: bool = False
+    converts_layouts: bool = False
     changes_abruptly: bool = False
     groups_run_at_once: bool = False
     variant: Variant = Variant.USUAL
+    traffic: Callable[[Dims, int], Array] | None = None
     latency_s: Callable[[Dims, int], Array] | None = None
     measured_in: MeasuredIn = MeasuredIn.CALLS
     stand_in: str = ""
@@ -123,6 +128,10 @@ class Family:
             *(np.asarray(dims.get(d, default), dtype=float) for d, default in self.dims.items())
         )
         return dict(zip(self.dims, arrays, strict=True))
+
+    def compulsory_bytes(self, dims: Dims, size: int) -> Array:
+        """Bytes that a kernel moves at the least; size: of an element."""
+        return self.nbytes(dims, size) if self.traffic is None else self.traffic(dims, size)
 
     def is_regime(self, dim: str) -> bool:
         """Whether one value of a dimension says nothing about another."""

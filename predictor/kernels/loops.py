@@ -23,6 +23,11 @@ def _loop_features(d: Dims, size: int, sms: int) -> list[Array]:
     return [log(d["elements"]), ratio, *flags, *rows, *waves(d["elements"] / 512, sms)]
 
 
+def _traffic(d: Dims, size: int) -> Array:
+    """Of a slice its part is read, of a running sum the same again and again: as much as is written."""
+    return np.minimum(d["bytes_read"], d["inputs"] * d["bytes_written"]) + d["bytes_written"]
+
+
 _loop = partial(
     Family,
     dims={**STREAM, "inputs": 1, "contiguous": 1, "kind": 0, "rows": 0},
@@ -33,12 +38,14 @@ _loop = partial(
     measured_in=MeasuredIn.PROFILES,
 )
 
+_ort = partial(_loop, traffic=_traffic)
+
 _ORT = r"onnxruntime::|op_tensor|op_generic|reduce_tensor|pooling|bn_fw|transpose|Memcpy|Memset"
 
 ROWS = (
     _loop(name="nnc", profiler_names=r"^fused_"),
     _loop(name="triton", profiler_names=r"^triton_", factor_group="pointwise"),
-    _loop(name="ort", profiler_names=_ORT),
-    _loop(name="ort_reduction", profiler_names=_ORT, measured_in=MeasuredIn.SESSIONS, stand_in="ort"),
-    _loop(name="ort_quantised", profiler_names=_ORT, measured_in=MeasuredIn.SESSIONS, stand_in="ort"),
+    _ort(name="ort", profiler_names=_ORT),
+    _ort(name="ort_reduction", profiler_names=_ORT, measured_in=MeasuredIn.SESSIONS, stand_in="ort"),
+    _ort(name="ort_quantised", profiler_names=_ORT, measured_in=MeasuredIn.SESSIONS, stand_in="ort"),
 )

@@ -148,6 +148,7 @@ ROWS = (
     _row(
         name="gather",
         dims={**_MATRIX, "written": 0, "adds": 0, "shared": 0},
+        traffic=lambda d, size: size * d["rows"] * d["cols"],  # rows may be read again and again
         features=_gather_features,
         profiler_names=r"gather|index|embedding",
         factor_group="other",

@@ -51,6 +51,11 @@ def _interpolate_features(d: Dims, size: int, sms: int) -> list[Array]:
     return [log(d["elements"]), log(d["bytes_read"]), d["taps"], written, *pixels, *kernel]
 
 
+def _pool_bytes(d: Dims, size: int) -> Array:
+    """Bytes read and written: torch writes the place of each maximum, too, as a number of eight bytes."""
+    return streamed(d, size) + 8 * d["maximum"] * d["elements"]
+
+
 def _fill_features(d: Dims, size: int, sms: int) -> list[Array]:
     return [log(d["elements"])]
 
@@ -84,6 +89,8 @@ ROWS = (
         name="pool",
         dims={**STREAM, "window": 1, "maximum": 0, "channels_last": 0, "adaptive": 0, "volume": 0},
         flops=lambda d: d["elements"] * d["window"],
+        nbytes=_pool_bytes,
+        factor_group="other",
         features=_pool_features,
         profiler_names=r"pool",
     ),
@@ -92,6 +99,7 @@ ROWS = (
         dims={**STREAM, "taps": 1, "pixels": None, "channels_last": 0, "antialiased": 0, "sampled": 0},
         flops=lambda d: d["elements"] * d["taps"],
         features=_interpolate_features,
+        traffic=lambda d, size: np.minimum(d["bytes_read"], d["taps"] * d["bytes_written"]) + d["bytes_written"],
         profiler_names=r"upsample|interpolate|grid_sampler",
         factor_group="other",
     ),

@@ -14,12 +14,14 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.calibration.kernel_models import KernelFit, is_winograd
+from predictor.calibration.kernel_models import KernelFit
 from predictor.calibration.load import Calibration, architecture_of, load_calibration
 from predictor.calibration.schema import FactorKey, FitKey
 from predictor.calibration.trees import Forest
 from predictor.errors import PredictorError, unknown
+from predictor.kernels.convolutions import is_winograd
 from predictor.kernels.families import FAMILIES, Family, fit_name, itemsize
+from predictor.pricing.limits import launched_as, least_s, peak_flops, units
 from predictor.pricing.transfer import equal_waves, transferred
 
 Array = NDArray[np.float64]
@@ -35,11 +37,13 @@ TYPICAL = "pointwise"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KernelPrices:
-    """Prices of kernels of one family, arrays (kernels,): seconds, launches, whether compute bounds the roofline rather
-    than memory, and whether the kernel lies outside of the calibrated range (``is_extrapolated``).
+    """Prices of kernels of one family, arrays (kernels,): seconds, those below which physics does not let them come
+    (``limits.least_s``), launches, whether compute bounds the roofline rather than memory, and whether the kernel lies
+    outside of the calibrated range (``is_extrapolated``).
     """
 
     seconds: Array
+    least_s: Array
     launches: NDArray[np.int64]
     compute_bound: NDArray[np.bool_]
     extrapolated: NDArray[np.bool_]
@@ -53,20 +57,6 @@ def roofline_s(calibration: Calibration, family: Family, dtype: str, dims: Dims)
         waiting = family.latency_s(dims, calibration.device.sms)
         return compute + waiting, memory + waiting
     return compute, memory
-
-
-def peak_flops(peaks: Mapping[str, float], family: Family, dtype: str) -> float:
-    """The peak, in FLOP/s, that a family's kernels run against: of the matrix units in a dtype, in one of eight bits
-    twice that of sixteen (as all datasheets of GPUs that have them say), or of the others.
-    """
-    if family.matrix and itemsize(dtype) == 1:
-        return 2 * peaks.get("fp16", peaks["fp32"])
-    return peaks.get(dtype, peaks["fp32"]) if family.matrix else peaks["fp32"]
-
-
-def units(calibration: Calibration, dtype: str) -> str:
-    """What products and convolutions in a dtype run in here: exact ones where there is no TF32."""
-    return "fp32" if dtype == "tf32" and "tf32" not in calibration.device.peak_flops else dtype
 
 
 def kernel_fit(calibration: Calibration, family: str, dtype: str, context: str = "model") -> KernelFit:
@@ -119,9 +109,9 @@ def _same_architecture(calibration: Calibration, gpu: str) -> bool:
     return bool(calibration.architecture) and architecture_of(gpu) == calibration.architecture
 
 
-def is_extrapolated(fit: KernelFit, dims: Dims) -> NDArray[np.bool_]:
+def is_extrapolated(fit: KernelFit, row: Family, dims: Dims) -> NDArray[np.bool_]:
     """Whether kernels lie outside the calibrated range: a dimension beyond twice the largest that was measured, or
-    other than the only one that was.
+    other than the only one that was. A flag that was never set, such as a product's bias, is a small addition.
 
     Such a kernel's price is its analytic base with the efficiency at the edge of the range, which is where trees
     stay; a row that is longer than any measured takes as many times what the longest takes beyond the floor.
@@ -129,7 +119,7 @@ def is_extrapolated(fit: KernelFit, dims: Dims) -> NDArray[np.bool_]:
     """
     outside = np.zeros(next(iter(dims.values())).shape, dtype=bool)
     for name, largest in fit.largest.items():
-        outside |= dims[name] > 2 * largest
+        outside |= dims[name] > (2 * largest if row.is_regime(name) else max(2 * largest, 1.0))
     for name, value in fit.only.items():
         outside |= dims[name] != value
     return outside.ravel()
@@ -230,17 +220,24 @@ def _price_kernels(calibration: Calibration, family: str, dtype: str, arrays: Di
     compute, memory = roofline_s(calibration, row, dtype, arrays)
     factor = _factor(calibration, family, fit_name(family, units(calibration, dtype)), arrays, context)
     roof_s = np.maximum(compute, memory)
+    least = least_s(calibration, row, dtype, arrays)
     if fit.reference_gpu:
         other = load_calibration(fit.reference_gpu)
-        seconds = factor * _transferred_s(calibration, other, row, dtype, context, arrays, roof_s)
-        launches = kernel_launches(other, family, dtype, arrays, context)  # as many as the host was seen to issue
+        seconds = with_factor(_transferred_s(calibration, other, row, dtype, context, arrays, roof_s), least, factor)
     else:
         features = features_of(calibration, family, dtype, arrays)
-        seconds = factor * _measured_s(calibration, fit, row, dtype, arrays, roof_s, features)
-        launches = kernel_launches(calibration, family, dtype, arrays, context)
+        seconds = with_factor(_measured_s(calibration, fit, row, dtype, arrays, roof_s, features), least, factor)
         for i, (known_s, _) in _exceptions(fit, row, dtype, arrays):
             seconds[i] = known_s
-    return KernelPrices(seconds, launches, compute > memory, is_extrapolated(fit, arrays))
+    launches = kernel_launches(calibration, family, dtype, arrays, context)
+    return KernelPrices(seconds, least, launches, compute > memory, is_extrapolated(fit, row, arrays))
+
+
+def with_factor(seconds: Any, least_s: Any, factor: Any) -> Any:
+    """Seconds of kernels that take ``factor`` times as long as a fit says, but no less than ``least_s``: a factor below
+    1 shortens what is beyond that, one above 1 lengthens all.
+    """
+    return least_s * np.maximum(factor, 1.0) + np.maximum(seconds - least_s, 0.0) * factor
 
 
 def kernel_launches(
@@ -255,7 +252,8 @@ def kernel_launches(
 def _kernel_launches(calibration: Calibration, family: str, dtype: str, dims: Dims, context: str) -> NDArray[np.int64]:
     fit = kernel_fit(calibration, family, dtype, context)
     if fit.reference_gpu:
-        return kernel_launches(load_calibration(fit.reference_gpu), family, dtype, dims, context)
+        theirs = launched_as(calibration, FAMILIES[family], dtype)
+        return kernel_launches(load_calibration(fit.reference_gpu), family, theirs, dims, context)
     launches = _launches(fit, dims, features_of(calibration, family, dtype, dims))
     for i, (_, known_launches) in _exceptions(fit, FAMILIES[family], dtype, dims):
         launches[i] = known_launches
@@ -313,9 +311,26 @@ def _transferred_s(
     for times, weight in equal_waves(other.sms, other.sms if stand_in else calibration.sms):
         theirs = row.grow(dims, times)
         seconds = price_kernels(other, row.name, dtype, theirs, context).seconds
+        conversion_s = _conversion_s(calibration, other, row, dtype, context, theirs, seconds)
         their_roof_s = np.maximum(*roofline_s(other, row, dtype, theirs))
-        logs += weight * np.log(transferred(seconds, their_roof_s, roof_s, longer))
+        product_s = transferred(seconds - conversion_s, their_roof_s, roof_s, longer)
+        slower = other.device.bandwidth_bytes_per_s / calibration.device.bandwidth_bytes_per_s / times
+        logs += weight * np.log(product_s + slower * conversion_s)
     return np.exp(logs)
+
+
+def _conversion_s(
+    calibration: Calibration, other: Calibration, row: Family, dtype: str, context: str, dims: Dims, seconds: Array
+) -> Array:
+    """What another GPU takes to turn a convolution's tensors to channels last and back, which its matrix units want:
+    the difference to one that has them so. That is traffic, and follows the bandwidth. Nothing where this GPU's
+    libraries convert no layouts.
+    """
+    if not row.converts_layouts or launched_as(calibration, row, dtype) == "fp32":
+        return np.zeros_like(seconds)
+    channels_last = {**dims, "channels_last": np.ones_like(dims["channels_last"])}
+    without_s = price_kernels(other, row.name, dtype, channels_last, context).seconds
+    return np.where(dims["channels_last"] > 0, 0.0, np.maximum(seconds - without_s, 0.0))
 
 
 def kernel_seconds(

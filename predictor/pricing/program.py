@@ -17,7 +17,7 @@ from predictor.calibration.trees import Forest
 from predictor.graph.coldness import HALF_DISTANCE, reuse_distances
 from predictor.kernels.families import FAMILIES
 from predictor.ops import OPS
-from predictor.pricing.kernels import RowPrices, features_of, kernel_launches, price_rows, roofline_s
+from predictor.pricing.kernels import RowPrices, features_of, price_rows, roofline_s
 from predictor.records import (
     CallTable,
     HostCall,
@@ -212,31 +212,27 @@ def price_together(
     """
     measured_with = load_calibration(host.reference_gpu) if host.reference_gpu else calibration
     kernels: dict[Any, list[Array]] = {}
-    library: dict[Any, list[Array]] = {}
-    shaped = []
-    for sized, profile in programs:
+    for sized, _ in programs:
         for group in sized.groups:
             kernels.setdefault((group.family, group.dtype, tuple(group.dims)), []).append(_rows(group))
-        shaped.append(list(_shaped_rows(sized, profile)))
-        for key, rows, _ in shaped[-1]:
-            library.setdefault(key, []).append(rows)
     kernel_prices = {}
     for (family, dtype, names), parts in kernels.items():
         prices = price_rows(calibration, family, dtype, names, np.concatenate(parts), monotone)
         kernel_prices[family, dtype, names] = _taken(prices, parts)
+    priced = [[_of_group(group, kernel_prices, calibration, host) for group in sized.groups] for sized, _ in programs]
+    library: dict[Any, list[Array]] = {}
+    shaped = []
+    for (sized, profile), groups in zip(programs, priced, strict=True):
+        shaped.append(list(_shaped_rows(sized, profile, [group[1] for group in groups])))
+        for key, rows, _ in shaped[-1]:
+            library.setdefault(key, []).append(rows)
     library_s = {}
     for (model, names), parts in library.items():
         seconds = library_rows(host, measured_with, model, names, np.concatenate(parts))
         library_s[model, names] = _taken(seconds, parts)
     return [
-        _priced(
-            sized,
-            profile,
-            [_of_group(group, kernel_prices, calibration, host) for group in sized.groups],
-            [(next(library_s[key]), calls) for key, _, calls in shapes],
-            host,
-        )
-        for (sized, profile), shapes in zip(programs, shaped, strict=True)
+        _priced(sized, profile, groups, [(next(library_s[key]), calls) for key, _, calls in shapes], host)
+        for (sized, profile), groups, shapes in zip(programs, priced, shaped, strict=True)
     ]
 
 
@@ -305,23 +301,25 @@ def _host_s(
 
 
 def _shaped_rows(
-    sized: SizedProgram, profile: HostProfile
+    sized: SizedProgram, profile: HostProfile, launches_of_groups: Sequence[Array]
 ) -> Iterator[tuple[tuple[tuple[str, str], tuple[str, ...]], Array, NDArray[np.intp]]]:
     """For each group of kernels with calls whose library calls are modelled by shape: family and dtype of their model
-    and names of the dimensions, those dimensions (sizes x calls, dimensions), and which calls.
+    and names of the dimensions, those dimensions and then the launches (sizes x calls, dimensions + 1), and which
+    calls. launches_of_groups: of one kernel, (sizes, kernels) of each group.
     """
     calls = np.flatnonzero((profile.shape_kernel >= 0) & ~np.isnan(profile.timed_shape_s))
     if not len(calls):
         return
     distinct = sized.kernel_of[profile.shape_kernel[calls]]
     first = 0
-    for group in sized.groups:
+    for group, launches in zip(sized.groups, launches_of_groups, strict=True):
         members = (distinct >= first) & (distinct < first + group.count)
         if members.any():
             columns = distinct[members] - first
             key = profile.shape_key[int(profile.kind_of[calls[int(np.argmax(members))]])]
             assert key is not None
-            rows = np.stack([array[:, columns].ravel() for array in group.dims.values()], axis=1)
+            known = (*group.dims.values(), launches)
+            rows = np.stack([array[:, columns].ravel() for array in known], axis=1)
             yield (key, tuple(group.dims)), rows, calls[members]
         first += group.count
 
@@ -382,26 +380,31 @@ def library_rows(
     host: HostCosts, calibration: Calibration, key: tuple[str, str], names: tuple[str, ...], rows: Array
 ) -> Array:
     """Host seconds of the library calls for kernels of one family and dtype (key), (kernels,). rows: (kernels,
-    dimensions), names: of the dimensions; calibration: of the GPU with which the host was measured.
+    dimensions + 1), the last the launches; names: of the dimensions; calibration: of the GPU with which the host was
+    measured.
     """
     forest = host.library_calls[key]
     known = host.known_calls.setdefault(("library", calibration, key, names), RowPrices(1))
 
     def price(missing: Array) -> Array:
-        return library_s(forest, calibration, *key, dict(zip(names, missing.T, strict=True)))[:, None]
+        dims = dict(zip(names, missing[:, :-1].T, strict=True))
+        return library_s(forest, calibration, *key, dims, missing[:, -1])[:, None]
 
     return np.asarray(known.of(rows, price))[:, 0]
 
 
-def library_s(forest: Forest, calibration: Calibration, family: str, dtype: str, dims: Mapping[str, Any]) -> Array:
-    """Host seconds of the library calls for kernels of one family, by their dimensions."""
-    return np.asarray(np.exp(forest.predict(shape_features(calibration, family, dtype, dims))))
+def library_s(
+    forest: Forest, calibration: Calibration, family: str, dtype: str, dims: Mapping[str, Any], launches: Array
+) -> Array:
+    """Host seconds of the library calls for kernels of one family, by their dimensions and launches, (kernels,)."""
+    return np.asarray(np.exp(forest.predict(shape_features(calibration, family, dtype, dims, launches))))
 
 
-def shape_features(calibration: Calibration, family: str, dtype: str, dims: Mapping[str, Any]) -> Array:
+def shape_features(
+    calibration: Calibration, family: str, dtype: str, dims: Mapping[str, Any], launches: Array
+) -> Array:
     """What the host cost of a call on matrix units is regressed on: its kernel's features and the launches in it."""
     arrays = {name: np.ravel(array) for name, array in FAMILIES[family].complete(dims).items()}
-    launches = kernel_launches(calibration, family, dtype, arrays)
     return np.column_stack([features_of(calibration, family, dtype, arrays), np.log2(launches)])
 
 

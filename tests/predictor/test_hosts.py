@@ -118,13 +118,13 @@ def test_hosts_are_listed_those_of_the_gpu_first() -> None:
 def test_any_host_goes_with_any_gpu_and_brings_its_software() -> None:
     plan = zoo_plan("bert-base")
     h200, borrowed = plan.report("h200"), plan.report("a100", host="h200")
-    assert borrowed.host_s == pytest.approx(h200.host_s)
+    assert borrowed.host_s == pytest.approx(h200.host_s, rel=0.02)  # another library may launch more
     assert borrowed.kernel_s != pytest.approx(h200.kernel_s, rel=0.05)
     assert (borrowed.software, borrowed.attention) == ({"torch": "2.11.0"}, "fused")
     assert borrowed.host == "the h200's host"
     old = plan.report("h200", host="a100-eager-fp16-a")
     assert (old.software, old.attention) == ({"torch": "1.12.1"}, "multiplied out")
-    assert old.host_s == pytest.approx(plan.report("a100", host="a100-eager-fp16-a").host_s)
+    assert old.host_s == pytest.approx(plan.report("a100", host="a100-eager-fp16-a").host_s, rel=0.02)
     low, high = borrowed.interval_s
     assert high / low > 2  # nobody measured that host with this GPU
     assert plan.sweep("a100", batch=[1], host="h200")[0] == pytest.approx(borrowed.latency_s)

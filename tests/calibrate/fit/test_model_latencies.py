@@ -30,7 +30,14 @@ def table() -> Table:
                 host.append(calls)
                 kernel.append(batch * work)
     asked = [Workload(tuple(one), {}, 1, 1) for one in host]
-    return Table(rows, asked, np.array(host), np.array(kernel), [Factor("gemm", "half"), Factor("pointwise", "any")])
+    return Table(
+        rows,
+        asked,
+        np.array(host),
+        np.array(kernel),
+        np.zeros((len(kernel), 2)),
+        [Factor("gemm", "half"), Factor("pointwise", "any")],
+    )
 
 
 def test_speeds_and_factors_that_were_put_in_come_out() -> None:
@@ -53,7 +60,7 @@ def test_a_host_that_is_slow_at_one_kind_of_work_alone_is_found() -> None:
         by_kernel = kernel @ (0.5, 1.0 if row.gpu == "x" else 2.0)
         by_host = host.sum() * {"a": 1.5, "b": 3.0, "c": 2.0}[row.session] + more
         rows.append(replace(row, seconds=max(by_host, by_kernel)))
-    model = Model(Table(rows, known.asked, known.host_s, known.kernel_s, known.factors))
+    model = Model(Table(rows, known.asked, known.host_s, known.kernel_s, known.least_s, known.factors))
     speeds, kinds, *_, own = model.parts(model.fit(np.arange(len(rows))))
     found = np.exp(speeds[:, None] + kinds + own)
     assert found[1, slow] / np.median(found[1]) > 1.1  # of half as much again what the prior leaves
@@ -64,7 +71,7 @@ def test_a_pass_that_ran_elsewhere_counts_little() -> None:
     known = table()
     spoilt = [Pass(**{**{n: getattr(r, n) for n in Pass.__slots__}, "seconds": r.seconds * (60 if i == 4 else 1)})
               for i, r in enumerate(known.rows)]  # fmt: skip
-    model = Model(Table(spoilt, known.asked, known.host_s, known.kernel_s, known.factors))
+    model = Model(Table(spoilt, known.asked, known.host_s, known.kernel_s, known.least_s, known.factors))
     assert np.exp(model.parts(model.fit(np.arange(len(spoilt))))[0]) == pytest.approx([1.5, 3.0, 2.0], rel=0.07)
 
 
@@ -72,7 +79,9 @@ def test_a_model_that_is_left_out_does_not_say_anything_about_itself() -> None:
     known = table()
     lied = [Pass(r.session, r.gpu, r.runtime, r.dtype, r.model, r.batch, r.seconds * (2 if r.model == "m3" else 1))
             for r in known.rows]  # fmt: skip
-    found = leave_models_out(Model(Table(lied, known.asked, known.host_s, known.kernel_s, known.factors)))
+    found = leave_models_out(
+        Model(Table(lied, known.asked, known.host_s, known.kernel_s, known.least_s, known.factors))
+    )
     own = np.array([row.model == "m3" for row in lied])
     assert (found.seconds / np.array([row.seconds for row in lied]))[own] == pytest.approx(0.5, rel=0.1)
 
