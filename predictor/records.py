@@ -414,7 +414,7 @@ class CallTable:
 
     kinds: a call of each kind, whose costs differ from those of the others; kind_of: (calls,), position among them;
     distance: (calls,), distinct other operators since the last equal one (``graph.coldness.reuse_distances``);
-    cold_lines, cold_modules: (calls,), see ``PythonWork``.
+    cold_lines, cold_modules, functions: (calls,), see ``PythonWork``, whose ``calls`` are of functions.
     """
 
     kinds: tuple[HostCall, ...]
@@ -422,6 +422,7 @@ class CallTable:
     distance: NDArray[np.float64]
     cold_lines: NDArray[np.float64]
     cold_modules: NDArray[np.float64]
+    functions: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -29,7 +29,7 @@ from predictor.records import (
     Variant,
 )
 
-FORM = 1
+FORM = 2
 """Version of what is written."""
 
 LEVEL = 1
@@ -62,7 +62,7 @@ def to_bytes(program: StoredProgram) -> bytes:
         [whole.runtime, whole.dtype, whole.unsupported_reason, _python(whole.tail)],
         _kinds_to_bytes(table.kinds),
         [[g.family, g.dtype, g.in_graph, list(g.dims), _bytes(np.stack(list(g.dims.values())))] for g in sized.groups],
-        [_bytes(array) for array in (table.kind_of, table.distance, table.cold_lines, table.cold_modules)],
+        [_bytes(a) for a in (table.kind_of, table.distance, table.cold_lines, table.cold_modules, table.functions)],
         [_bytes(array) for array in (sized.kernel_of, sized.first_kernel, lowered.group_of_kernel)],
         [_bytes(array) for array in (sized.sync, sized.elements, sized.call_times)],
         [_bytes(array) for array in (sized.kernel_times, sized.kernel_share)],
@@ -76,7 +76,7 @@ def from_bytes(content: bytes) -> StoredProgram | None:
     if data[0] != FORM:
         return None
     (name, dtype, batch, macs), counts, (runtime, program_dtype, reason, tail), kinds, groups = data[1:6]
-    kind_of, distance, cold_lines, cold_modules = data[6]
+    kind_of, *python = data[6]
     kernel_of, first_kernel, group_of_kernel = (_integers(array) for array in data[7])
     sync, elements, call_times = data[8]
     kernel_times, kernel_share = data[9]
@@ -107,9 +107,7 @@ def from_bytes(content: bytes) -> StoredProgram | None:
         op_of_call=np.zeros(0, dtype=np.int64),
         group_of_kernel=group_of_kernel,
     )
-    table = CallTable(
-        _kinds_from_bytes(kinds), _integers(kind_of), _numbers(distance), _numbers(cold_lines), _numbers(cold_modules)
-    )
+    table = CallTable(_kinds_from_bytes(kinds), _integers(kind_of), *(_numbers(array) for array in python))
     return StoredProgram(lowered, table)
 
 

@@ -149,10 +149,7 @@ def _eager_costs(
     fitted = host_fits.fit_modules(opened.modules, calibration, host)
     return msgspec.structs.replace(
         costs,
-        op_factor=fitted.op_factor,
-        line_s=fitted.line_s,
-        module_s=fitted.module_s,
-        fixed_s=fitted.fixed_s,
+        **fitted.coefficients,
         error=fitted.error,
     )
 

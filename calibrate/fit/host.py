@@ -1,4 +1,4 @@
-"""Samples of a host -> what eager's calls cost on it, and three coefficients for the Python around them."""
+"""Samples of a host -> what eager's calls cost on it, and coefficients for them and the Python around them."""
 
 from __future__ import annotations
 
@@ -35,11 +35,16 @@ from predictor.errors import PredictorError
 from predictor.kernels.families import FAMILIES
 from predictor.ops import OPS, typical_trait
 from predictor.pricing.kernels import features_of, kernel_launches
-from predictor.pricing.program import library_s, price, shape_features
+from predictor.pricing.program import host_profile, library_s, price, shape_features
 from predictor.records import Kernel, Trait, Variant
 from predictor.timeline.queue import queue
 
 Array = NDArray[np.float64]
+
+LEAST_FACTOR = 0.9
+"""Of what a call costs in a model, relative to tight loops, at the least: it runs no less code there, and loops repeat
+to a tenth.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +159,12 @@ def typical(calls: Sequence[CallCost]) -> dict[str, CallTime]:
 
 
 def fit_modules(file: SampleFile, calibration: Calibration, host: HostCosts) -> HostFit:
-    """The host coefficients, from the latencies of the generated modules."""
+    """The host coefficients, from the latencies of the generated modules. host: its calls' costs, with factors of 1."""
     lanes = calibration.lanes
     rounds: dict[Case, list[Round]] = defaultdict(list)
     for sample in file.of(CaseRound):
         rounds[sample.case].append(sample.round)
-    rows = []
+    rows, device_s, latency_s = [], [], []
     for case, case_rounds in rounds.items():
         recorded = file.find(ProgramRecord, case)
         if recorded is None or recorded.program is None:
@@ -168,49 +173,56 @@ def fit_modules(file: SampleFile, calibration: Calibration, host: HostCosts) -> 
         priced = price(program, calibration, host)
         timeline = queue(priced, lanes)
         last_s = float(priced.kernel_s[0, -1])
-        after = timeline.kernel_s if lanes.serial else lanes.launch_latency_s + lanes.sync_s + last_s
-        measured = summarise(case_rounds, host.probe_s)
+        cold_s = float(host_profile(program, host).cold_s.sum())
         python = [call.python for call in program.calls] + [program.tail]
-        lines, modules = sum(p.cold_lines for p in python), sum(p.cold_modules for p in python)
-        latency = measured.seconds * host.probe_s / measured.probe_s
-        rows.append((timeline.host_s, lines, modules, after, latency))
-    columns = [np.array(column, dtype=float) for column in zip(*rows, strict=True)]
-    return fit_host(*columns)
+        work = [sum(getattr(p, name) for p in python) for name in ("cold_lines", "cold_modules", "calls")]
+        measured = summarise(case_rounds, host.probe_s)
+        rows.append([timeline.host_s - cold_s, cold_s, *work])
+        device_s.append(timeline.kernel_s if lanes.serial else lanes.launch_latency_s + lanes.sync_s + last_s)
+        latency_s.append(measured.seconds * host.probe_s / measured.probe_s)
+    return fit_host(*np.array(rows, dtype=float).T, np.array(device_s), np.array(latency_s))
 
 
 @dataclass(frozen=True, slots=True)
 class HostFit:
-    """Coefficients of eager's host time, see ``schema.RuntimeCosts``, and their error."""
+    """Coefficients of eager's host time by their names in ``schema.RuntimeCosts``, and their error."""
 
-    op_factor: float
-    line_s: float
-    module_s: float
-    fixed_s: float
+    coefficients: dict[str, float]
     error: HostError
 
 
-def fit_host(calls_s: Array, cold_lines: Array, cold_modules: Array, device_s: Array, latency_s: Array) -> HostFit:
-    """Coefficients of ``latency = factor x calls + per cold line + per cold module + fixed + device``, none negative,
-    the factor 1 or more.
+def fit_host(
+    hot_s: Array,
+    cold_s: Array,
+    cold_lines: Array,
+    cold_modules: Array,
+    functions: Array,
+    device_s: Array,
+    latency_s: Array,
+) -> HostFit:
+    """Coefficients of ``latency = factor x hot + factor x cold + per cold line + per cold module + per function + fixed
+    + device``, none negative, the factors ``LEAST_FACTOR`` or more.
 
-    calls_s: what the operators cost by themselves; device_s: what the device adds after the last call. The mean
-    absolute relative error is minimised (``robust``). error: of modules left out one at a time.
+    hot_s: what the operators cost in tight loops; cold_s: what being cold adds; functions: calls of Python functions;
+    device_s: what the device adds after the last call. The mean absolute relative error is minimised (``robust``).
+    error: of modules left out one at a time.
     """
-    x = np.stack([calls_s, cold_lines, cold_modules, np.ones_like(calls_s)], axis=1)
-    beyond_s = latency_s - calls_s - device_s  # of a factor of 1
+    x = np.stack([hot_s, cold_s, cold_lines, cold_modules, functions, np.ones_like(hot_s)], axis=1)
+    least = LEAST_FACTOR * np.eye(6)[:2].sum(axis=0)
+    beyond_s = latency_s - device_s - x @ least
 
     def solve(rows: NDArray[np.bool_]) -> Array:
         return non_negative(x[rows], beyond_s[rows], latency_s[rows])
 
     everything = np.ones(len(latency_s), dtype=bool)
-    coefficients = solve(everything)
+    coefficients = solve(everything) + least
     ratios = []
     for left_out in range(len(latency_s)):
         others = everything.copy()
         others[left_out] = False
         ratios.append(float(np.log1p((x[left_out] @ solve(others) - beyond_s[left_out]) / latency_s[left_out])))
-    op_factor, line_s, module_s, fixed_s = (coefficients + np.eye(4)[0]).tolist()
-    return HostFit(op_factor, line_s, module_s, fixed_s, error_of(ratios))
+    names = ("op_factor", "cold_factor", "line_s", "module_s", "function_s", "fixed_s")
+    return HostFit(dict(zip(names, coefficients.tolist(), strict=True)), error_of(ratios))
 
 
 def fit_shapes(samples: Sequence[MeasuredKernel], calibration: Calibration) -> dict[tuple[str, str], Forest]:

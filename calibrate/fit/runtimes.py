@@ -271,13 +271,15 @@ def _as_rows(
     """The fit as a runtime's file has it."""
     terms = terms_of(runtime)
     if terms.base:
-        factor = max(coefficients["factor"], 1e-3) * base_costs.op_factor  # the operators' own costs had that
+        own = max(coefficients["factor"], 1e-3)
+        factor = own * base_costs.op_factor  # the operators' own costs had that
         rows = _rows({name: coefficients[name] / factor for name in terms.rows})
         rows += _breaks(runtime, calibration, coefficients["fixed"] / factor)
         return _file(
             runtime,
             calibration,
             op_factor=factor,
+            cold_factor=own * base_costs.cold_factor,
             call_s=coefficients["call"],
             fixed_s=coefficients["fixed"],
             launch_s=base_costs.launch_s,
@@ -318,6 +320,7 @@ def _file(
     launch_s: float,
     calls: list[CallCost],
     error: HostError,
+    cold_factor: float | None = None,
     call_s: float = 0.0,
     gap_s: float | None = None,
     typical: Mapping[str, CallTime] | None = None,
@@ -330,6 +333,7 @@ def _file(
         base=terms_of(runtime).base or None,
         environment=calibration.host(REFERENCE).environment,
         op_factor=op_factor,
+        cold_factor=cold_factor,
         line_s=0.0,
         module_s=0.0,
         call_s=call_s,
@@ -388,6 +392,7 @@ def _fit_graphs(
         runtime,
         calibration,
         op_factor=base_costs.op_factor,
+        cold_factor=base_costs.cold_factor,
         fixed_s=fixed_s,
         launch_s=base_costs.launch_s,
         gap_s=gap_s,

@@ -30,7 +30,8 @@ def _host(calibration: Calibration, runtime: str) -> str:
     host = calibration.host(runtime)
     if runtimes.load(runtime).host_terms is None:
         return (
-            f"{runtime}: {host.op_factor:.2f} x the calls' costs + {host.line_s * 1e6:.2f} us per cold line + "
+            f"{runtime}: {host.op_factor:.2f} x the calls' costs, {host.cold_factor:.2f} x what being cold adds, "
+            f"{host.function_s * 1e6:.2f} us per function, {host.line_s * 1e6:.2f} us per cold line + "
             f"{host.module_s * 1e6:.2f} us per cold module + {host.fixed_s * 1e6:.0f} us; error {host.error:.1%}"
         )
     gap = f"gap {host.gap_s * 1e6:.2f} us, " if host.gap_s is not None else ""

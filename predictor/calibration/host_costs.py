@@ -46,12 +46,12 @@ class HostCosts:
     """Host side of a runtime on one host.
 
     calls: operator and variant -> dtype -> cost of one call, hot and cold: in a tight loop, and among a hundred others;
-    typical: the same of a typical operator, by trait. The cost of a call is ``hot + (cold - hot) x its coldness``
-    (``coldness.coldness``), grown by ``launch_s`` for every kernel that it launches beyond the timed call's. On matrix
+    typical: the same of a typical operator, by trait. The cost of a call is ``op_factor x hot + cold_factor x (cold -
+    hot) x its coldness`` (``coldness.coldness``), hot grown by ``launch_s`` for every kernel that it launches beyond the timed call's. On matrix
     units, where the library's own cost depends on the shape, it grows instead by what exp(library_calls), of a family
-    and dtype, says of its kernel beyond the timed call's ``library_s``. Host time is ``op_factor`` times that,
-    ``line_s`` and ``module_s`` for the cold lines and modules of the Python before it (``records.PythonWork``),
-    ``call_s`` a call, and ``fixed_s`` a pass. gap_s: between kernels, where it is not that of a stream. error: of
+    and dtype, says of its kernel beyond the timed call's ``library_s``. Host time is that, ``line_s``, ``module_s`` and
+    ``function_s`` for the cold lines, the cold modules and the calls of functions of the Python before it
+    (``records.PythonWork``), ``call_s`` a call, and ``fixed_s`` a pass. gap_s: between kernels, where it is not that of a stream. error: of
     generated modules, left out one at a time, standard deviation of log time. reference_gpu: the GPU with which the
     costs were measured, where it is another; name: of a host among several; kinds: see ``scaled``. hosts_differ: the
     part of ``error`` that all models share, because the host may be another than the one that was measured; label:
@@ -70,7 +70,9 @@ class HostCosts:
     error: float
     environment: Environment
     provenance: str
+    cold_factor: float = 1.0
     call_s: float = 0.0
+    function_s: float = 0.0
     gap_s: float | None = None
     reference_gpu: str = ""
     name: str = ""
@@ -102,9 +104,11 @@ class HostCosts:
         return replace(
             self,
             op_factor=self.op_factor * time_factor,
+            cold_factor=self.cold_factor * time_factor,
             call_s=self.call_s * time_factor,
             line_s=self.line_s * python,
             module_s=self.module_s * python,
+            function_s=self.function_s * python,
             fixed_s=self.fixed_s * fixed,
             kinds=kinds,
         )
@@ -245,6 +249,8 @@ def host_costs_of(runtime: str, files: Mapping[str, RuntimeCosts], where: object
         error=runtime_costs.error.log_sd,
         environment=runtime_costs.environment,
         provenance=runtime_costs.provenance,
+        cold_factor=next((c.cold_factor for c in chain if c.cold_factor is not None), runtime_costs.op_factor),
         call_s=runtime_costs.call_s,
+        function_s=runtime_costs.function_s,
         gap_s=runtime_costs.gap_s,
     )

@@ -424,8 +424,9 @@ class HostError(Record, frozen=True, kw_only=True):
 class RuntimeCosts(Head, frozen=True, kw_only=True):
     """``<runtime>.json``: what a runtime's calls cost on the host.
 
-    A call costs ``hot_s + (cold_s - hot_s) x its coldness``. Host time is ``op_factor`` times that, ``line_s`` and
-    ``module_s`` for the cold lines and modules of the Python before it, ``call_s`` a call, ``fixed_s`` a pass.
+    A call costs ``op_factor x hot_s + cold_factor x (cold_s - hot_s) x its coldness``. Host time is that, ``line_s`` and
+    ``module_s`` for the cold lines and modules of the Python before it, ``function_s`` for each function of Python that
+    is called, ``call_s`` a call, ``fixed_s`` a pass.
     """
 
     provenance: Provenance
@@ -437,13 +438,17 @@ class RuntimeCosts(Head, frozen=True, kw_only=True):
     environment: Environment
     """Where it was measured; probe_s and versions are needed."""
     op_factor: Factor
-    """Of the calls' own costs."""
+    """Of the calls' own costs, as they are in a tight loop."""
     line_s: Duration
     """Per cold line of Python."""
     module_s: Duration
     """Per cold module."""
     call_s: Duration
     """Per call, besides its own cost."""
+    function_s: Duration = 0.0
+    """Per call of a Python function."""
+    cold_factor: Factor | None = None
+    """Of what being cold adds to the calls' costs; null where it is the base's, or that of the calls themselves."""
     fixed_s: Duration
     """Per pass."""
     launch_s: Duration

@@ -57,7 +57,7 @@ UNCALLED = frozenset({Trait.HOST, Trait.GUARD})
 class HostProfile:
     """What a program's calls cost on a host whatever their sizes, arrays (calls,).
 
-    hot_s: of the timed call, in a tight loop; cold_s: what being cold adds; element_s: of each element that the host
+    hot_s: of the timed call, in a tight loop; cold_s: what being cold adds, in all; element_s: of each element that the host
     computes; timed_launches: of kernels, by the timed call; timed_shape_s: what ``HostCosts.library_calls`` says of the
     timed call's shape, not a number where it says nothing; shape_kernel: position of the kernel that decides on the
     library's cost by shape, among the call's program's kernels, -1 where none does; shape_key: family and dtype of its
@@ -92,11 +92,10 @@ def call_table(program: Program) -> CallTable:
     rows: dict[HostRow, int] = {}
     row_of_kind = [rows.setdefault(call.row, len(rows)) for call in kinds]
     distance = reuse_distances([row_of_kind[number] for number in kind_of])
-    python = [(call.python.cold_lines, call.python.cold_modules) for call in program.calls]
-    cold_lines, cold_modules = np.array(python, dtype=float).reshape(-1, 2).T.copy()
-    return CallTable(
-        tuple(kinds), np.array(kind_of, dtype=np.int64), np.array(distance, dtype=float), cold_lines, cold_modules
-    )
+    python = [(call.python.cold_lines, call.python.cold_modules, call.python.calls) for call in program.calls]
+    cold_lines, cold_modules, functions = np.array(python, dtype=float).reshape(-1, 3).T.copy()
+    distances = np.array(distance, dtype=float)
+    return CallTable(tuple(kinds), np.array(kind_of, dtype=np.int64), distances, cold_lines, cold_modules, functions)
 
 
 def _kind(call: HostCall) -> tuple[Any, ...]:
@@ -116,7 +115,7 @@ def host_profile(program: Program, host: HostCosts, table: CallTable | None = No
     counts = np.array([len(call.kernels) for call in table.kinds], dtype=np.int64)[table.kind_of]
     return HostProfile(
         hot_s=hot,
-        cold_s=(whole_cold - hot) * (table.distance / (table.distance + HALF_DISTANCE)),
+        cold_s=host.cold_factor * (whole_cold - hot) * (table.distance / (table.distance + HALF_DISTANCE)),
         element_s=element,
         timed_launches=launches,
         timed_shape_s=shapes,
@@ -125,7 +124,9 @@ def host_profile(program: Program, host: HostCosts, table: CallTable | None = No
         kind_of=table.kind_of,
         call_s=called,
         factor=factor,
-        python_s=host.line_s * table.cold_lines + host.module_s * table.cold_modules,
+        python_s=(
+            host.line_s * table.cold_lines + host.module_s * table.cold_modules + host.function_s * table.functions
+        ),
         tail_s=python_s(program.tail, host),
     )
 
@@ -296,7 +297,7 @@ def _host_s(
         more_s[:, calls] = library_s.reshape(sized.sizes, -1) - profile.timed_shape_s[calls]
     on_host = sized.elements > 0
     hot_s = np.where(on_host, profile.hot_s, np.maximum(profile.hot_s + more_s, 0.0))
-    seconds = host.op_factor * (hot_s + profile.cold_s + sized.elements * profile.element_s) + profile.call_s
+    seconds = host.op_factor * (hot_s + sized.elements * profile.element_s) + profile.cold_s + profile.call_s
     return np.asarray(seconds * profile.factor + profile.python_s)
 
 
@@ -373,7 +374,7 @@ def _side_by_side(
 
 def python_s(work: PythonWork, host: HostCosts) -> float:
     """Host seconds of the Python before a call."""
-    return host.line_s * work.cold_lines + host.module_s * work.cold_modules
+    return host.line_s * work.cold_lines + host.module_s * work.cold_modules + host.function_s * work.calls
 
 
 def library_rows(

@@ -103,9 +103,13 @@ def test_a_call_costs_itself_and_the_python_before_it(h200: Calibration) -> None
     assert seconds(call("add", python=PythonWork(9, 3.0, 2.0)), h200) == 231.0
 
 
-def test_an_operator_among_other_work_costs_its_factor(h200: Calibration) -> None:
-    program = Program("eager", "fp32", (call("add", python=PythonWork(9, 3.0, 2.0)),), PythonWork(), {})
-    assert price(program, h200, replace(HOST, op_factor=1.5)).host_s[0, 0] == 231.5
+def test_a_call_costs_what_its_factors_say_and_every_function_of_python(h200: Calibration) -> None:
+    """Of two operators each is one distinct other away from its last call, so cold by 1 / 26."""
+    python = PythonWork(9, 3.0, 2.0)
+    program = Program("eager", "fp32", (call("add", python=python), call("lerp")), PythonWork(), {})
+    host = replace(HOST, op_factor=1.5, cold_factor=2.0, function_s=0.5)
+    expected = [1.5 * 1 + 2 * (5 - 1) / 26 + 230 + 4.5, 1.5 * 4 + 2 * (8 - 4) / 26]
+    assert price(program, h200, host).host_s[0].tolist() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
