@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import defaultdict
+from pathlib import Path
 
 import numpy as np
 
@@ -21,9 +22,10 @@ from predictor.timeline.queue import queue
 
 
 def kind(model: str) -> str:
-    """The family of a library model; whether a generated module takes images."""
+    """The family of a library model; whether a generated module takes images; the file of a model of the battery."""
     found = source_of(model)
-    assert found is not None
+    if found is None:
+        return f"the battery's {Path(model).stem}"
     source, seed = found
     if source.name == "library":
         return FAMILIES[seed % len(FAMILIES)]

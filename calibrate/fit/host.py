@@ -24,7 +24,7 @@ from calibrate.samples.records import (
     ProgramRecord,
     ShapeSample,
 )
-from calibrate.samples.rounds import Round, lower_quartile, quiet_level, summarise
+from calibrate.samples.rounds import Round, lower_quartile, of_probe, quiet_level
 from calibrate.samples.store import SampleFile
 from calibrate.workloads.cases import Case
 from predictor.calibration.host_costs import HostCosts
@@ -40,6 +40,9 @@ from predictor.records import Kernel, Trait, Variant
 from predictor.timeline.queue import queue
 
 Array = NDArray[np.float64]
+
+HOST_BOUND = 0.6
+"""Kernel time over latency, up to which a module says something of the host."""
 
 LEAST_FACTOR = 0.9
 """Of what a call costs in a model, relative to tight loops, at the least: it runs no less code there, and loops repeat
@@ -159,7 +162,9 @@ def typical(calls: Sequence[CallCost]) -> dict[str, CallTime]:
 
 
 def fit_modules(file: SampleFile, calibration: Calibration, host: HostCosts) -> HostFit:
-    """The host coefficients, from the latencies of the generated modules. host: its calls' costs, with factors of 1."""
+    """The host coefficients, from the latencies of modules that wait for the host. host: its calls' costs, with factors
+    of 1.
+    """
     lanes = calibration.lanes
     rounds: dict[Case, list[Round]] = defaultdict(list)
     for sample in file.of(CaseRound):
@@ -173,14 +178,16 @@ def fit_modules(file: SampleFile, calibration: Calibration, host: HostCosts) -> 
         priced = price(program, calibration, host)
         timeline = queue(priced, lanes)
         last_s = float(priced.kernel_s[0, -1])
-        cold_s = float(host_profile(program, host).cold_s.sum())
+        cold_part_s = float(host_profile(program, host).cold_s.sum())
         python = [call.python for call in program.calls] + [program.tail]
         work = [sum(getattr(p, name) for p in python) for name in ("cold_lines", "cold_modules", "calls")]
-        measured = summarise(case_rounds, host.probe_s)
-        rows.append([timeline.host_s - cold_s, cold_s, *work])
-        device_s.append(timeline.kernel_s if lanes.serial else lanes.launch_latency_s + lanes.sync_s + last_s)
-        latency_s.append(measured.seconds * host.probe_s / measured.probe_s)
-    return fit_host(*np.array(rows, dtype=float).T, np.array(device_s), np.array(latency_s))
+        whole_s = of_probe(case_rounds) * host.probe_s
+        if lanes.serial or timeline.kernel_s <= HOST_BOUND * whole_s:
+            rows.append([timeline.host_s - cold_part_s, cold_part_s, *work])
+            device_s.append(timeline.kernel_s if lanes.serial else lanes.launch_latency_s + lanes.sync_s + last_s)
+            latency_s.append(whole_s)
+    hot_s, cold_s, lines, modules, functions = np.array(rows, dtype=float).T
+    return fit_host(hot_s, cold_s, lines, modules, functions, np.array(device_s), np.array(latency_s))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from calibrate.fit.alignment import align
 from calibrate.fit.errors import error_of
+from calibrate.fit.host import HOST_BOUND
 from calibrate.fit.kernels import fit_family
 from calibrate.fit.robust import non_negative
 from calibrate.samples.kernels import MeasuredKernel
@@ -39,10 +40,6 @@ from predictor.runtimes.eager.lowering import NAME as REFERENCE
 from predictor.runtimes.runtime import HostTerms
 
 Array = NDArray[np.float64]
-
-HOST_BOUND = 0.6
-"""Kernel time over latency, up to which a module says something of the host."""
-
 
 TOO_FAST = {"ort": 0.2}
 """Share of its roofline's time below which a kernel is another one, taken for this: half, as a compiler may reorder

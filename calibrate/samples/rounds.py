@@ -42,6 +42,13 @@ class Measurement:
     quiet_rounds: int
 
 
+def of_probe(rounds: Sequence[Round]) -> float:
+    """Rounds of what is the host's alone -> its time in units of the probe beside it: the median over all rounds. On a
+    noisy host one round repeats to a tenth in these units, whether it was quiet or not.
+    """
+    return float(np.median([2 * r.seconds / (r.probe_before_s + r.probe_after_s) for r in rounds]))
+
+
 def quiet_level(probes: Sequence[float]) -> float:
     """What the host probe shows when no neighbour disturbs the host: its 20th percentile over a run."""
     return float(np.percentile(probes, 20))

@@ -47,15 +47,16 @@ class HostCosts:
 
     calls: operator and variant -> dtype -> cost of one call, hot and cold: in a tight loop, and among a hundred others;
     typical: the same of a typical operator, by trait. The cost of a call is ``op_factor x hot + cold_factor x (cold -
-    hot) x its coldness`` (``coldness.coldness``), hot grown by ``launch_s`` for every kernel that it launches beyond the timed call's. On matrix
-    units, where the library's own cost depends on the shape, it grows instead by what exp(library_calls), of a family
-    and dtype, says of its kernel beyond the timed call's ``library_s``. Host time is that, ``line_s``, ``module_s`` and
-    ``function_s`` for the cold lines, the cold modules and the calls of functions of the Python before it
-    (``records.PythonWork``), ``call_s`` a call, and ``fixed_s`` a pass. gap_s: between kernels, where it is not that of a stream. error: of
-    generated modules, left out one at a time, standard deviation of log time. reference_gpu: the GPU with which the
-    costs were measured, where it is another; name: of a host among several; kinds: see ``scaled``. hosts_differ: the
-    part of ``error`` that all models share, because the host may be another than the one that was measured; label:
-    whose host it is, for a person; known_calls: what ``pricing`` remembers of kinds of calls.
+    hot) x its coldness`` (``coldness.coldness``), hot grown by ``launch_s`` for every kernel that it launches beyond
+    the timed call's. On matrix units, where the library's own cost depends on the shape, it grows instead by what
+    exp(library_calls), of a family and dtype, says of its kernel beyond the timed call's ``library_s``. Host time is
+    that, ``line_s``, ``module_s`` and ``function_s`` for the cold lines, the cold modules and the calls of functions of
+    the Python before it (``records.PythonWork``), ``call_s`` a call, and ``fixed_s`` a pass. gap_s: between kernels,
+    where it is not that of a stream. error: of generated modules, left out one at a time, standard deviation of log
+    time. reference_gpu: the GPU with which the costs were measured, where it is another; name: of a host among several;
+    kinds: see ``scaled``. hosts_differ: the part of ``error`` that all models share, because the host may be another
+    than the one that was measured; label: whose host it is, for a person; known_calls: what ``pricing`` remembers of
+    kinds of calls.
     """
 
     runtime: str

@@ -424,9 +424,9 @@ class HostError(Record, frozen=True, kw_only=True):
 class RuntimeCosts(Head, frozen=True, kw_only=True):
     """``<runtime>.json``: what a runtime's calls cost on the host.
 
-    A call costs ``op_factor x hot_s + cold_factor x (cold_s - hot_s) x its coldness``. Host time is that, ``line_s`` and
-    ``module_s`` for the cold lines and modules of the Python before it, ``function_s`` for each function of Python that
-    is called, ``call_s`` a call, ``fixed_s`` a pass.
+    A call costs ``op_factor x hot_s + cold_factor x (cold_s - hot_s) x its coldness``. Host time is that, ``line_s``
+    and ``module_s`` for the cold lines and modules of the Python before it, ``function_s`` for each function of Python
+    that is called, ``call_s`` a call, ``fixed_s`` a pass.
     """
 
     provenance: Provenance

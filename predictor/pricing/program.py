@@ -57,12 +57,12 @@ UNCALLED = frozenset({Trait.HOST, Trait.GUARD})
 class HostProfile:
     """What a program's calls cost on a host whatever their sizes, arrays (calls,).
 
-    hot_s: of the timed call, in a tight loop; cold_s: what being cold adds, in all; element_s: of each element that the host
-    computes; timed_launches: of kernels, by the timed call; timed_shape_s: what ``HostCosts.library_calls`` says of the
-    timed call's shape, not a number where it says nothing; shape_kernel: position of the kernel that decides on the
-    library's cost by shape, among the call's program's kernels, -1 where none does; shape_key: family and dtype of its
-    model, of every kind of call; kind_of: position of each call's kind; call_s, factor, python_s: added to, multiplied
-    with, and added again.
+    hot_s: of the timed call, in a tight loop; cold_s: what being cold adds, in all; element_s: of each element that the
+    host computes; timed_launches: of kernels, by the timed call; timed_shape_s: what ``HostCosts.library_calls`` says
+    of the timed call's shape, not a number where it says nothing; shape_kernel: position of the kernel that decides on
+    the library's cost by shape, among the call's program's kernels, -1 where none does; shape_key: family and dtype of
+    its model, of every kind of call; kind_of: position of each call's kind; call_s, factor, python_s: added to,
+    multiplied with, and added again.
     """
 
     hot_s: Array
