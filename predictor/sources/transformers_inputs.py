@@ -16,6 +16,7 @@ from torch import Tensor
 from models_zoo import _inputs
 from predictor.errors import PredictorError
 from predictor.sources.built import FRAMES, PIXELS, TOKENS
+from predictor.sources.transformers_kinds import KINDS
 
 DECODER_TOKENS = 16
 """Tokens that a decoder is given beside an encoder's input that is no text."""
@@ -34,26 +35,31 @@ def inputs_of(model: Any, batch: int, length: int | None = None) -> dict[str, An
     sizes = Sizes(model.config, batch, length, names)
     required = [p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     main = model.main_input_name if isinstance(model.main_input_name, list) else [model.main_input_name]
+    of_kind = KINDS.get(model.config.model_type, {})
     wanted = list(dict.fromkeys([*(name for name in main if name in names), *required]))
     wanted += [name for name in ALSO if name in names and name not in wanted]
-    wanted = [name for name in wanted if name in required or MASK_OF.get(name, name) in wanted]
-    missing = [name for name in wanted if name not in MAKERS]
+    wanted = [name for name in wanted if name in (*main, *required) or NEEDS.get(name, name) in wanted]
+    wanted = wanted or [name for name in ("input_ids",) if name in names]
+    beside_text = "pixel_values" if "input_ids" in wanted and sizes.vision is not None else ""
+    wanted += [name for name in of_kind if name in names and name not in (*wanted, beside_text)]
+    makers = {**MAKERS, **of_kind}
+    missing = [name for name in wanted if name not in makers]
     if missing:
         raise PredictorError(
             f"{type(model).__name__} takes {', '.join(missing)}: write a factory that makes them, "
             "--model FILE.py:FUNCTION"
         )
-    made = {name: MAKERS[name](sizes) for name in wanted}
+    made = {name: makers[name](sizes) for name in wanted}
     if "pixel_values" in names and "input_ids" in made and sizes.vision is not None:
-        made |= _with_image(model, sizes, names)
+        made |= _with_image(model, sizes, names, makers["pixel_values"])
     return made
 
 
-ALSO = ("decoder_input_ids", "bbox", "pixel_mask", "input_features_mask")
+ALSO = ("decoder_input_ids", "bbox", "pixel_mask", "input_features_mask", "input_ids")
 """Arguments that have a default and are given nevertheless: a model does something else without them."""
 
-MASK_OF = {"pixel_mask": "pixel_values", "input_features_mask": "input_features"}
-"""Masks, and the inputs without which they are left out."""
+NEEDS = {"pixel_mask": "pixel_values", "input_features_mask": "input_features", "input_ids": "pixel_values"}
+"""Arguments of ``ALSO``, and the inputs without which they are left out: masks, and a text beside an image."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +124,8 @@ class Sizes:
         side = next((s for name in _SIDES if (s := _field(config, name))), None) or _processed(self.config) or PIXELS
         side = (side["height"], side["width"]) if isinstance(side, dict) else side
         height, width = (side, side) if isinstance(side, int) else (int(n) for n in tuple(side)[-2:])
+        whole = _windows(self.config)
+        height, width = (max(n // whole, 1) * whole for n in (height, width))
         channels = next((c for name in _CHANNELS if isinstance(c := _field(config, name), int)), 3)
         return channels, height, width
 
@@ -126,22 +134,35 @@ class Sizes:
         rows, columns.
         """
         config = self.vision or self.config
-        patch, merge = _field(config, "patch_size") or 14, _field(config, "spatial_merge_size") or 2
-        frames = _field(config, "temporal_patch_size") or 1
-        side = 8 * merge
+        patch = _field(config, "patch_size") or 14
+        frames = _field(config, "temporal_patch_size") or _field(config, "patch_temporal") or 1
+        side = self.side_of_patches()
         channels = next((c for name in _CHANNELS if isinstance(c := _field(config, name), int)), 3)
         pixels = torch.empty(self.batch * side * side, channels * frames * patch * patch, device="meta")
         return pixels, torch.tensor([[1, side, side]] * self.batch)
 
+    def side_of_patches(self, merged: str = "spatial_merge_size") -> int:
+        """Rows and columns of patches of an image. merged: the field that says how many of a row become one."""
+        return 8 * int(_field(self.vision or self.config, merged) or 2)
+
     def pixels(self) -> Tensor:
-        """(batch, channels, height, width)."""
+        """(batch, channels, height, width); patches for models that take their grids; (batch, frames, channels, height,
+        width) for models of videos, whose configuration counts frames.
+        """
+        if {"grid_thw", "image_grid_thw"} & self.names:
+            return self.patches()[0]
+        if self.frames and "pixel_values_videos" not in self.names:
+            return self.video()
         return torch.empty(self.batch, *self.image(), device="meta")
 
-    def video(self) -> Tensor:
+    @property
+    def frames(self) -> int | None:
+        """Frames of a video, None where no configuration says them."""
+        return next((n for c in (self.config, self.vision) for name in _FRAMES if (n := _field(c, name))), None)
+
+    def video(self, frames: int | None = None) -> Tensor:
         """(batch, frames, channels, height, width)."""
-        parts = (self.config, self.vision)
-        frames = next((n for c in parts for name in _FRAMES if (n := _field(c, name))), FRAMES)
-        return torch.empty(self.batch, frames, *self.image(), device="meta")
+        return torch.empty(self.batch, frames or self.frames or FRAMES, *self.image(), device="meta")
 
     def samples(self) -> Tensor:
         """(batch, samples) of audio; (batch, channels, samples) for a codec; a spectrogram (batch, frames, bins) where
@@ -158,7 +179,7 @@ class Sizes:
 
     def spectrogram(self) -> Tensor:
         """(batch, mel bins, frames), or (batch, frames, mel bins) for models that subsample frames with a mask."""
-        parts = (self.audio, _field(self.config, "encoder_config"), self.config)
+        parts = (self.audio, _field(self.config, "encoder_config"), self.config, *_values(self.config))
         bins = next((n for c in parts for name in _BINS if isinstance(n := _field(c, name), int)), 80)
         positions = next((n for c in parts if (n := _field(c, "max_source_positions"))), None)
         if _field(self.audio, "conv_kernel_sizes") is None and positions and "attention_mask" in self.names:
@@ -237,6 +258,13 @@ def _processed(config: Any) -> tuple[int, int] | None:
     return (int(shortest), int(shortest)) if shortest and "longest_edge" in size else None
 
 
+def _windows(config: Any) -> int:
+    """Pixels of which the sides of an image must be multiples: patches in windows."""
+    parts = [config, _field(config, "backbone_config")]
+    windows = next((c for c in parts if c is not None and _field(c, "num_windows") and _field(c, "patch_size")), None)
+    return int(windows.num_windows * windows.patch_size) if windows is not None else 1
+
+
 def _parts(config: Any, of: str) -> list[Any]:
     return [_field(config, name) for name in (f"{of}_config", f"{of}_encoder_config", f"{of}_tower_config")]
 
@@ -255,6 +283,7 @@ MAKERS: dict[str, Callable[[Sizes], Any]] = {
     "pixel_values": lambda sizes: sizes.pixels(),
     "pixel_mask": lambda sizes: torch.ones(sizes.batch, *sizes.image()[1:], dtype=torch.int64),
     "pixel_values_videos": lambda sizes: sizes.video(),
+    "merge_sizes": lambda sizes: torch.full((sizes.batch,), _field(sizes.config, "spatial_merge_size") or 1),
     "input_values": lambda sizes: sizes.samples(),
     "input_features": lambda sizes: sizes.spectrogram(),
     "input_features_mask": lambda sizes: sizes.heard(),
@@ -272,7 +301,7 @@ MAKERS: dict[str, Callable[[Sizes], Any]] = {
 """Name of an argument -> what makes it."""
 
 
-def _with_image(model: Any, sizes: Sizes, names: set[str]) -> dict[str, Any]:
+def _with_image(model: Any, sizes: Sizes, names: set[str], pixels_of: Callable[[Sizes], Any]) -> dict[str, Any]:
     """An image beside the tokens, with placeholders for its features in front of the text where the model has them; the
     text alone where the model does not say how many features an image has.
     """
@@ -283,7 +312,7 @@ def _with_image(model: Any, sizes: Sizes, names: set[str]) -> dict[str, Any]:
         pixels, grid = sizes.patches()
         image = {"pixel_values": pixels, "image_grid_thw": grid}
     else:
-        image = {"pixel_values": sizes.pixels()}
+        image = {"pixel_values": pixels_of(sizes)}
     if token is None:
         return image
     try:
