@@ -13,6 +13,7 @@ from transformers import AutoConfig, AutoModel
 from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 
 from benchmarks.coverage_libraries import Uninitialised
+from predictor.sources.configuration import made
 from predictor.sources.transformers_inputs import inputs_of
 
 Made = tuple[Any, Any, str]
@@ -44,7 +45,7 @@ def build(kind: str) -> Made:
     """A model type in a small configuration, without its weights, and inputs for it."""
     config = small_configuration(kind)
     with _weights_on_meta():
-        model = AutoModel.from_config(config).eval()
+        model = made(AutoModel, config).eval()
     return model, inputs_of(model, 1), "fp16"
 
 

@@ -122,7 +122,7 @@ def _built(
     kind = config.model_type
     auto = _class_of(config, head)
     with _quiet():
-        module = without_data(lambda: _made(auto, config), f"transformers cannot build {kind!r} from {where}")
+        module = without_data(lambda: made(auto, config), f"transformers cannot build {kind!r} from {where}")
     size = batch or 1
     inputs = inputs_of(module, size, length)
     priced = type(module).__name__
@@ -136,12 +136,13 @@ def _built(
     return Built(module, inputs, name, size, notes, _DTYPES.get(dtype, dtype) or None, length=text)
 
 
-def _made(auto: Any, config: Any) -> Any:
+def made(auto: Any, config: Any) -> Any:
     """A model in torch's default dtype: the configuration's is that of the prediction."""
     import copy
 
     config = copy.deepcopy(config)
     config.dtype = None
+    config.architectures = config.architectures or []  # a type with several base models is looked up among them
     return auto.from_config(config) if hasattr(auto, "from_config") else auto(config)
 
 

@@ -119,7 +119,7 @@ def _positions_of_patches(sizes: Sizes) -> Tensor:
 
 
 def _upper_half(sizes: Sizes) -> Tensor:
-    """(batch, channels, height / 2, width): the prompt and the image, one above the other, are as large as the model's."""
+    """(batch, channels, height / 2, width): a prompt and an image, one above the other, are as large as the model's."""
     channels, height, width = sizes.image()
     return _empty(sizes.batch, channels, height // 2, width)
 
@@ -253,10 +253,10 @@ KINDS: dict[str, dict[str, Maker]] = {
         "audio_mel": _rows(lambda config: config.input_feat_size, 400),
         "audio_mel_mask": lambda sizes: torch.zeros(sizes.batch, 400, dtype=torch.bool),
     },
-    **dict.fromkeys(
-        ("granite_speech5_ctc", "granite_speech5_encoder"),
-        {"input_features": _rows(lambda config: 4 * _encoder(config).num_mel_bins, 500)},  # deltas, stacked in pairs
-    ),
+    **{
+        kind: {"input_features": _rows(lambda config: 4 * _encoder(config).num_mel_bins, 500)}  # deltas, in pairs
+        for kind in ("granite_speech5_ctc", "granite_speech5_encoder")
+    },
     "fun_asr_nano_encoder": {"input_features": _rows(lambda config: config.input_size, 1000)},
     "gemma4_audio": {"input_features": _rows(lambda config: 128, 1000)},
     **{
