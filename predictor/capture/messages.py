@@ -48,10 +48,10 @@ def complaint(error: BaseException, failed: tuple[BaseException | None, str], mo
             f"{module} runs an operator whose output shape torch does not know without data{where}: "
             "register one with torch.library.register_fake"
         )
+    if _attends_to_nested(error):  # what fails in it depends on whether torch's counter of FLOPs is imported
+        return f"{module} is not predicted{where_raised(error, '')}: {NESTED_ATTENTION}"
     if "NestedTensorImpl" in said:
         return f"{module} is not predicted{where}: {NESTED}"
-    if _attends_to_nested(error):
-        return f"{module} is not predicted{where}: {NESTED_ATTENTION}"
     if any(words in said for words in OF_CUDA):
         return (
             f"{module} does with CUDA what only a GPU can: {said}{where}: leave streams, events, synchronisation and "
@@ -70,8 +70,9 @@ def complaint(error: BaseException, failed: tuple[BaseException | None, str], mo
 def refusal(stop: BaseException, failed: tuple[BaseException | None, str], module: str) -> str:
     """What a pass was stopped for, where, in one line. failed: as of ``complaint``."""
     raised, operator = failed
-    reason = NESTED_ATTENTION if _attends_to_nested(stop) else str(stop)
-    return f"{module} is not predicted{where_raised(stop, operator if raised is stop else '')}: {reason}"
+    if _attends_to_nested(stop):
+        return f"{module} is not predicted{where_raised(stop, '')}: {NESTED_ATTENTION}"
+    return f"{module} is not predicted{where_raised(stop, operator if raised is stop else '')}: {stop}"
 
 
 def _attends_to_nested(error: BaseException) -> bool:

@@ -40,9 +40,18 @@ LARGE_PRODUCT = 2**32
 """Elements of two operands, multiplied: for square matrices of n x n it is n^4, and n^3 multiplications."""
 
 
+MOST_SORTED = 2**20
+"""Integers of the largest tensor that is really sorted: about 0.3 s on a CPU."""
+
+MOST_SUMMED = 2**22
+"""Integers of the largest tensor that is really summed up along a dimension: about 0.3 s on a CPU."""
+
+_MOST = {Trait.SORT: MOST_SORTED, Trait.SCAN: MOST_SUMMED}
+
+
 def without_large_values(func: Any, trait: Trait, args: Any, kwargs: Any) -> tuple[Any, Any]:
     """The arguments of a call on real tensors; on meta where a tensor in it has more elements than a capture keeps, and
-    where a product would take long. An operator that is split comes here with its parts.
+    where a product, a sort or a sum would take long. An operator that is split comes here with its parts.
     """
     if trait is Trait.UNMODELLED and is_composite(func):
         return args, kwargs
@@ -50,13 +59,14 @@ def without_large_values(func: Any, trait: Trait, args: Any, kwargs: Any) -> tup
     tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
     if any(t.is_meta for t in tensors) or func._schema.is_mutable or (is_view(func) and not is_composite(func)):
         return args, kwargs
+    most = _MOST.get(trait, MOST_KEPT_ELEMENTS)
     bound = 1
     for leaf in leaves:
         if isinstance(leaf, torch.Tensor):
             bound *= max(1, leaf.numel())
         elif isinstance(leaf, int):
             bound *= max(1, abs(leaf))
-    if bound <= MOST_KEPT_ELEMENTS:
+    if bound <= most:
         return args, kwargs
     meta = torch.device("meta")
     on_meta = tree_map_only(torch.Tensor, to_meta, (args, kwargs))
@@ -67,7 +77,7 @@ def without_large_values(func: Any, trait: Trait, args: Any, kwargs: Any) -> tup
         result = func(*on_meta[0], **on_meta[1])
     except Exception:  # its result depends on values: it runs on them
         return args, kwargs
-    large = any(t.numel() > MOST_KEPT_ELEMENTS for t in (*tensors, *tensors_in(result)))
+    large = any(t.numel() > most for t in (*tensors, *tensors_in(result)))
     return on_meta if large or (trait in CONTRACTIONS and bound > LARGE_PRODUCT) else (args, kwargs)
 
 

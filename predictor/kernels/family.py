@@ -89,7 +89,8 @@ class Family:
     measured_in: where; stand_in: the family whose fit is taken where this one was not measured; held_out: dimensions
     that decide whether two samples are parts of one when a fit is tested on unseen ones, all where it is empty.
     factor_group: whose factor of whole passes it shares, its own where it is empty. profiler_names: what a profiler
-    calls its kernels, a regular expression; most_kernels: that one call may have become in a profile.
+    calls its kernels, a regular expression; most_kernels: that one call may have become in a profile. only_measured: a
+    GPU for which it was not measured is refused, as an analytic price would be a guess (``unmeasured_product``).
     """
 
     name: str
@@ -117,6 +118,7 @@ class Family:
     held_out: tuple[str, ...] = ()
     factor_group: str = ""
     most_kernels: int = 24
+    only_measured: bool = False
 
     def complete(self, dims: Mapping[str, Any]) -> dict[str, Array]:
         """Dimensions as float arrays of one shape, defaults filled in. Raises KeyError for a missing or unknown one."""

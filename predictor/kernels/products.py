@@ -51,7 +51,8 @@ _product = partial(
 
 ROWS = (
     _product(name="gemm"),
-    _product(name="gemm_8bit", measured_in=MeasuredIn.NOWHERE, factor_group="gemm"),
+    _product(name="gemm_8bit", measured_in=MeasuredIn.NOWHERE, factor_group="gemm", only_measured=True),
+    _product(name="ort_gemm_8bit", measured_in=MeasuredIn.NOWHERE, factor_group="gemm"),
     _product(
         name="ort_recurrent_product",
         measured_in=MeasuredIn.SESSIONS,

@@ -90,7 +90,7 @@ def eight_bit_gemm(call: OpCall) -> tuple[Kernel, ...]:
     m, n = out.elements // max(out.shape[-1], 1), out.shape[-1]
     k = a.elements // max(m, 1)
     dims = {"m": m, "n": n, "k": k, "batch": 1, "nt": float(bool(call.args.get("transB"))), "bias": 0.0}
-    return (Kernel("gemm_8bit", a.dtype, dims),) if min(m, n, k) else ()
+    return (Kernel("ort_gemm_8bit", a.dtype, dims),) if min(m, n, k) else ()
 
 
 def gemm_macs(call: OpCall) -> int:

@@ -14,6 +14,7 @@ from predictor.calibration.host_costs import HostCosts, kind_of_call
 from predictor.calibration.load import Calibration, load_calibration
 from predictor.calibration.schema import TYPICAL
 from predictor.calibration.trees import Forest
+from predictor.errors import PredictorError
 from predictor.graph.coldness import HALF_DISTANCE, reuse_distances
 from predictor.kernels.families import FAMILIES
 from predictor.ops import OPS
@@ -209,8 +210,11 @@ def price_together(
     monotone: bool = False,
 ) -> list[PricedProgram]:
     """Prices of many programs, each with its profile, see ``price``: kernels of one family are priced together, those
-    that several programs have once.
+    that several programs have once. Raises PredictorError for kernels whose families are priced only where they were
+    measured (``Family.only_measured``).
     """
+    for sized, _ in programs:
+        _refuse_unmeasured(sized, calibration)
     measured_with = load_calibration(host.reference_gpu) if host.reference_gpu else calibration
     kernels: dict[Any, list[Array]] = {}
     for sized, _ in programs:

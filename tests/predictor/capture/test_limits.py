@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from predictor.capture.limits import OPERATORS, SECONDS
 from predictor.capture.recorder import capture
@@ -129,6 +129,22 @@ def test_integers_up_to_the_limit_keep_their_values() -> None:
 
     ids = torch.zeros(MOST_KEPT_ELEMENTS, dtype=torch.bool)
     assert of(forward, ids.to(torch.uint8)).calls[-1].op == "add"
+
+
+@pytest.mark.parametrize(
+    "operator", [Tensor.argsort, lambda ids: ids.sort()[1], lambda ids: ids.topk(2**23)[1], lambda ids: ids.cumsum(0)]
+)
+def test_many_integers_are_neither_sorted_nor_summed_up(operator: Callable[[Tensor], Tensor]) -> None:
+    """That would take seconds on a CPU. What is read of them is assumed, and said."""
+    graph = of(lambda ids: ids[: int(operator(ids)[-1])], torch.ones(MOST_KEPT_ELEMENTS, dtype=torch.int64))
+    assert graph.calls[-1].outputs[0].shape == (1,)
+    assert graph.assumptions == ("a number that the host reads from the device is 1",)
+
+
+def test_few_integers_are_sorted_and_summed_up() -> None:
+    graph = of(lambda ids: ids[: int(ids.sort()[0][-1])][: int(ids.cumsum(0)[2])], torch.tensor([3, 1, 2, 0]))
+    assert [call.outputs[0].shape for call in graph.calls if call.op == "slice"] == [(3,), (3,)]
+    assert not graph.assumptions
 
 
 @pytest.mark.parametrize("product", [torch._int_mm, torch.matmul])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,9 +12,12 @@ from torch import nn
 
 from predictor import Predictor
 from predictor.calibration.load import Calibration
+from predictor.calibration.schema import FitKey
+from predictor.errors import PredictorError
 from predictor.ops import ONNX_OPS, UNMODELLED_NODE, onnx_form
 from predictor.pricing.intervals import NINETY, UNMODELLED_ERROR
 from predictor.pricing.kernels import kernel_fit
+from predictor.pricing.program import price
 from predictor.records import Graph, Kernel, OpCall, PythonWork, TensorSpec, Trait
 from predictor.report import load
 from predictor.runtimes import load as runtime
@@ -32,6 +36,26 @@ def test_no_runtime_has_an_unmodelled_operator_for_free(name: str) -> None:
     kernels = [kernel for call in program.calls for kernel in call.kernels]
     assert kernels == [Kernel("unmodelled", "fp32", {"elements": 32, "bytes_read": 128, "bytes_written": 24})]
     assert program.unmodelled == {"_pdist_forward": 1}
+
+
+def int8_product(x: torch.Tensor) -> torch.Tensor:
+    codes = torch.ones(64, 64, dtype=torch.int8, device=x.device)
+    return torch._int_mm(x.to(torch.int8), codes)
+
+
+@pytest.mark.parametrize("name", RUNTIMES)
+def test_a_product_of_eight_bits_is_refused_where_it_was_not_measured(name: str) -> None:
+    with pytest.raises(PredictorError, match=r"multiplies matrices of int8.*h200: predict the module as it was before"):
+        Predictor("h200", name).predict(Function(int8_product), torch.empty(32, 64))
+
+
+def test_a_product_of_eight_bits_has_the_price_of_its_own_fit(h200: Calibration) -> None:
+    measured = kernel_fit(h200, "gemm", "fp16")
+    calibrated = replace(h200, fits={**h200.fits, FitKey("gemm_8bit", "int8", "model"): measured})
+    program = runtime("eager").lower(of(int8_product, torch.empty(32, 64)))
+    priced = price(program, calibrated, h200.host("eager"))
+    assert priced.kernel_s[0, -1] > 0
+    assert kernel_fit(calibrated, "gemm_8bit", "int8") is measured
 
 
 def test_a_price_is_the_traffic_over_the_bandwidth_and_a_floor(h200: Calibration) -> None:

@@ -23,6 +23,10 @@ SEQ2SEQ = {
     **{"d_model": 32, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2, "vocab_size": 500},
     **{"decoder_attention_heads": 2, "encoder_ffn_dim": 64, "decoder_ffn_dim": 64},
 }
+SPEECH = {
+    **{"hidden_size": 32, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2},
+    **{"decoder_attention_heads": 2, "encoder_ffn_dim": 64, "decoder_ffn_dim": 64},
+}
 VISION = {**WIDTHS, "image_size": 32, "patch_size": 16}
 TEXT = {**WIDTHS, "vocab_size": 500}
 
@@ -155,6 +159,39 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, tuple[int, ...]]]] = {
     "time_series_transformer": (
         {"prediction_length": 8, "context_length": 16, "lags_sequence": [1, 2], "num_time_features": 1, "d_model": 8},
         {"past_values": (2, 18), "past_time_features": (2, 18, 1), "past_observed_mask": (2, 18)},
+    ),
+    "vivit": ({**VISION, "num_frames": 4, "tubelet_size": [2, 16, 16]}, {"pixel_values": (2, 4, 3, 32, 32)}),
+    "siglip2_vision_model": (
+        {**WIDTHS, "patch_size": 4, "num_patches": 16},
+        {"pixel_values": (2, 256, 48), "pixel_attention_mask": (2, 256), "spatial_shapes": (2, 2)},
+    ),
+    "gemma4_vision": (
+        {**WIDTHS, "head_dim": 16, "num_key_value_heads": 2, "patch_size": 4},
+        {"pixel_values": (2, 576, 48), "pixel_position_ids": (2, 576, 2)},
+    ),
+    "kimi_k25_vision": ({**WIDTHS, "patch_size": 4}, {"pixel_values": (512, 3, 4, 4), "grid_thw": (2, 3)}),
+    "minicpm_ocr_vision": (
+        {**WIDTHS, "patch_size": 4, "image_size": 64},
+        {"pixel_values": (1, 3, 4, 2048), "target_sizes": (2, 2)},
+    ),
+    "decision_transformer": (
+        {"hidden_size": 32, "n_layer": 1, "n_head": 2, "state_dim": 3, "act_dim": 2},
+        {
+            **{"states": (2, 20, 3), "actions": (2, 20, 2), "rewards": (2, 20, 1), "returns_to_go": (2, 20, 1)},
+            **{"timesteps": (2, 20), "attention_mask": (2, 20)},
+        },
+    ),
+    "kosmos-2": (
+        {
+            "text_config": {"layers": 1, "embed_dim": 32, "attention_heads": 2, "ffn_dim": 64, "vocab_size": 500},
+            **{"vision_config": VISION, "latent_query_num": 8},
+        },
+        {"pixel_values": (2, 3, 32, 32), "input_ids": (2, 128), "image_embeds_position_mask": (2, 128)},
+    ),
+    "granite_speech5_encoder": ({**WIDTHS, "num_mel_bins": 10}, {"input_features": (2, 500, 40)}),
+    "speecht5": (
+        SPEECH,
+        {"input_values": (2, 128, 32), "decoder_input_values": (2, 128, 32)},
     ),
     "patchtst": ({"context_length": 32, "num_input_channels": 3, "d_model": 16}, {"past_values": (2, 32, 3)}),
 }
