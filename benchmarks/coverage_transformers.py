@@ -5,14 +5,14 @@ layers, on the meta device, with the inputs that a user of ``--model transformer
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
-from torch import nn
 from transformers import AutoConfig, AutoModel
 from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 
 from benchmarks.coverage_libraries import Uninitialised
+from predictor.sources.built import weights_on_meta
 from predictor.sources.configuration import made
 from predictor.sources.transformers_inputs import inputs_of
 
@@ -44,27 +44,9 @@ def cases() -> Iterator[tuple[str, Callable[[], Made]]]:
 def build(kind: str) -> Made:
     """A model type in a small configuration, without its weights, and inputs for it."""
     config = small_configuration(kind)
-    with _weights_on_meta():
+    with weights_on_meta(), Uninitialised():
         model = made(AutoModel, config).eval()
     return model, inputs_of(model, 1), "fp16"
-
-
-@contextmanager
-def _weights_on_meta() -> Iterator[None]:
-    """Parameters have no memory, whatever their number; buffers keep their values, by which some models decide."""
-    before = nn.Module.register_parameter
-
-    def register(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
-        if parameter is not None:
-            parameter = nn.Parameter(parameter.detach().to("meta"), requires_grad=parameter.requires_grad)
-        before(module, name, parameter)
-
-    nn.Module.register_parameter = register  # type: ignore[method-assign]
-    try:
-        with Uninitialised():
-            yield
-    finally:
-        nn.Module.register_parameter = before  # type: ignore[method-assign]
 
 
 # configurations
@@ -143,6 +125,8 @@ def _few_layers(fields: dict[str, Any]) -> dict[str, Any]:
     changed |= {n: EXPERTS for n in _EXPERT_FIELDS if isinstance(fields.get(n), int) and fields[n] > EXPERTS}
     changed |= {name: value[:layers] for name, value in lists.items()}
     for name, part in fields.items():
-        if isinstance(part, dict) and "model_type" in part and (few := _few_layers(part)):
+        if isinstance(part, dict) and "layer" in name and all(str(key).isdigit() for key in part):
+            changed[name] = {key: value for key, value in part.items() if int(key) < layers}
+        elif isinstance(part, dict) and "model_type" in part and (few := _few_layers(part)):
             changed[name] = {**part, **few}
     return changed

@@ -46,6 +46,9 @@ class Built:
     length: int | None = None
 
 
+MOST_EMPTY = 2**28
+"""Elements of the largest tensor that is made with memory while a model is built: 1 GiB in single precision."""
+
 Build = Callable[[int | None, int | None], Built]
 """(Batch, length in tokens) -> the model with inputs of these sizes, None: of its own. Raises PredictorError where it
 does not take a batch. A length that it does not take is left out: the inputs are cut or repeated afterwards.
@@ -98,10 +101,23 @@ _one_build = threading.Lock()
 @contextmanager
 def weights_on_meta() -> Iterator[None]:
     """Parameters that modules register are moved to the meta device, so that a large model is built without its data.
-    What is no parameter (tables of positions, schedules of dropout) has its values.
+    What is no parameter (tables of positions, schedules of dropout) has its values, where it has no more than
+    ``MOST_EMPTY`` elements when it is made.
     """
     import torch
     from torch.nn.modules import module
+    from torch.overrides import TorchFunctionMode
+
+    class WithoutMemory(TorchFunctionMode):
+        """Large tensors that nobody has filled yet are made on meta: a parameter may fit nowhere before it is moved."""
+
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            kwargs = kwargs or {}
+            if func is torch.empty and not {"device", "out"} & kwargs.keys():
+                empty = func(*args, **kwargs, device="meta")
+                if empty.numel() > MOST_EMPTY:
+                    return empty
+            return func(*args, **kwargs)
 
     builder = threading.get_ident()
 
@@ -110,7 +126,7 @@ def weights_on_meta() -> Iterator[None]:
             return None
         return torch.nn.Parameter(parameter.to("meta"), requires_grad=parameter.requires_grad)
 
-    with _one_build, torch.no_grad():
+    with _one_build, torch.no_grad(), WithoutMemory():
         handle = module.register_module_parameter_registration_hook(moved)
         try:
             yield
