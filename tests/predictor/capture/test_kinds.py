@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention.flex_attention import flex_attention
+from torch.utils.checkpoint import checkpoint
 
 from predictor.capture import assumptions
 from predictor.capture.assumptions import DISTINCT, EVALUATION, EVEN, HOLDS, ONE, PADDING
@@ -335,6 +336,14 @@ def test_what_finds_places_waits_for_the_device() -> None:
 
 
 # numbers that go to the host
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_activation_checkpointing_runs_what_it_wraps_once(reentrant: bool) -> None:
+    def forward(layer: nn.Module, x: Tensor) -> Tensor:
+        return checkpoint(layer, x, use_reentrant=reentrant)  # type: ignore[no-any-return]
+
+    assert leaves(capture(With(forward, linear()), X, "fp16")) == ["linear"]
 
 
 def test_a_hook_that_goes_to_numpy_gets_an_array() -> None:
