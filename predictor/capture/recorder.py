@@ -563,7 +563,7 @@ def _recorded(user: _Pass) -> _Recorder:
 
 
 def _record_redirected(user: _Pass) -> _Recorder:
-    with redirected.to_meta():
+    with redirected.to("meta"):
         _record(user, redirected.CUDA)
         return _record(user, redirected.CUDA)
 

@@ -42,21 +42,25 @@ def is_named_in(code: CodeType) -> bool:
     return any(map(is_cuda, constants))
 
 
-class _ToMeta(TorchFunctionMode):
-    """Exchanges CUDA devices for the meta device in the arguments of every function of torch."""
+class _Exchanged(TorchFunctionMode):
+    """Exchanges CUDA devices for another in the arguments of every function of torch."""
+
+    def __init__(self, device: torch.device) -> None:
+        super().__init__()
+        self._device = device
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if is_cuda(kwargs.get("device")):
-            kwargs = {**kwargs, "device": torch.device("meta")}
+            kwargs = {**kwargs, "device": self._device}
         if any(is_cuda(value) for value in args) and func is not torch.device:
-            args = tuple(torch.device("meta") if is_cuda(value) else value for value in args)
+            args = tuple(self._device if is_cuda(value) else value for value in args)
         if func is torch.Tensor.cuda:
-            return args[0].to("meta")
+            return args[0].to(self._device)
         return func(*args, **kwargs)
 
 
-def names_cuda(error: Exception) -> bool:
+def names_cuda(error: BaseException) -> bool:
     """Whether a module failed because it asked for CUDA where there is none, or where a tensor of the capture met one
     that lies on a GPU.
     """
@@ -93,7 +97,7 @@ def watched(answer: bool | None = None) -> Iterator[CudaQuestions]:
 
 
 @contextmanager
-def to_meta() -> Iterator[None]:
-    """Whatever is put on a CUDA device is put on the meta device, and CUDA is there for who asks."""
-    with _ToMeta(), watched(answer=True):
+def to(device: str) -> Iterator[None]:
+    """Whatever is put on a CUDA device is put on another, and CUDA is there for who asks."""
+    with _Exchanged(torch.device(device)), watched(answer=True):
         yield

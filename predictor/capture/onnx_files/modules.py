@@ -47,6 +47,7 @@ def _optimised(module: Any, inputs: Any, dtype: str) -> dict[str, Any]:
     """Nodes and tensors of a module that is exported in a dtype and optimised."""
     import torch
 
+    from predictor.capture.redirected import names_cuda, to
     from predictor.capture.stand_ins import Copies
     from predictor.graph.onnx_export import export
 
@@ -58,13 +59,21 @@ def _optimised(module: Any, inputs: Any, dtype: str) -> dict[str, Any]:
             return torch.zeros(tensor.shape, dtype=kind)
         return tensor.detach().to("cpu", kind, copy=True)
 
+    def write(path: Path) -> None:
+        copies = Copies()
+        export(copies.module(module, placed, placed), copies.of(inputs, placed), path)
+
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         try:
             with _quiet():
-                copies = Copies()
-                real = copies.module(module, placed, placed)
-                export(real, copies.of(inputs, placed), path)
+                try:
+                    write(path)
+                except Exception as error:
+                    if torch.cuda.is_available() or not names_cuda(_root(error)):
+                        raise
+                    with to("cpu"):
+                        write(path)
         except Exception as error:
             raise CannotRunError(f"it cannot be exported to ONNX: {_cause(error)}") from error
         file = read(path)
@@ -97,9 +106,15 @@ def _quiet() -> Iterator[None]:
         logging.disable(before)
 
 
-def _cause(error: BaseException) -> str:
-    """What caused an error, in the first line of its message: the exporters' own are about how to report it."""
+def _root(error: BaseException) -> BaseException:
+    """The first cause of an error."""
     while error.__cause__ is not None:
         error = error.__cause__
+    return error
+
+
+def _cause(error: BaseException) -> str:
+    """What caused an error, in the first line of its message: the exporters' own are about how to report it."""
+    error = _root(error)
     said = str(error).strip() or type(error).__name__
     return " ".join(re.sub(r"\x1b\[\d*m", "", said.splitlines()[0]).split())[:200]

@@ -134,3 +134,12 @@ def test_what_the_gpu_has_a_kernel_for_is_not_written_out_as_the_cpu_does(tmp_pa
     nodes = [node("MatMul", "x,w", "a"), node("HardSwish", "a", "y")]
     made = model(nodes, [info("x", (2, 64), kind)], [weight("w", 64, 8, kind=dtype)], [info("y", None, kind)], 17)
     assert [call.op for call in files.read_graph(saved(tmp_path, made)).calls] == ["MatMul", "HardSwish"]
+
+
+def test_a_module_that_names_cuda_is_exported_where_there_is_none() -> None:
+    class OnCuda(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.cuda() @ torch.ones(8, 4, device="cuda:0", dtype=x.dtype)
+
+    graph = modules.exported(OnCuda(), torch.rand(2, 8), "fp32")
+    assert [call.op for call in graph.calls] == ["MatMul"]
