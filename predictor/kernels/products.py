@@ -1,8 +1,8 @@
 """Matrix products.
 
 gemm: batch x (m, k) @ (k, n); nt: second operand stored as (n, k); bias: added in the epilogue. gemm_8bit: of integers
-or floating-point numbers of eight bits, which no calibration measures. gemm_grouped: of groups that may differ in m, of
-which it has the mean.
+or floating-point numbers of eight bits, in torch priced where it was measured alone; ort_gemm_8bit: the same in ONNX
+Runtime, by its roofline. gemm_grouped: of groups that may differ in m, of which it has the mean.
 """
 
 from __future__ import annotations
