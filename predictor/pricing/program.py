@@ -189,6 +189,19 @@ def _shape_kernel(kernels: Sequence[Kernel], host: HostCosts) -> tuple[int, tupl
     return -1, None
 
 
+def _refuse_unmeasured(sized: SizedProgram, calibration: Calibration) -> None:
+    unmeasured = {group.family for group in sized.groups if FAMILIES[group.family].only_measured}
+    unmeasured -= {key.family for key in calibration.fits}
+    if not unmeasured:
+        return
+    call, kernel = next((c, k) for c in sized.program.calls for k in c.kernels if k.family in unmeasured)
+    named = f"{call.op}, {call.origin.file}:{call.origin.line}," if call.origin.file else "the model"
+    raise PredictorError(
+        f"{named} multiplies matrices of {kernel.dtype}, which nobody has measured on {calibration.gpu}: "
+        "predict the module as it was before it was quantised"
+    )
+
+
 def price(
     program: Program | SizedProgram,
     calibration: Calibration,
