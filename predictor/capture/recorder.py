@@ -13,7 +13,7 @@ import gc
 import sys
 import warnings
 import weakref
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -35,6 +35,7 @@ from predictor.capture import (
     isolation,
     layouts,
     redirected,
+    signatures,
     threads,
 )
 from predictor.capture.assumptions import RESTS_ON
@@ -73,6 +74,7 @@ from predictor.capture.placement import (
 )
 from predictor.capture.python_trace import PythonTrace
 from predictor.capture.refusals import refused
+from predictor.capture.signatures import Keyed, Repeated, Signature
 from predictor.capture.stand_ins import MOST_KEPT_ELEMENTS, Copies, abstract, abstract_constant, runs_in
 from predictor.errors import PredictorError, one_line
 from predictor.graph.inputs import batch_of, call_arguments
@@ -95,8 +97,9 @@ class _Recorder(TorchDispatchMode):
         self.assumed: dict[str, int] = {}
         self._paths = {id(child): path for path, child in module.named_modules()}
         self._origins: dict[Origin, Origin] = {}
-        self.calls: list[OpCall] = []
-        self.operators: dict[int, Any] = {}
+        self.calls: list[OpCall | Repeated] = []
+        self._ran: list[Any] = []  # operators, the parts of one before it
+        self._remembers = signatures.is_on()
         self._values = 0
         self.outputs: tuple[int, ...] = ()
         self.failed: tuple[BaseException | None, str] = (None, "")  # what an operator raised, and the operator
@@ -124,10 +127,15 @@ class _Recorder(TorchDispatchMode):
         if isinstance(func, HigherOrderOperator):
             return self._higher_order(func, args, kwargs or {})
         origin = self._origin(sys._getframe(1))
+        keyed = None
+        if self._remembers and not self.casts.enabled:
+            keyed = signatures.keyed(func, args, kwargs, (self._mode, self._options, self._stays_on_device))
+            if keyed is not None and (seen := signatures.find(keyed)) is not None:
+                return self._repeated(seen, keyed.tensors, origin)
         policy = None if self._is_cast else self.casts.policy_of(func)
         wanted = layouts.wanted_by(func._schema.name.removeprefix("aten::"), args)
         if policy is None and wanted is None:
-            return self._noted(func, args, kwargs or {}, origin)
+            return self._noted(func, args, kwargs or {}, origin, keyed)
         with self:
             if policy is not None:
                 func, args, kwargs = self.casts.arguments(policy, func, args, kwargs or {})
@@ -139,10 +147,11 @@ class _Recorder(TorchDispatchMode):
         finally:
             self._is_cast = before
 
-    def _noted(self, func: Any, args: Any, kwargs: Any, origin: Origin) -> Any:
-        """Run an operator on the meta device, its call noted."""
+    def _noted(self, func: Any, args: Any, kwargs: Any, origin: Origin, keyed: Keyed | None = None) -> Any:
+        """Run an operator on the meta device, its call noted. keyed: if what it gives is to be remembered."""
+        first_ran = len(self._ran)
+        before = None if keyed is None else self._before(keyed, bind(func, args, kwargs))
         self._depth += 1
-        self.operators[id(func)] = func
         try:
             result, call = self._run(func, args, kwargs)
         except (Exception, Stopped) as error:
@@ -151,10 +160,58 @@ class _Recorder(TorchDispatchMode):
             raise
         finally:
             self._depth -= 1
-        self.calls.append(replace(call, origin=origin))
+        self._ran.append(func)
+        call = replace(call, origin=origin)
+        self.calls.append(call)
+        if keyed is not None and before is not None and len(self._foreign) == before.foreign:
+            after = signatures.After(
+                call,
+                result,
+                self._values,
+                tuple(self._number(t) for t in keyed.tensors),
+                tuple(self._number(t) for t in tensors_in(result)),
+                tuple(text for text, n in self.assumed.items() for _ in range(n - before.assumed.get(text, 0))),
+                tuple(self._ran[first_ran:]),
+            )
+            signatures.remember(keyed, before, after)
         if not self._depth:  # the parts of an operator are no marks
             self.python.mark()
         return result
+
+    def _before(self, keyed: Keyed, bound: Mapping[str, Any]) -> signatures.Before:
+        """What there is before a call that is to be remembered; the values of its arguments get their numbers."""
+        for tensor in tensors_in(*bound.values()):
+            self._number(tensor)
+        numbers = tuple(self._number(tensor) for tensor in keyed.tensors)
+        return signatures.Before(
+            numbers, signatures.specs_of(keyed.tensors), self._values, len(self._foreign), dict(self.assumed)
+        )
+
+    def _repeated(self, seen: Signature, tensors: Sequence[torch.Tensor], origin: Origin) -> Any:
+        """What a call gives whose signature was seen before; its call is noted."""
+        input_ids = tuple([self._number(tensors[place]) for place in seen.inputs])
+        first = self._values
+        self._values += seen.values
+        for assumption in seen.assumed:
+            self._assume(assumption)
+        self._limits.operator(len(seen.operators) - 1)
+        self._ran += seen.operators
+        results = seen.tensors(tensors)
+        for tensor, result in zip(results, seen.results, strict=True):
+            number = first + result.number if result.made else self._number(tensors[result.number])
+            tensor.__dict__[_VALUE] = (self, number)
+        call = Repeated(seen, input_ids, first, origin)
+        if self._depth:
+            self.calls.append(call.call())
+        else:
+            self.calls.append(call)
+            self.python.mark()
+        return results[0] if seen.container is None else seen.container(results)
+
+    @property
+    def operators(self) -> dict[int, Any]:
+        """Operators that ran, by identity."""
+        return {id(func): func for func in self._ran}
 
     def _higher_order(self, func: HigherOrderOperator, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """An operator that takes functions: what torch runs for it (a branch, the steps of a loop), attention whose
@@ -396,7 +453,7 @@ class _Recorder(TorchDispatchMode):
         try:
             with self:
                 result = run(*args, **kwargs)
-            return result, tuple(self.calls)
+            return result, tuple(call for call in self.calls if isinstance(call, OpCall))
         finally:
             self.calls = outer
 
@@ -404,7 +461,10 @@ class _Recorder(TorchDispatchMode):
         """What was seen, the Python between two operators given to the second."""
         *before, tail = self.python.work()
         before += [PythonWork()] * (len(self.calls) - len(before))  # where a library has taken the hook away
-        calls = tuple(replace(call, python=work) for call, work in zip(self.calls, before, strict=True))
+        calls = tuple(
+            call.call(work) if isinstance(call, Repeated) else replace(call, python=work)
+            for call, work in zip(self.calls, before, strict=True)
+        )
         return Graph(
             name, calls, dtype, batch, tail, self.python.module_calls, versions(), self.outputs, tuple(self.assumed)
         )
@@ -427,7 +487,7 @@ _OWN_FILES = frozenset(
             str(module.__file__)
             for module in (
                 *(assumptions, autocast, capture_mode, device_paths, higher_order, isolation, layouts, redirected),
-                threads,
+                *(signatures, threads),
             )
         ),
         *(

@@ -1,0 +1,333 @@
+"""What an operator makes of arguments whose specs were seen before, in any capture of this process.
+
+Shapes, strides and dtypes of results are a function of the operator and of its arguments' specs and numbers. Torch
+computes them on the meta device in Python; here that is done once for each signature. A later call with the same
+signature gets results of the same specs, aliases where the first had aliases, and the same record.
+
+Only what is plain is remembered: operators of torch's own, in inference mode, on floating-point or integer tensors of
+the meta device alone. What reads values, writes into more than its first argument, changes a tensor's shape, or is
+given a subclass, a wrapped or a complex tensor goes the slow way every time. ``SLOW`` in the environment switches it
+off; both ways give the same graph.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+
+from predictor.capture.calls import DTYPE_NAMES, tensors_in
+from predictor.capture.capture_mode import ON_HOST
+from predictor.records import UNKNOWN_ORIGIN, OpCall, Origin, PythonWork, Trait
+
+SLOW = "PREDICTOR_CAPTURE_SLOW"
+"""Environment variable: anything but "" and "0" makes torch compute every result anew."""
+
+MOST = 8192
+"""Signatures that are kept, the first come is the first to go. One takes 2 to 10 kB."""
+
+Key = tuple[Any, ...]
+
+_DTYPES = frozenset(dtype for dtype in DTYPE_NAMES if not dtype.is_complex)
+_TENSORS = (torch.Tensor, torch.nn.Parameter)
+_NAMES = (torch.dtype, torch.device, torch.layout, torch.memory_format)
+_NO_PLAIN_RESULTS = frozenset({Trait.SYNC, Trait.HOST})
+_OFFSETS_OF_THEIR_OWN = frozenset({"as_strided"})
+_empty_strided = torch._C._VariableFunctions.empty_strided  # type: ignore[attr-defined]
+_META = torch.device("meta")
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """A result: the argument of this number itself (``argument`` without ``size``), a view of it, or a tensor of its
+    own (``argument`` -1). offset: of a view, from its argument's. made, number: of the value that it holds, counted
+    from the first value that the call has made, or else the position of the input that holds it.
+    """
+
+    argument: int
+    size: tuple[int, ...] | None
+    stride: tuple[int, ...]
+    dtype: torch.dtype
+    offset: int
+    made: bool
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a call of an operator gave. call: as it was noted then; first: the first value that it made; inputs: of its
+    ``input_ids``, positions among the tensors of the arguments; values: how many it made; container: what it returned
+    its results in, None for one tensor; assumed: what it took for granted; operators: that ran for it.
+    """
+
+    call: OpCall
+    first: int
+    inputs: tuple[int, ...]
+    values: int
+    results: tuple[_Result, ...]
+    container: type | None
+    assumed: tuple[str, ...]
+    operators: tuple[Any, ...]
+
+    def tensors(self, arguments: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Results for other arguments of the same signature."""
+        made = []
+        for result in self.results:
+            if result.argument < 0:
+                made.append(_empty_strided(result.size, result.stride, dtype=result.dtype, device=_META))
+            elif result.size is None:
+                made.append(arguments[result.argument])
+            else:
+                base = arguments[result.argument]
+                made.append(base.as_strided(result.size, result.stride, base.storage_offset() + result.offset))
+        return made
+
+
+@dataclass(slots=True)
+class Repeated:
+    """A call whose signature was seen before. input_ids: values that it reads; first: the first that it makes."""
+
+    signature: Signature
+    input_ids: tuple[int, ...]
+    first: int
+    origin: Origin
+
+    def call(self, python: PythonWork = PythonWork()) -> OpCall:
+        """The record of it."""
+        seen = self.signature
+        shift = self.first - seen.first
+        known = dict(zip(seen.call.input_ids, self.input_ids, strict=True))
+        return _renumbered(seen.call, known, seen.first, shift, self.origin, python)
+
+
+def _renumbered(
+    call: OpCall, known: Mapping[int, int], first: int, shift: int, origin: Origin, python: PythonWork
+) -> OpCall:
+    return OpCall(
+        call.op,
+        call.args,
+        call.outputs,
+        call.trait,
+        call.macs,
+        call.bytes_read,
+        call.bytes_written,
+        python,
+        tuple([_renumbered(part, known, first, shift, _part_origin(part, origin), part.python) for part in call.parts])
+        if call.parts
+        else (),
+        tuple([i + shift if i > first else known[i] for i in call.input_ids]),
+        tuple([i + shift if i > first else known[i] for i in call.output_ids]),
+        origin,
+        call.times,
+    )
+
+
+def _part_origin(part: OpCall, origin: Origin) -> Origin:
+    return UNKNOWN_ORIGIN if part.origin is UNKNOWN_ORIGIN else origin
+
+
+_known: dict[Key, Signature] = {}
+
+
+def is_on() -> bool:
+    """Whether calls are remembered."""
+    return os.environ.get(SLOW, "") in ("", "0")
+
+
+def forget() -> None:
+    """Forget every signature."""
+    _known.clear()
+
+
+class Keyed(NamedTuple):
+    """A call that can be remembered: its key and the tensors among its arguments, in order."""
+
+    key: Key
+    tensors: list[torch.Tensor]
+
+
+def find(call: Keyed) -> Signature | None:
+    """What a call gave before; None for one that was not seen."""
+    return _known.get(call.key)
+
+
+def keyed(
+    func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None, context: tuple[Any, ...]
+) -> Keyed | None:
+    """The key of a call; None where it is to go the slow way. context: what else decides."""
+    if func.namespace != "aten" or not torch.is_inference_mode_enabled():
+        return None
+    if torch._C._functorch.peek_interpreter_stack() is not None:
+        return None
+    parts: list[Any] = [id(func), *context, torch.get_default_dtype()]
+    tensors: list[torch.Tensor] = []
+    for value in args:
+        if not _add(value, parts, tensors):
+            return None
+    if kwargs:
+        for name, value in kwargs.items():
+            parts.append(name)
+            if not _add(value, parts, tensors):
+                return None
+    if not tensors:
+        return None
+    if len(tensors) > 1:
+        places = {id(tensor): place for place, tensor in enumerate(tensors)}
+        if len(places) < len(tensors):
+            parts.append(tuple([places[id(tensor)] for tensor in tensors]))
+    return Keyed(tuple(parts), tensors)
+
+
+_SEQUENCE, _END, _TRUE, _FALSE = object(), object(), object(), object()
+
+
+def _add(value: Any, parts: list[Any], tensors: list[torch.Tensor]) -> bool:
+    """Put into a key what an argument says; False where it is nothing plain."""
+    kind = type(value)
+    if kind in _TENSORS:
+        dtype = value.dtype
+        if not value.is_meta or dtype not in _DTYPES or value.is_neg() or ON_HOST in value.__dict__:
+            return False
+        if value.layout is not torch.strided or value.is_nested:
+            return False
+        parts += (value.shape, value.stride(), dtype, value.requires_grad)
+        tensors.append(value)
+    elif value is None or kind is int or kind is str or kind in _NAMES:
+        parts.append(value)
+    elif kind is bool:
+        parts.append(_TRUE if value else _FALSE)
+    elif kind is float:
+        parts += (float, repr(value))
+    elif kind in (list, tuple, torch.Size):
+        parts.append(_SEQUENCE)
+        for item in value:
+            if not _add(item, parts, tensors):
+                return False
+        parts.append(_END)
+    else:
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What there was before a call. numbers: of the values that its tensors held; specs: theirs, see ``specs_of``;
+    values: made so far; foreign: tensors met that no operator has made; assumed: how often, by assumption.
+    """
+
+    numbers: tuple[int, ...]
+    specs: list[Any]
+    values: int
+    foreign: int
+    assumed: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """What there is after it. numbers, output_ids: of the values that its tensors and its results hold; values: made
+    so far; assumed: by this call; operators: that ran for it, itself the last.
+    """
+
+    call: OpCall
+    result: Any
+    values: int
+    numbers: tuple[int, ...]
+    output_ids: tuple[int, ...]
+    assumed: tuple[str, ...]
+    operators: tuple[Any, ...]
+
+
+def remember(of: Keyed, before: Before, after: After) -> None:
+    """Keep what a call gave, where a repetition is sure to give the same."""
+    func, call, first, tensors = after.operators[-1], after.call, before.values, of.tensors
+    container = None if isinstance(after.result, torch.Tensor) else type(after.result)
+    outputs = tensors_in(after.result)
+    if container not in (None, list, tuple) or (container is not None and len(outputs) != len(after.result)):
+        return
+    if call.trait in _NO_PLAIN_RESULTS or not outputs or not _is_plain_write(func, tensors, outputs):
+        return
+    if before.specs != specs_of(tensors) or not _keeps_values(tensors, before, after, outputs):
+        return
+    places = {number: place for place, number in reversed(list(enumerate(before.numbers)))}
+    if not _is_known(call, places, first, call.origin):
+        return
+    results: list[_Result] = []
+    for output, number in zip(outputs, after.output_ids, strict=True):
+        result = _result_of(func, output, number, tensors, places, first)
+        if result is None:
+            return
+        results.append(result)
+    if _share_memory(results, outputs):
+        return
+    while len(_known) >= MOST:
+        del _known[next(iter(_known))]
+    inputs = tuple(places[number] for number in call.input_ids)
+    _known[of.key] = Signature(
+        call, first, inputs, after.values - first, tuple(results), container, after.assumed, after.operators
+    )
+
+
+def _keeps_values(tensors: Sequence[Any], before: Before, after: After, outputs: Sequence[Any]) -> bool:
+    """Whether the arguments hold the values that they held, those apart that are returned."""
+    returned = {id(output) for output in outputs}
+    return all(
+        old == new or id(tensor) in returned
+        for tensor, old, new in zip(tensors, before.numbers, after.numbers, strict=True)
+    )
+
+
+def specs_of(tensors: Sequence[torch.Tensor]) -> list[Any]:
+    """What an operator may change of its arguments."""
+    return [(t.shape, t.stride(), t.dtype, t.storage_offset(), t.untyped_storage()._cdata) for t in tensors]
+
+
+def _is_plain_write(func: Any, tensors: Sequence[torch.Tensor], outputs: Sequence[torch.Tensor]) -> bool:
+    """Whether an operator writes into nothing, or into its first argument, which it returns."""
+    written = [a.alias_info is not None and a.alias_info.is_write for a in func._schema.arguments]
+    if not any(written):
+        return True
+    return written[0] and sum(written) == 1 and len(outputs) == 1 and outputs[0] is tensors[0]
+
+
+def _is_known(call: OpCall, numbers: Mapping[int, int], first: int, origin: Origin) -> bool:
+    """Whether a call reads and gives what its arguments hold and what it has made itself, where its parts come from."""
+    if not all(i > first or i in numbers for i in (*call.input_ids, *call.output_ids)):
+        return False
+    if call.origin is not UNKNOWN_ORIGIN and call.origin is not origin:
+        return False
+    return all(_is_known(part, numbers, first, origin) for part in call.parts)
+
+
+def _result_of(
+    func: Any, output: Any, number: int, tensors: Sequence[Any], numbers: Mapping[int, int], first: int
+) -> _Result | None:
+    plain = type(output) is torch.Tensor or any(output is tensor for tensor in tensors)
+    if not plain or not output.is_meta or output.dtype not in _DTYPES or output.is_neg() or output.requires_grad:
+        return None
+    if output.layout is not torch.strided or output.is_nested or ON_HOST in output.__dict__:
+        return None
+    made = number > first
+    if not made and number not in numbers:
+        return None
+    number = number - first if made else numbers[number]
+    size, stride, dtype = tuple(output.shape), output.stride(), output.dtype
+    for place, tensor in enumerate(tensors):
+        if output is tensor:
+            return _Result(place, None, stride, dtype, 0, made, number)
+    memory = output.untyped_storage()._cdata
+    for place, tensor in enumerate(tensors):
+        if tensor.untyped_storage()._cdata == memory:
+            if tensor.dtype != dtype or func._schema.name.removeprefix("aten::") in _OFFSETS_OF_THEIR_OWN:
+                return None
+            offset = output.storage_offset() - tensor.storage_offset()
+            return _Result(place, size, stride, dtype, offset, made, number)
+    return None if output.storage_offset() else _Result(-1, size, stride, dtype, 0, made, number)
+
+
+def _share_memory(results: Sequence[_Result], outputs: Sequence[torch.Tensor]) -> bool:
+    """Whether two results that are no views of an argument are views of the same memory."""
+    own = [o.untyped_storage()._cdata for r, o in zip(results, outputs, strict=True) if r.argument < 0]
+    return len(set(own)) < len(own)
