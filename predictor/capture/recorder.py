@@ -65,6 +65,7 @@ from predictor.capture.placement import (
     asks_for,
     has_known_integers,
     has_known_values,
+    has_meta,
     has_real,
     on_one_device,
     placement,
@@ -74,7 +75,7 @@ from predictor.capture.placement import (
 )
 from predictor.capture.python_trace import PythonTrace
 from predictor.capture.refusals import refused
-from predictor.capture.signatures import Keyed, Repeated, Signature
+from predictor.capture.signatures import Keyed, Repeated, Signature, Way
 from predictor.capture.stand_ins import MOST_KEPT_ELEMENTS, Copies, abstract, abstract_constant, runs_in
 from predictor.errors import PredictorError, one_line
 from predictor.graph.inputs import batch_of, call_arguments
@@ -100,6 +101,8 @@ class _Recorder(TorchDispatchMode):
         self.calls: list[OpCall | Repeated] = []
         self._ran: list[Any] = []  # operators, the parts of one before it
         self._remembers = signatures.is_on()
+        self._reads_values = False  # what runs was given values of tensors that others of its arguments do not have
+        self._way = Way.UNKNOWN  # how the results of the operator were made that has run last
         self._values = 0
         self.outputs: tuple[int, ...] = ()
         self.failed: tuple[BaseException | None, str] = (None, "")  # what an operator raised, and the operator
@@ -131,7 +134,10 @@ class _Recorder(TorchDispatchMode):
         if self._remembers and not self.casts.enabled:
             keyed = signatures.keyed(func, args, kwargs, (self._mode, self._options, self._stays_on_device))
             if keyed is not None and (seen := signatures.find(keyed)) is not None:
-                return self._repeated(seen, keyed.tensors, origin)
+                results = seen.results_of(func, args, kwargs or {}, keyed.tensors)
+                if results is not None:
+                    return self._repeated(seen, keyed.tensors, results, origin)
+                keyed = None
         policy = None if self._is_cast else self.casts.policy_of(func)
         wanted = layouts.wanted_by(func._schema.name.removeprefix("aten::"), args)
         if policy is None and wanted is None:
@@ -163,10 +169,12 @@ class _Recorder(TorchDispatchMode):
         self._ran.append(func)
         call = replace(call, origin=origin)
         self.calls.append(call)
-        if keyed is not None and before is not None and len(self._foreign) == before.foreign:
+        met = [] if before is None else self._foreign[before.foreign :]
+        if keyed is not None and before is not None and all(t.is_meta for t in met):
             after = signatures.After(
                 call,
                 result,
+                self._way,
                 self._values,
                 tuple(self._number(t) for t in keyed.tensors),
                 tuple(self._number(t) for t in tensors_in(result)),
@@ -187,7 +195,9 @@ class _Recorder(TorchDispatchMode):
             numbers, signatures.specs_of(keyed.tensors), self._values, len(self._foreign), dict(self.assumed)
         )
 
-    def _repeated(self, seen: Signature, tensors: Sequence[torch.Tensor], origin: Origin) -> Any:
+    def _repeated(
+        self, seen: Signature, tensors: Sequence[torch.Tensor], results: Sequence[torch.Tensor], origin: Origin
+    ) -> Any:
         """What a call gives whose signature was seen before; its call is noted."""
         input_ids = tuple([self._number(tensors[place]) for place in seen.inputs])
         first = self._values
@@ -196,7 +206,6 @@ class _Recorder(TorchDispatchMode):
             self._assume(assumption)
         self._limits.operator(len(seen.operators) - 1)
         self._ran += seen.operators
-        results = seen.tensors(tensors)
         for tensor, result in zip(results, seen.results, strict=True):
             number = first + result.number if result.made else self._number(tensors[result.number])
             tensor.__dict__[_VALUE] = (self, number)
@@ -262,6 +271,8 @@ class _Recorder(TorchDispatchMode):
         input_ids = tuple(self._number(t) for t in tensors_in(*bound.values()))
         rests_on = next((getattr(t, RESTS_ON) for t in tensors_in(*bound.values()) if hasattr(t, RESTS_ON)), "")
         given = args, kwargs
+        read, self._reads_values = self._reads_values, False
+        way = Way.BY_SPECS
         args, kwargs = on_one_device(args, kwargs)
         args, kwargs = without_large_values(func, trait, args, kwargs)
         parts: tuple[OpCall, ...] = ()
@@ -279,9 +290,11 @@ class _Recorder(TorchDispatchMode):
             result, parts = self._split(math_attention, args, kwargs)
         elif on_device is not None:
             trait = Trait.COMPOSITE
+            self._reads_values = True
             result, parts = self._split(on_device, *given)
         elif selects(name, bound):
             trait = Trait.COMPOSITE
+            self._reads_values = True
             result, parts = self._selected(func, name, *given)
         elif trait is Trait.UNMODELLED and is_composite(func):
             trait = Trait.COMPOSITE
@@ -291,6 +304,7 @@ class _Recorder(TorchDispatchMode):
             result, parts = self._split_explicit(func, explicit, given, (args, kwargs))
             trait = Trait.COMPOSITE if parts else trait
         else:
+            way = Way.AS_GIVEN if args is given[0] and kwargs is given[1] and not has_meta(*given) else way
             result = layouts.result_of(name, args, self._computed(func, name, bound, args, kwargs, given))
             if name == "scaled_dot_product_attention":
                 result = as_fused(result)
@@ -298,13 +312,18 @@ class _Recorder(TorchDispatchMode):
                 name in assumptions.FILLED_LIKE and result.is_meta and has_known_integers(result)
             ):
                 result = func(*args, **{**kwargs, "device": torch.device("cpu")})
+                way = Way.ON_CPU
             if func._schema.is_mutable and where == "device":
+                self._reads_values = True
                 result = self._written(given[0], result)
         self._stays_on_device = stayed
         if reason := refused(func, tensors_in(result)):
             raise Stopped(reason)
         settled = assumptions.either(name, given[0]) if where == "device" else None
         result = result if settled is None else settled
+        by_values = self._reads_values or name in assumptions.SETTLED
+        self._way = Way.UNKNOWN if by_values and has_real(*given) else way
+        self._reads_values = read
         result = self._with_assumed_values(name, bound, result, rests_on)
         outputs = tuple(spec_of(t) for t in tensors_in(result))
         answer = OPS[name].healthy_answer if name in OPS else None
@@ -323,6 +342,7 @@ class _Recorder(TorchDispatchMode):
             return device_paths.SHAPES[name](*args, **kwargs)
         unknown = [t for t in tensors_in(*bound.values()) if t.is_meta]
         if name in assumptions.DECIDED and unknown:
+            self._reads_values = True
             decision = assumptions.DECIDED[name]
             self._assume(decision.assumption(self._options, unknown[0]))
             return decision.result(self._options, *args, **kwargs)
@@ -331,6 +351,7 @@ class _Recorder(TorchDispatchMode):
         except (RuntimeError, NotImplementedError):
             if not (has_real(*given) and unknown):
                 raise
+            self._reads_values = True
             return func(*given[0], **given[1])  # it reads sizes from tensors on the CPU
 
     def _with_assumed_values(self, name: str, bound: Mapping[str, Any], result: Any, rests_on: str) -> Any:
@@ -399,11 +420,13 @@ class _Recorder(TorchDispatchMode):
     ) -> tuple[Any, tuple[OpCall, ...]]:
         """Parts of a composite operator; where it needs values that are known they stay on the CPU."""
         first, second = (given, on_one_device) if needs_values else (on_one_device, given)
+        self._reads_values = needs_values
         try:
             return self._split(run, *first)
         except (RuntimeError, NotImplementedError):
             if not has_real(*given):
                 raise
+            self._reads_values = True
             return self._split(run, *second)
 
     def _split_explicit(

@@ -15,10 +15,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any, NamedTuple
 
 import torch
 
+from predictor.capture.assumptions import RESTS_ON
 from predictor.capture.calls import DTYPE_NAMES, tensors_in
 from predictor.capture.capture_mode import ON_HOST
 from predictor.records import UNKNOWN_ORIGIN, OpCall, Origin, PythonWork, Trait
@@ -37,7 +39,19 @@ _NAMES = (torch.dtype, torch.device, torch.layout, torch.memory_format)
 _NO_PLAIN_RESULTS = frozenset({Trait.SYNC, Trait.HOST})
 _OFFSETS_OF_THEIR_OWN = frozenset({"as_strided"})
 _empty_strided = torch._C._VariableFunctions.empty_strided  # type: ignore[attr-defined]
-_META = torch.device("meta")
+_META, _CPU = torch.device("meta"), torch.device("cpu")
+
+
+class Way(Enum):
+    """How the results of a call were made, and are made again. BY_SPECS: computed from the specs of its arguments;
+    AS_GIVEN: from their values, by the operator itself on the CPU; ON_CPU: the same where the call names another
+    device; UNKNOWN: in another way, which goes for this call alone.
+    """
+
+    BY_SPECS = auto()
+    AS_GIVEN = auto()
+    ON_CPU = auto()
+    UNKNOWN = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +69,25 @@ class _Result:
     made: bool
     number: int
 
+    def of(self, arguments: Sequence[torch.Tensor]) -> torch.Tensor:
+        """The result for arguments."""
+        if self.argument < 0:
+            made: torch.Tensor = _empty_strided(self.size, self.stride, dtype=self.dtype, device=_META)
+            return made
+        base = arguments[self.argument]
+        if self.size is None:
+            return base
+        return base.as_strided(self.size, self.stride, base.storage_offset() + self.offset)
+
+    def is_of(self, tensor: torch.Tensor) -> bool:
+        """Whether a tensor on the CPU has the spec of the result."""
+        return (
+            tensor.shape == self.size
+            and tensor.stride() == self.stride
+            and tensor.dtype is self.dtype
+            and not tensor.is_meta
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Signature:
@@ -63,6 +96,7 @@ class Signature:
     its results in, None for one tensor; assumed: what it took for granted; operators: that ran for it.
     """
 
+    way: Way
     call: OpCall
     first: int
     inputs: tuple[int, ...]
@@ -72,18 +106,21 @@ class Signature:
     assumed: tuple[str, ...]
     operators: tuple[Any, ...]
 
-    def tensors(self, arguments: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        """Results for other arguments of the same signature."""
-        made = []
-        for result in self.results:
-            if result.argument < 0:
-                made.append(_empty_strided(result.size, result.stride, dtype=result.dtype, device=_META))
-            elif result.size is None:
-                made.append(arguments[result.argument])
-            else:
-                base = arguments[result.argument]
-                made.append(base.as_strided(result.size, result.stride, base.storage_offset() + result.offset))
-        return made
+    def results_of(
+        self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], tensors: Sequence[torch.Tensor]
+    ) -> list[torch.Tensor] | None:
+        """Results for other arguments of the same signature, tensors those among them. None where values have decided
+        on the shape of one.
+        """
+        if self.way is Way.BY_SPECS:
+            return [result.of(tensors) for result in self.results]
+        try:
+            made = func(*args, **(kwargs if self.way is Way.AS_GIVEN else {**kwargs, "device": _CPU}))
+        except (RuntimeError, NotImplementedError):
+            return None
+        results = [made] if self.container is None else list(made)
+        same = len(results) == len(self.results) and all(map(_Result.is_of, self.results, results))
+        return results if same else None
 
 
 @dataclass(slots=True)
@@ -172,8 +209,6 @@ def keyed(
             parts.append(name)
             if not _add(value, parts, tensors):
                 return None
-    if not tensors:
-        return None
     if len(tensors) > 1:
         places = {id(tensor): place for place, tensor in enumerate(tensors)}
         if len(places) < len(tensors):
@@ -181,7 +216,7 @@ def keyed(
     return Keyed(tuple(parts), tensors)
 
 
-_SEQUENCE, _END, _TRUE, _FALSE = object(), object(), object(), object()
+_SEQUENCE, _END, _TRUE, _FALSE, _WITH_VALUES = object(), object(), object(), object(), object()
 
 
 def _add(value: Any, parts: list[Any], tensors: list[torch.Tensor]) -> bool:
@@ -189,9 +224,13 @@ def _add(value: Any, parts: list[Any], tensors: list[torch.Tensor]) -> bool:
     kind = type(value)
     if kind in _TENSORS:
         dtype = value.dtype
-        if not value.is_meta or dtype not in _DTYPES or value.is_neg() or ON_HOST in value.__dict__:
+        if dtype not in _DTYPES or value.is_neg() or value.layout is not torch.strided or value.is_nested:
             return False
-        if value.layout is not torch.strided or value.is_nested:
+        if value.is_cpu:
+            parts.append(_WITH_VALUES)
+        elif not value.is_meta:
+            return False
+        if (noted := value.__dict__) and (ON_HOST in noted or RESTS_ON in noted):
             return False
         parts += (value.shape, value.stride(), dtype, value.requires_grad)
         tensors.append(value)
@@ -227,12 +266,13 @@ class Before:
 
 @dataclass(frozen=True, slots=True)
 class After:
-    """What there is after it. numbers, output_ids: of the values that its tensors and its results hold; values: made
+    """What there is after it. way: how its results were made; numbers, output_ids: of the values that its tensors and its results hold; values: made
     so far; assumed: by this call; operators: that ran for it, itself the last.
     """
 
     call: OpCall
     result: Any
+    way: Way
     values: int
     numbers: tuple[int, ...]
     output_ids: tuple[int, ...]
@@ -247,7 +287,9 @@ def remember(of: Keyed, before: Before, after: After) -> None:
     outputs = tensors_in(after.result)
     if container not in (None, list, tuple) or (container is not None and len(outputs) != len(after.result)):
         return
-    if call.trait in _NO_PLAIN_RESULTS or not outputs or not _is_plain_write(func, tensors, outputs):
+    if after.way is Way.UNKNOWN or call.trait in _NO_PLAIN_RESULTS or not outputs:
+        return
+    if not _is_plain_write(func, tensors, outputs) or (after.way is not Way.BY_SPECS and func._schema.is_mutable):
         return
     if before.specs != specs_of(tensors) or not _keeps_values(tensors, before, after, outputs):
         return
@@ -256,16 +298,17 @@ def remember(of: Keyed, before: Before, after: After) -> None:
         return
     results: list[_Result] = []
     for output, number in zip(outputs, after.output_ids, strict=True):
-        result = _result_of(func, output, number, tensors, places, first)
+        result = (_result_of if after.way is Way.BY_SPECS else _value_of)(func, output, number, tensors, places, first)
         if result is None:
             return
         results.append(result)
-    if _share_memory(results, outputs):
+    if after.way is Way.BY_SPECS and _share_memory(results, outputs):
         return
     while len(_known) >= MOST:
         del _known[next(iter(_known))]
     inputs = tuple(places[number] for number in call.input_ids)
     _known[of.key] = Signature(
+        after.way,
         call, first, inputs, after.values - first, tuple(results), container, after.assumed, after.operators
     )
 
@@ -325,6 +368,16 @@ def _result_of(
             offset = output.storage_offset() - tensor.storage_offset()
             return _Result(place, size, stride, dtype, offset, made, number)
     return None if output.storage_offset() else _Result(-1, size, stride, dtype, 0, made, number)
+
+
+def _value_of(
+    func: Any, output: Any, number: int, tensors: Sequence[Any], numbers: Mapping[int, int], first: int
+) -> _Result | None:
+    """A result that is computed from values."""
+    plain = type(output) is torch.Tensor and not output.is_meta and output.layout is torch.strided
+    if not plain or hasattr(output, RESTS_ON) or hasattr(output, ON_HOST) or number <= first:
+        return None
+    return _Result(-1, tuple(output.shape), output.stride(), output.dtype, 0, True, number - first)
 
 
 def _share_memory(results: Sequence[_Result], outputs: Sequence[torch.Tensor]) -> bool:
