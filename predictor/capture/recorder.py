@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 import torch
@@ -73,7 +73,7 @@ from predictor.capture.placement import (
     uploaded,
     without_large_values,
 )
-from predictor.capture.python_trace import PythonTrace
+from predictor.capture.python_trace import PAUSES_TRACE, PythonTrace
 from predictor.capture.refusals import refused
 from predictor.capture.signatures import Keyed, Repeated, Signature, Way
 from predictor.capture.stand_ins import MOST_KEPT_ELEMENTS, Copies, abstract, abstract_constant, runs_in
@@ -97,7 +97,8 @@ class _Recorder(TorchDispatchMode):
         self._mode, self._options = mode, options
         self.assumed: dict[str, int] = {}
         self._paths = {id(child): path for path, child in module.named_modules()}
-        self._origins: dict[Origin, Origin] = {}
+        self._origins: dict[tuple[str, str, int], Origin] = {}
+        self._files: dict[int, tuple[CodeType, str]] = {}  # by the identity of the code that stands in it
         self.calls: list[OpCall | Repeated] = []
         self._ran: list[Any] = []  # operators, the parts of one before it
         self._remembers = signatures.is_on()
@@ -115,7 +116,7 @@ class _Recorder(TorchDispatchMode):
         self._is_cast = False  # autocast has cast the arguments of what is being split: its parts are not cast again
         self._stays_on_device = False  # what is split asked for the device, where known values are kept on the CPU
         self.python = PythonTrace(
-            _RECORDER_CODE,
+            _OBSERVERS,
             _OWN_FILES,
             _MODULE_CODE,
             self._limits.tick,
@@ -123,13 +124,28 @@ class _Recorder(TorchDispatchMode):
 
     supports_higher_order_operators = True
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """False: torch would put two functions around each call of ``__torch_dispatch__``."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if types:
             return NotImplemented  # a tensor that is made of others: it calls the operators on these
+        if not PAUSES_TRACE:
+            return self._dispatched(func, args, kwargs)
+        tracer = sys.gettrace()
+        sys.settrace(None)
+        try:
+            return self._dispatched(func, args, kwargs)
+        finally:
+            sys.settrace(tracer)
+
+    def _dispatched(self, func: Any, args: Any, kwargs: Any) -> Any:
         self._limits.operator()
         if isinstance(func, HigherOrderOperator):
             return self._higher_order(func, args, kwargs or {})
-        origin = self._origin(sys._getframe(1))
+        origin = self._origin(sys._getframe(2))
         keyed = None
         if self._remembers and not self.casts.enabled:
             keyed = signatures.keyed(func, args, kwargs, (self._mode, self._options, self._stays_on_device))
@@ -245,17 +261,24 @@ class _Recorder(TorchDispatchMode):
         """
         path, file, line = None, "", 0
         while frame is not None and (path is None or not file):
-            if frame.f_code is _MODULE_CODE:
+            code = frame.f_code
+            if code is _MODULE_CODE:
                 called = self._paths.get(id(frame.f_locals["self"]))
                 path = called if path is None else path
                 if called == "":
                     break
             elif not file:
-                file = file_outside_of_torch(frame.f_code)
+                known = self._files.get(id(code))
+                if known is None:
+                    known = self._files[id(code)] = code, file_outside_of_torch(code)
+                file = known[1]
                 line = frame.f_lineno if file else 0
             frame = frame.f_back
-        origin = Origin(path or "", file, line)
-        return self._origins.setdefault(origin, origin)
+        place = path or "", file, line
+        origin = self._origins.get(place)
+        if origin is None:
+            origin = self._origins[place] = Origin(*place)
+        return origin
 
     def _run(self, func: Any, args: Any, kwargs: Any) -> tuple[Any, OpCall]:
         name = name_of(func)
@@ -493,7 +516,8 @@ class _Recorder(TorchDispatchMode):
         )
 
 
-_RECORDER_CODE = _Recorder.__torch_dispatch__.__code__
+_OBSERVERS = (_Recorder.__torch_dispatch__.__code__, torch._disable_dynamo(lambda: None).__code__)
+"""What watches the pass, and torch's function around what it hides from its compiler."""
 
 
 _MODULE_CODE = torch.nn.Module._call_impl.__code__

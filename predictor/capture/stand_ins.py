@@ -7,10 +7,12 @@ it is rebuilt around it.
 from __future__ import annotations
 
 import copy
+import copyreg
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Set
-from types import ModuleType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensor
@@ -69,7 +71,7 @@ class Copies:
     def _copy(self, value: Any) -> Any:
         trial = dict(self._memo)
         try:
-            copied = copy.deepcopy(value, trial)
+            copied = _deep_copy(value, trial)
         except Exception:  # which of its parts cannot be copied is found out one by one
             return self._rebuilt(value)
         self._alive.extend(trial.pop(id(trial), ()))  # where ``deepcopy`` keeps what it copied
@@ -95,6 +97,55 @@ class Copies:
         else:
             vars(rebuilt).update({name: self._copy(item) for name, item in vars(value).items()})
         return rebuilt
+
+
+_UNCOPIED = frozenset({type(None), bool, int, float, complex, str, bytes, type, FunctionType, BuiltinFunctionType})
+"""Types whose values ``deepcopy`` shares."""
+
+
+def _deep_copy(value: Any, memo: dict[int, Any]) -> Any:
+    """``copy.deepcopy``; the usual containers and modules without its detour over what they are pickled as."""
+    kind = type(value)
+    if kind in _UNCOPIED:
+        return value
+    known = memo.get(id(value))
+    if known is not None:
+        return known
+    copied: Any
+    if kind is dict or (kind is OrderedDict and not vars(value)):
+        copied = memo[id(value)] = kind()
+        for key, item in value.items():
+            copied[_deep_copy(key, memo)] = _deep_copy(item, memo)
+    elif kind is list:
+        copied = memo[id(value)] = []
+        for item in value:
+            copied.append(_deep_copy(item, memo))
+    elif kind is set and not value:
+        copied = memo[id(value)] = set()
+    elif isinstance(value, torch.nn.Module) and _is_pickled_as_usual(kind) and "__deepcopy__" not in vars(value):
+        copied = memo[id(value)] = kind.__new__(kind)
+        copied.__setstate__({name: _deep_copy(item, memo) for name, item in value.__getstate__().items()})
+    else:
+        return copy.deepcopy(value, memo)
+    return copied
+
+
+_usual: WeakKeyDictionary[type, bool] = WeakKeyDictionary()
+
+
+def _is_pickled_as_usual(kind: type[torch.nn.Module]) -> bool:
+    """Whether a copy of a module of a class is a new object with copies of its attributes."""
+    if kind not in _usual:
+        of_object, of_module = ("__reduce_ex__", "__reduce__", "__new__"), ("__getstate__", "__setstate__")
+        _usual[kind] = (
+            all(getattr(kind, name) is getattr(object, name) for name in of_object)
+            and all(getattr(kind, name) is getattr(torch.nn.Module, name) for name in of_module)
+            and not any(hasattr(kind, name) for name in ("__deepcopy__", "__getnewargs__", "__getnewargs_ex__"))
+            and not any(getattr(base, "__slots__", ()) for base in kind.__mro__)
+            and kind not in copyreg.dispatch_table
+            and not issubclass(kind, torch.jit.ScriptModule)
+        )
+    return _usual[kind]
 
 
 def _cast(module: torch.jit.ScriptModule, weight: StandIn) -> None:
