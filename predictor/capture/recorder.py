@@ -9,11 +9,12 @@ afterwards (``isolation``, ``stand_ins``); a forward without an end is stopped (
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import sys
 import warnings
 import weakref
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -592,7 +593,7 @@ def capture(
         raise
     except Exception as error:
         raise PredictorError(f"the inputs of {kind} have no batch size: {one_line(error)}") from error
-    with isolated(DTYPES[dtype]):
+    with isolated(DTYPES[dtype]), _without_collection():
         if isinstance(module, torch.export.ExportedProgram):
             module = module.module()
         user = _Pass(module, inputs, mode, dtype, options or CaptureOptions())
@@ -600,6 +601,20 @@ def capture(
     if any(isinstance(child, _DIFFER_IN_TRAINING) and child.training for child in module.modules()):
         return replace(graph, assumptions=(*graph.assumptions, assumptions.EVALUATION))
     return graph
+
+
+@contextlib.contextmanager
+def _without_collection() -> Iterator[None]:
+    """Without garbage collection: finalizers and callbacks of a collection are no part of the pass, and what a capture
+    makes is kept.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 _DIFFER_IN_TRAINING = (torch.nn.modules.dropout._DropoutNd, torch.nn.modules.batchnorm._NormBase)
@@ -709,15 +724,12 @@ def _record(user: _Pass, device: torch.device = capture_mode.META) -> _Recorder:
                 threads.followed(),
                 answering_as(user.mode, device),
             ):
-                before, collects = sys.gettrace(), gc.isenabled()
-                gc.disable()  # finalizers and callbacks of a collection are no part of the pass
+                before = sys.gettrace()
                 sys.settrace(recorder.python.hook)
                 try:
                     result = module(*args, **kwargs)
                 finally:
                     sys.settrace(before)
-                    if collects:
-                        gc.enable()
         recorder.returns(_returned(result))
     except KeyboardInterrupt:
         raise

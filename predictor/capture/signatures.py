@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import Enum, auto
 from typing import Any, NamedTuple
 
@@ -39,6 +39,7 @@ _NAMES = (torch.dtype, torch.device, torch.layout, torch.memory_format)
 _NO_PLAIN_RESULTS = frozenset({Trait.SYNC, Trait.HOST})
 _OFFSETS_OF_THEIR_OWN = frozenset({"as_strided"})
 _empty_strided = torch._C._VariableFunctions.empty_strided  # type: ignore[attr-defined]
+_NO_PYTHON = PythonWork()
 _META, _CPU = torch.device("meta"), torch.device("cpu")
 
 
@@ -91,14 +92,12 @@ class _Result:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What a call of an operator gave. call: as it was noted then; first: the first value that it made; inputs: of its
-    ``input_ids``, positions among the tensors of the arguments; values: how many it made; container: what it returned
+    """What a call of an operator gave. template: of its record; inputs: of its ``input_ids``, positions among the tensors of the arguments; values: how many it made; container: what it returned
     its results in, None for one tensor; assumed: what it took for granted; operators: that ran for it.
     """
 
     way: Way
-    call: OpCall
-    first: int
+    template: _Template
     inputs: tuple[int, ...]
     values: int
     results: tuple[_Result, ...]
@@ -125,45 +124,80 @@ class Signature:
 
 @dataclass(slots=True)
 class Repeated:
-    """A call whose signature was seen before. input_ids: values that it reads; first: the first that it makes."""
+    """A call whose signature was seen before. input_ids: values that it reads; first: the last value made before it."""
 
     signature: Signature
     input_ids: tuple[int, ...]
     first: int
     origin: Origin
 
-    def call(self, python: PythonWork = PythonWork()) -> OpCall:
+    def call(self, python: PythonWork = _NO_PYTHON) -> OpCall:
         """The record of it."""
-        seen = self.signature
-        shift = self.first - seen.first
-        known = dict(zip(seen.call.input_ids, self.input_ids, strict=True))
-        return _renumbered(seen.call, known, seen.first, shift, self.origin, python)
+        return self.signature.template.call(self.input_ids, self.first, self.origin, python)
 
 
-def _renumbered(
-    call: OpCall, known: Mapping[int, int], first: int, shift: int, origin: Origin, python: PythonWork
-) -> OpCall:
-    return OpCall(
-        call.op,
-        call.args,
-        call.outputs,
-        call.trait,
-        call.macs,
-        call.bytes_read,
-        call.bytes_written,
-        python,
-        tuple([_renumbered(part, known, first, shift, _part_origin(part, origin), part.python) for part in call.parts])
-        if call.parts
-        else (),
-        tuple([i + shift if i > first else known[i] for i in call.input_ids]),
-        tuple([i + shift if i > first else known[i] for i in call.output_ids]),
-        origin,
-        call.times,
-    )
+@dataclass(frozen=True, slots=True)
+class _Template:
+    """A call without the numbers of its values. reads, makes: for each of ``input_ids`` and ``output_ids`` the number
+    counted from the last value before the whole operator, or else, negative, the position among the operator's
+    ``input_ids``, from -1 down.
+    """
+
+    noted: OpCall
+    reads: tuple[int, ...]
+    makes: tuple[int, ...]
+    parts: tuple[_Template, ...]
+
+    @classmethod
+    def of(cls, call: OpCall, inputs: Mapping[int, int], first: int) -> _Template:
+        """inputs: value -> position among the operator's ``input_ids``; first: the last value before it."""
+
+        def relative(values: Sequence[int]) -> tuple[int, ...]:
+            return tuple(value - first if value > first else ~inputs[value] for value in values)
+
+        parts = tuple(cls.of(part, inputs, first) for part in call.parts)
+        return cls(call, relative(call.input_ids), relative(call.output_ids), parts)
+
+    def call(self, input_ids: Sequence[int], first: int, origin: Origin, python: PythonWork) -> OpCall:
+        """The record of a call. What ``dataclasses.replace`` makes, for a tenth of its time."""
+        noted, made = self.noted, _new(OpCall)
+        _set_op(made, noted.op)
+        _set_args(made, noted.args)
+        _set_outputs(made, noted.outputs)
+        _set_trait(made, noted.trait)
+        _set_macs(made, noted.macs)
+        _set_bytes_read(made, noted.bytes_read)
+        _set_bytes_written(made, noted.bytes_written)
+        _set_python(made, python)
+        parts = self.parts
+        _set_parts(made, tuple([part._part(input_ids, first, origin) for part in parts]) if parts else ())
+        _set_input_ids(made, tuple([first + i if i >= 0 else input_ids[~i] for i in self.reads]))
+        _set_output_ids(made, tuple([first + i if i >= 0 else input_ids[~i] for i in self.makes]))
+        _set_origin(made, origin)
+        _set_times(made, noted.times)
+        return made
+
+    def _part(self, input_ids: Sequence[int], first: int, origin: Origin) -> OpCall:
+        noted = self.noted
+        return self.call(input_ids, first, noted.origin if noted.origin is UNKNOWN_ORIGIN else origin, noted.python)
 
 
-def _part_origin(part: OpCall, origin: Origin) -> Origin:
-    return UNKNOWN_ORIGIN if part.origin is UNKNOWN_ORIGIN else origin
+_new = object.__new__
+(
+    _set_op,
+    _set_args,
+    _set_outputs,
+    _set_trait,
+    _set_macs,
+    _set_bytes_read,
+    _set_bytes_written,
+    _set_python,
+    _set_parts,
+    _set_input_ids,
+    _set_output_ids,
+    _set_origin,
+    _set_times,
+) = (getattr(OpCall, field.name).__set__ for field in fields(OpCall))
 
 
 _known: dict[Key, Signature] = {}
@@ -294,7 +328,8 @@ def remember(of: Keyed, before: Before, after: After) -> None:
     if before.specs != specs_of(tensors) or not _keeps_values(tensors, before, after, outputs):
         return
     places = {number: place for place, number in reversed(list(enumerate(before.numbers)))}
-    if not _is_known(call, places, first, call.origin):
+    positions = {number: position for position, number in enumerate(call.input_ids)}
+    if not _is_known(call, positions, first, call.origin):
         return
     results: list[_Result] = []
     for output, number in zip(outputs, after.output_ids, strict=True):
@@ -306,10 +341,15 @@ def remember(of: Keyed, before: Before, after: After) -> None:
         return
     while len(_known) >= MOST:
         del _known[next(iter(_known))]
-    inputs = tuple(places[number] for number in call.input_ids)
     _known[of.key] = Signature(
         after.way,
-        call, first, inputs, after.values - first, tuple(results), container, after.assumed, after.operators
+        _Template.of(call, positions, first),
+        tuple(places[number] for number in call.input_ids),
+        after.values - first,
+        tuple(results),
+        container,
+        after.assumed,
+        after.operators,
     )
 
 

@@ -44,13 +44,14 @@ class Copies:
         """A copy in evaluation mode. weight: what replaces a parameter or a buffer; constant: what replaces any other
         tensor that it holds. Raises PredictorError for lazy layers that have no weights yet.
         """
-        if any(is_lazy(tensor) for tensor in (*module.parameters(), *module.buffers())):
+        parameters, buffers = list(module.parameters()), list(module.buffers())
+        if any(is_lazy(tensor) for tensor in (*parameters, *buffers)):
             raise PredictorError(
                 f"{type(module).__name__} has lazy layers whose sizes are not known: run it once on its inputs"
             )
-        for parameter in module.parameters():
+        for parameter in parameters:
             self._memo[id(parameter)] = torch.nn.Parameter(weight(parameter), requires_grad=False)
-        for buffer in module.buffers():
+        for buffer in buffers:
             self._memo[id(buffer)] = weight(buffer)
         copied: torch.nn.Module = self.of(module, constant)
         for child in copied.modules():
