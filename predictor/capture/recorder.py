@@ -77,7 +77,7 @@ from predictor.capture.placement import (
 from predictor.capture.python_trace import PAUSES_TRACE, PythonTrace
 from predictor.capture.refusals import refused
 from predictor.capture.signatures import Keyed, Repeated, Signature, Way
-from predictor.capture.stand_ins import MOST_KEPT_ELEMENTS, Copies, abstract, abstract_constant, runs_in
+from predictor.capture.stand_ins import MOST_KEPT_ELEMENTS, Copies, abstract, abstract_constant, modules_in, runs_in
 from predictor.errors import PredictorError, one_line
 from predictor.graph.inputs import batch_of, call_arguments
 from predictor.ops import OPS, operator_of
@@ -598,7 +598,7 @@ def capture(
             module = module.module()
         user = _Pass(module, inputs, mode, dtype, options or CaptureOptions())
         graph = _recorded(user).graph(name or kind, dtype, batch)
-    if any(isinstance(child, _DIFFER_IN_TRAINING) and child.training for child in module.modules()):
+    if any(isinstance(child, _DIFFER_IN_TRAINING) and child.training for child in modules_in(module)):
         return replace(graph, assumptions=(*graph.assumptions, assumptions.EVALUATION))
     return graph
 
@@ -715,7 +715,7 @@ def _record(user: _Pass, device: torch.device = capture_mode.META) -> _Recorder:
     try:
         with torch.inference_mode(user.inference), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            if any(isinstance(child, torch.jit.ScriptModule) for child in module.modules()):
+            if any(isinstance(child, torch.jit.ScriptModule) for child in modules_in(module)):
                 _optimise(module, user)
             with (
                 recorder,

@@ -54,7 +54,7 @@ class Copies:
         for buffer in buffers:
             self._memo[id(buffer)] = weight(buffer)
         copied: torch.nn.Module = self.of(module, constant)
-        for child in copied.modules():
+        for child in modules_in(copied):
             if isinstance(child, torch.jit.ScriptModule):
                 _cast(child, weight)
         return copied.eval()
@@ -121,6 +121,8 @@ def _deep_copy(value: Any, memo: dict[int, Any]) -> Any:
         copied = memo[id(value)] = []
         for item in value:
             copied.append(_deep_copy(item, memo))
+    elif kind is tuple and all(type(item) in _UNCOPIED for item in value):
+        return value
     elif kind is set and not value:
         copied = memo[id(value)] = set()
     elif isinstance(value, torch.nn.Module) and _is_pickled_as_usual(kind) and "__deepcopy__" not in vars(value):
@@ -137,16 +139,28 @@ _usual: WeakKeyDictionary[type, bool] = WeakKeyDictionary()
 def _is_pickled_as_usual(kind: type[torch.nn.Module]) -> bool:
     """Whether a copy of a module of a class is a new object with copies of its attributes."""
     if kind not in _usual:
-        of_object, of_module = ("__reduce_ex__", "__reduce__", "__new__"), ("__getstate__", "__setstate__")
+        of_object = ("__reduce_ex__", "__reduce__", "__new__")
         _usual[kind] = (
             all(getattr(kind, name) is getattr(object, name) for name in of_object)
-            and all(getattr(kind, name) is getattr(torch.nn.Module, name) for name in of_module)
+            and kind.__getstate__ is torch.nn.Module.__getstate__
             and not any(hasattr(kind, name) for name in ("__deepcopy__", "__getnewargs__", "__getnewargs_ex__"))
             and not any(getattr(base, "__slots__", ()) for base in kind.__mro__)
             and kind not in copyreg.dispatch_table
             and not issubclass(kind, torch.jit.ScriptModule)
         )
     return _usual[kind]
+
+
+def modules_in(module: torch.nn.Module) -> list[torch.nn.Module]:
+    """A module and all in it, once each; ``Module.modules`` yields each through all that it is in."""
+    found = {id(module): module}
+    waiting = [module]
+    while waiting:
+        for child in waiting.pop()._modules.values():
+            if child is not None and id(child) not in found:
+                found[id(child)] = child
+                waiting.append(child)
+    return list(found.values())
 
 
 def _cast(module: torch.jit.ScriptModule, weight: StandIn) -> None:
