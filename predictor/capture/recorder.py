@@ -103,6 +103,7 @@ class _Recorder(TorchDispatchMode):
         self.calls: list[OpCall | Repeated] = []
         self._ran: list[Any] = []  # operators, the parts of one before it
         self._remembers = signatures.is_on()
+        self._context = signatures.context_of(mode, options)
         self._reads_values = False  # what runs was given values of tensors that others of its arguments do not have
         self._way = Way.UNKNOWN  # how the results of the operator were made that has run last
         self._values = 0
@@ -127,7 +128,7 @@ class _Recorder(TorchDispatchMode):
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """False: torch would put two functions around each call of ``__torch_dispatch__``."""
+        """False: torch would put two functions around each call of ``__torch_dispatch__``, see ``_compiler``."""
         return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -149,7 +150,7 @@ class _Recorder(TorchDispatchMode):
         origin = self._origin(sys._getframe(2))
         keyed = None
         if self._remembers and not self.casts.enabled:
-            keyed = signatures.keyed(func, args, kwargs, (self._mode, self._options, self._stays_on_device))
+            keyed = signatures.keyed(func, args, kwargs, self._context, self._stays_on_device)
             if keyed is not None and (seen := signatures.find(keyed)) is not None:
                 results = seen.results_of(func, args, kwargs or {}, keyed.tensors)
                 if results is not None:
@@ -519,6 +520,11 @@ class _Recorder(TorchDispatchMode):
 
 _OBSERVERS = (_Recorder.__torch_dispatch__.__code__, torch._disable_dynamo(lambda: None).__code__)
 """What watches the pass, and torch's function around what it hides from its compiler."""
+
+_compiler = torch._C._dynamo.eval_frame
+_compiler.set_code_exec_strategy(
+    _OBSERVERS[0], _compiler._FrameExecStrategy(_compiler._FrameAction.SKIP, _compiler._FrameAction.SKIP)
+)  # torch.compile leaves the recorder, and all that it calls, as they are
 
 
 _MODULE_CODE = torch.nn.Module._call_impl.__code__

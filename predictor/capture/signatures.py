@@ -23,7 +23,8 @@ import torch
 from predictor.capture.assumptions import RESTS_ON
 from predictor.capture.calls import DTYPE_NAMES, tensors_in
 from predictor.capture.capture_mode import ON_HOST
-from predictor.records import UNKNOWN_ORIGIN, OpCall, Origin, PythonWork, Trait
+from predictor.ops import OPS
+from predictor.records import UNKNOWN_ORIGIN, CaptureMode, CaptureOptions, OpCall, Origin, PythonWork, Trait
 
 SLOW = "PREDICTOR_CAPTURE_SLOW"
 """Environment variable: anything but "" and "0" makes torch compute every result anew."""
@@ -208,6 +209,14 @@ def is_on() -> bool:
     return os.environ.get(SLOW, "") in ("", "0")
 
 
+def context_of(mode: CaptureMode, options: CaptureOptions) -> int:
+    """The number of what decides besides a call: mode and options of a capture, and how many operators have a row."""
+    return _contexts.setdefault((mode, options, len(OPS)), len(_contexts))
+
+
+_contexts: dict[tuple[CaptureMode, CaptureOptions, int], int] = {}
+
+
 def forget() -> None:
     """Forget every signature."""
     _known.clear()
@@ -226,14 +235,16 @@ def find(call: Keyed) -> Signature | None:
 
 
 def keyed(
-    func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None, context: tuple[Any, ...]
+    func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None, context: int, stays: bool
 ) -> Keyed | None:
-    """The key of a call; None where it is to go the slow way. context: what else decides."""
+    """The key of a call; None where it is to go the slow way. context: see ``context_of``; stays: it is part of an
+    operator that runs on the device.
+    """
     if func.namespace != "aten" or not torch.is_inference_mode_enabled():
         return None
     if torch._C._functorch.peek_interpreter_stack() is not None:
         return None
-    parts: list[Any] = [id(func), *context, torch.get_default_dtype()]
+    parts: list[Any] = [id(func), context, stays, torch.get_default_dtype()]
     tensors: list[torch.Tensor] = []
     for value in args:
         if not _add(value, parts, tensors):

@@ -85,7 +85,8 @@ def _same(call: OpCall) -> tuple[Any, ...]:
     """Equal for calls that are lowered alike, as long as their graph lives: a capture gives repeated calls the same
     arguments and results.
     """
-    return call.op, call.trait, id(call.args), id(call.outputs), tuple([_same(part) for part in call.parts])
+    parts = call.parts
+    return call.op, call.trait, id(call.args), id(call.outputs), tuple([_same(part) for part in parts]) if parts else ()
 
 
 def _host_calls(graph: Graph, unmodelled: Counter[str]) -> Iterator[HostCall]:
