@@ -1,7 +1,7 @@
 """How long a prediction of a new module takes: ``python -m benchmarks.capture_speed``.
 
-Beside it, in the same rounds: the slow way (every result computed anew, ``predictor.capture.signatures.SLOW``), fvcore's
-count of the same module, and the module's own forward on the meta device. Medians of CPU time, one thread. A module is
+Beside it, in the same rounds: the slow way (every result computed anew, ``signatures.SLOW``), fvcore's
+count of the same module, and its own forward on the meta device. Medians of CPU time, one thread. A module is
 never predicted twice: a known kind means that another one of its class was predicted before, with the same shapes, or
 with others ("at new shapes"); of a search space each round takes another network. Also: how time grows with the number
 of operators, and loops of recurrent cells. ``--only`` takes some of the rows.
@@ -19,6 +19,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -162,11 +163,11 @@ def measured(name: str, make: Make, rounds: int) -> Row:
     for _ in range(rounds):
         module, inputs = make(next(_numbers))
         module.eval()
-        predicted = _cpu_ms(lambda: predictor.predict(module, inputs))
+        predicted = _cpu_ms(partial(predictor.predict, module, inputs))
         forward = _forward_ms(module, inputs)
-        counted = _cpu_ms(lambda: _count(module, inputs))
+        counted = _cpu_ms(partial(_count, module, inputs))
         os.environ[SLOW] = "1"
-        slow = _cpu_ms(lambda: predictor.predict(module, inputs))
+        slow = _cpu_ms(partial(predictor.predict, module, inputs))
         del os.environ[SLOW]
         rows.append((predicted, slow, counted, forward))
     return Row(name, *(statistics.median(column) for column in zip(*rows, strict=True)))
@@ -224,7 +225,9 @@ def main() -> None:
     torch.set_num_threads(1)
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
-    print(f"{'CPU ms, one thread':24} {'predict':>8} {'slow way':>9} {'fvcore':>8} {'forward':>8}   of fvcore, of forward")
+    print(
+        f"{'CPU ms, one thread':24} {'predict':>8} {'slow way':>9} {'fvcore':>8} {'forward':>8}   of fvcore, of forward"
+    )
     for name, make in KINDS.items():
         if not any(part in name for part in named):
             continue
@@ -245,7 +248,7 @@ def main() -> None:
         predictor = Predictor(GPU, "eager", DTYPE)
         predictor.predict(*make_long())
         module, inputs = make_long()
-        print(f"{name:24} {_cpu_ms(lambda: predictor.predict(module, inputs)):8.1f}", flush=True)
+        print(f"{name:24} {_cpu_ms(partial(predictor.predict, module, inputs)):8.1f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 import torch
+from torch._compile import _disable_dynamo
 from torch._library import simple_registry
 from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -296,7 +297,7 @@ class _Recorder(TorchDispatchMode):
         input_ids = tuple(self._number(t) for t in tensors_in(*bound.values()))
         rests_on = next((getattr(t, RESTS_ON) for t in tensors_in(*bound.values()) if hasattr(t, RESTS_ON)), "")
         given = args, kwargs
-        read, self._reads_values = self._reads_values, False
+        outer_reads, self._reads_values = self._reads_values, False
         way = Way.BY_SPECS
         args, kwargs = on_one_device(args, kwargs)
         args, kwargs = without_large_values(func, trait, args, kwargs)
@@ -348,7 +349,7 @@ class _Recorder(TorchDispatchMode):
         result = result if settled is None else settled
         by_values = self._reads_values or name in assumptions.SETTLED
         self._way = Way.UNKNOWN if by_values and has_real(*given) else way
-        self._reads_values = read
+        self._reads_values = outer_reads
         result = self._with_assumed_values(name, bound, result, rests_on)
         outputs = tuple(spec_of(t) for t in tensors_in(result))
         answer = OPS[name].healthy_answer if name in OPS else None
@@ -518,7 +519,7 @@ class _Recorder(TorchDispatchMode):
         )
 
 
-_OBSERVERS = (_Recorder.__torch_dispatch__.__code__, torch._disable_dynamo(lambda: None).__code__)
+_OBSERVERS = (_Recorder.__torch_dispatch__.__code__, _disable_dynamo(lambda: None).__code__)
 """What watches the pass, and torch's function around what it hides from its compiler."""
 
 _compiler = torch._C._dynamo.eval_frame

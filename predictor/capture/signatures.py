@@ -73,12 +73,12 @@ class _Result:
 
     def of(self, arguments: Sequence[torch.Tensor]) -> torch.Tensor:
         """The result for arguments."""
+        if self.size is None:
+            return arguments[self.argument]
         if self.argument < 0:
             made: torch.Tensor = _empty_strided(self.size, self.stride, dtype=self.dtype, device=_META)
             return made
         base = arguments[self.argument]
-        if self.size is None:
-            return base
         return base.as_strided(self.size, self.stride, base.storage_offset() + self.offset)
 
     def is_of(self, tensor: torch.Tensor) -> bool:
@@ -93,8 +93,11 @@ class _Result:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What a call of an operator gave. template: of its record; inputs: of its ``input_ids``, positions among the tensors of the arguments; values: how many it made; container: what it returned
-    its results in, None for one tensor; assumed: what it took for granted; operators: that ran for it.
+    """What a call of an operator gave.
+
+    template: of its record; inputs: of its ``input_ids``, positions among the tensors of the arguments; values: how
+    many it made; container: what it returned its results in, None for one tensor; assumed: what it took for granted;
+    operators: that ran for it.
     """
 
     way: Way
@@ -311,8 +314,10 @@ class Before:
 
 @dataclass(frozen=True, slots=True)
 class After:
-    """What there is after it. way: how its results were made; numbers, output_ids: of the values that its tensors and its results hold; values: made
-    so far; assumed: by this call; operators: that ran for it, itself the last.
+    """What there is after it.
+
+    way: how its results were made; numbers, output_ids: of the values that its tensors and its results hold; values:
+    made so far; assumed: by this call; operators: that ran for it, itself the last.
     """
 
     call: OpCall

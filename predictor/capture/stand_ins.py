@@ -126,8 +126,9 @@ def _deep_copy(value: Any, memo: dict[int, Any]) -> Any:
     elif kind is set and not value:
         copied = memo[id(value)] = set()
     elif isinstance(value, torch.nn.Module) and _is_pickled_as_usual(kind) and "__deepcopy__" not in vars(value):
-        copied = memo[id(value)] = kind.__new__(kind)
-        copied.__setstate__({name: _deep_copy(item, memo) for name, item in value.__getstate__().items()})
+        copied = memo[id(value)] = object.__new__(kind)
+        state: dict[str, Any] = value.__getstate__()  # type: ignore[no-untyped-call]
+        copied.__setstate__({name: _deep_copy(item, memo) for name, item in state.items()})
     else:
         return copy.deepcopy(value, memo)
     return copied

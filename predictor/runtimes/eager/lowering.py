@@ -104,8 +104,17 @@ def _host_calls(graph: Graph, unmodelled: Counter[str]) -> Iterator[HostCall]:
         if counted:
             unmodelled += counted
         yield HostCall(
-            first.op, first.kernels, call.python, first.trait, first.parts, first.extra, first.sync, first.elements,
-            call.origin, first.variant, first.times,
+            first.op,
+            first.kernels,
+            call.python,
+            first.trait,
+            first.parts,
+            first.extra,
+            first.sync,
+            first.elements,
+            call.origin,
+            first.variant,
+            first.times,
         )
 
 

@@ -139,7 +139,13 @@ def test_numbers_of_other_types_and_signs_are_other_arguments() -> None:
     def forward(x: torch.Tensor) -> list[torch.Tensor]:
         return [x + 1, x + 1.0, x + True, x + 0.0, x + -0.0]
 
-    assert [repr(call.args["other"]) for call in of(forward, torch.rand(2)).calls] == ["1", "1.0", "True", "0.0", "-0.0"]
+    assert [repr(call.args["other"]) for call in of(forward, torch.rand(2)).calls] == [
+        "1",
+        "1.0",
+        "True",
+        "0.0",
+        "-0.0",
+    ]
 
 
 def test_views_look_at_their_tensor_and_others_do_not() -> None:
