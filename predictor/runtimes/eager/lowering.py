@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from predictor.kernels.families import FAMILIES
@@ -91,31 +91,22 @@ def _same(call: OpCall) -> tuple[Any, ...]:
 
 def _host_calls(graph: Graph, unmodelled: Counter[str]) -> Iterator[HostCall]:
     """All calls; repeated ones are lowered once."""
-    seen: dict[tuple[Any, ...], tuple[HostCall, Counter[str]]] = {}
+    seen: dict[tuple[Any, ...], tuple[dict[str, Any], Counter[str]]] = {}
     for call in graph.calls:
         key = _same(call)
-        if key not in seen:
-            counted: Counter[str] = Counter()
-            seen[key] = host_call(call, graph.dtype, counted), counted
-            unmodelled += counted
-            yield seen[key][0]
-            continue
-        first, counted = seen[key]
+        if key in seen:
+            values, counted = seen[key]
+            host = HostCall(**{**values, "python": call.python, "origin": call.origin})
+        else:
+            counted = Counter()
+            host = host_call(call, graph.dtype, counted)
+            seen[key] = {name: getattr(host, name) for name in _FIELDS}, counted
         if counted:
             unmodelled += counted
-        yield HostCall(
-            first.op,
-            first.kernels,
-            call.python,
-            first.trait,
-            first.parts,
-            first.extra,
-            first.sync,
-            first.elements,
-            call.origin,
-            first.variant,
-            first.times,
-        )
+        yield host
+
+
+_FIELDS = tuple(field.name for field in fields(HostCall))
 
 
 def _host_row(call: OpCall, kernels: list[Kernel]) -> HostRow:
