@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from predictor import runtimes
 from predictor.graph.attention import attends, multiplied_out
 from predictor.graph.sizes import FINEST
-from predictor.records import Graph, KernelGroup, Program, SizedProgram, Target
+from predictor.records import Graph, HostRow, KernelGroup, Program, SizedProgram, Target
 
 Array = NDArray[np.float64]
 
@@ -60,7 +60,9 @@ def lower(graph: Graph, runtime: str, target: Target, multiplied: bool = False) 
 def of_program(graph: Graph, program: Program) -> Lowered:
     """What a report needs of a program and the graph that it was lowered from."""
     sized = SizedProgram.of(program)
-    ops = tuple(dict.fromkeys(call.row.label for call in program.calls))
+    labels = {row: HostRow(*row).label for row in {(call.op, call.variant) for call in program.calls}}
+    label_of_call = [labels[call.op, call.variant] for call in program.calls]
+    ops = tuple(dict.fromkeys(label_of_call))
     number = {op: position for position, op in enumerate(ops)}
     counts = [group.count for group in sized.groups]
     group_of_distinct = np.repeat(np.arange(len(counts)), counts)
@@ -75,7 +77,7 @@ def of_program(graph: Graph, program: Program) -> Lowered:
         python_calls=graph.python_calls,
         versions=graph.versions,
         ops=ops,
-        op_of_call=np.array([number[call.row.label] for call in program.calls], dtype=np.int64),
+        op_of_call=np.array([number[label] for label in label_of_call], dtype=np.int64),
         group_of_kernel=group_of_distinct[sized.kernel_of],
         call_macs=np.array([[call.macs * call.times for call in program.calls]], dtype=float),
         assumptions=graph.assumptions,

@@ -216,11 +216,16 @@ COUNTING = frozenset({"_grouped_mm", "histc", "bincount", "one_hot", "grouped_mm
 """Operators by which a model sees how often something was chosen."""
 
 
+SETTLED = {
+    **dict.fromkeys(("bitwise_or", "__or__", "logical_or", "bitwise_or_"), True),
+    **dict.fromkeys(("bitwise_and", "__and__", "logical_and", "bitwise_and_"), False),
+}
+"""Operator -> the value that settles its result in one operand, whatever the other is."""
+
+
 def either(name: str, args: tuple[Any, ...]) -> torch.Tensor | None:
     """The result of ``and`` and ``or`` where one operand settles it, whatever the other is; None where it does not."""
-    settles = {"bitwise_or": True, "__or__": True, "logical_or": True, "bitwise_or_": True}.get(name)
-    if settles is None:
-        settles = {"bitwise_and": False, "__and__": False, "logical_and": False, "bitwise_and_": False}.get(name)
+    settles = SETTLED.get(name)
     pair = [a for a in args if isinstance(a, torch.Tensor) and a.dtype == torch.bool]
     if settles is None or len(pair) != 2 or pair[0].is_meta == pair[1].is_meta:
         return None

@@ -28,9 +28,9 @@ class Limits:
         self._end = time.monotonic() + self._seconds
         self._seen = self._ticks = 0
 
-    def operator(self) -> None:
-        """Another operator is about to run. Raises Stopped."""
-        self._seen += 1
+    def operator(self, count: int = 1) -> None:
+        """Further operators are about to run. Raises Stopped."""
+        self._seen += count
         if self._seen > self._operators:
             raise Stopped(
                 f"it runs more than {self._operators:,} operators: does it end? ({OPERATORS} raises the limit)"

@@ -28,7 +28,7 @@ def on_one_device(args: Any, kwargs: Any) -> tuple[Any, Any]:
         return moved
     if kinds == {False} and device is not None and torch.device(device).type == "meta":
         kwargs = {**kwargs, "device": torch.device("cpu")}
-    if kinds == {False}:
+    if kinds == {False} and any(isinstance(a, torch.device) for a in args):
         args = tuple(torch.device("cpu") if isinstance(a, torch.device) and a.type == "meta" else a for a in args)
     return args, kwargs
 
@@ -139,6 +139,12 @@ def has_real(*values: Any) -> bool:
     tensors: list[torch.Tensor] = []
     tree_map_only(torch.Tensor, tensors.append, values)
     return any(not t.is_meta for t in tensors)
+
+
+def has_meta(*values: Any) -> bool:
+    tensors: list[torch.Tensor] = []
+    tree_map_only(torch.Tensor, tensors.append, values)
+    return any(t.is_meta for t in tensors)
 
 
 def to_meta(tensor: torch.Tensor) -> torch.Tensor:

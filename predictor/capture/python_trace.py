@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABCMeta
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from types import CodeType, FrameType
 from typing import Any
 
@@ -15,58 +15,75 @@ _SUBCLASS_CHECK = ABCMeta.__subclasscheck__.__code__
 """Runs where ``isinstance`` has no answer in its cache, which any class that is made elsewhere empties."""
 
 
-@dataclass(slots=True)
+PAUSES_TRACE = sys.version_info < (3, 12)
+"""Whether the observer takes the hook away while it works. From Python 3.12 on that makes every function that runs
+afterwards be prepared for tracing again: there the hook itself leaves out what the observer calls.
+"""
+
+
 class _Frame:
     """A Python function call: its code, the module whose call it is, the lines that it ran."""
 
-    code: int
-    module: int | None
-    tick: Callable[[], None]
-    lines: set[int] = field(default_factory=set)
+    __slots__ = ("code", "lines", "module", "tick")
+
+    def __init__(self, code: int, module: int | None, tick: Callable[[], None]) -> None:
+        self.code, self.module, self.tick = code, module, tick
+        self.lines: set[int] = set()
 
     def trace(self, frame: FrameType, event: str, argument: Any) -> Any:
         """Local ``sys.settrace`` hook."""
         if event == "line":
-            if frame.f_lineno in self.lines:
+            line, lines = frame.f_lineno, self.lines
+            if line in lines:
                 self.tick()
-            self.lines.add(frame.f_lineno)
+            else:
+                lines.add(line)
         return self.trace
 
 
 class PythonTrace:
     """Python function calls of a pass, in order, with marks between them.
 
-    observer: code of the function that watches the pass; what it calls is none of the pass, nor is what stands in the
+    observers: codes of functions that watch the pass; what they call is none of the pass, nor is what stands in the
     files ``aside``. module_call: code of the function that calls a module, its ``self``. tick: called at every call and
     at every line that runs again; what it raises ends the pass.
     """
 
     def __init__(
-        self, observer: CodeType, aside: frozenset[str], module_call: CodeType, tick: Callable[[], None]
+        self, observers: Sequence[CodeType], aside: frozenset[str], module_call: CodeType, tick: Callable[[], None]
     ) -> None:
-        self.observer = observer
-        self.aside = aside
-        self.module_call = module_call
         self.tick = tick
         self.codes: dict[int, CodeType] = {}  # that ran, by identity: their hash is that of their contents
         self._ran: list[_Frame | None] = []  # None: a mark
         self._inside = 0
+        self._observers = frozenset(map(id, observers))
+        self._aside = aside
+        self._module_call = module_call
 
     def hook(self, frame: FrameType, event: str, argument: Any) -> Any:
         """Global ``sys.settrace`` hook."""
-        if frame.f_code is self.observer:
-            self._inside += 1
-            return self._leave
-        if self._inside or frame.f_code.co_filename in self.aside or frame.f_code is _SUBCLASS_CHECK:
+        if self._inside:
+            if id(frame.f_code) in self._observers:
+                self._inside += 1
+                return self._leave
             return None
-        module = id(frame.f_locals["self"]) if frame.f_code is self.module_call else None
+        code = frame.f_code
+        identity = id(code)
+        if identity not in self.codes:
+            if identity in self._observers:
+                self._inside += 1
+                return self._leave
+            if code.co_filename in self._aside or code is _SUBCLASS_CHECK:
+                return None
+            self.codes[identity] = code
         self.tick()
-        called = _Frame(id(frame.f_code), module, self.tick)
-        self.codes[called.code] = frame.f_code
+        module = id(frame.f_locals["self"]) if code is self._module_call else None
+        called = _Frame(identity, module, self.tick)
         self._ran.append(called)
         return called.trace
 
     def _leave(self, frame: FrameType, event: str, argument: Any) -> Any:
+        frame.f_trace_lines = False
         if event == "return":
             self._inside -= 1
         return self._leave

@@ -9,18 +9,20 @@ afterwards (``isolation``, ``stand_ins``); a forward without an end is stopped (
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import sys
 import warnings
 import weakref
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 import torch
+from torch._compile import _disable_dynamo
 from torch._library import simple_registry
 from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -35,6 +37,7 @@ from predictor.capture import (
     isolation,
     layouts,
     redirected,
+    signatures,
     threads,
 )
 from predictor.capture.assumptions import RESTS_ON
@@ -64,6 +67,7 @@ from predictor.capture.placement import (
     asks_for,
     has_known_integers,
     has_known_values,
+    has_meta,
     has_real,
     on_one_device,
     placement,
@@ -71,9 +75,10 @@ from predictor.capture.placement import (
     uploaded,
     without_large_values,
 )
-from predictor.capture.python_trace import PythonTrace
+from predictor.capture.python_trace import PAUSES_TRACE, PythonTrace
 from predictor.capture.refusals import refused
-from predictor.capture.stand_ins import MOST_KEPT_ELEMENTS, Copies, abstract, abstract_constant, runs_in
+from predictor.capture.signatures import Keyed, Repeated, Signature, Way
+from predictor.capture.stand_ins import MOST_KEPT_ELEMENTS, Copies, abstract, abstract_constant, modules_in, runs_in
 from predictor.errors import PredictorError, one_line
 from predictor.graph.inputs import batch_of, call_arguments
 from predictor.ops import OPS, operator_of
@@ -94,9 +99,14 @@ class _Recorder(TorchDispatchMode):
         self._mode, self._options = mode, options
         self.assumed: dict[str, int] = {}
         self._paths = {id(child): path for path, child in module.named_modules()}
-        self._origins: dict[Origin, Origin] = {}
-        self.calls: list[OpCall] = []
-        self.operators: dict[int, Any] = {}
+        self._origins: dict[tuple[str, str, int], Origin] = {}
+        self._files: dict[int, tuple[CodeType, str]] = {}  # by the identity of the code that stands in it
+        self.calls: list[OpCall | Repeated] = []
+        self._ran: list[Any] = []  # operators, the parts of one before it
+        self._remembers = signatures.is_on()
+        self._context = signatures.context_of(mode, options)
+        self._reads_values = False  # what runs was given values of tensors that others of its arguments do not have
+        self._way = Way.UNKNOWN  # how the results of the operator were made that has run last
         self._values = 0
         self.outputs: tuple[int, ...] = ()
         self.failed: tuple[BaseException | None, str] = (None, "")  # what an operator raised, and the operator
@@ -109,7 +119,7 @@ class _Recorder(TorchDispatchMode):
         self._is_cast = False  # autocast has cast the arguments of what is being split: its parts are not cast again
         self._stays_on_device = False  # what is split asked for the device, where known values are kept on the CPU
         self.python = PythonTrace(
-            _RECORDER_CODE,
+            _OBSERVERS,
             _OWN_FILES,
             _MODULE_CODE,
             self._limits.tick,
@@ -117,17 +127,40 @@ class _Recorder(TorchDispatchMode):
 
     supports_higher_order_operators = True
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """False: torch would put two functions around each call of ``__torch_dispatch__``, see ``_compiler``."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if types:
             return NotImplemented  # a tensor that is made of others: it calls the operators on these
+        if not PAUSES_TRACE:
+            return self._dispatched(func, args, kwargs)
+        tracer = sys.gettrace()
+        sys.settrace(None)
+        try:
+            return self._dispatched(func, args, kwargs)
+        finally:
+            sys.settrace(tracer)
+
+    def _dispatched(self, func: Any, args: Any, kwargs: Any) -> Any:
         self._limits.operator()
         if isinstance(func, HigherOrderOperator):
             return self._higher_order(func, args, kwargs or {})
-        origin = self._origin(sys._getframe(1))
+        origin = self._origin(sys._getframe(2))
+        keyed = None
+        if self._remembers and not self.casts.enabled:
+            keyed = signatures.keyed(func, args, kwargs, self._context, self._stays_on_device)
+            if keyed is not None and (seen := signatures.find(keyed)) is not None:
+                results = seen.results_of(func, args, kwargs or {}, keyed.tensors)
+                if results is not None:
+                    return self._repeated(seen, keyed.tensors, results, origin)
+                keyed = None
         policy = None if self._is_cast else self.casts.policy_of(func)
         wanted = layouts.wanted_by(func._schema.name.removeprefix("aten::"), args)
         if policy is None and wanted is None:
-            return self._noted(func, args, kwargs or {}, origin)
+            return self._noted(func, args, kwargs or {}, origin, keyed)
         with self:
             if policy is not None:
                 func, args, kwargs = self.casts.arguments(policy, func, args, kwargs or {})
@@ -139,10 +172,11 @@ class _Recorder(TorchDispatchMode):
         finally:
             self._is_cast = before
 
-    def _noted(self, func: Any, args: Any, kwargs: Any, origin: Origin) -> Any:
-        """Run an operator on the meta device, its call noted."""
+    def _noted(self, func: Any, args: Any, kwargs: Any, origin: Origin, keyed: Keyed | None = None) -> Any:
+        """Run an operator on the meta device, its call noted. keyed: if what it gives is to be remembered."""
+        first_ran = len(self._ran)
+        before = None if keyed is None else self._before(keyed, bind(func, args, kwargs))
         self._depth += 1
-        self.operators[id(func)] = func
         try:
             result, call = self._run(func, args, kwargs)
         except (Exception, Stopped) as error:
@@ -151,10 +185,61 @@ class _Recorder(TorchDispatchMode):
             raise
         finally:
             self._depth -= 1
-        self.calls.append(replace(call, origin=origin))
+        self._ran.append(func)
+        call = replace(call, origin=origin)
+        self.calls.append(call)
+        met = [] if before is None else self._foreign[before.foreign :]
+        if keyed is not None and before is not None and all(t.is_meta for t in met):
+            after = signatures.After(
+                call,
+                result,
+                self._way,
+                self._values,
+                tuple(self._number(t) for t in keyed.tensors),
+                tuple(self._number(t) for t in tensors_in(result)),
+                tuple(text for text, n in self.assumed.items() for _ in range(n - before.assumed.get(text, 0))),
+                tuple(self._ran[first_ran:]),
+            )
+            signatures.remember(keyed, before, after)
         if not self._depth:  # the parts of an operator are no marks
             self.python.mark()
         return result
+
+    def _before(self, keyed: Keyed, bound: Mapping[str, Any]) -> signatures.Before:
+        """What there is before a call that is to be remembered; the values of its arguments get their numbers."""
+        for tensor in tensors_in(*bound.values()):
+            self._number(tensor)
+        numbers = tuple(self._number(tensor) for tensor in keyed.tensors)
+        return signatures.Before(
+            numbers, signatures.specs_of(keyed.tensors), self._values, len(self._foreign), dict(self.assumed)
+        )
+
+    def _repeated(
+        self, seen: Signature, tensors: Sequence[torch.Tensor], results: Sequence[torch.Tensor], origin: Origin
+    ) -> Any:
+        """What a call gives whose signature was seen before; its call is noted."""
+        input_ids = tuple([self._number(tensors[place]) for place in seen.inputs])
+        first = self._values
+        self._values += seen.values
+        for assumption in seen.assumed:
+            self._assume(assumption)
+        self._limits.operator(len(seen.operators) - 1)
+        self._ran += seen.operators
+        for tensor, result in zip(results, seen.results, strict=True):
+            number = first + result.number if result.made else self._number(tensors[result.number])
+            tensor.__dict__[_VALUE] = (self, number)
+        call = Repeated(seen, input_ids, first, origin)
+        if self._depth:
+            self.calls.append(call.call())
+        else:
+            self.calls.append(call)
+            self.python.mark()
+        return results[0] if seen.container is None else seen.container(results)
+
+    @property
+    def operators(self) -> dict[int, Any]:
+        """Operators that ran, by identity."""
+        return {id(func): func for func in self._ran}
 
     def _higher_order(self, func: HigherOrderOperator, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """An operator that takes functions: what torch runs for it (a branch, the steps of a loop), attention whose
@@ -179,17 +264,24 @@ class _Recorder(TorchDispatchMode):
         """
         path, file, line = None, "", 0
         while frame is not None and (path is None or not file):
-            if frame.f_code is _MODULE_CODE:
+            code = frame.f_code
+            if code is _MODULE_CODE:
                 called = self._paths.get(id(frame.f_locals["self"]))
                 path = called if path is None else path
                 if called == "":
                     break
             elif not file:
-                file = file_outside_of_torch(frame.f_code)
+                known = self._files.get(id(code))
+                if known is None:
+                    known = self._files[id(code)] = code, file_outside_of_torch(code)
+                file = known[1]
                 line = frame.f_lineno if file else 0
             frame = frame.f_back
-        origin = Origin(path or "", file, line)
-        return self._origins.setdefault(origin, origin)
+        place = path or "", file, line
+        origin = self._origins.get(place)
+        if origin is None:
+            origin = self._origins[place] = Origin(*place)
+        return origin
 
     def _run(self, func: Any, args: Any, kwargs: Any) -> tuple[Any, OpCall]:
         name = name_of(func)
@@ -205,6 +297,8 @@ class _Recorder(TorchDispatchMode):
         input_ids = tuple(self._number(t) for t in tensors_in(*bound.values()))
         rests_on = next((getattr(t, RESTS_ON) for t in tensors_in(*bound.values()) if hasattr(t, RESTS_ON)), "")
         given = args, kwargs
+        outer_reads, self._reads_values = self._reads_values, False
+        way = Way.BY_SPECS
         args, kwargs = on_one_device(args, kwargs)
         args, kwargs = without_large_values(func, trait, args, kwargs)
         parts: tuple[OpCall, ...] = ()
@@ -222,9 +316,11 @@ class _Recorder(TorchDispatchMode):
             result, parts = self._split(math_attention, args, kwargs)
         elif on_device is not None:
             trait = Trait.COMPOSITE
+            self._reads_values = True
             result, parts = self._split(on_device, *given)
         elif selects(name, bound):
             trait = Trait.COMPOSITE
+            self._reads_values = True
             result, parts = self._selected(func, name, *given)
         elif trait is Trait.UNMODELLED and is_composite(func):
             trait = Trait.COMPOSITE
@@ -234,6 +330,7 @@ class _Recorder(TorchDispatchMode):
             result, parts = self._split_explicit(func, explicit, given, (args, kwargs))
             trait = Trait.COMPOSITE if parts else trait
         else:
+            way = Way.AS_GIVEN if args is given[0] and kwargs is given[1] and not has_meta(*given) else way
             result = layouts.result_of(name, args, self._computed(func, name, bound, args, kwargs, given))
             if name == "scaled_dot_product_attention":
                 result = as_fused(result)
@@ -241,13 +338,18 @@ class _Recorder(TorchDispatchMode):
                 name in assumptions.FILLED_LIKE and result.is_meta and has_known_integers(result)
             ):
                 result = func(*args, **{**kwargs, "device": torch.device("cpu")})
+                way = Way.ON_CPU
             if func._schema.is_mutable and where == "device":
+                self._reads_values = True
                 result = self._written(given[0], result)
         self._stays_on_device = stayed
         if reason := refused(func, tensors_in(result)):
             raise Stopped(reason)
         settled = assumptions.either(name, given[0]) if where == "device" else None
         result = result if settled is None else settled
+        by_values = self._reads_values or name in assumptions.SETTLED
+        self._way = Way.UNKNOWN if by_values and has_real(*given) else way
+        self._reads_values = outer_reads
         result = self._with_assumed_values(name, bound, result, rests_on)
         outputs = tuple(spec_of(t) for t in tensors_in(result))
         answer = OPS[name].healthy_answer if name in OPS else None
@@ -266,6 +368,7 @@ class _Recorder(TorchDispatchMode):
             return device_paths.SHAPES[name](*args, **kwargs)
         unknown = [t for t in tensors_in(*bound.values()) if t.is_meta]
         if name in assumptions.DECIDED and unknown:
+            self._reads_values = True
             decision = assumptions.DECIDED[name]
             self._assume(decision.assumption(self._options, unknown[0]))
             return decision.result(self._options, *args, **kwargs)
@@ -274,6 +377,7 @@ class _Recorder(TorchDispatchMode):
         except (RuntimeError, NotImplementedError):
             if not (has_real(*given) and unknown):
                 raise
+            self._reads_values = True
             return func(*given[0], **given[1])  # it reads sizes from tensors on the CPU
 
     def _with_assumed_values(self, name: str, bound: Mapping[str, Any], result: Any, rests_on: str) -> Any:
@@ -342,11 +446,13 @@ class _Recorder(TorchDispatchMode):
     ) -> tuple[Any, tuple[OpCall, ...]]:
         """Parts of a composite operator; where it needs values that are known they stay on the CPU."""
         first, second = (given, on_one_device) if needs_values else (on_one_device, given)
+        self._reads_values = needs_values
         try:
             return self._split(run, *first)
         except (RuntimeError, NotImplementedError):
             if not has_real(*given):
                 raise
+            self._reads_values = True
             return self._split(run, *second)
 
     def _split_explicit(
@@ -396,7 +502,7 @@ class _Recorder(TorchDispatchMode):
         try:
             with self:
                 result = run(*args, **kwargs)
-            return result, tuple(self.calls)
+            return result, tuple(call for call in self.calls if isinstance(call, OpCall))
         finally:
             self.calls = outer
 
@@ -404,13 +510,22 @@ class _Recorder(TorchDispatchMode):
         """What was seen, the Python between two operators given to the second."""
         *before, tail = self.python.work()
         before += [PythonWork()] * (len(self.calls) - len(before))  # where a library has taken the hook away
-        calls = tuple(replace(call, python=work) for call, work in zip(self.calls, before, strict=True))
+        calls = tuple(
+            call.call(work) if isinstance(call, Repeated) else replace(call, python=work)
+            for call, work in zip(self.calls, before, strict=True)
+        )
         return Graph(
             name, calls, dtype, batch, tail, self.python.module_calls, versions(), self.outputs, tuple(self.assumed)
         )
 
 
-_RECORDER_CODE = _Recorder.__torch_dispatch__.__code__
+_OBSERVERS = (_Recorder.__torch_dispatch__.__code__, _disable_dynamo(lambda: None).__code__)
+"""What watches the pass, and torch's function around what it hides from its compiler."""
+
+_compiler = torch._C._dynamo.eval_frame
+_compiler.set_code_exec_strategy(
+    _OBSERVERS[0], _compiler._FrameExecStrategy(_compiler._FrameAction.SKIP, _compiler._FrameAction.SKIP)
+)  # torch.compile leaves the recorder, and all that it calls, as they are
 
 
 _MODULE_CODE = torch.nn.Module._call_impl.__code__
@@ -427,7 +542,7 @@ _OWN_FILES = frozenset(
             str(module.__file__)
             for module in (
                 *(assumptions, autocast, capture_mode, device_paths, higher_order, isolation, layouts, redirected),
-                threads,
+                *(signatures, threads),
             )
         ),
         *(
@@ -485,14 +600,28 @@ def capture(
         raise
     except Exception as error:
         raise PredictorError(f"the inputs of {kind} have no batch size: {one_line(error)}") from error
-    with isolated(DTYPES[dtype]):
+    with isolated(DTYPES[dtype]), _without_collection():
         if isinstance(module, torch.export.ExportedProgram):
             module = module.module()
         user = _Pass(module, inputs, mode, dtype, options or CaptureOptions())
         graph = _recorded(user).graph(name or kind, dtype, batch)
-    if any(isinstance(child, _DIFFER_IN_TRAINING) and child.training for child in module.modules()):
+    if any(isinstance(child, _DIFFER_IN_TRAINING) and child.training for child in modules_in(module)):
         return replace(graph, assumptions=(*graph.assumptions, assumptions.EVALUATION))
     return graph
+
+
+@contextlib.contextmanager
+def _without_collection() -> Iterator[None]:
+    """Without garbage collection: finalizers and callbacks of a collection are no part of the pass, and what a capture
+    makes is kept.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 _DIFFER_IN_TRAINING = (torch.nn.modules.dropout._DropoutNd, torch.nn.modules.batchnorm._NormBase)
@@ -593,7 +722,7 @@ def _record(user: _Pass, device: torch.device = capture_mode.META) -> _Recorder:
     try:
         with torch.inference_mode(user.inference), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            if any(isinstance(child, torch.jit.ScriptModule) for child in module.modules()):
+            if any(isinstance(child, torch.jit.ScriptModule) for child in modules_in(module)):
                 _optimise(module, user)
             with (
                 recorder,
@@ -602,15 +731,12 @@ def _record(user: _Pass, device: torch.device = capture_mode.META) -> _Recorder:
                 threads.followed(),
                 answering_as(user.mode, device),
             ):
-                before, collects = sys.gettrace(), gc.isenabled()
-                gc.disable()  # finalizers and callbacks of a collection are no part of the pass
+                before = sys.gettrace()
                 sys.settrace(recorder.python.hook)
                 try:
                     result = module(*args, **kwargs)
                 finally:
                     sys.settrace(before)
-                    if collects:
-                        gc.enable()
         recorder.returns(_returned(result))
     except KeyboardInterrupt:
         raise

@@ -7,10 +7,12 @@ it is rebuilt around it.
 from __future__ import annotations
 
 import copy
+import copyreg
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Set
-from types import ModuleType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensor
@@ -42,16 +44,17 @@ class Copies:
         """A copy in evaluation mode. weight: what replaces a parameter or a buffer; constant: what replaces any other
         tensor that it holds. Raises PredictorError for lazy layers that have no weights yet.
         """
-        if any(is_lazy(tensor) for tensor in (*module.parameters(), *module.buffers())):
+        parameters, buffers = list(module.parameters()), list(module.buffers())
+        if any(is_lazy(tensor) for tensor in (*parameters, *buffers)):
             raise PredictorError(
                 f"{type(module).__name__} has lazy layers whose sizes are not known: run it once on its inputs"
             )
-        for parameter in module.parameters():
+        for parameter in parameters:
             self._memo[id(parameter)] = torch.nn.Parameter(weight(parameter), requires_grad=False)
-        for buffer in module.buffers():
+        for buffer in buffers:
             self._memo[id(buffer)] = weight(buffer)
         copied: torch.nn.Module = self.of(module, constant)
-        for child in copied.modules():
+        for child in modules_in(copied):
             if isinstance(child, torch.jit.ScriptModule):
                 _cast(child, weight)
         return copied.eval()
@@ -69,7 +72,7 @@ class Copies:
     def _copy(self, value: Any) -> Any:
         trial = dict(self._memo)
         try:
-            copied = copy.deepcopy(value, trial)
+            copied = _deep_copy(value, trial)
         except Exception:  # which of its parts cannot be copied is found out one by one
             return self._rebuilt(value)
         self._alive.extend(trial.pop(id(trial), ()))  # where ``deepcopy`` keeps what it copied
@@ -95,6 +98,70 @@ class Copies:
         else:
             vars(rebuilt).update({name: self._copy(item) for name, item in vars(value).items()})
         return rebuilt
+
+
+_UNCOPIED = frozenset({type(None), bool, int, float, complex, str, bytes, type, FunctionType, BuiltinFunctionType})
+"""Types whose values ``deepcopy`` shares."""
+
+
+def _deep_copy(value: Any, memo: dict[int, Any]) -> Any:
+    """``copy.deepcopy``; the usual containers and modules without its detour over what they are pickled as."""
+    kind = type(value)
+    if kind in _UNCOPIED:
+        return value
+    known = memo.get(id(value))
+    if known is not None:
+        return known
+    copied: Any
+    if kind is dict or (kind is OrderedDict and not vars(value)):
+        copied = memo[id(value)] = kind()
+        for key, item in value.items():
+            copied[_deep_copy(key, memo)] = _deep_copy(item, memo)
+    elif kind is list:
+        copied = memo[id(value)] = []
+        for item in value:
+            copied.append(_deep_copy(item, memo))
+    elif kind is tuple and all(type(item) in _UNCOPIED for item in value):
+        return value
+    elif kind is set and not value:
+        copied = memo[id(value)] = set()
+    elif isinstance(value, torch.nn.Module) and _is_pickled_as_usual(kind) and "__deepcopy__" not in vars(value):
+        copied = memo[id(value)] = object.__new__(kind)
+        state: dict[str, Any] = value.__getstate__()  # type: ignore[no-untyped-call]
+        copied.__setstate__({name: _deep_copy(item, memo) for name, item in state.items()})
+    else:
+        return copy.deepcopy(value, memo)
+    return copied
+
+
+_usual: WeakKeyDictionary[type, bool] = WeakKeyDictionary()
+
+
+def _is_pickled_as_usual(kind: type[torch.nn.Module]) -> bool:
+    """Whether a copy of a module of a class is a new object with copies of its attributes."""
+    if kind not in _usual:
+        of_object = ("__reduce_ex__", "__reduce__", "__new__")
+        _usual[kind] = (
+            all(getattr(kind, name) is getattr(object, name) for name in of_object)
+            and kind.__getstate__ is torch.nn.Module.__getstate__
+            and not any(hasattr(kind, name) for name in ("__deepcopy__", "__getnewargs__", "__getnewargs_ex__"))
+            and not any(getattr(base, "__slots__", ()) for base in kind.__mro__)
+            and kind not in copyreg.dispatch_table
+            and not issubclass(kind, torch.jit.ScriptModule)
+        )
+    return _usual[kind]
+
+
+def modules_in(module: torch.nn.Module) -> list[torch.nn.Module]:
+    """A module and all in it, once each; ``Module.modules`` yields each through all that it is in."""
+    found = {id(module): module}
+    waiting = [module]
+    while waiting:
+        for child in waiting.pop()._modules.values():
+            if child is not None and id(child) not in found:
+                found[id(child)] = child
+                waiting.append(child)
+    return list(found.values())
 
 
 def _cast(module: torch.jit.ScriptModule, weight: StandIn) -> None:

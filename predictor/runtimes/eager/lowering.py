@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
+from typing import Any
 
 from predictor.kernels.families import FAMILIES
 from predictor.ops import UNMODELLED, is_transcendental, is_wrapper, operator_of
@@ -28,7 +29,7 @@ NAME = "eager"
 def lower(graph: Graph, target: Target = TODAY) -> Program:
     """Graph -> host calls and their kernels, in issue order."""
     unmodelled: Counter[str] = Counter()
-    calls = tuple(host_call(call, graph.dtype, unmodelled) for call in graph.calls)
+    calls = tuple(_host_calls(graph, unmodelled))
     return Program(NAME, graph.dtype, calls, graph.tail, dict(unmodelled), unsupported_reason(graph))
 
 
@@ -78,6 +79,34 @@ def host_call(call: OpCall, dtype: str, unmodelled: Counter[str]) -> HostCall:
         origin=call.origin,
         macs=call.macs,
     )
+
+
+def _same(call: OpCall) -> tuple[Any, ...]:
+    """Equal for calls that are lowered alike, as long as their graph lives: a capture gives repeated calls the same
+    arguments and results.
+    """
+    parts = call.parts
+    return call.op, call.trait, id(call.args), id(call.outputs), tuple([_same(part) for part in parts]) if parts else ()
+
+
+def _host_calls(graph: Graph, unmodelled: Counter[str]) -> Iterator[HostCall]:
+    """All calls; repeated ones are lowered once."""
+    seen: dict[tuple[Any, ...], tuple[dict[str, Any], Counter[str]]] = {}
+    for call in graph.calls:
+        key = _same(call)
+        if key in seen:
+            values, counted = seen[key]
+            host = HostCall(**{**values, "python": call.python, "origin": call.origin})
+        else:
+            counted = Counter()
+            host = host_call(call, graph.dtype, counted)
+            seen[key] = {name: getattr(host, name) for name in _FIELDS}, counted
+        if counted:
+            unmodelled += counted
+        yield host
+
+
+_FIELDS = tuple(field.name for field in fields(HostCall))
 
 
 def _host_row(call: OpCall, kernels: list[Kernel]) -> HostRow:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,3 +41,15 @@ def test_coldness_grows_with_distance_and_stays_below_one() -> None:
     assert found == sorted(found)
     assert found[2] == 0.5
     assert found[-1] < 1
+
+
+def test_many_entries_are_as_cold_as_the_list_of_recent_ones_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tree, which is taken for many distinct entries, finds the same distances."""
+    drawn = random.Random(0)
+    sequence = [drawn.randrange(60) for _ in range(300)]
+    sizes = {entry: drawn.randrange(1, 90) for entry in range(60)}
+    for sized in (None, sizes):
+        by_list = coldness(sequence, sizes=sized)
+        monkeypatch.setattr("predictor.graph.coldness.MANY", 10)
+        assert coldness(sequence, sizes=sized) == by_list
+        monkeypatch.undo()

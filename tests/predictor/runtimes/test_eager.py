@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from predictor.capture.recorder import capture
 from predictor.ops import onnx_form
 from predictor.records import HostCall, Kernel, OpCall, TensorSpec, Trait
 from predictor.runtimes.eager import lowering as eager
+from tests.helpers import of
 
 
 def lowered(function: Callable[..., Any], *inputs: torch.Tensor, dtype: str = "fp16") -> tuple[HostCall, ...]:
@@ -276,3 +279,18 @@ def test_onnx_runtime_copies_where_uneven_pieces_are_before_it_joins_them() -> N
     for sizes, count in (([16, 16, 32], 1), ([16, 48], 5), ([32, 32], 1)):
         outputs = tuple(TensorSpec((2, n), "fp16", (n, 1)) for n in sizes)
         assert len(onnx_form("Split").lower(OpCall("Split", {"input0": whole}, outputs, Trait.COPY))) == count
+
+
+def test_calls_that_share_their_arguments_are_lowered_as_those_that_do_not() -> None:
+    """A capture gives repeated calls the same arguments; a graph from a file gives each its own."""
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        for _ in range(3):
+            x = torch.einsum("ij,kj->ik", x, x) * 2
+            x = torch.special.i1e(x.softmax(-1)) + torch.zeros(4, 4)
+        return x
+
+    graph = of(forward, torch.rand(4, 4))
+    assert graph.calls[0].args is graph.calls[len(graph.calls) // 3].args
+    alone = replace(graph, calls=tuple(map(copy.deepcopy, graph.calls)))
+    assert repr(eager.lower(graph)) == repr(eager.lower(alone))
