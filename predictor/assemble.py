@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from predictor import runtimes
 from predictor.breakdown import AROUND, Breakdown, CallCost, Cost
 from predictor.calibration.host_costs import HostCosts
+from predictor.calibration.interval_scales import Lane, interval_scale
 from predictor.calibration.load import Calibration
 from predictor.kernels.families import FAMILIES
 from predictor.kernels.host_copies import HOST_COPY
@@ -179,12 +180,18 @@ def spread(
     size: int = 0,
     correction: Correction | None = None,
 ) -> float:
-    """Standard deviation of the logarithm of a latency, see ``pricing.intervals.log_error``."""
+    """Standard deviation of the logarithm of a latency, see ``pricing.intervals.log_error``, scaled to what models show
+    that no fit had seen; with a correction it is what the user's own latencies leave.
+    """
     groups, seconds = lowered.program.groups, priced.kernel_s[size]
     group_s = seconds_by_group(lowered, priced, size)
     unmodelled_s = _unmodelled_s(lowered, priced, size)
     extrapolated_s = float(seconds[priced.extrapolated[size]].sum()) - unmodelled_s
-    return log_error(groups, group_s, extrapolated_s, unmodelled_s, timeline, calibration, host, correction)
+    log_sd = log_error(groups, group_s, extrapolated_s, unmodelled_s, timeline, calibration, host, correction)
+    if correction is not None:
+        return log_sd
+    lane: Lane = "host" if timeline.critical_host > 0.5 else "device"
+    return log_sd * interval_scale((calibration.provenance, host.provenance), host.runtime, lane)
 
 
 def seconds_by_group(lowered: Lowered, priced: PricedProgram, size: int = 0) -> NDArray[np.float64]:

@@ -1,0 +1,151 @@
+"""How wide intervals must be to hold nine tenths of the models that no fit had seen:
+
+    python -m benchmarks.conformal_intervals calibrations/h200/battery/learn*.jsonl.gz --gpu h200 --sibling h100 --write
+
+Predicts the battery's learning part on the GPU that measured it, once with its own calibration ("measured") and once
+from its datasheet with a sibling's kernels and host ("derived"). The score of a case is its error in units of the
+predicted standard deviation. For every provenance, runtime and lane that decides, ``calibrations/intervals.json`` gets
+the scale that makes intervals hold 90 % of the scores, with the finite-sample correction of conformal prediction;
+groups of fewer than ``FEWEST`` cases take that of both lanes. Printed: how much intervals hold before, and after with
+each family of models left out in turn. GPUs that are fitted to published passes have their intervals from models left
+out (``calibrate fit --published``): they have no scale.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import tempfile
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from benchmarks.battery import families
+from benchmarks.battery_accuracy import with_programs
+from calibrate.samples.store import SampleFile
+from calibrate.validate import accuracy
+from predictor.calibration import files
+from predictor.calibration.interval_scales import FILE, IntervalScale, IntervalScales, interval_scale
+from predictor.calibration.load import Calibration, load_calibration
+from predictor.pricing.intervals import NINETY
+
+FEWEST = 20
+"""Cases of a group that has a scale of its own: with fewer their ninth tenth is the largest or the second largest."""
+
+HELD = 0.9
+"""Share of the models that an interval holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A case: its error in units of the standard deviation that the fits say."""
+
+    provenance: str
+    runtime: str
+    lane: str
+    family: str
+    deviations: float
+
+
+def scores(file: SampleFile, calibration: Calibration, runtime: str, family_of: Mapping[str, str]) -> list[Score]:
+    """Scores of the recorded cases of a runtime."""
+    provenances = calibration.provenance, calibration.host(runtime).provenance
+    name = "measured" if set(provenances) == {"measured"} else "derived"
+    found = []
+    for row in accuracy.rows(file, calibration, runtime):
+        lane = "host" if row.bound == "framework" else "device"
+        scale = interval_scale(provenances, runtime, lane)
+        log_sd = math.log(row.interval_s[1] / row.predicted["queue"]) / NINETY / scale
+        error = abs(math.log(row.predicted["queue"] / row.measured.seconds))
+        found.append(Score(name, runtime, lane, family_of.get(row.model, row.model), error / log_sd))
+    return found
+
+
+def quantile(values: Sequence[float]) -> float:
+    """The value that ``HELD`` of further ones lie under: the ceil((n + 1) x share)-th of n."""
+    ordered = sorted(values)
+    return ordered[min(math.ceil((len(ordered) + 1) * HELD), len(ordered)) - 1]
+
+
+def scale_of(group: Sequence[Score]) -> float:
+    """Of the standard deviation, so that ``NINETY`` of it hold ``HELD`` of the group."""
+    return quantile([score.deviations for score in group]) / NINETY
+
+
+def held(group: Sequence[Score]) -> float:
+    """Share of a group that intervals hold, each family by the scale of the others."""
+    inside = []
+    for family in {score.family for score in group}:
+        others = [score for score in group if score.family != family]
+        if others:
+            limit = scale_of(others) * NINETY
+            inside += [score.deviations <= limit for score in group if score.family == family]
+    return float(np.mean(inside)) if inside else float("nan")
+
+
+def main() -> None:
+    """Print, and write where it is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", type=Path, nargs="+", help="measurements of the battery's learning part")
+    parser.add_argument("--gpu", default="h200")
+    parser.add_argument("--sibling", default="h100")
+    parser.add_argument("--runtimes", default="eager,torchscript,cudagraph,compile,compile-cudagraph")
+    parser.add_argument("--dtypes", default="fp16")
+    parser.add_argument("--batches", default="1,16")
+    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--programs", type=Path, nargs="*", default=[], help="measurements that have programs already")
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    family_of = {families.specification(m): family for family, models in families.FAMILIES.items() for m in models}
+    sheet = msgspec.json.decode((files.find(options.gpu) / "datasheet.json").read_bytes())
+    groups: dict[tuple[str, str, str], list[Score]] = defaultdict(list)
+    with tempfile.TemporaryDirectory() as folder:
+        derived = Path(folder) / f"{options.gpu}.json"
+        bare = {name: value for name, value in sheet.items() if name not in ("digest", "gpu")}
+        derived.write_bytes(msgspec.json.encode({**bare, "reference_gpu": options.sibling}))
+        recorded = [SampleFile(path) for path in options.programs] or [
+            with_programs(SampleFile(path), Path(folder) / f"{number}.jsonl.gz", options)
+            for number, path in enumerate(options.files)
+        ]
+        for gpu in (options.gpu, str(derived)):
+            for runtime in options.runtimes.split(","):
+                for file in recorded:
+                    for score in scores(file, load_calibration(gpu), runtime, family_of):
+                        groups[score.provenance, score.runtime, score.lane].append(score)
+    scales = []
+    print(
+        f"{'provenance':10} {'runtime':18} {'lane':6} {'cases':>5} {'held before':>11} {'scale':>6} {'held after':>10}"
+    )
+    for (provenance, runtime, lane), own in sorted(groups.items()):
+        both = [score for key, group in groups.items() if key[:2] == (provenance, runtime) for score in group]
+        group = own if len(own) >= FEWEST else both
+        before = np.mean([score.deviations <= NINETY for score in own])
+        scale = scale_of(group)
+        print(
+            f"{provenance:10} {runtime:18} {lane:6} {len(own):>5} {before:>7.0%} {scale:>6.2f} {held(group):>6.0%}",
+            flush=True,
+        )
+        scales.append(
+            IntervalScale(
+                provenance=provenance,
+                runtime=runtime,
+                lane=lane,
+                cases=len(group),
+                families=len({score.family for score in group}),
+                scale=round(scale, 3),
+            )
+        )
+    if options.write:
+        names = ", ".join(path.name for path in options.files)
+        source = (
+            f"benchmarks/conformal_intervals.py: {names} of {options.gpu}; derived: with figures of {options.sibling}"
+        )
+        FILE.write_bytes(msgspec.json.format(msgspec.json.encode(IntervalScales(source=source, scales=scales))) + b"\n")
+
+
+if __name__ == "__main__":
+    main()
