@@ -1,14 +1,13 @@
 """How wide intervals must be to hold nine tenths of the models that no fit had seen:
 
-    python -m benchmarks.conformal_intervals calibrations/h200/battery/learn*.jsonl.gz --gpu h200 --sibling h100 --write
+    python -m benchmarks.conformal_intervals calibrations/h200/battery/learn*.jsonl.gz --gpu h200 --write
 
-Predicts the battery's learning part on the GPU that measured it, once with its own calibration ("measured") and once
-from its datasheet with a sibling's kernels and host ("derived"). The score of a case is its error in units of the
-predicted standard deviation. For every provenance, runtime and lane that decides, ``calibrations/intervals.json`` gets
-the scale that makes intervals hold 90 % of the scores, with the finite-sample correction of conformal prediction;
-groups of fewer than ``FEWEST`` cases take that of both lanes. Printed: how much intervals hold before, and after with
-each family of models left out in turn. GPUs that are fitted to published passes have their intervals from models left
-out (``calibrate fit --published``): they have no scale.
+Predicts the battery's learning part on the measured GPU that ran it. The score of a case is its error in units of the
+predicted standard deviation. For every runtime and lane that decides, ``calibrations/intervals.json`` gets the scale
+that makes intervals hold 90 % of the scores, with the finite-sample correction of conformal prediction; groups of fewer
+than ``FEWEST`` cases take that of both lanes. Printed: how much intervals hold before, and after with each family of
+models left out in turn. GPUs that are fitted to published passes have their intervals from models left out (``calibrate
+fit --published``), those that are derived from how far transfers are off: they have no scale.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import msgspec
@@ -28,7 +28,6 @@ from benchmarks.battery import families
 from benchmarks.battery_accuracy import with_programs
 from calibrate.samples.store import SampleFile
 from calibrate.validate import accuracy
-from predictor.calibration import files
 from predictor.calibration.interval_scales import FILE, IntervalScale, IntervalScales, interval_scale
 from predictor.calibration.load import Calibration, load_calibration
 from predictor.pricing.intervals import NINETY
@@ -44,7 +43,6 @@ HELD = 0.9
 class Score:
     """A case: its error in units of the standard deviation that the fits say."""
 
-    provenance: str
     runtime: str
     lane: str
     family: str
@@ -54,14 +52,13 @@ class Score:
 def scores(file: SampleFile, calibration: Calibration, runtime: str, family_of: Mapping[str, str]) -> list[Score]:
     """Scores of the recorded cases of a runtime."""
     provenances = calibration.provenance, calibration.host(runtime).provenance
-    name = "measured" if set(provenances) == {"measured"} else "derived"
     found = []
     for row in accuracy.rows(file, calibration, runtime):
         lane = "host" if row.bound == "framework" else "device"
         scale = interval_scale(provenances, runtime, lane)
         log_sd = math.log(row.interval_s[1] / row.predicted["queue"]) / NINETY / scale
         error = abs(math.log(row.predicted["queue"] / row.measured.seconds))
-        found.append(Score(name, runtime, lane, family_of.get(row.model, row.model), error / log_sd))
+        found.append(Score(runtime, lane, family_of.get(row.model, row.model), error / log_sd))
     return found
 
 
@@ -92,7 +89,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", type=Path, nargs="+", help="measurements of the battery's learning part")
     parser.add_argument("--gpu", default="h200")
-    parser.add_argument("--sibling", default="h100")
     parser.add_argument("--runtimes", default="eager,torchscript,cudagraph,compile,compile-cudagraph")
     parser.add_argument("--dtypes", default="fp16")
     parser.add_argument("--batches", default="1,16")
@@ -101,21 +97,16 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     family_of = {families.specification(m): family for family, models in families.FAMILIES.items() for m in models}
-    sheet = msgspec.json.decode((files.find(options.gpu) / "datasheet.json").read_bytes())
     groups: dict[tuple[str, str, str], list[Score]] = defaultdict(list)
+    calibration = load_calibration(options.gpu)
     with tempfile.TemporaryDirectory() as folder:
-        derived = Path(folder) / f"{options.gpu}.json"
-        bare = {name: value for name, value in sheet.items() if name not in ("digest", "gpu")}
-        derived.write_bytes(msgspec.json.encode({**bare, "reference_gpu": options.sibling}))
         recorded = [SampleFile(path) for path in options.programs] or [
             with_programs(SampleFile(path), Path(folder) / f"{number}.jsonl.gz", options)
             for number, path in enumerate(options.files)
         ]
-        for gpu in (options.gpu, str(derived)):
-            for runtime in options.runtimes.split(","):
-                for file in recorded:
-                    for score in scores(file, load_calibration(gpu), runtime, family_of):
-                        groups[score.provenance, score.runtime, score.lane].append(score)
+        for runtime, file in product(options.runtimes.split(","), recorded):
+            for score in scores(file, calibration, runtime, family_of):
+                groups[calibration.provenance, score.runtime, score.lane].append(score)
     scales = []
     print(
         f"{'provenance':10} {'runtime':18} {'lane':6} {'cases':>5} {'held before':>11} {'scale':>6} {'held after':>10}"

@@ -20,7 +20,7 @@ def _forget() -> None:
 
 
 def of(deviations: float, family: str = "a") -> Score:
-    return Score("measured", "eager", "host", family, deviations)
+    return Score("eager", "host", family, deviations)
 
 
 def test_the_shipped_file_widens_what_is_measured() -> None:
@@ -31,7 +31,8 @@ def test_the_shipped_file_widens_what_is_measured() -> None:
 
 
 def test_the_weaker_provenance_counts_and_what_is_not_known_stays() -> None:
-    assert interval_scale(("measured", "derived"), "eager", "host") == known_scales()["derived", "eager", "host"]
+    assert interval_scale(("measured", "measured"), "eager", "host") == known_scales()["measured", "eager", "host"]
+    assert interval_scale(("measured", "derived"), "eager", "host") == 1.0
     assert interval_scale(("fitted", "fitted"), "eager", "host") == 1.0
     assert interval_scale(("measured", "measured"), "a runtime", "host") == 1.0
 
