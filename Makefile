@@ -1,12 +1,14 @@
-# make demo: install, then predict; make test: install, then the tests; make check: what CI runs.
+# make demo: install the little that predicting needs, predict. make test: install all, then the tests.
+# make check: what CI runs.
 PYTHON ?= python3
 VENV := .venv
+BASE := $(VENV)/.base
 STAMP := $(VENV)/.installed
 BIN := $(VENV)/bin
 
 .PHONY: demo test check lint tables graphs clean
 
-demo: $(STAMP)
+demo: $(BASE)
 	$(BIN)/predict funnel --runtime onnx --gpu a100
 
 test: $(STAMP)
@@ -26,9 +28,13 @@ tables: $(STAMP)
 graphs: $(STAMP)
 	$(BIN)/python -m benchmarks.record_graphs
 
-$(STAMP): pyproject.toml constraints.txt
+$(BASE): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(STAMP): $(BASE)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
