@@ -57,7 +57,7 @@ OK, REMARK, FAILS = "ok", "look", "BAD"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at. what: in a word or two; found: its value; verdict: ``OK``, ``REMARK``, ``FAILS``."""
+    """One thing that was looked at. what: in a word or two; found: its value; verdict: as above."""
 
     what: str
     found: str
