@@ -6,7 +6,7 @@ BASE := $(VENV)/.base
 STAMP := $(VENV)/.installed
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint tables graphs clean
+.PHONY: demo test check lint docs tables graphs clean
 
 demo: $(BASE)
 	$(BIN)/predict funnel --runtime onnx --gpu a100
@@ -20,10 +20,13 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check: lint test
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict --config-file docs/site/mkdocs.yml
+
+check: lint docs test
 
 tables: $(STAMP)
-	$(BIN)/python benchmarks/update_readme.py
+	$(BIN)/python -m benchmarks.update_readme
 
 graphs: $(STAMP)
 	$(BIN)/python -m benchmarks.record_graphs
