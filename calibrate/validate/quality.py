@@ -147,16 +147,16 @@ def _noise(folder: Path) -> Iterator[Finding]:
     if not (folder / FOLDER).is_dir():
         return
     samples = Samples.of(folder)
-    rounds = {
+    rounds: dict[str, list[tuple[float, ...]]] = {
         "operators": [r.probe_s for r in samples.host.of(HostRound)],
         "modules": [r.probe_s for r in samples.modules.of(CaseRound)],
         "runtimes": [r.probe_s for r in samples.runtimes.of(CaseRound)],
     }
     for part, probes in rounds.items():
         if probes:
-            readings = np.concatenate([np.asarray(p, dtype=float) for p in probes])
-            level = quiet_level(readings.tolist())
-            quiet = float(np.mean(readings <= level * (1 + QUIET_MARGIN)))
+            readings = [float(reading) for taken in probes for reading in taken]
+            level = quiet_level(readings)
+            quiet = float(np.mean(np.array(readings) <= level * (1 + QUIET_MARGIN)))
             found = f"{quiet:.0%} of {len(readings)} host probes quiet ({level * 1e3:.2g} ms)"
             yield _graded(f"noise {part}", found, quiet <= SMALLEST_QUIET, quiet < SMALL_QUIET)
 
