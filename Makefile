@@ -1,12 +1,14 @@
-# make demo: install, then predict; make test: install, then the tests; make check: what CI runs.
+# make demo: install the little that predicting needs, predict. make test: install all, then the tests.
+# make check: what CI runs.
 PYTHON ?= python3
 VENV := .venv
+BASE := $(VENV)/.base
 STAMP := $(VENV)/.installed
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint tables graphs clean
+.PHONY: demo test check lint docs tables graphs clean
 
-demo: $(STAMP)
+demo: $(BASE)
 	$(BIN)/predict funnel --runtime onnx --gpu a100
 
 test: $(STAMP)
@@ -18,17 +20,24 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check: lint test
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict --config-file docs/site/mkdocs.yml
+
+check: lint docs test
 
 tables: $(STAMP)
-	$(BIN)/python benchmarks/update_readme.py
+	$(BIN)/python -m benchmarks.update_readme
 
 graphs: $(STAMP)
 	$(BIN)/python -m benchmarks.record_graphs
 
-$(STAMP): pyproject.toml constraints.txt
+$(BASE): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(STAMP): $(BASE)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@

@@ -1,4 +1,6 @@
-"""Puts the output of the documented commands into README.md, between its markers. Run by ``make tables``."""
+"""Puts the output of the documented commands into README.md and the pages in docs/, between their markers. Run by
+``make tables``.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,8 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+
+from benchmarks import command_line
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -41,16 +45,32 @@ COMMANDS = {
 }
 
 
+SHOWN = {0: "runtime", 1: "cases", 2: "mean error", 3: "median", 4: "worst", 8: "in 90 % interval"}
+"""Columns of the table of models that nobody tuned to, and their heads in the README."""
+
+
 def replaced(text: str, marker: str, content: str) -> str:
     """The text with what stands between a marker's two comments replaced."""
     pattern = rf"(<!-- {marker} -->\n).*?(<!-- /{marker} -->)"
     return re.sub(pattern, lambda m: m[1] + content + m[2], text, flags=re.S)
 
 
+def page_of(marker: str) -> Path:
+    """The page with a marker. Raises ValueError where none or several have it."""
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    (page,) = (path for path in pages if f"<!-- {marker} -->" in path.read_text(encoding="utf-8"))
+    return page
+
+
+def strangers(table: str) -> str:
+    """The columns that the README shows of the table of models that nobody tuned to."""
+    lines = [[cell.strip() for cell in line.strip("| ").split("|")] for line in table.splitlines() if line[:1] == "|"]
+    shown = [f"| {' | '.join(row[column] for column in SHOWN)} |" for row in lines[2:]]
+    return "\n".join([f"| {' | '.join(SHOWN.values())} |", f"|{'---|' * len(SHOWN)}", *shown]) + "\n"
+
+
 def main() -> None:
-    """Run the commands and rewrite the README."""
-    readme = ROOT / "README.md"
-    text = readme.read_text(encoding="utf-8")
+    """Run the commands and rewrite the pages."""
     for marker, command in COMMANDS.items():
         if str(PUBLISHED) in command and not PUBLISHED.is_file():
             continue
@@ -58,8 +78,13 @@ def main() -> None:
             [BIN / command[0], *command[1:]], cwd=ROOT, check=True, capture_output=True, text=True, encoding="utf-8"
         )
         output = done.stdout.rstrip() + "\n"
-        text = replaced(text, marker, output if "--markdown" in command else f"```text\n{output}```\n")
-        readme.write_text(text, encoding="utf-8")
+        contents = {marker: output if "--markdown" in command else f"```text\n{output}```\n"}
+        if marker == "unseen":
+            contents["strangers"] = strangers(output)
+        for name, content in contents.items():
+            page = page_of(name)
+            page.write_text(replaced(page.read_text(encoding="utf-8"), name, content), encoding="utf-8")
+    command_line.PAGE.write_text(command_line.page(), encoding="utf-8")
 
 
 if __name__ == "__main__":

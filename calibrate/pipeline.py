@@ -13,7 +13,7 @@ import torch
 import models_zoo
 from calibrate.fit import calibration as fits
 from calibrate.fit import runtimes as runtime_fits
-from calibrate.measure import models, modules
+from calibrate.measure import models, modules, noise
 from calibrate.measure.constants import device_constants
 from calibrate.measure.library_calls import prepare_shapes, run_shapes
 from calibrate.measure.library_calls import total as shape_cases
@@ -22,10 +22,10 @@ from calibrate.measure.sweep import run_sweep
 from calibrate.measure.timers import Probe
 from calibrate.progress import Progress, Stage
 from calibrate.samples.environment import check_agreement, check_device, check_gpu, describe
-from calibrate.samples.files import Samples
+from calibrate.samples.files import FOLDER, Samples
 from calibrate.samples.records import DeviceConstants, Environment, KernelSample, Refusal
 from calibrate.samples.store import SUFFIX, SampleFile
-from calibrate.validate import accuracy
+from calibrate.validate import accuracy, quality
 from calibrate.workloads import sweeps
 from calibrate.workloads.cases import Case
 from calibrate.workloads.device import Run
@@ -149,9 +149,28 @@ def runtimes_to_measure(asked: str, on_cpu: bool) -> tuple[str, ...]:
     return tuple(runtime_fits.with_bases(names))
 
 
-def run(gpu: str, device: str, out: Path, effort: Effort, parts: Parts, progress: Progress, tell: Tell) -> None:
+def check_noise(device: str, force: bool, tell: Tell) -> None:
+    """Wait for a quiet moment. Raises PredictorError where none comes; force: only says what disturbs."""
+    if force:
+        disturbing = noise.measure(device).reasons
+        if disturbing:
+            tell(f"the machine is busy ({', '.join(disturbing)}): measured all the same")
+        return
+    noise.wait_for_quiet(lambda: noise.measure(device), tell)
+
+
+def run(
+    gpu: str,
+    device: str,
+    out: Path,
+    effort: Effort,
+    parts: Parts,
+    progress: Progress,
+    tell: Tell,
+    force: bool = False,
+) -> None:
     """Measure what is not on disk yet, fit, and write ``device.json``, ``kernels.json`` and a file for every runtime
-    into ``out``.
+    into ``out``. force: see ``fit``.
     """
     samples = Samples.of(out, tell)
     if not samples.constants.has(Environment, 0):
@@ -188,15 +207,25 @@ def run(gpu: str, device: str, out: Path, effort: Effort, parts: Parts, progress
         for sweep in sweeps_of(parts.others) if effort.isolated else ():
             run_sweep(sweep.cases(effort.quick, done), samples.kernels, device, progress.of("kernels"), sweep.maker)
         tell(f"\nkernels measured in {time.perf_counter() - start:.0f} s")
-    fit(gpu, out)
+    fit(gpu, out, force=force)
     progress.advance("fits", 1)
 
 
-def fit(gpu: str, out: Path, host_only: bool = False) -> None:
+def fit(gpu: str, out: Path, host_only: bool = False, force: bool = False) -> None:
     """Samples in ``out`` -> calibration files in ``out``. Needs no device: a fit can be repeated anywhere. host_only:
     device and kernels stay as they are.
+
+    Raises PredictorError, and writes nothing, where the fits say that the measurements failed; force: writes it, with
+    the reasons inside.
     """
-    fits.fit(gpu, out, example_kernels, host_only)
+    fitted = fits.fitted(gpu, out, example_kernels, host_only)
+    doubts = "; ".join(quality.doubts(fitted.calibration))
+    if doubts and not force:
+        raise PredictorError(
+            f"nothing written, the measurements failed: {doubts}. The samples are kept in {out / FOLDER}: remove them "
+            "and calibrate again on an idle machine, or write it all the same: --refit --force"
+        )
+    fitted.write(out, doubts)
 
 
 def take_kernels(gpu: str, out: Path) -> None:

@@ -292,4 +292,7 @@ def notes(versions: Mapping[str, str], host: HostCosts) -> tuple[str, ...]:
         "nobody measured this runtime with this GPU"
     )
     captured = f"captured with {', '.join(differ)}"
-    return tuple(note for note, holds in ((unmeasured, host.is_unmeasured), (captured, differ)) if holds)
+    doubts = host.environment.doubts
+    doubted = f"the calibration was written although it should not be trusted: {doubts}"
+    said = ((doubted, doubts), (unmeasured, host.is_unmeasured), (captured, differ))
+    return tuple(note for note, holds in said if holds)

@@ -5,6 +5,28 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+PACKAGE = "framework-tax-predictor"
+"""What pip calls this program."""
+
+EXTRAS = {
+    "torch": "torch",
+    "transformers": "torch",
+    "fvcore": "torch",
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
+    "onnxscript": "onnx",
+    "sklearn": "calibrate",
+    "scipy": "calibrate",
+    "joblib": "calibrate",
+    "cloudpickle": "search",
+    "tqdm": "search",
+    "pandas": "search",
+    "torchvision": "vision",
+    "timm": "vision",
+    "diffusers": "diffusion",
+}
+"""Library as it is imported -> the extra that installs it, see pyproject.toml. All others are always installed."""
+
 
 class PredictorError(Exception):
     """A request that cannot be answered: unknown name, bad input, missing or broken calibration."""
@@ -12,6 +34,29 @@ class PredictorError(Exception):
 
 class CannotRunError(PredictorError):
     """A runtime that cannot run a model: not a mistake in the request, an answer to it."""
+
+
+class MissingLibraryError(PredictorError):
+    """A library that is not installed: the message names the extra that brings it."""
+
+
+def needs(library: str) -> MissingLibraryError:
+    """The error for a library that is missing.
+
+    >>> str(needs("torch"))
+    "this needs torch: pip install 'framework-tax-predictor[torch]'"
+    """
+    return MissingLibraryError(f"this needs {library}: pip install '{PACKAGE}[{EXTRAS[library]}]'")
+
+
+def missing_library(error: ImportError) -> MissingLibraryError | None:
+    """The same after a failed import; None where no extra brings what is missing, or it is there and broken: a fault.
+
+    >>> missing_library(ModuleNotFoundError(name="torch.nn")), missing_library(ImportError(name="torch"))
+    (None, None)
+    """
+    missing = isinstance(error, ModuleNotFoundError) and error.name in EXTRAS
+    return needs(str(error.name)) if missing else None
 
 
 def one_line(error: BaseException, longest: int = 500) -> str:

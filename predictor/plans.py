@@ -17,7 +17,7 @@ from predictor.assemble import assemble, seconds_by_group
 from predictor.breakdown import Part
 from predictor.calibration.host_costs import HOSTS_DIFFER, HostCosts
 from predictor.calibration.load import Calibration, load_calibration
-from predictor.errors import CannotRunError, PredictorError, unknown
+from predictor.errors import CannotRunError, MissingLibraryError, PredictorError, unknown
 from predictor.graph import files
 from predictor.graph.attention import CHOICES, attention_of
 from predictor.graph.files import GraphSet, SizeRange
@@ -529,7 +529,7 @@ class Plan:
                     monotone=monotone,
                 )
                 rows.append(Compared(runtime, report))
-            except CannotRunError as error:
+            except (CannotRunError, MissingLibraryError) as error:
                 rows.append(Compared(runtime, None, str(error)))
         return tuple(rows)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from predictor import runtimes
 from predictor.calibration import load
 from predictor.calibration.load import Calibration
-from predictor.errors import CannotRunError, PredictorError
+from predictor.errors import CannotRunError, MissingLibraryError, PredictorError
 from predictor.graph.files import GraphSet, SizeRange
 from predictor.padding import padded
 from predictor.plans import MeasuredLatency, Plan, Settings, check_batch, load_plan, settings
@@ -236,7 +236,7 @@ def graph_of(
             return graph
         module = runtimes.load(runtime).convert(module)
         return capture(module, inputs, dtype, name, mode, options)
-    except CannotRunError:
+    except (CannotRunError, MissingLibraryError):
         raise
     except PredictorError as error:
         if mode is CaptureMode.EAGER:

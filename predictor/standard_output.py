@@ -41,7 +41,7 @@ def process_to_standard_error() -> Iterator[None]:
         with to_standard_error():
             yield
     finally:
-        with contextlib.suppress(OSError):  # a C library that cannot be loaded by itself
+        with contextlib.suppress(OSError, TypeError):  # Windows, and a C library that cannot be loaded by itself
             ctypes.CDLL(None).fflush(None)  # what extensions have printed and C still holds
         os.dup2(answer, 1)
         os.close(answer)

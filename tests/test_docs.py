@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
-PAGES = ("CONTRIBUTING.md", "docs/architecture.md", "docs/constants.md", "README.md")
+from benchmarks import command_line
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = ["CONTRIBUTING.md", "README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+WITH_PATHS = ("CONTRIBUTING.md", "docs/architecture.md", "docs/constants.md", "docs/accuracy.md")
+"""Pages that name files of this repository."""
 ROOMS = ("predictor", "calibrate", "models_zoo", "benchmarks", "tests", "docs", "calibrations")
 
 
@@ -54,6 +59,29 @@ def test_a_path_on_a_page_exists(page: str, repository: Path) -> None:
     text = (repository / page).read_text("utf-8")
     paths = re.findall(rf"`((?:{'|'.join(ROOMS)})/[\w./-]+)`", text)
     links = [link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link]
-    assert paths
+    assert paths or page not in WITH_PATHS
     missing = [path for path in paths if not (repository / path).exists() and "NAME" not in path]
     assert missing + [link for link in links if not (repository / page).parent.joinpath(link).exists()] == []
+
+
+def test_every_page_of_the_docs_is_in_the_navigation(repository: Path) -> None:
+    listed = re.findall(r": ([\w-]+\.md)$", (repository / "docs" / "site" / "mkdocs.yml").read_text("utf-8"), re.M)
+    assert len(listed) == len(set(listed))
+    assert {path.name for path in (repository / "docs").glob("*.md")} <= set(listed)
+
+
+def test_a_heading_that_is_linked_to_exists(repository: Path) -> None:
+    for page in PAGES:
+        path = repository / page
+        for link, anchor in re.findall(r"\]\(([\w./-]*)#([\w-]+)\)", path.read_text("utf-8")):
+            text = (path.parent / link if link else path).read_text("utf-8")
+            headings = [re.sub(r"[^\w -]", "", h).strip().lower() for h in re.findall(r"^#+ (.*)$", text, re.M)]
+            assert anchor in [heading.replace(" ", "-") for heading in headings], (page, link, anchor)
+
+
+def test_the_command_line_is_shown_as_it_is() -> None:
+    assert command_line.PAGE.read_text("utf-8") == command_line.page()
+
+
+def test_the_readme_is_short(repository: Path) -> None:
+    assert len((repository / "README.md").read_text("utf-8").splitlines()) <= 170

@@ -6,10 +6,19 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 import zipfile
+from collections.abc import Callable, Iterable
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+
+from predictor.errors import EXTRAS
+from tests import onnx_models
+
+Bare = Callable[..., subprocess.CompletedProcess[str]]
 
 COMMANDS = ("predict", "calibrate", "validate")
 
@@ -46,14 +55,17 @@ def test_the_wheel_carries_the_calibrations_without_their_samples(files: list[st
     for name in ("device.json", "kernels.json", "eager.json"):
         assert f"calibrations/h200/{name}" in files
     carried = [name for name in files if name.startswith("calibrations/")]
-    assert not [name for name in carried if "/samples/" in name or "/validation/" in name]
+    measured = {"samples", "validation", "battery", "unseen", "mended", "onnx_files", "paper"}
+    assert not [name for name in carried if measured & set(name.split("/"))]
 
 
 def test_the_wheel_carries_every_module_and_no_test(files: list[str], repository: Path) -> None:
-    for package in ("predictor", "calibrate", "models_zoo"):
+    for package in ("predictor", "framework_tax", "calibrate", "models_zoo"):
         for path in (repository / package).rglob("*.py"):
             assert path.relative_to(repository).as_posix() in files
     assert not [name for name in files if name.startswith("tests/")]
+    assert {"predictor/py.typed", "framework_tax/py.typed"} <= set(files)
+    assert [name for name in files if name.startswith("models_zoo/graphs/")]
 
 
 def run(installed: Path, folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
@@ -88,6 +100,124 @@ def test_an_installed_wheel_captures_a_users_module_with_its_own_code(installed:
     found = run(installed, tmp_path, "predict", "--model", "model.py:build", "--gpu", "h200", "--batch", "3", "--json")
     assert (found.returncode, found.stderr) == (0, "")
     assert json.loads(found.stdout)["macs"] == 3 * 8 * 4
+
+
+def needed(installed: Path, extra: str = "") -> set[str]:
+    """Distributions that the wheel asks for, and those that they ask for."""
+    (wheel,) = metadata.distributions(path=[str(installed)])
+    found: set[str] = set()
+    waiting = [(wheel, extra)]
+    while waiting:
+        distribution, of = waiting.pop()
+        for line in distribution.requires or ():
+            asked = Requirement(line)
+            if asked.marker is not None and not asked.marker.evaluate({"extra": of}):
+                continue
+            if asked.name not in found:
+                found.add(asked.name)
+                waiting += [(metadata.distribution(asked.name), each) for each in ("", *asked.extras)]
+    return found
+
+
+def linked(folder: Path, distributions: Iterable[str]) -> Path:
+    """A folder with links to the packages of some installed distributions, and to nothing else."""
+    folder.mkdir()
+    for name in distributions:
+        distribution = metadata.distribution(name)
+        for top in {path.parts[0] for path in distribution.files or ()} - {"..", "__pycache__"}:
+            if not (folder / top).exists():
+                (folder / top).symlink_to(distribution.locate_file(top))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bare(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Bare:
+    """Runs a command of the wheel where only what it depends on without extras can be imported."""
+    packages = linked(tmp_path_factory.mktemp("bare") / "packages", needed(installed))
+    paths = os.pathsep.join(map(str, (installed, packages)))
+
+    def run_bare(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-S", str(installed / "bin" / command[0]), *command[1:]],
+            capture_output=True,
+            text=True,
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": paths},
+            check=False,
+        )
+
+    return run_bare
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        (("predict", "bert-base", "--gpu", "a100"), "latency"),
+        (("predict", "resnet50", "--gpu", "h200", "--compare"), "onnx-cudagraph"),
+        (("predict", "list", "models"), "squeezebert"),
+        (("predict", "kernel", "gemm", "--gpu", "h100", "--dtype", "bf16", "m=64", "n=64", "k=64"), "roofline"),
+    ],
+)
+def test_shipped_graphs_need_no_extra(command: tuple[str, ...], shown: str, bare: Bare, tmp_path: Path) -> None:
+    found = bare(tmp_path, *command)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert shown in found.stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "library", "extra"),
+    [
+        (("predict", "model.py:build", "--gpu", "h200"), "torch", "torch"),
+        (("predict", "bert-base", "--length", "77", "--gpu", "h200"), "torch", "torch"),
+        (("predict", "transformers:bert", "--gpu", "h200"), "transformers", "torch"),
+        (("predict", "config.json", "--gpu", "h200"), "transformers", "torch"),
+        (("predict", "model.onnx", "--gpu", "h200", "--runtime", "onnx"), "onnx", "onnx"),
+        (("predict", "timm:resnet50", "--gpu", "h200"), "timm", "vision"),
+        (("calibrate", "--gpu", "h200"), "torch", "torch"),
+        (("calibrate", "--probe"), "torch", "torch"),
+        (("validate", "--gpu", "h200"), "torch", "torch"),
+    ],
+)
+def test_a_missing_library_is_one_line(
+    command: tuple[str, ...], library: str, extra: str, bare: Bare, tmp_path: Path
+) -> None:
+    (tmp_path / "model.py").write_text("import torch\ndef build(batch):\n    return 1 / 0\n")
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    (tmp_path / "model.onnx").write_bytes(b"no matter")
+    found = bare(tmp_path, *command)
+    assert found.stderr == f"error: this needs {library}: pip install 'framework-tax-predictor[{extra}]'\n"
+    assert (found.returncode, found.stdout) == (2, "")
+
+
+def test_onnx_files_need_the_extra_onnx_alone(installed: Path, tmp_path: Path) -> None:
+    """No torch beside them. Without ONNX Runtime the line names the extra, too."""
+    nodes = [onnx_models.node("MatMul", "x,w", "h"), onnx_models.node("Relu", "h", "y")]
+    path = str(onnx_models.saved(tmp_path, onnx_models.model(nodes, weights=[onnx_models.weight("w", 64, 64)])))
+    for lacking, code in ((set(), 0), ({"onnxruntime", "onnxruntime-gpu"}, 2)):
+        packages = linked(tmp_path / f"packages{code}", needed(installed, "onnx") - lacking)
+        command = [sys.executable, "-S", str(installed / "bin" / "predict"), path, "--gpu", "h200", "--runtime", "onnx"]
+        paths = os.pathsep.join(map(str, (installed, packages)))
+        environment = {**os.environ, "PYTHONPATH": paths, "XDG_CACHE_HOME": str(tmp_path / f"cache{code}")}
+        found = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        assert found.returncode == code, found.stderr
+        assert code == 0 or "this needs onnxruntime: pip install 'framework-tax-predictor[onnx]'" in found.stderr
+
+
+def test_every_library_is_in_its_extra(repository: Path) -> None:
+    extras = tomllib.loads((repository / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    called = {"sklearn": "scikit-learn"}
+    for library, extra in EXTRAS.items():
+        assert called.get(library, library) in {Requirement(line).name for line in extras[extra]}
+
+
+def test_the_other_import_name_has_the_public_names() -> None:
+    import framework_tax
+    import predictor
+
+    assert set(dir(framework_tax)) == {*predictor.__all__, "__version__"}
+    assert all(getattr(framework_tax, name) is getattr(predictor, name) for name in dir(framework_tax))
+    with pytest.raises(AttributeError, match="framework_tax"):
+        _ = framework_tax.nothing
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -36,6 +36,13 @@ def calibrate(
     host_only: Annotated[
         bool, typer.Option("--host-only", help="Measure (or refit) the host only; take the GPU's calibrated kernels.")
     ] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Measure on a busy machine, and write what the fits say should not be trusted; it is marked.",
+        ),
+    ] = False,
     probe: Annotated[
         bool,
         typer.Option(
@@ -55,7 +62,7 @@ def calibrate(
             if probe:
                 _probe(gpu, out or Path("host.json"))
                 return
-            _calibrate(gpu, device, runtime, quick, thorough, out, refit, host_only)
+            _calibrate(gpu, device, runtime, quick, thorough, out, refit, host_only, force)
 
 
 @app.command()
@@ -95,6 +102,24 @@ def fit(
             typer.echo(fits_text(folder))
 
 
+@app.command()
+def check(
+    folder: Annotated[str, typer.Argument(help="Folder of a calibration, or the name of a GPU.")],
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Tell how good a calibration is: noise while it was measured, errors of its fits, what is missing, how old it is.
+
+    Exit code 1 where it should not be trusted.
+    """
+    with complain(debug):
+        from calibrate.validate.quality import checked, quality_text
+
+        findings = checked(folder)
+        typer.echo(quality_text(findings))
+        if any(finding.fails for finding in findings):
+            raise typer.Exit(1)
+
+
 def _probe(gpu: str | None, out: Path) -> None:
     from calibrate.measure import host_probe
     from calibrate.validate.summary import probe_text
@@ -119,6 +144,7 @@ def _calibrate(
     out: Path | None,
     refit: bool,
     host_only: bool,
+    force: bool,
 ) -> None:
     from predictor.calibration.files import user_folder
     from predictor.errors import PredictorError, unknown
@@ -138,16 +164,18 @@ def _calibrate(
 
     wanted = pipeline.runtimes_to_measure(runtime, on_cpu=name == "cpu")
     if refit:
-        pipeline.fit(name, folder, host_only)
+        pipeline.fit(name, folder, host_only, force)
     else:
         target = check_device(name)
         if host_only:
             pipeline.take_kernels(name, folder)
         effort = pipeline.effort_of(target, quick, thorough)
         parts = pipeline.Parts(not host_only, True, wanted)
+        tell = partial(typer.echo, err=True)
         try:
+            pipeline.check_noise(target, force, tell)
             with bar(f"calibrate {name}", parts.stages(effort)) as progress:
-                pipeline.run(name, target, folder, effort, parts, progress, partial(typer.echo, err=True))
+                pipeline.run(name, target, folder, effort, parts, progress, tell, force)
         except KeyboardInterrupt:
             typer.echo(f"\n{interrupted()}", err=True)
             raise typer.Exit(130) from None

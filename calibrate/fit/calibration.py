@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -42,9 +42,34 @@ Examples = Callable[[], Mapping[str, Mapping[str, Kernel]]]
 """Operator -> dtype -> the kernel on matrix units in the call whose host cost was timed; asked where it is needed."""
 
 
-def fit(gpu: str, out: Path, examples: Examples, host_only: bool = False) -> None:
-    """Samples in ``out`` -> calibration files in ``out``, written at once. host_only: device and kernels stay as they
-    are. Raises PredictorError where there are no samples.
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A calibration that is not written yet. device: the device's files, none where they stay as they are."""
+
+    device: Sequence[Device | Kernels]
+    costs: Mapping[str, RuntimeCosts]
+    calibration: Calibration
+
+    def write(self, out: Path, doubts: str) -> None:
+        """Write its files into a folder at once. doubts: what speaks against trusting it, kept in what was measured."""
+        here = self.costs[eager.NAME].environment
+        files.write_calibration(
+            out, [_doubted(content, here, doubts) for content in (*self.device, *self.costs.values())]
+        )
+        forget()
+
+
+def _doubted(content: File, here: Environment, doubts: str) -> File:
+    """The file with doubts about what was measured ``here``; a device's may be another's."""
+    if not isinstance(content, Device | RuntimeCosts) or content.environment != here:
+        return content
+    environment = msgspec.structs.replace(content.environment, doubts=doubts)
+    return msgspec.structs.replace(content, environment=environment)
+
+
+def fitted(gpu: str, out: Path, examples: Examples, host_only: bool = False) -> Fitted:
+    """Samples in ``out`` -> a calibration. host_only: device and kernels stay as they are. Raises PredictorError where
+    there are no samples.
     """
     opened = Samples.of(out)
     constants, recorded = opened.constants.find(DeviceConstants), opened.constants.find(Recorded, 0)
@@ -67,9 +92,8 @@ def fit(gpu: str, out: Path, examples: Examples, host_only: bool = False) -> Non
     calibration = Calibration.of(device, kernels, named_hosts=named, folder=out)
     costs = {eager.NAME: _eager_costs(opened, calibration, environment, calls, constants.launch_s, examples)}
     refitted, costs = _with_others(opened, calibration, kernels, costs, host_only)
-    device_part: list[File] = [] if host_only else [device, refitted]
-    files.write_calibration(out, [*device_part, *costs.values()])
-    forget()
+    calibration = Calibration.of(device, refitted, costs, named, out)
+    return Fitted([] if host_only else [device, refitted], costs, calibration)
 
 
 def _environment(recorded: Recorded, probe_s: float) -> Environment:

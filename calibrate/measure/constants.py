@@ -26,7 +26,7 @@ def device_constants(device: str, dtypes: tuple[str, ...]) -> DeviceConstants:
             sms=properties.multi_processor_count if properties else torch.get_num_threads(),
             l2_bytes=getattr(properties, "L2_cache_size", 0),
             peak_flops={dtype: _matrix_peak(device, dtype) for dtype in dtypes},
-            bandwidth_bytes_per_s=_bandwidth(device),
+            bandwidth_bytes_per_s=copy_bandwidth(device),
             launch_s=_launch_s() if cuda else 0.0,
             lanes=_lanes() if cuda else LaneSeconds(0.0, 0.0, 0.0),
             serial=not cuda,
@@ -63,7 +63,7 @@ def _matrix_peak(device: str, dtype: str) -> float:
     return best
 
 
-def _bandwidth(device: str) -> float:
+def copy_bandwidth(device: str) -> float:
     """Bytes per second, read and written, of a large copy."""
     elements = 2**29 if device == "cuda" else 2**24
     source = torch.zeros(elements, dtype=torch.float32, device=device)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
-from multiprocessing import get_context
+from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import Any
@@ -29,6 +29,8 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 @cache
 def forking() -> Any:
     """The way to start processes: forks of one that has imported what takes long, and has no GPU open."""
+    if "forkserver" not in get_all_start_methods():  # Windows
+        return get_context("spawn")
     context = get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     return context
@@ -79,21 +81,23 @@ class Worker:
 
     def pause(self) -> None:
         """Stop the process and those that it started, until ``resume``: what others time is not disturbed."""
-        self._signal(signal.SIGSTOP)
+        self._signal("SIGSTOP")
 
     def resume(self) -> None:
         """Let a paused process go on."""
-        self._signal(signal.SIGCONT)
+        self._signal("SIGCONT")
 
     def kill(self) -> None:
         """End the process and those that it started, at once."""
-        self._signal(signal.SIGKILL)
+        self._signal("SIGKILL")
         self._process.kill()
         self._process.join(10)
 
-    def _signal(self, number: signal.Signals) -> None:
+    def _signal(self, name: str) -> None:
+        if not hasattr(os, "killpg"):  # Windows has no groups that could be paused
+            return
         with suppress(ProcessLookupError, PermissionError):  # it has ended, or has no group of its own yet
-            os.killpg(self._process.pid, number)
+            os.killpg(self._process.pid, getattr(signal, name))
 
     def close(self) -> None:
         """Let the process end, without waiting for that."""
@@ -140,6 +144,7 @@ def _stand_alone() -> None:
     """A process group of its own, so that signals reach the compilers that it starts; and an end with the process that
     forked it, even where it is paused.
     """
-    os.setpgrp()
+    if hasattr(os, "setpgrp"):
+        os.setpgrp()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

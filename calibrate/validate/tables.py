@@ -147,7 +147,9 @@ def runtimes_text(judged: RuntimesJudged, markdown: bool) -> str:
         f"{c.model}, batch {c.batch}: {c.predicted} instead of {c.measured}, {percent(c.loss)} slower" for c in wrong
     ]
     shown = table(RUNTIMES, [_runtime(errors) for errors in judged.runtimes], markdown)
-    return "\n".join([shown, "", said, *(f"- {line}" if markdown else line for line in lines)])
+    if markdown and lines:
+        lines = ["", *(f"- {line}" for line in lines)]  # a list needs an empty line before it
+    return "\n".join([shown, "", said, *lines])
 
 
 def _runtime(errors: RuntimeErrors) -> tuple[str, ...]:

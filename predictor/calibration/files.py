@@ -113,7 +113,7 @@ def _unknown_gpu(gpu: str) -> PredictorError:
     if "did you mean" in str(error):
         return PredictorError(f"{error} A GPU that is on no list: --gpu-spec FILE")
     return PredictorError(
-        f"unknown GPU {gpu!r}: nobody calibrated it; describe it in a datasheet, --gpu-spec FILE (see the README), "
+        f"unknown GPU {gpu!r}: nobody calibrated it; describe it in a datasheet, --gpu-spec FILE (see docs/gpus.md), "
         f"or take one of {', '.join(others)}"
     )
 

@@ -282,7 +282,7 @@ def load_calibration(gpu: str) -> Calibration:
     """
     if gpu.endswith(".json"):
         return _of_datasheet(Path(gpu))
-    if os.sep in gpu:
+    if Path(gpu).name != gpu:
         return _load(Path(gpu), None)
     if Path(gpu).is_dir() and not is_known(gpu):
         return _load(Path(gpu).absolute(), None)

@@ -112,6 +112,8 @@ class Environment(Record, frozen=True, kw_only=True):
     """Highest clock of the multiprocessors, with its unit."""
     memory_clock: Text = ""
     """Highest clock of the memory, with its unit."""
+    doubts: Text = ""
+    """What speaks against trusting the measurement, where it was written all the same (``calibrate --force``)."""
 
     def __post_init__(self) -> None:
         try:

@@ -161,7 +161,7 @@ def predict(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="JSON file with the datasheet of a GPU that is not calibrated, see the README.",
+            help="JSON file with the datasheet of a GPU that is not calibrated, see docs/gpus.md.",
         ),
     ] = None,
     runtime: Annotated[str, typer.Option(metavar="NAME", help=_RUNTIMES, autocompletion=complete_runtime)] = "eager",

@@ -40,13 +40,16 @@ def complaint(error: Exception) -> str:
 
 @contextmanager
 def complain(debug: bool, as_json: bool = False) -> Iterator[None]:
-    """Turn a PredictorError into a line on standard error and exit code 2, 3 where a runtime cannot run a model.
-    as_json: into a JSON object on standard output instead.
+    """Turn a PredictorError, and a library that is not installed, into a line on standard error and exit code 2, 3
+    where a runtime cannot run a model. as_json: into a JSON object on standard output instead.
     """
-    from predictor.errors import CannotRunError, PredictorError
+    from predictor.errors import CannotRunError, PredictorError, missing_library
 
     try:
-        yield
+        try:
+            yield
+        except ModuleNotFoundError as error:
+            raise (missing_library(error) or error) from error
     except PredictorError as error:
         if debug:
             traceback.print_exc()

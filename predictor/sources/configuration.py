@@ -13,6 +13,7 @@ from typing import Any
 
 from predictor.errors import PredictorError, one_line, unknown
 from predictor.sources.built import Built, shapes_of, without_data
+from predictor.sources.installed import library
 
 _FILE_FIELDS = frozenset(
     (
@@ -40,6 +41,7 @@ def of_file(path: Path, batch: int | None, length: int | None, head: str | None,
     if "model_type" not in fields:
         raise PredictorError(f"{path} is no transformers configuration: it has no model_type")
     kind = fields.pop("model_type")
+    library("transformers")
     try:
         from transformers import AutoConfig
 

@@ -11,6 +11,7 @@ from predictor import user_file
 from predictor.errors import PredictorError, unknown
 from predictor.graph.inputs import batch_of, shapes_in
 from predictor.sources.built import TOKENS, Built, said
+from predictor.sources.installed import library
 
 
 def build(path: Path, factory: str, batch: int | None, length: int | None) -> Built:
@@ -43,6 +44,7 @@ def _called(path: Path, factory: str, batch: int, length: int | None) -> tuple[b
     """Whether the function takes a batch size, and what it returned."""
     if not path.is_file():
         raise PredictorError(f"no such file: {path}")
+    torch = library("torch")
     with user_file.importing_from(path.parent):
         try:
             module = user_file.load(path)
@@ -56,8 +58,6 @@ def _called(path: Path, factory: str, batch: int, length: int | None) -> tuple[b
         except (Exception, SystemExit) as error:
             text = f"{said(error)}{user_file.line_of(error, path)}"
             raise PredictorError(f"{path.name}:{factory} raised {text}") from error
-    import torch
-
     if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], _models(torch))):
         raise PredictorError(f"{path.name}:{factory} must return (torch.nn.Module, inputs), not {_kind(result)}")
     return takes_batch, result

@@ -39,8 +39,7 @@ class _ZooSource:
 
     def graph(self, dtype: str, runtime: str, mode: CaptureMode, batch: int, length: int) -> Graph:
         """The graph for a runtime at sizes, see ``plans.Source``."""
-        import torch
-
+        torch = library("torch")
         library(models_zoo.library(self.name))
         with torch.device("meta"):
             module, inputs = models_zoo.build(self.name, batch, length or None)

@@ -27,6 +27,7 @@ from calibrate.cli.calibrate import app as calibrate
 from calibrate.cli.validate import app as validate
 from calibrate.samples.records import CaseProfile, CaseRound, DeviceConstants, Environment
 from calibrate.samples.store import SampleFile
+from calibrate.validate import quality
 from calibrate.validate.accuracy import rows
 from predictor.calibration.load import forget, load_calibration
 from predictor.cli.main import app as predict
@@ -59,7 +60,7 @@ class Interrupted:
 
 
 def start(folder: Path) -> subprocess.Popen[str]:
-    command = [COMMAND, "--device", "cpu", "--quick", "--runtime", "torchscript", "--out", str(folder)]
+    command = [COMMAND, "--device", "cpu", "--quick", "--runtime", "torchscript", "--force", "--out", str(folder)]
     heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it
     pipe = subprocess.PIPE
     return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=os.environ, preexec_fn=heard)
@@ -131,6 +132,24 @@ def measured(calibrated: Path, tmp_path_factory: pytest.TempPathFactory) -> tupl
 def arguments(data: Path) -> tuple[str, ...]:
     models = ("--gpu", "cpu", "--models", "distilbert,mobilenet_v2", "--batches", "1,2")
     return (*models, "--dtypes", "fp32", "--rounds", "2", "--data", str(data))
+
+
+def test_a_fit_that_failed_is_not_written_unless_forced(
+    calibrated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "cpu"
+    shutil.copytree(calibrated / "samples", folder / "samples")
+    monkeypatch.setattr(quality, "LARGEST_ERROR", 0.0)  # no fit is as good as that
+    refit = ["--device", "cpu", "--refit", "--out", str(folder)]
+    refused = CliRunner().invoke(calibrate, refit)
+    assert refused.exit_code == 2
+    assert "nothing written, the measurements failed:" in refused.stderr
+    assert "host eager error" in refused.stderr
+    assert [path.name for path in folder.iterdir()] == ["samples"]
+    assert CliRunner().invoke(calibrate, [*refit, "--force"]).exit_code == 0
+    for name in ("device.json", "eager.json"):
+        assert "host eager error" in json.loads((folder / name).read_text("utf-8"))["environment"]["doubts"]
+    assert CliRunner().invoke(calibrate, ["check", str(folder)]).exit_code == 1
 
 
 def test_a_calibration_is_files_of_json_and_its_samples(calibrated: Path) -> None:

@@ -19,7 +19,7 @@ from predictor.capture.onnx_files.files import versions as package_versions
 from predictor.capture.onnx_files.graphs import HALF, graph_of
 from predictor.capture.onnx_files.optimiser import optimise_here
 from predictor.capture.onnx_files.reading import read
-from predictor.errors import CannotRunError
+from predictor.errors import CannotRunError, missing_library
 from predictor.graph.inputs import batch_of as inputs_batch
 from predictor.records import CaptureMode, Graph
 
@@ -74,10 +74,16 @@ def _optimised(module: Any, inputs: Any, dtype: str) -> dict[str, Any]:
                         raise
                     with to("cpu"):
                         write(path)
+        except ImportError as error:
+            raise missing_library(error) or _not_exported(error) from error
         except Exception as error:
-            raise CannotRunError(f"it cannot be exported to ONNX: {_cause(error)}") from error
+            raise _not_exported(error) from error
         file = read(path)
         return optimise_here(file, bound(file, Bindings()))
+
+
+def _not_exported(error: Exception) -> CannotRunError:
+    return CannotRunError(f"it cannot be exported to ONNX: {_cause(error)}")
 
 
 def _fingerprint(module: Any, inputs: Any, dtype: str) -> str:

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from predictor import onnx_runtime
 from predictor.capture.onnx_files.bindings import Bound
 from predictor.capture.onnx_files.reading import OnnxFile
 from predictor.errors import CannotRunError, PredictorError
-from predictor.onnx_runtime import TELEMETRY
 
 SECONDS = "PREDICTOR_ONNX_SECONDS"
 """Environment variable that raises the limit of time."""
@@ -36,6 +36,7 @@ def optimise(file: OnnxFile, bound: Bound, trips: int | None) -> dict[str, Any]:
     Raises CannotRunError where ONNX Runtime cannot run it, PredictorError where a size is not known and where the
     limits end it.
     """
+    onnx_runtime.check()
     asked = {"shapes": bound.shapes, "dims": bound.dims, "trips": trips, "memory": MEMORY}
     limit_s = _limit_s()
     with _folder() as folder:
@@ -96,7 +97,13 @@ def _answer(content: bytes) -> dict[str, Any] | None:
 def _environment(ours: Mapping[str, str]) -> dict[str, str]:
     """What the process sees: where this one imports from, no telemetry, one thread."""
     paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
-    return {**ours, "PYTHONPATH": paths, TELEMETRY: "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return {
+        **ours,
+        "PYTHONPATH": paths,
+        onnx_runtime.TELEMETRY: "1",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
 
 
 def _limit_s() -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,7 +101,8 @@ def _session(model: Any, folder: Path, target: Path | None) -> Any:
         options.add_session_config_entry("session.optimized_model_external_initializers_file_name", "values")
         values = folder / "values"
         if not values.is_symlink():  # ONNX Runtime writes all weights: to nowhere
-            values.symlink_to("/dev/null")
+            with suppress(OSError):  # Windows lets few users link
+                values.symlink_to(os.devnull)
     try:
         return onnxruntime.InferenceSession(
             str(source), options, providers=["CPUExecutionProvider"], disabled_optimizers=CPU_ONLY

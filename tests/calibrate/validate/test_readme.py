@@ -1,4 +1,4 @@
-"""The README's figures are those of the shipped calibrations on the shipped measurements."""
+"""The figures of the README and of the page on accuracy are those of the shipped calibrations and measurements."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.update_readme import COMMANDS, page_of, strangers
 from calibrate.validate.runtimes import Evaluated, evaluate, judge_runtimes
 from calibrate.validate.tables import accuracy_markdown, runtimes_text
 from predictor.calibration.files import SHIPPED
@@ -16,9 +17,9 @@ from predictor.runtimes import names
 DATASHEET = str(SHIPPED / "h100" / "datasheet.json")
 
 
-def shown(repository: Path, marker: str) -> str:
+def shown(repository: Path, marker: str, page: str = "docs/accuracy.md") -> str:
     """What stands between a marker's two comments."""
-    text = (repository / "README.md").read_text("utf-8")
+    text = (repository / page).read_text("utf-8")
     found = re.search(rf"<!-- {marker} -->\n(.*?)<!-- /{marker} -->", text, re.S)
     assert found is not None
     return found[1].strip()
@@ -49,3 +50,11 @@ def test_the_accuracy_on_an_h100_measured_and_from_its_datasheet_alone(
     judged = judge_runtimes(evaluated, "fp16")
     assert {one.runtime for one in judged.runtimes} == set(names())
     assert shown(repository, marker) == runtimes_text(judged, markdown=True)
+
+
+def test_the_readme_shows_columns_of_the_table_of_models_that_nobody_tuned_to(repository: Path) -> None:
+    assert shown(repository, "strangers", "README.md") == strangers(shown(repository, "unseen")).strip()
+
+
+def test_every_marker_is_on_one_page() -> None:
+    assert {page_of(marker).name for marker in COMMANDS} == {"README.md", "accuracy.md", "gpus.md"}

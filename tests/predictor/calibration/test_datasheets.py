@@ -31,8 +31,8 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture
 def sheet() -> dict[str, Any]:
-    """The README's example."""
-    found = re.search(r"```json\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
+    """The example of the page on GPUs."""
+    found = re.search(r"```json\n(.*?)```", (ROOT / "docs" / "gpus.md").read_text(encoding="utf-8"), re.S)
     assert found is not None
     content: dict[str, Any] = json.loads(found[1])
     return content

@@ -31,7 +31,7 @@ def needs(*libraries: str) -> None:
 def test_a_library_that_is_missing_says_how_to_install_it(library: str) -> None:
     if find_spec(library) is not None:
         pytest.skip(f"{library} is installed")
-    with pytest.raises(PredictorError, match=rf"{library} is not installed: pip install {library}"):
+    with pytest.raises(PredictorError, match=rf"this needs {library}: pip install"):
         plan_of(f"{library}:anything")
 
 

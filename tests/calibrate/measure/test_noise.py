@@ -1,0 +1,77 @@
+"""Noise before a calibration: what is too much, and how long it is waited for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from calibrate.measure.noise import Noise, core_share, measure, wait_for_quiet
+from predictor.errors import PredictorError
+
+QUIET = Noise(1.4e-3, 0.05, 0.99, (4.2e12, 4.2e12, 4.1e12))
+CROWDED = Noise(1.4e-3, 0.05, 0.5, (4.2e12, 4.2e12, 4.1e12))
+
+
+@pytest.mark.parametrize(
+    ("noise", "reason"),
+    [
+        (CROWDED, "this process gets 50% of a core"),
+        (Noise(1.4e-3, 1.1, 0.99, (1e10, 1e10)), "the host probe is 110% above its quiet level"),
+        (Noise(1.4e-3, 0.05, 0.99, (5e9, 1e10)), "the device's bandwidth repeats to 50%"),
+    ],
+)
+def test_each_kind_of_noise_is_a_reason(noise: Noise, reason: str) -> None:
+    assert noise.reasons == (reason,)
+
+
+def test_a_quiet_machine_is_measured_at_once() -> None:
+    told: list[str] = []
+    assert wait_for_quiet(lambda: QUIET, told.append, sleep=pytest.fail) is QUIET
+    assert told == []
+
+
+def test_a_quieter_moment_is_waited_for_and_said_once() -> None:
+    coming = iter([CROWDED, CROWDED, QUIET])
+    told: list[str] = []
+    pauses: list[float] = []
+    assert wait_for_quiet(lambda: next(coming), told.append, sleep=pauses.append) is QUIET
+    assert len(pauses) == 2
+    (line,) = told
+    assert "this process gets 50% of a core" in line
+
+
+def test_after_the_wait_the_reason_is_told() -> None:
+    with pytest.raises(PredictorError, match=r"too busy to be measured: this process gets 50% of a core.*--force"):
+        wait_for_quiet(lambda: CROWDED, lambda line: None, wait_s=0.0)
+
+
+def test_a_core_that_is_shared_is_noticed() -> None:
+    """Another thread takes turns with this one."""
+    over = threading.Event()
+
+    def spin() -> None:
+        while not over.is_set():
+            pass
+
+    other = threading.Thread(target=spin)
+    other.start()
+    try:
+        shared = core_share(0.3)
+    finally:
+        over.set()
+        other.join()
+    assert shared < 0.8
+
+
+def test_the_noise_of_this_processor() -> None:
+    def plausible(bandwidths: Sequence[float]) -> bool:
+        return all(1e8 < b < 1e13 for b in bandwidths)
+
+    noise = measure("cpu")
+    assert 1e-5 < noise.level_s < 1
+    assert noise.spread >= 0
+    assert 0 < noise.core <= 1
+    assert 0 < noise.repeat <= 1
+    assert plausible(noise.bandwidths)
