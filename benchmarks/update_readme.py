@@ -19,6 +19,7 @@ PUBLISHED = Path(os.environ.get("PREDICTOR_DATA", "data")).resolve() / "publishe
 PREDICTOR_DATA names their folder."""
 
 COMMANDS = {
+    "advise": ["predict", "bert-base", "--gpu", "a100", "--advise"],
     "demo": ["predict", "funnel", "--runtime", "onnx", "--gpu", "a100"],
     "accuracy": [
         *("validate", "--gpu", "h200", "--markdown"),

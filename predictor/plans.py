@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from math import isqrt
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,12 +34,16 @@ from predictor.records import (
     PricedProgram,
     Program,
     Report,
+    SizedProgram,
     Span,
     Target,
     Timelines,
 )
 from predictor.tables import SweepTable
 from predictor.timeline.queue import queues, spans
+
+if TYPE_CHECKING:
+    from predictor.advice import Advice, Headroom
 
 ESTIMATORS = ("queue", "max")
 
@@ -58,6 +63,9 @@ KEPT = 64
 
 LONGEST_S = 3600.0
 """Of a measured latency."""
+
+INSTANCES = 8
+"""Graphs made from templates that a plan keeps: several runtimes lower the same."""
 
 PROFILES = 1024
 """Host profiles that a plan keeps: of each program on each host."""
@@ -216,14 +224,24 @@ def latency_s(priced: PricedProgram, chosen: Settings, host_factor: float, devic
     return float((timelines.latency_s if chosen.estimator == "queue" else timelines.max_s)[0])
 
 
+def corrected(priced: PricedProgram, chosen: Settings) -> PricedProgram:
+    """A priced program, corrected by what was measured."""
+    if chosen.correction is None:
+        return priced
+    host_factor = chosen.correction.host_factor_of(chosen.host.runtime)
+    return priced.with_host_scaled(host_factor).with_kernels_scaled(chosen.correction.device_factor)
+
+
+def timelines_of(priced: PricedProgram, chosen: Settings) -> Timelines:
+    """How a priced program runs on the two lanes, for prices that are corrected."""
+    factor = chosen.correction.host_factor_of(chosen.host.runtime) if chosen.correction else 1.0
+    return queues(priced, chosen.calibration.lanes_of(chosen.host), chosen.host.fixed_s * factor)
+
+
 def queued(priced: PricedProgram, chosen: Settings) -> tuple[PricedProgram, Timelines]:
     """A priced program, corrected by what was measured, and how it runs on the two lanes."""
-    lanes, fixed_s = chosen.calibration.lanes_of(chosen.host), chosen.host.fixed_s
-    if chosen.correction:
-        host_factor = chosen.correction.host_factor_of(chosen.host.runtime)
-        priced = priced.with_host_scaled(host_factor).with_kernels_scaled(chosen.correction.device_factor)
-        fixed_s *= host_factor
-    return priced, queues(priced, lanes, fixed_s)
+    priced = corrected(priced, chosen)
+    return priced, timelines_of(priced, chosen)
 
 
 class _Key(NamedTuple):
@@ -268,6 +286,7 @@ class Plan:
     graphs: GraphSet
     source: Source | None = None
     _captured: dict[tuple[str, CaptureMode, int, int], Graph] = field(default_factory=dict, init=False, repr=False)
+    _instances: dict[tuple[str, CaptureMode, int, int], Graph] = field(default_factory=dict, init=False, repr=False)
     _programs: dict[_Key, _Programs] = field(default_factory=dict, init=False, repr=False)
     _profiles: dict[tuple[int, int], tuple[Program, HostCosts, HostProfile]] = field(
         default_factory=dict, init=False, repr=False
@@ -541,8 +560,13 @@ class Plan:
     def _graph(self, dtype: str, runtime: str, mode: CaptureMode, batch: int, length: int) -> Graph:
         key = dtype, mode, batch, length
         if key not in self._captured:
+            if key in self._instances:
+                return self._instances[key]
             known = self.graphs.find(dtype, mode, batch, length)
             if known is not None:
+                while len(self._instances) >= INSTANCES:
+                    del self._instances[next(iter(self._instances))]
+                self._instances[key] = known
                 return known
             if self.source is None:
                 raise PredictorError(self._missing(dtype, mode, batch, length))
@@ -582,6 +606,124 @@ class Plan:
         batch = self.batch if batch is None else check_batch(batch)
         return self._lowered(chosen, [batch], self._length(length))[0][1]
 
+    def timed(
+        self, chosen: Settings, batches: Sequence[int], length: int | None = None
+    ) -> Iterator[tuple[list[int], PricedProgram, Timelines]]:
+        """(Positions among the batch sizes, prices, timelines at these), until all are told. Raises as ``report``."""
+        for positions, lowered in self._lowered(chosen, batches, self._length(length)):
+            yield positions, *self._priced(lowered, chosen)
+
+    def graph_in(self, dtype: str, runtime: str, mode: CaptureMode, batch: int, length: int) -> Graph:
+        """The graph in one of a runtime's modes, captured if need be. Raises as ``report``."""
+        return self._graph(dtype, runtime, mode, batch, length)
+
+    @property
+    def is_captured(self) -> bool:
+        """Whether anything was captured on demand, beyond the templates."""
+        return bool(self._captured)
+
+    def with_graphs(self, graphs: GraphSet) -> Plan:
+        """The plan with other templates; what was captured on demand is shared."""
+        plan = replace(self, graphs=graphs)
+        plan._captured.update(self._captured)
+        return plan
+
+    def crossover(
+        self,
+        gpu: str,
+        runtime: str = "eager",
+        dtype: str | None = None,
+        length: int | None = None,
+        *,
+        limit: int = 1024,
+        **options: Any,
+    ) -> int | None:
+        """The least batch size from which a pass is bound by the device, None beyond a limit. options: ``host``,
+        ``attention`` and ``measured``, as of ``report``, which raises the same.
+
+        >>> plan.crossover("a100")  # doctest: +SKIP
+        9
+        """
+        from predictor import advice
+
+        return advice.crossover_batch(advice.question(self, gpu, runtime, dtype, None, length, **options), limit)
+
+    def headroom(
+        self,
+        gpu: str,
+        runtime: str = "eager",
+        dtype: str | None = None,
+        batch: int | None = None,
+        length: int | None = None,
+        **options: Any,
+    ) -> tuple[Headroom, ...]:
+        """How far batch, length, width and depth grow before the latency does by 5 %; those of them that the model
+        has. Arguments and errors as of ``report``; width and depth are estimated from what repeats in the graph.
+        """
+        from predictor import advice
+
+        return advice.headroom(advice.question(self, gpu, runtime, dtype, batch, length, **options))
+
+    def advise(
+        self,
+        gpu: str,
+        runtime: str = "eager",
+        dtype: str | None = None,
+        batch: int | None = None,
+        length: int | None = None,
+        **options: Any,
+    ) -> Advice:
+        """What bounds the model, from which batch it does not, what may grow for free, what to change and what that
+        gains, which runtime. Arguments and errors as of ``report``.
+
+        >>> print(plan.advise("a100"))  # doctest: +SKIP
+        """
+        from predictor import advice
+
+        return advice.advise(advice.question(self, gpu, runtime, dtype, batch, length, **options))
+
+    def to_dict(self) -> dict[str, Any]:
+        """What the plan knows, as plain values: the model, its sizes, and what was captured of it, by dtype and the
+        branch that its code takes; a last size of 0 is any.
+        """
+        captured = [
+            {"dtype": dtype, "mode": str(mode), "batches": [batch, batch], "lengths": [length, length]}
+            for dtype, mode, batch, length in self._captured
+        ]
+        stored = [
+            {
+                "dtype": template.dtype,
+                "mode": str(template.mode),
+                "batches": [template.range.first_batch, template.range.last_batch],
+                "lengths": [template.range.first_length, template.range.last_length],
+            }
+            for template in self.graphs.templates
+        ]
+        facts = {"model": self.name, "dtype": self.dtype, "batch": self.batch, "length": self.length}
+        return {**facts, "notes": list(self.notes), "captured": stored + captured}
+
+    def to_json(self) -> str:
+        """The same as JSON; ``save`` writes the graphs, too."""
+        return json.dumps(self.to_dict(), indent=1)
+
+    def to_pandas(self) -> Any:
+        """A ``pandas.DataFrame`` of what was captured."""
+        import pandas as pd
+
+        return pd.DataFrame(self.to_dict()["captured"])
+
+    def __str__(self) -> str:
+        tokens = f", length {self.length}" if self.length else ""
+        modes = ", ".join(dict.fromkeys(f"{row['mode']} in {row['dtype']}" for row in self.to_dict()["captured"]))
+        return (
+            f"{self.name}: batch {self.batch}{tokens}, {self.dtype or 'any dtype'}; captured: {modes or 'nothing yet'}"
+        )
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<p>{escape(str(self))}</p>"
+
     def save(self, path: Path | str) -> None:
         """Write the plan to a file, with all that was captured so far; ``predictor.load_plan`` reads it."""
         files.write(Path(path), self._complete())
@@ -601,8 +743,9 @@ class Plan:
             raise PredictorError(f"{self.name} takes no tokens: its inputs have one size")
         return self.length if length is None else check_length(length)
 
-    def _priced(self, lowered: Lowered, chosen: Settings) -> tuple[PricedProgram, Timelines]:
-        program = lowered.program.program
+    def price(self, sized: SizedProgram, chosen: Settings) -> PricedProgram:
+        """Prices of a program, the model's or one made from it. Raises CannotRunError where it cannot run."""
+        program = sized.program
         if program.unsupported_reason and not chosen.calibration.lanes.serial:
             raise CannotRunError(program.unsupported_reason)
         key = id(program), id(chosen.host)
@@ -610,8 +753,12 @@ class Plan:
             if len(self._profiles) >= PROFILES:
                 self._profiles.clear()
             self._profiles[key] = program, chosen.host, host_profile(program, chosen.host)
-        profile = self._profiles[key][2]
-        return queued(price(lowered.program, chosen.calibration, chosen.host, profile, chosen.monotone), chosen)
+        priced = price(sized, chosen.calibration, chosen.host, self._profiles[key][2], chosen.monotone)
+        return corrected(priced, chosen)
+
+    def _priced(self, lowered: Lowered, chosen: Settings) -> tuple[PricedProgram, Timelines]:
+        priced = self.price(lowered.program, chosen)
+        return priced, timelines_of(priced, chosen)
 
     def _lowered(self, chosen: Settings, batches: Sequence[int], length: int) -> list[tuple[list[int], Lowered]]:
         """(Positions, the program at their batch sizes) of all batch sizes."""

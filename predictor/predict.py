@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,8 +118,11 @@ def plan(
     """
     from predictor.capture.module_source import ModuleSource
 
-    source = ModuleSource(module, inputs, name or type(module).__name__, partial(graph_of, options=options))
-    graphs = GraphSet(source.name, source.batch, source.length, notes=options.notes if options else ())
+    options = options or CaptureOptions()
+    turned = None if options.channels_last else partial(graph_of, options=replace(options, channels_last=True))
+    captured = partial(graph_of, options=options)
+    source = ModuleSource(module, inputs, name or type(module).__name__, captured, turned)
+    graphs = GraphSet(source.name, source.batch, source.length, notes=options.notes)
     for runtime in runtimes:
         for dtype in (source.dtype,) if dtypes is None else dtypes:
             for mode in load_runtime(runtime).capture_modes:

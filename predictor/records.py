@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -772,6 +773,35 @@ class Report:
             return None
         low, high = self.interval_s
         return "within" if high <= self.budget_s else "over" if low > self.budget_s else "straddles"
+
+    def __str__(self) -> str:
+        from predictor.report.text import render
+
+        return render(self)
+
+    def _repr_html_(self) -> str:
+        from predictor.report._page import report_table
+
+        return report_table(self)
+
+    def to_json(self) -> str:
+        """What ``predict --json`` prints."""
+        from predictor.report.json import render
+
+        return render(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as a mapping of plain values."""
+        data: dict[str, Any] = json.loads(self.to_json())
+        return data
+
+    def to_pandas(self, by: str = "op", depth: int | None = None, top: int | None = None) -> Any:
+        """A ``pandas.DataFrame`` of the breakdown, see ``Breakdown.by``, times in seconds."""
+        import pandas as pd
+
+        from predictor.report.json import row_of
+
+        return pd.DataFrame([row_of(part) for part in self.breakdown.by(by, depth, top)])
 
     @property
     def samples_per_s(self) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -50,12 +50,20 @@ def own_dtype(module: Any, inputs: Iterable[torch.Tensor] = ()) -> str:
 
 @dataclass(frozen=True)
 class ModuleSource:
-    """A module with inputs of one size, which are cut or repeated for others."""
+    """A module with inputs of one size, which are cut or repeated for others. capture_channels_last: captures it with
+    channels-last weights and inputs, None where it has them already.
+    """
 
     module: Any
     inputs: Any
     name: str
     capture: Capture
+    capture_channels_last: Capture | None = None
+
+    def channels_last(self) -> ModuleSource | None:
+        """The module with channels-last weights and inputs, None where it has them already."""
+        turned = self.capture_channels_last
+        return replace(self, capture=turned, capture_channels_last=None) if turned else None
 
     @cached_property
     def dtype(self) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from predictor.records import Report
 
 EPILOG = """[bold]Examples[/bold]
-  predict bert-base --gpu h200 --batch 8
+  predict bert-base --gpu h200 --advise
   predict my_net.py:build --gpu a100 --dtype bf16 --compare
   predict timm:resnet50 --gpu-spec my_gpu.json --json
   predict gpt2 --gpu h100 --batch 1..64 --csv
@@ -123,6 +123,20 @@ class Answer(NamedTuple):
             raise PredictorError(f"cannot write {self.trace}: {error.strerror}") from None
 
 
+def advised(request: Request, layout: report.Format, advise: bool, plot: Path | None, html: Path | None) -> str:
+    """Answers for a designer, or the report alone, and what is drawn and written of them."""
+    from predictor.report import _page, _plots
+
+    if plot:
+        _plots.check(plot)
+    advice = request.advised()
+    if plot:
+        _plots.write(advice, plot)
+    if html:
+        _page.write(advice, html)
+    return layout.render_advice(advice) if advise else layout.render(advice.report)
+
+
 DEPTH = {"module": 2, "layer": 4}
 TOP = 12
 """Levels and rows of a breakdown, where nobody says how many: what fits a screen."""
@@ -212,6 +226,26 @@ def predict(
     compare: Annotated[
         bool, typer.Option("--compare", help="Predict for all runtimes.", rich_help_panel=ANSWER)
     ] = False,
+    advise: Annotated[
+        bool,
+        typer.Option(
+            "--advise",
+            help="What bounds it, from which batch it does not, what may grow for free, what to change.",
+            rich_help_panel=ANSWER,
+        ),
+    ] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.svg|png",
+            help="Draw latency over batch, breakdown, runtimes and roofline (extra: plot).",
+            rich_help_panel=ANSWER,
+        ),
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.html", help="Write a page with all of that and tables.", rich_help_panel=ANSWER),
+    ] = None,
     as_json: Annotated[
         bool,
         typer.Option("--json", help="Print JSON, times in seconds: --format json.", rich_help_panel=ANSWER),
@@ -384,6 +418,10 @@ def predict(
             strict,
         )
         one = Answer(by, depth, top, trace, trace_measured, budget, budget_strict)
+        if advise or plot or html:
+            one.check_none("--advise" if advise else "--plot" if plot else "--html")
+            typer.echo(advised(request, layout, advise, plot, html))
+            return
         if compare:
             one.check_none("--compare")
             typer.echo(layout.render_comparison(request.compared()))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from predictor.cli.terminal import Waiting
 
 if TYPE_CHECKING:
+    from predictor.advice import Advice
     from predictor.measured import Measured
     from predictor.plans import Plan
     from predictor.records import CaptureOptions, Compared, Report
@@ -89,6 +90,31 @@ class Request:
             raise PredictorError("--compare takes one batch size and one length")
         with self._plan() as (plan, waiting):
             return self._compared(plan, waiting)
+
+    def advised(self) -> Advice:
+        """Answers for a designer, see ``Plan.advise``."""
+        from predictor import advice
+        from predictor.errors import PredictorError
+
+        if self.is_sweep:
+            raise PredictorError("--advise takes one batch size and one length")
+        with self._plan() as (plan, waiting):
+            asked = advice.question(
+                plan,
+                self.gpu,
+                self.runtime,
+                self.dtype,
+                self._first(self.batches),
+                self._first(self.lengths),
+                host=self.host,
+                attention=self.attention,
+                estimator=self.estimator,
+                measured=self.measured,
+            )
+            advised = advice.advise(asked, waiting.doing)
+        if self.strict:
+            check_strictly(advised.report)
+        return advised
 
     def _compared(self, plan: Plan, waiting: Waiting) -> tuple[Compared, ...]:
         return plan.compare(

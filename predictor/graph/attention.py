@@ -170,6 +170,7 @@ class _Parts:
             self._call("clone", Trait.COPY, {"self": apart}, (result,), packed)
             result = self._inside("contiguous", {"self": apart}, (read,), packed, since)
             self._call("transpose", Trait.VIEW, {"self": packed, "dim0": 1, "dim1": 2}, (result,), wanted)
+        self.calls = [replace(part, origin=call.origin) for part in self.calls]
         self.calls[0] = replace(self.calls[0], python=call.python)
         self.calls[-1] = replace(self.calls[-1], output_ids=call.output_ids)
         yield from self.calls

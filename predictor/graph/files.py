@@ -92,6 +92,14 @@ class GraphSet:
                     return self._instance(template, dtype, (batch, length))
         return None
 
+    def holds(self, dtype: str, mode: CaptureMode, batch: int, length: int) -> bool:
+        """Whether ``find`` finds a graph."""
+        stored = {dtype, SAME_GRAPH.get(dtype)}
+        return any(
+            template.dtype in stored and template.mode == mode and template.range.holds(batch, length)
+            for template in self.templates
+        )
+
     def has(self, dtype: str, mode: CaptureMode) -> bool:
         """Whether there is a graph in a capture mode, of any size."""
         stored = {dtype, SAME_GRAPH.get(dtype)}
@@ -319,6 +327,11 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def _dims(stored: Sequence[Any], terms_at: Sequence[int]) -> tuple[int, ...]:
+    """Sizes of a tensor: the many that a graph has make most of the time that its instance takes."""
+    return tuple([n if type(n) is int else value_at(n["="], terms_at) for n in stored])
+
+
 def _value(stored: Any, terms_at: Sequence[int], names: Mapping[str, str]) -> Any:
     """The inverse of ``_plain``, for sizes with those terms. names: dtypes that are called otherwise."""
     if isinstance(stored, list):
@@ -327,5 +340,5 @@ def _value(stored: Any, terms_at: Sequence[int], names: Mapping[str, str]) -> An
         if "=" in stored:
             return value_at(stored["="], terms_at)
         shape, dtype, stride = stored["t"]
-        return TensorSpec(_value(shape, terms_at, names), names.get(dtype, dtype), _value(stride, terms_at, names))
+        return TensorSpec(_dims(shape, terms_at), names.get(dtype, dtype), _dims(stride, terms_at))
     return names.get(stored, stored) if isinstance(stored, str) else stored

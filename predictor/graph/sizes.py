@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from operator import mul
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,8 @@ def basis(sizes: Sizes, terms: Sequence[Sequence[int]]) -> list[int]:
 
 def value_at(coefficients: Sequence[float], terms_at: Sequence[int]) -> int:
     """The number that some coefficients say. terms_at: ``basis`` at the sizes."""
-    return round(sum(c * t for c, t in zip(coefficients, terms_at, strict=True)))
+    total: float = sum(map(mul, coefficients, terms_at))
+    return round(total)
 
 
 class SizeRule:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from predictor.errors import unknown
 
 if TYPE_CHECKING:
+    from predictor.advice import Advice
     from predictor.records import Compared, Report
 
 
@@ -33,6 +34,10 @@ class Format(Protocol):
 
     def render_breakdown(self, report: Report, view: str, depth: int | None, top: int | None) -> str:
         """Where the time of one prediction goes, see ``Breakdown.by``."""
+        ...
+
+    def render_advice(self, advice: Advice) -> str:
+        """Answers for a designer."""
         ...
 
 

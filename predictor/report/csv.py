@@ -7,6 +7,8 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from predictor.advice.records import Advice
+from predictor.errors import PredictorError
 from predictor.records import Compared, Report
 from predictor.report.json import row_of
 
@@ -37,6 +39,11 @@ def render_breakdown(report: Report, view: str, depth: int | None, top: int | No
     """A line for each part."""
     rows = [row_of(part) for part in report.breakdown.by(view, depth, top)]
     return _table(tuple(rows[0]), rows)
+
+
+def render_advice(advice: Advice) -> str:
+    """Raises PredictorError: advice is no table."""
+    raise PredictorError("--advise is no table: as text, or --json")
 
 
 def _row(report: Report) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from predictor.advice.records import Advice
 from predictor.breakdown import VIEWS, Part
 from predictor.records import Compared, Report
 from predictor.report._comparison import eager_latency_s, fastest
@@ -69,6 +70,11 @@ def render_comparison(rows: Sequence[Compared]) -> str:
         data = facts(row.report)
         runtimes.append({**data, "speedup_over_eager": eager_s / row.report.latency_s if eager_s else None})
     return json.dumps({**head(), "best": fastest(rows), "runtimes": runtimes}, indent=1)
+
+
+def render_advice(advice: Advice) -> str:
+    """The report with the advice."""
+    return json.dumps({**head(), **facts(advice.report), "advice": advice.to_dict()}, indent=1)
 
 
 def row_of(part: Part) -> dict[str, Any]:

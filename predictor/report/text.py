@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from textwrap import wrap
+from typing import TYPE_CHECKING
 
 from predictor.records import Compared, DtypeOrigin, Report
 from predictor.report._comparison import eager_latency_s, fastest
 from predictor.report._table import table
+
+if TYPE_CHECKING:
+    from predictor.advice.records import Advice
 
 _BOUNDS = {
     "framework": "framework-bound: the host issues work more slowly than the device finishes it",
@@ -247,3 +251,10 @@ def render_comparison(rows: Sequence[Compared]) -> str:
     said = [line for note in notes for line in _wrapped("  note: ", note)]
     legend = "  * fastest; gain: over eager" if eager else "  * fastest"
     return "\n".join([*lines, "", legend, *said])
+
+
+def render_advice(advice: Advice) -> str:
+    """Answers for a designer, one screen."""
+    from predictor.report._advice import render
+
+    return render(advice)

@@ -6,6 +6,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -71,6 +72,14 @@ class BuiltSource:
     def dtype(self) -> str:
         """The model's own dtype."""
         return self._first.dtype or self._sized(self._first).dtype
+
+    def channels_last(self) -> BuiltSource | None:
+        """The model with channels-last weights and inputs, None where it has them already."""
+        if self._options.channels_last:
+            return None
+        turned = copy(self)
+        turned._options = replace(self._options, channels_last=True)
+        return turned
 
     def _tokens(self, built: Built) -> int:
         return self._sized(built).length if built.length is None else built.length

@@ -14,9 +14,12 @@ NAME = "cudagraph"
 def lower(graph: Graph, target: Target = TODAY) -> Program:
     """Graph -> one replay of all kernels. A call that waits for the device cannot be captured."""
     program = eager.lower(graph, target)
-    waits = [call.op for call in program.calls if call.sync]
+    waits = [call for call in program.calls if call.sync]
     if waits and not program.unsupported_reason:
-        reason = f"a CUDA graph cannot be captured: the model waits for the device ({waits[0]}, {len(waits)} times)"
+        first = waits[0]
+        place = f" at {first.origin.file.rpartition('/')[2]}:{first.origin.line}" if first.origin.file else ""
+        times = f", {len(waits)} times" if len(waits) > 1 else ""
+        reason = f"a CUDA graph cannot be captured: the model waits for the device ({first.op}{place}{times})"
         return replace(program, runtime=NAME, unsupported_reason=reason)
     return replace(replayed(program), runtime=NAME)
 
