@@ -99,7 +99,7 @@ def test_a_length_is_for_language_models() -> None:
 
 def test_a_longer_input_takes_longer() -> None:
     def latency(length: str) -> float:
-        arguments = ["--model", "bert-base", "--gpu", "h200", "--batch", "64", "--length", length, "--json"]
+        arguments = ["--model", "bert-base", "--gpu", "h200", "--batch", "256", "--length", length, "--json"]
         return float(json.loads(CliRunner().invoke(app, arguments).output)["latency_s"])
 
     assert latency("256") > 1.7 * latency("128")
