@@ -89,10 +89,13 @@ def test_a_report_after_a_sweep_is_what_it_was_before(zoo_plan: Callable[[str], 
         first, second = getattr(before, field.name), getattr(after, field.name)
         if isinstance(first, float):
             assert second == pytest.approx(first, rel=1e-9)
-        elif field.name not in ("interval_s", "costliest"):
+        elif field.name not in ("interval_s", "costliest", "breakdown"):
             assert second == first
     assert after.interval_s == pytest.approx(before.interval_s, rel=1e-9)
     assert [(c.op, c.count) for c in after.costliest] == [(c.op, c.count) for c in before.costliest]
+    assert [part.name for part in after.breakdown.by()] == [part.name for part in before.breakdown.by()]
+    latencies = [sum(part.cost.critical_s for part in report.breakdown.by()) for report in (before, after)]
+    assert latencies[1] == pytest.approx(latencies[0], rel=1e-9)
 
 
 class Switches(nn.Module):

@@ -31,6 +31,7 @@ def test_the_branch_that_a_capture_or_a_trace_takes_is_taken() -> None:
         CaptureMode.EAGER: "exp",
         CaptureMode.TRACED: "add",
         CaptureMode.CAPTURED: "sub",
+        CaptureMode.CONVERTED: "exp",
         CaptureMode.COMPILED: "mul",
         CaptureMode.COMPILED_AS_EXPORT: "div",
     }

@@ -142,15 +142,36 @@ def test_an_encoder_layer_multiplies_as_its_layers_do() -> None:
     assert capture(encoder(), X, "fp16").macs == 2 * (16 * per_token + attention + norms)
 
 
-@pytest.mark.parametrize("known", [True, False])
-def test_padding_makes_nested_tensors_of_the_real_tokens_where_the_mask_is_known(known: bool) -> None:
-    mask = PADDED if known else PADDED.to("meta")
-    graph = capture(encoder(), {"src": X, "src_key_padding_mask": mask}, "fp16")
+class WithoutNegative(nn.Module):
+    """An encoder for which tokens are padding whose first number is negative."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = encoder()
+
+    def forward(self, src: torch.Tensor) -> torch.Tensor:
+        return self.encoder(src, src_key_padding_mask=src[..., 0] < 0)
+
+
+@pytest.mark.parametrize(
+    ("made", "inputs", "shape", "assumptions"),
+    [
+        (encoder, {"src": X, "src_key_padding_mask": PADDED}, (1, 8 + 5, WIDTH), ()),
+        (encoder, {"src": X, "src_key_padding_mask": PADDED.to("meta")}, (1, 16, WIDTH), ()),
+        (WithoutNegative, {"src": X}, X.shape, (ONE, PADDING)),
+    ],
+    ids=["known", "without values", "computed"],
+)
+def test_padding_makes_nested_tensors_of_the_real_tokens_where_the_mask_is_known(
+    made: Callable[[], nn.Module], inputs: dict[str, torch.Tensor], shape: tuple[int, ...], assumptions: tuple[str, ...]
+) -> None:
+    """A mask without values is 0: nothing is padding."""
+    graph = capture(made(), inputs, "fp16")
     layers = [call for call in graph.calls if call.op == "_transformer_encoder_layer_fwd"]
-    assert [call.outputs[0].shape for call in layers] == 2 * [(1, 8 + 5, WIDTH) if known else X.shape]
+    assert [call.outputs[0].shape for call in layers] == 2 * [shape]
     assert (graph.calls[-1].op, graph.calls[-1].outputs[0].shape) == ("to_padded_tensor", X.shape)
     assert not lower(graph).unmodelled
-    assert graph.assumptions == (() if known else (PADDING,))
+    assert graph.assumptions == assumptions
 
 
 def test_padding_on_the_left_makes_no_nested_tensors() -> None:

@@ -128,7 +128,9 @@ def test_operators_that_are_fused_come_from_where_the_first_does() -> None:
     assert modules("compile")[:2] == ["blocks.0", "head"]
 
 
-def test_the_kernels_of_a_cuda_graph_know_no_operator_of_their_own() -> None:
-    """They are issued by one call."""
-    modules = {span.origin.module for span in plan(Outer(), X).timeline("h200", "cudagraph")}
-    assert len(modules) == 1
+def test_the_kernels_of_a_cuda_graph_come_from_where_they_were_captured() -> None:
+    """They are issued by one call, which comes from nowhere."""
+    spans = plan(Outer(), X).timeline("h200", "cudagraph")
+    modules = {lane: [span.origin.module for span in spans if span.lane is lane] for lane in Lane}
+    assert modules[Lane.DEVICE] == ["blocks.0", "blocks.0", "blocks.1", "blocks.1", "head", ""]
+    assert set(modules[Lane.HOST]) == {""}

@@ -86,7 +86,7 @@ def test_sizes_are_lists_that_double_or_step() -> None:
 
 
 def test_a_sweep_is_a_table_in_text_json_and_csv() -> None:
-    asked = (*ASKED, "--batch", "1,64", "--length", "64,128")
+    asked = (*ASKED, "--batch", "1,256", "--length", "64,128")
     lines = good(*asked).splitlines()
     lines = lines[lines.index("") - 1 :]
     words = ["batch", "length", "latency", "90", "%", "bound", "busy", "SMs", "samples/s"]
@@ -95,7 +95,7 @@ def test_a_sweep_is_a_table_in_text_json_and_csv() -> None:
     reports = json.loads(good(*asked, "--json"))["reports"]
     rows = table(good(*asked, "--csv"))
     for found in (reports, rows):
-        assert [(int(r["batch"]), int(r["length"])) for r in found] == [(1, 64), (64, 64), (1, 128), (64, 128)]
+        assert [(int(r["batch"]), int(r["length"])) for r in found] == [(1, 64), (256, 64), (1, 128), (256, 128)]
     assert [float(row["latency_s"]) for row in rows] == [report["latency_s"] for report in reports]
     assert reports[0]["bound"] == "framework"
     assert rows[-1]["bound"] == "memory" or rows[-1]["bound"] == "compute"

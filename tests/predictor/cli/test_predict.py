@@ -203,7 +203,7 @@ def test_names_complete_in_a_shell() -> None:
         asked = {"_PREDICT_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(position)}
         return run("predict", **asked).stdout.split()
 
-    assert completed("predict l", 1) == ["list"]
+    assert completed("predict li", 1) == ["list"]
     assert completed("predict resnet50 --gpu h", 3) == ["h100", "h200"]
     assert completed("predict list g", 2) == ["gpus"]
 
@@ -225,7 +225,7 @@ def test_a_complaint_of_the_program_itself_is_one_line() -> None:
     found = run("predict", "--model", "bert-bas", "--gpu", "h200")
     assert found.returncode == 2
     assert found.stdout == ""
-    assert found.stderr == "error: unknown model 'bert-bas': did you mean bert-base or vit-base?\n"
+    assert found.stderr == "error: unknown model 'bert-bas': did you mean bert-base or bert-base-d6 or bert-base-d3?\n"
 
 
 # what it predicts
@@ -401,7 +401,7 @@ def test_models_and_gpus_can_be_listed() -> None:
     ("arguments", "message"),
     [
         (("--model", "bert-bas"), "unknown model 'bert-bas': did you mean bert-base"),
-        (("--model", "lstm"), "unknown model 'lstm': known: bert-base, distilbert"),
+        (("--model", "lstm"), "unknown model 'lstm': known: albert, alexnet, bert-base"),
         (
             ("--gpu", "h20"),
             "unknown GPU 'h20': did you mean h200 or h100 or b200? A GPU that is on no list: --gpu-spec FILE",

@@ -30,6 +30,8 @@ def random_dims(family: str, rng: np.random.Generator) -> dict[str, np.ndarray]:
     if "r" in row.dims:
         dims |= {name: np.full(SHAPES, size) for name, size in {"r": 3.0, "s": 3.0, "pad_h": 1.0, "pad_w": 1.0}.items()}
         dims |= {name: 2.0 ** rng.integers(3, 8, SHAPES) for name in ("h", "w")}
+    if "t" in row.dims:
+        dims |= {"t": np.full(SHAPES, 3.0), "pad_d": np.full(SHAPES, 1.0)}
     return dims
 
 

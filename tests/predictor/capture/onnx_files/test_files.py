@@ -143,8 +143,8 @@ def test_bad_files_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_command_takes_a_file(path: Path) -> None:
-    asked = ["--model", str(path), "--gpu", "h200", "--runtime", "onnx", "--json"]
-    result = CliRunner().invoke(app, asked)
+    asked = ["--model", str(path), "--gpu", "h200", "--runtime", "onnx"]
+    result = CliRunner().invoke(app, [*asked, "--json"])
     assert result.exit_code == 0, result.output
     data = json.loads(result.stdout)
     assert (data["runtime"], data["batch"]) == ("onnx", 2)

@@ -49,7 +49,8 @@ def test_a_loop_costs_its_body_so_many_times(tmp_path: Path, trips: int) -> None
 
 def test_a_loop_of_many_rounds_takes_as_long_as_that_many_of_few(tmp_path: Path) -> None:
     few, many = (plan_file(saved(tmp_path, loop(n), f"loop{n}")).report("h200", "onnx") for n in (500, 50_000))
-    assert many.latency_s == pytest.approx(100 * few.latency_s, rel=0.06)  # waits of many at once
+    assert 100 * few.latency_s <= many.latency_s  # many wait as if none ran beside the host
+    assert many.latency_s <= 100 * (few.host_s + few.kernel_s)
     assert (many.operators, many.launches) == (pytest.approx(100 * few.operators, rel=0.01), 100 * few.launches)
 
 
