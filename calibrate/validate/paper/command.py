@@ -64,7 +64,7 @@ def write(
             drawn.append(Drawn(name, figure, svg, summary(points), lacking))
         judged = judge_all(predictions, observations)
         (out / "statements.csv").write_text(statements.table(judged), encoding="utf-8")
-        (out / "index.html").write_text(page(gpu, drawn, judged, _notes(gpu, observations)), encoding="utf-8")
+        (out / "index.html").write_text(page(gpu, drawn, judged, list(_notes(gpu, observations))), encoding="utf-8")
     except OSError as error:
         raise PredictorError(f"{out} cannot be written: {error}") from None
     return judged
@@ -80,16 +80,10 @@ def judge_all(predictions: Predictions, observations: Observations) -> list[Judg
         except PredictorError:
             return None
 
-    def macs(case: Case) -> float | None:
-        try:
-            return predictions.report(case).macs
-        except PredictorError:
-            return None
-
     was_measured = any(name == gpu for name, _ in observations.measured)
     source = "measured" if was_measured else "published"
-    observed = View(lambda case, other: observations.seconds(case, other or gpu), macs)
-    return [statements.judge(s, View(predicted, macs), observed, source) for s in statements.of_gpu(gpu)]
+    observed = View(lambda case, other: observations.seconds(case, other or gpu))
+    return [statements.judge(s, View(predicted), observed, source) for s in statements.of_gpu(gpu)]
 
 
 def _notes(gpu: str, observations: Observations) -> Iterable[str]:

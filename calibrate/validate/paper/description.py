@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import models_zoo
 from calibrate.workloads.cases import Case
 from predictor.records import Report
 
@@ -16,26 +17,39 @@ TOKENS = 128
 
 
 @dataclass(frozen=True, slots=True)
-class Quantity:
-    """What an axis shows, in the unit of its label. is_latency: it has an interval and may have been measured.
+class Size:
+    """What the horizontal axis shows, told by the case alone. base: of a logarithmic axis; 0: linear."""
 
-    logarithmic: shown on a logarithmic axis of base 2 (sizes), 10 (times), or on a linear one where 0.
+    label: str
+    of: Callable[[Case], float]
+    base: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """What the vertical axis shows, in the unit of its label. is_latency: it has an interval and may have been
+    measured.
     """
 
     label: str
-    of: Callable[[Case, Report], float]
+    of: Callable[[Report], float]
     is_latency: bool = False
-    logarithmic: int = 10
+    logarithmic: bool = True
 
 
-BATCH = Quantity("batch size", lambda case, _: case.batch, logarithmic=2)
-LENGTH = Quantity("length (tokens)", lambda case, _: case.length or TOKENS, logarithmic=2)
-MACS = Quantity("multiply-accumulates of a pass (G)", lambda _, report: report.macs * 1e-9)
-LATENCY = Quantity("latency (ms)", lambda _, report: report.latency_s * 1e3, is_latency=True)
-HOST = Quantity("host time (ms)", lambda _, report: report.host_s * 1e3)
-KERNELS = Quantity("kernel time (ms)", lambda _, report: report.kernel_s * 1e3)
-BUSY = Quantity("device busy (%)", lambda _, report: report.busy_share * 100, logarithmic=0)
-SMS = Quantity("SMs active (%)", lambda _, report: report.breakdown.sms_active * 100, logarithmic=0)
+def macs_of(case: Case) -> float:
+    """Multiply-accumulates of a case at its usual length: those of a pass of batch 1, as the zoo's index has them."""
+    return float(models_zoo.index()[case.model]["macs"]) * case.batch
+
+
+BATCH = Size("batch size", lambda case: case.batch)
+LENGTH = Size("length (tokens)", lambda case: case.length or TOKENS)
+MACS = Size("multiply-accumulates of a pass (G)", lambda case: macs_of(case) * 1e-9, base=10)
+LATENCY = Quantity("latency (ms)", lambda report: report.latency_s * 1e3, is_latency=True)
+HOST = Quantity("host time (ms)", lambda report: report.host_s * 1e3)
+KERNELS = Quantity("kernel time (ms)", lambda report: report.kernel_s * 1e3)
+BUSY = Quantity("device busy (%)", lambda report: report.busy_share * 100, logarithmic=False)
+SMS = Quantity("SMs active (%)", lambda report: report.breakdown.sms_active * 100, logarithmic=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +68,7 @@ class Panel:
 
     title: str
     lines: tuple[Line, ...]
-    x: Quantity = BATCH
+    x: Size = BATCH
     ticks: tuple[str, ...] = ()
     joined: bool = True
     y_label: str = ""
@@ -93,13 +107,16 @@ def models(names: Sequence[str], dtype: str = "fp16", runtime: str = "eager") ->
 RUNTIMES = {"eager": "PyTorch", "torchscript": "TorchScript", "onnx": "ONNX Runtime"}
 """The three that most figures compare, and their names there."""
 
+HOSTED = {"eager": "PyTorch", "torchscript": "TorchScript", "cudagraph": "CUDA graphs"}
+"""The three of torch itself."""
+
 
 def runtimes(model: str, dtype: str, batches: Sequence[int] = POWERS, tokens: Sequence[int] = (0,)) -> tuple[Line, ...]:
     """A line for each of the three runtimes."""
     return tuple(Line(label, sweep(model, name, dtype, batches, tokens)) for name, label in RUNTIMES.items())
 
 
-def at_index(cases: Sequence[Case], label: str) -> Quantity:
+def at_index(cases: Sequence[Case], label: str) -> Size:
     """An axis on which the cases stand side by side."""
     places = {case: index for index, case in enumerate(cases)}
-    return Quantity(label, lambda case, _: places[case], logarithmic=0)
+    return Size(label, lambda case: places[case], base=0)

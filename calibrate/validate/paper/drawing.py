@@ -24,6 +24,10 @@ ACROSS = 3
 WIDTH_IN, HEIGHT_IN = 4.0, 3.2
 """Of a panel, inches."""
 
+LEGEND_COLUMNS = 2
+LEGEND_ROW = 0.075
+"""Height of a row of the legend, over that of a panel."""
+
 DPI = 110
 
 
@@ -54,64 +58,98 @@ def plot(figure: Figure, points: Sequence[Point], title: str) -> tuple[str, byte
 
 def _draw_panel(axes: Any, panel: Panel, points: Sequence[Point]) -> None:
     axes.set_title(panel.title)
-    drawn = [p for p in points if p.report]
-    for number, line in enumerate(panel.lines):
-        own = [p for p in drawn if p.line is line]
-        if own:
-            _draw_line(axes, panel, line, own, number)
+    drawn = [p for p in points if _heights(p)]
     if not drawn:
-        axes.text(0.5, 0.5, "cannot be predicted from the\nshipped graphs", ha="center", transform=axes.transAxes)
+        axes.text(0.5, 0.5, "cannot be predicted from\nthe shipped graphs", ha="center", transform=axes.transAxes)
         axes.set_axis_off()
         return
+    lines = [line for line in panel.lines if any(p.line is line for p in drawn)]
+    for line in lines:
+        draw = _draw_line if panel.joined else _draw_cloud
+        number = panel.lines.index(line) % len(COLOURS)
+        draw(axes, line, sorted((p for p in drawn if p.line is line), key=lambda p: p.x), number)
     y = panel.lines[0].y
     axes.set_xlabel(panel.x.label)
     axes.set_ylabel(panel.y_label or y.label)
     if panel.ticks:
         axes.set_xticks(range(len(panel.ticks)), panel.ticks, rotation=25, ha="right")
         axes.set_xlim(-0.5, len(panel.ticks) - 0.5)
-    elif panel.x.logarithmic:
-        axes.set_xscale("log", base=panel.x.logarithmic)
-        if panel.x.logarithmic == 2:
-            sizes = sorted({p.x for p in drawn})
-            axes.set_xticks(sizes, [f"{size:g}" for size in sizes])
+    else:
+        axes.set_xscale("log", base=panel.x.base)
+        axes.xaxis.set_major_formatter("{x:g}")
+        if panel.x.base == 2:
+            axes.set_xticks(sorted({p.x for p in drawn}))
             axes.minorticks_off()
-    _scale_y(axes, y.logarithmic and not panel.ticks)
+    heads = -(-len(panel.lines) // LEGEND_COLUMNS) if len(panel.lines) > 1 else 0
+    _scale_y(axes, y.logarithmic and not panel.ticks, heads * LEGEND_ROW)
     axes.grid(alpha=0.25, linewidth=0.5)
-    if len(panel.lines) > 1:
-        axes.legend(frameon=False, handlelength=2.6, labelspacing=0.3)
+    if heads:
+        style: dict[str, Any] = {"handlelength": 2.6, "labelspacing": 0.3, "columnspacing": 1.2, "borderaxespad": 0.2}
+        axes.legend(loc="upper left", ncols=LEGEND_COLUMNS, frameon=False, **style)
 
 
-def _scale_y(axes: Any, logarithmic: bool) -> None:
+def _heights(point: Point) -> list[float]:
+    """All that is drawn of a point."""
+    seen = [point.measured_s, point.published_s] if point.line.y.is_latency else []
+    return [y for y in (point.y, *(s * 1e3 if s else None for s in seen)) if y is not None]
+
+
+def _scale_y(axes: Any, logarithmic: bool, headroom: float) -> None:
+    """headroom: part of the height that is left for the legend."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     if not logarithmic:
         axes.set_ylim(bottom=0)
         return
     axes.set_yscale("log")
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(bottom, top * (top / bottom) ** (headroom / (1 - headroom)))
     axes.yaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def _draw_line(axes: Any, panel: Panel, line: Line, points: Sequence[Point], number: int) -> None:
-    colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
-    ordered = sorted(points, key=lambda p: p.x or 0.0)
-    x, y = [p.x for p in ordered], [p.y for p in ordered]
-    if panel.joined:
-        axes.plot(x, y, color=colour, linestyle=DASHES[number % len(DASHES)], linewidth=1.3, label=line.label)
-    else:
-        axes.scatter(x, y, color=colour, marker="_", s=60, linewidth=1.8, label=line.label)
+def _draw_line(axes: Any, line: Line, points: Sequence[Point], number: int) -> None:
+    """A line of what is predicted, its interval shaded; measured points filled, published ones hollow."""
+    colour, marker = COLOURS[number], MARKERS[number]
+    predicted = [p for p in points if p.report]
+    x = [p.x for p in predicted]
+    alone: dict[str, Any] = {"marker": "_", "markersize": 9} if len(x) == 1 else {}
+    style: dict[str, Any] = {"color": colour, "linestyle": DASHES[number], "linewidth": 1.3}
+    axes.plot(x, [p.y for p in predicted], **style, **alone)
+    observed = any(p.measured_s or p.published_s for p in points) and line.y.is_latency
+    axes.plot([], [], marker=marker if observed else "", markersize=4, label=line.label, **style)
     if not line.y.is_latency:
         return
-    low, high = zip(*[(r.interval_s[0] * 1e3, r.interval_s[1] * 1e3) for p in ordered if (r := p.report)], strict=True)
-    if panel.joined:
-        axes.fill_between(x, low, high, color=colour, alpha=0.12, linewidth=0)
-    else:
-        axes.vlines(x, low, high, color=colour, alpha=0.25, linewidth=4)
+    if predicted:
+        axes.fill_between(x, *_interval(predicted), color=colour, alpha=0.10, linewidth=0)
     for name, face in (("measured_s", colour), ("published_s", "none")):
-        seen = [(p.x, seconds * 1e3) for p in ordered if (seconds := getattr(p, name)) is not None]
+        seen = [(p.x, seconds * 1e3) for p in points if (seconds := getattr(p, name)) is not None]
         if seen:
             axes.scatter(*zip(*seen, strict=True), marker=marker, s=18, facecolors=face, edgecolors=colour, zorder=3)
+
+
+def _draw_cloud(axes: Any, line: Line, points: Sequence[Point], number: int) -> None:
+    """What is predicted as hollow markers on their intervals; observed points small and black, measured ones filled."""
+    colour = COLOURS[number]
+    predicted = [p for p in points if p.report]
+    style: dict[str, Any] = {"marker": MARKERS[number], "facecolors": "none", "linewidth": 1.2, "label": line.label}
+    axes.scatter([p.x for p in predicted], [p.y for p in predicted], edgecolors=colour, s=34, zorder=3, **style)
+    if not line.y.is_latency:
+        return
+    if predicted:
+        axes.vlines([p.x for p in predicted], *_interval(predicted), color=colour, alpha=0.25, linewidth=3)
+    for name, face in (("measured_s", "black"), ("published_s", "white")):
+        seen = [(p.x, seconds * 1e3) for p in points if (seconds := getattr(p, name)) is not None]
+        if seen:
+            dot: dict[str, Any] = {"marker": "o", "s": 9, "facecolors": face, "edgecolors": "black", "linewidth": 0.8}
+            axes.scatter(*zip(*seen, strict=True), zorder=4, **dot)
+
+
+def _interval(points: Sequence[Point]) -> tuple[list[float], list[float]]:
+    """Lower and upper ends, milliseconds."""
+    reports = [p.report for p in points if p.report]
+    return [r.interval_s[0] * 1e3 for r in reports], [r.interval_s[1] * 1e3 for r in reports]
 
 
 def _draw_key(canvas: Any, points: Sequence[Point]) -> None:
@@ -122,12 +160,12 @@ def _draw_key(canvas: Any, points: Sequence[Point]) -> None:
     predicted: Any = (
         Line2D([], [], color="#444444", linewidth=1.3)
         if any(p.panel.joined for p in points)
-        else Line2D([], [], color="#444444", marker="_", linestyle="none", markersize=8)
+        else Line2D([], [], color="#444444", marker="s", linestyle="none", markersize=6, markerfacecolor="none")
     )
     key: list[Any] = [(predicted, "predicted"), (Patch(color="#444444", alpha=0.2, linewidth=0), "90 % interval")]
     for name, label, face in (("measured_s", "measured", "#444444"), ("published_s", "published in the paper", "none")):
         if any(getattr(p, name) is not None for p in points):
-            dot = Line2D([], [], color="#444444", marker="o", linestyle="none", markersize=4.5, markerfacecolor=face)
+            dot = Line2D([], [], color="#444444", marker="o", linestyle="none", markersize=4, markerfacecolor=face)
             key.append((dot, label))
     canvas.legend(*zip(*key, strict=True), loc="outside lower center", ncols=len(key), frameon=False)
 

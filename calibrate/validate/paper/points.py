@@ -38,14 +38,14 @@ class Point:
     published_s: float | None
 
     @property
-    def x(self) -> float | None:
-        """Its place, None without a prediction."""
-        return float(self.panel.x.of(self.case, self.report)) if self.report else None
+    def x(self) -> float:
+        """Its place."""
+        return float(self.panel.x.of(self.case))
 
     @property
     def y(self) -> float | None:
         """What is drawn, None without a prediction."""
-        return float(self.line.y.of(self.case, self.report)) if self.report else None
+        return float(self.line.y.of(self.report)) if self.report else None
 
 
 def cases_of(figure: Figure, gpu: str) -> Iterator[tuple[str, Case]]:
@@ -102,11 +102,12 @@ def _row(point: Point) -> dict[str, object]:
         **{"panel": point.panel.title, "line": point.line.label, "gpu": point.gpu},
         **{name: getattr(case, name) for name in ("model", "runtime", "dtype", "batch", "length", "lengths")},
         **{"measured_ms": _ms(point.measured_s), "published_ms": _ms(point.published_s), "left_out": point.left_out},
+        "x": f"{point.x:.6g}",
     }
     if report:
         low, high = report.interval_s
         row |= {
-            **{"x": f"{point.x:.6g}", "y": f"{point.y:.6g}", "predicted_ms": _ms(report.latency_s)},
+            **{"y": f"{point.y:.6g}", "predicted_ms": _ms(report.latency_s)},
             **{"low_ms": _ms(low), "high_ms": _ms(high)},
             **{"host_ms": _ms(report.host_s), "kernel_ms": _ms(report.kernel_s)},
             **{"busy_share": f"{report.busy_share:.3f}", "sms_active": f"{report.breakdown.sms_active:.3f}"},

@@ -4,6 +4,8 @@ from calibrate.validate.paper.description import Figure, Line, Panel, sweep
 
 KINDS = {"eager": "PyTorch", "cudagraph": "CUDA graphs", "bettertransformer": "sparse inputs"}
 
+MODELS = ("bert-base", "distilbert")
+
 
 def _panel(model: str) -> Panel:
     lines = [Line(label, sweep(model, runtime, lengths="ptb")) for runtime, label in KINDS.items()]
@@ -13,5 +15,5 @@ def _panel(model: str) -> Panel:
 FIGURE = Figure(
     "Figure 5: CUDA graphs and sparse inputs, texts of Penn Treebank lengths padded to 128 tokens, fp16",
     "CUDA graphs take the host's time away at a small batch, skipped padding the kernels' at a large one.",
-    (_panel("bert-base"), _panel("distilbert")),
+    tuple(_panel(model) for model in MODELS),
 )

@@ -16,7 +16,7 @@ def _panel(model: str) -> Panel:
 
 
 FIGURE = Figure(
-    "Figure 9: generations of GPUs, PyTorch, each with a typical host of its own",
+    "Figure 9: generations of GPUs, PyTorch, each with a host of its own",
     "A faster GPU is bound by its host up to a larger batch. The H100 runs today's software, the others torch 1.12.",
     (_panel("bert-base"), _panel("resnet50")),
 )

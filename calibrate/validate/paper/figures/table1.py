@@ -1,13 +1,11 @@
 """Depth and width at batch 1."""
 
-from dataclasses import replace
-
-from calibrate.validate.paper.description import Figure, Line, Panel, Quantity
+from calibrate.validate.paper.description import Figure, Line, Panel, Size
 from calibrate.validate.paper.figures.figure06 import DEPTHS, WIDTHS
 from calibrate.workloads.cases import Case
 
-LAYERS = Quantity("layers", lambda case, _: {m: n for n, m in DEPTHS.items()}[case.model], logarithmic=2)
-HIDDEN = replace(LAYERS, label="hidden size", of=lambda case, _: {m: n for n, m in WIDTHS.items()}[case.model])
+LAYERS = Size("layers", lambda case: {m: n for n, m in DEPTHS.items()}[case.model])
+HIDDEN = Size("hidden size", lambda case: {m: n for n, m in WIDTHS.items()}[case.model])
 
 
 def _lines(names: dict[int, str]) -> tuple[Line, ...]:
