@@ -28,6 +28,9 @@ LEGEND_COLUMNS = 2
 LEGEND_ROW = 0.075
 """Height of a row of the legend, over that of a panel."""
 
+LEAST_RANGE = 6.0
+"""Top over bottom of a logarithmic axis, at the least: what is flat is to look flat."""
+
 DPI = 110
 
 
@@ -103,6 +106,8 @@ def _scale_y(axes: Any, logarithmic: bool, headroom: float) -> None:
         return
     axes.set_yscale("log")
     bottom, top = axes.get_ylim()
+    missing = max(LEAST_RANGE / (top / bottom), 1.0) ** 0.5
+    bottom, top = bottom / missing, top * missing
     axes.set_ylim(bottom, top * (top / bottom) ** (headroom / (1 - headroom)))
     axes.yaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

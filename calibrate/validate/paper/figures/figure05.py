@@ -13,7 +13,8 @@ def _panel(model: str) -> Panel:
 
 
 FIGURE = Figure(
-    "Figure 5: CUDA graphs and sparse inputs, texts of Penn Treebank lengths padded to 128 tokens, fp16",
-    "CUDA graphs take the host's time away at a small batch, skipped padding the kernels' at a large one.",
+    "Figure 5: CUDA graphs and sparse inputs, fp16",
+    "Texts of Penn Treebank lengths, padded to 128 tokens: CUDA graphs take the host's time away at a small batch, "
+    "skipped padding the kernels' at a large one.",
     tuple(_panel(model) for model in MODELS),
 )
