@@ -313,7 +313,7 @@ STATEMENTS = (
     Statement(
         "Funnel has fewer multiply-accumulates than BERT and is slower",
         *("Figure 7", "42 % fewer"),
-        "20 % fewer or less, and slower at batch 1 (fp16)",
+        "at least 20 % fewer, and slower at batch 1 (PyTorch, fp16)",
         _funnel,
     ),
     *(
