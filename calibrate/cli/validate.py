@@ -138,8 +138,9 @@ def paper(
     """Draw the figures of The Framework Tax (Fernandez et al., 2023) as predicted, and check what the paper says.
 
     Writes a plot (SVG, PNG) and a table (CSV) for each figure, statements.csv and index.html. Measurements that lie
-    with the calibration are drawn beside the predictions. Exit status 1: a statement that holds as observed does not
-    hold as predicted.
+    with the calibration are drawn beside the predictions.
+
+    Exit status 1: a statement that holds as observed does not hold as predicted.
     """
     with complain(debug):
         from calibrate.validate.paper.command import write

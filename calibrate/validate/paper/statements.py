@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import exp, log
+from textwrap import fill
 
 from calibrate.validate.paper.description import POWERS, macs_of
 from calibrate.validate.paper.figures.figure06 import DEPTHS, WIDTHS
@@ -39,6 +40,8 @@ HALF = 0.5
 
 AS_PUBLISHED = 0.25
 """Relative distance from a latency of the paper."""
+
+COLUMNS_OF_TERMINAL = 79
 
 ENCODERS = (
     *("bert-base", "distilbert", "roberta", "albert"),
@@ -446,6 +449,7 @@ def listing(judged: Sequence[Judged]) -> str:
             lines.append(f"    {name}: {value + ': ' if value else ''}{VERDICTS[holds]}")
         if fields["note"]:
             lines.append(f"    {fields['note']}")
+    lines = [fill(line, COLUMNS_OF_TERMINAL, subsequent_indent=" " * 6) for line in lines]
     both = [one for one in judged if one.agrees is not None]
     held = [one for one in both if one.observed and one.observed.holds]
     kept = [one for one in held if one.predicted and one.predicted.holds]
