@@ -122,6 +122,37 @@ def published(
         typer.echo(passes_text(judge_passes(read_passes(data), reference_gpu, gpu), markdown))
 
 
+@app.command()
+def paper(
+    gpu: Annotated[str, typer.Option(help="GPU that is predicted.")],
+    out: Annotated[Path, typer.Option(help="Folder for plots, tables and index.html.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Table (.csv) of the paper's published latencies, drawn beside the lines.")
+    ] = None,
+    figures: Annotated[str, typer.Option(help="Figures, comma-separated (figure03,table1), or all.")] = "all",
+    capture: Annotated[
+        bool, typer.Option("--capture", help="Capture graphs that are not shipped: needs the models' libraries.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Draw the figures of The Framework Tax (Fernandez et al., 2023) as predicted, and check what the paper says.
+
+    Writes a plot (SVG, PNG) and a table (CSV) for each figure, statements.csv and index.html. Measurements that lie
+    with the calibration are drawn beside the predictions.
+
+    Exit status 1: a statement that holds as observed does not hold as predicted.
+    """
+    with complain(debug):
+        from calibrate.validate.paper.command import write
+        from calibrate.validate.paper.statements import listing
+
+        judged = write(gpu, out, data, [] if figures == "all" else figures.split(","), capture, _tell)
+        typer.echo(listing(judged))
+        typer.echo(f"{out / 'index.html'} has all figures.")
+    if any(one.observed and one.observed.holds and one.agrees is False for one in judged):
+        raise typer.Exit(1)
+
+
 def _numbers(text: str) -> list[int]:
     from predictor.errors import PredictorError
     from predictor.plans import check_batch
