@@ -15,11 +15,13 @@ from tests.calibrate.builders import published_plan
 
 
 def test_the_papers_statements_come_out() -> None:
+    """On the machines that it measured."""
+
     def seconds(model: str, gpu: str, dtype: str = "fp16") -> tuple[float, int]:
-        found = published_plan(model).report(gpu, "eager", dtype, 1)
+        found = published_plan(model).report(gpu, "eager", dtype, 1, host=f"{gpu}-eager-fp16-a")
         return found.latency_s, found.macs
 
-    assert seconds("bert", "a100")[0] > 0.97 * seconds("bert", "v100")[0]
+    assert seconds("bert", "a100")[0] > seconds("bert", "v100")[0]
     for gpu in ("a100", "v100", "rtx8000"):
         (funnel, fewer), (bert, more) = seconds("funnel_transformer", gpu), seconds("bert", gpu)
         assert funnel > bert
