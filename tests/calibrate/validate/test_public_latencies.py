@@ -36,10 +36,10 @@ def test_rows_are_predicted_by_source_and_others_are_counted_with_the_reason(tmp
 
 def test_a_row_says_how_its_model_is_captured(tmp_path: Path) -> None:
     path = tmp_path / "public.csv"
-    path.write_text(HEADER + "timm results,resnet18,3090,eager,fp16,1024,92.4,amp nhwc 224\n")
+    path.write_text(HEADER + "timm results,resnet34,3090,eager,fp16,1024,92.4,amp nhwc 224\n")
     (row,) = read_public(path)
     assert (row.spec, row.options.channels_last, row.options.autocast, row.length) == (
-        "timm:resnet18",
+        "timm:resnet34",
         True,
         "fp16",
         None,
