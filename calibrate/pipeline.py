@@ -306,6 +306,11 @@ class Validation:
         return models.complete(self.request.cases, self.file, self.protocol)
 
     @property
+    def has_measurements(self) -> bool:
+        """Whether something of it is in the file already."""
+        return any(models.complete((case,), self.file, self.protocol) for case in self.request.cases)
+
+    @property
     def stages(self) -> dict[str, Stage]:
         """What is measured, for the estimate of the time that is left."""
         return {"models": Stage(len(self.request.cases) * (self.protocol.rounds + 2), OTHER_STEP_S)}

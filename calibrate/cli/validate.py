@@ -171,12 +171,20 @@ def _validate(
     from calibrate.progress import bar
     from calibrate.samples.environment import interrupted
     from calibrate.validate.tables import accuracy_markdown, accuracy_text
+    from predictor.errors import PredictorError
 
     names = models_zoo.names() if models == "all" else models.split(",")
     request = pipeline.Request(gpu, runtime, tuple(names), tuple(_numbers(batches)), tuple(dtypes.split(",")))
     validation = pipeline.validation(request, data, rounds, _tell)
+    device = None
     if not validation.is_measured:
-        device = validation.check_device()
+        try:
+            device = validation.check_device()
+        except PredictorError as error:
+            if not validation.has_measurements:
+                raise
+            _tell(f"{error}: what is in the file already is compared")
+    if device is not None:
         try:
             with bar(f"validate {gpu}", validation.stages) as progress:
                 validation.measure(device, progress.of("models"))

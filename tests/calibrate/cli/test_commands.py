@@ -106,6 +106,9 @@ def test_recorded_measurements_are_compared_without_the_gpu(tmp_path: Path, h200
     table = CliRunner().invoke(validate, [*arguments, "--markdown"])
     assert (table.exit_code, table.stdout) == (0, accuracy_markdown(rows) + "\n")
     assert "| bert-base | 8 |" in table.stdout
+    more = CliRunner().invoke(validate, [*arguments[:-1], "bert-base,resnet50,gpt2"])
+    assert (more.exit_code, more.stdout) == (0, text.stdout)
+    assert more.stderr.endswith("what is in the file already is compared\n")
     assert data.read_bytes() == before
 
 
