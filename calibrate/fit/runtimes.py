@@ -268,15 +268,15 @@ def _as_rows(
     """The fit as a runtime's file has it."""
     terms = terms_of(runtime)
     if terms.base:
-        own = max(coefficients["factor"], 1e-3)
-        factor = own * base_costs.op_factor  # the operators' own costs had that
+        base_factors = base_costs.op_factor, base_costs.cold_factor  # the operators' own costs had these
+        factor, cold_factor = (max(coefficients["factor"] * of_base, 1e-3) for of_base in base_factors)
         rows = _rows({name: coefficients[name] / factor for name in terms.rows})
         rows += _breaks(runtime, calibration, coefficients["fixed"] / factor)
         return _file(
             runtime,
             calibration,
             op_factor=factor,
-            cold_factor=own * base_costs.cold_factor,
+            cold_factor=cold_factor,
             call_s=coefficients["call"],
             fixed_s=coefficients["fixed"],
             launch_s=base_costs.launch_s,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 from msgspec import structs
@@ -13,6 +14,7 @@ from calibrate.samples.files import Samples
 from predictor.calibration.files import SHIPPED
 from predictor.calibration.host_costs import HostCosts, host_costs_of
 from predictor.calibration.load import Calibration
+from predictor.calibration.schema import HostError, RuntimeCosts
 from predictor.pricing.program import price
 from predictor.records import HostRow, Program
 from predictor.runtimes import names
@@ -43,6 +45,16 @@ def test_coefficients_are_found_again_where_the_model_is_right() -> None:
     found, error = runtimes._solve(x, y, [])
     np.testing.assert_allclose(found, [0.8, 0.01, 0.3], rtol=1e-6)
     assert error.mape < 1e-6
+
+
+def test_factors_are_such_as_a_file_may_have(h200: Calibration) -> None:
+    """Where a fit explains nothing by the operators' own costs, and the base's factors are below 1."""
+    base_costs = replace(h200.host("eager"), op_factor=0.9, cold_factor=0.9)
+    coefficients = dict.fromkeys(("factor", "call", "fixed", *runtimes.terms_of("torchscript").rows), 0.0)
+    error = HostError(modules=9, log_sd=0.1, log_rms=0.1, mape=0.1, median=0.1)
+    found = runtimes._as_rows("torchscript", coefficients, error, base_costs, h200)
+    again = msgspec.json.decode(msgspec.json.encode(found), type=RuntimeCosts)
+    assert (again.op_factor, again.cold_factor) == (1e-3, 1e-3)
 
 
 def test_a_guard_is_not_charged_what_a_call_of_a_compiled_graph_costs(h200: Calibration) -> None:
