@@ -35,7 +35,7 @@ from predictor.kernels.families import FAMILIES, MeasuredIn
 
 COMMAND = str(Path(sys.executable).parent / "calibrate")
 SAMPLES = ("constants", "host", "kernels", "modules", "runtimes")
-FILES = ("device.json", "kernels.json", "eager.json", "torchscript.json")
+FILES = ("device.json", "kernels.json", "eager.json", "torchscript.json", "bettertransformer.json")
 PATIENCE_S = 240
 
 
@@ -244,7 +244,7 @@ def test_a_second_calibration_in_a_folder_of_any_name_measures_nothing_and_gives
 ) -> None:
     folder = tmp_path / "my-laptop"
     shutil.copytree(calibrated, folder)
-    result = CliRunner().invoke(calibrate, ["--device", "cpu", "--quick", "--out", str(folder)])
+    result = CliRunner().invoke(calibrate, ["--device", "cpu", "--quick", "--force", "--out", str(folder)])
     assert result.exit_code == 0, result.output
     assert f"written to {folder}" in result.stdout
     assert contents(folder) == contents(calibrated)
@@ -287,7 +287,7 @@ def test_an_interrupted_calibration_continues_from_its_samples(interrupted: Inte
 
 def test_another_host_measures_its_own_part_alone_and_can_be_fitted_again(cpu: Path, tmp_path: Path) -> None:
     folder = tmp_path / "cpu"
-    command = [COMMAND, "--device", "cpu", "--quick", "--host-only", "--out", str(folder)]
+    command = [COMMAND, "--device", "cpu", "--quick", "--host-only", "--force", "--out", str(folder)]
     found = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert found.returncode == 0, found.stderr
     assert not (folder / "samples" / "kernels.jsonl.gz").exists()
@@ -295,7 +295,7 @@ def test_another_host_measures_its_own_part_alone_and_can_be_fitted_again(cpu: P
         assert (folder / name).read_bytes() == (cpu / name).read_bytes()
     assert load_calibration(str(folder)).host("eager").error < 2
     before = (folder / "eager.json").read_bytes()
-    refitted = CliRunner().invoke(calibrate, ["--device", "cpu", "--refit", "--out", str(folder)])
+    refitted = CliRunner().invoke(calibrate, ["--device", "cpu", "--refit", "--force", "--out", str(folder)])
     assert refitted.exit_code == 0, refitted.output
     assert (folder / "eager.json").read_bytes() == before
 
@@ -304,5 +304,5 @@ def test_runtimes_are_compared_on_this_machine(cpu: Path) -> None:
     result = CliRunner().invoke(predict, ["--model", "distilbert", "--gpu", "cpu", "--compare", "--json"])
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
-    assert {row["runtime"] for row in found["runtimes"]} == {"eager", "torchscript"}
+    assert {row["runtime"] for row in found["runtimes"]} == {"eager", "torchscript", "bettertransformer"}
     assert found["best"] in ("eager", "torchscript")
