@@ -183,8 +183,13 @@ def test_an_operator_lowers_to_kernels_of_known_families(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LOWERED)
-def test_an_operator_has_a_price(name: str, h200: Calibration) -> None:
+def test_an_operator_has_a_price_or_is_refused(name: str, h200: Calibration) -> None:
+    """Products of eight bits are priced where they were measured, and not from a peak."""
     graph = Graph("one", (packed_call(name),), "fp16", 2, PythonWork(), 0)
+    if any(FAMILIES[kernel.family].only_measured for kernel in OPS[name].lower(packed_call(name))):
+        with pytest.raises(PredictorError, match="nobody has measured on h200"):
+            price(eager.lower(graph), h200, h200.host("eager"))
+        return
     priced = price(eager.lower(graph), h200, h200.host("eager"))
     (call,) = priced.calls
     assert call.host_s > 0
