@@ -48,7 +48,7 @@ def latencies(x: dict[str, np.ndarray], **others: float) -> np.ndarray:
 def test_host_coefficients_are_recovered() -> None:
     x = host_samples()
     found = fit_host(**x, latency_s=latencies(x))
-    assert found.coefficients == pytest.approx(TRUE, rel=1e-2)
+    assert found.coefficients == pytest.approx(TRUE, rel=1e-3)
     assert found.error.mape < 1e-3
 
 
@@ -57,7 +57,7 @@ def test_host_coefficients_survive_noise_and_the_error_says_how_much() -> None:
     noise = np.exp(np.random.default_rng(1).normal(0, 0.04, 200))
     found = fit_host(**x, latency_s=latencies(x) * noise)
     assert found.coefficients["op_factor"] == pytest.approx(1.1, rel=0.05)
-    assert found.coefficients["line_s"] == pytest.approx(1e-6, rel=0.25)
+    assert found.coefficients["line_s"] == pytest.approx(1e-6, rel=0.2)
     assert 0.02 < found.error.log_rms < 0.08
 
 
@@ -67,7 +67,8 @@ def test_a_module_that_was_disturbed_moves_no_coefficient() -> None:
     disturbed = np.where(np.arange(200) % 10 == 0, 2.0, 1.0)
     found = fit_host(**x, latency_s=latencies(x) * disturbed).coefficients
     names = ("op_factor", "cold_factor", "line_s", "module_s", "function_s")
-    assert {n: found[n] for n in names} == pytest.approx({n: TRUE[n] for n in names}, rel=0.1)
+    assert {n: found[n] for n in names} == pytest.approx({n: TRUE[n] for n in names}, rel=0.05)
+    assert found["op_factor"] == pytest.approx(1.1, rel=0.02)
 
 
 def test_no_host_coefficient_is_below_what_can_be() -> None:

@@ -1,0 +1,46 @@
+"""Put models of the battery beside the generated modules that eager's host costs are fitted on:
+
+    python -m benchmarks.host_modules calibrations/h200/battery/learn*.jsonl.gz --gpu h200
+
+Appends the rounds of the learning part in eager mode (batch 1, fp16) and their programs, captured anew, to the
+calibration's samples; ``calibrate --refit --host-only`` fits them. The learning part is then no test of eager any more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from benchmarks.battery_accuracy import with_programs
+from calibrate.samples.files import Samples
+from calibrate.samples.records import CaseRound, ProgramRecord
+from calibrate.samples.store import SampleFile
+from predictor.calibration.files import find
+
+
+def main() -> None:
+    """Append what is not there yet."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", type=Path, nargs="+", help="measurements of the battery's learning part")
+    parser.add_argument("--gpu", default="h200")
+    parser.add_argument("--seconds", type=int, default=90, help="for one model to be captured")
+    options = parser.parse_args()
+    options.runtimes, options.dtypes, options.batches = "eager", "fp16", "1"
+    own = Samples.of(find(options.gpu)).modules
+    known = {str(record.case) for record in own.of(ProgramRecord)}
+    added: set[str] = set()
+    with tempfile.TemporaryDirectory() as folder:
+        for number, path in enumerate(options.files):
+            file = with_programs(SampleFile(path), Path(folder) / f"{number}.jsonl.gz", options)
+            recorded = [r for r in file.of(ProgramRecord) if r.program is not None and str(r.case) not in known]
+            programs = [record for record in recorded if str(record.case) not in added]
+            cases = {str(record.case) for record in recorded}
+            rounds = [sample for sample in file.of(CaseRound) if str(sample.case) in cases]
+            own.append([*rounds, *programs])
+            added |= cases
+            print(f"{path.name}: {len(cases)} models, {len(rounds)} rounds")
+
+
+if __name__ == "__main__":
+    main()
