@@ -20,6 +20,12 @@ Grow = Callable[[Dims, float], dict[str, Array]]
 """Dimensions -> those of the same kernel with so many times the thread blocks."""
 
 
+RunsAs = Callable[[Dims, int], tuple[NDArray[np.bool_], Mapping[str, Dims]]]
+"""Dimensions, element size -> which kernels run as others, and for all of them family -> dimensions of what they run,
+each once; zero elements of a family where they run none.
+"""
+
+
 class MeasuredIn(StrEnum):
     """Where a family's kernels are measured: in calls of torch, in sessions of ONNX Runtime that hold nothing else, in
     profiles of modules under the runtime that makes them, or nowhere: then its price is analytic.
@@ -91,6 +97,7 @@ class Family:
     factor_group: whose factor of whole passes it shares, its own where it is empty. profiler_names: what a profiler
     calls its kernels, a regular expression; most_kernels: that one call may have become in a profile. only_measured: a
     GPU for which it was not measured is refused, as an analytic price would be a guess (``unmeasured_product``).
+    runs_as: which of its kernels are other families' in truth, and which those are; None: none.
     """
 
     name: str
@@ -119,6 +126,7 @@ class Family:
     factor_group: str = ""
     most_kernels: int = 24
     only_measured: bool = False
+    runs_as: RunsAs | None = None
 
     def complete(self, dims: Mapping[str, Any]) -> dict[str, Array]:
         """Dimensions as float arrays of one shape, defaults filled in. Raises KeyError for a missing or unknown one."""

@@ -8,7 +8,16 @@ from functools import partial
 
 from predictor.ops import ort
 from predictor.ops.arguments import tensor
-from predictor.ops.elementary import along, contiguous_of, copy_of, fill_of, pointwise_of, rows_of, scalar_of
+from predictor.ops.elementary import (
+    along,
+    contiguous_of,
+    copy_of,
+    fill_of,
+    pointwise_of,
+    reduction_of,
+    rows_of,
+    scalar_of,
+)
 from predictor.ops.row import LOOP, RARE, SPELLED_OTHERWISE, Fuser, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
@@ -19,11 +28,8 @@ def reduce(call: OpCall) -> tuple[Kernel, ...]:
     if not x.elements:
         return ()
     dims = call.args.get("dim")
-    last = len(x.shape) - 1
-    axes = dims if isinstance(dims, (tuple, list)) else (last,) if dims is None else (dims,)
-    inner = not axes or any(int(a) % max(len(x.shape), 1) == last for a in axes)
-    rows = max(out.elements, 1)
-    return (Kernel("reduce", x.dtype, {"rows": rows, "cols": x.elements // rows, "inner": float(inner)}),)
+    axes = dims if isinstance(dims, (tuple, list)) else range(len(x.shape)) if dims is None else (dims,)
+    return reduction_of(x, max(out.elements, 1), axes)
 
 
 def counted(call: OpCall) -> tuple[Kernel, ...]:
