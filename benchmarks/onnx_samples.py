@@ -111,6 +111,11 @@ def is_told_by_its_shape(sample: KernelSample) -> bool:
     return not (sample.dtype == "tf32" and sample.launches > CHANNEL_BY_CHANNEL)
 
 
+def is_one_kernel(sample: KernelSample) -> bool:
+    """Whether a node of the sweep is one of ONNX Runtime's kernels as it is lowered today."""
+    return not (sample.id.series == "node" and sample.op == "InstanceNormalization")
+
+
 def lowered_again(sample: KernelSample) -> KernelSample:
     """A sample of the sweep with the family and dimensions of today."""
     if sample.id.family not in FITTED or sample.id.series != "node" or not sample.op.startswith(REDRAWN):
@@ -191,7 +196,7 @@ def main() -> None:
     file = SampleFile(path)
     new = added(options.measured) if options.measured else []
     ids = {sample.id for sample in new}
-    kept = [s for s in file.of(KernelSample) if s.id not in ids and not (new and is_added(s))]
+    kept = [s for s in file.of(KernelSample) if s.id not in ids and not (new and is_added(s)) and is_one_kernel(s)]
     aside = options.samples / "aside.jsonl.gz"
     aside.unlink(missing_ok=True)
     SampleFile(aside).append([*file.of(Environment), *map(lowered_again, kept), *new])

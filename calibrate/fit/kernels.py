@@ -15,7 +15,7 @@ from sklearn.model_selection import GroupKFold
 from calibrate.samples.kernels import MeasuredKernel
 from predictor.calibration.schema import Context, Device, Fit, FitError, MeasuredShape, Provenance
 from predictor.calibration.trees import Forest
-from predictor.kernels.families import FAMILIES, fit_name, itemsize
+from predictor.kernels.families import FAMILIES, fit_name
 
 Array = NDArray[np.float64]
 FOLDS = 4

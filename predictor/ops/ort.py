@@ -418,9 +418,29 @@ def mean(call: OpCall) -> tuple[Kernel, ...]:
     return reduced(call) + copies_of(call.outputs[0]) if is_matrix_reduction(call) else by_library(call)
 
 
-def instance_norm(call: OpCall) -> tuple[Kernel, ...]:
+def by_channel(call: OpCall) -> tuple[Kernel, ...]:
     """A normalisation of every channel of every instance."""
     return kernel(call, Kind.REDUCED, max(math.prod(call.outputs[0].shape[:2]), 1), straight=True)
+
+
+STATISTICS = 4
+"""Buffers that are zeroed before several instances are normalised: mean, variance, and a scale and an offset that are
+not used (onnxruntime, instance_norm.cc).
+"""
+
+
+def instance_norm(call: OpCall) -> tuple[Kernel, ...]:
+    """One instance is a batch norm in training; of several it finds the statistics alone, and a pass follows. In half
+    precision the scale and the offset of one are cast.
+    """
+    out, weights = call.outputs[0], call.tensors[1:3]
+    if not out.elements:
+        return ()
+    if out.shape[0] == 1:
+        casts = weights if out.itemsize == 2 else ()
+        return (*(k for t in casts for k in checked(_node_of(t, Trait.POINTWISE))), *by_channel(call))
+    channels = TensorSpec((math.prod(out.shape[:2]),), "fp32", (1,))
+    return (*copies_of(*[channels] * STATISTICS), *by_channel(call), *kernel(call, straight=True))
 
 
 BLOCK_BYTES = 800
@@ -432,7 +452,7 @@ fit, far outside of what it knows there, says the same; not measured by a calibr
 
 def batch_norm(call: OpCall) -> tuple[Kernel, ...]:
     """A row of pixels for every channel and image, a block each; in half precision what it normalises with is cast."""
-    (whole,) = instance_norm(call) or (None,)
+    (whole,) = by_channel(call) or (None,)
     if whole is None:
         return ()
     read = max(whole.dims["bytes_read"], BLOCK_BYTES * whole.dims["rows"])

@@ -219,8 +219,9 @@ ROWS = (
     _reduction(
         ("group_norm",),
         lower=group_norm,
-        onnx=ort.form(
-            "InstanceNormalization", "GroupNorm", "GroupNormalization", trait=Trait.REDUCTION, lower=ort.instance_norm
+        onnx=(
+            *ort.form("InstanceNormalization", trait=Trait.REDUCTION, lower=ort.instance_norm),
+            *ort.form("GroupNorm", "GroupNormalization", trait=Trait.REDUCTION, lower=ort.by_channel),
         ),
         example=lambda o: partial(o.torch.group_norm, o.sequence, 4, o.vector, o.vector, 1e-5),
     ),

@@ -370,6 +370,19 @@ def test_a_transpose_is_what_is_left_of_it(
     assert (kernel.dims["kind"], kernel.dims["blocks"]) == (kind, blocks)
 
 
+@pytest.mark.parametrize(
+    ("batch", "dtype", "count"), [(1, "fp32", 1), (1, "fp16", 3), (16, "fp16", 6), (16, "fp32", 6)]
+)
+def test_several_instances_are_normalised_by_statistics_and_a_pass(batch: int, dtype: str, count: int) -> None:
+    """In a profile of a diffusion U-Net: two casts and bn_fw_tr of one image; of several four Memsets, bn_fw_tr, and
+    _InstanceNormKernel.
+    """
+    x, channels = spec(batch, 64, 32, 32, dtype=dtype), spec(64, dtype=dtype)
+    found = kernels(node("InstanceNormalization", [x, channels, channels], [x]))
+    assert len(found) == count
+    assert [k.dims["rows"] for k in found if k.dims["kind"] == ort.Kind.REDUCED] == [batch * 64]
+
+
 def test_a_sum_along_an_axis_reads_all_before_each_element() -> None:
     """10 rows of 100: an element reads 50.5 on average, of four bytes each."""
     (kernel,) = kernels(node("CumSum", [spec(10, 100), spec(dtype="int64")], [spec(10, 100)], axis=1))
