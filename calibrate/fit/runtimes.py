@@ -168,7 +168,8 @@ def made_kernels(ran: Sequence[Module], calibration: Calibration) -> list[Measur
         ):
             if kernel.family in MADE and end == first + 1 and _is_of(kernel.family, module.names[first]):
                 dims, seconds_ = dict(kernel.dims), max(module.kernels_s[first], 1e-7)
-                compute, memory = roofline_s(calibration, FAMILIES[kernel.family], kernel.dtype, dims)
+                family = FAMILIES[kernel.family]
+                compute, memory = roofline_s(calibration, family, kernel.dtype, family.complete(dims))
                 if seconds_ > TOO_FAST.get(kernel.family, 0.5) * max(float(compute), float(memory)):
                     samples.append(MeasuredKernel(kernel.family, kernel.dtype, dims, seconds_))
     return samples
@@ -214,8 +215,7 @@ def fit_runtime(runtime: str, ran: Sequence[Module], calibration: Calibration, b
         of_host = lanes.serial or sum(module.kernels_s) <= HOST_BOUND * module.latency_s
         if of_host:
             others = base if terms.base else float(not lanes.serial) * len(module.names)
-            passes = float(bool(terms.base) or lanes.serial)
-            rows.append([others, *(counts[name] for name in _columns(terms)), passes])
+            rows.append([others, *(counts[name] for name in _columns(terms)), 1.0])
             latencies.append(max(module.latency_s - after, LEAST * module.latency_s))
     if not rows:
         raise PredictorError(f"no module says what {runtime} charges the host: run calibrate again")

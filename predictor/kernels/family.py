@@ -49,7 +49,7 @@ def grow_batch(dims: Dims, times: float) -> dict[str, Array]:
 
 def grow_stream(dims: Dims, times: float) -> dict[str, Array]:
     """More of all that it streams."""
-    streamed = ("elements", "bytes_read", "bytes_written", "rows")
+    streamed = ("elements", "bytes_read", "bytes_written", "rows", "blocks")
     return {**dims, **{name: dims[name] * times for name in streamed if name in dims}}
 
 
@@ -90,7 +90,8 @@ class Family:
     upper limit: what is read in part or again; None: nbytes.
 
     latency_s: seconds of what is neither arithmetic nor traffic, steps that wait for each other, from dims and
-    multiprocessors; None: nothing.
+    multiprocessors; None: nothing. issue_s: seconds in which the multiprocessors issue the instructions of a kernel
+    that has many for a FLOP, beside its traffic, from the same; None: those of its FLOPs at the peak.
 
     measured_in: where; stand_in: the family whose fit is taken where this one was not measured; held_out: dimensions
     that decide whether two samples are parts of one when a fit is tested on unseen ones, all where it is empty.
@@ -120,6 +121,7 @@ class Family:
     variant: Variant = Variant.USUAL
     traffic: Callable[[Dims, int], Array] | None = None
     latency_s: Callable[[Dims, int], Array] | None = None
+    issue_s: Callable[[Dims, int], Array] | None = None
     measured_in: MeasuredIn = MeasuredIn.CALLS
     stand_in: str = ""
     held_out: tuple[str, ...] = ()
@@ -142,6 +144,18 @@ class Family:
     def compulsory_bytes(self, dims: Dims, size: int) -> Array:
         """Bytes that a kernel moves at the least; size: of an element."""
         return self.nbytes(dims, size) if self.traffic is None else self.traffic(dims, size)
+
+    def roofline_s(self, dims: Dims, dtype: str, peak: float, bandwidth: float, sms: int) -> tuple[Array, Array]:
+        """Seconds that kernels take for what they compute and for what they move, at the least of either, without a
+        floor. peak: FLOP/s of a dtype, bandwidth: bytes/s, sms: multiprocessors.
+        """
+        compute, memory = self.flops(dims) / peak, self.nbytes(dims, itemsize(dtype)) / bandwidth
+        if self.issue_s is not None:
+            compute = np.maximum(compute, self.issue_s(dims, sms))
+        if self.latency_s is None:
+            return compute, memory
+        waiting = self.latency_s(dims, sms)
+        return compute + waiting, memory + waiting
 
     def is_regime(self, dim: str) -> bool:
         """Whether one value of a dimension says nothing about another."""

@@ -133,6 +133,7 @@ _reduction = partial(Operator, trait=Trait.REDUCTION, lower=reduce, fused_by=LOO
 _REDUCED = partial(ort.form, trait=Trait.REDUCTION, lower=ort.reduced)
 _BY_LIBRARY = partial(ort.form, trait=Trait.REDUCTION, lower=ort.by_library)
 _NORM = partial(ort.form, trait=Trait.REDUCTION, lower=ort.norm)
+_SKIPPED = partial(ort.form, trait=Trait.REDUCTION, lower=ort.skipped_norm)
 _BY_NVFUSER = frozenset({Fuser.NVFUSER, Fuser.INDUCTOR})
 
 ROWS = (
@@ -145,7 +146,11 @@ ROWS = (
     _reduction(
         ("sum",),
         fused_by=_BY_NVFUSER,
-        onnx=(*_REDUCED("ReduceSum", "ReduceSumSquare"), *_BY_LIBRARY("ReduceLogSum")),
+        onnx=(
+            *ort.form("ReduceSum", trait=Trait.REDUCTION, lower=ort.summed),
+            *ort.form("ReduceSumSquare", trait=Trait.REDUCTION, lower=ort.summed_squares),
+            *ort.form("ReduceLogSum", trait=Trait.REDUCTION, lower=ort.log_sum),
+        ),
         example=lambda o: partial(o.x.sum, -1),
     ),
     _reduction(("amax",), fused_by=_BY_NVFUSER, onnx=_BY_LIBRARY("ReduceMax"), example=lambda o: partial(o.x.amax, -1)),
@@ -196,14 +201,17 @@ ROWS = (
         ("layer_norm",),
         lower=layer_norm,
         fused_by=_BY_NVFUSER,
-        onnx=_NORM("LayerNormalization", "SkipLayerNormalization"),
+        onnx=(*_NORM("LayerNormalization"), *_SKIPPED("SkipLayerNormalization")),
         example=lambda o: partial(o.torch.layer_norm, o.x, (o.width,), o.vector, o.vector, 1e-5),
     ),
     _reduction(("native_layer_norm",), lower=layer_norm, untimed=SPELLED_OTHERWISE),
     _reduction(
         ("rms_norm",),
         lower=layer_norm,
-        onnx=_NORM("SimplifiedLayerNormalization", "SkipSimplifiedLayerNormalization", "RMSNormalization"),
+        onnx=(
+            *_NORM("SimplifiedLayerNormalization", "RMSNormalization"),
+            *_SKIPPED("SkipSimplifiedLayerNormalization"),
+        ),
         example=lambda o: partial(o.torch.rms_norm, o.x, (o.width,), o.vector),
     ),
     _reduction(
@@ -217,8 +225,9 @@ ROWS = (
     _reduction(
         ("group_norm",),
         lower=group_norm,
-        onnx=ort.form(
-            "InstanceNormalization", "GroupNorm", "GroupNormalization", trait=Trait.REDUCTION, lower=ort.instance_norm
+        onnx=(
+            *ort.form("InstanceNormalization", trait=Trait.REDUCTION, lower=ort.instance_norm),
+            *ort.form("GroupNorm", "GroupNormalization", trait=Trait.REDUCTION, lower=ort.by_channel),
         ),
         example=lambda o: partial(o.torch.group_norm, o.sequence, 4, o.vector, o.vector, 1e-5),
     ),

@@ -20,7 +20,7 @@ from predictor.calibration.schema import FactorKey, FitKey
 from predictor.calibration.trees import Forest
 from predictor.errors import PredictorError, unknown
 from predictor.kernels.convolutions import is_winograd
-from predictor.kernels.families import FAMILIES, Family, fit_name, itemsize
+from predictor.kernels.families import FAMILIES, Family, fit_name
 from predictor.pricing.limits import launched_as, least_s, peak_flops, units
 from predictor.pricing.transfer import equal_waves, transferred
 
@@ -51,12 +51,9 @@ class KernelPrices:
 
 def roofline_s(calibration: Calibration, family: Family, dtype: str, dims: Dims) -> tuple[Any, Any]:
     """Roofline terms in seconds: compute and memory (Williams et al., 2009), before the floor."""
-    compute = family.flops(dims) / peak_flops(calibration.device.peak_flops, family, dtype)
-    memory = family.nbytes(dims, itemsize(dtype)) / calibration.device.bandwidth_bytes_per_s
-    if family.latency_s is not None:
-        waiting = family.latency_s(dims, calibration.device.sms)
-        return compute + waiting, memory + waiting
-    return compute, memory
+    device = calibration.device
+    peak = peak_flops(device.peak_flops, family, dtype)
+    return family.roofline_s(dims, dtype, peak, device.bandwidth_bytes_per_s, device.sms)
 
 
 def kernel_fit(calibration: Calibration, family: str, dtype: str, context: str = "model") -> KernelFit:

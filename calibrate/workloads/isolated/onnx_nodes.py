@@ -186,17 +186,11 @@ def _biased_softmax(rng: Rng) -> Nodes:
     return Nodes({"x": shape, "z": bias}, [("Add", ["x", "z"], "s", {}), ("Softmax", ["s"], "y", {"axis": -1})])
 
 
-def _instance_norm(rng: Rng) -> Nodes:
-    shape = (power_of_two(rng, 16), pick(rng, 64, 256, 512), int(rng.integers(500, 20000)))
-    weights = {"w": shape[1:2], "b": shape[1:2]}
-    return Nodes({"x": shape}, [("InstanceNormalization", ["x", "w", "b"], "y", {"epsilon": 1e-5})], weights)
-
-
 DRAWN: Sequence[Callable[[Rng], Nodes]] = (
     *(_unary("Relu", "Neg", "Sqrt", "Abs"), _unary("Relu"), _unary("Sigmoid", "Tanh", "Erf", "Exp")),
     *(_gelu, _clip, _clip, _binary, _binary, _binary, _masked, _compare, _cast),
     *(_transpose, _transpose, _transpose, _gather, _concat, _slice, _pool, _pool, _reduced, _reduced, _pooled),
-    *(_norm, _norm, _norm, _biased_softmax, _biased_softmax, _instance_norm),
+    *(_norm, _norm, _norm, _biased_softmax, _biased_softmax, _norm),
 )
 """What draws a case: each in turn."""
 

@@ -26,8 +26,8 @@ from predictor.records import CaptureMode, Graph
 
 def exported(module: Any, inputs: Any, dtype: str, name: str | None = None) -> Graph:
     """Graph of a module: exported on the CPU, in half precision for either half-precision type, so that what the module
-    does in fp32 itself stays told apart; with weights of no particular value if it has none. Raises CannotRunError
-    where it cannot be exported.
+    does in fp32 itself stays told apart; if it has no weights, with ``_StandIns``. Raises CannotRunError where it
+    cannot be exported.
     """
     from predictor.capture.isolation import isolated
     from predictor.capture.recorder import versions
@@ -52,11 +52,12 @@ def _optimised(module: Any, inputs: Any, dtype: str) -> dict[str, Any]:
     from predictor.graph.onnx_export import export
 
     floats = torch.float16 if dtype == "fp16" else torch.float32
+    stand_ins = _StandIns(module)
 
     def placed(tensor: torch.Tensor) -> torch.Tensor:
         kind = floats if tensor.is_floating_point() else tensor.dtype
         if tensor.is_meta:
-            return torch.zeros(tensor.shape, dtype=kind)
+            return stand_ins.of(tensor, kind)
         return tensor.detach().to("cpu", kind, copy=True)
 
     def write(path: Path) -> None:
@@ -80,6 +81,33 @@ def _optimised(module: Any, inputs: Any, dtype: str) -> dict[str, Any]:
             raise _not_exported(error) from error
         file = read(path)
         return optimise_here(file, bound(file, Bindings()))
+
+
+VALUES = 512
+"""Values of ``_StandIns``, from 2 on: exact in half precision, and none by which ONNX Runtime knows an activation."""
+
+
+class _StandIns:
+    """Values of a module's tensors that have none. An exporter leaves out a bias that is zero, and computes twice the
+    same once: so each is another number, but for what batch norms begin with, which shift nothing until they are
+    trained.
+    """
+
+    def __init__(self, module: Any) -> None:
+        from torch.nn.modules.batchnorm import _NormBase
+
+        norms = [child for child in module.modules() if isinstance(child, _NormBase)]
+        self._zeros = {id(tensor) for norm in norms for tensor in (norm.bias, norm.running_mean) if tensor is not None}
+        self._count = 0
+
+    def of(self, tensor: Any, kind: Any) -> Any:
+        """The stand-in of a tensor, of a dtype."""
+        import torch
+
+        if not kind.is_floating_point or id(tensor) in self._zeros:
+            return torch.zeros(tensor.shape, dtype=kind)
+        self._count += 1
+        return torch.full(tensor.shape, 2 + self._count % VALUES / VALUES, dtype=kind)
 
 
 def _not_exported(error: Exception) -> CannotRunError:

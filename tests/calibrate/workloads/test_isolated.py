@@ -34,7 +34,7 @@ def test_nodes_of_onnx_runtime_are_one_kernel_each_and_run_for_real() -> None:
     assert {case.kernel.family for case in taken} == {"ort", "ort_reduction"}
     assert all(case.id.family == case.kernel.family for case in taken)
     assert {"Clip", "MaxPool", "Transpose", "SkipLayerNormalization", "BiasSoftmax", "Gather"} <= {c.op for c in taken}
-    assert len({case.kernel.dims["kind"] for case in taken}) == 11  # every kind that prices tell apart
+    assert len({case.kernel.dims["kind"] for case in taken}) == 13  # every kind that prices tell apart
     small = [case for case in taken if case.kernel.dims["elements"] < 3e5]
     assert len(small) > 5
     for case in small:
