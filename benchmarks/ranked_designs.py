@@ -1,4 +1,4 @@
-"""Random designs of two kinds, drawn once by their number: encoders like BERT (depth, width, heads, feed-forward, tokens)
+"""Random designs of two kinds, drawn by their number: encoders like BERT (depth, width, heads, feed-forward, tokens)
 and networks of Once-for-All's MobileNetV3 space. How well are they ranked, at a batch size, under a runtime?
 
     python -m benchmarks.ranked_designs measure FILE.jsonl.gz --seconds 300      # on the GPU at hand

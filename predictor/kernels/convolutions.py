@@ -139,7 +139,6 @@ def of_one_pixel(d: Dims, size: int) -> tuple[NDArray[np.bool_], Mapping[str, Di
         "bytes_read": size * (elements + d["c_out"]) * d["bias"],
         "bytes_written": size * elements * d["bias"],
         "inputs": 2 * ones,
-        "contiguous": np.equal(d["batch"], 1).astype(float),
     }
     return one, {"gemm": product, "pointwise": added}
 

@@ -20,7 +20,7 @@ from predictor.calibration.schema import FactorKey, FitKey
 from predictor.calibration.trees import Forest
 from predictor.errors import PredictorError, unknown
 from predictor.kernels.convolutions import is_winograd
-from predictor.kernels.families import FAMILIES, Family, fit_name
+from predictor.kernels.families import FAMILIES, Family, fit_name, itemsize
 from predictor.pricing.limits import launched_as, least_s, peak_flops, units
 from predictor.pricing.transfer import equal_waves, transferred
 
