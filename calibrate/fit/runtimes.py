@@ -26,7 +26,7 @@ from calibrate.samples.records import CaseProfile, CaseRound, ProgramRecord
 from calibrate.samples.rounds import Round, summarise
 from calibrate.samples.store import SampleFile
 from calibrate.workloads.cases import Case
-from calibrate.workloads.generated import Source, source_of
+from calibrate.workloads.generated import source_of
 from predictor import runtimes
 from predictor.calibration.host_costs import HostCosts
 from predictor.calibration.load import Calibration
@@ -156,7 +156,7 @@ def made_kernels(ran: Sequence[Module], calibration: Calibration) -> list[Measur
     samples = []
     for module in ran:
         in_order = runtimes.load(module.program.runtime).capture_mode is INTERPRETED
-        if not (in_order or _source(module).ordered):
+        if not (in_order or _keeps_order(module)):
             continue
         pairs = _pairs(module)
         families = [k.family for k, _ in pairs]
@@ -201,7 +201,7 @@ def fit_runtime(runtime: str, ran: Sequence[Module], calibration: Calibration, b
     the runtime that it is based on, of eager for one that is based on none.
     """
     terms = terms_of(runtime)
-    ran = [module for module in ran if _source(module).shows_host]
+    ran = [module for module in ran if _shows_host(module)]
     if terms.uses_graphs:
         return _fit_graphs(
             runtime, ran, calibration, base_costs, None if _shows_gap(terms) else _known_gap_s(calibration)
@@ -406,7 +406,13 @@ def _known_gap_s(calibration: Calibration) -> float | None:
     return calibration.host(showing[0]).gap_s if showing else None
 
 
-def _source(module: Module) -> Source:
+def _keeps_order(module: Module) -> bool:
+    """Whether a compiler keeps the order of its kernels, so that its profile can be aligned; of no model of users."""
     generated = source_of(module.model)
-    assert generated is not None, f"{module.model} is no generated model"
-    return generated[0]
+    return generated is not None and generated[0].ordered
+
+
+def _shows_host(module: Module) -> bool:
+    """Whether what it takes says something of the host."""
+    generated = source_of(module.model)
+    return generated is None or generated[0].shows_host
