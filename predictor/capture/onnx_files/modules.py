@@ -8,8 +8,9 @@ import logging
 import re
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,15 +90,16 @@ VALUES = 512
 
 class _StandIns:
     """Values of a module's tensors that have none. An exporter leaves out a bias that is zero, and computes twice the
-    same once: so each is another number, but for what batch norms begin with, which shift nothing until they are
-    trained.
+    same once: so each is another number, but for biases that are zero before a training, and what batch norms begin
+    with, which shift nothing until then.
     """
 
     def __init__(self, module: Any) -> None:
         from torch.nn.modules.batchnorm import _NormBase
 
         norms = [child for child in module.modules() if isinstance(child, _NormBase)]
-        self._zeros = {id(tensor) for norm in norms for tensor in (norm.bias, norm.running_mean) if tensor is not None}
+        tensors = [tensor for norm in norms for tensor in (norm.bias, norm.running_mean)]
+        self._zeros = {id(tensor) for tensor in (*tensors, *_zeroed(module)) if tensor is not None}
         self._count = 0
 
     def of(self, tensor: Any, kind: Any) -> Any:
@@ -108,6 +110,39 @@ class _StandIns:
             return torch.zeros(tensor.shape, dtype=kind)
         self._count += 1
         return torch.full(tensor.shape, 2 + self._count % VALUES / VALUES, dtype=kind)
+
+
+def _zeroed(module: Any) -> list[Any]:
+    """Biases that models of transformers begin with zero: asked of their own ``_init_weights``, with a small layer."""
+    from torch import nn
+
+    small: dict[type, Callable[[], Any]] = {
+        nn.Linear: lambda: nn.Linear(2, 2),
+        **{kind: partial(kind, 2, 2, 2) for kind in (nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d)},
+    }
+    zeroed: dict[int, tuple[Any, bool]] = {}
+    for owner in module.modules():  # the innermost one decides
+        if not hasattr(owner, "_init_weights"):
+            continue
+        answers = {kind: _zeroes(owner, make()) for kind, make in small.items()}
+        for child in owner.modules():
+            if type(child) in answers and child.bias is not None:
+                zeroed[id(child)] = child.bias, answers[type(child)]
+    return [bias for bias, is_zero in zeroed.values() if is_zero]
+
+
+def _zeroes(owner: Any, layer: Any) -> bool:
+    """Whether a model makes the bias of a layer zero."""
+    import torch
+
+    layer = layer.to("cpu") if not layer.bias.is_meta else type(layer).to_empty(layer, device="cpu")
+    with torch.no_grad():
+        layer.bias.fill_(1.0)
+        try:
+            owner._init_weights(layer)
+        except Exception:  # it looks for what this layer is not
+            return False
+    return not bool(layer.bias.any())
 
 
 def _not_exported(error: Exception) -> CannotRunError:
