@@ -58,7 +58,8 @@ def _optimised(module: Any, inputs: Any, dtype: str) -> dict[str, Any]:
     def placed(tensor: torch.Tensor) -> torch.Tensor:
         kind = floats if tensor.is_floating_point() else tensor.dtype
         if tensor.is_meta:
-            return stand_ins.of(tensor, kind)
+            stand_in: torch.Tensor = stand_ins.of(tensor, kind)
+            return stand_in
         return tensor.detach().to("cpu", kind, copy=True)
 
     def write(path: Path) -> None:
