@@ -658,8 +658,8 @@ class Plan:
         **options: Any,
     ) -> tuple[Headroom, ...]:
         """How far batch, length, width and depth grow before the latency does by 5 %; those of them that the model
-        has. Arguments and errors as of ``report``. Width and depth: of the model built anew where its source can do that,
-        else estimated from what repeats in the graph.
+        has. Arguments and errors as of ``report``. Width and depth: of the model built anew where its source can do
+        that, else estimated from what repeats in the graph.
         """
         from predictor import advice
 
