@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from predictor.kernels.family import Array, Dims, Family, MeasuredIn, aligned, grow_batch, log, tile_blocks, tiles
 from predictor.records import Variant
@@ -124,12 +125,12 @@ def is_winograd(d: Dims) -> Array:
     return np.asarray(np.logical_and.reduce([*same, *single, *fills, pixels]))
 
 
-def _uneven(d: Dims) -> Iterator[tuple[Array, str]]:
+def _uneven(d: Dims) -> Iterator[tuple[NDArray[np.bool_], str]]:
     yield d["c_in"] % d["groups"] != 0, "c_in of {c_in} is not divided by groups of {groups}"
     yield d["c_out"] % d["groups"] != 0, "c_out of {c_out} is not divided by groups of {groups}"
 
 
-def _impossible(d: Dims) -> Iterator[tuple[Array, str]]:
+def _impossible(d: Dims) -> Iterator[tuple[NDArray[np.bool_], str]]:
     """Windows that do not fit into their image."""
     yield from _uneven(d)
     yield (
@@ -142,12 +143,12 @@ def _impossible(d: Dims) -> Iterator[tuple[Array, str]]:
     )
 
 
-def _depthwise_impossible(d: Dims) -> Iterator[tuple[Array, str]]:
+def _depthwise_impossible(d: Dims) -> Iterator[tuple[NDArray[np.bool_], str]]:
     yield d["groups"] != d["c_in"], "it has as many groups as c_in={c_in}, not {groups}: say groups={c_in}"
     yield from _impossible(d)
 
 
-def _volume_impossible(d: Dims) -> Iterator[tuple[Array, str]]:
+def _volume_impossible(d: Dims) -> Iterator[tuple[NDArray[np.bool_], str]]:
     yield from _impossible(d)
     yield (
         (conv_out(d["depth"], d["t"], d["stride_d"], d["pad_d"], d["dilation"]) < 1),
@@ -155,7 +156,7 @@ def _volume_impossible(d: Dims) -> Iterator[tuple[Array, str]]:
     )
 
 
-def _transposed_impossible(d: Dims) -> Iterator[tuple[Array, str]]:
+def _transposed_impossible(d: Dims) -> Iterator[tuple[NDArray[np.bool_], str]]:
     """Outputs that are not those of the image (torch.nn.ConvTranspose2d, the formula of its shape section)."""
     yield from _uneven(d)
     for size, window, side in (("h", "r", "h"), ("w", "s", "w")):

@@ -21,7 +21,7 @@ Grow = Callable[[Dims, float], dict[str, Array]]
 """Dimensions -> those of the same kernel with so many times the thread blocks."""
 
 
-Impossible = Callable[[Dims], Iterable[tuple[Array, str]]]
+Impossible = Callable[[Dims], Iterable[tuple[NDArray[np.bool_], str]]]
 """Dimensions -> (where they cannot be, why not) for each reason; in braces the dimensions that a reason names."""
 
 MAYBE_NONE = ("bytes", "bytes_read", "bytes_written", "flops", "steps")
