@@ -113,6 +113,9 @@ def published(
         from calibrate.validate.public_latencies import is_public_table, judge_public, read_public
         from predictor.errors import PredictorError
 
+        if not data.is_file():
+            raise PredictorError(f"no such file: {data}")
+
         if is_public_table(data):
             from calibrate.validate.tables import public_text
 

@@ -160,7 +160,7 @@ def depth_headroom(question: Question, blocks: Blocks | None) -> Headroom | None
     found = rebuilt.last_free(values, max(until - now - 1, 0), GROWTH * now_s)
     if found is not None:
         until, most, how = max(found[0], now), not found[1], "predicted"
-    block = f"a block of {blocks.path}" if blocks else "one more"
+    block = f"a block of {blocks.where}" if blocks else "one more"
     return Headroom("depth", now, until, most, how, f"{block} costs {each_s * 1e3:.3g} ms, {each_s / now_s:.1%}")
 
 

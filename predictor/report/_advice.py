@@ -132,7 +132,8 @@ def _runtimes(runtimes: Sequence[RuntimeRow]) -> list[str]:
     unable: dict[str, list[str]] = {}
     for row in runtimes:
         if row.latency_s is None:
-            unable.setdefault(row.reason.removeprefix(f"{row.runtime} "), []).append(row.runtime)
+            reason = row.reason.removeprefix(f"{row.runtime} ")
+            unable.setdefault(row.reason if reason == row.reason else f"it {reason}", []).append(row.runtime)
     for reason, names in unable.items():
         text = f"{', '.join(names)} cannot: {shorten(reason, 2 * WIDTH, placeholder=' ...')}"
         lines += [f"  {line}" for line in wrap(text, WIDTH - 2, subsequent_indent="  ")][:3]
