@@ -30,6 +30,15 @@ def gmacs(macs: float) -> str:
     return f"{macs / 1e9:.3g} GMACs"
 
 
+def _rate(per_s: float) -> str:
+    """Four digits, or as many as a whole number has.
+
+    >>> _rate(67.5432), _rate(18742.6)
+    ('67.54', '18743')
+    """
+    return f"{per_s:.0f}" if per_s >= 1000 else f"{per_s:.4g}"
+
+
 def _short(seconds: float) -> str:
     """Milliseconds in five characters, for tables: "3.92", "0.004"."""
     return _number(seconds * 1e3)
@@ -106,7 +115,7 @@ def render(report: Report) -> str:
         *_wrapped(
             "  device       ",
             f"busy for {report.busy_share:.0%} of the pass, {report.breakdown.sms_active:.0%} of its multiprocessors "
-            f"active on average (estimated); {report.samples_per_s:.4g} samples/s",
+            f"active on average (estimated); {_rate(report.samples_per_s)} samples/s",
         ),
         *([f"  budget       {_budget(report)}"] if report.budget_s is not None else []),
         "",
@@ -172,7 +181,7 @@ def render_sweep(reports: Sequence[Report]) -> str:
         low, high, latency = map(_short, (*r.interval_s, r.latency_s))
         shares = f"{r.busy_share:.0%}", f"{r.breakdown.sms_active:.0%}"
         sizes = str(r.batch), str(r.length), latency, f"{low}-{high}"
-        rows.append((*sizes, r.bound, *shares, f"{r.samples_per_s:.4g}", r.verdict or ""))
+        rows.append((*sizes, r.bound, *shares, _rate(r.samples_per_s), r.verdict or ""))
     left_out = {*(() if has_lengths else ("length",)), *(() if first.budget_s is not None else ("budget",))}
     shown = [i for i, name in enumerate(rows[0]) if name not in left_out]
     align = "".join("><"[name in ("bound", "budget")] for name in (rows[0][i] for i in shown))

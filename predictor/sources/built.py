@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,10 @@ class Built:
     batch: that the inputs are for; notes: what a report says of it; dtype: the model's own where its weights do not
     say it (a configuration's field), None where they do; remedy: what to do where a length does not fit; length: tokens
     of the text, None where the first integer input of two dimensions has them along its second.
+
+    again: what makes it at other sizes in less time, without its weights' data, which may fail where these are needed;
+    shape: "width" and "depth", those that it can be made anew with; reshaped: (one of them, its value) -> what makes it
+    so, raises PredictorError where it cannot be so.
     """
 
     module: Any
@@ -45,6 +49,9 @@ class Built:
     dtype: str | None = None
     remedy: str = ""
     length: int | None = None
+    again: Build | None = None
+    shape: Mapping[str, int] = field(default_factory=dict)
+    reshaped: Callable[[str, int], Build] | None = None
 
 
 MOST_EMPTY = 2**28
@@ -81,6 +88,18 @@ class BuiltSource:
         turned._options = replace(self._options, channels_last=True)
         return turned
 
+    @property
+    def shape(self) -> Mapping[str, int]:
+        """Width and depth, those that it can be built anew with."""
+        return self._first.shape
+
+    def reshaped(self, dimension: str, value: int) -> BuiltSource:
+        """The model with another width or depth, at the same sizes. Raises PredictorError where it cannot be so."""
+        if self._first.reshaped is None or dimension not in self.shape:
+            raise PredictorError(f"{self.name} has no {dimension} that can be said")
+        build = self._first.reshaped(dimension, value)
+        return BuiltSource(build, self.batch, self.length or None, self._options)
+
     def _tokens(self, built: Built) -> int:
         return self._sized(built).length if built.length is None else built.length
 
@@ -91,9 +110,14 @@ class BuiltSource:
 
     def graph(self, dtype: str, runtime: str, mode: CaptureMode, batch: int, length: int) -> Graph:
         """The graph for a runtime at sizes."""
-        built = self._first
-        if (batch, length) != (self.batch, self.length):
-            built = self._build(batch, length or None)
+        if (batch, length) == (self.batch, self.length):
+            return self._graph(self._first, dtype, runtime, mode, batch, length)
+        if self._first.again is not None:
+            with contextlib.suppress(PredictorError):
+                return self._graph(self._first.again(batch, length or None), dtype, runtime, mode, batch, length)
+        return self._graph(self._build(batch, length or None), dtype, runtime, mode, batch, length)
+
+    def _graph(self, built: Built, dtype: str, runtime: str, mode: CaptureMode, batch: int, length: int) -> Graph:
         sized = self._sized(built)
         try:
             tokens = sized.length if length == self._tokens(built) else length
@@ -104,10 +128,10 @@ class BuiltSource:
             raise type(error)(f"{error}; {built.remedy}") from error
 
 
-_one_build = threading.Lock()
+_one_build = threading.RLock()
 
 
-@contextmanager
+@contextlib.contextmanager
 def weights_on_meta() -> Iterator[None]:
     """Parameters that modules register are moved to the meta device, so that a large model is built without its data.
     What is no parameter (tables of positions, schedules of dropout) has its values, where it has no more than

@@ -40,7 +40,8 @@ def exported(module: Any, inputs: Any, dtype: str, name: str | None = None) -> G
         if data is None:
             data = _optimised(module, inputs, own)
             cache.to_cache(kept, data)
-    made = graph_of(data, own, dtype, name or type(module).__name__)
+    plain = {part: value for part, value in data.items() if part != "scopes"}  # shipped graphs do not have them
+    made = graph_of(plain, own, dtype, name or type(module).__name__)
     return replace(made, batch=inputs_batch(inputs), versions=versions())
 
 

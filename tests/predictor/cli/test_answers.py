@@ -159,6 +159,13 @@ def test_a_time_wants_its_unit() -> None:
         (("--by", "op", "--batch", "1,2"), "--by takes one batch size"),
         (("--batch", "1,0"), "batch must be 1 or more, not 0"),
         (("--format", "xml"), "unknown format 'xml'"),
+        (("--budget", "0ms"), "a time with its unit"),
+        (("--advise", "--compare"), "--advise compares the runtimes, too: leave --compare out"),
+        (("--batch", f"{10**21}"), "batch is 2147483647 at most"),
+        (("--length", f"{2**31}"), "length is 2147483647 at most"),
+        (("--batch", "1..100000000000+1"), "is more than 10000 sizes"),
+        (("--measured", "nothere.csv"), "no such file: nothere.csv"),
+        (("--host", "nowhere"), "unknown host of h200 'nowhere': predict list hosts --gpu h200 tells all"),
     ],
 )
 def test_options_that_do_not_go_together_are_one_line(more: tuple[str, ...], message: str) -> None:
