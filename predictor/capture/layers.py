@@ -95,16 +95,20 @@ def find(called: Called) -> Layer | None:
     return _known.get(called.key)
 
 
+_CLASSES = frozenset(
+    kind
+    for kind in vars(torch.nn).values()
+    if isinstance(kind, type)
+    and issubclass(kind, torch.nn.Module)
+    and kind.__module__.startswith("torch.nn.modules.")
+    and kind is not torch.nn.Module
+)
+
+
 def is_candidate(module: torch.nn.Module) -> bool:
     """Whether a module's class is torch's own."""
-    kind = type(module)
-    own = _own.get(kind)
-    if own is None:
-        own = _own[kind] = kind.__module__.startswith("torch.nn.modules.") and vars(torch.nn).get(kind.__name__) is kind
-    return own
+    return type(module) in _CLASSES
 
-
-_own: dict[type, bool] = {}
 
 _GLOBAL_HOOKS: tuple[Mapping[int, Any], ...] = (
     torch_module._global_forward_hooks,

@@ -10,7 +10,6 @@ afterwards (``isolation``, ``stand_ins``); a forward without an end is stopped (
 from __future__ import annotations
 
 import contextlib
-import gc
 import sys
 import warnings
 import weakref
@@ -39,6 +38,7 @@ from predictor.capture import (
     layouts,
     python_trace,
     redirected,
+    shapes,
     signatures,
     threads,
 )
@@ -81,6 +81,7 @@ from predictor.capture.python_trace import PAUSES_TRACE, PythonTrace
 from predictor.capture.refusals import refused
 from predictor.capture.signatures import Keyed, Repeated, Signature, Way
 from predictor.capture.stand_ins import MOST_KEPT_ELEMENTS, Copies, abstract, abstract_constant, modules_in, runs_in
+from predictor.collection import without_collection
 from predictor.errors import PredictorError, one_line
 from predictor.graph.inputs import batch_of, call_arguments
 from predictor.ops import OPS, operator_of
@@ -477,6 +478,9 @@ class _Recorder(TorchDispatchMode):
         """What an operator gives: on the CPU or on meta; an assumption where only values would say it."""
         if name in device_paths.SHAPES:
             return device_paths.SHAPES[name](*args, **kwargs)
+        rule = shapes.RULES.get(func) if self._remembers else None
+        if rule is not None and (result := rule(*args, **kwargs)) is not None:
+            return result
         unknown = [t for t in tensors_in(*bound.values()) if t.is_meta]
         if name in assumptions.DECIDED and unknown:
             self._reads_values = True
@@ -694,7 +698,7 @@ _OWN_FILES = frozenset(
             str(module.__file__)
             for module in (
                 *(assumptions, autocast, capture_mode, device_paths, higher_order, isolation, layouts, redirected),
-                *(layers, python_trace, signatures, threads),
+                *(layers, python_trace, shapes, signatures, threads),
             )
         ),
         *(
@@ -752,7 +756,8 @@ def capture(
         raise
     except Exception as error:
         raise PredictorError(f"the inputs of {kind} have no batch size: {one_line(error)}") from error
-    with isolated(DTYPES[dtype]), _without_collection():
+    # finalizers and callbacks of a collection are no part of the pass
+    with isolated(DTYPES[dtype]), without_collection():
         if isinstance(module, torch.export.ExportedProgram):
             module = module.module()
         user = _Pass(module, inputs, mode, dtype, options or CaptureOptions())
@@ -760,20 +765,6 @@ def capture(
     if any(isinstance(child, _DIFFER_IN_TRAINING) and child.training for child in modules_in(module)):
         return replace(graph, assumptions=(*graph.assumptions, assumptions.EVALUATION))
     return graph
-
-
-@contextlib.contextmanager
-def _without_collection() -> Iterator[None]:
-    """Without garbage collection: finalizers and callbacks of a collection are no part of the pass, and what a capture
-    makes is kept.
-    """
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collects:
-            gc.enable()
 
 
 _DIFFER_IN_TRAINING = (torch.nn.modules.dropout._DropoutNd, torch.nn.modules.batchnorm._NormBase)

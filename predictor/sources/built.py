@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property, partial, wraps
 from typing import TYPE_CHECKING, Any
 
+from predictor.collection import without_collection
 from predictor.errors import PredictorError, one_line
 from predictor.predict import graph_of
 from predictor.records import CaptureMode, CaptureOptions, Graph
@@ -115,32 +116,53 @@ def weights_on_meta() -> Iterator[None]:
     """
     import torch
     from torch.nn.modules import module
-    from torch.overrides import TorchFunctionMode
 
-    class WithoutMemory(TorchFunctionMode):
-        """Large tensors that nobody has filled yet are made on meta: a parameter may fit nowhere before it is moved."""
+    builder, empty = threading.get_ident(), torch.empty
 
-        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            kwargs = kwargs or {}
-            if func is torch.empty and not {"device", "out"} & kwargs.keys():
-                empty = func(*args, **kwargs, device="meta")
-                if empty.numel() > MOST_EMPTY:
-                    return empty
-            return func(*args, **kwargs)
-
-    builder = threading.get_ident()
+    def without_memory(*args: Any, **kwargs: Any) -> Any:
+        """``torch.empty``; a large tensor, which nobody has filled yet, on meta: a parameter may fit nowhere before it
+        is moved.
+        """
+        if threading.get_ident() == builder and not {"device", "out"} & kwargs.keys():
+            made = empty(*args, **kwargs, device="meta")
+            if made.numel() > MOST_EMPTY:
+                return made
+        return empty(*args, **kwargs)
 
     def moved(owner: Any, name: str, parameter: Any) -> Any:
         if threading.get_ident() != builder or parameter is None or parameter.is_meta:
             return None
         return torch.nn.Parameter(parameter.to("meta"), requires_grad=parameter.requires_grad)
 
-    with _one_build, torch.no_grad(), WithoutMemory():
+    def unfilled(fill: Callable[..., Any]) -> Callable[..., Any]:
+        """A function that fills a weight; one without data stays as it is."""
+
+        @wraps(fill)
+        def filled(tensor: Any, *args: Any, **kwargs: Any) -> Any:
+            return tensor if type(tensor) is torch.nn.Parameter and tensor.is_meta else fill(tensor, *args, **kwargs)
+
+        return filled
+
+    with _one_build, torch.no_grad(), without_collection():
         handle = module.register_module_parameter_registration_hook(moved)
+        fills = {name: getattr(torch.nn.init, name) for name in FILLS}
+        for name, fill in fills.items():
+            setattr(torch.nn.init, name, unfilled(fill))
+        torch.empty = without_memory
         try:
             yield
         finally:
+            torch.empty = empty
+            for name, fill in fills.items():
+                setattr(torch.nn.init, name, fill)
             handle.remove()
+
+
+FILLS = (
+    *("uniform_", "normal_", "trunc_normal_", "constant_", "ones_", "zeros_", "kaiming_uniform_", "kaiming_normal_"),
+    *("xavier_uniform_", "xavier_normal_"),
+)
+"""Functions of ``torch.nn.init`` that read nothing of a weight but its shape, which layers call on every one."""
 
 
 def without_data(make: Callable[[], Any], what: str) -> Any:
