@@ -14,9 +14,10 @@ _times = count(1)
 
 
 @contextmanager
-def without_collection() -> Iterator[None]:
+def without_collection(whole: bool = False) -> Iterator[None]:
     """Without garbage collection in the body. What it made counts as old afterwards: Python would look at each of its
-    objects, and often at all of the program, as soon as collection is back. Now and then they are.
+    objects, and often at all of the program, as soon as collection is back. Now and then they are. whole: they are this
+    time, as the body leaves much behind that is in cycles.
 
     >>> with without_collection():
     ...     gc.isenabled()
@@ -28,7 +29,7 @@ def without_collection() -> Iterator[None]:
         yield
     finally:
         if collects:
-            if next(_times) % OFTEN == 0:
+            if whole or next(_times) % OFTEN == 0:
                 gc.collect()
             elif not gc.get_freeze_count():  # objects that the user has set aside stay there
                 gc.freeze()
