@@ -347,7 +347,9 @@ class _Given:
             self._stopped = True
 
 
-DIED = "the process that predicted it died: its code ends the process, or crashes it, or takes more memory than there is"
+DIED = (
+    "the process that predicted it died: its code ends the process, or crashes it, or takes more memory than there is"
+)
 
 
 def _carefully(job: _Job, part: list[_Entry], workers: int | None) -> list[Result]:

@@ -173,7 +173,9 @@ def _attributes_of(module: torch.nn.Module) -> _Attributes | None:
     return _Attributes(itemgetter(*plain), tuples, itemgetter(*empty))
 
 
-def _add(module: torch.nn.Module, parts: list[Any], modules: list[torch.nn.Module], tensors: list[torch.Tensor]) -> bool:
+def _add(
+    module: torch.nn.Module, parts: list[Any], modules: list[torch.nn.Module], tensors: list[torch.Tensor]
+) -> bool:
     """Put into a key what a module is; False where it may do more than its class says."""
     if not is_candidate(module):
         return False

@@ -643,7 +643,9 @@ def _paths_in(module: torch.nn.Module) -> dict[int, str]:
         if id(child) not in paths:
             paths[id(child)] = path
             below = f"{path}." if path else ""
-            waiting += [(below + name, part) for name, part in reversed(list(child._modules.items())) if part is not None]
+            waiting += [
+                (below + name, part) for name, part in reversed(list(child._modules.items())) if part is not None
+            ]
     return paths
 
 
@@ -663,11 +665,11 @@ def _known_layers(recorder: _Recorder) -> Iterator[None]:
             return recorder.layer(module, args[0], run)
         return run(module, *args, **kwargs)
 
-    torch.nn.Module.__call__ = call
+    torch.nn.Module.__call__ = call  # type: ignore[method-assign]
     try:
         yield
     finally:
-        torch.nn.Module.__call__ = run
+        torch.nn.Module.__call__ = run  # type: ignore[method-assign]
 
 
 _OBSERVERS = (

@@ -94,8 +94,10 @@ def _conv2d(
 ) -> torch.Tensor | None:
     if not _is_plain(x, weight) or x.dim() != 4 or weight.dim() != 4:
         return None
-    if any(isinstance(sizes, str) or len(sizes) != 2 or min(sizes) < least for sizes, least in
-           ((stride, 1), (padding, 0), (dilation, 1))):
+    if any(
+        isinstance(sizes, str) or len(sizes) != 2 or min(sizes) < least
+        for sizes, least in ((stride, 1), (padding, 0), (dilation, 1))
+    ):
         return None
     batch, channels, *image = x.shape
     out, per_group, *window = weight.shape
@@ -103,8 +105,10 @@ def _conv2d(
         return None
     if bias is not None and (bias.dtype is not x.dtype or not _is_of((out,), bias)):
         return None
-    sizes = [(n + 2 * p - d * (k - 1) - 1) // s + 1
-             for n, p, d, k, s in zip(image, padding, dilation, window, stride, strict=True)]
+    sizes = [
+        (n + 2 * p - d * (k - 1) - 1) // s + 1
+        for n, p, d, k, s in zip(image, padding, dilation, window, stride, strict=True)
+    ]
     return _made((batch, out, *sizes), x.dtype) if min(sizes) > 0 else None
 
 

@@ -160,7 +160,7 @@ def _deep_copy(value: Any, memo: dict[int, Any]) -> Any:
             else:
                 state[name] = _deep_copy(item, memo)
         state.pop("_compiled_call_impl", None)
-        if not (kind.__setstate__ is torch.nn.Module.__setstate__ and _OF_EVERY_MODULE <= state.keys()):
+        if not (kind.__setstate__ is torch.nn.Module.__setstate__ and state.keys() >= _OF_EVERY_MODULE):
             copied.__setstate__(state)
     else:
         return copy.deepcopy(value, memo)
