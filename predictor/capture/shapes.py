@@ -70,9 +70,32 @@ def _same(x: Any, *_: Any, **__: Any) -> torch.Tensor | None:
 def _of_two(x: Any, other: Any, *, alpha: Any = 1) -> torch.Tensor | None:
     if type(other) in (int, float):
         return _same(x)
-    if not _is_plain(x, other) or not x.dim() or x.shape != other.shape:
+    if not _is_plain(x, other) or not x.dim() or not other.dim():
         return None
-    return _made(x.shape, x.dtype)
+    dims = max(x.dim(), other.dim())
+    pairs = list(zip((1,) * (dims - x.dim()) + x.shape, (1,) * (dims - other.dim()) + other.shape, strict=True))
+    if any(one != two and 1 not in (one, two) for one, two in pairs):
+        return None
+    return _made([max(pair) for pair in pairs], x.dtype)
+
+
+def _range(end: Any, *, dtype: Any = None, layout: Any = None, device: Any = None, **_: Any) -> torch.Tensor | None:
+    on_meta = type(device) is torch.device and device.type == "meta"
+    if type(end) is not int or end < 1 or not on_meta or dtype not in (None, torch.int64) or layout is not None:
+        return None
+    return _made((end,), torch.int64)
+
+
+def _embedding(weight: Any, places: Any, *_: Any, **__: Any) -> torch.Tensor | None:
+    if not _is_plain(weight) or weight.dim() != 2 or type(places) is not torch.Tensor:
+        return None
+    if not places.is_meta or places.dtype not in (torch.int64, torch.int32) or not _is_row_major(places):
+        return None
+    return _made((*places.shape, weight.shape[1]), weight.dtype)
+
+
+def _softmax(x: Any, dim: int, dtype: Any = None) -> torch.Tensor | None:
+    return _same(x) if _is_plain(x) and dtype is None and -x.dim() <= dim < x.dim() else None
 
 
 def _linear(x: Any, weight: Any, bias: Any = None) -> torch.Tensor | None:
@@ -157,7 +180,7 @@ def _is_mask(mask: Any, dtype: torch.dtype, shape: tuple[int, ...]) -> bool:
     return all(own in (1, whole) for own, whole in zip(mask.shape, shape, strict=True))
 
 
-def _mean(x: Any, dims: Any, keepdim: bool = False, *, dtype: Any = None) -> torch.Tensor | None:
+def _reduced(x: Any, dims: Any, keepdim: bool = False, *, dtype: Any = None) -> torch.Tensor | None:
     if not _is_plain(x) or dtype is not None or not isinstance(dims, (list, tuple)) or not dims:
         return None
     gone = {dim + x.dim() if dim < 0 else dim for dim in dims}
@@ -165,6 +188,12 @@ def _mean(x: Any, dims: Any, keepdim: bool = False, *, dtype: Any = None) -> tor
         return None
     shape = [1 if dim in gone else n for dim, n in enumerate(x.shape) if keepdim or dim not in gone]
     return _made(shape, x.dtype)
+
+
+def _adaptive_pool(x: Any, size: Any) -> torch.Tensor | None:
+    if not _is_plain(x) or x.dim() != 4 or not isinstance(size, (list, tuple)) or len(size) != 2:
+        return None
+    return _made((*x.shape[:2], *size), x.dtype) if min(size) > 0 else None
 
 
 def _masked_fill(x: Any, mask: Any, value: Any) -> torch.Tensor | None:
@@ -183,12 +212,17 @@ def _roll(x: Any, shifts: Any, dims: Any = ()) -> torch.Tensor | None:
 _ACTIVATIONS = ("relu", "relu6", "sigmoid", "tanh", "silu", "gelu", "hardswish", "hardsigmoid", "hardtanh")
 
 RULES: dict[Any, Rule] = {
+    aten.arange.default: _range,
+    aten.embedding.default: _embedding,
+    aten.softmax.int: _softmax,
     aten.linear.default: _linear,
     aten.conv2d.default: _conv2d,
     aten.batch_norm.default: _batch_norm,
     aten.layer_norm.default: _layer_norm,
     aten.scaled_dot_product_attention.default: _attention,
-    aten.mean.dim: _mean,
+    aten.adaptive_avg_pool2d.default: _adaptive_pool,
+    aten.mean.dim: _reduced,
+    aten.sum.dim_IntList: _reduced,
     aten.masked_fill.Scalar: _masked_fill,
     aten.roll.default: _roll,
     **{getattr(aten, name).default: _same for name in _ACTIVATIONS},

@@ -41,6 +41,10 @@ class Drawn:
             return x.to(memory_format=torch.channels_last)
         return x.transpose(0, -1) if x.dim() > 1 and self.random.random() < 0.2 else x
 
+    def part_of(self, x: torch.Tensor) -> torch.Tensor:
+        """A tensor that is repeated to the shape of another."""
+        return self.empty(*(self.of(1, n) for n in x.shape[self.random.randint(0, x.dim()) :]))
+
     def some_dims(self, x: torch.Tensor) -> list[int]:
         return self.random.sample(range(x.dim()), self.random.randint(1, x.dim()))
 
@@ -49,14 +53,19 @@ def _pointwise(d: Drawn) -> Iterator[tuple[Any, Arguments, dict[str, Any]]]:
     x = d.x()
     for name in ("relu", "relu6", "sigmoid", "tanh", "silu", "hardswish", "hardsigmoid", "hardtanh"):
         yield getattr(aten, name).default, (x,), {}
+    yield aten.arange.default, (d.of(1, 7),), {"device": torch.device("meta"), "dtype": d.of(None, torch.int64)}
     yield aten.gelu.default, (x,), d.of({}, {"approximate": "tanh"})
     for name in ("add", "sub", "mul", "div"):
-        yield getattr(aten, name).Tensor, (x, d.of(d.empty(*x.shape), 2, 2.5, d.empty(1))), {}
+        yield getattr(aten, name).Tensor, (x, d.of(d.empty(*x.shape), 2, 2.5, d.part_of(x))), {}
+        yield getattr(aten, name).Tensor, (d.part_of(x), d.empty(*x.shape)), {}
     yield aten.masked_fill.Scalar, (x, tensor(x.shape, torch.bool), d.of(0, -1.5)), {}
 
 
 def _matrices(d: Drawn) -> Iterator[tuple[Any, Arguments, dict[str, Any]]]:
     x, out = d.x(), d.of(1, 2, 8)
+    places = tensor(x.shape, d.of(torch.int64, torch.int32))
+    yield aten.embedding.default, (d.empty(out, d.of(1, 3, 8)), places), {}
+    yield aten.softmax.int, (x, d.random.randrange(-x.dim(), x.dim())), {}
     yield aten.linear.default, (x, d.empty(out, x.shape[-1]), d.maybe(out)), {}
     batch, heads, length, steps, width, values = (d.of(1, 1, 2, 3, 8) for _ in range(6))
 
@@ -76,12 +85,14 @@ def _images(d: Drawn) -> Iterator[tuple[Any, Arguments, dict[str, Any]]]:
     sizes = [d.of(1, 2), d.of(1, 2)], [d.of(0, 1, 2), d.of(0, 1)], [d.of(1, 1, 2)] * 2
     yield aten.conv2d.default, (x, weight, d.maybe(out), *sizes, groups), {}
     yield aten.conv2d.default, (x, weight), {}
+    yield aten.adaptive_avg_pool2d.default, (x, d.of([1, 1], [2, 2], [1, 3])), {}
 
 
 def _reduced(d: Drawn) -> Iterator[tuple[Any, Arguments, dict[str, Any]]]:
     x = d.x()
     shape = list(x.shape[-d.random.randint(1, x.dim()) :])
     yield aten.layer_norm.default, (x, shape, d.maybe(*shape), d.maybe(*shape), 1e-5, True), {}
+    yield aten.sum.dim_IntList, (x, d.some_dims(x), d.of(True, False)), {}
     yield aten.mean.dim, (x, [dim - d.of(0, x.dim()) for dim in d.some_dims(x)], d.of(True, False)), {}
     dims = d.some_dims(x)
     yield aten.roll.default, (x, [d.of(-1, 0, 2) for _ in dims], dims), {}
