@@ -116,18 +116,20 @@ def weights_on_meta() -> Iterator[None]:
     """
     import torch
     from torch.nn.modules import module
+    from torch.overrides import TorchFunctionMode
 
-    builder, empty = threading.get_ident(), torch.empty
+    class WithoutMemory(TorchFunctionMode):
+        """Large tensors that nobody has filled yet are made on meta: a parameter may fit nowhere before it is moved."""
 
-    def without_memory(*args: Any, **kwargs: Any) -> Any:
-        """``torch.empty``; a large tensor, which nobody has filled yet, on meta: a parameter may fit nowhere before it
-        is moved.
-        """
-        if threading.get_ident() == builder and not {"device", "out"} & kwargs.keys():
-            made = empty(*args, **kwargs, device="meta")
-            if made.numel() > MOST_EMPTY:
-                return made
-        return empty(*args, **kwargs)
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            kwargs = kwargs or {}
+            if func is torch.empty and not {"device", "out"} & kwargs.keys():
+                empty = func(*args, **kwargs, device="meta")
+                if empty.numel() > MOST_EMPTY:
+                    return empty
+            return func(*args, **kwargs)
+
+    builder = threading.get_ident()
 
     def moved(owner: Any, name: str, parameter: Any) -> Any:
         if threading.get_ident() != builder or parameter is None or parameter.is_meta:
@@ -143,16 +145,14 @@ def weights_on_meta() -> Iterator[None]:
 
         return filled
 
-    with _one_build, torch.no_grad(), without_collection():
+    with _one_build, torch.no_grad(), WithoutMemory(), without_collection():
         handle = module.register_module_parameter_registration_hook(moved)
         fills = {name: getattr(torch.nn.init, name) for name in FILLS}
         for name, fill in fills.items():
             setattr(torch.nn.init, name, unfilled(fill))
-        torch.empty = without_memory
         try:
             yield
         finally:
-            torch.empty = empty
             for name, fill in fills.items():
                 setattr(torch.nn.init, name, fill)
             handle.remove()
