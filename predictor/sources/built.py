@@ -8,9 +8,10 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property, partial, wraps
 from typing import TYPE_CHECKING, Any
 
+from predictor.collection import without_collection
 from predictor.errors import PredictorError, one_line
 from predictor.predict import graph_of
 from predictor.records import CaptureMode, CaptureOptions, Graph
@@ -159,12 +160,33 @@ def weights_on_meta() -> Iterator[None]:
             return None
         return torch.nn.Parameter(parameter.to("meta"), requires_grad=parameter.requires_grad)
 
-    with _one_build, torch.no_grad(), WithoutMemory():
+    def unfilled(fill: Callable[..., Any]) -> Callable[..., Any]:
+        """A function that fills a weight; one without data stays as it is."""
+
+        @wraps(fill)
+        def filled(tensor: Any, *args: Any, **kwargs: Any) -> Any:
+            return tensor if type(tensor) is torch.nn.Parameter and tensor.is_meta else fill(tensor, *args, **kwargs)
+
+        return filled
+
+    with _one_build, torch.no_grad(), WithoutMemory(), without_collection():
         handle = module.register_module_parameter_registration_hook(moved)
+        fills = {name: getattr(torch.nn.init, name) for name in FILLS}
+        for name, fill in fills.items():
+            setattr(torch.nn.init, name, unfilled(fill))
         try:
             yield
         finally:
+            for name, fill in fills.items():
+                setattr(torch.nn.init, name, fill)
             handle.remove()
+
+
+FILLS = (
+    *("uniform_", "normal_", "trunc_normal_", "constant_", "ones_", "zeros_", "kaiming_uniform_", "kaiming_normal_"),
+    *("xavier_uniform_", "xavier_normal_"),
+)
+"""Functions of ``torch.nn.init`` that read nothing of a weight but its shape, which layers call on every one."""
 
 
 def without_data(make: Callable[[], Any], what: str) -> Any:

@@ -14,14 +14,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from predictor.capture.onnx_files import cache
 from predictor.capture.onnx_files.bindings import Bindings, bound
 from predictor.capture.onnx_files.files import versions as package_versions
 from predictor.capture.onnx_files.graphs import HALF, graph_of
 from predictor.capture.onnx_files.optimiser import optimise_here
-from predictor.capture.onnx_files.reading import read
+from predictor.capture.onnx_files.reading import is_hole, read
+from predictor.collection import without_collection
 from predictor.errors import CannotRunError, missing_library
 from predictor.graph.inputs import batch_of as inputs_batch
+from predictor.graph.inputs import flat
 from predictor.records import CaptureMode, Graph
 
 
@@ -51,13 +55,14 @@ def _optimised(module: Any, inputs: Any, dtype: str) -> dict[str, Any]:
 
     from predictor.capture.redirected import names_cuda, to
     from predictor.capture.stand_ins import Copies
-    from predictor.graph.onnx_export import export
 
     floats = torch.float16 if dtype == "fp16" else torch.float32
     stand_ins = _StandIns(module)
 
     def placed(tensor: torch.Tensor) -> torch.Tensor:
         kind = floats if tensor.is_floating_point() else tensor.dtype
+        if tensor.is_meta and kind is floats and tensor.dim() > 1 and tensor.numel() > VALUES:  # no memory is touched
+            return torch.from_numpy(np.zeros(tensor.shape, np.float16 if dtype == "fp16" else np.float32))
         if tensor.is_meta:
             stand_in: torch.Tensor = stand_ins.of(tensor, kind)
             return stand_in
@@ -65,9 +70,9 @@ def _optimised(module: Any, inputs: Any, dtype: str) -> dict[str, Any]:
 
     def write(path: Path) -> None:
         copies = Copies()
-        export(copies.module(module, placed, placed), copies.of(inputs, placed), path)
+        _export(copies.module(module, placed, placed), copies.of(inputs, placed), path)
 
-    with tempfile.TemporaryDirectory() as folder:
+    with without_collection(whole=True), tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         try:
             with _quiet():
@@ -145,6 +150,56 @@ def _zeroes(owner: Any, layer: Any) -> bool:
         except Exception:  # it looks for what this layer is not
             return False
     return not bool(layer.bias.any())
+
+
+def _export(module: Any, inputs: Any, path: Path) -> None:
+    """Write a module as ``onnx_export.export`` does. Values that ``read`` leaves out anyway are not written: they have
+    places in a file of the right size.
+    """
+    import onnx_ir
+    import torch
+
+    function, tensors = flat(module, inputs)
+    with torch.no_grad(), _one_registry():
+        model: Any = torch.onnx.export(function, tensors, None, dynamo=True, verbose=False).model  # type: ignore[union-attr]
+    values, largest = f"{path.name}.data", 0
+    for graph in (model.graph, *model.graph.subgraphs()):
+        for value in graph.initializers.values():
+            tensor = value.const_value
+            if tensor is not None and is_hole(tensor.size, int(tensor.dtype)):
+                largest = max(largest, tensor.nbytes)
+                value.const_value = onnx_ir.ExternalTensor(
+                    values, 0, tensor.nbytes, tensor.dtype, shape=tensor.shape, name=tensor.name, base_dir=path.parent
+                )
+    with (path.parent / values).open("wb") as empty:
+        empty.truncate(largest)
+    onnx_ir.save(model, path)
+
+
+@contextlib.contextmanager
+def _one_registry() -> Iterator[None]:
+    """The exporter makes its table of operators once in a process, not for every model, which takes a fifth of its
+    time.
+    """
+    from torch.onnx._internal.exporter import _registration
+
+    kind = _registration.ONNXRegistry
+    usual = vars(kind)["from_torchlib"]
+
+    def once(*version: Any, **named: Any) -> Any:
+        key = *version, *named.values()
+        if key not in _registries:
+            _registries[key] = usual.__get__(None, kind)(*version, **named)
+        return _registries[key]
+
+    kind.from_torchlib = staticmethod(once)  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        kind.from_torchlib = usual  # type: ignore[method-assign]
+
+
+_registries: dict[tuple[Any, ...], Any] = {}
 
 
 def _not_exported(error: Exception) -> CannotRunError:
