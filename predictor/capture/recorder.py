@@ -9,12 +9,10 @@ afterwards (``isolation``, ``stand_ins``); a forward without an end is stopped (
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import sys
 import warnings
 import weakref
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -59,7 +57,7 @@ from predictor.capture.calls import (
 )
 from predictor.capture.capture_mode import answering_as, mark_on_host
 from predictor.capture.device_paths import fused_layers
-from predictor.capture.isolation import isolated, seed
+from predictor.capture.isolation import isolated, seed, without_collection
 from predictor.capture.limits import Limits, Stopped
 from predictor.capture.messages import complaint, needs_gradients, refusal
 from predictor.capture.origins import file_outside_of_torch
@@ -600,7 +598,7 @@ def capture(
         raise
     except Exception as error:
         raise PredictorError(f"the inputs of {kind} have no batch size: {one_line(error)}") from error
-    with isolated(DTYPES[dtype]), _without_collection():
+    with isolated(DTYPES[dtype]), without_collection():
         if isinstance(module, torch.export.ExportedProgram):
             module = module.module()
         user = _Pass(module, inputs, mode, dtype, options or CaptureOptions())
@@ -608,20 +606,6 @@ def capture(
     if any(isinstance(child, _DIFFER_IN_TRAINING) and child.training for child in modules_in(module)):
         return replace(graph, assumptions=(*graph.assumptions, assumptions.EVALUATION))
     return graph
-
-
-@contextlib.contextmanager
-def _without_collection() -> Iterator[None]:
-    """Without garbage collection: finalizers and callbacks of a collection are no part of the pass, and what a capture
-    makes is kept.
-    """
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collects:
-            gc.enable()
 
 
 _DIFFER_IN_TRAINING = (torch.nn.modules.dropout._DropoutNd, torch.nn.modules.batchnorm._NormBase)
