@@ -812,7 +812,7 @@ class Report:
 
     @property
     def tokens_per_s(self) -> float | None:
-        """Tokens that such passes generate in a second, of all sequences together; None of a model that generates none."""
+        """Tokens of all sequences that such passes generate in a second; None where they generate none."""
         return self.generated * self.samples_per_s if self.generated else None
 
 
