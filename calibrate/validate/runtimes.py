@@ -69,7 +69,8 @@ def evaluate(calibration: Calibration, data: Path, tell: Tell) -> dict[str, Eval
     files = [SampleFile(path, tell) for path in sorted(data.glob("*" + SUFFIX))]
     for file in files:
         check_gpu(file, calibration)
-    measured = {sample.case.runtime for file in files for kind in (CaseProfile, Refusal) for sample in file.of(kind)}
+    cases = [sample.case for file in files for sample in (*file.of(CaseProfile), *file.of(Refusal))]
+    measured = {case.runtime for case in cases}
     evaluated = {}
     for runtime in sorted(calibration.runtimes, key=lambda name: (runtimes.load(name).host_terms is not None, name)):
         if runtime in measured:
