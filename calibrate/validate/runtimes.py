@@ -69,8 +69,8 @@ def evaluate(calibration: Calibration, data: Path, tell: Tell) -> dict[str, Eval
     files = [SampleFile(path, tell) for path in sorted(data.glob("*" + SUFFIX))]
     for file in files:
         check_gpu(file, calibration)
-    cases = [sample.case for file in files for sample in (*file.of(CaseProfile), *file.of(Refusal))]
-    measured = {case.runtime for case in cases}
+    measured = {profile.case.runtime for file in files for profile in file.of(CaseProfile)}
+    measured |= {refusal.case.runtime for file in files for refusal in file.of(Refusal)}
     evaluated = {}
     for runtime in sorted(calibration.runtimes, key=lambda name: (runtimes.load(name).host_terms is not None, name)):
         if runtime in measured:
