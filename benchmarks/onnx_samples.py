@@ -1,10 +1,10 @@
 """Add what ``onnx_battery`` measured of single nodes and of convolutions in exact fp32 to the samples of a calibration:
 
-    python -m benchmarks.onnx_samples calibrations/h100/onnx_files calibrations/h100/samples
+    python -m benchmarks.onnx_samples calibrations/h100/samples --measured calibrations/h100/onnx_files
 
 A node is drawn and lowered again: one that is a single kernel of ONNX Runtime's own, or a convolution, becomes a sample
-of that family. Kernels of the sweep of nodes are lowered again, too, as their dimensions follow the lowering. Fit them
-with ``calibrate --refit``.
+of that family. Kernels of the sweep of nodes are lowered again, too, as their dimensions follow the lowering: without
+``--measured`` nothing else is done. Fit them with ``calibrate --refit``, or with ``--fit`` their families alone.
 """
 
 from __future__ import annotations
@@ -12,27 +12,40 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 from msgspec import structs
 
 from benchmarks.onnx_files.nodes import node
+from calibrate.fit import runtimes
+from calibrate.fit.kernel_tables import merged
+from calibrate.fit.kernels import fit_family
 from calibrate.measure.sweep import dims_of
+from calibrate.samples.files import Samples
+from calibrate.samples.kernels import MeasuredKernel, measured_kernels
 from calibrate.samples.records import Environment, KernelSample
 from calibrate.samples.store import SampleFile
 from calibrate.workloads.cases import KernelId
 from calibrate.workloads.isolated import onnx_nodes
+from predictor.calibration import files
+from predictor.calibration.load import load_calibration
+from predictor.calibration.schema import Kernels, Provenance
 from predictor.capture.onnx_files.files import read_own
 from predictor.errors import PredictorError
+from predictor.kernels.families import FAMILIES
+from predictor.pricing.kernels import roofline_s
+from predictor.pricing.transfer import transferred
 from predictor.records import Kernel
+from predictor.runtimes.onnx import lowering
 from predictor.runtimes.onnx.lowering import lower
 
 OWN = "ort"
 """Begins the names of families that are measured in sessions."""
 
-REDRAWN = ("Reduce",)
+REDRAWN = ("Reduce", "Transpose", "Gelu", "Clip", "LayerNormalization", "SkipLayerNormalization")
 """Begins the operators of the sweep whose dimensions an earlier lowering wrote differently."""
 
 
@@ -98,32 +111,100 @@ def is_told_by_its_shape(sample: KernelSample) -> bool:
     return not (sample.dtype == "tf32" and sample.launches > CHANNEL_BY_CHANNEL)
 
 
+def is_one_kernel(sample: KernelSample) -> bool:
+    """Whether a node of the sweep is one of ONNX Runtime's kernels as it is lowered today."""
+    return not (sample.id.series == "node" and sample.op == "InstanceNormalization")
+
+
 def lowered_again(sample: KernelSample) -> KernelSample:
     """A sample of the sweep with the family and dimensions of today."""
-    if sample.id.family != OWN or sample.id.series != "node" or not sample.op.startswith(REDRAWN):
+    if sample.id.family not in FITTED or sample.id.series != "node" or not sample.op.startswith(REDRAWN):
         return sample
     case = onnx_nodes.case_of(sample.id.index)
     return structs.replace(sample, id=case.id, dims=dims_of(case))
 
 
+def added(measured: Path) -> list[KernelSample]:
+    """Samples of a folder that ``onnx_battery`` wrote."""
+    nodes = SampleFile(measured / "nodes.jsonl.gz")
+    exact = SampleFile(measured / "convolutions.jsonl.gz").of(KernelSample)
+    return [*filter(is_told_by_its_shape, of_nodes(nodes)), *of_recurrent(nodes), *exact]
+
+
+def is_added(sample: KernelSample) -> bool:
+    """Whether a sample is of a node that ``onnx_battery`` measured, to be added anew."""
+    return sample.id.family.startswith(OWN) and " " in sample.id.series
+
+
+def siblings(gpu: str, sibling: str) -> list[MeasuredKernel]:
+    """Nodes that ``onnx_battery`` measured on a GPU of the same multiprocessors, as long as they take here: what is
+    traffic follows the bandwidth (``pricing.transfer``).
+    """
+    here, there = load_calibration(gpu), load_calibration(sibling)
+    file = Samples.of(files.find(sibling)).kernels
+    measured = SampleFile(file.path)
+    ids = {sample.id for sample in measured.of(KernelSample) if is_added(sample) and sample.id.family in FITTED}
+    found = []
+    for sample in measured.of(KernelSample):
+        if sample.id not in ids or not sample.repeats_s or not sample.launches:
+            continue
+        family = FAMILIES[sample.id.family]
+        dims = family.complete(sample.dims)
+        theirs, ours = (float(np.max(roofline_s(c, family, sample.dtype, dims))) for c in (there, here))
+        seconds = float(transferred(sample.seconds, theirs, ours, 1.0))
+        found.append(MeasuredKernel(family.name, sample.dtype, dict(sample.dims), seconds, sample.launches))
+    return found
+
+
+def refitted(folder: Path, sibling: str) -> None:
+    """Fits of ONNX Runtime's own kernels, ``FITTED``, in a calibration's file, from its samples, its profiles, and a
+    sibling's nodes. A fit says how many of its samples are the sibling's.
+    """
+    gpu = folder.name
+    calibration, samples = load_calibration(gpu), Samples.of(folder)
+    kernels = files.read(folder / "kernels.json", Kernels, gpu)
+    known = [sample for sample in measured_kernels(samples.kernels) if sample.family in FITTED]
+    ran = runtimes.modules(samples.runtimes, lowering.NAME, calibration, calibration.host("eager"))
+    seen = [sample for sample in runtimes.made_kernels(ran, calibration) if sample.family in FITTED]
+    lent = siblings(gpu, sibling) if sibling else []
+    own, by_family = Counter(sample.family for sample in (*known, *seen)), defaultdict(list)
+    for sample in (*known, *seen, *lent):
+        by_family[sample.family].append(sample)
+    fits = []
+    for family, group in sorted(by_family.items()):
+        count = len(group) - own[family]
+        source = f"{count} of {len(group)} samples by {sibling}" if count else ""
+        provenance: Provenance = "measured" if own[family] else "derived"
+        fits.append(fit_family(group, family, calibration.device, provenance=provenance, source=source))
+        print(f"{family}: {fits[-1].error.samples} samples, {fits[-1].error.mape:.1%} on unseen ones {source}")
+    files.write_calibration(folder, [structs.replace(kernels, fits=merged(kernels.fits, fits))])
+
+
+FITTED = ("ort", "ort_issued", "ort_reduction", "ort_quantised")
+"""Families whose dimensions the lowering of nodes writes."""
+
+
 def main() -> None:
     """Write the samples anew."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("measured", type=Path, help="folder that onnx_battery wrote")
     parser.add_argument("samples", type=Path, help="folder of a calibration's samples")
+    parser.add_argument("--measured", type=Path, help="folder that onnx_battery wrote")
+    parser.add_argument("--sibling", default="", help="a GPU whose nodes the fits learn from, too")
+    parser.add_argument("--fit", action="store_true", help="write the fits of their families, too")
     options = parser.parse_args()
     path = options.samples / "kernels.jsonl.gz"
     file = SampleFile(path)
-    kept = [lowered_again(sample) for sample in file.of(KernelSample)]
-    nodes = [s for s in of_nodes(SampleFile(options.measured / "nodes.jsonl.gz")) if is_told_by_its_shape(s)]
-    nodes += of_recurrent(SampleFile(options.measured / "nodes.jsonl.gz"))
-    exact = SampleFile(options.measured / "convolutions.jsonl.gz").of(KernelSample)
+    new = added(options.measured) if options.measured else []
+    ids = {sample.id for sample in new}
+    kept = [s for s in file.of(KernelSample) if s.id not in ids and not (new and is_added(s)) and is_one_kernel(s)]
     aside = options.samples / "aside.jsonl.gz"
     aside.unlink(missing_ok=True)
-    SampleFile(aside).append([*file.of(Environment), *kept, *nodes, *exact])
+    SampleFile(aside).append([*file.of(Environment), *map(lowered_again, kept), *new])
     os.replace(aside, path)
-    counts = Counter(sample.id.family for sample in (*nodes, *exact))
+    counts = Counter(sample.id.family for sample in new)
     print(", ".join(f"{count} {family}" for family, count in sorted(counts.items())))
+    if options.fit:
+        refitted(options.samples.parent, options.sibling)
 
 
 if __name__ == "__main__":

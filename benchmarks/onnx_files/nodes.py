@@ -300,6 +300,55 @@ def summed(rng: Rng, dtype: str) -> Net:
     return _done(net, net.op("Einsum", net.input("x", *left), net.input("z", *right), equation=equation))
 
 
+def shuffled(rng: Rng, dtype: str) -> Net:
+    """Transposes of five and six dimensions that do not merge: windows, units, heads of windows."""
+    net = Net(dtype)
+    side, window, heads = _pick(rng, 2, 4, 8, 14), _pick(rng, 2, 4, 7, 8), _pick(rng, 2, 3, 4, 8)
+    width = _pick(rng, 4, 16, 32, 48, 64, 96)
+    shape, order = _pick(
+        rng,
+        ((side, window, side, window, width), (0, 1, 3, 2, 4, 5)),
+        ((side, window, side, window, width), (0, 2, 4, 1, 3, 5)),
+        ((width, side, window, side, window), (0, 2, 4, 1, 3, 5)),
+        ((side * side, window * window, 3, heads, width), (3, 0, 4, 1, 2, 5)),
+        ((side * side, window * window, heads, width), (0, 3, 2, 4, 1)),
+        ((heads, window * window, side * side, width), (0, 3, 2, 1, 4)),
+    )
+    x = net.input("x", _batch(rng, float(np.prod(shape))), *shape)
+    return _done(net, net.op("Transpose", x, perm=list(order)))
+
+
+def narrow(rng: Rng, dtype: str) -> Net:
+    """Norms of many short rows, as vision transformers have them in their first stages."""
+    net = Net(dtype)
+    width, length = _pick(rng, 16, 24, 32, 48, 64, 80, 96, 128), _pick(rng, 196, 784, 3136, 4096)
+    x = net.input("x", _batch(rng, length * width), length, width)
+    weights = net.weight(width), net.weight(width)
+    if rng.random() < 0.6:
+        return _done(net, net.op("LayerNormalization", x, *weights, axis=-1, epsilon=1e-5))
+    return _done(net, net.op("SkipLayerNormalization", x, x, *weights, domain=MICROSOFT, epsilon=1e-5))
+
+
+def inner(rng: Rng, dtype: str) -> Net:
+    """Reductions along a dimension between others, which cuDNN does."""
+    net = Net(dtype, opset=18)
+    width, count = _pick(rng, 16, 48, 96, 256, 768), _pick(rng, 2, 4, 8, 49, 196, 784, 3136)
+    x = net.input("x", _batch(rng, count * width), count, width)
+    op = _pick(rng, "ReduceSum", "ReduceMean", "ReduceMax", "ReduceL2")
+    return _done(net, net.op(op, x, net.constant([1]), keepdims=_pick(rng, 0, 1)))
+
+
+def dilated(rng: Rng, dtype: str) -> Net:
+    """Convolutions over sequences with the dilations of WaveNet and of temporal convolutions."""
+    net = Net(dtype)
+    width, out, length = (_pick(rng, *sizes) for sizes in ((32, 64, 128, 256), (64, 128, 256), (500, 1000, 4000)))
+    side, dilation = _pick(rng, 2, 3, 3), int(2 ** rng.integers(1, 9))
+    x = net.input("x", _batch(rng, length * width, 32), width, length)
+    weight = net.weight(out, width, side, scale=0.02)
+    pads = [(side - 1) * dilation // 2] * 2
+    return _done(net, net.op("Conv", x, weight, dilations=[dilation], pads=pads, kernel_shape=[side]))
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """draw: a node of the kind; count: how many of each dtype."""
@@ -326,6 +375,10 @@ KINDS = {
         Kind(gated, 35),
         Kind(moved, 50),
         Kind(summed, 45),
+        Kind(shuffled, 30),
+        Kind(narrow, 30),
+        Kind(inner, 40),
+        Kind(dilated, 40),
     )
 }
 

@@ -15,7 +15,7 @@ from sklearn.model_selection import GroupKFold
 from calibrate.samples.kernels import MeasuredKernel
 from predictor.calibration.schema import Context, Device, Fit, FitError, MeasuredShape, Provenance
 from predictor.calibration.trees import Forest
-from predictor.kernels.families import FAMILIES, fit_name, itemsize
+from predictor.kernels.families import FAMILIES, fit_name
 
 Array = NDArray[np.float64]
 FOLDS = 4
@@ -124,8 +124,7 @@ def work_of(samples: Sequence[MeasuredKernel], family: str, device: Device) -> t
         shapes = [s.dims for s in samples if s.dtype == dtype]
         dims = row.complete({n: np.array([d.get(n, default) for d in shapes]) for n, default in row.dims.items()})
         peak = peaks.get(dtype, peaks["fp32"]) if row.matrix else peaks["fp32"]
-        base = np.maximum(row.flops(dims) / peak, row.nbytes(dims, itemsize(dtype)) / bandwidth)
-        base = base + (row.latency_s(dims, device.sms) if row.latency_s else 0.0)
+        base = np.maximum(*row.roofline_s(dims, dtype, peak, bandwidth, device.sms))
         parts.append(np.column_stack([base, row.matrix_of_features(dims, dtype, device.sms)]))
         order.append(np.flatnonzero(dtypes == dtype))
     table = np.concatenate(parts)[np.argsort(np.concatenate(order))]

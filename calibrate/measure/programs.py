@@ -12,6 +12,7 @@ from predictor import runtimes
 from predictor.errors import CannotRunError
 from predictor.predict import graph_of
 from predictor.records import Target
+from predictor.sources.built import weights_on_meta
 
 
 def record(case: Case, device: str, target: Target | None = None) -> ProgramRecord:
@@ -20,7 +21,7 @@ def record(case: Case, device: str, target: Target | None = None) -> ProgramReco
     """
     target = target or Target(torch.__version__.split("+")[0])
     runtime = runtimes.load(case.runtime)
-    with torch.device("meta"):
+    with weights_on_meta():  # inputs keep their values, which masks are skipped by, as where a user asks
         module, inputs = build(case.model, device, case.batch, case.length, case.lengths)
     try:
         graph = graph_of(module, inputs, case.dtype, case.runtime, case.model, mode=runtime.mode_on(target))

@@ -10,11 +10,12 @@ pixel of the image spread over a window.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from predictor.kernels.family import Array, Dims, Family, MeasuredIn, aligned, grow_batch, log, tile_blocks, tiles
 from predictor.records import Variant
@@ -124,13 +125,34 @@ def is_winograd(d: Dims) -> Array:
     return np.asarray(np.logical_and.reduce([*same, *single, *fills, pixels]))
 
 
+def of_one_pixel(d: Dims, size: int) -> tuple[NDArray[np.bool_], Mapping[str, Dims]]:
+    """Convolutions over a single pixel, as where channels are squeezed and excited: cuDNN runs kernels of cuBLAS there,
+    the product of images and channels, and torch adds the bias by a kernel of its own. size: of an element.
+    """
+    one = np.logical_and.reduce([np.equal(d[name], 1) for name in ("h", "w", "r", "s", "groups")])
+    one = one & np.equal(_conv_pixels(d), d["batch"])
+    elements = d["batch"] * d["c_out"]
+    ones = np.ones_like(elements)
+    product = {"m": d["batch"], "n": d["c_out"], "k": d["c_in"], "batch": ones, "nt": ones, "bias": 0 * ones}
+    added = {
+        "elements": elements * d["bias"],
+        "bytes_read": size * (elements + d["c_out"]) * d["bias"],
+        "bytes_written": size * elements * d["bias"],
+        "inputs": 2 * ones,
+    }
+    return one, {"gemm": product, "pointwise": added}
+
+
 _DIMS: dict[str, float | None] = {
     **{"batch": None, "c_in": None, "c_out": None, "h": None, "w": None, "r": None, "s": None},
     **{"stride_h": 1, "stride_w": 1, "pad_h": 0, "pad_w": 0, "dilation": 1, "groups": 1, "bias": 0},
     "channels_last": 0,
 }
 _SIZES = ("batch", "c_in", "c_out", "h", "w")
-_NAMES = r"conv|fprop|dgrad|cudnn|DSE|fft|complex|cask|winograd|gemm|cutlass|[nN]hwc|Memset|CUDAFunctor_add|scal_kernel"
+_NAMES = (
+    r"conv|fprop|dgrad|cudnn|DSE|fft|complex|cask|winograd|gemm|cutlass|nvjet|[nN]hwc|Memset|CUDAFunctor(OnSelf)?_add"
+    r"|scal_kernel"
+)
 """What a convolution may consist of, the bias added behind it included."""
 
 
@@ -162,6 +184,7 @@ def _families() -> Iterator[Family]:
                 measured_in=measured_in,
                 stand_in=name if in_session else "",
                 most_kernels=192,
+                runs_as=of_one_pixel if variant is Variant.USUAL else None,
             )
 
 

@@ -20,6 +20,12 @@ Grow = Callable[[Dims, float], dict[str, Array]]
 """Dimensions -> those of the same kernel with so many times the thread blocks."""
 
 
+RunsAs = Callable[[Dims, int], tuple[NDArray[np.bool_], Mapping[str, Dims]]]
+"""Dimensions, element size -> which kernels run as others, and for all of them family -> dimensions of what they run,
+each once; zero elements of a family where they run none.
+"""
+
+
 class MeasuredIn(StrEnum):
     """Where a family's kernels are measured: in calls of torch, in sessions of ONNX Runtime that hold nothing else, in
     profiles of modules under the runtime that makes them, or nowhere: then its price is analytic.
@@ -43,7 +49,7 @@ def grow_batch(dims: Dims, times: float) -> dict[str, Array]:
 
 def grow_stream(dims: Dims, times: float) -> dict[str, Array]:
     """More of all that it streams."""
-    streamed = ("elements", "bytes_read", "bytes_written", "rows")
+    streamed = ("elements", "bytes_read", "bytes_written", "rows", "blocks")
     return {**dims, **{name: dims[name] * times for name in streamed if name in dims}}
 
 
@@ -84,13 +90,15 @@ class Family:
     upper limit: what is read in part or again; None: nbytes.
 
     latency_s: seconds of what is neither arithmetic nor traffic, steps that wait for each other, from dims and
-    multiprocessors; None: nothing.
+    multiprocessors; None: nothing. issue_s: seconds in which the multiprocessors issue the instructions of a kernel
+    that has many for a FLOP, beside its traffic, from the same; None: those of its FLOPs at the peak.
 
     measured_in: where; stand_in: the family whose fit is taken where this one was not measured; held_out: dimensions
     that decide whether two samples are parts of one when a fit is tested on unseen ones, all where it is empty.
     factor_group: whose factor of whole passes it shares, its own where it is empty. profiler_names: what a profiler
     calls its kernels, a regular expression; most_kernels: that one call may have become in a profile. only_measured: a
     GPU for which it was not measured is refused, as an analytic price would be a guess (``unmeasured_product``).
+    runs_as: which of its kernels are other families' in truth, and which those are; None: none.
     """
 
     name: str
@@ -113,12 +121,14 @@ class Family:
     variant: Variant = Variant.USUAL
     traffic: Callable[[Dims, int], Array] | None = None
     latency_s: Callable[[Dims, int], Array] | None = None
+    issue_s: Callable[[Dims, int], Array] | None = None
     measured_in: MeasuredIn = MeasuredIn.CALLS
     stand_in: str = ""
     held_out: tuple[str, ...] = ()
     factor_group: str = ""
     most_kernels: int = 24
     only_measured: bool = False
+    runs_as: RunsAs | None = None
 
     def complete(self, dims: Mapping[str, Any]) -> dict[str, Array]:
         """Dimensions as float arrays of one shape, defaults filled in. Raises KeyError for a missing or unknown one."""
@@ -134,6 +144,18 @@ class Family:
     def compulsory_bytes(self, dims: Dims, size: int) -> Array:
         """Bytes that a kernel moves at the least; size: of an element."""
         return self.nbytes(dims, size) if self.traffic is None else self.traffic(dims, size)
+
+    def roofline_s(self, dims: Dims, dtype: str, peak: float, bandwidth: float, sms: int) -> tuple[Array, Array]:
+        """Seconds that kernels take for what they compute and for what they move, at the least of either, without a
+        floor. peak: FLOP/s of a dtype, bandwidth: bytes/s, sms: multiprocessors.
+        """
+        compute, memory = self.flops(dims) / peak, self.nbytes(dims, itemsize(dtype)) / bandwidth
+        if self.issue_s is not None:
+            compute = np.maximum(compute, self.issue_s(dims, sms))
+        if self.latency_s is None:
+            return compute, memory
+        waiting = self.latency_s(dims, sms)
+        return compute + waiting, memory + waiting
 
     def is_regime(self, dim: str) -> bool:
         """Whether one value of a dimension says nothing about another."""

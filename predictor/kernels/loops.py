@@ -1,8 +1,10 @@
-"""Loops that TorchScript's and Inductor's compilers make of several operators, and ONNX Runtime's own kernels, of which
-reductions by cuDNN and passes between numbers and integers of few bits have fits of their own where they were measured.
+"""Loops that TorchScript's and Inductor's compilers make of several operators, and ONNX Runtime's own kernels. Of these
+what is bound by instructions or thread blocks rather than by traffic, reductions by cuDNN, and passes between numbers
+and integers of few bits have fits of their own where they were measured.
 
 rows: of a row-wise one, 0 for others; contiguous: all is read in the order in which it is written; kind: 1 for
-transcendental functions, further numbers as in ``ops.ort.Kind``.
+transcendental functions, further numbers as in ``ops.ort.Kind``. Of ONNX Runtime's kernels, blocks: thread blocks,
+where they are many for what is in them; steps: that every thread takes one after another.
 """
 
 from __future__ import annotations
@@ -13,6 +15,30 @@ import numpy as np
 
 from predictor.kernels.family import Array, Dims, Family, MeasuredIn, log, waves
 from predictor.kernels.streams import SIZES, STREAM, elements, streamed
+
+NORM, CLIPPED, GELU, SHUFFLED = 4, 7, 11, 13
+"""Numbers of ``ops.ort.Kind`` whose kernels are bound by what they issue or by their blocks."""
+
+BLOCK_S = 8.4e-8
+"""Of a multiprocessor, from one thread block to the next where blocks have next to nothing to do. Measured: transposes
+of 3,168 to 32,768 blocks on an H200, 0.63 to 0.64 ns for one of 132.
+"""
+
+NORM_S, NORM_TURN_S, NORM_THREADS = 5.7e-8, 5.9e-8, 128
+"""Of a multiprocessor for a row that is normalised by a block of 128 threads (cuApplyLayerNorm): what a block takes,
+and each turn of its threads along the row. Measured: 8,192 to 32,768 rows of 128 to 2,048 on an H200 and an H100.
+"""
+
+STEP_S = 6.2e-8
+"""Of a step of cuDNN's reductions (reduce_tensor_kernel_free), whose threads go along the last reduced axis one element
+after another. Measured: 59 to 65 ns, rows of 256 to 4,096.
+"""
+
+ELEMENTS_PER_S = {CLIPPED: 3.0e9, GELU: 2.45e9, SHUFFLED: 2.0e9}
+"""Elements that a multiprocessor gets through in a second: instructions decide, in fp16 as in fp32, from cache as from
+memory. Measured: Clip 390, Gelu 320 billion on the 132 of an H200. A transpose of five or more dimensions that do not
+merge: 250 to 270 billion, fp16, in one model's profile (Hiera on an H100).
+"""
 
 
 def _loop_features(d: Dims, size: int, sms: int) -> list[Array]:
@@ -28,6 +54,27 @@ def _traffic(d: Dims, size: int) -> Array:
     return np.minimum(d["bytes_read"], d["inputs"] * d["bytes_written"]) + d["bytes_written"]
 
 
+def _ort_features(d: Dims, size: int, sms: int) -> list[Array]:
+    beside_traffic = (_issue_s(d, sms) + _waiting_s(d, sms)) * TRAFFIC / np.maximum(streamed(d, size), 1.0)
+    return [*_loop_features(d, size, sms), log(d["blocks"] + 1), log(d["steps"] + 1), log(beside_traffic + 1)]
+
+
+TRAFFIC = 3e12
+"""Bytes in a second, about, that decide whether a kernel is bound by its traffic."""
+
+
+def _issue_s(d: Dims, sms: int) -> Array:
+    """Elements of which each takes many instructions, or thread blocks that take their turns."""
+    rates = [np.where(d["kind"] == kind, d["elements"] / rate, 0.0) for kind, rate in ELEMENTS_PER_S.items()]
+    turns = np.ceil(d["elements"] / np.maximum(d["rows"], 1) / NORM_THREADS)
+    block_s = np.where(d["kind"] == NORM, NORM_S + NORM_TURN_S * turns, BLOCK_S)
+    return np.asarray((np.sum(rates, axis=0) + d["blocks"] * block_s) / sms)
+
+
+def _waiting_s(d: Dims, sms: int) -> Array:
+    return np.asarray(STEP_S * d["steps"])
+
+
 _loop = partial(
     Family,
     dims={**STREAM, "inputs": 1, "contiguous": 1, "kind": 0, "rows": 0},
@@ -38,7 +85,15 @@ _loop = partial(
     measured_in=MeasuredIn.PROFILES,
 )
 
-_ort = partial(_loop, traffic=_traffic)
+_ort = partial(
+    _loop,
+    dims={**STREAM, "inputs": 1, "contiguous": 1, "kind": 0, "rows": 0, "blocks": 0, "steps": 0},
+    features=_ort_features,
+    sizes=(*SIZES, "rows", "blocks"),
+    traffic=_traffic,
+    issue_s=_issue_s,
+    latency_s=_waiting_s,
+)
 
 _ORT = r"onnxruntime::|op_tensor|op_generic|reduce_tensor|pooling|bn_fw|transpose|Memcpy|Memset"
 
@@ -46,6 +101,7 @@ ROWS = (
     _loop(name="nnc", profiler_names=r"^fused_"),
     _loop(name="triton", profiler_names=r"^triton_", factor_group="pointwise"),
     _ort(name="ort", profiler_names=_ORT),
+    _ort(name="ort_issued", profiler_names=_ORT, stand_in="ort", factor_group="ort"),
     _ort(name="ort_reduction", profiler_names=_ORT, measured_in=MeasuredIn.SESSIONS, stand_in="ort"),
     _ort(name="ort_quantised", profiler_names=_ORT, measured_in=MeasuredIn.SESSIONS, stand_in="ort"),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 
 from predictor.kernels.unmodelled import UNMODELLED
@@ -88,6 +89,16 @@ def fill_of(out: TensorSpec) -> tuple[Kernel, ...]:
 def rows_of(family: str, x: TensorSpec, rows: int, cols: int) -> tuple[Kernel, ...]:
     """A kernel of a family that goes along the rows of a matrix."""
     return (Kernel(family, x.dtype, {"rows": rows, "cols": cols}),) if rows and cols else ()
+
+
+def reduction_of(x: TensorSpec, rows: int, axes: Iterable[int]) -> tuple[Kernel, ...]:
+    """A reduction to rows elements over some axes, none for all: along the innermost dimension of the memory, or across
+    it.
+    """
+    reduced = {axis % max(len(x.shape), 1) for axis in axes}
+    strides = {d: s for d, (n, s) in enumerate(zip(x.shape, x.stride, strict=True)) if n > 1 and s}
+    inner = not reduced or not strides or min(strides, key=lambda d: strides[d]) in reduced
+    return (Kernel("reduce", x.dtype, {"rows": rows, "cols": x.elements // rows, "inner": float(inner)}),)
 
 
 def along(x: TensorSpec, family: str, dim: int) -> tuple[Kernel, ...]:

@@ -10,6 +10,7 @@ import math
 from dataclasses import replace
 from enum import IntEnum
 from functools import partial
+from itertools import combinations, pairwise
 
 from predictor.ops.elementary import pointwise_of, repeated
 from predictor.ops.node_macs import einsum_sizes, einsum_terms
@@ -21,7 +22,8 @@ class Kind(IntEnum):
     """Kinds of ONNX Runtime's kernels, as it has code of its own for them; the number is the family's dimension "kind".
 
     POINTWISE, TRANSCENDENTAL, CHECKED (pointwise with a choice in it); row-wise ones: SOFTMAX, NORM, REDUCED; MOVED (a
-    transpose); CLIPPED (an element at a time); CUT (splits and joins, a vector at a time); GATHERED; POOLED.
+    transpose); CLIPPED (an element at a time); CUT (splits and joins, a vector at a time); GATHERED; POOLED; GELU (by
+    its error function); SKIPPED (a norm of a sum); SHUFFLED (a transpose that divides for the place of each element).
     """
 
     POINTWISE = 0
@@ -35,6 +37,13 @@ class Kind(IntEnum):
     CUT = 8
     GATHERED = 9
     POOLED = 10
+    GELU = 11
+    SKIPPED = 12
+    SHUFFLED = 13
+
+
+ISSUED = frozenset({Kind.CLIPPED, Kind.GELU, Kind.NORM, Kind.SKIPPED, Kind.SHUFFLED})
+"""Kinds that are bound by instructions or thread blocks rather than by traffic."""
 
 
 def kernel(
@@ -44,9 +53,12 @@ def kernel(
     straight: bool | None = None,
     reads_part: bool = False,
     family: str = "ort",
+    blocks: float = 0.0,
+    steps: float = 0.0,
 ) -> tuple[Kernel, ...]:
     """One of ONNX Runtime's kernels. rows: of a row-wise one; straight: whether it reads as it writes, or reduces what
-    lies side by side; reads_part: of an input no more than it writes; family: "ort" or one that it stands in for.
+    lies side by side; reads_part: of an input no more than it writes; family: "ort" or one that it stands in for;
+    blocks, steps: see ``kernels.loops``.
     """
     out, inputs = call.outputs[0], [t for t in call.tensors if t.elements]
     if not out.elements:
@@ -61,8 +73,10 @@ def kernel(
         "contiguous": float(straight),
         "kind": float(kind),
         "rows": rows,
+        "blocks": blocks,
+        "steps": steps,
     }
-    return (Kernel(family, out.dtype, dims),)
+    return (Kernel("ort_issued" if family == "ort" and kind in ISSUED else family, out.dtype, dims),)
 
 
 nothing: Lower = no_kernels
@@ -70,12 +84,50 @@ pointwise: Lower = kernel
 transcendental: Lower = partial(kernel, kind=Kind.TRANSCENDENTAL)
 checked: Lower = partial(kernel, kind=Kind.CHECKED)
 clipped: Lower = partial(kernel, kind=Kind.CLIPPED)
-moved: Lower = partial(kernel, kind=Kind.MOVED, straight=False)
+gelu: Lower = partial(kernel, kind=Kind.GELU)
 gathered: Lower = partial(kernel, kind=Kind.GATHERED, straight=False)
 looked_up: Lower = partial(kernel, kind=Kind.GATHERED, straight=False, reads_part=True)
 pooled: Lower = partial(kernel, kind=Kind.POOLED, straight=False)
 cut: Lower = partial(kernel, kind=Kind.CUT, straight=False)
 quantised: Lower = partial(kernel, kind=Kind.CHECKED, family="ort_quantised")
+
+
+VECTOR_BYTES, MOST_THREADS = 16, 1024
+"""That a thread of a transpose moves at a time; threads of a block."""
+
+
+def moved(call: OpCall) -> tuple[Kernel, ...]:
+    """A transpose, dimensions of one left out and those that stay side by side taken as one. Nothing moved is a copy;
+    else it goes tile by tile, or with a block for every place in the first two of four dimensions, or, of more, an
+    element a thread, which divides for its place (onnxruntime, transpose.cc).
+    """
+    x, order = call.tensors[0], call.args.get("perm")
+    if not isinstance(order, tuple) or len(order) != len(x.shape) or not x.elements:
+        return kernel(call, Kind.MOVED, straight=False)
+    shape, order = _merged(x.shape, order)
+    if len(order) < 2:
+        return kernel(call, Kind.CUT, straight=False)
+    if order == (0, 2, 1) or len(order) < 3:
+        return kernel(call, Kind.MOVED, straight=False)
+    inner = shape[-1]
+    each = VECTOR_BYTES // x.itemsize if order[-1] == len(order) - 1 and inner * x.itemsize % VECTOR_BYTES == 0 else 1
+    if len(order) > 4 or inner / each > MOST_THREADS:
+        return kernel(call, Kind.SHUFFLED, straight=False)
+    blocks = math.prod(shape[:-2]) * math.ceil(shape[-2] * inner / each / MOST_THREADS)
+    return kernel(call, Kind.MOVED, straight=False, blocks=float(blocks))
+
+
+def _merged(shape: tuple[int, ...], order: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """(Shape, order) of a transpose without dimensions of one, those that follow each other before and after as one."""
+    axes = [axis for axis in range(len(shape)) if shape[axis] > 1]
+    runs: list[list[int]] = []
+    for axis in (axes.index(axis) for axis in order if axis in axes):
+        if runs and runs[-1][-1] + 1 == axis:
+            runs[-1].append(axis)
+        else:
+            runs.append([axis])
+    before = sorted(runs)
+    return tuple(math.prod(shape[axes[i]] for i in run) for run in before), tuple(before.index(run) for run in runs)
 
 
 def scattered(call: OpCall) -> tuple[Kernel, ...]:
@@ -253,14 +305,16 @@ def einsum(call: OpCall) -> tuple[Kernel, ...]:
     return kernels
 
 
-def by_rows(call: OpCall, kind: Kind) -> tuple[Kernel, ...]:
-    """A kernel that goes along the rows from an axis on."""
+def by_rows(call: OpCall, kind: Kind, in_blocks: bool = False) -> tuple[Kernel, ...]:
+    """A kernel that goes along the rows from an axis on. in_blocks: with a thread block for every row."""
     x = call.tensors[0]
     axis = int(call.args.get("axis", -1))
-    return kernel(call, kind, x.elements // max(math.prod(x.shape[axis:]) if x.shape else 1, 1), straight=True)
+    rows = x.elements // max(math.prod(x.shape[axis:]) if x.shape else 1, 1)
+    return kernel(call, kind, rows, straight=True, blocks=float(rows * in_blocks))
 
 
-norm: Lower = partial(by_rows, kind=Kind.NORM)
+norm: Lower = partial(by_rows, kind=Kind.NORM, in_blocks=True)
+skipped_norm: Lower = partial(by_rows, kind=Kind.SKIPPED, in_blocks=True)
 biased_softmax: Lower = partial(by_rows, kind=Kind.SOFTMAX)
 
 
@@ -272,11 +326,62 @@ def softmax(call: OpCall) -> tuple[Kernel, ...]:
     return (Kernel("softmax", x.dtype, {"rows": x.elements // max(cols, 1), "cols": cols}),) if x.elements else ()
 
 
-def reduced(call: OpCall, family: str = "ort") -> tuple[Kernel, ...]:
+def reduced(call: OpCall) -> tuple[Kernel, ...]:
     """A row for every element of the result."""
     x, out = call.tensors[0], call.outputs[0]
     side_by_side = out.elements <= 1 or not x.shape or out.shape[-1] != x.shape[-1]
-    return kernel(call, Kind.REDUCED, max(out.elements, 1), straight=side_by_side, family=family)
+    return kernel(call, Kind.REDUCED, max(out.elements, 1), straight=side_by_side)
+
+
+def reduced_axes(x: tuple[int, ...], out: tuple[int, ...]) -> tuple[int, ...]:
+    """Axes that a reduction of one shape to another takes, but for those of size one; where several may be meant, those
+    that lie side by side, and then the last.
+    """
+    if len(x) == len(out):
+        return tuple(axis for axis, size in enumerate(x) if size != out[axis])
+    count = len(x) - len(out)
+    runs = [tuple(range(first, first + count)) for first in reversed(range(len(out) + 1))]
+    fits = (axes for axes in (*runs, *combinations(range(len(x)), count)) if _without(x, axes) == out)
+    return tuple(axis for axis in next(fits, tuple(range(len(x)))) if x[axis] > 1)
+
+
+def _without(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(size for axis, size in enumerate(shape) if axis not in axes)
+
+
+def is_matrix_reduction(call: OpCall) -> bool:
+    """Whether ONNX Runtime sums with kernels of its own: along the first dimensions or along the last, those of size
+    one aside; cuDNN does otherwise (onnxruntime, reduction_functions.cc, get_applicable_matrix_reduction).
+    """
+    x = call.tensors[0].shape
+    axes = reduced_axes(x, call.outputs[0].shape)
+    taken = [axis in axes for axis, size in enumerate(x) if size > 1]
+    return sum(a != b for a, b in pairwise(taken)) < 2
+
+
+def by_library(call: OpCall) -> tuple[Kernel, ...]:
+    """A reduction by cuDNN: a cast to fp32, a pass whose threads go along the last reduced axis, and a cast back."""
+    x, out = call.tensors[0], call.outputs[0]
+    axes = reduced_axes(x.shape, out.shape)
+    side_by_side = out.elements <= 1 or not axes or axes[-1] == len(x.shape) - 1
+    rows, steps = max(out.elements, 1), float(x.shape[axes[-1]]) if axes and out.elements > 1 else 0.0
+    return kernel(call, Kind.REDUCED, rows, straight=side_by_side, family="ort_reduction", steps=steps)
+
+
+def summed(call: OpCall) -> tuple[Kernel, ...]:
+    """A sum, see ``is_matrix_reduction``."""
+    return reduced(call) if is_matrix_reduction(call) else by_library(call)
+
+
+def summed_squares(call: OpCall) -> tuple[Kernel, ...]:
+    """A product of a tensor with itself, then a sum."""
+    x = call.tensors[0]
+    return (*kernel(OpCall("", {"input0": x, "input1": x}, (x,), Trait.POINTWISE)), *summed(call))
+
+
+def log_sum(call: OpCall) -> tuple[Kernel, ...]:
+    """A sum, then its logarithm."""
+    return (*summed(call), *kernel(_node_of(call.outputs[0], Trait.POINTWISE), Kind.TRANSCENDENTAL))
 
 
 def best_few(call: OpCall) -> tuple[Kernel, ...]:
@@ -286,10 +391,6 @@ def best_few(call: OpCall) -> tuple[Kernel, ...]:
         return ()
     cols = x.shape[int(call.args.get("axis", -1))]
     return (Kernel("ort_top_k", x.dtype, {"rows": x.elements // cols, "cols": cols, "itemsize": float(x.itemsize)}),)
-
-
-by_library: Lower = partial(reduced, family="ort_reduction")
-"""A reduction by cuDNN (onnxruntime, reduction_ops.cc): sums and means alone have kernels of its own."""
 
 
 def log_sum_exp(call: OpCall) -> tuple[Kernel, ...]:
@@ -317,13 +418,33 @@ ADDED_BYTES = 4
 
 
 def mean(call: OpCall) -> tuple[Kernel, ...]:
-    """A sum, then a division."""
-    return reduced(call) + copies_of(call.outputs[0])
+    """A sum, then a division, or a mean of cuDNN's."""
+    return reduced(call) + copies_of(call.outputs[0]) if is_matrix_reduction(call) else by_library(call)
+
+
+def by_channel(call: OpCall) -> tuple[Kernel, ...]:
+    """A normalisation of every channel of every instance."""
+    return kernel(call, Kind.REDUCED, max(math.prod(call.outputs[0].shape[:2]), 1), straight=True)
+
+
+STATISTICS = 4
+"""Buffers that are zeroed before several instances are normalised: mean, variance, and a scale and an offset that are
+not used (onnxruntime, instance_norm.cc).
+"""
 
 
 def instance_norm(call: OpCall) -> tuple[Kernel, ...]:
-    """A normalisation of every channel of every instance."""
-    return kernel(call, Kind.REDUCED, max(math.prod(call.outputs[0].shape[:2]), 1), straight=True)
+    """One instance is a batch norm in training; of several it finds the statistics alone, and a pass follows. In half
+    precision the scale and the offset of one are cast.
+    """
+    out, weights = call.outputs[0], call.tensors[1:3]
+    if not out.elements:
+        return ()
+    if out.shape[0] == 1:
+        casts = weights if out.itemsize == 2 else ()
+        return (*(k for t in casts for k in checked(_node_of(t, Trait.POINTWISE))), *by_channel(call))
+    channels = TensorSpec((math.prod(out.shape[:2]),), "fp32", (1,))
+    return (*copies_of(*[channels] * STATISTICS), *by_channel(call), *kernel(call, straight=True))
 
 
 BLOCK_BYTES = 800
@@ -335,7 +456,7 @@ fit, far outside of what it knows there, says the same; not measured by a calibr
 
 def batch_norm(call: OpCall) -> tuple[Kernel, ...]:
     """A row of pixels for every channel and image, a block each; in half precision what it normalises with is cast."""
-    (whole,) = instance_norm(call) or (None,)
+    (whole,) = by_channel(call) or (None,)
     if whole is None:
         return ()
     read = max(whole.dims["bytes_read"], BLOCK_BYTES * whole.dims["rows"])

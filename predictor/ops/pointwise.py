@@ -181,7 +181,11 @@ ROWS = (
     _row("leaky_relu", onnx=ort.form("LeakyRelu"), example=lambda o: partial(o.functional.leaky_relu, o.x)),
     _transcendental(
         "gelu",
-        onnx=(*ort.form("Gelu", "BiasGelu", lower=ort.transcendental), *ort.form("FastGelu")),
+        onnx=(
+            *ort.form("Gelu", lower=ort.gelu),
+            *ort.form("BiasGelu", lower=ort.transcendental),
+            *ort.form("FastGelu"),
+        ),
         example=lambda o: partial(o.functional.gelu, o.x),
     ),
     _transcendental("sigmoid", onnx=ort.form("Sigmoid", lower=ort.transcendental), example=_of_x("sigmoid")),

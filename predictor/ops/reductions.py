@@ -8,7 +8,16 @@ from functools import partial
 
 from predictor.ops import ort
 from predictor.ops.arguments import tensor
-from predictor.ops.elementary import along, contiguous_of, copy_of, fill_of, pointwise_of, rows_of, scalar_of
+from predictor.ops.elementary import (
+    along,
+    contiguous_of,
+    copy_of,
+    fill_of,
+    pointwise_of,
+    reduction_of,
+    rows_of,
+    scalar_of,
+)
 from predictor.ops.row import LOOP, RARE, SPELLED_OTHERWISE, Fuser, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
@@ -19,11 +28,8 @@ def reduce(call: OpCall) -> tuple[Kernel, ...]:
     if not x.elements:
         return ()
     dims = call.args.get("dim")
-    last = len(x.shape) - 1
-    axes = dims if isinstance(dims, (tuple, list)) else (last,) if dims is None else (dims,)
-    inner = not axes or any(int(a) % max(len(x.shape), 1) == last for a in axes)
-    rows = max(out.elements, 1)
-    return (Kernel("reduce", x.dtype, {"rows": rows, "cols": x.elements // rows, "inner": float(inner)}),)
+    axes = dims if isinstance(dims, (tuple, list)) else range(len(x.shape)) if dims is None else (dims,)
+    return reduction_of(x, max(out.elements, 1), axes)
 
 
 def counted(call: OpCall) -> tuple[Kernel, ...]:
@@ -127,6 +133,7 @@ _reduction = partial(Operator, trait=Trait.REDUCTION, lower=reduce, fused_by=LOO
 _REDUCED = partial(ort.form, trait=Trait.REDUCTION, lower=ort.reduced)
 _BY_LIBRARY = partial(ort.form, trait=Trait.REDUCTION, lower=ort.by_library)
 _NORM = partial(ort.form, trait=Trait.REDUCTION, lower=ort.norm)
+_SKIPPED = partial(ort.form, trait=Trait.REDUCTION, lower=ort.skipped_norm)
 _BY_NVFUSER = frozenset({Fuser.NVFUSER, Fuser.INDUCTOR})
 
 ROWS = (
@@ -139,7 +146,11 @@ ROWS = (
     _reduction(
         ("sum",),
         fused_by=_BY_NVFUSER,
-        onnx=(*_REDUCED("ReduceSum", "ReduceSumSquare"), *_BY_LIBRARY("ReduceLogSum")),
+        onnx=(
+            *ort.form("ReduceSum", trait=Trait.REDUCTION, lower=ort.summed),
+            *ort.form("ReduceSumSquare", trait=Trait.REDUCTION, lower=ort.summed_squares),
+            *ort.form("ReduceLogSum", trait=Trait.REDUCTION, lower=ort.log_sum),
+        ),
         example=lambda o: partial(o.x.sum, -1),
     ),
     _reduction(("amax",), fused_by=_BY_NVFUSER, onnx=_BY_LIBRARY("ReduceMax"), example=lambda o: partial(o.x.amax, -1)),
@@ -190,14 +201,17 @@ ROWS = (
         ("layer_norm",),
         lower=layer_norm,
         fused_by=_BY_NVFUSER,
-        onnx=_NORM("LayerNormalization", "SkipLayerNormalization"),
+        onnx=(*_NORM("LayerNormalization"), *_SKIPPED("SkipLayerNormalization")),
         example=lambda o: partial(o.torch.layer_norm, o.x, (o.width,), o.vector, o.vector, 1e-5),
     ),
     _reduction(("native_layer_norm",), lower=layer_norm, untimed=SPELLED_OTHERWISE),
     _reduction(
         ("rms_norm",),
         lower=layer_norm,
-        onnx=_NORM("SimplifiedLayerNormalization", "SkipSimplifiedLayerNormalization", "RMSNormalization"),
+        onnx=(
+            *_NORM("SimplifiedLayerNormalization", "RMSNormalization"),
+            *_SKIPPED("SkipSimplifiedLayerNormalization"),
+        ),
         example=lambda o: partial(o.torch.rms_norm, o.x, (o.width,), o.vector),
     ),
     _reduction(
@@ -211,8 +225,9 @@ ROWS = (
     _reduction(
         ("group_norm",),
         lower=group_norm,
-        onnx=ort.form(
-            "InstanceNormalization", "GroupNorm", "GroupNormalization", trait=Trait.REDUCTION, lower=ort.instance_norm
+        onnx=(
+            *ort.form("InstanceNormalization", trait=Trait.REDUCTION, lower=ort.instance_norm),
+            *ort.form("GroupNorm", "GroupNormalization", trait=Trait.REDUCTION, lower=ort.by_channel),
         ),
         example=lambda o: partial(o.torch.group_norm, o.sequence, 4, o.vector, o.vector, 1e-5),
     ),

@@ -7,7 +7,7 @@ from functools import partial
 
 from predictor.ops import ort
 from predictor.ops.arguments import pair, tensor
-from predictor.ops.elementary import copy_of, fill_of, product
+from predictor.ops.elementary import copy_of, fill_of, product, reduction_of
 from predictor.ops.row import LOOP, RARE, SPELLED_OTHERWISE, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
@@ -44,8 +44,7 @@ def adaptive_pool(call: OpCall, *, spatial: int = 2, maximum: bool = False) -> t
     x, out = tensor(call, "self"), call.outputs[0]
     if math.prod(out.shape[2:]) != 1:
         return pool(call, spatial=spatial, maximum=maximum, adaptive=True)
-    rows = out.elements
-    return (Kernel("reduce", x.dtype, {"rows": rows, "cols": x.elements // rows, "inner": 1.0}),)
+    return reduction_of(x, out.elements, range(-spatial, 0))
 
 
 def interpolate(call: OpCall, *, taps: int, antialiased: bool = False, sampled: bool = False) -> tuple[Kernel, ...]:

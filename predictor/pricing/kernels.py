@@ -51,12 +51,9 @@ class KernelPrices:
 
 def roofline_s(calibration: Calibration, family: Family, dtype: str, dims: Dims) -> tuple[Any, Any]:
     """Roofline terms in seconds: compute and memory (Williams et al., 2009), before the floor."""
-    compute = family.flops(dims) / peak_flops(calibration.device.peak_flops, family, dtype)
-    memory = family.nbytes(dims, itemsize(dtype)) / calibration.device.bandwidth_bytes_per_s
-    if family.latency_s is not None:
-        waiting = family.latency_s(dims, calibration.device.sms)
-        return compute + waiting, memory + waiting
-    return compute, memory
+    device = calibration.device
+    peak = peak_flops(device.peak_flops, family, dtype)
+    return family.roofline_s(dims, dtype, peak, device.bandwidth_bytes_per_s, device.sms)
 
 
 def kernel_fit(calibration: Calibration, family: str, dtype: str, context: str = "model") -> KernelFit:
@@ -215,6 +212,57 @@ def price_rows(
 
 
 def _price_kernels(calibration: Calibration, family: str, dtype: str, arrays: Dims, context: str) -> KernelPrices:
+    """Those that run as other families' kernels as the sum of these, the others by their own fit."""
+    ways = _ways(FAMILIES[family], dtype, arrays)
+    if len(ways) == 1:
+        return _usual_prices(calibration, family, dtype, arrays, context)
+    count = next(iter(arrays.values())).size
+    seconds, least = np.zeros(count), np.zeros(count)
+    launches = np.zeros(count, dtype=np.int64)
+    computes, far = np.zeros(count, dtype=bool), np.zeros(count, dtype=bool)
+    for way in ways:
+        price = _usual_prices if way is ways[0] else price_kernels
+        own, at = price(calibration, way.family, way.dtype, way.dims, context), way.places
+        seconds[at] += own.seconds
+        least[at] += own.least_s
+        launches[at] += own.launches
+        computes[at] |= own.compute_bound
+        far[at] |= own.extrapolated
+    return KernelPrices(seconds, least, launches, computes, far)
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """Kernels of a family that run as kernels of another, or as their own: their positions, and what they run as."""
+
+    places: NDArray[np.intp]
+    family: str
+    dtype: str
+    dims: Dims
+
+
+def _ways(row: Family, dtype: str, arrays: Dims) -> list[_Way]:
+    """Kernels that run as their own family's, maybe none, then what the others run as, if there are others."""
+    everything = _Way(np.arange(next(iter(arrays.values())).size), row.name, dtype, arrays)
+    if row.runs_as is None:
+        return [everything]
+    differs, others = row.runs_as(arrays, itemsize(dtype))
+    if not differs.any():
+        return [everything]
+    ways = [_where(~differs, everything)]
+    for family, dims in others.items():
+        works = np.prod([dims[name] for name in FAMILIES[family].sizes], axis=0) > 0
+        stored = "fp32" if dtype == "tf32" and not FAMILIES[family].matrix else dtype
+        ways.append(_where(differs & works, _Way(everything.places, family, stored, dims)))
+    return ways
+
+
+def _where(kept: NDArray[np.bool_], way: _Way) -> _Way:
+    places = np.flatnonzero(kept)
+    return replace(way, places=places, dims={name: array[places] for name, array in way.dims.items()})
+
+
+def _usual_prices(calibration: Calibration, family: str, dtype: str, arrays: Dims, context: str) -> KernelPrices:
     row = FAMILIES[family]
     fit = kernel_fit(calibration, family, dtype, context)
     compute, memory = roofline_s(calibration, row, dtype, arrays)
@@ -229,7 +277,7 @@ def _price_kernels(calibration: Calibration, family: str, dtype: str, arrays: Di
         seconds = with_factor(_measured_s(calibration, fit, row, dtype, arrays, roof_s, features), least, factor)
         for i, (known_s, _) in _exceptions(fit, row, dtype, arrays):
             seconds[i] = known_s
-    launches = kernel_launches(calibration, family, dtype, arrays, context)
+    launches = _usual_launches(calibration, family, dtype, arrays, context)
     return KernelPrices(seconds, least, launches, compute > memory, is_extrapolated(fit, row, arrays))
 
 
@@ -250,6 +298,15 @@ def kernel_launches(
 
 
 def _kernel_launches(calibration: Calibration, family: str, dtype: str, dims: Dims, context: str) -> NDArray[np.int64]:
+    ways = _ways(FAMILIES[family], dtype, dims)
+    total = np.zeros(next(iter(dims.values())).size, dtype=np.int64)
+    for way in ways:
+        counted = _usual_launches if way is ways[0] else kernel_launches
+        total[way.places] += counted(calibration, way.family, way.dtype, way.dims, context)
+    return total
+
+
+def _usual_launches(calibration: Calibration, family: str, dtype: str, dims: Dims, context: str) -> NDArray[np.int64]:
     fit = kernel_fit(calibration, family, dtype, context)
     if fit.reference_gpu:
         theirs = launched_as(calibration, FAMILIES[family], dtype)

@@ -373,19 +373,21 @@ def _side_by_side(
     host: HostCosts,
 ) -> Array:
     """Kernels of a CUDA graph. A grouped convolution that a library runs group by group, on streams of its own, runs
-    all groups at the same time there; from a host only where a kernel takes longer than the launch of the next. What
-    that gains is the square root of the groups: on an H200 a generated RegNet's convolutions took 0.8 of their time
-    with two groups and 0.5 to 0.7 with four; no more than ``MOST_AT_ONCE``.
+    all groups at the same time there; from a host as many as there are launches in a kernel's time, which its seconds
+    hold. What all gain is the square root of the groups: on an H200 a generated RegNet's convolutions took 0.8 of their
+    time with two groups and 0.5 to 0.7 with four; no more than ``MOST_AT_ONCE``.
     """
     family = FAMILIES[group.family]
     if not family.groups_run_at_once:
         return seconds
     groups = dims["groups"]
-    longer = (seconds / np.maximum(launches, 1) > host.launch_s) & (family.variant is not Variant.DEPTHWISE)
-    alone = (launches < groups) | longer
+    of_host = np.maximum(seconds / np.maximum(launches, 1) / host.launch_s, 1.0)
+    if family.variant is Variant.DEPTHWISE:
+        of_host = np.ones_like(seconds)
+    gain = np.maximum(np.minimum(np.sqrt(groups), MOST_AT_ONCE) / of_host, 1.0)
     roof_s = np.maximum(*roofline_s(calibration, family, group.dtype, family.complete(dims))) / ROOF_SHARE
-    gained = np.minimum(np.maximum(seconds / np.minimum(np.sqrt(groups), MOST_AT_ONCE), roof_s), seconds)
-    return np.where(alone, seconds, gained)
+    gained = np.minimum(np.maximum(seconds / gain, roof_s), seconds)
+    return np.where(launches < groups, seconds, gained)
 
 
 def python_s(work: PythonWork, host: HostCosts) -> float:

@@ -8,8 +8,9 @@ import logging
 import re
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,8 @@ from predictor.records import CaptureMode, Graph
 
 def exported(module: Any, inputs: Any, dtype: str, name: str | None = None) -> Graph:
     """Graph of a module: exported on the CPU, in half precision for either half-precision type, so that what the module
-    does in fp32 itself stays told apart; with weights of no particular value if it has none. Raises CannotRunError
-    where it cannot be exported.
+    does in fp32 itself stays told apart; if it has no weights, with ``_StandIns``. Raises CannotRunError where it
+    cannot be exported.
     """
     from predictor.capture.isolation import isolated, without_collection
     from predictor.capture.recorder import versions
@@ -52,11 +53,12 @@ def _optimised(module: Any, inputs: Any, dtype: str) -> dict[str, Any]:
     from predictor.graph.onnx_export import export
 
     floats = torch.float16 if dtype == "fp16" else torch.float32
+    stand_ins = _StandIns(module)
 
     def placed(tensor: torch.Tensor) -> torch.Tensor:
         kind = floats if tensor.is_floating_point() else tensor.dtype
         if tensor.is_meta:
-            return torch.zeros(tensor.shape, dtype=kind)
+            return stand_ins.of(tensor, kind)
         return tensor.detach().to("cpu", kind, copy=True)
 
     def write(path: Path) -> None:
@@ -80,6 +82,67 @@ def _optimised(module: Any, inputs: Any, dtype: str) -> dict[str, Any]:
             raise _not_exported(error) from error
         file = read(path)
         return optimise_here(file, bound(file, Bindings()))
+
+
+VALUES = 512
+"""Values of ``_StandIns``, from 2 on: exact in half precision, and none by which ONNX Runtime knows an activation."""
+
+
+class _StandIns:
+    """Values of a module's tensors that have none. An exporter leaves out a bias that is zero, and computes twice the
+    same once: so each is another number, but for biases that are zero before a training, and what batch norms begin
+    with, which shift nothing until then.
+    """
+
+    def __init__(self, module: Any) -> None:
+        from torch.nn.modules.batchnorm import _NormBase
+
+        norms = [child for child in module.modules() if isinstance(child, _NormBase)]
+        tensors = [tensor for norm in norms for tensor in (norm.bias, norm.running_mean)]
+        self._zeros = {id(tensor) for tensor in (*tensors, *_zeroed(module)) if tensor is not None}
+        self._count = 0
+
+    def of(self, tensor: Any, kind: Any) -> Any:
+        """The stand-in of a tensor, of a dtype."""
+        import torch
+
+        if not kind.is_floating_point or id(tensor) in self._zeros:
+            return torch.zeros(tensor.shape, dtype=kind)
+        self._count += 1
+        return torch.full(tensor.shape, 2 + self._count % VALUES / VALUES, dtype=kind)
+
+
+def _zeroed(module: Any) -> list[Any]:
+    """Biases that models of transformers begin with zero: asked of their own ``_init_weights``, with a small layer."""
+    from torch import nn
+
+    small: dict[type, Callable[[], Any]] = {
+        nn.Linear: lambda: nn.Linear(2, 2),
+        **{kind: partial(kind, 2, 2, 2) for kind in (nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d)},
+    }
+    zeroed: dict[int, tuple[Any, bool]] = {}
+    for owner in module.modules():  # the innermost one decides
+        if not hasattr(owner, "_init_weights"):
+            continue
+        answers = {kind: _zeroes(owner, make()) for kind, make in small.items()}
+        for child in owner.modules():
+            if type(child) in answers and child.bias is not None:
+                zeroed[id(child)] = child.bias, answers[type(child)]
+    return [bias for bias, is_zero in zeroed.values() if is_zero]
+
+
+def _zeroes(owner: Any, layer: Any) -> bool:
+    """Whether a model makes the bias of a layer zero."""
+    import torch
+
+    layer = layer.to("cpu") if not layer.bias.is_meta else type(layer).to_empty(layer, device="cpu")
+    with torch.no_grad():
+        layer.bias.fill_(1.0)
+        try:
+            owner._init_weights(layer)
+        except Exception:  # it looks for what this layer is not
+            return False
+    return not bool(layer.bias.any())
 
 
 def _not_exported(error: Exception) -> CannotRunError:

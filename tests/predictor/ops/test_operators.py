@@ -301,3 +301,33 @@ def test_a_second_row_for_a_node_is_refused() -> None:
     with pytest.raises(PredictorError, match="a row for Gemm already"):
         predictor.register_operator(Operator(("mylib::other",), Trait.GEMM, onnx=(node,)))
     assert "mylib::other" not in OPS
+
+
+@pytest.mark.parametrize(
+    ("layout", "dims", "inner"),
+    [
+        (torch.contiguous_format, 3, 1.0),
+        (torch.contiguous_format, (2, 3), 1.0),
+        (torch.contiguous_format, 1, 0.0),
+        (torch.channels_last, 1, 1.0),
+        (torch.channels_last, (2, 3), 0.0),
+        (torch.contiguous_format, None, 1.0),
+    ],
+)
+def test_a_reduction_goes_along_or_across_what_is_innermost_in_memory(layout: Any, dims: Any, inner: float) -> None:
+    x = torch.empty(2, 8, 6, 4).to(memory_format=layout)
+    (call,) = of(lambda x: x.sum() if dims is None else x.mean(dims), x).calls
+    assert [k.dims["inner"] for k in OPS[call.op].lower(call)] == [inner]
+
+
+def test_a_mean_of_means_goes_along_the_memory_both_times() -> None:
+    graph = of(lambda x: x.mean(3, keepdim=True).mean(2, keepdim=True), torch.empty(2, 8, 6, 4))
+    assert [k.dims["inner"] for call in graph.calls for k in OPS[call.op].lower(call)] == [1.0, 1.0]
+
+
+def test_a_pool_to_one_pixel_of_channels_last_goes_across_the_memory() -> None:
+    pool = torch.nn.functional.adaptive_avg_pool2d
+    x = torch.empty(2, 8, 6, 4)
+    for layout, inner in ((torch.contiguous_format, 1.0), (torch.channels_last, 0.0)):
+        graph = of(lambda x: pool(x, 1), x.to(memory_format=layout))
+        assert [k.dims["inner"] for k in OPS[graph.calls[-1].op].lower(graph.calls[-1])] == [inner]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from predictor.ops import onnx_form
+from predictor.ops import onnx_form, ort
 from predictor.records import Graph, Kernel, OpCall, PythonWork, TensorSpec, Trait
 from predictor.runtimes.onnx import lowering
 
@@ -310,6 +310,77 @@ def test_a_library_reduces_by_all_but_sums(op: str, family: str) -> None:
     (columns,) = kernels(node(op, [spec(8, 20)], [spec(1, 20)]))
     assert rows.family == columns.family == family
     assert (rows.dims["contiguous"], columns.dims["contiguous"]) == (1.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("x", "out", "family"),
+    [
+        ((16, 3136, 48), (16, 3136), "ort"),
+        ((16, 3136, 48), (16, 48), "ort_reduction"),
+        ((1, 3136, 48), (1, 48), "ort"),
+        ((16, 48, 56, 56), (16, 48, 1, 1), "ort"),
+        ((16, 48, 56, 56), (48,), "ort_reduction"),
+        ((16, 48), (), "ort"),
+    ],
+    ids=["last", "middle", "first but for a batch of one", "pixels", "first and last", "all"],
+)
+def test_sums_along_first_or_last_dimensions_have_kernels_of_their_own(
+    x: tuple[int, ...], out: tuple[int, ...], family: str
+) -> None:
+    """Others are cuDNN's, in profiles of SwiftFormer; so are means, which have no division then."""
+    (summed,) = kernels(node("ReduceSum", [spec(*x)], [spec(*out)]))
+    assert summed.family == family
+    mean = kernels(node("ReduceMean", [spec(*x)], [spec(*out)]))
+    assert [kernel.family for kernel in mean] == (["ort", "ort"] if family == "ort" else ["ort_reduction"])
+
+
+def test_a_library_goes_along_the_last_axis_that_it_reduces() -> None:
+    (middle,) = kernels(node("ReduceMax", [spec(16, 784, 48)], [spec(16, 1, 48)]))
+    (pixels,) = kernels(node("ReduceMax", [spec(16, 48, 56, 28)], [spec(16, 48)]))
+    (all_of_it,) = kernels(node("ReduceMax", [spec(16, 48)], [spec()]))
+    assert [kernel.dims["steps"] for kernel in (middle, pixels, all_of_it)] == [784, 28, 0]
+
+
+def test_squares_are_a_product_before_their_sum_and_a_logarithm_follows_its_sum() -> None:
+    squares, total = kernels(node("ReduceSumSquare", [spec(8, 20)], [spec(8)]))
+    assert (squares.dims["elements"], squares.dims["inputs"], total.dims["rows"]) == (160, 2, 8)
+    total, logarithm = kernels(node("ReduceLogSum", [spec(8, 20)], [spec(8)]))
+    assert (total.dims["rows"], logarithm.dims["elements"]) == (8, 8)
+
+
+@pytest.mark.parametrize(
+    ("shape", "order", "kind", "blocks"),
+    [
+        ((16, 784, 2, 32), (0, 2, 1, 3), ort.Kind.MOVED, 16 * 784),
+        ((16, 64, 56, 56), (0, 2, 3, 1), ort.Kind.MOVED, 0),
+        ((16, 64, 49, 1, 96), (0, 3, 2, 4, 1), ort.Kind.MOVED, 0),
+        ((16, 3136, 1, 32), (0, 2, 1, 3), ort.Kind.CUT, 0),
+        ((16, 1024, 1, 1, 512), (2, 0, 3, 1, 4), ort.Kind.CUT, 0),
+        ((16, 64, 49, 2, 96), (0, 3, 2, 4, 1), ort.Kind.SHUFFLED, 0),
+        ((16, 28, 2, 28, 2, 96), (0, 2, 4, 1, 3, 5), ort.Kind.SHUFFLED, 0),
+    ],
+    ids=["heads", "channels last", "a head of one", "one head", "ones alone", "two heads of windows", "windows"],
+)
+def test_a_transpose_is_what_is_left_of_it(
+    shape: tuple[int, ...], order: tuple[int, ...], kind: ort.Kind, blocks: int
+) -> None:
+    """As profiles name them: Transpose4DKernel..., Transpose3DKernel, the same, two copies, TransposeKernel."""
+    out = spec(*(shape[axis] for axis in order))
+    (kernel,) = kernels(node("Transpose", [spec(*shape)], [out], perm=order))
+    assert (kernel.dims["kind"], kernel.dims["blocks"]) == (kind, blocks)
+
+
+@pytest.mark.parametrize(
+    ("batch", "dtype", "count"), [(1, "fp32", 1), (1, "fp16", 3), (16, "fp16", 6), (16, "fp32", 6)]
+)
+def test_several_instances_are_normalised_by_statistics_and_a_pass(batch: int, dtype: str, count: int) -> None:
+    """In a profile of a diffusion U-Net: two casts and bn_fw_tr of one image; of several four Memsets, bn_fw_tr, and
+    _InstanceNormKernel.
+    """
+    x, channels = spec(batch, 64, 32, 32, dtype=dtype), spec(64, dtype=dtype)
+    found = kernels(node("InstanceNormalization", [x, channels, channels], [x]))
+    assert len(found) == count
+    assert [k.dims["rows"] for k in found if k.dims["kind"] == ort.Kind.REDUCED] == [batch * 64]
 
 
 def test_a_sum_along_an_axis_reads_all_before_each_element() -> None:

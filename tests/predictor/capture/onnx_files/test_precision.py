@@ -143,3 +143,17 @@ def test_a_module_that_names_cuda_is_exported_where_there_is_none() -> None:
 
     graph = modules.exported(OnCuda(), torch.rand(2, 8), "fp32")
     assert [call.op for call in graph.calls] == ["MatMul"]
+
+
+def test_a_bias_without_values_stays_and_an_untrained_norms_goes() -> None:
+    """An exporter drops a bias that is zero: stand-ins are not, but for what a batch norm begins with."""
+    with torch.device("meta"):
+        plain = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 10))
+        normed = nn.Sequential(nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU())
+        x = torch.empty(2, 3, 8, 8)
+    inputs = {
+        call.op: len(call.tensors) for call in modules.exported(plain, x, "fp16").calls if call.op in ("Conv", "Gemm")
+    }
+    assert inputs == {"Conv": 3, "Gemm": 3}
+    (conv,) = (call for call in modules.exported(normed, x, "fp16").calls if call.op == "Conv")
+    assert len(conv.tensors) == 2

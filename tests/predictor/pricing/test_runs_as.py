@@ -1,0 +1,53 @@
+"""Kernels that run as another family's: a convolution over one pixel is a product."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from predictor.calibration.load import load_calibration
+from predictor.pricing.kernels import kernel_launches, price_kernels
+
+MEASURED = Path(__file__).parents[3] / "calibrations" / "h100" / "designs" / "squeezed.json.gz"
+"""Batch, input and output channels, whether a bias is added, seconds."""
+
+SQUEEZED = {"batch": 16, "c_in": 336, "c_out": 88, "r": 1, "s": 1, "bias": 1}
+
+
+def test_a_convolution_over_one_pixel_is_a_product_and_the_bias_that_is_added() -> None:
+    calibration = load_calibration("h100")
+    one = price_kernels(calibration, "conv", "fp16", {**SQUEEZED, "h": 1, "w": 1})
+    product = price_kernels(calibration, "gemm", "fp16", {"m": 16, "n": 88, "k": 336})
+    added = price_kernels(
+        *(calibration, "pointwise", "fp16"),
+        {"elements": 16 * 88, "bytes_read": 2 * 17 * 88, "bytes_written": 2 * 16 * 88, "inputs": 2},
+    )
+    assert one.seconds[0] == product.seconds[0] + added.seconds[0]
+    assert one.launches[0] == product.launches[0] + added.launches[0]
+
+
+def test_each_kernel_of_a_group_runs_as_its_own_size_says() -> None:
+    calibration = load_calibration("a100")
+    sides, biases = np.array([1.0, 7.0, 1.0, 14.0]), np.array([0.0, 1.0, 1.0, 0.0])
+    together = {**SQUEEZED, "h": sides, "w": sides, "bias": biases}
+    prices, launches = (call(calibration, "conv", "tf32", together) for call in (price_kernels, kernel_launches))
+    for i, (side, bias) in enumerate(zip(sides, biases, strict=True)):
+        alone = price_kernels(calibration, "conv", "tf32", {**SQUEEZED, "h": side, "w": side, "bias": bias})
+        assert alone.seconds[0] == pytest.approx(prices.seconds[i])
+        assert alone.launches[0] == prices.launches[i] == launches[i]
+
+
+def test_squeezed_convolutions_take_what_was_measured_in_mobile_networks() -> None:
+    """Kernels of squeezing and exciting layers, from the profiles of 36 networks under a CUDA graph."""
+    calibration = load_calibration("h100")
+    errors = []
+    for line in json.loads(gzip.decompress(MEASURED.read_bytes())):
+        batch, c_in, c_out, bias, measured_s = line
+        dims = {"batch": batch, "c_in": c_in, "c_out": c_out, "h": 1, "w": 1, "r": 1, "s": 1, "bias": bias}
+        errors.append(price_kernels(calibration, "conv", "fp16", dims).seconds[0] / measured_s - 1)
+    assert len(errors) > 50
+    assert np.mean(np.abs(errors)) < 0.12
