@@ -408,7 +408,11 @@ class Plan:
                     correction=chosen.correction,
                 )
                 reports[position] = replace(
-                    report, length=length, dtype_origin=chosen.dtype_origin, notes=(*self.notes, *report.notes)
+                    report,
+                    length=length,
+                    generated=self.graphs.generated,
+                    dtype_origin=chosen.dtype_origin,
+                    notes=(*self.notes, *report.notes),
                 )
         return [reports[position] for position in range(len(batches))]
 

@@ -46,8 +46,8 @@ def validate(
 @app.command()
 def runtimes(
     gpu: Annotated[str, typer.Option(help="GPU whose calibration predicts.")],
-    data: Annotated[Path, typer.Option(help="Folder of measurements, a file <runtime>.jsonl.gz for each runtime.")],
-    dtype: Annotated[str, typer.Option(help="Dtype of the cases.")] = "fp16",
+    data: Annotated[Path, typer.Option(help="Folder of files of measurements (.jsonl.gz).")],
+    dtype: Annotated[str, typer.Option(help="Dtypes of the cases, comma-separated.")] = "fp16",
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown tables.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
@@ -62,7 +62,7 @@ def runtimes(
             evaluated = evaluate(load_calibration(gpu), data, _tell)
         if not evaluated:
             raise PredictorError(f"no measurements in {data}")
-        typer.echo(runtimes_text(judge_runtimes(evaluated, dtype), markdown))
+        typer.echo(runtimes_text(judge_runtimes(evaluated, *dtype.split(",")), markdown))
 
 
 @app.command()

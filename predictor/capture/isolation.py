@@ -7,6 +7,8 @@ that is always the same, and back afterwards, also where the model raises. One c
 from __future__ import annotations
 
 import contextlib
+import cProfile
+import gc
 import linecache
 import random
 import sys
@@ -84,8 +86,25 @@ def _without_tracers() -> Iterator[None]:
     try:
         yield
     finally:
-        sys.setprofile(profile)
+        if isinstance(profile, cProfile.Profile):  # no function that ``setprofile`` could take back
+            profile.enable()
+        else:
+            sys.setprofile(profile)
         sys.settrace(trace)
+
+
+@contextlib.contextmanager
+def without_collection() -> Iterator[None]:
+    """Without garbage collection: finalizers and callbacks of a collection are no part of the pass, and what a capture
+    makes is kept. Of an ONNX export, collections take a quarter of the time.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from predictor.collection import without_collection
 from predictor.errors import PredictorError, one_line
+from predictor.graph.inputs import generated_by
 from predictor.predict import graph_of
 from predictor.records import CaptureMode, CaptureOptions, Graph
 
@@ -72,6 +73,7 @@ class BuiltSource:
         self._build, self._options = build, options
         self._first = build(batch, length)
         self.batch, self.name, self.notes = self._first.batch, self._first.name, self._first.notes
+        self.generated = generated_by(self._first.module)
         self.length = self._tokens(self._first)
         if length is not None and not self.length:
             raise PredictorError(f"{self.name} takes no tokens: its inputs have one size, leave --length out")

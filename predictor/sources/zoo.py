@@ -25,7 +25,8 @@ def plan_of(name: str, options: CaptureOptions) -> Plan:
     library(models_zoo.library(name))
     parameters = inspect.signature(models_zoo.module(name).inputs).parameters
     length = parameters["length"].default if "length" in parameters else 0
-    return Plan(GraphSet(name, 1, length, notes=options.notes), source)
+    generated = models_zoo.index()[name]["generated"]
+    return Plan(GraphSet(name, 1, length, notes=options.notes, generated=generated), source)
 
 
 def is_shipped(name: str, options: CaptureOptions) -> bool:

@@ -51,6 +51,18 @@ def test_json_says_its_schema_and_holds_every_breakdown() -> None:
     assert any(row["name"] == "transformer.layer.0.attention.q_lin" for row in views["module"])
 
 
+def test_generation_is_told_in_tokens_a_second() -> None:
+    data = json.loads(good("llama-decode", "--gpu", "h200", "--batch", "8", "--json"))
+    assert data["tokens_per_s"] == pytest.approx(8 * data["generated"] / data["latency_s"])
+    assert data["generated"] == 1
+    assert f"{data['tokens_per_s']:.4g} tokens/s" in good("llama-decode", "--gpu", "h200", "--batch", "8")
+    swept = good("llama-decode", "--gpu", "h200", "--batch", "1,8").splitlines()
+    assert swept[3].split()[-1] == "tokens/s"
+    assert f"{data['tokens_per_s']:.4g}" in swept[5]
+    assert json.loads(good(*ASKED, "--json"))["tokens_per_s"] is None
+    assert "tokens/s" not in good(*ASKED, "--batch", "1,8")
+
+
 # breakdowns
 
 
