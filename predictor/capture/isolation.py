@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import cProfile
-import gc
 import linecache
 import random
 import sys
@@ -91,20 +90,6 @@ def _without_tracers() -> Iterator[None]:
         else:
             sys.setprofile(profile)
         sys.settrace(trace)
-
-
-@contextlib.contextmanager
-def without_collection() -> Iterator[None]:
-    """Without garbage collection: finalizers and callbacks of a collection are no part of the pass, and what a capture
-    makes is kept. Of an ONNX export, collections take a quarter of the time.
-    """
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collects:
-            gc.enable()
 
 
 @contextlib.contextmanager

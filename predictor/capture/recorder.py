@@ -61,7 +61,7 @@ from predictor.capture.calls import (
 )
 from predictor.capture.capture_mode import answering_as, mark_on_host
 from predictor.capture.device_paths import fused_layers
-from predictor.capture.isolation import isolated, seed, without_collection
+from predictor.capture.isolation import isolated, seed
 from predictor.capture.limits import Limits, Stopped
 from predictor.capture.messages import complaint, needs_gradients, refusal
 from predictor.capture.origins import file_outside_of_torch

@@ -34,7 +34,7 @@ def exported(module: Any, inputs: Any, dtype: str, name: str | None = None) -> G
     does in fp32 itself stays told apart; if it has no weights, with ``_StandIns``. Raises CannotRunError where it
     cannot be exported.
     """
-    from predictor.capture.isolation import isolated, without_collection
+    from predictor.capture.isolation import isolated
     from predictor.capture.recorder import versions
 
     own = "fp16" if dtype in HALF else "fp32"
