@@ -82,6 +82,7 @@ class GeneratorOfCapture(torch.Generator, metaclass=_KnowsGenerators):
 
 
 _is_cuda: Any = torch._C.TensorBase.is_cuda
+_to: Any = torch._C.TensorBase.to
 
 META = torch.device("meta")
 
@@ -117,9 +118,18 @@ def answering_as(mode: CaptureMode, device: torch.device = META) -> Iterator[Non
         tensor: torch.Tensor = mark_on_host(_tensor(data, **options))
         return tensor if device is None else tensor.to(device)
 
+    def to(tensor: torch.Tensor, *args: Any, **options: Any) -> torch.Tensor:
+        """``torch.Tensor.to``, which asks another tensor for its device without Python."""
+        other = args[0] if args else options.get("other")
+        if not (isinstance(other, torch.Tensor) and is_capturing()):
+            return _to(tensor, *args, **options)
+        options = {name: value for name, value in options.items() if name != "other"}
+        return _to(tensor, other.device, other.dtype, *args[1:], **options)
+
     asked = [(home, name, getattr(home, name)) for home, name, _ in QUESTIONS]
     torch.Tensor.device = property(device_of)  # type: ignore[assignment]
     torch.Tensor.is_cuda = property(is_cuda)  # type: ignore[assignment]
+    torch.Tensor.to = to  # type: ignore[assignment, method-assign]
     torch.Generator = GeneratorOfCapture  # type: ignore[misc]
     torch.tensor = tensor_of  # type: ignore[assignment]
     for name in ROUNDED if mode is CaptureMode.TRACED else ():
@@ -135,4 +145,4 @@ def answering_as(mode: CaptureMode, device: torch.device = META) -> Iterator[Non
             setattr(home, name, question)
         torch.tensor = _tensor
         torch.Generator = _Generator  # type: ignore[misc]
-        del torch.Tensor.device, torch.Tensor.is_cuda
+        del torch.Tensor.device, torch.Tensor.is_cuda, torch.Tensor.to

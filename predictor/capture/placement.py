@@ -92,17 +92,32 @@ def asks_for(kind: str, args: Any, kwargs: Any) -> bool:
     return device is not None and torch.device(device).type == kind
 
 
-def placement(args: Any, kwargs: Any) -> str:
-    """Where an operator runs: "device", "host" (on host tensors alone, or made there), "upload" (host to device, which
-    waits for the device), "download" (device to host, which waits, too), "factory" (made on
-    the device from no tensor).
+def named_by_tensor(name: str, args: Any) -> torch.Tensor | None:
+    """The tensor by which a call names the device: ``x.to(y)``, ``x.type_as(y)``."""
+    other = args[1] if name in ("to", "type_as") and len(args) > 1 else None
+    return other if isinstance(other, torch.Tensor) else None
+
+
+def is_on_host(tensor: torch.Tensor) -> bool:
+    """Whether a tensor was made on the host."""
+    return bool(getattr(tensor, ON_HOST, False))
+
+
+def placement(name: str, args: Any, kwargs: Any) -> str:
+    """Where an operator of a name runs: "device", "host" (on host tensors alone, or made there), "upload" (host to
+    device, which waits for the device), "download" (device to host, which waits, too), "factory" (made on the device
+    from no tensor).
     """
     tensors: list[torch.Tensor] = []
     tree_map_only(torch.Tensor, tensors.append, (args, kwargs))
     to_device = asks_for("meta", args, kwargs)
     if not tensors:
         return "factory" if to_device else "host"
-    if not all(getattr(t, ON_HOST, False) for t in tensors):
+    other = named_by_tensor(name, args)
+    if other is not None:
+        here, there = is_on_host(args[0]), is_on_host(other)
+        return ("host" if there else "upload") if here else ("download" if there else "device")
+    if not all(map(is_on_host, tensors)):
         return "download" if asks_for("cpu", args, kwargs) and len(tensors) == 1 else "device"
     return "upload" if to_device else "host"
 

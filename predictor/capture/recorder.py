@@ -71,6 +71,8 @@ from predictor.capture.placement import (
     has_known_values,
     has_meta,
     has_real,
+    is_on_host,
+    named_by_tensor,
     on_one_device,
     placement,
     run_real_or_meta,
@@ -398,10 +400,13 @@ class _Recorder(TorchDispatchMode):
     def _run(self, func: Any, args: Any, kwargs: Any) -> tuple[Any, OpCall]:
         name = name_of(func)
         trait = operator_of(name, is_pointwise(func), is_view(func) and not is_composite(func)).trait
-        where = placement(args, kwargs)
+        where = placement(name, args, kwargs)
         if where == "download" and self._stays_on_device:
             where = "device"
-        stayed, self._stays_on_device = self._stays_on_device, self._stays_on_device or asks_for("meta", args, kwargs)
+        stayed = self._stays_on_device
+        other = named_by_tensor(name, args)
+        goes_there = asks_for("meta", args, kwargs) or (other is not None and not is_on_host(other))
+        self._stays_on_device = stayed or goes_there
         bound = bind(func, args, kwargs)
         if reason := refused(func, tensors_in(*bound.values())):
             raise Stopped(reason)
