@@ -98,7 +98,7 @@ def _effort(device: str, quick: bool) -> Effort:
         few, many = {"generated": 5, "library": 15}, {"generated": 45, "library": 75}
         if quick:
             others = Others(*[{"generated": 3, "library": 4, "deep": 2}] * 3)
-            return Effort(sweeps.QUICK_CUDA, 5, 40, few, 3, 10, others, isolated=True, quick=True)
+            return Effort(sweeps.QUICK_CUDA, 3, 20, few, 3, 10, others, isolated=True, quick=True)
         others = Others(*({"generated": n, "library": m, "deep": 3} for n, m in ((9, 12), (7, 9), (4, 5))))
         return Effort(sweeps.FULL, 12, 120, many, 3, 10, others, isolated=True, quick=False)
     few, many = {"generated": 12}, {"generated": 40}  # kernels of a library's models would drown the host there
