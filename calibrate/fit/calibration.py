@@ -68,7 +68,7 @@ def _doubted(content: File, here: Environment, doubts: str) -> File:
 
 
 def fitted(gpu: str, out: Path, examples: Examples, host_only: bool = False) -> Fitted:
-    """Samples in ``out`` -> a calibration. host_only: device and kernels stay as they are. Of few kernels none is fitted
+    """Samples in ``out`` -> a calibration. host_only: device and kernels stay as they are. A few kernels are not fitted
     alone, see ``few_kernels``. Raises PredictorError where there are no samples.
     """
     opened = Samples.of(out)

@@ -132,8 +132,10 @@ def test_without_a_datasheet_the_driver_tells_the_architecture(device: Device, q
 
 @pytest.mark.parametrize(
     ("capability", "architecture"),
-    [((3, 5), ""), ((5, 2), "maxwell"), ((7, 0), "volta"), ((7, 5), "turing"), ((8, 6), "ampere"), ((8, 9), "ada")]
-    + [((9, 0), "hopper"), ((10, 0), "blackwell"), ((12, 0), "blackwell")],
+    [
+        *(((3, 5), ""), ((5, 2), "maxwell"), ((7, 0), "volta"), ((7, 5), "turing"), ((8, 6), "ampere")),
+        *(((8, 9), "ada"), ((9, 0), "hopper"), ((10, 0), "blackwell"), ((12, 0), "blackwell")),
+    ],
 )
 def test_compute_capabilities(capability: tuple[int, int], architecture: str) -> None:
     assert architecture_of(capability) == architecture
