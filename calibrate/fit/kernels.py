@@ -33,7 +33,7 @@ VOTES = 9
 MISSED = 0.4
 """Error of log time from which a measured shape is kept as an exception."""
 
-SIZES = ((10_000, 120, 8, 56, 0.12), (2200, 150, 6, 28, 0.1), (ENOUGH, 120, 6, 20, 0.12), (FEWEST, 60, 2, 4, 0.12))
+SIZES = ((10_000, 120, 8, 56, 0.12), (2200, 150, 6, 28, 0.1), (40, 120, 6, 20, 0.12), (8, 60, 2, 4, 0.12))
 """From how many samples: trees, their depth and leaves, learning rate."""
 
 
