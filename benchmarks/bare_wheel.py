@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 COMMANDS = (
     ("predict", "bert-base", "--gpu", "a100"),
+    ("predict", "bert-base", "--gpu", "a100", "--advise"),
     ("predict", "list", "models"),
     ("python", "-c", "import framework_tax as ft; print(ft.Predictor('h200'), ft.__version__)"),
 )

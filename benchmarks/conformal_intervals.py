@@ -84,6 +84,16 @@ def held(group: Sequence[Score]) -> float:
     return float(np.mean(inside)) if inside else float("nan")
 
 
+def write(scales: Sequence[IntervalScale], provenance: str, options: argparse.Namespace) -> None:
+    """Put scales in place of those of their provenance and runtimes; others stay as they are."""
+    before = msgspec.json.decode(FILE.read_bytes(), type=IntervalScales)
+    runtimes = options.runtimes.split(",")
+    kept = [s for s in before.scales if s.provenance != provenance or s.runtime not in runtimes]
+    both = sorted([*kept, *scales], key=lambda s: (s.provenance, s.runtime, s.lane))
+    written = msgspec.json.encode(IntervalScales(scales=both))
+    FILE.write_bytes(msgspec.json.format(written) + b"\n")
+
+
 def main() -> None:
     """Print, and write where it is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -128,14 +138,11 @@ def main() -> None:
                 cases=len(group),
                 families=len({score.family for score in group}),
                 scale=round(scale, 3),
+                source=f"{options.gpu}: {', '.join(path.name for path in options.files)}",
             )
         )
     if options.write:
-        names = ", ".join(path.name for path in options.files)
-        source = (
-            f"benchmarks/conformal_intervals.py: {names} of {options.gpu}; derived: with figures of {options.sibling}"
-        )
-        FILE.write_bytes(msgspec.json.format(msgspec.json.encode(IntervalScales(source=source, scales=scales))) + b"\n")
+        write(scales, calibration.provenance, options)
 
 
 if __name__ == "__main__":

@@ -53,10 +53,10 @@ def measured(of_model: list[Row], gap_s: float, line: bool) -> float | None:
     return interpolated(batches, host_s, device_s)
 
 
-def compared(data: Path, gpu: str) -> None:
-    """Print the table of a GPU."""
+def compared(data: Path, gpu: str, host_name: str | None) -> None:
+    """Print the table of a GPU. host_name: whose costs are predicted with, None: the GPU's own."""
     calibration = load_calibration(gpu)
-    host = calibration.host("eager")
+    host = calibration.host("eager", host_name)
     gap_s = calibration.lanes_of(host).gap_s
     models: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in rows(SampleFile(data / "eager.jsonl.gz"), calibration, "eager"):
@@ -65,7 +65,7 @@ def compared(data: Path, gpu: str) -> None:
     print(f"{'model':14} {'dtype':5} {'log':>6} {'line':>6} {'shipped':>8} {'probed':>7}   probed over log, line")
     right: dict[str, list[bool]] = defaultdict(list)
     for (model, dtype), of_model in sorted(models.items()):
-        predicted = passes(question(plan_of(model), gpu, "eager", dtype), grid(LARGEST))
+        predicted = passes(question(plan_of(model), gpu, "eager", dtype, host=host_name), grid(LARGEST))
         scale = float(np.median([row.measured.probe_s for row in of_model])) / host.probe_s
         answers = {
             "log": measured(of_model, gap_s, line=False),
@@ -95,8 +95,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--gpu", required=True)
+    parser.add_argument("--host", help="whose costs are predicted with, see predict list hosts; default: the GPU's")
     arguments = parser.parse_args()
-    compared(arguments.data, arguments.gpu)
+    compared(arguments.data, arguments.gpu, arguments.host)
 
 
 if __name__ == "__main__":

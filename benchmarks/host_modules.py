@@ -1,9 +1,9 @@
-"""Put models of the battery beside the generated modules that eager's host costs are fitted on:
+"""Put models of the battery beside the generated modules that host costs are fitted on:
 
-    python -m benchmarks.host_modules calibrations/h200/battery/learn*.jsonl.gz --gpu h200
+    python -m benchmarks.host_modules calibrations/h200/battery/learn*.jsonl.gz --gpu h200 --runtime compile
 
-Appends the rounds of the learning part in eager mode (batch 1, fp16) and their programs, captured anew, to the
-calibration's samples; ``calibrate --refit --host-only`` fits them. The learning part is then no test of eager any more.
+Appends the learning part under a runtime (batch 1, fp16), with its programs captured anew, to the calibration's
+samples; ``calibrate --refit --host-only`` fits them. The learning part is then no test of that runtime any more.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from pathlib import Path
 
 from benchmarks.battery_accuracy import with_programs
 from calibrate.samples.files import Samples
-from calibrate.samples.records import CaseRound, ProgramRecord
+from calibrate.samples.records import CaseProfile, CaseRound, ProgramRecord
 from calibrate.samples.store import SampleFile
 from predictor.calibration.files import find
+from predictor.runtimes.eager.lowering import NAME as REFERENCE
 
 
 def main() -> None:
@@ -24,10 +25,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", type=Path, nargs="+", help="measurements of the battery's learning part")
     parser.add_argument("--gpu", default="h200")
+    parser.add_argument("--runtime", default=REFERENCE)
     parser.add_argument("--seconds", type=int, default=90, help="for one model to be captured")
     options = parser.parse_args()
-    options.runtimes, options.dtypes, options.batches = "eager", "fp16", "1"
-    own = Samples.of(find(options.gpu)).modules
+    options.runtimes, options.dtypes, options.batches = options.runtime, "fp16", "1"
+    samples = Samples.of(find(options.gpu))
+    own = samples.modules if options.runtime == REFERENCE else samples.runtimes
     known = {str(record.case) for record in own.of(ProgramRecord)}
     added: set[str] = set()
     with tempfile.TemporaryDirectory() as folder:
@@ -37,7 +40,8 @@ def main() -> None:
             programs = [record for record in recorded if str(record.case) not in added]
             cases = {str(record.case) for record in recorded}
             rounds = [sample for sample in file.of(CaseRound) if str(sample.case) in cases]
-            own.append([*rounds, *programs])
+            profiles = [profile for profile in file.of(CaseProfile) if str(profile.case) in cases - added]
+            own.append([*rounds, *(profiles if own is samples.runtimes else ()), *programs])
             added |= cases
             print(f"{path.name}: {len(cases)} models, {len(rounds)} rounds")
 

@@ -45,7 +45,7 @@ from predictor.runtimes.onnx.lowering import lower
 OWN = "ort"
 """Begins the names of families that are measured in sessions."""
 
-REDRAWN = ("Reduce", "Transpose", "Gelu", "LayerNormalization", "SkipLayerNormalization")
+REDRAWN = ("Reduce", "Transpose", "Gelu", "Clip", "LayerNormalization", "SkipLayerNormalization")
 """Begins the operators of the sweep whose dimensions an earlier lowering wrote differently."""
 
 
@@ -180,7 +180,7 @@ def refitted(folder: Path, sibling: str) -> None:
     files.write_calibration(folder, [structs.replace(kernels, fits=merged(kernels.fits, fits))])
 
 
-FITTED = ("ort", "ort_reduction", "ort_quantised")
+FITTED = ("ort", "ort_issued", "ort_reduction", "ort_quantised")
 """Families whose dimensions the lowering of nodes writes."""
 
 

@@ -28,6 +28,7 @@ from benchmarks.torchvision_operators import import_torchvision
 from predictor import runtimes
 from predictor.errors import PredictorError
 from predictor.graph.files import GraphSet, SizeRange, read, write
+from predictor.graph.inputs import generated_by
 from predictor.graph.sizes import Sizes
 from predictor.predict import graph_of
 from predictor.records import CaptureMode, Graph
@@ -91,7 +92,9 @@ def record(
     """Capture one model, write its file and check it. length: the usual one; batches: those that check it, beside one;
     kept: graphs of other modes. What cannot run in a mode is said and left out.
     """
-    graphs, unchecked = kept or GraphSet(name, 1, length), []
+    with torch.device("meta"):
+        generated = generated_by(build((1, length))[0])
+    graphs, unchecked = kept or GraphSet(name, 1, length, generated=generated), []
     for dtype in DTYPES:
         for mode, (runtime, lengths) in modes.items():
             try:
@@ -214,6 +217,7 @@ def write_index() -> None:
             "launches": sum(int(kernel.times * call.times) for call in program.calls for kernel in call.kernels),
             "dtype": dtype,
             "length": graphs.length,
+            "generated": graphs.generated,
             "inputs": " x ".join(map(str, next(iter(inputs.values())).shape[1:])),
             "library": models_zoo.library(name),
         }

@@ -41,6 +41,10 @@ COMMANDS = {
         *("validate", "runtimes", "--gpu", "calibrations/h100/datasheet.json", "--markdown"),
         *("--data", "calibrations/h100/unseen"),
     ],
+    "zoo": [
+        *("validate", "runtimes", "--gpu", "h200", "--markdown", "--dtype", "fp16,fp32"),
+        *("--data", "calibrations/h200/paper"),
+    ],
     "gpus": ["predict", "list", "gpus"],
     "published": ["validate", "published", "--markdown", "--data", str(PUBLISHED)],
 }

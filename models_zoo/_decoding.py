@@ -13,6 +13,8 @@ from transformers.cache_utils import DynamicLayer
 class DecodeStep(nn.Module):
     """A step of greedy search: the next token and the cache that it has lengthened."""
 
+    generated_tokens = 1
+
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model

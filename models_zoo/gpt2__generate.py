@@ -25,7 +25,7 @@ class Greedy(nn.Module):
     def __init__(self, model: nn.Module, steps: int) -> None:
         super().__init__()
         self.model = model
-        self.steps = steps
+        self.steps = self.generated_tokens = steps
 
     def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
         """(batch, tokens) of a prompt -> (batch, steps) that follow."""

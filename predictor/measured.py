@@ -62,6 +62,8 @@ def read_measured(path: Path | str) -> tuple[Measured, ...]:
     matter; or JSON, a list of such records. Raises PredictorError, which names the row.
     """
     path = Path(path)
+    if not path.exists():
+        raise PredictorError(f"no such file: {path}")
     try:
         text = path.read_text(encoding="utf-8-sig")
         rows = json.loads(text) if path.suffix == ".json" else list(csv.DictReader(text.splitlines()))

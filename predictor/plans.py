@@ -64,6 +64,9 @@ KEPT = 64
 LONGEST_S = 3600.0
 """Of a measured latency."""
 
+MOST = 2**31 - 1
+"""Largest batch size and length: kernels count in 32 bits, and no device's memory holds as many samples."""
+
 INSTANCES = 8
 """Graphs made from templates that a plan keeps: several runtimes lower the same."""
 
@@ -405,7 +408,11 @@ class Plan:
                     correction=chosen.correction,
                 )
                 reports[position] = replace(
-                    report, length=length, dtype_origin=chosen.dtype_origin, notes=(*self.notes, *report.notes)
+                    report,
+                    length=length,
+                    generated=self.graphs.generated,
+                    dtype_origin=chosen.dtype_origin,
+                    notes=(*self.notes, *report.notes),
                 )
         return [reports[position] for position in range(len(batches))]
 
@@ -658,7 +665,8 @@ class Plan:
         **options: Any,
     ) -> tuple[Headroom, ...]:
         """How far batch, length, width and depth grow before the latency does by 5 %; those of them that the model
-        has. Arguments and errors as of ``report``; width and depth are estimated from what repeats in the graph.
+        has. Arguments and errors as of ``report``. Width and depth: of the model built anew where its source can do
+        that, else estimated from what repeats in the graph.
         """
         from predictor import advice
 
@@ -836,14 +844,16 @@ def _listed(given: Any) -> list[Any]:
 
 
 def check_batch(batch: int) -> int:
-    """A batch size that can be: raises PredictorError below 1."""
-    if batch < 1:
-        raise PredictorError(f"batch must be 1 or more, not {batch}")
-    return batch
+    """A batch size that can be: raises PredictorError below 1 and beyond ``MOST``."""
+    return _counted("batch", batch)
 
 
 def check_length(length: int) -> int:
-    """A sequence length that can be: raises PredictorError below 1."""
-    if length < 1:
-        raise PredictorError(f"length must be 1 or more, not {length}")
-    return length
+    """A sequence length that can be: raises PredictorError below 1 and beyond ``MOST``."""
+    return _counted("length", length)
+
+
+def _counted(what: str, number: int) -> int:
+    if not 1 <= number <= MOST:
+        raise PredictorError(f"{what} must be 1 or more, not {number}" if number < 1 else f"{what} is {MOST} at most")
+    return number

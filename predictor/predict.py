@@ -13,6 +13,7 @@ from predictor.calibration import load
 from predictor.calibration.load import Calibration
 from predictor.errors import CannotRunError, MissingLibraryError, PredictorError
 from predictor.graph.files import GraphSet, SizeRange
+from predictor.graph.inputs import generated_by
 from predictor.padding import padded
 from predictor.plans import MeasuredLatency, Plan, Settings, check_batch, load_plan, settings
 from predictor.pricing import kernels
@@ -122,7 +123,8 @@ def plan(
     turned = None if options.channels_last else partial(graph_of, options=replace(options, channels_last=True))
     captured = partial(graph_of, options=options)
     source = ModuleSource(module, inputs, name or type(module).__name__, captured, turned)
-    graphs = GraphSet(source.name, source.batch, source.length, notes=options.notes)
+    generated = generated_by(module)
+    graphs = GraphSet(source.name, source.batch, source.length, notes=options.notes, generated=generated)
     for runtime in runtimes:
         for dtype in (source.dtype,) if dtypes is None else dtypes:
             for mode in load_runtime(runtime).capture_modes:

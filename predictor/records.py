@@ -720,7 +720,8 @@ class Report:
     is in its dtype; on_cpu: what runs on the CPU beside the GPU, and the copies around it; host: whose host is priced,
     for a person; software: what runs the model, package -> version; attention: "fused", "multiplied out", or "none"
     where the model calls none; correction: what measured latencies changed, None without any; length: tokens, 0 of a
-    model that takes none; budget_s: what the latency is held against, if anything; breakdown: where the time goes.
+    model that takes none; generated: tokens that a pass generates of each sequence, 0 of a model that generates none;
+    budget_s: what the latency is held against, if anything; breakdown: where the time goes.
 
     >>> report.breakdown.by("module", depth=2, top=5)  # doctest: +SKIP
     """
@@ -756,6 +757,7 @@ class Report:
     attention: str = "none"
     correction: Corrected | None = None
     length: int = 0
+    generated: int = 0
     budget_s: float | None = None
     breakdown: Breakdown = field(default_factory=Breakdown, compare=False, repr=False)
 
@@ -807,6 +809,11 @@ class Report:
     def samples_per_s(self) -> float:
         """Samples that synchronised passes, one after another, process in a second."""
         return self.batch / self.latency_s if self.latency_s else 0.0
+
+    @property
+    def tokens_per_s(self) -> float | None:
+        """Tokens of all sequences that such passes generate in a second; None where they generate none."""
+        return self.generated * self.samples_per_s if self.generated else None
 
 
 @dataclass(frozen=True, slots=True)

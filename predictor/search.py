@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import inspect
 import sys
+import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -75,7 +77,8 @@ class Predictor(predict.Predictor):
 
         A candidate is a function without arguments, or of batch, or of batch and length, that returns a module or
         (module, inputs); a module; a pair (module, inputs); a plan; or what ``--model`` takes: the name of a zoo model,
-        a file. Iterators are taken as they come. What one of them raises is its result's ``error``; the rest go on.
+        a file. Iterators are taken as they come. What one of them raises is its result's ``error``, that its process
+        died likewise where there are ``workers``; the rest go on.
 
         workers: processes, -1: one a core; None: those of the ``joblib.parallel_config`` around the call, else this
         process alone. batch, length: sizes, None: the candidates' own. inputs: of candidates that are modules without.
@@ -102,11 +105,10 @@ class Predictor(predict.Predictor):
         job = _Job(self, targets, batch, length, inputs, disk, budget_s, upper)
         elsewhere = joblib.effective_n_jobs(workers) > 1 or _is_elsewhere()
         feed = _Feed(candidates, keys, job, elsewhere)
-        tasks = (joblib.delayed(_results)(job, part) for part in feed.parts(BATCH))
         total = len(candidates) if isinstance(candidates, Sequence) else None
         results: list[Result] = []
         with _bar(total, progress) as advance:
-            for part in _in_order(tasks, workers):
+            for part in _in_order(job, feed.parts(_batch(total, workers)), workers):
                 results += part
                 advance(len(part))
         if feed.error is not None:
@@ -278,14 +280,93 @@ def _is_elsewhere() -> bool:
     return type(get_active_backend()[0]).__name__ in ("DaskDistributedBackend", "RayBackend")
 
 
-def _in_order(tasks: Iterable[Any], workers: int | None) -> Iterator[list[Result]]:
-    """What tasks return, in their order, as they are ready where the backend can say so."""
+def _batch(total: int | None, workers: int | None) -> int:
+    """Candidates that go to a process together: fewer where there are few, so that no process waits for another."""
+    import joblib
+
+    processes = joblib.effective_n_jobs(workers)
+    return BATCH if total is None or processes == 1 else max(1, min(BATCH, total // (SHARES * processes)))
+
+
+SHARES = 4
+"""Batches that a process gets at least, where there are candidates enough."""
+
+
+def _in_order(job: _Job, parts: Iterator[list[_Entry]], workers: int | None) -> Iterator[list[Result]]:
+    """Results of batches of candidates, in their order, as they are ready where the backend can say so. Where a process
+    of this machine dies, what it and those beside it had in hand is predicted again, one batch at a time.
+    """
+    from joblib.externals.loky import BrokenProcessPool
+
+    while True:
+        given = _Given(parts)
+        try:
+            for results in _parallel(given.tasks(job), workers):
+                given.in_hand.popleft()
+                yield results
+            return
+        except BrokenProcessPool:
+            given.stop()
+        for part in given.in_hand:
+            yield _carefully(job, part, workers)
+
+
+def _parallel(tasks: Iterable[Any], workers: int | None) -> Iterable[list[Result]]:
+    """What tasks return, in their order."""
     import joblib
 
     parallel = joblib.Parallel(n_jobs=workers, return_as="generator", batch_size=1)
     if not parallel._backend.supports_return_generator:
         parallel = joblib.Parallel(n_jobs=workers, batch_size=1)
-    yield from parallel(tasks)
+    results: Iterable[list[Result]] = parallel(tasks)
+    return results
+
+
+class _Given:
+    """Batches that were given to processes. in_hand: those that have not come back. Threads of joblib's draw them."""
+
+    def __init__(self, parts: Iterator[list[_Entry]]) -> None:
+        self._parts, self._lock, self._stopped = parts, threading.Lock(), False
+        self.in_hand: deque[list[_Entry]] = deque()
+
+    def tasks(self, job: _Job) -> Iterator[Any]:
+        """A task a batch, until there is none or ``stop`` is called."""
+        import joblib
+
+        while True:
+            with self._lock:
+                part = None if self._stopped else next(self._parts, None)
+                if part is None:
+                    return
+                self.in_hand.append(part)
+            yield joblib.delayed(_results)(job, part)
+
+    def stop(self) -> None:
+        """Draw no more."""
+        with self._lock:
+            self._stopped = True
+
+
+DIED = (
+    "the process that predicted it died: its code ends the process, or crashes it, or takes more memory than there is"
+)
+
+
+def _carefully(job: _Job, part: list[_Entry], workers: int | None) -> list[Result]:
+    """Results of a batch with no other beside it; where its process dies, of one candidate after the other. One that
+    dies by itself has that as its error.
+    """
+    import joblib
+    from joblib.externals.loky import BrokenProcessPool
+
+    try:
+        return next(iter(_parallel([joblib.delayed(_results)(job, part)], workers)))
+    except BrokenProcessPool:
+        if len(part) > 1:
+            return [result for entry in part for result in _carefully(job, [entry], workers)]
+    candidate = _Candidate.of_entry(part[0], job, job.settings)
+    candidate.error = DIED
+    return [candidate.result()]
 
 
 @contextmanager

@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from predictor.cli.terminal import complain, run
+from predictor.cli.terminal import APP, complain, run
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, **APP)
 
 
 @app.callback(invoke_without_command=True)

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from predictor.cli.terminal import complain, run
+from predictor.cli.terminal import APP, Waiting, complain, run
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, **APP)
 
 
 @app.callback(invoke_without_command=True)
@@ -46,8 +46,8 @@ def validate(
 @app.command()
 def runtimes(
     gpu: Annotated[str, typer.Option(help="GPU whose calibration predicts.")],
-    data: Annotated[Path, typer.Option(help="Folder of measurements, a file <runtime>.jsonl.gz for each runtime.")],
-    dtype: Annotated[str, typer.Option(help="Dtype of the cases.")] = "fp16",
+    data: Annotated[Path, typer.Option(help="Folder of files of measurements (.jsonl.gz).")],
+    dtype: Annotated[str, typer.Option(help="Dtypes of the cases, comma-separated.")] = "fp16",
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown tables.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
@@ -58,10 +58,11 @@ def runtimes(
         from predictor.calibration.load import load_calibration
         from predictor.errors import PredictorError
 
-        evaluated = evaluate(load_calibration(gpu), data, _tell)
+        with Waiting(f"predicting what was measured in {data}"):
+            evaluated = evaluate(load_calibration(gpu), data, _tell)
         if not evaluated:
             raise PredictorError(f"no measurements in {data}")
-        typer.echo(runtimes_text(judge_runtimes(evaluated, dtype), markdown))
+        typer.echo(runtimes_text(judge_runtimes(evaluated, *dtype.split(",")), markdown))
 
 
 @app.command()
@@ -89,7 +90,9 @@ def kernels(
         samples = read_kernels(data, calibration.gpu)
         if not samples:
             raise PredictorError(f"no kernels of {calibration.gpu} in {data}")
-        typer.echo(kernels_text(judge_kernels(samples, calibration, as_is)))
+        with Waiting("fitting kernels"):
+            judged = judge_kernels(samples, calibration, as_is)
+        typer.echo(kernels_text(judged))
 
 
 @app.command()
@@ -108,18 +111,26 @@ def published(
     """
     with complain(debug):
         from calibrate.validate.public_latencies import is_public_table, judge_public, read_public
+        from predictor.errors import PredictorError
+
+        if not data.is_file():
+            raise PredictorError(f"no such file: {data}")
 
         if is_public_table(data):
             from calibrate.validate.tables import public_text
 
             rows = [row for row in read_public(data) if gpu in (None, row.gpu)]
+            if not rows:
+                raise PredictorError(f"no rows{f' of {gpu}' if gpu else ''} in {data}")
             typer.echo(public_text(judge_public(rows, _tell), markdown))
             return
         from calibrate.samples.model_latencies import read_passes
         from calibrate.validate.model_latencies import judge_passes
         from calibrate.validate.tables import passes_text
 
-        typer.echo(passes_text(judge_passes(read_passes(data), reference_gpu, gpu), markdown))
+        with Waiting("pricing the models of the table") as waiting:
+            judged = judge_passes(read_passes(data), reference_gpu, gpu, waiting.doing)
+        typer.echo(passes_text(judged, markdown))
 
 
 @app.command()

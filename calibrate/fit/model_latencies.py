@@ -8,7 +8,7 @@ host is, latency that grows how fast the kernels are, both at once through ``max
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -254,13 +254,18 @@ class Unseen:
         return np.maximum(self.host_s, self.kernel_s)
 
 
-def leave_models_out(model: Model) -> Unseen:
-    """Every row as predicted by a fit that never saw its model."""
+def leave_models_out(model: Model, tell: Callable[[str, int, int], None] = lambda what, done, of: None) -> Unseen:
+    """Every row as predicted by a fit that never saw its model. tell: is called before each fit: with what is done, how
+    many are over, and of how many.
+    """
     names = np.array([row.model for row in model.table.rows])
     host_s, kernel_s = np.zeros(len(names)), np.zeros(len(names))
     left = sorted(set(names.tolist()))
-    fits = Parallel(n_jobs=-1)(delayed(model.fit)(model.table.where(names != name)) for name in left)
-    for name, theta in zip(left, fits, strict=True):
+    left_out = (delayed(model.fit)(model.table.where(names != name)) for name in left)
+    fits = iter(Parallel(n_jobs=-1, return_as="generator")(left_out))
+    for number, name in enumerate(left):
+        tell("fitting without a model", number, len(left))
+        theta = next(fits)
         rows = model.table.where(names == name)
         host_s[rows], kernel_s[rows] = model.predicted(theta, rows)
     return Unseen(host_s, kernel_s)

@@ -71,6 +71,8 @@ class Row:
     interval_s: tuple[float, float]
     unscaled_s: float
     kernels: tuple[Part, ...]
+    length: int = 0
+    lengths: str = ""
 
     @property
     def covered(self) -> bool:
@@ -197,6 +199,8 @@ def _row(ran: _Measured, flops_s: float, calibration: Calibration) -> Row:
         interval_s=interval(timeline.latency_s, spread(lowered, priced, timeline, calibration, host)),
         unscaled_s=unscaled.latency_s,
         kernels=_kernels(profile, lowered.program.program, priced.calls),
+        length=case.length,
+        lengths=case.lengths,
         regime="framework-bound" if share < CROSSOVER[0] else "compute-bound" if share > CROSSOVER[1] else "crossover",
     )
 
@@ -340,14 +344,14 @@ class Choice:
 
 
 def choices(rows: Sequence[Row]) -> list[Choice]:
-    """Of every model, batch and dtype that two runtimes or more were measured for. On another host the host's part of a
-    latency is another: measurements are compared as they are, predictions as scaled to the host beside them.
+    """Of every model, batch, length and dtype that two runtimes or more were measured for. On another host the host's
+    part of a latency is another: measurements are compared as they are, predictions as scaled to the host beside them.
     """
-    groups: dict[tuple[str, int, str], list[Row]] = defaultdict(list)
+    groups: dict[tuple[str, int, str, int, str], list[Row]] = defaultdict(list)
     for row in rows:
-        groups[row.model, row.batch, row.dtype].append(row)
+        groups[row.model, row.batch, row.dtype, row.length, row.lengths].append(row)
     chosen = []
-    for (model, batch, dtype), group in groups.items():
+    for (model, batch, dtype, _, _), group in groups.items():
         if len(group) > 1:
             predicted = min(group, key=lambda r: r.predicted["queue"])
             measured = min(group, key=lambda r: r.measured.seconds)

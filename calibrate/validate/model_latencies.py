@@ -4,7 +4,7 @@ formulas.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +13,9 @@ from scipy.stats import kendalltau
 
 from calibrate.fit.errors import log_sd
 from calibrate.fit.model_latencies import Model, Table, Unseen, leave_models_out, table_of
-from calibrate.samples.model_latencies import Pass
+from calibrate.samples.model_latencies import FEWEST_MODELS, Pass
 from predictor.calibration.files import gpu_name
-from predictor.errors import unknown
+from predictor.errors import PredictorError, unknown
 from predictor.pricing.intervals import NINETY
 from predictor.timeline.queue import share_of_host
 
@@ -47,15 +47,23 @@ class PassErrors:
     max_formula: float
 
 
-def judge_passes(rows: Sequence[Pass], reference_gpu: str, gpu: str | None = None) -> list[PassErrors]:
+def judge_passes(
+    rows: Sequence[Pass],
+    reference_gpu: str,
+    gpu: str | None = None,
+    tell: Callable[[str, int, int], None] = lambda what, done, of: None,
+) -> list[PassErrors]:
     """Errors of every session, then of every runtime. reference_gpu: the GPU whose host is the reference; gpu:
-    whose sessions alone are judged, None for all. Raises PredictorError for a GPU that no session is of.
+    whose sessions alone are judged, None for all; tell: see ``leave_models_out``. Raises PredictorError for a GPU that
+    no session is of.
     """
     kept = [row.session for row in rows if gpu is None or gpu_name(row.gpu) == gpu_name(gpu)]
+    if not rows:
+        raise PredictorError(f"no session has {FEWEST_MODELS} models or more: fewer say too little of a host")
     if not kept:
         raise unknown("published GPU", str(gpu), sorted({row.gpu for row in rows}))
     table = table_of(rows, reference_gpu)
-    unseen = leave_models_out(Model(table))
+    unseen = leave_models_out(Model(table), tell)
     covered, simple = _covered(table, unseen), _simple(table)
     sessions = [(session, [row.session == session for row in rows]) for session in table.sessions]
     alike = [(runtime, [row.runtime == runtime for row in rows]) for runtime in table.runtimes]

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+import models_zoo
 from calibrate.samples.environment import check_gpu
+from calibrate.samples.records import CaseProfile, Refusal
 from calibrate.samples.store import SUFFIX, SampleFile, Tell
 from calibrate.validate.accuracy import (
     Choice,
@@ -28,8 +30,10 @@ from predictor.errors import PredictorError
 
 @dataclass(frozen=True, slots=True)
 class RuntimeErrors:
-    """Relative errors of one runtime. kernel_time, launches: against the profiler; covered: share of the measurements
-    within the 90 % interval; refusals: cases that cannot run, or were predicted not to; foreseen: both.
+    """Relative errors of one runtime, those of passes that generate apart.
+
+    kernel_time, launches: against the profiler; covered: share of the measurements within the 90 % interval; refusals:
+    cases that cannot run, or were predicted not to; foreseen: both.
     """
 
     runtime: str
@@ -59,32 +63,49 @@ class Evaluated:
 
 
 def evaluate(calibration: Calibration, data: Path, tell: Tell) -> dict[str, Evaluated]:
-    """Runtime -> the measurements of its file ``<runtime>.jsonl.gz`` in a folder, where there is one, beside their
-    predictions; a runtime that is timed call by call comes first. Raises PredictorError where another GPU was measured.
+    """Runtime -> its measurements in all files of a folder, where there are any, beside their predictions; a runtime
+    that is timed call by call comes first. Raises PredictorError where another GPU was measured.
     """
+    files = [SampleFile(path, tell) for path in sorted(data.glob("*" + SUFFIX))]
+    for file in files:
+        check_gpu(file, calibration)
+    measured = {profile.case.runtime for file in files for profile in file.of(CaseProfile)}
+    measured |= {refusal.case.runtime for file in files for refusal in file.of(Refusal)}
     evaluated = {}
     for runtime in sorted(calibration.runtimes, key=lambda name: (runtimes.load(name).host_terms is not None, name)):
-        path = data / f"{runtime}{SUFFIX}"
-        if path.is_file():
-            file = SampleFile(path, tell)
-            check_gpu(file, calibration)
-            evaluated[runtime] = Evaluated(rows(file, calibration, runtime), refusals(file, calibration, runtime))
+        if runtime in measured:
+            evaluated[runtime] = Evaluated(
+                [row for file in files for row in rows(file, calibration, runtime)],
+                [one for file in files for one in refusals(file, calibration, runtime)],
+            )
     return evaluated
 
 
-def judge_runtimes(evaluated: Mapping[str, Evaluated], dtype: str) -> RuntimesJudged:
-    """Errors of each runtime in a dtype, and the choice of the fastest. Raises PredictorError where none of them was
-    measured in it.
+GENERATION = ", generation"
+"""Behind the name of a runtime: of its passes that generate tokens."""
+
+
+def judge_runtimes(evaluated: Mapping[str, Evaluated], *dtypes: str) -> RuntimesJudged:
+    """Errors of each runtime in some dtypes, and the choice of the fastest. Raises PredictorError where none of them
+    was measured in any.
     """
-    of_dtype = {name: [row for row in result.rows if row.dtype == dtype] for name, result in evaluated.items()}
-    judged = [
-        _errors(name, runtime_rows, evaluated[name].refusals) for name, runtime_rows in of_dtype.items() if runtime_rows
-    ]
+    of_dtype = {name: [row for row in result.rows if row.dtype in dtypes] for name, result in evaluated.items()}
+    judged = []
+    for generates in (False, True):
+        for name, of_runtime in of_dtype.items():
+            apart = [row for row in of_runtime if _generates(row.model) is generates]
+            refused = [one for one in evaluated[name].refusals if _generates(one.case.model) is generates]
+            if apart:
+                judged.append(_errors(name + GENERATION * generates, apart, refused))
     if not judged:
-        raise PredictorError(f"no measurements of {dtype}")
+        raise PredictorError(f"no measurements of {', '.join(dtypes)}")
     return RuntimesJudged(
         tuple(judged), tuple(choices([row for runtime_rows in of_dtype.values() for row in runtime_rows]))
     )
+
+
+def _generates(model: str) -> bool:
+    return bool(models_zoo.index().get(model, {}).get("generated"))
 
 
 def _errors(runtime: str, of_runtime: Sequence[Row], refused: Sequence[Foreseen]) -> RuntimeErrors:

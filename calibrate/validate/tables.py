@@ -16,6 +16,7 @@ from calibrate.validate.model_latencies import PassErrors
 from calibrate.validate.public_latencies import PublicJudgement
 from calibrate.validate.runtimes import RuntimeErrors, RuntimesJudged
 from predictor.report._table import table as terminal_table
+from predictor.report.text import WIDTH
 
 MARKDOWN = TableFormat(
     lineabove=None,
@@ -40,11 +41,20 @@ def _number(value: float) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], markdown: bool, texts: int = 1) -> str:
-    """A table of cells that are text already. texts: columns from the left that are no numbers."""
+    """A table of cells that are text already. texts: columns from the left that are no numbers. In a terminal heads of
+    several words stand in several lines where the table would be too wide.
+    """
     if markdown:
         return tabulate(rows, head, tablefmt=MARKDOWN, stralign=None, disable_numparse=True)
     align = "".join("<" if column < texts else ">" for column in range(len(head)))
-    return "\n".join(terminal_table([head, *rows], align))
+    lines = terminal_table([head, *rows], align)
+    if max(map(len, lines)) <= WIDTH:
+        return "\n".join(lines)
+    words = [name.replace("90 %", "90%").split() for name in head]
+    most = max(map(len, words))
+    above = [[*[""] * (most - len(parts)), *parts] for parts in words]
+    stacked = [[parts[line] for parts in above] for line in range(most)]
+    return "\n".join(terminal_table([*stacked, *rows], align, gap=1))
 
 
 CASES = ("model", "batch", "dtype", "measured", "predicted", "error", "noise", "bound")
@@ -146,7 +156,17 @@ def runtimes_text(judged: RuntimesJudged, markdown: bool) -> str:
     lines = [
         f"{c.model}, batch {c.batch}: {c.predicted} instead of {c.measured}, {percent(c.loss)} slower" for c in wrong
     ]
-    shown = table(RUNTIMES, [_runtime(errors) for errors in judged.runtimes], markdown)
+    if not markdown:
+        lines = [part for line in lines for part in wrap(line, WIDTH, subsequent_indent="  ")]
+    rows = [_runtime(errors) for errors in judged.runtimes]
+    shown = table(RUNTIMES, rows, markdown)
+    if not markdown:  # what is the same in words leaves room for the rest
+        shorter = {"launches": "launch count", "repeats": "noise"}
+        shown = table([shorter.get(name, name) for name in RUNTIMES[:-1]], [row[:-1] for row in rows], markdown)
+        foreseen = [f"{row[0]} {row[-1]}" for row in rows if row[-1]]
+        said = "\n".join(
+            [*wrap(f"Refusals that were foreseen: {', '.join(foreseen)}.", WIDTH), said] if foreseen else [said]
+        )
     if markdown and lines:
         lines = ["", *(f"- {line}" for line in lines)]  # a list needs an empty line before it
     return "\n".join([shown, "", said, *lines])
@@ -186,16 +206,41 @@ PASSES = (
 )
 
 
+SOURCE = 30
+"""Columns of a source in a terminal."""
+
+
+def _middle_out(text: str, most: int) -> str:
+    """A text of so many characters at the most.
+
+    >>> _middle_out("NVIDIA/DeepLearningExamples PyTorch/Classification/ConvNets", 24)
+    'NVIDIA/Dee..ion/ConvNets'
+    """
+    left = (most - 2) // 2 - 1
+    return text if len(text) <= most else f"{text[:left]}..{text[left + 2 - most :]}"
+
+
 PUBLIC = ("source", "rows", "predicted/measured", "median", "MAPE", "in 90 %")
 
 
 def public_text(judgement: PublicJudgement, markdown: bool) -> str:
-    """A line for each source, and how many rows were not predicted."""
+    """A line for each source, and how many rows were not predicted. In a terminal long sources lose their middle."""
     rows = [
-        (e.source, str(e.rows), f"{e.bias:.2f}", f"{e.median:.1%}", f"{e.mape:.1%}", f"{e.covered:.0%}")
+        (
+            e.source if markdown else _middle_out(e.source, SOURCE),
+            str(e.rows),
+            f"{e.bias:.2f}",
+            f"{e.median:.1%}",
+            f"{e.mape:.1%}",
+            f"{e.covered:.0%}",
+        )
         for e in judgement.errors
     ]
-    skipped = [f"not predicted: {count} rows: {reason}" for reason, count in judgement.skipped.most_common()]
+    skipped = [
+        line
+        for reason, count in judgement.skipped.most_common()
+        for line in wrap(f"not predicted: {count} rows: {reason}", WIDTH, subsequent_indent="  ")
+    ]
     return "\n".join([table(PUBLIC, rows, markdown), "", *skipped] if skipped else [table(PUBLIC, rows, markdown)])
 
 
@@ -208,4 +253,5 @@ def passes_text(errors: Sequence[PassErrors], markdown: bool) -> str:
         )
         for e in errors
     ]
-    return table(PASSES, rows, markdown)
+    shorter = {"in interval": "in 90 %", "max(launches, kernels)": "max of both"}
+    return table(PASSES if markdown else [shorter.get(name, name) for name in PASSES], rows, markdown)

@@ -17,14 +17,19 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Blocks:
-    """Blocks that are alike. path: of their container ("encoder.layer"); numbers: of the blocks in it; calls, kernels:
-    (blocks, calls), (blocks, kernels), what is of each.
+    """Blocks that are alike. path: of their container ("encoder.layer"), empty for the model; numbers: of the blocks in
+    it; calls, kernels: (blocks, calls), (blocks, kernels), what is of each.
     """
 
     path: str
     numbers: tuple[int, ...]
     calls: Mask
     kernels: Mask
+
+    @property
+    def where(self) -> str:
+        """Their container, as a person calls it."""
+        return self.path or "the model"
 
     @property
     def count(self) -> int:

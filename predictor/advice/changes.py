@@ -166,7 +166,7 @@ def _wider(question: Question, report: Report, blocks: Blocks | None) -> Iterato
     for _ in range(left_out):
         priced, blocks = repeated(priced, blocks, 0, 0), _without_first(blocks)
     seconds = float(latencies_s(priced, question.settings)[0])
-    what = f"equal MACs, {left_out} of {left_out + blocks.count} blocks of {blocks.path}, x{factor:.2f} wider"
+    what = f"equal MACs, {left_out} of {left_out + blocks.count} blocks of {blocks.where}, x{factor:.2f} wider"
     yield _change(report, "shape", what, seconds, estimated=True)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from predictor.advice.blocks import Blocks, numbered, repeated, sources
 from predictor.advice.crossover import LIMIT
 from predictor.advice.passes import Batches, Question, latencies_s, passes, sizes_of
+from predictor.advice.rebuilt import Rebuilt
 from predictor.advice.records import Headroom
 from predictor.advice.widening import widened
 from predictor.errors import PredictorError
@@ -101,17 +102,25 @@ def length_headroom(question: Question) -> Headroom | None:
 
 
 def width_headroom(question: Question) -> Headroom | None:
-    """Of the features inside the numbered modules, estimated: the products, normalisations and streams there get wider
-    and are priced again, the calls stay. None for a program without kernels.
+    """Of the features inside the numbered modules: of the model built anew where its source can do that. Else
+    estimated: the products, normalisations and streams there get wider and are priced again, the calls stay. None for a
+    program without kernels.
     """
     lowered, _ = question.priced()
     if not len(lowered.program.kernel_of):
         return None
     latency_s = widths_s(question, lowered, WIDTHS)
     last = _last_free(latency_s)
-    features = _features(lowered)
-    at = f"{features} to {round(features * WIDTHS[last])} features" if features and last else ""
-    return Headroom("width", 1.0, WIDTHS[last], last + 1 == len(WIDTHS), "estimated", at)
+    rebuilt = Rebuilt(question, "width")
+    now = rebuilt.now or _features(lowered)
+    factor, most, how = WIDTHS[last], last + 1 == len(WIDTHS), "estimated"
+    values = [int(now * factor) for factor in WIDTHS[1:] if now * factor % 1 == 0] if rebuilt.now else []
+    start = sum(value <= now * factor for value in values) - 1
+    found = rebuilt.last_free(values, max(start, 0), GROWTH * float(latency_s[0]))
+    if found is not None:
+        factor, most, how = max(found[0], now) / now, not found[1], "predicted"
+    at = f"{now} to {round(now * factor)} features" if now and factor > 1 else ""
+    return Headroom("width", 1.0, factor, most, how, at)
 
 
 def widths_s(question: Question, lowered: Lowered, factors: tuple[float, ...]) -> NDArray[np.float64]:
@@ -131,18 +140,28 @@ def _features(lowered: Lowered) -> int:
 
 
 def depth_headroom(question: Question, blocks: Blocks | None) -> Headroom | None:
-    """Of the blocks that repeat, by repeating one: None where nothing does."""
-    if blocks is None:
+    """Of the blocks that repeat: of the model built anew where its source can do that, else by repeating one. None
+    where nothing repeats.
+    """
+    rebuilt, (_, priced) = Rebuilt(question, "depth"), question.priced()
+    now = rebuilt.now or (blocks.count if blocks else 0)
+    if not now:
         return None
-    _, priced = question.priced()
-    block = blocks.count // 2
-    now_s, more_s = (
-        float(latencies_s(repeated(priced, blocks, block, times), question.settings)[0]) for times in (1, 2)
-    )
-    each_s = max(more_s - now_s, 0.0)
-    free = DEEPEST if each_s * DEEPEST <= (GROWTH - 1) * now_s else int((GROWTH - 1) * now_s / each_s)
-    note = f"a block of {blocks.path} costs {each_s * 1e3:.3g} ms, {each_s / now_s:.1%}"
-    return Headroom("depth", blocks.count, blocks.count + free, free == DEEPEST, "estimated", note)
+    now_s = float(latencies_s(priced, question.settings)[0])
+    more_s = rebuilt.latency_s(now + 1) if rebuilt.now else None
+    if more_s is None and blocks is not None:
+        more_s = float(latencies_s(repeated(priced, blocks, blocks.count // 2, 2), question.settings)[0])
+    if more_s is None:
+        return None
+    each_s, free_s = max(more_s - now_s, 0.0), (GROWTH - 1) * now_s
+    until = now + (DEEPEST if each_s * DEEPEST <= free_s else int(free_s / each_s))
+    most, how = until == now + DEEPEST, "estimated"
+    values = list(range(now + 1, now + DEEPEST + 1)) if rebuilt.now else []
+    found = rebuilt.last_free(values, max(until - now - 1, 0), GROWTH * now_s)
+    if found is not None:
+        until, most, how = max(found[0], now), not found[1], "predicted"
+    block = f"a block of {blocks.where}" if blocks else "one more"
+    return Headroom("depth", now, until, most, how, f"{block} costs {each_s * 1e3:.3g} ms, {each_s / now_s:.1%}")
 
 
 def headroom(question: Question, batches: Batches, blocks: Blocks | None) -> tuple[Headroom, ...]:

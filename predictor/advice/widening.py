@@ -89,7 +89,7 @@ WIDER: dict[str, Callable[[Dims, Array], Dims]] = {
     **dict.fromkeys(
         (
             *("pointwise", "copy", "cat", "pool", "interpolate", "fill", "unmodelled", "nnc", "triton", "ort"),
-            *("ort_reduction", "ort_quantised", "ort_cache_copy", "ort_unpacked_bits"),
+            *("ort_issued", "ort_reduction", "ort_quantised", "ort_cache_copy", "ort_unpacked_bits"),
         ),
         _STREAMED,
     ),

@@ -25,7 +25,7 @@ Lane = Literal["host", "device"]
 
 class IntervalScale(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Of the predictions of a provenance and a runtime where a lane decides. cases, families: of models that were held
-    against measurements; scale: of the standard deviation of log latency.
+    against measurements; scale: of the standard deviation of log latency; source: which measurements.
     """
 
     provenance: Provenance
@@ -34,12 +34,12 @@ class IntervalScale(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     cases: Annotated[int, Meta(ge=1)]
     families: Annotated[int, Meta(ge=1)]
     scale: Annotated[float, Meta(gt=0, le=100)]
+    source: str
 
 
 class IntervalScales(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The file. source: what was held against what."""
+    """The file."""
 
-    source: str
     scales: list[IntervalScale]
 
 

@@ -243,7 +243,14 @@ class Calibration:
         known = all_hosts()
         alike = next((gpu for gpu in known_gpus() if gpu_name(gpu) == gpu_name(name)), None)
         if name not in known and alike is None:
-            raise unknown(f"host of {self.gpu}", name, {*self.hosts, *known})
+            error = unknown(f"host of {self.gpu}", name, {*self.hosts, *known})
+            raise (
+                error
+                if "did you mean" in str(error)
+                else PredictorError(
+                    f"unknown host of {self.gpu} {name!r}: predict list hosts --gpu {self.gpu} tells all"
+                )
+            )
         owner = _named(known.get(name) or str(alike))
         host = owner.host(runtime, name if name in owner.hosts else None)
         return of_another_gpu(host, owner.gpu) if owner.gpu != self.gpu else host

@@ -7,6 +7,7 @@ that is always the same, and back afterwards, also where the model raises. One c
 from __future__ import annotations
 
 import contextlib
+import cProfile
 import linecache
 import random
 import sys
@@ -84,7 +85,10 @@ def _without_tracers() -> Iterator[None]:
     try:
         yield
     finally:
-        sys.setprofile(profile)
+        if isinstance(profile, cProfile.Profile):  # no function that ``setprofile`` could take back
+            profile.enable()
+        else:
+            sys.setprofile(profile)
         sys.settrace(trace)
 
 

@@ -13,6 +13,7 @@ from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from predictor.capture.calls import DTYPE_NAMES
+from predictor.capture.stand_ins import modules_in, weights_in
 from predictor.errors import PredictorError, one_line
 from predictor.graph.inputs import batch_of, call_arguments
 from predictor.records import CaptureMode, Graph
@@ -33,11 +34,13 @@ def own_dtype(module: Any, inputs: Iterable[torch.Tensor] = ()) -> str:
     >>> own_dtype(torch.nn.Linear(2, 2).bfloat16())
     'bf16'
     """
-    program = isinstance(module, torch.export.ExportedProgram)
-    parameters, buffers = (
-        (module.parameters(), module.buffers()) if program or hasattr(module, "parameters") else ((), ())
-    )
-    for tensors in (parameters, buffers, inputs):
+    groups: tuple[Iterable[torch.Tensor], ...] = (inputs,)
+    if isinstance(module, torch.nn.Module):
+        modules = modules_in(module)
+        groups = weights_in(modules, "parameters"), weights_in(modules, "buffers"), inputs
+    elif isinstance(module, torch.export.ExportedProgram) or hasattr(module, "parameters"):
+        groups = module.parameters(), module.buffers(), inputs
+    for tensors in groups:
         elements: Counter[torch.dtype] = Counter()
         for tensor in tensors:
             if tensor.is_floating_point() or tensor.is_complex():

@@ -41,6 +41,36 @@ class _Frame:
         return self.trace
 
 
+def _no_tick() -> None:
+    """A frame of a pass that is over is not counted."""
+
+
+class Ran:
+    """What ran in a part of a pass, and may run again for other modules: frames and marks; where modules are called,
+    and which, by number.
+    """
+
+    __slots__ = ("_entries", "_modules")
+
+    def __init__(self, entries: list[_Frame | None], modules: list[tuple[int, int]]) -> None:
+        self._entries, self._modules = entries, modules
+
+    @property
+    def codes(self) -> frozenset[int]:
+        """Codes that ran, by identity."""
+        return frozenset(frame.code for frame in self._entries if frame is not None)
+
+    def again(self, modules: Sequence[int]) -> list[_Frame | None]:
+        """The same for other modules, by identity."""
+        entries = self._entries.copy()
+        for place, number in self._modules:
+            first = entries[place]
+            assert first is not None
+            entries[place] = called = _Frame(first.code, modules[number], first.tick)
+            called.lines = first.lines
+        return entries
+
+
 class PythonTrace:
     """Python function calls of a pass, in order, with marks between them.
 
@@ -88,6 +118,29 @@ class PythonTrace:
             self._inside -= 1
         return self._leave
 
+    @property
+    def position(self) -> int:
+        """How much ran so far, as ``since`` takes it."""
+        return len(self._ran)
+
+    def since(self, position: int, modules: Sequence[int]) -> Ran | None:
+        """What ran since then. modules: that may have been called, by identity; None where another was."""
+        numbers = {module: number for number, module in enumerate(modules)}
+        entries, called = self._ran[position:], []
+        for place, frame in enumerate(entries):
+            if frame is not None:
+                if frame.module is not None:
+                    if frame.module not in numbers:
+                        return None
+                    called.append((place, numbers[frame.module]))
+                entries[place] = kept = _Frame(frame.code, None, _no_tick)
+                kept.lines = frame.lines
+        return Ran(entries, called)
+
+    def repeat(self, ran: Ran, modules: Sequence[int]) -> None:
+        """What ran before runs again, for these modules."""
+        self._ran += ran.again(modules)
+
     def mark(self) -> None:
         """The observer saw an operator."""
         self._ran.append(None)
@@ -102,7 +155,9 @@ class PythonTrace:
         frames = [frame for frame in self._ran if frame is not None]
         sizes: dict[int, int] = {}
         for frame in frames:
-            sizes[frame.code] = max(sizes.get(frame.code, 0), len(frame.lines))
+            lines_of = len(frame.lines)
+            if lines_of > sizes.get(frame.code, -1):
+                sizes[frame.code] = lines_of
         code_cold = iter(coldness([frame.code for frame in frames], HALF_LINES, sizes))
         module_cold = iter(coldness([frame.module for frame in frames if frame.module is not None]))
         work_by_mark = []

@@ -10,16 +10,15 @@ afterwards (``isolation``, ``stand_ins``); a forward without an end is stopped (
 from __future__ import annotations
 
 import contextlib
-import gc
 import sys
 import warnings
 import weakref
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch._compile import _disable_dynamo
@@ -35,8 +34,11 @@ from predictor.capture import (
     device_paths,
     higher_order,
     isolation,
+    layers,
     layouts,
+    python_trace,
     redirected,
+    shapes,
     signatures,
     threads,
 )
@@ -79,6 +81,7 @@ from predictor.capture.python_trace import PAUSES_TRACE, PythonTrace
 from predictor.capture.refusals import refused
 from predictor.capture.signatures import Keyed, Repeated, Signature, Way
 from predictor.capture.stand_ins import MOST_KEPT_ELEMENTS, Copies, abstract, abstract_constant, modules_in, runs_in
+from predictor.collection import without_collection
 from predictor.errors import PredictorError, one_line
 from predictor.graph.inputs import batch_of, call_arguments
 from predictor.ops import OPS, operator_of
@@ -98,7 +101,7 @@ class _Recorder(TorchDispatchMode):
         super().__init__()
         self._mode, self._options = mode, options
         self.assumed: dict[str, int] = {}
-        self._paths = {id(child): path for path, child in module.named_modules()}
+        self._paths = _paths_in(module)
         self._origins: dict[tuple[str, str, int], Origin] = {}
         self._files: dict[int, tuple[CodeType, str]] = {}  # by the identity of the code that stands in it
         self.calls: list[OpCall | Repeated] = []
@@ -108,6 +111,9 @@ class _Recorder(TorchDispatchMode):
         self._reads_values = False  # what runs was given values of tensors that others of its arguments do not have
         self._way = Way.UNKNOWN  # how the results of the operator were made that has run last
         self._values = 0
+        self._watched = 0  # layers that run and may be remembered
+        self._log: list[layers.Call | None] = []  # what they have called
+        self.learned: dict[layers.Key, tuple[layers.Called, layers.Layer]] = {}
         self.outputs: tuple[int, ...] = ()
         self.failed: tuple[BaseException | None, str] = (None, "")  # what an operator raised, and the operator
         self._copies = copies
@@ -155,6 +161,8 @@ class _Recorder(TorchDispatchMode):
             if keyed is not None and (seen := signatures.find(keyed)) is not None:
                 results = seen.results_of(func, args, kwargs or {}, keyed.tensors)
                 if results is not None:
+                    if self._watched and not self._depth:
+                        self._log.append(layers.Call(seen, origin.module, keyed.tensors, results))
                     return self._repeated(seen, keyed.tensors, results, origin)
                 keyed = None
         policy = None if self._is_cast else self.casts.policy_of(func)
@@ -203,7 +211,111 @@ class _Recorder(TorchDispatchMode):
             signatures.remember(keyed, before, after)
         if not self._depth:  # the parts of an operator are no marks
             self.python.mark()
+            self._log.append(None)
         return result
+
+    def layer(self, module: torch.nn.Module, value: Any, run: Callable[..., Any]) -> Any:
+        """What a module gives that is called with one value. run: torch's call of it."""
+        called = self.known(module, value)
+        if isinstance(called, _Done):
+            return called.result
+        if called is None or called.key in self.learned:
+            return run(module, value)
+        self._watched += 1
+        first, position = len(self._log), self.python.position
+        try:
+            result = run(module, value)
+            self.learn(called, result, first, position)
+        finally:
+            self._watched -= 1
+            if not self._watched:
+                self._log.clear()
+        return result
+
+    def known(self, module: torch.nn.Module, value: Any) -> _Done | layers.Called | None:
+        """What a layer gives that did the same before; else what it is, None for one that may do anything."""
+        if not PAUSES_TRACE:
+            return self._known(module, value, sys._getframe(3))
+        tracer = sys.gettrace()
+        sys.settrace(None)
+        try:
+            return self._known(module, value, sys._getframe(3))
+        finally:
+            sys.settrace(tracer)
+
+    def _known(self, module: torch.nn.Module, value: Any, caller: FrameType) -> _Done | layers.Called | None:
+        path = self._paths.get(id(module))
+        if not path or not self._remembers or self.casts.enabled or self._depth or self._stays_on_device:
+            return None
+        called = layers.called(module, value, self._context)
+        if called is None or not all(id(child) in self._paths for child in called.modules):
+            return None
+        layer = layers.find(called)
+        if layer is None:
+            return called
+        return _Done(self._again(called, layer, path, caller))
+
+    def _again(self, called: layers.Called, layer: layers.Layer, path: str, caller: FrameType) -> torch.Tensor:
+        """The calls of a layer that did the same before; what it returns."""
+        first = self._origin(caller, path)
+        origins = [first if child is called.modules[0] else self._at(child, first) for child in called.modules]
+        own = len(called.tensors)
+        held = [0] * layer.tensors  # the values that tensors hold, 0: not asked for yet
+
+        def hold(number: int) -> int:
+            held[number] = self._number(called.tensors[number])
+            return held[number]
+
+        self._limits.operator(layer.operators)
+        for seen, module, given, results in layer.steps:
+            input_ids = tuple([held[given[i]] or hold(given[i]) for i in seen.inputs])
+            before = self._values
+            self._values += seen.values
+            for assumption in seen.assumed:
+                self._assume(assumption)
+            self._ran += seen.operators
+            for number, result in zip(results, seen.results, strict=True):
+                if result.made:
+                    held[number] = before + result.number
+                else:
+                    held[number] = held[given[result.number]] or hold(given[result.number])
+                if number < own:
+                    called.tensors[number].__dict__[_VALUE] = self, held[number]
+            self.calls.append(Repeated(seen, input_ids, before, origins[module]))
+        tensors: list[Any] = [*called.tensors, *([None] * (layer.tensors - own))]
+        if layer.made:
+            with torch._C._DisableTorchDispatch():
+                for number, how, of in layer.made:
+                    made = tensors[number] = how.of([tensors[place] for place in of])
+                    made.__dict__[_VALUE] = self, held[number]
+        if self._watched:
+            seen_by_none = [object() if tensor is None else tensor for tensor in tensors]
+            for seen, module, given, results in layer.steps:
+                operands, gave = ([seen_by_none[number] for number in numbers] for numbers in (given, results))
+                self._log.append(layers.Call(seen, origins[module].module, operands, gave))
+        self.python.repeat(layer.ran, list(map(id, called.modules)))
+        self.python.codes.update(layer.codes)
+        return tensors[layer.result]
+
+    def _at(self, child: torch.nn.Module, other: Origin) -> Origin:
+        """The origin of a call in a module from the same line as another."""
+        place = self._paths[id(child)], other.file, other.line
+        origin = self._origins.get(place)
+        if origin is None:
+            origin = self._origins[place] = Origin(*place)
+        return origin
+
+    def learn(self, called: layers.Called, result: Any, first: int, position: int) -> None:
+        """Note what a layer has done, since so many calls and so much Python."""
+        tracer = sys.gettrace()
+        if PAUSES_TRACE:
+            sys.settrace(None)
+        ran = self.python.since(position, list(map(id, called.modules)))
+        layer = layers.learned(called, result, self._log[first:], ran, self.python.codes, self._paths)
+        if layer is not None:
+            self.learned[called.key] = called, layer
+        if PAUSES_TRACE:
+            sys.settrace(tracer)
 
     def _before(self, keyed: Keyed, bound: Mapping[str, Any]) -> signatures.Before:
         """What there is before a call that is to be remembered; the values of its arguments get their numbers."""
@@ -218,12 +330,12 @@ class _Recorder(TorchDispatchMode):
         self, seen: Signature, tensors: Sequence[torch.Tensor], results: Sequence[torch.Tensor], origin: Origin
     ) -> Any:
         """What a call gives whose signature was seen before; its call is noted."""
+        self._limits.operator(len(seen.operators) - 1)
         input_ids = tuple([self._number(tensors[place]) for place in seen.inputs])
         first = self._values
         self._values += seen.values
         for assumption in seen.assumed:
             self._assume(assumption)
-        self._limits.operator(len(seen.operators) - 1)
         self._ran += seen.operators
         for tensor, result in zip(results, seen.results, strict=True):
             number = first + result.number if result.made else self._number(tensors[result.number])
@@ -258,11 +370,11 @@ class _Recorder(TorchDispatchMode):
                 return as_run(*args, **kwargs)
         raise Stopped(f"torch.{func.name()} is not modelled: write out what it runs")
 
-    def _origin(self, frame: FrameType | None) -> Origin:
+    def _origin(self, frame: FrameType | None, path: str | None = None) -> Origin:
         """The module and the line that a call comes from, seen from the frame below the recorder's; what called the
-        model itself is no part of it.
+        model itself is no part of it. path: of the module, where that is known.
         """
-        path, file, line = None, "", 0
+        file, line = "", 0
         while frame is not None and (path is None or not file):
             code = frame.f_code
             if code is _MODULE_CODE:
@@ -366,6 +478,9 @@ class _Recorder(TorchDispatchMode):
         """What an operator gives: on the CPU or on meta; an assumption where only values would say it."""
         if name in device_paths.SHAPES:
             return device_paths.SHAPES[name](*args, **kwargs)
+        rule = shapes.RULES.get(func) if self._remembers else None
+        if rule is not None and (result := rule(*args, **kwargs)) is not None:
+            return result
         unknown = [t for t in tensors_in(*bound.values()) if t.is_meta]
         if name in assumptions.DECIDED and unknown:
             self._reads_values = True
@@ -519,7 +634,50 @@ class _Recorder(TorchDispatchMode):
         )
 
 
-_OBSERVERS = (_Recorder.__torch_dispatch__.__code__, _disable_dynamo(lambda: None).__code__)
+def _paths_in(module: torch.nn.Module) -> dict[int, str]:
+    """Where a module and all in it stand, the first of several places, by identity: as ``Module.named_modules``."""
+    paths: dict[int, str] = {}
+    waiting = [("", module)]
+    while waiting:
+        path, child = waiting.pop()
+        if id(child) not in paths:
+            paths[id(child)] = path
+            below = f"{path}." if path else ""
+            waiting += [
+                (below + name, part) for name, part in reversed(list(child._modules.items())) if part is not None
+            ]
+    return paths
+
+
+class _Done(NamedTuple):
+    """What a layer gives that did the same before."""
+
+    result: torch.Tensor
+
+
+@contextlib.contextmanager
+def _known_layers(recorder: _Recorder) -> Iterator[None]:
+    """Layers whose like was called before are not run."""
+    run: Callable[..., Any] = torch.nn.Module.__call__
+
+    def call(module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
+        if len(args) == 1 and not kwargs and layers.is_candidate(module) and isolation.is_capturing():
+            return recorder.layer(module, args[0], run)
+        return run(module, *args, **kwargs)
+
+    torch.nn.Module.__call__ = call  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        torch.nn.Module.__call__ = run  # type: ignore[method-assign]
+
+
+_OBSERVERS = (
+    _Recorder.__torch_dispatch__.__code__,
+    _Recorder.known.__code__,
+    _Recorder.learn.__code__,
+    _disable_dynamo(lambda: None).__code__,
+)
 """What watches the pass, and torch's function around what it hides from its compiler."""
 
 _compiler = torch._C._dynamo.eval_frame
@@ -542,7 +700,7 @@ _OWN_FILES = frozenset(
             str(module.__file__)
             for module in (
                 *(assumptions, autocast, capture_mode, device_paths, higher_order, isolation, layouts, redirected),
-                *(signatures, threads),
+                *(layers, python_trace, shapes, signatures, threads),
             )
         ),
         *(
@@ -600,7 +758,8 @@ def capture(
         raise
     except Exception as error:
         raise PredictorError(f"the inputs of {kind} have no batch size: {one_line(error)}") from error
-    with isolated(DTYPES[dtype]), _without_collection():
+    # finalizers and callbacks of a collection are no part of the pass
+    with isolated(DTYPES[dtype]), without_collection():
         if isinstance(module, torch.export.ExportedProgram):
             module = module.module()
         user = _Pass(module, inputs, mode, dtype, options or CaptureOptions())
@@ -608,20 +767,6 @@ def capture(
     if any(isinstance(child, _DIFFER_IN_TRAINING) and child.training for child in modules_in(module)):
         return replace(graph, assumptions=(*graph.assumptions, assumptions.EVALUATION))
     return graph
-
-
-@contextlib.contextmanager
-def _without_collection() -> Iterator[None]:
-    """Without garbage collection: finalizers and callbacks of a collection are no part of the pass, and what a capture
-    makes is kept.
-    """
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collects:
-            gc.enable()
 
 
 _DIFFER_IN_TRAINING = (torch.nn.modules.dropout._DropoutNd, torch.nn.modules.batchnorm._NormBase)
@@ -668,6 +813,7 @@ class _Pass:
 
 def _recorded(user: _Pass) -> _Recorder:
     """A pass in which nothing is run for the first time."""
+    layers.check()
     with redirected.watched() as cuda:
         try:
             recorder = _record(user)
@@ -685,6 +831,7 @@ def _recorded(user: _Pass) -> _Recorder:
     for _ in range(MOST_PASSES):
         ran = recorder.operators | recorder.python.codes
         if all(identity in _WARM[user.mode] for identity in ran):
+            layers.remember(recorder.learned.values())
             break
         _WARM[user.mode].update(ran)
         recorder = _record(user)
@@ -730,6 +877,7 @@ def _record(user: _Pass, device: torch.device = capture_mode.META) -> _Recorder:
                 fused_layers(user.mode),
                 threads.followed(),
                 answering_as(user.mode, device),
+                _known_layers(recorder),
             ):
                 before = sys.gettrace()
                 sys.settrace(recorder.python.hook)

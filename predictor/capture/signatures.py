@@ -57,7 +57,7 @@ class Way(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class _Result:
+class Result:
     """A result: the argument of this number itself (``argument`` without ``size``), a view of it, or a tensor of its
     own (``argument`` -1). offset: of a view, from its argument's. made, number: of the value that it holds, counted
     from the first value that the call has made, or else the position of the input that holds it.
@@ -104,7 +104,7 @@ class Signature:
     template: _Template
     inputs: tuple[int, ...]
     values: int
-    results: tuple[_Result, ...]
+    results: tuple[Result, ...]
     container: type | None
     assumed: tuple[str, ...]
     operators: tuple[Any, ...]
@@ -122,7 +122,7 @@ class Signature:
         except (RuntimeError, NotImplementedError):
             return None
         results = [made] if self.container is None else list(made)
-        same = len(results) == len(self.results) and all(map(_Result.is_of, self.results, results))
+        same = len(results) == len(self.results) and all(map(Result.is_of, self.results, results))
         return results if same else None
 
 
@@ -250,12 +250,12 @@ def keyed(
     parts: list[Any] = [id(func), context, stays, torch.get_default_dtype()]
     tensors: list[torch.Tensor] = []
     for value in args:
-        if not _add(value, parts, tensors):
+        if not add_to_key(value, parts, tensors):
             return None
     if kwargs:
         for name, value in kwargs.items():
             parts.append(name)
-            if not _add(value, parts, tensors):
+            if not add_to_key(value, parts, tensors):
                 return None
     if len(tensors) > 1:
         places = {id(tensor): place for place, tensor in enumerate(tensors)}
@@ -267,7 +267,7 @@ def keyed(
 _SEQUENCE, _END, _TRUE, _FALSE, _WITH_VALUES = object(), object(), object(), object(), object()
 
 
-def _add(value: Any, parts: list[Any], tensors: list[torch.Tensor]) -> bool:
+def add_to_key(value: Any, parts: list[Any], tensors: list[torch.Tensor]) -> bool:
     """Put into a key what an argument says; False where it is nothing plain."""
     kind = type(value)
     if kind in _TENSORS:
@@ -291,7 +291,7 @@ def _add(value: Any, parts: list[Any], tensors: list[torch.Tensor]) -> bool:
     elif kind in (list, tuple, torch.Size):
         parts.append(_SEQUENCE)
         for item in value:
-            if not _add(item, parts, tensors):
+            if not add_to_key(item, parts, tensors):
                 return False
         parts.append(_END)
     else:
@@ -347,7 +347,7 @@ def remember(of: Keyed, before: Before, after: After) -> None:
     positions = {number: position for position, number in enumerate(call.input_ids)}
     if not _is_known(call, positions, first, call.origin):
         return
-    results: list[_Result] = []
+    results: list[Result] = []
     for output, number in zip(outputs, after.output_ids, strict=True):
         result = (_result_of if after.way is Way.BY_SPECS else _value_of)(func, output, number, tensors, places, first)
         if result is None:
@@ -402,7 +402,7 @@ def _is_known(call: OpCall, numbers: Mapping[int, int], first: int, origin: Orig
 
 def _result_of(
     func: Any, output: Any, number: int, tensors: Sequence[Any], numbers: Mapping[int, int], first: int
-) -> _Result | None:
+) -> Result | None:
     plain = type(output) is torch.Tensor or any(output is tensor for tensor in tensors)
     if not plain or not output.is_meta or output.dtype not in _DTYPES or output.is_neg() or output.requires_grad:
         return None
@@ -415,28 +415,28 @@ def _result_of(
     size, stride, dtype = tuple(output.shape), output.stride(), output.dtype
     for place, tensor in enumerate(tensors):
         if output is tensor:
-            return _Result(place, None, stride, dtype, 0, made, number)
+            return Result(place, None, stride, dtype, 0, made, number)
     memory = output.untyped_storage()._cdata
     for place, tensor in enumerate(tensors):
         if tensor.untyped_storage()._cdata == memory:
             if tensor.dtype != dtype or func._schema.name.removeprefix("aten::") in _OFFSETS_OF_THEIR_OWN:
                 return None
             offset = output.storage_offset() - tensor.storage_offset()
-            return _Result(place, size, stride, dtype, offset, made, number)
-    return None if output.storage_offset() else _Result(-1, size, stride, dtype, 0, made, number)
+            return Result(place, size, stride, dtype, offset, made, number)
+    return None if output.storage_offset() else Result(-1, size, stride, dtype, 0, made, number)
 
 
 def _value_of(
     func: Any, output: Any, number: int, tensors: Sequence[Any], numbers: Mapping[int, int], first: int
-) -> _Result | None:
+) -> Result | None:
     """A result that is computed from values."""
     plain = type(output) is torch.Tensor and not output.is_meta and output.layout is torch.strided
     if not plain or hasattr(output, RESTS_ON) or hasattr(output, ON_HOST) or number <= first:
         return None
-    return _Result(-1, tuple(output.shape), output.stride(), output.dtype, 0, True, number - first)
+    return Result(-1, tuple(output.shape), output.stride(), output.dtype, 0, True, number - first)
 
 
-def _share_memory(results: Sequence[_Result], outputs: Sequence[torch.Tensor]) -> bool:
+def _share_memory(results: Sequence[Result], outputs: Sequence[torch.Tensor]) -> bool:
     """Whether two results that are no views of an argument are views of the same memory."""
     own = [o.untyped_storage()._cdata for r, o in zip(results, outputs, strict=True) if r.argument < 0]
     return len(set(own)) < len(own)

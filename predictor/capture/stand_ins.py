@@ -9,9 +9,9 @@ from __future__ import annotations
 import copy
 import copyreg
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from types import BuiltinFunctionType, FunctionType, ModuleType
-from typing import Any
+from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 import torch
@@ -44,25 +44,32 @@ class Copies:
         """A copy in evaluation mode. weight: what replaces a parameter or a buffer; constant: what replaces any other
         tensor that it holds. Raises PredictorError for lazy layers that have no weights yet.
         """
-        parameters, buffers = list(module.parameters()), list(module.buffers())
-        if any(is_lazy(tensor) for tensor in (*parameters, *buffers)):
+        modules = modules_in(module)
+        parameters, buffers = weights_in(modules, "parameters"), weights_in(modules, "buffers")
+        if any(type(tensor) not in _SIZED and is_lazy(tensor) for tensor in (*parameters, *buffers)):
             raise PredictorError(
                 f"{type(module).__name__} has lazy layers whose sizes are not known: run it once on its inputs"
             )
         for parameter in parameters:
-            self._memo[id(parameter)] = torch.nn.Parameter(weight(parameter), requires_grad=False)
+            self._memo[id(parameter)] = _parameter_of(weight(parameter))
         for buffer in buffers:
             self._memo[id(buffer)] = weight(buffer)
         copied: torch.nn.Module = self.of(module, constant)
-        for child in modules_in(copied):
+        modules = modules_in(copied)
+        for child in modules:
             if isinstance(child, torch.jit.ScriptModule):
                 _cast(child, weight)
-        return copied.eval()
+        if not all(_is_evaluated_as_usual(type(child)) for child in modules):
+            return copied.eval()
+        for child in modules:
+            vars(child)["training"] = False
+        return copied
 
     @property
     def tensors(self) -> Set[int]:
         """The tensors among the copies, by identity."""
-        return {id(copied) for copied in self._memo.values() if isinstance(copied, torch.Tensor)}
+        kinds = {kind: issubclass(kind, torch.Tensor) for kind in set(map(type, self._memo.values()))}
+        return {id(copied) for copied in self._memo.values() if kinds[type(copied)]}
 
     def of(self, value: Any, tensor: StandIn) -> Any:
         """A deep copy of a value. tensor: what replaces a tensor in it."""
@@ -100,6 +107,17 @@ class Copies:
         return rebuilt
 
 
+def _parameter_of(data: torch.Tensor) -> torch.nn.Parameter:
+    """A parameter without gradients."""
+    if type(data) is torch.Tensor:  # what the class does itself, once it has looked at what it is given
+        made: torch.nn.Parameter = torch.Tensor._make_subclass(torch.nn.Parameter, data, False)
+        return made
+    return torch.nn.Parameter(data, requires_grad=False)
+
+
+_SIZED = frozenset({torch.Tensor, torch.nn.Parameter})
+"""Types of tensors whose size is known."""
+
 _UNCOPIED = frozenset({type(None), bool, int, float, complex, str, bytes, type, FunctionType, BuiltinFunctionType})
 """Types whose values ``deepcopy`` shares."""
 
@@ -116,23 +134,41 @@ def _deep_copy(value: Any, memo: dict[int, Any]) -> Any:
     if kind is dict or (kind is OrderedDict and not vars(value)):
         copied = memo[id(value)] = kind()
         for key, item in value.items():
-            copied[_deep_copy(key, memo)] = _deep_copy(item, memo)
+            key = key if type(key) is str else _deep_copy(key, memo)
+            copied[key] = item if type(item) in _UNCOPIED else _deep_copy(item, memo)
     elif kind is list:
         copied = memo[id(value)] = []
         for item in value:
             copied.append(_deep_copy(item, memo))
-    elif kind is tuple and all(type(item) in _UNCOPIED for item in value):
+    elif kind is tuple and _UNCOPIED.issuperset(map(type, value)):
         return value
     elif kind is set and not value:
         copied = memo[id(value)] = set()
     elif isinstance(value, torch.nn.Module) and _is_pickled_as_usual(kind) and "__deepcopy__" not in vars(value):
         copied = memo[id(value)] = object.__new__(kind)
-        state: dict[str, Any] = value.__getstate__()  # type: ignore[no-untyped-call]
-        copied.__setstate__({name: _deep_copy(item, memo) for name, item in state.items()})
+        state = vars(copied)
+        for name, item in vars(value).items():
+            of = type(item)
+            if of in _UNCOPIED:
+                state[name] = item
+            elif (of is dict or of is OrderedDict) and not item and name in _OF_EVERY_MODULE:
+                state[name] = of()
+            elif of is tuple and _UNCOPIED.issuperset(map(type, item)):
+                state[name] = item
+            elif of is set and not item and name == "_non_persistent_buffers_set":
+                state[name] = set()
+            else:
+                state[name] = _deep_copy(item, memo)
+        state.pop("_compiled_call_impl", None)
+        if not (kind.__setstate__ is torch.nn.Module.__setstate__ and state.keys() >= _OF_EVERY_MODULE):
+            copied.__setstate__(state)
     else:
         return copy.deepcopy(value, memo)
     return copied
 
+
+_OF_EVERY_MODULE = frozenset(name for name, value in vars(torch.nn.Module()).items() if isinstance(value, dict))
+"""Attributes that hold a mapping of a module's own, as torch makes it: no other module shares it."""
 
 _usual: WeakKeyDictionary[type, bool] = WeakKeyDictionary()
 
@@ -152,16 +188,48 @@ def _is_pickled_as_usual(kind: type[torch.nn.Module]) -> bool:
     return _usual[kind]
 
 
+_evaluated: WeakKeyDictionary[type, bool] = WeakKeyDictionary()
+
+
+def _is_evaluated_as_usual(kind: type[torch.nn.Module]) -> bool:
+    """Whether ``eval`` does no more to a module of a class than to set an attribute, in it and in those in it."""
+    if kind not in _evaluated:
+        names = ("eval", "train", "children", "named_children", "__setattr__")
+        _evaluated[kind] = all(getattr(kind, name) is getattr(torch.nn.Module, name) for name in names)
+    return _evaluated[kind]
+
+
 def modules_in(module: torch.nn.Module) -> list[torch.nn.Module]:
-    """A module and all in it, once each; ``Module.modules`` yields each through all that it is in."""
-    found = {id(module): module}
+    """A module and all in it, once each, in the order of ``Module.modules``, which yields each through all that it is
+    in.
+    """
+    found: dict[int, torch.nn.Module] = {}
     waiting = [module]
     while waiting:
-        for child in waiting.pop()._modules.values():
-            if child is not None and id(child) not in found:
-                found[id(child)] = child
-                waiting.append(child)
+        child = waiting.pop()
+        if id(child) not in found:
+            found[id(child)] = child
+            if child._modules:
+                waiting += [below for below in reversed(list(child._modules.values())) if below is not None]
     return list(found.values())
+
+
+def weights_in(modules: Sequence[torch.nn.Module], kind: Literal["parameters", "buffers"]) -> list[torch.Tensor]:
+    """The parameters or buffers of a module once each, in its own order. modules: itself and those in it."""
+    whole, own = getattr(torch.nn.Module, kind), getattr(torch.nn.Module, f"named_{kind}")
+    of = type(modules[0])
+    if getattr(of, kind) is not whole or getattr(of, f"named_{kind}") is not own or _is_scripted(modules):
+        return list(getattr(modules[0], kind)())
+    found: dict[int, torch.Tensor] = {}
+    for module in modules:
+        for tensor in vars(module)[f"_{kind}"].values():
+            if tensor is not None:
+                found.setdefault(id(tensor), tensor)
+    return list(found.values())
+
+
+def _is_scripted(modules: Iterable[torch.nn.Module]) -> bool:
+    return any(isinstance(module, torch.jit.ScriptModule) for module in modules)
 
 
 def _cast(module: torch.jit.ScriptModule, weight: StandIn) -> None:
@@ -218,7 +286,7 @@ def runs_in(module: torch.nn.Module, dtype: torch.dtype) -> bool:
     or are stored in eight bits.
     """
     elements: Counter[torch.dtype] = Counter()
-    for weight in module.parameters():
+    for weight in weights_in(modules_in(module), "parameters"):
         if weight.is_floating_point() and not is_lazy(weight):
             elements[weight.dtype] += weight.numel()
     main = max(elements, key=elements.__getitem__, default=None)
@@ -230,7 +298,7 @@ def abstract(tensor: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
     booleans on the CPU with their values (0 where they have none), on meta where there are more of them than a capture
     keeps.
     """
-    if is_traceable_wrapper_subclass(tensor):
+    if type(tensor) not in _SIZED and is_traceable_wrapper_subclass(tensor):
         return transform_subclass(tensor, lambda _, part: abstract(part, dtype))
     if not is_plain(tensor):
         return tensor.detach().clone()

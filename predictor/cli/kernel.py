@@ -46,6 +46,7 @@ def kernel(
 def _kernel(family: str, dims: list[str], gpu: str, dtype: str, context: str, monotone: bool, as_json: bool) -> str:
     import json
     import math
+    from textwrap import fill
 
     import numpy as np
 
@@ -54,6 +55,7 @@ def _kernel(family: str, dims: list[str], gpu: str, dtype: str, context: str, mo
     from predictor.kernels.families import FAMILIES
     from predictor.pricing.intervals import EXTRAPOLATION_ERROR, interval
     from predictor.pricing.kernels import kernel_fit, kernel_seconds, price_kernels, roofline_s
+    from predictor.report.text import WIDTH
 
     calibration = load_calibration(gpu)
     if family not in FAMILIES:
@@ -61,9 +63,12 @@ def _kernel(family: str, dims: list[str], gpu: str, dtype: str, context: str, mo
     if dtype not in calibration.dtypes:
         raise calibration.unknown_dtype(dtype)
     try:
-        values = {name: float(value) for name, value in (part.split("=") for part in dims)}
+        pairs = [(name, float(value)) for name, value in (part.split("=") for part in dims)]
     except ValueError:
         raise PredictorError(f"dimensions are NAME=NUMBER, not {' '.join(dims)!r}") from None
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise PredictorError(f"a dimension is said twice: {' '.join(dims)}")
     if not all(0 <= value < math.inf for value in values.values()):
         raise PredictorError(f"dimensions are numbers from 0 on, not {' '.join(dims)!r}")
     row = FAMILIES[family]
@@ -87,8 +92,9 @@ def _kernel(family: str, dims: list[str], gpu: str, dtype: str, context: str, mo
     if as_json:
         return json.dumps(result)
     rate, share = result["flops"] / seconds * 1e-12, result["roofline_s"] / seconds
+    title = f"{family} {' '.join(dims)}, {dtype} on {calibration.gpu}: {seconds * 1e6:.4g} us"
     return (
-        f"{family} {' '.join(dims)}, {dtype} on {calibration.gpu}: {seconds * 1e6:.4g} us\n"
+        f"{fill(title, WIDTH)}\n"
         f"90 % interval {low * 1e6:.4g} to {high * 1e6:.4g} us\n"
         f"{result['bound']}-bound, {rate:.4g} TFLOP/s, {share:.0%} of the roofline; {fit.provenance}"
         f"{', extrapolated beyond the calibrated range' if far else ''}"

@@ -30,10 +30,12 @@ def complete_kind(incomplete: str) -> list[str]:
     return starting(list(Kind), incomplete)
 
 
-def kind_of(word: str) -> Kind:
+def kind_of(word: str | None) -> Kind:
     """The kind that a word names, also in the singular. Raises PredictorError for an unknown one."""
-    from predictor.errors import unknown
+    from predictor.errors import PredictorError, unknown
 
+    if word is None:
+        raise PredictorError(f"say what to list: {', '.join(Kind)}")
     for kind in Kind:
         if word in (kind.value, kind.value.removesuffix("s")):
             return kind
@@ -49,14 +51,15 @@ class Listing(NamedTuple):
 
 def list_(
     what: Annotated[
-        str,
+        str | None,
         typer.Argument(
             metavar="WHAT",
             autocompletion=complete_kind,
             help="models, gpus, hosts (those of --gpu first), runtimes or kernels (families of "
             "kernels, for predict kernel).",
+            show_default=False,
         ),
-    ],
+    ] = None,
     gpu: Annotated[
         str | None, typer.Option(metavar="NAME", help="The GPU whose hosts come first.", autocompletion=complete_gpu)
     ] = None,

@@ -394,6 +394,8 @@ def predict(
     list_hosts: Annotated[bool, typer.Option("--list-hosts", hidden=True)] = False,
 ) -> None:
     """Predict how long a neural network takes on a GPU, and what bounds it."""
+    from predictor.errors import PredictorError
+
     form = "csv" if as_csv else "json" if as_json else output
     with complain(debug, form == "json"):
         listed = {Kind.MODELS: list_models, Kind.GPUS: list_gpus, Kind.HOSTS: list_hosts}
@@ -419,7 +421,10 @@ def predict(
         )
         one = Answer(by, depth, top, trace, trace_measured, budget, budget_strict)
         if advise or plot or html:
-            one.check_none("--advise" if advise else "--plot" if plot else "--html")
+            asked = "--advise" if advise else "--plot" if plot else "--html"
+            one.check_none(asked)
+            if compare:
+                raise PredictorError(f"{asked} compares the runtimes, too: leave --compare out")
             typer.echo(advised(request, layout, advise, plot, html))
             return
         if compare:

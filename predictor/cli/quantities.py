@@ -6,6 +6,9 @@ import re
 
 from predictor.errors import PredictorError
 
+MOST_SIZES = 10_000
+"""Sizes of a list: a row each."""
+
 _PART = re.compile(r"(\d+)(?:\.\.(\d+)(?:\+(\d+))?)?\Z")
 _UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}
 
@@ -36,6 +39,8 @@ def sizes(option: str, text: str | None) -> list[int] | None:
         if first > last or (match[3] and not step) or (first == 0 and last):
             raise PredictorError(f"{option}: {part.strip()} leads nowhere")
         while first < last:
+            if len(numbers) >= MOST_SIZES:
+                raise PredictorError(f"{option}: {part.strip()} is more than {MOST_SIZES} sizes")
             numbers.append(first)
             first = first + step if step else 2 * first
         numbers.append(last)
@@ -50,7 +55,7 @@ def duration_s(option: str, text: str) -> float:
     """
     match = re.fullmatch(r"([\d.]+(?:e-?\d+)?)\s*(\D*)", text.strip())
     try:
-        if match and match[2] in _UNITS:
+        if match and match[2] in _UNITS and float(match[1]) > 0:
             return float(match[1]) * _UNITS[match[2]]
     except ValueError:
         pass

@@ -17,10 +17,7 @@ if TYPE_CHECKING:
     from predictor.records import CaptureOptions, Compared, Report
     from predictor.sources import FileSizes
 
-ASK = (
-    "say what to predict: predict MODEL --gpu NAME, or --gpu-spec FILE (predict list models, predict list gpus, "
-    "predict --help)"
-)
+ASK = "say what to predict: predict MODEL --gpu NAME (predict list models, predict -h)"
 
 
 @dataclass(frozen=True)
@@ -222,11 +219,13 @@ def gpu_of(gpu: str | None, spec: Path | None) -> str:
     from predictor.errors import PredictorError
 
     if spec is None and gpu is None:
-        raise PredictorError(ASK)
+        raise PredictorError("say on which GPU: --gpu NAME (predict list gpus), or --gpu-spec FILE")
     if spec is None:
         return gpu or ""
     if gpu is not None:
         raise PredictorError("say either --gpu or --gpu-spec")
+    if not spec.exists():
+        raise PredictorError(f"no such file: {spec}")
     if spec.suffix != ".json":
         raise PredictorError(f"--gpu-spec wants a .json file, not {spec}")
     return str(spec)

@@ -44,12 +44,16 @@ def reuse_distances(sequence: Sequence[Entry], sizes: Mapping[Entry, float] | No
         return list(_distances(sequence, recent, sizes))
     result: list[float] = []
     weights: list[float] = [1] * len(recent) if sizes is None else [sizes[entry] for entry in recent]
+    index, take, put = recent.index, recent.pop, recent.insert
+    take_weight, put_weight = weights.pop, weights.insert
     for entry in sequence:
-        position = recent.index(entry)
-        result.append(sum(weights[:position]))
-        del recent[position]
-        recent.insert(0, entry)
-        weights.insert(0, weights.pop(position))
+        position = index(entry)
+        if position:
+            result.append(sum(weights[:position]))
+            put(0, take(position))
+            put_weight(0, take_weight(position))
+        else:
+            result.append(0)
     return result
 
 

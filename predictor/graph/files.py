@@ -70,7 +70,7 @@ class Template:
 class GraphSet:
     """Graphs of one model. batch, length: usual sizes, the length 0 where the model has none; templates: of which the
     first that holds sizes is taken; rows, modules, files: what templates share; dtype: the model's own, empty where it
-    has none; notes: what a report says of the model.
+    has none; notes: what a report says of the model; generated: tokens that a pass generates of each sequence.
     """
 
     name: str
@@ -82,6 +82,7 @@ class GraphSet:
     files: tuple[str, ...] = ()
     dtype: str = ""
     notes: tuple[str, ...] = ()
+    generated: int = 0
     _calls: dict[Any, OpCall] = field(default_factory=dict, init=False, repr=False)
 
     def find(self, dtype: str, mode: CaptureMode, batch: int, length: int) -> Graph | None:
@@ -188,6 +189,7 @@ class GraphSet:
             **{"rows": self.rows, "modules": self.modules, "files": self.files},
             **({"dtype": self.dtype} if self.dtype else {}),
             **({"notes": self.notes} if self.notes else {}),
+            **({"generated": self.generated} if self.generated else {}),
             "templates": [self._template(number) for number in range(len(self.templates))],
         }
         return gzip.compress(json.dumps(data, separators=(",", ":")).encode(), 9, mtime=0)
@@ -218,7 +220,8 @@ class GraphSet:
             templates = tuple(_read_template(t, listed[t["same"]] if "same" in t else t) for t in listed)
             rows, modules, names = (tuple(data[name]) for name in ("rows", "modules", "files"))
             dtype, notes = data.get("dtype", ""), tuple(data.get("notes", ()))
-            return cls(data["name"], data["batch"], data["length"], templates, rows, modules, names, dtype, notes)
+            own = dtype, notes, data.get("generated", 0)
+            return cls(data["name"], data["batch"], data["length"], templates, rows, modules, names, *own)
         except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
             raise PredictorError(f"{where} is no file of graphs: {error}") from None
 

@@ -9,6 +9,11 @@ from typing import Any
 from predictor.errors import PredictorError
 
 
+def generated_by(module: Any) -> int:
+    """Tokens that a pass generates of each sequence: what the module says in ``generated_tokens``, else 0."""
+    return int(getattr(module, "generated_tokens", 0))
+
+
 def call_arguments(inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Positional and keyword arguments of ``module`` from inputs given as a tensor, a tuple or list, or a mapping."""
     import torch

@@ -9,8 +9,6 @@ from fractions import Fraction
 from operator import mul
 from typing import Any
 
-import numpy as np
-
 Sizes = tuple[int, int]
 """Batch and sequence length; the length is 0 where a model has none."""
 
@@ -42,6 +40,7 @@ class SizeRule:
     def __init__(self, sizes: Sequence[Sizes]) -> None:
         self.terms = terms_of(sizes)
         self._basis = [basis(size, self.terms) for size in sizes]
+        self._inverse = _inverse(self._basis)
         self._known: dict[tuple[int, ...], dict[str, list[float]]] = {}
 
     def merge(self, values: Sequence[Any]) -> Any:
@@ -59,13 +58,26 @@ class SizeRule:
 
     def _solve(self, values: tuple[int, ...]) -> dict[str, list[float]]:
         if values not in self._known:
-            matrix = np.array(self._basis, dtype=float)
-            solution = np.linalg.lstsq(matrix, np.array(values, dtype=float), rcond=None)[0]
-            exact = [Fraction(round(c / FINEST)) * FINEST for c in solution.tolist()]
-            if any(
-                sum(c * t for c, t in zip(exact, terms, strict=True)) != value
-                for terms, value in zip(self._basis, values, strict=True)
-            ):
+            exact = [sum(map(mul, row, values)) for row in self._inverse]
+            fits = all(sum(map(mul, exact, at)) == value for at, value in zip(self._basis, values, strict=True))
+            if not fits or any(c % FINEST for c in exact):
                 raise ValueError(f"sizes {values} follow no rule")
             self._known[values] = {"=": [int(c) if c.denominator == 1 else float(c) for c in exact]}
         return self._known[values]
+
+
+def _inverse(matrix: Sequence[Sequence[int]]) -> list[list[Fraction]]:
+    """A left inverse, exact: in floating point a size of a billion is off by more than the finest coefficient. Empty
+    where the sizes cannot tell the terms apart.
+    """
+    terms = len(matrix[0])
+    rows = [[*map(Fraction, row), *(Fraction(i == j) for j in range(len(matrix)))] for i, row in enumerate(matrix)]
+    for term in range(terms):
+        pivot = next((row for row in rows[term:] if row[term]), None)
+        if pivot is None:
+            return []
+        rows.remove(pivot)
+        pivot = [value / pivot[term] for value in pivot]
+        rows = [[a - row[term] * b for a, b in zip(row, pivot, strict=True)] for row in rows]
+        rows.insert(term, pivot)
+    return [row[terms:] for row in rows[:terms]]

@@ -49,6 +49,9 @@ ROWS = (
         features=_attention_features,
         sizes=("batch", "heads", "seq", "head_dim", "kv_seq"),
         profiler_names=r"fmha|flash|sdpa|attention|Memset",
+        impossible=lambda d: [
+            (d["heads"] % _kv_heads(d) != 0, "heads of {heads} are not shared evenly by kv_heads of {kv_heads}")
+        ],
         regimes=("batch", "heads", "seq", "head_dim", "causal", "mask"),
         grow=grow_batch,
         blocks=_blocks,

@@ -143,6 +143,48 @@ def of_one_pixel(d: Dims, size: int) -> tuple[NDArray[np.bool_], Mapping[str, Di
     return one, {"gemm": product, "pointwise": added}
 
 
+def _uneven(d: Dims) -> Iterator[tuple[NDArray[np.bool_], str]]:
+    yield d["c_in"] % d["groups"] != 0, "c_in of {c_in} is not divided by groups of {groups}"
+    yield d["c_out"] % d["groups"] != 0, "c_out of {c_out} is not divided by groups of {groups}"
+
+
+def _impossible(d: Dims) -> Iterator[tuple[NDArray[np.bool_], str]]:
+    """Windows that do not fit into their image."""
+    yield from _uneven(d)
+    yield (
+        (conv_out(d["h"], d["r"], d["stride_h"], d["pad_h"], d["dilation"]) < 1),
+        "a window of r={r}, dilation {dilation}, is higher than its image of h={h}, pad_h={pad_h}",
+    )
+    yield (
+        (conv_out(d["w"], d["s"], d["stride_w"], d["pad_w"], d["dilation"]) < 1),
+        "a window of s={s}, dilation {dilation}, is wider than its image of w={w}, pad_w={pad_w}",
+    )
+
+
+def _depthwise_impossible(d: Dims) -> Iterator[tuple[NDArray[np.bool_], str]]:
+    yield d["groups"] != d["c_in"], "it has as many groups as c_in={c_in}, not {groups}: say groups={c_in}"
+    yield from _impossible(d)
+
+
+def _volume_impossible(d: Dims) -> Iterator[tuple[NDArray[np.bool_], str]]:
+    yield from _impossible(d)
+    yield (
+        (conv_out(d["depth"], d["t"], d["stride_d"], d["pad_d"], d["dilation"]) < 1),
+        "a window of t={t}, dilation {dilation}, is deeper than its image of depth={depth}, pad_d={pad_d}",
+    )
+
+
+def _transposed_impossible(d: Dims) -> Iterator[tuple[NDArray[np.bool_], str]]:
+    """Outputs that are not those of the image (torch.nn.ConvTranspose2d, the formula of its shape section)."""
+    yield from _uneven(d)
+    for size, window, side in (("h", "r", "h"), ("w", "s", "w")):
+        stride, dilation = d[f"stride_{side}"], d["dilation"]
+        least = (d[size] - 1) * stride - 2 * d[f"pad_{side}"] + dilation * (d[window] - 1) + 1
+        out, further = d[f"out_{side}"], np.maximum(stride, dilation)
+        why = f"out_{side}={{out_{side}}} is not what {size}={{{size}}}, {window}={{{window}}} and its stride give"
+        yield (out < least) | (out >= least + further), why
+
+
 _DIMS: dict[str, float | None] = {
     **{"batch": None, "c_in": None, "c_out": None, "h": None, "w": None, "r": None, "s": None},
     **{"stride_h": 1, "stride_w": 1, "pad_h": 0, "pad_w": 0, "dilation": 1, "groups": 1, "bias": 0},
@@ -181,6 +223,7 @@ def _families() -> Iterator[Family]:
                 changes_abruptly=True,
                 groups_run_at_once=variant is not Variant.USUAL,
                 variant=variant,
+                impossible=_depthwise_impossible if variant is Variant.DEPTHWISE else _impossible,
                 measured_in=measured_in,
                 stand_in=name if in_session else "",
                 most_kernels=192,
@@ -211,6 +254,7 @@ def _transposed() -> Iterator[Family]:
             features=_TRANSPOSED.features,
             blocks=_TRANSPOSED.blocks,
             sizes=(*_SIZES, "out_h", "out_w"),
+            impossible=_transposed_impossible,
             regimes=(*_SIZES, "channels_last"),
             measured_in=measured_in,
             stand_in="conv_transposed" if in_session else "conv",
@@ -229,6 +273,7 @@ ROWS = (
         features=_VOLUMES.features,
         blocks=_VOLUMES.blocks,
         sizes=(*_SIZES, "depth"),
+        impossible=_volume_impossible,
         regimes=(*_SIZES, "depth", "channels_last"),
     ),
     *_transposed(),

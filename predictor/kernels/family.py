@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from predictor.errors import PredictorError
 from predictor.records import ITEMSIZE, Variant
 
 Array = NDArray[np.float64]
@@ -24,6 +25,15 @@ RunsAs = Callable[[Dims, int], tuple[NDArray[np.bool_], Mapping[str, Dims]]]
 """Dimensions, element size -> which kernels run as others, and for all of them family -> dimensions of what they run,
 each once; zero elements of a family where they run none.
 """
+
+Impossible = Callable[[Dims], Iterable[tuple[NDArray[np.bool_], str]]]
+"""Dimensions -> (where they cannot be, why not) for each reason; in braces the dimensions that a reason names."""
+
+MAYBE_NONE = ("bytes", "bytes_read", "bytes_written", "flops", "steps")
+"""Dimensions that every call says and that may be 0."""
+
+AT_LEAST_ONE = ("batch", "groups", "run", "taps", "window", "dilation")
+"""Dimensions with a default, and all strides, that are 1 or more."""
 
 
 class MeasuredIn(StrEnum):
@@ -89,6 +99,8 @@ class Family:
     traffic: bytes of its memory traffic that no cache spares, from dims and element size, where those of nbytes are an
     upper limit: what is read in part or again; None: nbytes.
 
+    impossible: what sizes cannot be together, see ``check``.
+
     latency_s: seconds of what is neither arithmetic nor traffic, steps that wait for each other, from dims and
     multiprocessors; None: nothing. issue_s: seconds in which the multiprocessors issue the instructions of a kernel
     that has many for a FLOP, beside its traffic, from the same; None: those of its FLOPs at the peak.
@@ -120,6 +132,7 @@ class Family:
     groups_run_at_once: bool = False
     variant: Variant = Variant.USUAL
     traffic: Callable[[Dims, int], Array] | None = None
+    impossible: Impossible = lambda d: ()
     latency_s: Callable[[Dims, int], Array] | None = None
     issue_s: Callable[[Dims, int], Array] | None = None
     measured_in: MeasuredIn = MeasuredIn.CALLS
@@ -132,14 +145,34 @@ class Family:
 
     def complete(self, dims: Mapping[str, Any]) -> dict[str, Array]:
         """Dimensions as float arrays of one shape, defaults filled in. Raises KeyError for a missing or unknown one."""
-        extra = set(dims) - set(self.dims)
-        missing = {d for d, default in self.dims.items() if default is None} - set(dims)
+        extra = [d for d in dims if d not in self.dims]
+        missing = [d for d, default in self.dims.items() if default is None and d not in dims]
         if extra or missing:
-            raise KeyError(f"{self.name} takes {', '.join(self.dims)}: {', '.join(sorted(extra | missing))}?")
+            wrong = [f"it has no {', '.join(extra)}"] if extra else []
+            lacks = [f"say {', '.join(missing)}"] if missing else []
+            raise KeyError(f"{self.name} takes {', '.join(self.dims)}: {'; '.join([*wrong, *lacks])}")
         arrays = np.broadcast_arrays(
             *(np.asarray(dims.get(d, default), dtype=float) for d, default in self.dims.items())
         )
         return dict(zip(self.dims, arrays, strict=True))
+
+    def check(self, dims: Mapping[str, Any]) -> None:
+        """Raises PredictorError for a kernel that cannot be: of no size, or of sizes that exclude each other; KeyError
+        as ``complete`` does.
+        """
+        arrays = self.complete(dims)
+        for name, values in arrays.items():
+            counts = name in AT_LEAST_ONE or (name.startswith("stride") and "strided" not in name)
+            needed = self.dims[name] is None and name not in MAYBE_NONE
+            least = 1 if counts or needed else 0
+            wrong = values[~((values >= least) & np.isfinite(values))]
+            if wrong.size:
+                raise PredictorError(f"{self.name}: {name} is {least} or more, not {wrong[0]:g}")
+        for where, why in self.impossible(arrays):
+            if np.any(where):
+                first = int(np.argmax(np.ravel(where)))
+                said = {name: f"{np.ravel(values)[first]:g}" for name, values in arrays.items()}
+                raise PredictorError(f"{self.name}: {why.format(**said)}")
 
     def compulsory_bytes(self, dims: Dims, size: int) -> Array:
         """Bytes that a kernel moves at the least; size: of an element."""

@@ -1,5 +1,6 @@
-"""Loops that TorchScript's and Inductor's compilers make of several operators, and ONNX Runtime's own kernels, of which
-reductions by cuDNN and passes between numbers and integers of few bits have fits of their own where they were measured.
+"""Loops that TorchScript's and Inductor's compilers make of several operators, and ONNX Runtime's own kernels. Of these
+what is bound by instructions or thread blocks rather than by traffic, reductions by cuDNN, and passes between numbers
+and integers of few bits have fits of their own where they were measured.
 
 rows: of a row-wise one, 0 for others; contiguous: all is read in the order in which it is written; kind: 1 for
 transcendental functions, further numbers as in ``ops.ort.Kind``. Of ONNX Runtime's kernels, blocks: thread blocks,
@@ -54,18 +55,24 @@ def _traffic(d: Dims, size: int) -> Array:
 
 
 def _ort_features(d: Dims, size: int, sms: int) -> list[Array]:
-    return [*_loop_features(d, size, sms), log(d["blocks"] + 1), log(d["steps"] + 1)]
+    beside_traffic = (_issue_s(d, sms) + _waiting_s(d, sms)) * TRAFFIC / np.maximum(streamed(d, size), 1.0)
+    return [*_loop_features(d, size, sms), log(d["blocks"] + 1), log(d["steps"] + 1), log(beside_traffic + 1)]
+
+
+TRAFFIC = 3e12
+"""Bytes in a second, about, that decide whether a kernel is bound by its traffic."""
 
 
 def _issue_s(d: Dims, sms: int) -> Array:
+    """Elements of which each takes many instructions, or thread blocks that take their turns."""
     rates = [np.where(d["kind"] == kind, d["elements"] / rate, 0.0) for kind, rate in ELEMENTS_PER_S.items()]
-    return np.asarray(np.sum(rates, axis=0) / sms)
+    turns = np.ceil(d["elements"] / np.maximum(d["rows"], 1) / NORM_THREADS)
+    block_s = np.where(d["kind"] == NORM, NORM_S + NORM_TURN_S * turns, BLOCK_S)
+    return np.asarray((np.sum(rates, axis=0) + d["blocks"] * block_s) / sms)
 
 
 def _waiting_s(d: Dims, sms: int) -> Array:
-    turns = np.ceil(d["elements"] / np.maximum(d["rows"], 1) / NORM_THREADS)
-    block_s = np.where(d["kind"] == NORM, NORM_S + NORM_TURN_S * turns, BLOCK_S)
-    return np.asarray(d["blocks"] * block_s / sms + STEP_S * d["steps"])
+    return np.asarray(STEP_S * d["steps"])
 
 
 _loop = partial(
@@ -94,6 +101,7 @@ ROWS = (
     _loop(name="nnc", profiler_names=r"^fused_"),
     _loop(name="triton", profiler_names=r"^triton_", factor_group="pointwise"),
     _ort(name="ort", profiler_names=_ORT),
+    _ort(name="ort_issued", profiler_names=_ORT, stand_in="ort", factor_group="ort"),
     _ort(name="ort_reduction", profiler_names=_ORT, measured_in=MeasuredIn.SESSIONS, stand_in="ort"),
     _ort(name="ort_quantised", profiler_names=_ORT, measured_in=MeasuredIn.SESSIONS, stand_in="ort"),
 )

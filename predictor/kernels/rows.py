@@ -132,6 +132,7 @@ ROWS = (
         dims={**_MATRIX, "k": 0},
         flops=_sort_flops,
         features=_sort_features,
+        impossible=lambda d: [(d["k"] > d["cols"], "k={k} is more than there are, cols={cols}")],
         sizes=("rows", "cols", "k"),
         profiler_names=r"[sS]ort|topk|TopK|median",
         factor_group="other",

@@ -38,7 +38,7 @@ def _seconds(d: Dims, sms: int) -> Array:
     """Steps after one another: of the slice, each as long as the fullest multiprocessor needs for its threads."""
     threads = np.minimum(d["indices"], BLOCK) * np.ceil(np.ceil(d["indices"] / BLOCK) / sms)
     step_s = STEP_S + LANE_S * (np.minimum(threads, WARP) - 1)
-    return d["slice"] * np.maximum(step_s, THREAD_S * threads)
+    return np.asarray(d["slice"] * np.maximum(step_s, THREAD_S * threads))
 
 
 def _features(d: Dims, size: int, sms: int) -> list[Array]:

@@ -42,6 +42,10 @@ class Kind(IntEnum):
     SHUFFLED = 13
 
 
+ISSUED = frozenset({Kind.CLIPPED, Kind.GELU, Kind.NORM, Kind.SKIPPED, Kind.SHUFFLED})
+"""Kinds that are bound by instructions or thread blocks rather than by traffic."""
+
+
 def kernel(
     call: OpCall,
     kind: Kind = Kind.POINTWISE,
@@ -72,7 +76,7 @@ def kernel(
         "blocks": blocks,
         "steps": steps,
     }
-    return (Kernel(family, out.dtype, dims),)
+    return (Kernel("ort_issued" if family == "ort" and kind in ISSUED else family, out.dtype, dims),)
 
 
 nothing: Lower = no_kernels

@@ -403,12 +403,13 @@ def kernel_seconds(
     do: of measured bf16 products, one in nine is faster with four times the rows (another algorithm, a better
     alignment), so this costs accuracy, and it prices thousands of kernels for one. Returns an array of the common
     shape, a number for numbers. Raises KeyError for a missing or unknown dimension, PredictorError for a family or
-    dtype that was not calibrated.
+    dtype that was not calibrated and for a kernel that cannot be, as a window larger than its image.
     """
     if family not in FAMILIES:
         raise unknown("kernel family", family, sorted(FAMILIES))
     if context not in CONTEXTS:
         raise unknown("context", context, CONTEXTS)
+    FAMILIES[family].check(dims)
     shape = np.broadcast_shapes(*(np.shape(d) for d in dims.values()))
     seconds = price_kernels(calibration, family, dtype, dims, context).seconds.reshape(shape)
     if monotone:

@@ -312,8 +312,7 @@ def _host_s(
     more_s = np.where(launched, (of_call - profile.timed_launches) * host.launch_s, 0.0)
     for library_s, calls in library:
         more_s[:, calls] = library_s.reshape(sized.sizes, -1) - profile.timed_shape_s[calls]
-    on_host = sized.elements > 0
-    hot_s = np.where(on_host, profile.hot_s, np.maximum(profile.hot_s + more_s, 0.0))
+    hot_s = np.maximum(profile.hot_s + more_s, 0.0)
     seconds = host.op_factor * (hot_s + sized.elements * profile.element_s) + profile.cold_s + profile.call_s
     return np.asarray(seconds * profile.factor + profile.python_s)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from textwrap import shorten
+from textwrap import shorten, wrap
 
 from predictor.advice.records import Advice, Change, Headroom, RuntimeRow
 from predictor.report._table import table
@@ -129,9 +129,14 @@ def _runtimes(runtimes: Sequence[RuntimeRow]) -> list[str]:
     tied = [row for row in able if row.tied]
     header = ("runtime", "ms", "90 %", "bound", "tied: measure these" if tied else "")
     lines = [f"  {line}" for line in table([header, *rows], "<>><<")]
+    unable: dict[str, list[str]] = {}
     for row in runtimes:
         if row.latency_s is None:
-            lines += _wrapped(f"  {row.runtime} cannot: ", shorten(row.reason, 2 * WIDTH, placeholder=" ..."))[:2]
+            reason = row.reason.removeprefix(f"{row.runtime} ")
+            unable.setdefault(row.reason if reason == row.reason else f"it {reason}", []).append(row.runtime)
+    for reason, names in unable.items():
+        text = f"{', '.join(names)} cannot: {shorten(reason, 2 * WIDTH, placeholder=' ...')}"
+        lines += [f"  {line}" for line in wrap(text, WIDTH - 2, subsequent_indent="  ")][:3]
     return lines
 
 

@@ -23,7 +23,8 @@ p { margin: .3rem 0; } caption { text-align: left; padding: 0 0 .3rem; } .settin
   background: #f6f1ea; }
 table { border-collapse: collapse; margin: .3rem 0; } th, td { padding: .2rem .7rem; border-bottom: 1px solid #ddd; }
 th { text-align: left; font-weight: 600; background: #f4f4f4; } td.n, th.n { text-align: right;
-  font-variant-numeric: tabular-nums; } svg { width: 100%; height: auto; } .wide { overflow-x: auto; }
+  white-space: nowrap; font-variant-numeric: tabular-nums; } td:first-child { white-space: nowrap; }
+svg { width: 100%; height: auto; } .wide { overflow-x: auto; }
 """
 
 PARTS = 12

@@ -14,6 +14,7 @@ import numpy as np
 from predictor.advice.records import Advice
 from predictor.breakdown import OTHERS
 from predictor.errors import PredictorError
+from predictor.report.text import _number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -133,7 +134,7 @@ def _runtimes(axes: Axes, advice: Advice) -> None:
         axes.errorbar(
             latency, place, xerr=[[latency - low * 1e3], [high * 1e3 - latency]], color="black", capsize=3, linewidth=1
         )
-        axes.annotate(f"{latency:.3g}", (high * 1e3, place), xytext=(6, 0), textcoords="offset points", va="center")
+        axes.annotate(_number(latency), (high * 1e3, place), xytext=(6, 0), textcoords="offset points", va="center")
     axes.margins(x=0.12)
     axes.set_yticks(places, [row.runtime for row in rows])
     axes.grid(visible=False, axis="y")
@@ -184,6 +185,6 @@ def _roofline(axes: Axes, advice: Advice) -> None:
             linewidths=0.5,
             label=family or "others",
         )
-    legend = axes.legend(loc="lower right", fontsize=7)
+    legend = axes.legend(loc="best", fontsize=7, framealpha=0.6)
     for handle in legend.legend_handles[2:]:
         handle.set_sizes([25])  # type: ignore[union-attr]

@@ -19,6 +19,7 @@ SCHEMA = 1
 FIELDS = (
     *("model", "runtime", "gpu", "dtype", "dtype_origin", "batch", "length", "estimator"),
     *("latency_s", "host_s", "kernel_s", "max_s", "busy_share", "samples_per_s", "bound", "critical_host"),
+    *("generated", "tokens_per_s"),
     *("interval_s", "macs", "launches", "operators", "module_calls", "python_calls"),
     *("host", "software", "attention"),
     *("unmodelled", "unmodelled_share", "extrapolated", "calibration", "notes", "budget_s", "verdict"),

@@ -30,6 +30,15 @@ def gmacs(macs: float) -> str:
     return f"{macs / 1e9:.3g} GMACs"
 
 
+def _rate(per_s: float) -> str:
+    """Four digits, or as many as a whole number has.
+
+    >>> _rate(67.5432), _rate(18742.6)
+    ('67.54', '18743')
+    """
+    return f"{per_s:.0f}" if per_s >= 1000 else f"{per_s:.4g}"
+
+
 def _short(seconds: float) -> str:
     """Milliseconds in five characters, for tables: "3.92", "0.004"."""
     return _number(seconds * 1e3)
@@ -106,8 +115,9 @@ def render(report: Report) -> str:
         *_wrapped(
             "  device       ",
             f"busy for {report.busy_share:.0%} of the pass, {report.breakdown.sms_active:.0%} of its multiprocessors "
-            f"active on average (estimated); {report.samples_per_s:.4g} samples/s",
+            f"active on average (estimated); {_rate(report.samples_per_s)} samples/s",
         ),
+        *([f"  generation   {_generation(report)}"] if report.generated else []),
         *([f"  budget       {_budget(report)}"] if report.budget_s is not None else []),
         "",
         f"  {'costliest operators':30} {'count':>5} {'host':>10} {'kernel':>10}",
@@ -163,17 +173,26 @@ def _budget(report: Report) -> str:
     return f"{milliseconds(report.budget_s or 0.0)} {said[report.verdict or '']}"
 
 
+def _generation(report: Report) -> str:
+    """Tokens in a second, and how long one takes."""
+    a_token = milliseconds(report.latency_s / report.generated)
+    tokens = "a token" if report.generated == 1 else f"{report.generated} tokens"
+    return f"{report.tokens_per_s:.4g} tokens/s; {tokens} of each sequence a pass, {a_token} a token"
+
+
 def render_sweep(reports: Sequence[Report]) -> str:
     """A table, a line for each size."""
     first = reports[0]
     has_lengths = len({report.length for report in reports}) > 1
-    rows = [("batch", "length", "latency", "90 %", "bound", "busy", "SMs", "samples/s", "budget")]
+    rows = [("batch", "length", "latency", "90 %", "bound", "busy", "SMs", "samples/s", "tokens/s", "budget")]
     for r in reports:
         low, high, latency = map(_short, (*r.interval_s, r.latency_s))
         shares = f"{r.busy_share:.0%}", f"{r.breakdown.sms_active:.0%}"
         sizes = str(r.batch), str(r.length), latency, f"{low}-{high}"
-        rows.append((*sizes, r.bound, *shares, f"{r.samples_per_s:.4g}", r.verdict or ""))
-    left_out = {*(() if has_lengths else ("length",)), *(() if first.budget_s is not None else ("budget",))}
+        speeds = _rate(r.samples_per_s), _rate(r.tokens_per_s or 0.0)
+        rows.append((*sizes, r.bound, *shares, *speeds, r.verdict or ""))
+    wanted = {"length": has_lengths, "tokens/s": first.generated, "budget": first.budget_s is not None}
+    left_out = {name for name, is_wanted in wanted.items() if not is_wanted}
     shown = [i for i, name in enumerate(rows[0]) if name not in left_out]
     align = "".join("><"[name in ("bound", "budget")] for name in (rows[0][i] for i in shown))
     lines = table([[row[i] for i in shown] for row in rows], align)

@@ -70,7 +70,8 @@ def plan_of(
         return zoo.plan_of(spec, options)
     source = BuiltSource(_build(spec, head, strict), batch, length, options)
     notes = (*source.notes, *options.notes)
-    return Plan(GraphSet(source.name, source.batch, source.length, notes=notes), source)
+    graphs = GraphSet(source.name, source.batch, source.length, notes=notes, generated=source.generated)
+    return Plan(graphs, source)
 
 
 def load_model(spec: str, batch: int | None = None, length: int | None = None) -> tuple[Any, Any, str]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from copy import copy
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial, wraps
 from typing import TYPE_CHECKING, Any
 
+from predictor.collection import without_collection
 from predictor.errors import PredictorError, one_line
+from predictor.graph.inputs import generated_by
 from predictor.predict import graph_of
 from predictor.records import CaptureMode, CaptureOptions, Graph
 
@@ -35,6 +37,10 @@ class Built:
     batch: that the inputs are for; notes: what a report says of it; dtype: the model's own where its weights do not
     say it (a configuration's field), None where they do; remedy: what to do where a length does not fit; length: tokens
     of the text, None where the first integer input of two dimensions has them along its second.
+
+    again: what makes it at other sizes in less time, without its weights' data, which may fail where these are needed;
+    shape: "width" and "depth", those that it can be made anew with; reshaped: (one of them, its value) -> what makes it
+    so, raises PredictorError where it cannot be so.
     """
 
     module: Any
@@ -45,6 +51,9 @@ class Built:
     dtype: str | None = None
     remedy: str = ""
     length: int | None = None
+    again: Build | None = None
+    shape: Mapping[str, int] = field(default_factory=dict)
+    reshaped: Callable[[str, int], Build] | None = None
 
 
 MOST_EMPTY = 2**28
@@ -64,6 +73,7 @@ class BuiltSource:
         self._build, self._options = build, options
         self._first = build(batch, length)
         self.batch, self.name, self.notes = self._first.batch, self._first.name, self._first.notes
+        self.generated = generated_by(self._first.module)
         self.length = self._tokens(self._first)
         if length is not None and not self.length:
             raise PredictorError(f"{self.name} takes no tokens: its inputs have one size, leave --length out")
@@ -81,6 +91,18 @@ class BuiltSource:
         turned._options = replace(self._options, channels_last=True)
         return turned
 
+    @property
+    def shape(self) -> Mapping[str, int]:
+        """Width and depth, those that it can be built anew with."""
+        return self._first.shape
+
+    def reshaped(self, dimension: str, value: int) -> BuiltSource:
+        """The model with another width or depth, at the same sizes. Raises PredictorError where it cannot be so."""
+        if self._first.reshaped is None or dimension not in self.shape:
+            raise PredictorError(f"{self.name} has no {dimension} that can be said")
+        build = self._first.reshaped(dimension, value)
+        return BuiltSource(build, self.batch, self.length or None, self._options)
+
     def _tokens(self, built: Built) -> int:
         return self._sized(built).length if built.length is None else built.length
 
@@ -91,9 +113,14 @@ class BuiltSource:
 
     def graph(self, dtype: str, runtime: str, mode: CaptureMode, batch: int, length: int) -> Graph:
         """The graph for a runtime at sizes."""
-        built = self._first
-        if (batch, length) != (self.batch, self.length):
-            built = self._build(batch, length or None)
+        if (batch, length) == (self.batch, self.length):
+            return self._graph(self._first, dtype, runtime, mode, batch, length)
+        if self._first.again is not None:
+            with contextlib.suppress(PredictorError):
+                return self._graph(self._first.again(batch, length or None), dtype, runtime, mode, batch, length)
+        return self._graph(self._build(batch, length or None), dtype, runtime, mode, batch, length)
+
+    def _graph(self, built: Built, dtype: str, runtime: str, mode: CaptureMode, batch: int, length: int) -> Graph:
         sized = self._sized(built)
         try:
             tokens = sized.length if length == self._tokens(built) else length
@@ -104,10 +131,10 @@ class BuiltSource:
             raise type(error)(f"{error}; {built.remedy}") from error
 
 
-_one_build = threading.Lock()
+_one_build = threading.RLock()
 
 
-@contextmanager
+@contextlib.contextmanager
 def weights_on_meta() -> Iterator[None]:
     """Parameters that modules register are moved to the meta device, so that a large model is built without its data.
     What is no parameter (tables of positions, schedules of dropout) has its values, where it has no more than
@@ -135,12 +162,33 @@ def weights_on_meta() -> Iterator[None]:
             return None
         return torch.nn.Parameter(parameter.to("meta"), requires_grad=parameter.requires_grad)
 
-    with _one_build, torch.no_grad(), WithoutMemory():
+    def unfilled(fill: Callable[..., Any]) -> Callable[..., Any]:
+        """A function that fills a weight; one without data stays as it is."""
+
+        @wraps(fill)
+        def filled(tensor: Any, *args: Any, **kwargs: Any) -> Any:
+            return tensor if type(tensor) is torch.nn.Parameter and tensor.is_meta else fill(tensor, *args, **kwargs)
+
+        return filled
+
+    with _one_build, torch.no_grad(), WithoutMemory(), without_collection():
         handle = module.register_module_parameter_registration_hook(moved)
+        fills = {name: getattr(torch.nn.init, name) for name in FILLS}
+        for name, fill in fills.items():
+            setattr(torch.nn.init, name, unfilled(fill))
         try:
             yield
         finally:
+            for name, fill in fills.items():
+                setattr(torch.nn.init, name, fill)
             handle.remove()
+
+
+FILLS = (
+    *("uniform_", "normal_", "trunc_normal_", "constant_", "ones_", "zeros_", "kaiming_uniform_", "kaiming_normal_"),
+    *("xavier_uniform_", "xavier_normal_"),
+)
+"""Functions of ``torch.nn.init`` that read nothing of a weight but its shape, which layers call on every one."""
 
 
 def without_data(make: Callable[[], Any], what: str) -> Any:

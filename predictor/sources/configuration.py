@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from predictor.errors import PredictorError, one_line, unknown
-from predictor.sources.built import Built, shapes_of, without_data
+from predictor.sources.built import Build, Built, shapes_of, without_data
 from predictor.sources.installed import library
 
 _FILE_FIELDS = frozenset(
@@ -135,7 +135,60 @@ def _built(
     notes = (f"priced: {priced}", f"inputs: {shapes_of(inputs)}", *notes)
     dtype = str(getattr(config, "dtype", None) or "").removeprefix("torch.")
     text = Sizes(config, size, length, set()).length if "input_ids" in inputs else None
-    return Built(module, inputs, name, size, notes, _DTYPES.get(dtype, dtype) or None, length=text)
+
+    def reshaped(dimension: str, value: int) -> Build:
+        other = resized(config, dimension, value)
+        return lambda batch, length: _built(other, head, architectures, name, batch, length, notes, where)
+
+    own_dtype = _DTYPES.get(dtype, dtype) or None
+    return Built(module, inputs, name, size, notes, own_dtype, length=text, shape=shape_of(config), reshaped=reshaped)
+
+
+_WIDTHS = (
+    *("hidden_size", "num_attention_heads", "num_key_value_heads", "intermediate_size", "hidden_dim", "n_inner"),
+    *("ffn_dim", "d_ff", "d_inner", "encoder_ffn_dim", "decoder_ffn_dim"),
+    *("encoder_attention_heads", "decoder_attention_heads"),
+)
+"""Fields of configurations that grow with the width: heads keep their size, and there are more."""
+
+_OF_PARTS = ("true_hidden_size", "intra_bottleneck_size", "text_config", "vision_config", "is_encoder_decoder")
+"""Fields of networks of several widths or depths: which of them is meant is not known."""
+
+
+def shape_of(config: Any) -> dict[str, int]:
+    """Width and depth that a configuration says, those of them that it has: of networks of one width."""
+    if any(getattr(config, field, None) for field in _OF_PARTS):
+        return {}
+    fields = {"width": "hidden_size", "depth": "num_hidden_layers"}
+    values = {dimension: getattr(config, field, None) for dimension, field in fields.items()}
+    heads = getattr(config, "num_attention_heads", None)
+    return {
+        dimension: value
+        for dimension, value in values.items()
+        if type(value) is int and (dimension == "depth" or type(heads) is int)
+    }
+
+
+def resized(config: Any, dimension: str, value: int) -> Any:
+    """The configuration of a wider or deeper network. Raises PredictorError where one of its fields cannot grow so."""
+    import copy
+
+    now, other = shape_of(config)[dimension], copy.deepcopy(config)
+    if dimension == "depth":
+        other.num_hidden_layers = value
+        for name, said in vars(config).items():
+            if isinstance(said, list) and len(said) == now:  # what each layer is
+                setattr(other, name, [said[layer % now] for layer in range(value)])
+        return other
+    names = {getattr(config, "attribute_map", {}).get(name, name) for name in _WIDTHS}
+    for name in names:
+        said = getattr(config, name, None)
+        if type(said) is int:
+            grown, rest = divmod(said * value, now)
+            if rest:
+                raise PredictorError(f"{name} of {said} does not grow as {now} to {value} does")
+            setattr(other, name, grown)
+    return other
 
 
 def made(auto: Any, config: Any) -> Any:

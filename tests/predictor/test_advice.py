@@ -19,6 +19,7 @@ from predictor import Plan
 from predictor.advice import Advice, question
 from predictor.advice.blocks import Blocks, blocks_of, numbered, repeated
 from predictor.advice.crossover import interpolated
+from predictor.advice.headroom import WIDTHS
 from predictor.advice.widening import UNCHANGED, WIDER, widened
 from predictor.cli.main import app
 from predictor.kernels.families import FAMILIES
@@ -190,6 +191,40 @@ def test_headroom_ends_where_the_latency_has_grown_by_five_percent() -> None:
     assert zoo("bert-base").report(GPU, length=int(rows["length"].until)).latency_s <= 1.05 * base_s
     assert rows["width"].factor > 1
     assert rows["depth"].factor == 1  # a twelfth of the pass
+
+
+SHAPED = """
+import torch
+from torch import nn
+def build(batch, depth=6, width=512):
+    if width % 128:
+        raise ValueError("heads of 128")
+    blocks = [nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU()) for _ in range(depth)]
+    return nn.Sequential(*blocks).half(), torch.ones(batch, width)
+"""
+
+
+@pytest.mark.parametrize("batch", [1, 2048])
+def test_a_factory_is_called_with_the_widths_and_depths_between_which_headroom_ends(batch: int, tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(SHAPED)
+    model = f"{tmp_path / 'net.py'}:build"
+    rows = {row.dimension: row for row in plan_of(model, batch).headroom(GPU, batch=batch)}
+    assert {rows["width"].how, rows["depth"].how} == {"predicted"}
+
+    def latency_s(**sizes: int) -> float:
+        said = ", ".join(f"{name}={value}" for name, value in sizes.items())
+        (tmp_path / "other.py").write_text(
+            f"from net import build as made\ndef build(batch): return made(batch, {said})"
+        )
+        return plan_of(f"{tmp_path / 'other.py'}:build", batch).report(GPU).latency_s
+
+    limit_s = 1.05 * latency_s()
+    depth, width = int(rows["depth"].until), round(512 * rows["width"].until)
+    assert latency_s(depth=depth) <= limit_s < latency_s(depth=depth + 1)
+    assert latency_s(width=width) <= limit_s
+    tried = [round(512 * factor) for factor in WIDTHS if 512 * factor % 128 == 0 and 512 * factor > width]
+    assert rows["width"].most == (not tried)
+    assert all(latency_s(width=wider) > limit_s for wider in tried[:1])
 
 
 def test_every_change_gains_something_and_the_most_comes_first() -> None:

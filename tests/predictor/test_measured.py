@@ -123,5 +123,5 @@ def test_what_is_wrong_with_a_file_is_said(change: tuple[str, str], said: str, t
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(PredictorError, match=re.escape("cannot be read as measured latencies")):
+    with pytest.raises(PredictorError, match=re.escape("no such file")):
         read_measured(tmp_path / "none.csv")

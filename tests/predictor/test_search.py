@@ -16,9 +16,9 @@ from torch import nn
 
 from predictor import Predictor, PredictorError, load_plan, plan
 from predictor.graph.onnx_export import export
-from predictor.search import _pickled
+from predictor.search import DIED, _pickled
 from predictor.sources import plan_of
-from tests.predictor.search_candidates import Chain, chain, chains, killing, noted
+from tests.predictor.search_candidates import Chain, chain, chains, ending, killing, noted
 
 H200 = Predictor("h200", dtype="fp16")
 
@@ -204,6 +204,17 @@ def test_a_bar_only_where_it_is_asked_for(capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().err == ""
     H200.map(chains(2), progress=True)
     assert "2/2" in capsys.readouterr().err
+
+
+def test_candidates_that_end_their_process_are_errors_and_the_rest_go_on() -> None:
+    victims = (5, 6)
+    results = H200.map([partial(ending, number, victims) for number in range(20)], workers=2, cache=False)
+    assert [result.index for result in results] == list(range(20))
+    assert [result.index for result in results.errors] == list(victims)
+    assert all(result.error == DIED and not result.prices for result in results.errors)
+    expected = H200.map([partial(ending, number, ()) for number in range(20)], cache=False)
+    others = [number for number in range(20) if number not in victims]
+    assert [results[number] for number in others] == [expected[number] for number in others]
 
 
 def test_a_dask_cluster_of_which_a_worker_is_killed(tmp_path: Path) -> None:

@@ -119,15 +119,19 @@ def _draw_line(axes: Any, line: Line, points: Sequence[Point], number: int) -> N
     colour, marker = COLOURS[number], MARKERS[number]
     predicted = [p for p in points if p.report]
     x = [p.x for p in predicted]
-    alone: dict[str, Any] = {"marker": "_", "markersize": 9} if len(x) == 1 else {}
+    alone: dict[str, Any] = {"marker": "_", "markersize": 14, "markeredgewidth": 1.6} if len(x) == 1 else {}
     style: dict[str, Any] = {"color": colour, "linestyle": DASHES[number], "linewidth": 1.3}
     axes.plot(x, [p.y for p in predicted], **style, **alone)
     observed = any(p.measured_s or p.published_s for p in points) and line.y.is_latency
-    axes.plot([], [], marker=marker if observed else "", markersize=4, label=line.label, **style)
+    inside = colour if any(p.measured_s for p in points) else "none"
+    label: dict[str, Any] = {"marker": marker, "markersize": 4, "markerfacecolor": inside} if observed else {}
+    axes.plot([], [], label=line.label, **label, **style)
     if not line.y.is_latency:
         return
     if predicted:
         axes.fill_between(x, *_interval(predicted), color=colour, alpha=0.10, linewidth=0)
+        if alone:  # an area has no width there
+            axes.vlines(x, *_interval(predicted), color=colour, alpha=0.25, linewidth=3)
     for name, face in (("measured_s", colour), ("published_s", "none")):
         seen = [(p.x, seconds * 1e3) for p in points if (seconds := getattr(p, name)) is not None]
         if seen:

@@ -24,7 +24,7 @@ ZOO_NAMES = {
     **{name: name for name in ("albert", "alexnet", "googlenet", "longformer", "mobilenet_v2", "squeezenet", "vgg16")},
     **{name: name for name in ("resnet50", "resnet101", "resnet152")},
     **{"bert": "bert-base", "mobile_bert": "mobilebert", "funnel_transformer": "funnel-base", "vit32": "vit-b32"},
-    **{"efficientnet": "efficientnet_b0", "inception": "inception_v3", "shufflenet": "shufflenet_v2"},
+    **{"inception": "inception_v3", "shufflenet": "shufflenet_v2"},
     **{"resnext50_32x4d": "resnext50"},
 }
 """A published model's name -> the zoo's model of the same design."""

@@ -20,9 +20,9 @@ from predictor.errors import PredictorError
 from predictor.runtimes.onnx import lowering as runtime
 from predictor.runtimes.onnx.execution import bound_session
 
-FAMILY = "ort"
-REDUCTION = "ort_reduction"
-"""Families of the sweep: what it draws is the first, but for reductions that a library makes."""
+FAMILIES = ("ort", "ort_issued", "ort_reduction")
+"""Families of the sweep: what is bound by traffic, by instructions, and reductions that a library makes."""
+
 COUNT, QUICK_COUNT = 700, 60
 """Samples of a full and of a quick sweep."""
 
@@ -198,7 +198,7 @@ DRAWN: Sequence[Callable[[Rng], Nodes]] = (
 def cases(count: int, done: Container[KernelId] = ()) -> Iterator[KernelCase | None]:
     """Every case of a sweep of so many, the same on every run; None for one that is done."""
     for index in range(count):
-        ids = [KernelId(family, "node", index) for family in (FAMILY, REDUCTION)]
+        ids = [KernelId(family, "node", index) for family in FAMILIES]
         yield None if any(id in done for id in ids) else case_of(index)
 
 
@@ -220,7 +220,7 @@ def case_of(index: int) -> KernelCase:
             except PredictorError:
                 continue
         kernels = [kernel for call in calls for kernel in call.kernels]
-        if len(kernels) == 1 and kernels[0].family in (FAMILY, REDUCTION):
+        if len(kernels) == 1 and kernels[0].family in FAMILIES:
             id = KernelId(kernels[0].family, "node", index)
             return KernelCase(id, nodes, dtype, kernels[0], calls[0].op)
     raise RuntimeError(f"{DRAWN[index % len(DRAWN)].__name__} draws no node that is one kernel")

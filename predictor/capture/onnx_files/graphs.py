@@ -10,7 +10,7 @@ from typing import Any
 from predictor.ops import OnnxForm, onnx_form
 from predictor.ops.arguments import node_arguments
 from predictor.ops.placement import OF_SIZES, ON_CPU, SIZES, WEIGHTS, reason_for_cpu
-from predictor.records import Graph, OpCall, PythonWork, TensorSpec, Trait
+from predictor.records import Graph, OpCall, Origin, PythonWork, TensorSpec, Trait
 
 SINGLE = ("fp32", "tf32")
 HALF = ("fp16", "bf16")
@@ -35,7 +35,9 @@ def conversions(own: str, dtype: str) -> dict[str, str]:
 
 
 def graph_of(data: Mapping[str, Any], own: str, dtype: str, name: str) -> Graph:
-    """The graph of nodes and tensors. own: the dtype of the file, dtype: what it is to run in."""
+    """The graph of nodes and tensors, and where in the model they stand, if the data say that ("scopes"). own: dtype of
+    the file, dtype: what it is to run in.
+    """
     exchanged = conversions(own, dtype)
 
     @cache
@@ -54,6 +56,7 @@ def graph_of(data: Mapping[str, Any], own: str, dtype: str, name: str) -> Graph:
     named = [t for row in data["nodes"] for t in (*row[2], *row[3]) if t in data["tensors"]]
     numbers = {tensor: number for number, tensor in enumerate(dict.fromkeys(named))}
     calls = []
+    origins = [Origin(scope) for scope in data.get("scopes", [""] * len(data["nodes"]))]
     for number, (op, _, inputs, outputs, values, times) in enumerate(data["nodes"]):
         before, after = (spec(t[0]) if t else None for t in (inputs, outputs))
         if op == "Cast" and exchanged and before is not None and after is not None and before.dtype == after.dtype:
@@ -70,6 +73,7 @@ def graph_of(data: Mapping[str, Any], own: str, dtype: str, name: str) -> Graph:
             Trait.HOST if number in on_host else form.trait,
             input_ids=tuple(numbers[t] for t in known),
             output_ids=tuple(numbers[t] for t, _ in results),
+            origin=origins[number],
             times=times,
         )
         calls.append(replace(call, macs=_macs(call, form)))

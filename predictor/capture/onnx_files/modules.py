@@ -8,19 +8,24 @@ import logging
 import re
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from predictor.capture.onnx_files import cache
 from predictor.capture.onnx_files.bindings import Bindings, bound
 from predictor.capture.onnx_files.files import versions as package_versions
 from predictor.capture.onnx_files.graphs import HALF, graph_of
 from predictor.capture.onnx_files.optimiser import optimise_here
-from predictor.capture.onnx_files.reading import read
+from predictor.capture.onnx_files.reading import is_hole, read
+from predictor.collection import without_collection
 from predictor.errors import CannotRunError, missing_library
 from predictor.graph.inputs import batch_of as inputs_batch
+from predictor.graph.inputs import flat
 from predictor.records import CaptureMode, Graph
 
 
@@ -34,12 +39,13 @@ def exported(module: Any, inputs: Any, dtype: str, name: str | None = None) -> G
 
     own = "fp16" if dtype in HALF else "fp32"
     kept = cache.kept_at(_fingerprint(module, inputs, own), package_versions())
-    with isolated():
+    with isolated(), without_collection():
         data = cache.from_cache(kept)
         if data is None:
             data = _optimised(module, inputs, own)
             cache.to_cache(kept, data)
-    made = graph_of(data, own, dtype, name or type(module).__name__)
+    plain = {part: value for part, value in data.items() if part != "scopes"}  # shipped graphs do not have them
+    made = graph_of(plain, own, dtype, name or type(module).__name__)
     return replace(made, batch=inputs_batch(inputs), versions=versions())
 
 
@@ -49,22 +55,24 @@ def _optimised(module: Any, inputs: Any, dtype: str) -> dict[str, Any]:
 
     from predictor.capture.redirected import names_cuda, to
     from predictor.capture.stand_ins import Copies
-    from predictor.graph.onnx_export import export
 
     floats = torch.float16 if dtype == "fp16" else torch.float32
     stand_ins = _StandIns(module)
 
     def placed(tensor: torch.Tensor) -> torch.Tensor:
         kind = floats if tensor.is_floating_point() else tensor.dtype
+        if tensor.is_meta and kind is floats and tensor.dim() > 1 and tensor.numel() > VALUES:  # no memory is touched
+            return torch.from_numpy(np.zeros(tensor.shape, np.float16 if dtype == "fp16" else np.float32))
         if tensor.is_meta:
-            return stand_ins.of(tensor, kind)
+            stand_in: torch.Tensor = stand_ins.of(tensor, kind)
+            return stand_in
         return tensor.detach().to("cpu", kind, copy=True)
 
     def write(path: Path) -> None:
         copies = Copies()
-        export(copies.module(module, placed, placed), copies.of(inputs, placed), path)
+        _export(copies.module(module, placed, placed), copies.of(inputs, placed), path)
 
-    with tempfile.TemporaryDirectory() as folder:
+    with without_collection(whole=True), tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         try:
             with _quiet():
@@ -89,15 +97,16 @@ VALUES = 512
 
 class _StandIns:
     """Values of a module's tensors that have none. An exporter leaves out a bias that is zero, and computes twice the
-    same once: so each is another number, but for what batch norms begin with, which shift nothing until they are
-    trained.
+    same once: so each is another number, but for biases that are zero before a training, and what batch norms begin
+    with, which shift nothing until then.
     """
 
     def __init__(self, module: Any) -> None:
         from torch.nn.modules.batchnorm import _NormBase
 
         norms = [child for child in module.modules() if isinstance(child, _NormBase)]
-        self._zeros = {id(tensor) for norm in norms for tensor in (norm.bias, norm.running_mean) if tensor is not None}
+        tensors = [tensor for norm in norms for tensor in (norm.bias, norm.running_mean)]
+        self._zeros = {id(tensor) for tensor in (*tensors, *_zeroed(module)) if tensor is not None}
         self._count = 0
 
     def of(self, tensor: Any, kind: Any) -> Any:
@@ -108,6 +117,89 @@ class _StandIns:
             return torch.zeros(tensor.shape, dtype=kind)
         self._count += 1
         return torch.full(tensor.shape, 2 + self._count % VALUES / VALUES, dtype=kind)
+
+
+def _zeroed(module: Any) -> list[Any]:
+    """Biases that models of transformers begin with zero: asked of their own ``_init_weights``, with a small layer."""
+    from torch import nn
+
+    small: dict[type, Callable[[], Any]] = {
+        nn.Linear: lambda: nn.Linear(2, 2),
+        **{kind: partial(kind, 2, 2, 2) for kind in (nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d)},
+    }
+    zeroed: dict[int, tuple[Any, bool]] = {}
+    for owner in module.modules():  # the innermost one decides
+        if not hasattr(owner, "_init_weights"):
+            continue
+        answers = {kind: _zeroes(owner, make()) for kind, make in small.items()}
+        for child in owner.modules():
+            if type(child) in answers and child.bias is not None:
+                zeroed[id(child)] = child.bias, answers[type(child)]
+    return [bias for bias, is_zero in zeroed.values() if is_zero]
+
+
+def _zeroes(owner: Any, layer: Any) -> bool:
+    """Whether a model makes the bias of a layer zero."""
+    import torch
+
+    layer = layer.to("cpu") if not layer.bias.is_meta else type(layer).to_empty(layer, device="cpu")
+    with torch.no_grad():
+        layer.bias.fill_(1.0)
+        try:
+            owner._init_weights(layer)
+        except Exception:  # it looks for what this layer is not
+            return False
+    return not bool(layer.bias.any())
+
+
+def _export(module: Any, inputs: Any, path: Path) -> None:
+    """Write a module as ``onnx_export.export`` does. Values that ``read`` leaves out anyway are not written: they have
+    places in a file of the right size.
+    """
+    import onnx_ir
+    import torch
+
+    function, tensors = flat(module, inputs)
+    with torch.no_grad(), _one_registry():
+        model: Any = torch.onnx.export(function, tensors, None, dynamo=True, verbose=False).model  # type: ignore[union-attr]
+    values, largest = f"{path.name}.data", 0
+    for graph in (model.graph, *model.graph.subgraphs()):
+        for value in graph.initializers.values():
+            tensor = value.const_value
+            if tensor is not None and is_hole(tensor.size, int(tensor.dtype)):
+                largest = max(largest, tensor.nbytes)
+                value.const_value = onnx_ir.ExternalTensor(
+                    values, 0, tensor.nbytes, tensor.dtype, shape=tensor.shape, name=tensor.name, base_dir=path.parent
+                )
+    with (path.parent / values).open("wb") as empty:
+        empty.truncate(largest)
+    onnx_ir.save(model, path)
+
+
+@contextlib.contextmanager
+def _one_registry() -> Iterator[None]:
+    """The exporter makes its table of operators once in a process, not for every model, which takes a fifth of its
+    time.
+    """
+    from torch.onnx._internal.exporter import _registration
+
+    kind = _registration.ONNXRegistry
+    usual = vars(kind)["from_torchlib"]
+
+    def once(*version: Any, **named: Any) -> Any:
+        key = *version, *named.values()
+        if key not in _registries:
+            _registries[key] = usual.__get__(None, kind)(*version, **named)
+        return _registries[key]
+
+    kind.from_torchlib = staticmethod(once)  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        kind.from_torchlib = usual  # type: ignore[method-assign]
+
+
+_registries: dict[tuple[Any, ...], Any] = {}
 
 
 def _not_exported(error: Exception) -> CannotRunError:

@@ -167,7 +167,7 @@ def _without_values(tensor: Any, path: Path, digest: Any) -> None:
         return
     nbytes = -(-elements * BITS[tensor.data_type] // 8)
     outside = tensor.data_location == onnx.TensorProto.EXTERNAL
-    is_large = elements > (FEW if tensor.data_type in DECIDING else FEW_FLOATS)
+    is_large = is_hole(elements, tensor.data_type)
     if outside:
         where, offset, size = _beside(tensor, path, nbytes)
         digest.update(repr((tensor.name, where.name, offset, size)).encode())
@@ -183,6 +183,11 @@ def _without_values(tensor: Any, path: Path, digest: Any) -> None:
         )
     if is_large:
         hole(tensor, tensor.dims, tensor.data_type)
+
+
+def is_hole(elements: int, data_type: int) -> bool:
+    """Whether the values of a tensor of a type are not read."""
+    return elements > (FEW if data_type in DECIDING else FEW_FLOATS)
 
 
 def hole(tensor: Any, dims: Any, data_type: int) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from predictor.capture.onnx_files import scopes
 from predictor.capture.onnx_files.cuda_only import Cut, cut, restored
 from predictor.capture.onnx_files.folding import without_large_constants
 from predictor.capture.onnx_files.nodes import Reader
@@ -31,10 +32,18 @@ ATTEMPTS = 24
 def data_of(
     model: Any, shapes: Mapping[str, Sequence[int]], dims: Mapping[str, int], trips: int | None, folder: Path
 ) -> dict[str, Any]:
-    """Nodes and tensors of a model with sizes. Raises PredictorError and CannotRunError."""
+    """Nodes and tensors of a model with sizes, and where in it they stand. Raises PredictorError and CannotRunError."""
+    model = _plain(model)
+    known = scopes.of_tensors(model.graph)
+    data = _data_of(model, shapes, dims, trips, folder)
+    return {**data, "scopes": scopes.of_rows(data["nodes"], *known)}
+
+
+def _data_of(
+    model: Any, shapes: Mapping[str, Sequence[int]], dims: Mapping[str, int], trips: int | None, folder: Path
+) -> dict[str, Any]:
     import onnx
 
-    model = _plain(model)
     stand_in(model)
     _bind(model, shapes, dims)
     wrapped: set[str] = set()

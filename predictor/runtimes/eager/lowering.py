@@ -72,10 +72,10 @@ def host_call(call: OpCall, dtype: str, unmodelled: Counter[str]) -> HostCall:
         kernels=tuple(kernels),
         python=call.python,
         trait=call.trait,
-        parts=tuple(leaf.op for leaf in leaves) if call.parts else (),
+        parts=tuple(_part(leaf) for leaf in leaves) if call.parts else (),
         extra=working if is_wrapper(call.op) else (),
         sync=any(leaf.trait is Trait.SYNC for leaf in leaves),
-        elements=sum(o.elements for o in call.outputs) if call.trait is Trait.HOST and not _is_view(call) else 0,
+        elements=sum(o.elements for leaf in leaves if _computes_on_host(leaf) for o in leaf.outputs),
         origin=call.origin,
         macs=call.macs,
     )
@@ -120,6 +120,15 @@ def _host_row(call: OpCall, kernels: list[Kernel]) -> HostRow:
         return HostRow(call.op, Variant.USUAL if isinstance(call.args["other"], TensorSpec) else Variant.SCALAR)
     variants = (FAMILIES[kernel.family].variant for kernel in kernels)
     return HostRow(call.op, next((variant for variant in variants if variant is not Variant.USUAL), Variant.USUAL))
+
+
+def _computes_on_host(call: OpCall) -> bool:
+    return call.trait is Trait.HOST and not _is_view(call)
+
+
+def _part(leaf: OpCall) -> str:
+    """The row that a part of a call costs as."""
+    return "host" if _computes_on_host(leaf) else leaf.op
 
 
 def _is_view(call: OpCall) -> bool:

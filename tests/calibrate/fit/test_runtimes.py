@@ -82,15 +82,15 @@ def test_a_guard_is_not_charged_what_a_call_of_a_compiled_graph_costs(h200: Cali
 
 
 def test_a_node_and_a_launch_of_a_session_are_told_apart(h200: Calibration) -> None:
-    """Here every node takes 2 us, a launch 5 us, and a pass nothing."""
+    """Here every node takes 2 us, a launch 5 us, and a pass 8 us more."""
     ran, lanes = [], h200.lanes
     for one in runtimes.modules(Samples.of(H200).runtimes, "onnx", h200, h200.host("eager")):
         _, counts = runtimes._host_terms(runtimes.terms_of("onnx"), one)
         last = [k for call in one.priced for k in call.kernels][-1]
-        host_s = 2e-6 * sum(counts.values()) + 5e-6 * len(one.names)
+        host_s = 2e-6 * sum(counts.values()) + 5e-6 * len(one.names) + 8e-6
         ran.append(replace(one, latency_s=host_s + last.seconds + lanes.sync_s + lanes.launch_latency_s))
     fitted = runtimes.fit_runtime("onnx", ran, h200, h200.host("eager"))
-    assert fitted.fixed_s == 0.0
+    assert fitted.fixed_s == pytest.approx(8e-6, rel=0.1)
     assert fitted.launch_s == pytest.approx(5e-6, rel=0.02)
     view, node = fitted.typical["view"], fitted.typical["pointwise"]
     assert (view.launches, node.launches) == (0.0, 1.0)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from calibrate.cli.calibrate import app as calibrate
 from calibrate.measure.noise import Noise, core_share, measure, wait_for_quiet
 from predictor.errors import PredictorError
+from tests.helpers import complaint
 
 QUIET = Noise(1.4e-3, 0.05, 0.99, (4.2e12, 4.2e12, 4.1e12))
 CROWDED = Noise(1.4e-3, 0.05, 0.5, (4.2e12, 4.2e12, 4.1e12))
@@ -75,3 +83,29 @@ def test_the_noise_of_this_processor() -> None:
     assert 0 < noise.core <= 1
     assert 0 < noise.repeat <= 1
     assert plausible(noise.bandwidths)
+
+
+@pytest.fixture
+def busy() -> Iterator[None]:
+    """Four times as many processes as there are cores, each computing without a pause."""
+    spin = "import os, time\nwhile os.getppid() == {parent} and time.time() < {end}:\n    pass"
+    code = spin.format(parent=os.getpid(), end=time.time() + 60)
+    others = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(4 * (os.cpu_count() or 1))]
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+        for other in others:
+            other.wait()
+
+
+def test_nothing_is_measured_while_others_compute(busy: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command as it is, but that it waits for no quieter moment."""
+    monkeypatch.setattr(wait_for_quiet, "__defaults__", (0.0, time.sleep))
+    out = tmp_path / "mine"
+    done = CliRunner().invoke(calibrate, ["--device", "cpu", "--quick", "--out", str(out)])
+    assert done.exit_code == 2
+    assert "this machine is too busy to be measured: this process gets" in complaint(done)
+    assert not list(out.rglob("*.json"))
+    assert not list(out.rglob("*.jsonl.gz"))

@@ -72,6 +72,27 @@ def test_the_command_prints_a_row_for_each_runtime_that_was_measured(tmp_path: P
     assert "| onnx-cudagraph | 4 |" in result.stdout
 
 
+def test_a_file_may_hold_several_runtimes_and_generation_is_judged_apart(tmp_path: Path, h200: Calibration) -> None:
+    file, own = SampleFile(H200 / "paper" / "zoo.jsonl.gz"), SampleFile(tmp_path / "some.jsonl.gz")
+    for kind in (CaseRound, CaseProfile):
+        own.append([s for s in file.of(kind) if s.case.model in ("resnet18", "llama-decode") and s.case.batch == 1])
+    own.append(file.of(Environment))
+    judged = judge_runtimes(evaluate(h200, tmp_path, print), "fp16", "fp32")
+    named = {one.runtime: one.summary for one in judged.runtimes}
+    assert {"eager", "torchscript", "cudagraph"} <= {name.removesuffix(", generation") for name in named}
+    assert "eager, generation" in named
+    assert all(summary.median < 0.25 for summary in named.values())
+
+
+def test_lengths_are_cases_of_their_own_in_the_choice_of_a_runtime() -> None:
+    def row(runtime: str, predicted: float, lengths: str) -> Any:
+        row = make_row("a", predicted, predicted, "framework", "framework", "framework-bound")
+        return replace(row, runtime=runtime, lengths=lengths)
+
+    both = [row("eager", 2.0, ""), row("compile", 1.0, ""), row("eager", 3.0, "ptb"), row("compile", 4.0, "ptb")]
+    assert [choice.predicted for choice in accuracy.choices(both)] == ["compile", "eager"]
+
+
 def test_no_measurements_are_one_line(tmp_path: Path) -> None:
     result = CliRunner().invoke(validate, ["runtimes", "--gpu", "h200", "--data", str(tmp_path)])
     assert "no measurements in" in complaint(result)

@@ -187,13 +187,13 @@ def test_a_gpu_is_named_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("missing.json", "the file is missing"), ("damaged.json", "truncated or damaged"), ("folder.json", "is a folder")],
+    [("missing.json", "no such file"), ("damaged.json", "truncated or damaged"), ("folder.json", "is a folder")],
 )
 def test_a_datasheet_that_cannot_be_read_is_said(name: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "damaged.json").write_text("{")
     (tmp_path / "folder.json").mkdir()
     path = str(tmp_path / name)
-    assert f"{path}: " in complaint(CliRunner().invoke(app, ["--model", "bert-base", "--gpu-spec", path]))
+    assert path in complaint(CliRunner().invoke(app, ["--model", "bert-base", "--gpu-spec", path]))
     assert said in complaint(CliRunner().invoke(app, ["--model", "bert-base", "--gpu-spec", path]))
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import cProfile
 import gc
+import math
 import random
 import sys
 import threading
@@ -296,6 +298,14 @@ def test_a_debugger_and_a_profiler_count_nothing_and_stay() -> None:
         sys.settrace(before[0])
     assert watched == plain
     assert hooks == (tracer, profiler)
+
+
+def test_cprofile_goes_on_after_a_capture() -> None:
+    module, inputs, profile = nn.Linear(4, 4), torch.rand(2, 4), cProfile.Profile()
+    with profile:
+        capture(module, inputs)
+        math.gcd(4, 6)
+    assert any("gcd" in str(entry.code) for entry in profile.getstats())
 
 
 def test_what_a_model_prints_does_not_go_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:

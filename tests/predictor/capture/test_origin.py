@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from transformers import BertConfig, BertModel
 
+from predictor.capture.origins import file_outside_of_torch
 from predictor.capture.recorder import capture
 from predictor.predict import plan
 from predictor.records import UNKNOWN_ORIGIN, Graph, Lane, Origin
@@ -28,7 +29,7 @@ def origins(graph: Graph) -> list[Origin]:
 
 def at(module: str, line: str) -> Origin:
     """A line of this file."""
-    return Origin(module, str(Path(__file__)), LINES[line])
+    return Origin(module, "tests/predictor/capture/test_origin.py", LINES[line])
 
 
 def doubled(x: torch.Tensor) -> torch.Tensor:
@@ -76,6 +77,21 @@ def test_layers_of_torch_alone_know_their_module_and_no_line() -> None:
     assert origins(capture(layers, X)) == expected
     assert origins(plan(layers, X).graph("fp32", "eager")) == expected
     assert origins(capture(nn.ReLU(), X)) == [UNKNOWN_ORIGIN]
+
+
+def test_a_package_is_told_from_its_name_on_wherever_it_lies(tmp_path: Path) -> None:
+    (tmp_path / "nets" / "blocks").mkdir(parents=True)
+    for name in ("nets/__init__.py", "nets/blocks/__init__.py", "nets/blocks/mlp.py", "alone.py"):
+        (tmp_path / name).write_text("")
+    told = {
+        name: file_outside_of_torch(compile("", str(tmp_path / name), "exec"))
+        for name in ("nets/blocks/mlp.py", "nets/__init__.py", "alone.py")
+    }
+    assert told == {
+        "nets/blocks/mlp.py": "nets/blocks/mlp.py",
+        "nets/__init__.py": "nets/__init__.py",
+        "alone.py": str(tmp_path / "alone.py"),
+    }
 
 
 def test_code_of_a_library_stands_where_packages_are_installed() -> None:

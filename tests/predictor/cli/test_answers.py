@@ -51,6 +51,18 @@ def test_json_says_its_schema_and_holds_every_breakdown() -> None:
     assert any(row["name"] == "transformer.layer.0.attention.q_lin" for row in views["module"])
 
 
+def test_generation_is_told_in_tokens_a_second() -> None:
+    data = json.loads(good("llama-decode", "--gpu", "h200", "--batch", "8", "--json"))
+    assert data["tokens_per_s"] == pytest.approx(8 * data["generated"] / data["latency_s"])
+    assert data["generated"] == 1
+    assert f"{data['tokens_per_s']:.4g} tokens/s" in good("llama-decode", "--gpu", "h200", "--batch", "8")
+    swept = good("llama-decode", "--gpu", "h200", "--batch", "1,8").splitlines()
+    assert swept[3].split()[-1] == "tokens/s"
+    assert f"{data['tokens_per_s']:.4g}" in swept[5]
+    assert json.loads(good(*ASKED, "--json"))["tokens_per_s"] is None
+    assert "tokens/s" not in good(*ASKED, "--batch", "1,8")
+
+
 # breakdowns
 
 
@@ -159,6 +171,13 @@ def test_a_time_wants_its_unit() -> None:
         (("--by", "op", "--batch", "1,2"), "--by takes one batch size"),
         (("--batch", "1,0"), "batch must be 1 or more, not 0"),
         (("--format", "xml"), "unknown format 'xml'"),
+        (("--budget", "0ms"), "a time with its unit"),
+        (("--advise", "--compare"), "--advise compares the runtimes, too: leave --compare out"),
+        (("--batch", f"{10**21}"), "batch is 2147483647 at most"),
+        (("--length", f"{2**31}"), "length is 2147483647 at most"),
+        (("--batch", "1..100000000000+1"), "is more than 10000 sizes"),
+        (("--measured", "nothere.csv"), "no such file: nothere.csv"),
+        (("--host", "nowhere"), "unknown host of h200 'nowhere': predict list hosts --gpu h200 tells all"),
     ],
 )
 def test_options_that_do_not_go_together_are_one_line(more: tuple[str, ...], message: str) -> None:

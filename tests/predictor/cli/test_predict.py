@@ -428,9 +428,18 @@ def test_an_unknown_name_or_batch_is_one_line(arguments: tuple[str, ...], messag
     assert message in complaint(invoke(*(word for pair in given.items() for word in pair)))
 
 
-@pytest.mark.parametrize("arguments", [(), ("--model", "distilbert"), ("--gpu", "h200")], ids=str)
-def test_a_question_that_is_not_complete_is_one_line(arguments: tuple[str, ...]) -> None:
-    assert "predict MODEL --gpu NAME" in complaint(invoke(*arguments))
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "predict MODEL --gpu NAME"),
+        (("--model", "distilbert"), "say on which GPU: --gpu NAME"),
+        (("--gpu", "h200"), "predict MODEL --gpu NAME"),
+        (("list",), "say what to list: models, gpus, hosts, runtimes, kernels"),
+    ],
+    ids=str,
+)
+def test_a_question_that_is_not_complete_is_one_line(arguments: tuple[str, ...], message: str) -> None:
+    assert message in complaint(invoke(*arguments))
 
 
 @pytest.mark.parametrize(

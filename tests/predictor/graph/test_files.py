@@ -24,6 +24,7 @@ from predictor.cli.main import app
 from predictor.errors import PredictorError
 from predictor.graph import files
 from predictor.graph.files import GraphSet, SizeRange
+from predictor.graph.sizes import SizeRule
 from predictor.predict import graph_of
 from predictor.records import CaptureMode, Graph
 from predictor.sources import plan_of
@@ -218,3 +219,15 @@ def test_a_damaged_or_newer_file_is_said(content: bytes, said: str, tmp_path: Pa
     path.write_bytes(content)
     with pytest.raises(PredictorError, match=said):
         files.read(path)
+
+
+def test_large_sizes_are_exact() -> None:
+    """Bytes of a wide model's products in single precision, which floating point solves to no multiple of 1/4096."""
+    rule = SizeRule([(1, length) for length in (128, 256, 384)])
+    assert rule.merge([9437184 * length for length in (128, 256, 384)]) == {"=": [0, 9437184, 0]}
+
+
+def test_sizes_that_tell_no_terms_apart_have_no_rule() -> None:
+    rule = SizeRule([(batch, length) for batch in (2, 3) for length in (128, 256)])
+    with pytest.raises(ValueError, match="follow no rule"):
+        rule.merge([batch * length for batch in (2, 3) for length in (128, 256)])

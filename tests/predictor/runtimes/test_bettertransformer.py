@@ -20,7 +20,7 @@ from predictor import Predictor
 from predictor.errors import CannotRunError
 from predictor.padding import draw, padded
 from predictor.predict import graph_of
-from predictor.records import CaptureOptions
+from predictor.records import CaptureOptions, OpCall, Trait
 from predictor.runtimes.bettertransformer.conversion import converted
 from predictor.runtimes.bettertransformer.execution import prepare
 
@@ -103,6 +103,26 @@ def test_a_layer_is_one_operator_of_the_real_tokens() -> None:
     assert [part.outputs[0].elements for part in products] == [tokens * width for width in (96, 32, 64, 32)]
     plain = graph_of(bert(), IDS, "fp16", "bettertransformer")
     assert not any("nested" in call.op for call in plain.calls)
+
+
+def test_what_the_host_does_to_the_sizes_of_nested_tensors_is_part_of_a_layer() -> None:
+    """Copies and selections of tensors with a row for each sequence, in every view, transposition and product of the
+    layer; without padding there are none.
+    """
+
+    def on_host(batch: int, lengths: str) -> list[OpCall]:
+        inputs = {"input_ids": torch.ones(batch, 40).long()}
+        graph = graph_of(bert(), inputs, "fp16", "bettertransformer", options=CaptureOptions(lengths=lengths))
+        layer = next(call for call in graph.calls if call.op == "_transformer_encoder_layer_fwd")
+        return [part for part in layer.parts if part.trait is Trait.HOST]
+
+    few, many = (on_host(batch, "ptb") for batch in (4, 64))
+    assert not on_host(4, "")
+    assert len(few) == len(many)
+    # products 2, chunk 9, views 3 x 1, transpositions 8 x 3, reshape 1, sums 1, zeros for the first tokens 2
+    assert sum(part.op in ("clone", "zeros") for part in few) == 4 * 2 + 9 + 3 + 8 * 3 + 1 + 2 + 2
+    elements = [sum(out.elements for part in parts for out in part.outputs) for parts in (few, many)]
+    assert elements[1] == pytest.approx(16 * elements[0], rel=0.05)
 
 
 def test_padding_costs_kernels_elsewhere_and_next_to_none_here() -> None:

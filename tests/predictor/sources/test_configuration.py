@@ -12,9 +12,10 @@ import torch
 from transformers import AutoConfig, AutoModel
 
 from predictor.errors import PredictorError
-from predictor.records import TensorSpec
+from predictor.records import CaptureMode, TensorSpec
 from predictor.sources import load_model, plan_of
-from predictor.sources.configuration import heads, kebab, known_fields
+from predictor.sources.built import BuiltSource
+from predictor.sources.configuration import heads, kebab, known_fields, shape_of
 from predictor.sources.transformers_inputs import inputs_of
 
 WIDTHS = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
@@ -259,3 +260,38 @@ def test_weights_have_no_data_and_tables_have_their_values() -> None:
     assert all(parameter.is_meta for parameter in module.parameters())
     assert not any(buffer.is_meta for buffer in module.buffers())
     assert TensorSpec((1, 128), "int64", (128, 1)).shape == tuple(inputs["input_ids"].shape)
+
+
+@pytest.mark.parametrize(
+    ("fields", "width", "depth"),
+    [
+        ({"model_type": "bert", **TEXT, "num_hidden_layers": 2}, 32, 2),
+        ({"model_type": "gpt2", "n_embd": 32, "n_layer": 2, "n_head": 2, "vocab_size": 500}, 32, 2),
+        ({"model_type": "qwen2", **TEXT, "num_hidden_layers": 2, "num_key_value_heads": 1}, 32, 2),
+        ({"model_type": "vit", **VISION, "num_hidden_layers": 2}, 32, 2),
+        ({"model_type": "distilbert", "dim": 32, "n_heads": 2, "n_layers": 2, "hidden_dim": 64}, 32, 2),
+    ],
+    ids=lambda value: value["model_type"] if isinstance(value, dict) else "",
+)
+def test_a_configuration_is_built_wider_and_deeper(
+    fields: dict[str, Any], width: int, depth: int, tmp_path: Path
+) -> None:
+    """Twice the width has twice the heads and, in products with weights, four times the work; twice the depth twice."""
+    source = plan_of(written(tmp_path, **fields)).source
+    assert isinstance(source, BuiltSource)
+    assert source.shape == {"width": width, "depth": depth}
+
+    def products(of: BuiltSource) -> list[int]:
+        graph = of.graph("fp32", "eager", CaptureMode.EAGER, of.batch, of.length)
+        return [call.macs for call in graph.calls if call.op in ("linear", "addmm") and call.macs > 50_000]
+
+    now, wider, deeper = (products(of) for of in (source, source.reshaped("width", 64), source.reshaped("depth", 4)))
+    assert wider == pytest.approx([4 * macs for macs in now], rel=0.01)
+    assert sum(deeper) == pytest.approx(2 * sum(now), rel=0.1)
+    with pytest.raises(PredictorError, match="does not grow"):
+        source.reshaped("width", 33)
+
+
+@pytest.mark.parametrize("kind", ["bart", "clip", "mobilebert", "resnet"])
+def test_networks_of_several_widths_say_none(kind: str) -> None:
+    assert shape_of(AutoConfig.for_model(kind)) == {}

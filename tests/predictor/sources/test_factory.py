@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from predictor.errors import PredictorError
-from predictor.records import CaptureOptions
+from predictor.records import CaptureMode, CaptureOptions
 from predictor.sources import load_model, plan_of
+from predictor.sources.built import BuiltSource
 
 MODEL = """
 import torch
@@ -172,3 +173,47 @@ def test_a_zoo_model_has_no_dtype_of_its_own_but_under_autocast() -> None:
     report = plan_of("distilbert").report("h200")
     assert (report.dtype, report.dtype_origin) == ("fp16", "the default")
     assert plan_of("distilbert", options=CaptureOptions(autocast="fp16")).dtype == "fp32"
+
+
+SHAPED = """
+import torch
+def build(batch, depth=2, width=32):
+    blocks = [torch.nn.Sequential(torch.nn.Linear(width, width), torch.nn.GELU()) for _ in range(depth)]
+    return torch.nn.Sequential(*blocks), torch.ones(batch, width)
+"""
+
+
+def test_a_factory_says_its_width_and_depth_and_is_called_with_others(tmp_path: Path) -> None:
+    source = plan_of(f"{written(tmp_path, net=SHAPED) / 'net'}.py:build", 3).source
+    assert isinstance(source, BuiltSource)
+    assert source.shape == {"width": 32, "depth": 2}
+    other = source.reshaped("width", 64).reshaped("depth", 5)
+    assert other.shape == {"width": 64, "depth": 5}
+    graph = other.graph("fp32", "eager", CaptureMode.EAGER, 3, 0)
+    assert [call.op for call in graph.calls] == 5 * ["linear", "gelu"]
+    assert graph.calls[0].outputs[0].shape == (3, 64)
+
+
+@pytest.mark.parametrize(
+    "head", ["build(width=32)", "build(width=32, batch=1)", "build(batch=1, *, width=32)", "build(length, width=32)"]
+)
+def test_a_width_is_no_batch_wherever_it_stands(head: str, tmp_path: Path) -> None:
+    size = "batch" if "batch" in head else "length // 128" if "length" in head else "1"
+    text = f"import torch\ndef {head}:\n    return torch.nn.Linear(width, 4), torch.ones({size}, width)\n"
+    module, inputs, _ = load_model(f"{written(tmp_path, net=text) / 'net'}.py:build", 5 if "batch" in head else None)
+    assert module.in_features == 32
+    assert tuple(inputs.shape) == (5 if "batch" in head else 1, 32)
+
+
+def test_other_sizes_are_captured_though_the_code_looks_at_its_weights(tmp_path: Path) -> None:
+    """Without their data it cannot be built, so that it is built with them."""
+    text = MODEL.replace(
+        "return Model(4, 4),", "m = Model(4, 4)\n    assert m.weight.sum().item() == m.weight.sum()\n    return m,"
+    )
+    source = plan_of(f"{written(tmp_path, net=text) / 'net'}.py:build", 3).source
+    assert isinstance(source, BuiltSource)
+    again = source._first.again
+    assert again is not None
+    with pytest.raises(PredictorError, match="raised"):
+        again(7, None)
+    assert source.graph("fp32", "eager", CaptureMode.EAGER, 7, 0).calls[0].outputs[0].shape == (7, 4)

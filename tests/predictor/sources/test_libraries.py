@@ -140,3 +140,14 @@ def test_shapes_are_written_for_a_person() -> None:
     assert shapes_of(x) == "(2, 3)"
     assert shapes_of({"a": x, "b": {"c": x, "n": 3}}) == "a (2, 3), b c (2, 3)"
     assert shapes_of(([x] * 6,)) == "(2, 3), (2, 3), (2, 3), 3 more"
+
+
+def test_building_leaves_torch_as_it_was() -> None:
+    before = torch.empty, torch.nn.init.normal_, torch.nn.init.kaiming_uniform_
+    with weights_on_meta(), torch.device("meta"):
+        inside = torch.nn.Linear(2, 2)
+    assert inside.weight.is_meta
+    assert (torch.empty, torch.nn.init.normal_, torch.nn.init.kaiming_uniform_) == before
+    with torch.device("meta"):
+        assert torch.empty(1).is_meta
+    assert torch.nn.Linear(2, 2).weight.abs().sum() > 0
