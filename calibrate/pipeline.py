@@ -98,7 +98,7 @@ def _effort(device: str, quick: bool) -> Effort:
         few, many = {"generated": 5, "library": 15}, {"generated": 45, "library": 75}
         if quick:
             others = Others(*[{"generated": 3, "library": 4, "deep": 2}] * 3)
-            return Effort(sweeps.QUICK_CUDA, 5, 40, few, 3, 10, others, isolated=True, quick=True)
+            return Effort(sweeps.QUICK_CUDA, 3, 20, few, 3, 10, others, isolated=True, quick=True)
         others = Others(*({"generated": n, "library": m, "deep": 3} for n, m in ((9, 12), (7, 9), (4, 5))))
         return Effort(sweeps.FULL, 12, 120, many, 3, 10, others, isolated=True, quick=False)
     few, many = {"generated": 12}, {"generated": 40}  # kernels of a library's models would drown the host there
@@ -125,10 +125,11 @@ class Parts:
         stages["runtimes"] = Stage(modules.STEPS * runtime_cases, OTHER_STEP_S)
         if self.kernels:
             stages["kernels"] = Stage(effort.plan.total + isolated, KERNEL_S)
-        return {**stages, "fits": Stage(1, FIT_S)}
+        return {**stages, "fits": Stage(1, QUICK_FIT_S if effort.quick else FIT_S)}
 
 
-HOST_ROUND_S, MODULE_STEP_S, SHAPE_S, OTHER_STEP_S, KERNEL_S, FIT_S = 5.0, 0.2, 0.015, 0.2, 0.006, 30.0
+HOST_ROUND_S, MODULE_STEP_S, SHAPE_S, OTHER_STEP_S, KERNEL_S = 5.0, 0.2, 0.015, 0.2, 0.006
+FIT_S, QUICK_FIT_S = 30.0, 8.0
 """Seconds of one step, about, on 16 cores with an H100: a round of all operators, two rounds of a module, a library's
 call, a round of a module under another runtime, a kernel, all fits. They share out what whole parts took there (the
 host 219 s, all below eight minutes); how long a stage takes here is measured while it runs.

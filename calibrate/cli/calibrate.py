@@ -24,7 +24,12 @@ def calibrate(
         typer.Option(help="Runtimes to measure the host costs of, comma-separated, or all. Eager is always measured."),
     ] = "eager",
     quick: Annotated[
-        bool, typer.Option("--quick", help="Take fewer samples: under a minute for eager, wider intervals.")
+        bool,
+        typer.Option(
+            "--quick",
+            help="Under 90 seconds for eager: a coarser host, a few kernels. The GPU's kernels are taken from whoever "
+            "measured all, or from the nearest GPU with a factor for each family.",
+        ),
     ] = False,
     thorough: Annotated[
         bool, typer.Option("--thorough", help="Measure twice as many kernels; an existing calibration is extended.")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
+from calibrate.fit import few_kernels, runtimes
 from calibrate.fit import host as host_fits
-from calibrate.fit import runtimes
 from calibrate.fit.kernel_tables import merged
 from calibrate.fit.kernels import fit_kernels
 from calibrate.samples.files import Samples
@@ -46,7 +46,7 @@ Examples = Callable[[], Mapping[str, Mapping[str, Kernel]]]
 class Fitted:
     """A calibration that is not written yet. device: the device's files, none where they stay as they are."""
 
-    device: Sequence[Device | Kernels]
+    device: Sequence[Device | Kernels | NamedHosts]
     costs: Mapping[str, RuntimeCosts]
     calibration: Calibration
 
@@ -68,8 +68,8 @@ def _doubted(content: File, here: Environment, doubts: str) -> File:
 
 
 def fitted(gpu: str, out: Path, examples: Examples, host_only: bool = False) -> Fitted:
-    """Samples in ``out`` -> a calibration. host_only: device and kernels stay as they are. Raises PredictorError where
-    there are no samples.
+    """Samples in ``out`` -> a calibration. host_only: device and kernels stay as they are. A few kernels are not fitted
+    alone, see ``few_kernels``. Raises PredictorError where there are no samples.
     """
     opened = Samples.of(out)
     constants, recorded = opened.constants.find(DeviceConstants), opened.constants.find(Recorded, 0)
@@ -78,22 +78,39 @@ def fitted(gpu: str, out: Path, examples: Examples, host_only: bool = False) -> 
     probe_s = quiet_level([probe_s for sample in opened.modules.of(CaseRound) for probe_s in sample.probe_s])
     environment = _environment(recorded, probe_s)
     calls = host_fits.host_calls(opened.host, probe_s, constants.serial)
-    kernel_samples = [s for s in measured_kernels(opened.kernels) if s.family not in runtimes.MADE]
-    if kernel_samples and not host_only:
+    sampled = measured_kernels(opened.kernels)
+    own = [s for s in sampled if s.family not in runtimes.MADE]
+    own_fits = bool(own) and not host_only and (constants.serial or not few_kernels.are_few(sampled))
+    if own_fits:
         device = _device(gpu, constants, environment, out)
-        samples = _without_dispatch(kernel_samples, calls.hot_s) if constants.serial else kernel_samples
+        samples = _without_dispatch(own, calls.hot_s) if constants.serial else own
         derived, published = _of_others(out / "kernels.json", gpu)
         kernels = _kernels(gpu, merged(derived, merged(fit_kernels(samples, device), published)))
+    elif own and not host_only:
+        here = _device(gpu, constants, environment, out)
+        known = few_kernels.measured_in_full(gpu, here, out)
+        device, kernels = known or few_kernels.departing(gpu, here, sampled)
     else:
         device = files.read(out / "device.json", Device, gpu)
         kernels = files.read(out / "kernels.json", Kernels, gpu)
-    hosts = out / "hosts.json"
-    named = files.read(hosts, NamedHosts, gpu) if hosts.is_file() and device.reference_gpu else None
+    named = _named_hosts(gpu, device, out)
     calibration = Calibration.of(device, kernels, named_hosts=named, folder=out)
     costs = {eager.NAME: _eager_costs(opened, calibration, environment, calls, constants.launch_s, examples)}
-    refitted, costs = _with_others(opened, calibration, kernels, costs, host_only)
+    refitted, costs = _with_others(opened, calibration, kernels, costs, own_fits)
     calibration = Calibration.of(device, refitted, costs, named, out)
-    return Fitted([] if host_only else [device, refitted], costs, calibration)
+    return Fitted([] if host_only else [device, refitted, *([named] if named else [])], costs, calibration)
+
+
+def _named_hosts(gpu: str, device: Device, out: Path) -> NamedHosts | None:
+    """Hosts that are known by name and scaled from the host of the device's reference: of the calibration in ``out``,
+    or in the first folder that has them.
+    """
+    for folder in (out, *files.folders_of(gpu)) if device.reference_gpu else ():
+        if (folder / "hosts.json").is_file():
+            named = files.read(folder / "hosts.json", NamedHosts, gpu)
+            if named.reference_gpu == device.reference_gpu:
+                return named
+    return None
 
 
 def _environment(recorded: Recorded, probe_s: float) -> Environment:
@@ -111,9 +128,9 @@ def _device(gpu: str, constants: DeviceConstants, environment: Environment, out:
             "gpu": gpu,
             "provenance": "measured",
             "reference_gpu": None,
-            "architecture": files.read(sheet, Datasheet, gpu).architecture if sheet else "",
             "environment": msgspec.to_builtins(environment),
             **measured,
+            "architecture": files.read(sheet, Datasheet, gpu).architecture if sheet else constants.architecture,
         },
         Device,
         out / "device.json",
@@ -179,15 +196,15 @@ def _eager_costs(
 
 
 def _with_others(
-    opened: Samples, calibration: Calibration, kernels: Kernels, costs: dict[str, RuntimeCosts], host_only: bool
+    opened: Samples, calibration: Calibration, kernels: Kernels, costs: dict[str, RuntimeCosts], own_fits: bool
 ) -> tuple[Kernels, dict[str, RuntimeCosts]]:
     """Kernels with those that other runtimes alone make, and the costs of all runtimes that were measured. costs:
-    eager's; host_only: kernels stay as they are.
+    eager's; own_fits: whether kernels are fitted, or stay as they are.
     """
     file = opened.runtimes
     calibration = replace(calibration, runtime_costs=costs)
     measured = [name for name in runtimes.fitted() if any(s.case.runtime == name for s in file.of(CaseProfile))]
-    if len(opened.kernels) and not host_only:
+    if own_fits:
         ran = {name: runtimes.modules(file, name, calibration, calibration.host(eager.NAME)) for name in measured}
         alone = [s for s in measured_kernels(opened.kernels) if s.family in runtimes.MADE]
         seen = [s for modules in ran.values() for s in runtimes.made_kernels(modules, calibration)]

@@ -21,6 +21,7 @@ from scipy.optimize import least_squares
 from scipy.special import expit
 
 from calibrate.fit.errors import log_sd
+from calibrate.fit.few_kernels import measured_sheets
 from calibrate.fit.pass_work import (
     Factor,
     Workload,
@@ -47,7 +48,7 @@ from predictor.calibration.schema import (
     NamedRuntime,
     WorkFactors,
 )
-from predictor.errors import PredictorError, unknown
+from predictor.errors import unknown
 from predictor.pricing.kernels import with_factor
 from predictor.pricing.limits import units
 
@@ -351,11 +352,7 @@ def _kernels_error(model: Model, unseen: Unseen, gpu: str) -> float:
 
 def _reference(gpu: str) -> str:
     """The measured GPU whose datasheet is nearest."""
-    sheets = {name: files.datasheet(name) for name in files.datasheets()}
-    measured = {n: sheet for n, sheet in sheets.items() if load_calibration(n).provenance == "measured"}
-    if not measured:
-        raise PredictorError("no GPU with a datasheet is measured: there is nothing to fit another from")
-    return nearest(files.datasheet(gpu), measured)
+    return nearest(files.datasheet(gpu), measured_sheets())
 
 
 def _device_part(gpu: str, reference_gpu: str) -> Device:

@@ -30,10 +30,24 @@ def device_constants(device: str, dtypes: tuple[str, ...]) -> DeviceConstants:
             launch_s=_launch_s() if cuda else 0.0,
             lanes=_lanes() if cuda else LaneSeconds(0.0, 0.0, 0.0),
             serial=not cuda,
+            architecture=architecture_of(torch.cuda.get_device_capability()) if cuda else "",
         )
     set_precision("fp32")
     torch.backends.cudnn.allow_tf32 = True  # torch's default
     return constants
+
+
+ARCHITECTURE_OF = {(5, 0): "maxwell", (6, 0): "pascal", (7, 0): "volta", (7, 5): "turing", (8, 0): "ampere"} | {
+    (8, 9): "ada",
+    (9, 0): "hopper",
+    (10, 0): "blackwell",
+}
+"""First compute capability of each architecture (CUDA C++ Programming Guide, compute capabilities)."""
+
+
+def architecture_of(capability: tuple[int, int]) -> str:
+    """NVIDIA's name for a compute capability; empty where it is older than all that are known."""
+    return next((ARCHITECTURE_OF[first] for first in sorted(ARCHITECTURE_OF, reverse=True) if first <= capability), "")
 
 
 def _device_seconds(run: Run, device: str, repeats: int) -> float:

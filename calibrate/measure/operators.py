@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from calibrate.measure.timers import Probe, profile_events, tight_seconds
+from calibrate.measure.timers import Probe, launch_counts, tight_seconds
 from calibrate.samples.records import ExampleLaunches, HostRound
 from calibrate.samples.store import SampleFile
 from calibrate.workloads.device import Run, synchronize
@@ -96,12 +96,6 @@ def examples(dtype: torch.dtype, device: str, large: bool) -> dict[str, Run]:
     }
 
 
-def launch_count(call: Run) -> int:
-    """Kernels that one call launches."""
-    call()
-    return len(profile_events(call))
-
-
 def mixed_seconds(table: Mapping[str, Run], device: str, passes: int, seed: int) -> dict[str, tuple[float, ...]]:
     """Host seconds of each call when it follows other ones, of every pass: each example once a pass, in any order.
 
@@ -124,7 +118,11 @@ def mixed_seconds(table: Mapping[str, Run], device: str, passes: int, seed: int)
 def run_launches(file: SampleFile) -> None:
     """Kernels that each example launches. Uses the profiler, so it comes after everything that times the host."""
     if not file.has(ExampleLaunches):
-        launches = {d: {op: launch_count(call) for op, call in t.items()} for d, t in _tables("cuda").items()}
+        launches = {}
+        for dtype, table in _tables("cuda").items():
+            for call in table.values():  # what is loaded and tuned once
+                call()
+            launches[dtype] = dict(zip(table, launch_counts(list(table.values())), strict=True))
         file.append([ExampleLaunches(launches)])
 
 

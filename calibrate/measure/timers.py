@@ -136,6 +136,21 @@ class CaseProfiler:
         return samples
 
 
+def launch_counts(calls: Sequence[Run]) -> list[int]:
+    """Kernels that each call launches, all in one profiler run: to start and to end one takes as long as many calls."""
+
+    def run() -> None:
+        for call in calls:
+            torch.cuda._sleep(1)
+            call()
+            torch.cuda._sleep(1)
+
+    groups = _between_markers(profile_events(run))
+    if len(groups) != len(calls):
+        raise RuntimeError(f"the profiler lost events: {len(groups)} calls seen, {len(calls)} made")
+    return [len(group) for group in groups]
+
+
 def _between_markers(events: Sequence[KernelEvent]) -> list[list[KernelEvent]]:
     groups: list[list[KernelEvent]] = []
     inside = False

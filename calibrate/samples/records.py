@@ -63,7 +63,9 @@ class LaneSeconds(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DeviceConstants(Record, frozen=True, tag="device"):
-    """What a device reaches. serial: host and device are one lane (a CPU); launch_s: host time of a bare launch."""
+    """What a device reaches. serial: host and device are one lane (a CPU); launch_s: host time of a bare launch;
+    architecture: of a GPU, see ``schema.ARCHITECTURES``; empty in older files.
+    """
 
     name: str
     sms: int
@@ -73,6 +75,7 @@ class DeviceConstants(Record, frozen=True, tag="device"):
     launch_s: float
     lanes: LaneSeconds
     serial: bool
+    architecture: str = ""
 
     @property
     def identity(self) -> Hashable:

@@ -12,8 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+from calibrate.fit import few_kernels
+from calibrate.fit.errors import log_sd
 from calibrate.samples.environment import cpu_model, versions
 from calibrate.samples.files import FOLDER, Samples
+from calibrate.samples.kernels import measured_kernels
 from calibrate.samples.records import CaseRound, HostRound
 from calibrate.samples.rounds import QUIET_MARGIN, quiet_level
 from predictor import runtimes
@@ -34,6 +37,10 @@ SMALLEST_BANDWIDTH, SMALL_BANDWIDTH = 0.5, 0.7
 SMALLEST_PEAK, SMALL_PEAK, LARGEST_PEAK = 0.35, 0.55, 1.1
 """FLOP/s over the datasheet's: 0.77 to 0.89 on the H200 and the H100. More than the datasheet's is another GPU's, or a
 clock that went wrong; a judgement."""
+
+LARGEST_CLOCKS, LARGE_CLOCKS = 1.3, 1.1
+"""How many times as long as measured before a few kernels may take on a GPU of the same name, or as short: what power
+limits and other drivers explain, a judgement. The H100's kernels as its datasheet says took 1.02 times as long."""
 
 SMALLEST_CPU_BANDWIDTH = 6.4e9
 """Bytes/s that any processor since 2010 copies: half of one channel of DDR3-1600."""
@@ -110,7 +117,9 @@ def _graded(what: str, found: str, bad: bool, remark: bool) -> Finding:
 def _identity(calibration: Calibration) -> Iterator[Finding]:
     """What it is, when and where it was made."""
     device, environment = calibration.device, calibration.device.environment
-    elsewhere = {"fitted": ": to published latencies", "derived": ": nobody measured it"}.get(device.provenance, "")
+    of_few = f": a few kernels measured, the rest {device.reference_gpu}'s" if _is_here(calibration) else ""
+    published = {"fitted": ": to published latencies", "derived": ": nobody measured it"}
+    elsewhere = of_few or published.get(device.provenance, "")
     yield _graded("device", f"{device.name}, {device.provenance}{elsewhere}", False, bool(elsewhere))
     when = datetime.fromisoformat(environment.date)
     days = (datetime.now(UTC) - (when if when.tzinfo else when.replace(tzinfo=UTC))).days
@@ -123,6 +132,11 @@ def _identity(calibration: Calibration) -> Iterator[Finding]:
             yield _graded(package, there + (f", {ours} here" if differs else ""), False, differs)
     if environment.cpu:
         yield Finding("host", environment.cpu + (", as here" if environment.cpu == cpu_model() else ""))
+
+
+def _is_here(calibration: Calibration) -> bool:
+    """Whether the constants of a device that has a reference were measured nevertheless."""
+    return bool(calibration.device.reference_gpu and calibration.device.environment.gpu)
 
 
 def _marked(calibration: Calibration) -> Iterator[Finding]:
@@ -140,6 +154,7 @@ def _measured(calibration: Calibration) -> Iterator[Finding]:
     for name, costs in sorted(calibration.runtime_costs.items()):
         yield from _host(name, costs)
     yield from _kernels(calibration)
+    yield from _few_kernels(calibration)
 
 
 def _noise(folder: Path) -> Iterator[Finding]:
@@ -165,7 +180,7 @@ def _device(calibration: Calibration) -> Iterator[Finding]:
     """Bandwidth and peaks, against the datasheet where there is one."""
     device = calibration.device
     bandwidth = device.bandwidth_bytes_per_s
-    if device.provenance != "measured":
+    if device.provenance != "measured" and not _is_here(calibration):
         return
     path = files.datasheets().get(calibration.gpu)
     if path is None:
@@ -213,9 +228,31 @@ def _kernels(calibration: Calibration) -> Iterator[Finding]:
         yield _graded("kernels", found, median > LARGEST_ERROR, median > LARGE_KERNEL_ERROR)
 
 
+def _few_kernels(calibration: Calibration) -> Iterator[Finding]:
+    """What a few kernels say, where they were too few for fits of their own."""
+    if calibration.folder is None or calibration.lanes.serial or not (calibration.folder / FOLDER).is_dir():
+        return
+    samples = measured_kernels(Samples.of(calibration.folder).kernels)
+    if not samples or not few_kernels.are_few(samples):
+        return
+    ratios = np.concatenate(list(few_kernels.log_ratios(calibration, samples).values()))
+    off = float(np.median(ratios))
+    if calibration.device.reference_gpu:
+        least, most = (f"{pick(calibration.factors.values()):.2f}" for pick in (min, max))
+        found = (
+            f"{len(ratios)} here: families take {least} to {most} times as long as what "
+            f"{calibration.device.reference_gpu}'s say, spread {log_sd(ratios):.0%}"
+        )
+        yield _graded("kernels", found, log_sd(ratios) > LARGEST_ERROR, log_sd(ratios) > LARGE_KERNEL_ERROR)
+        return
+    found = f"{len(ratios)} here: {np.exp(off):.2f} times as long as measured before, spread {log_sd(ratios - off):.0%}"
+    bad, remark = (abs(off) > np.log(limit) for limit in (LARGEST_CLOCKS, LARGE_CLOCKS))
+    yield _graded("kernels here", found, bool(bad), bool(remark))
+
+
 def _whole_passes(calibration: Calibration) -> Iterator[Finding]:
     """Errors of what was fitted to others' passes, or derived: they are in every interval."""
-    if calibration.device.provenance == "measured":
+    if calibration.device.provenance == "measured" or _is_here(calibration):
         return
     if calibration.kernels_error is not None:
         yield _error("kernels of a pass", calibration.kernels_error)
@@ -228,6 +265,11 @@ def _error(what: str, error: float) -> Finding:
 
 def _missing(calibration: Calibration) -> Iterator[Finding]:
     """Runtimes and kernel families that were not measured."""
+    borrowed = [name for name in calibration.runtimes if name not in calibration.runtime_costs]
+    if _is_here(calibration) and borrowed:
+        yield Finding(
+            "runtimes missing", f"{', '.join(borrowed)}: as on {calibration.device.reference_gpu}'s host", REMARK
+        )
     if calibration.device.provenance != "measured":
         return
     serial = calibration.lanes.serial

@@ -90,9 +90,9 @@ def _runs_in(row: FamilyRecipe, dtypes: Sequence[str]) -> bool:
 
 
 FULL = _plan(1, 0, MATRIX_DTYPES, Scale(elements=4.2e8, macs=2.4e11))
-QUICK_CUDA = _plan(16, 12, MATRIX_DTYPES, Scale(elements=1e8, macs=5e10))
+QUICK_CUDA = _plan(64, 6, MATRIX_DTYPES, Scale(elements=1e8, macs=5e10))
 FULL_CPU = _plan(10, 24, ("fp32", "bf16"), Scale(elements=1.6e7, macs=2e9, usual=0.3))
-QUICK_CPU = _plan(32, 12, ("fp32",), Scale(elements=4e6, macs=4e8, usual=0.1))
+QUICK_CPU = _plan(32, 20, ("fp32",), Scale(elements=4e6, macs=4e8, usual=0.1))
 
 
 @dataclass(frozen=True, slots=True)

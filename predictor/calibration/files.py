@@ -11,7 +11,7 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -95,13 +95,17 @@ def is_known(gpu: str) -> bool:
     return _folder_of(gpu) is not None
 
 
-def _folder_of(gpu: str) -> Path | None:
+def folders_of(gpu: str) -> Iterator[Path]:
+    """Every folder of a GPU's calibration, the first that has it first."""
     wanted = gpu_name(gpu)
     for folder in folders():
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             if gpu_name(path.name) == wanted and any(path.glob("*.json")):
-                return path
-    return None
+                yield path
+
+
+def _folder_of(gpu: str) -> Path | None:
+    return next(folders_of(gpu), None)
 
 
 def _unknown_gpu(gpu: str) -> PredictorError:

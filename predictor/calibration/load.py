@@ -115,7 +115,9 @@ class Calibration:
         named_hosts: NamedHosts | None = None,
         folder: Path | None = None,
     ) -> Calibration:
-        """A calibration from the content of its files. Raises PredictorError where they contradict each other."""
+        """A calibration from the content of its files. Raises PredictorError where they contradict each other.
+        runtime_costs: None where its host is not fitted yet.
+        """
         where = folder or device.gpu
         for name, part in {"kernels": kernels, "hosts": named_hosts}.items():
             if part is not None and part.reference_gpu != device.reference_gpu:
@@ -125,7 +127,8 @@ class Calibration:
                 )
         if named_hosts is not None and TYPICAL_HOST in named_hosts.hosts:
             raise PredictorError(f"{where}/hosts.json: $.hosts.{TYPICAL_HOST}: no host can be called so")
-        if device.provenance == "fitted" and named_hosts is None:
+        without_host = named_hosts is None and runtime_costs is not None and not runtime_costs
+        if device.provenance == "fitted" and without_host:
             raise PredictorError(f"{where}/hosts.json: is missing: it has the hosts of a GPU whose figures are fitted")
         other = device.reference_gpu
         fits = _derived(_reference(other, where).fits, other, TRANSFER_ERROR) if other else {}

@@ -191,9 +191,10 @@ class Device(Head, frozen=True, kw_only=True):
     """``device.json``: what the device reaches, and the queue to it."""
 
     provenance: Provenance
-    """Whether the figures were measured here, fitted to published measurements, or derived from a datasheet."""
+    """Whether the figures were measured here, fitted to published measurements or to a few kernels, or derived from a
+    datasheet."""
     reference_gpu: Name | None
-    """The measured GPU that this one was derived from; null where it was measured itself."""
+    """The measured GPU that this one was derived from, or its kernels alone; null where it was measured itself."""
     name: Text
     """The device as its driver or maker calls it."""
     sms: Multiprocessors
@@ -320,7 +321,7 @@ class Fit(Record, frozen=True, kw_only=True):
 
 
 class KernelFactor(Record, frozen=True, kw_only=True):
-    """What kernels take in models relative to their fit, as whole passes say."""
+    """What kernels take in models relative to their fit, as whole passes say, or a few kernels."""
 
     family: Name
     """Name of the family."""
@@ -345,9 +346,9 @@ class Kernels(Head, frozen=True, kw_only=True):
     time_factor: Factor
     """How much longer a multiprocessor takes for an instruction than one of the reference GPU: the ratio of clocks."""
     log_sd: LogError | None
-    """Error of the kernel time of a pass, where whole passes were fitted."""
+    """Error of the kernel time of a pass, where whole passes were fitted; of a kernel, where a few kernels were."""
     factors: list[KernelFactor]
-    """What whole passes say of the fits."""
+    """What whole passes, or a few kernels, say of the fits."""
     fits: list[Fit]
     """A fit for every family, units and context that was measured."""
 

@@ -87,8 +87,13 @@ def test_what_calibrate_fits_describes_its_samples(data: tuple[Array, Array, Arr
 
 
 def test_too_few_samples_give_their_mean() -> None:
-    forest = boosted(np.arange(8.0)[:, None], np.array([1.0, 3.0] * 4))
+    forest = boosted(np.arange(6.0)[:, None], np.array([1.0, 3.0] * 3))
     np.testing.assert_array_equal(forest.predict(np.array([[0.0], [100.0]])), [2.0, 2.0])
+
+
+def test_a_few_samples_tell_a_step() -> None:
+    forest = boosted(np.arange(16.0)[:, None], np.repeat([1.0, 3.0], 8))
+    np.testing.assert_allclose(forest.predict(np.array([[1.0], [14.0]])), [1.0, 3.0], atol=0.1)
 
 
 def test_a_step_in_launch_counts_is_found(data: tuple[Array, Array, Array]) -> None:
