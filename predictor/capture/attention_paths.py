@@ -34,9 +34,15 @@ def as_fused(result: torch.Tensor) -> torch.Tensor:
     return result.new_empty(batch, length, heads, head_dim).transpose(1, 2)
 
 
-def has_strided_mask(described: Mapping[str, Any]) -> bool:
+def needs_math(described: Mapping[str, Any]) -> bool:
     """Whether attention takes the math path, its operators one by one: no fused kernel reads a mask whose last
-    dimension is strided (torch/aten/src/ATen/native/transformers/cuda/sdp_utils.cpp).
+    dimension is strided, or takes keys of fewer heads or sequences than queries unless it is told of groups
+    (torch/aten/src/ATen/native/transformers/sdp_utils_cpp.h, check_batch_size_and_num_heads_dense).
     """
-    mask = described.get("attn_mask")
-    return isinstance(mask, TensorSpec) and mask.shape[-1] > 1 and mask.stride[-1] != 1
+    mask, query, key = (described.get(name) for name in ("attn_mask", "query", "key"))
+    if isinstance(mask, TensorSpec) and mask.shape[-1] > 1 and mask.stride[-1] != 1:
+        return True
+    if not (isinstance(query, TensorSpec) and isinstance(key, TensorSpec)):
+        return False
+    alike = query.shape[:-3] == key.shape[:-3] and (described.get("enable_gqa") or query.shape[-3:-2] == key.shape[-3:-2])
+    return not alike

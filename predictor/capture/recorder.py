@@ -43,7 +43,7 @@ from predictor.capture import (
     threads,
 )
 from predictor.capture.assumptions import RESTS_ON
-from predictor.capture.attention_paths import as_fused, has_strided_mask, math_attention
+from predictor.capture.attention_paths import as_fused, math_attention, needs_math
 from predictor.capture.calls import (
     DTYPES,
     bind,
@@ -428,7 +428,7 @@ class _Recorder(TorchDispatchMode):
             trait = Trait.SYNC if result.numel() else Trait.VIEW  # nothing to copy, nothing to wait for
         elif where == "host":
             trait, result = Trait.HOST, mark_on_host(func(*args, **kwargs))
-        elif name == "scaled_dot_product_attention" and has_strided_mask(described):
+        elif name == "scaled_dot_product_attention" and needs_math(described):
             name, trait = "_scaled_dot_product_attention_math", Trait.COMPOSITE
             result, parts = self._split(math_attention, args, kwargs)
         elif on_device is not None:

@@ -25,7 +25,7 @@ def plan_of(name: str, options: CaptureOptions) -> Plan:
     library(models_zoo.library(name))
     parameters = inspect.signature(models_zoo.module(name).inputs).parameters
     length = parameters["length"].default if "length" in parameters else 0
-    generated = models_zoo.index()[name]["generated"]
+    generated = models_zoo.index().get(name, {}).get("generated", 0)  # a file may be new
     return Plan(GraphSet(name, 1, length, notes=options.notes, generated=generated), source)
 
 

@@ -49,4 +49,4 @@ def test_what_cannot_be_fitted_is_said(tmp_path: Path) -> None:
     assert "cannot be read as a table" in complaint(run(calibrate, ["fit", "--gpu", "v100", "--published", str(path)]))
     path.write_text("session,gpu,runtime,precision,model,batch,latency_ms\na,v100,eager,fp16,nonesuch,1,2.0\n")
     assert "no graph of nonesuch" in complaint(run(calibrate, ["fit", "--gpu", "v100", "--published", str(path)]))
-    assert "cannot be read" in complaint(run(validate, ["published", "--data", str(tmp_path / "none.csv")]))
+    assert "no such file" in complaint(run(validate, ["published", "--data", str(tmp_path / "none.csv")]))

@@ -57,4 +57,4 @@ def test_the_readme_shows_columns_of_the_table_of_models_that_nobody_tuned_to(re
 
 
 def test_every_marker_is_on_one_page() -> None:
-    assert {page_of(marker).name for marker in COMMANDS} == {"README.md", "accuracy.md", "engineer.md", "gpus.md"}
+    assert {page_of(marker).name for marker in COMMANDS} == {"README.md", "accuracy.md", "engineer.md", "gpus.md", "paper.md"}
