@@ -140,11 +140,10 @@ def called(module: torch.nn.Module, value: Any, context: int) -> Called | None:
 
 class _Attributes(NamedTuple):
     """What a module has, of a class and with attributes of these names. plain: values of those that say what it does;
-    tuples: positions among them; empty: values of those that are to be empty.
+    empty: values of those that are to be empty.
     """
 
     plain: Callable[[Any], tuple[Any, ...]]
-    tuples: tuple[int, ...]
     empty: Callable[[Any], tuple[Any, ...]]
 
 
@@ -169,8 +168,7 @@ def _attributes_of(module: torch.nn.Module) -> _Attributes | None:
             return None
     if len(plain) < 2 or len(empty) < 2:
         return None
-    tuples = tuple(place for place, name in enumerate(plain) if type(vars(module)[name]) is tuple)
-    return _Attributes(itemgetter(*plain), tuples, itemgetter(*empty))
+    return _Attributes(itemgetter(*plain), itemgetter(*empty))
 
 
 def _add(
@@ -191,9 +189,8 @@ def _add(
     types = tuple(map(type, values))
     if not _PLAIN.issuperset(types):
         return False
-    for place in known.tuples:
-        if values[place] and not _INTEGERS.issuperset(map(type, values[place])):
-            return False
+    if tuple in types and not all(_INTEGERS.issuperset(map(type, v)) for v in values if type(v) is tuple):
+        return False
     parts += kind, values, types
     modules.append(module)
     for name in _TENSORS_OF:

@@ -135,3 +135,12 @@ def test_the_number_of_known_layers_is_limited(monkeypatch: pytest.MonkeyPatch) 
     for width in range(2, 8):
         known_after(Around(nn.Linear(4, width)), (2, 4))
     assert len(layers._known) == 3
+
+
+@pytest.mark.parametrize("sizes", [((2, 2), 1), (1, (2, 2)), ((2, None), (2, 2))])
+def test_an_attribute_may_be_a_number_in_one_layer_and_a_pair_in_another(sizes: tuple[Any, Any]) -> None:
+    for size in sizes:
+        module = nn.Sequential(nn.Conv2d(3, 4, 1), nn.AdaptiveAvgPool2d(size))
+        height, width = size if isinstance(size, tuple) else (size, size)
+        graph = capture(module, torch.empty(2, 3, 8, 6))
+        assert graph.calls[-1].outputs[0].shape == (2, 4, height, width or 6)
