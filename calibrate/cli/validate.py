@@ -59,7 +59,7 @@ def runtimes(
         from predictor.errors import PredictorError
 
         with Waiting(f"predicting what was measured in {data}"):
-            evaluated = evaluate(load_calibration(gpu), data, _tell)
+            evaluated = evaluate(load_calibration(gpu), data, _tell, *dtype.split(","))
         if not evaluated:
             raise PredictorError(f"no measurements in {data}")
         typer.echo(runtimes_text(judge_runtimes(evaluated, *dtype.split(",")), markdown))

@@ -23,6 +23,7 @@ from calibrate.validate.accuracy import (
     rows,
     summarise_rows,
 )
+from calibrate.workloads.cases import Case
 from predictor import runtimes
 from predictor.calibration.load import Calibration
 from predictor.errors import PredictorError
@@ -62,9 +63,10 @@ class Evaluated:
     refusals: list[Foreseen]
 
 
-def evaluate(calibration: Calibration, data: Path, tell: Tell) -> dict[str, Evaluated]:
+def evaluate(calibration: Calibration, data: Path, tell: Tell, *dtypes: str) -> dict[str, Evaluated]:
     """Runtime -> its measurements in all files of a folder, where there are any, beside their predictions; a runtime
-    that is timed call by call comes first. Raises PredictorError where another GPU was measured.
+    that is timed call by call comes first. dtypes: that are predicted, all where none is said. Raises PredictorError
+    where another GPU was measured.
     """
     files = [SampleFile(path, tell) for path in sorted(data.glob("*" + SUFFIX))]
     for file in files:
@@ -75,10 +77,14 @@ def evaluate(calibration: Calibration, data: Path, tell: Tell) -> dict[str, Eval
     for runtime in sorted(calibration.runtimes, key=lambda name: (runtimes.load(name).host_terms is not None, name)):
         if runtime in measured:
             evaluated[runtime] = Evaluated(
-                [row for file in files for row in rows(file, calibration, runtime)],
+                [row for file in files for row in rows(file, calibration, runtime, _of(file, dtypes))],
                 [one for file in files for one in refusals(file, calibration, runtime)],
             )
     return evaluated
+
+
+def _of(file: SampleFile, dtypes: tuple[str, ...]) -> set[Case] | None:
+    return {profile.case for profile in file.of(CaseProfile) if profile.case.dtype in dtypes} if dtypes else None
 
 
 GENERATION = ", generation"

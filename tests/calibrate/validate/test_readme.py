@@ -46,7 +46,7 @@ def test_the_accuracy_of_every_runtime(repository: Path, h200_validation: dict[s
 def test_the_accuracy_on_an_h100_measured_and_from_its_datasheet_alone(
     marker: str, gpu: str, data: str, repository: Path
 ) -> None:
-    evaluated = evaluate(load_calibration(gpu), SHIPPED / "h100" / data, lambda line: None)
+    evaluated = evaluate(load_calibration(gpu), SHIPPED / "h100" / data, lambda line: None, "fp16")
     judged = judge_runtimes(evaluated, "fp16")
     assert {one.runtime for one in judged.runtimes} == set(RUN_ANYTHING)
     assert shown(repository, marker) == runtimes_text(judged, markdown=True)
@@ -57,4 +57,10 @@ def test_the_readme_shows_columns_of_the_table_of_models_that_nobody_tuned_to(re
 
 
 def test_every_marker_is_on_one_page() -> None:
-    assert {page_of(marker).name for marker in COMMANDS} == {"README.md", "accuracy.md", "engineer.md", "gpus.md", "paper.md"}
+    assert {page_of(marker).name for marker in COMMANDS} == {
+        "README.md",
+        "accuracy.md",
+        "engineer.md",
+        "gpus.md",
+        "paper.md",
+    }
