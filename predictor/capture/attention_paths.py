@@ -44,5 +44,6 @@ def needs_math(described: Mapping[str, Any]) -> bool:
         return True
     if not (isinstance(query, TensorSpec) and isinstance(key, TensorSpec)):
         return False
-    alike = query.shape[:-3] == key.shape[:-3] and (described.get("enable_gqa") or query.shape[-3:-2] == key.shape[-3:-2])
-    return not alike
+    if query.shape[:-3] != key.shape[:-3]:
+        return True
+    return query.shape[-3:-2] != key.shape[-3:-2] and not described.get("enable_gqa")

@@ -727,3 +727,15 @@ def test_the_shapes_of_a_recurrent_layer_are_those_that_torch_computes(
     expected = [out, *(states if isinstance(states, tuple) else (states,))]
     called = next(call for call in capture(layer, x).leaves if call.op in ("lstm", "gru", "rnn_tanh"))
     assert [(o.shape, o.stride) for o in called.outputs] == [(t.shape, t.stride()) for t in expected]
+
+
+@pytest.mark.parametrize(("heads", "grouped", "math"), [(1, False, True), (2, True, False), (8, False, False)])
+def test_keys_of_fewer_heads_leave_the_fused_kernels_unless_they_are_told_of_groups(
+    heads: int, grouped: bool, math: bool
+) -> None:
+    query, key = torch.empty(2, 8, 16, 64), torch.empty(2, heads, 16, 64)
+    attend = torch.nn.functional.scaled_dot_product_attention
+    graph = of(lambda q, k: attend(q, k, k, enable_gqa=grouped), query, key, dtype="fp16")
+    kinds = {kernel.family for call in lower(graph).calls for kernel in call.kernels}
+    assert ("softmax" in kinds) is math
+    assert ("attention" in kinds) is not math
