@@ -2,8 +2,10 @@
 
     python -m benchmarks.battery_accuracy calibrations/h200/battery/learn*.jsonl.gz --gpu h200 --runtimes eager
 
-Prints the error of every case and a line for each runtime: mean and median absolute error, worst, and how many
-measurements lie within their interval. A model that takes longer than ``--seconds`` to capture is said and left out.
+Prints the error of every case and a line for each runtime: mean and median absolute error, worst, how many measurements
+lie within their interval, half of whose width, and how far the measurements repeat; at last how often the fastest of
+several runtimes is named, or one within 5 % of it. A model that takes longer than ``--seconds`` to capture is said and
+left out. ``--programs FILE`` keeps the captures, and takes them from there the next time.
 """
 
 from __future__ import annotations
@@ -24,6 +26,9 @@ from calibrate.validate import accuracy
 from predictor.calibration.load import load_calibration
 from predictor.errors import PredictorError
 from predictor.records import Target
+
+NEAR = 0.05
+"""How much slower than the fastest runtime one may be that is named instead."""
 
 
 def out_of_time(*_: Any) -> None:
@@ -64,12 +69,14 @@ def main() -> None:
     parser.add_argument("--dtypes", default="fp16")
     parser.add_argument("--batches", default="1,16")
     parser.add_argument("--seconds", type=int, default=20)
+    parser.add_argument("--programs", type=Path, help="file of captures, of one file of measurements")
     options = parser.parse_args()
     calibration = load_calibration(options.gpu)
     rows: list[accuracy.Row] = []
     with tempfile.TemporaryDirectory() as folder:
         for number, path in enumerate(options.files):
-            file = with_programs(SampleFile(path), Path(folder) / f"{number}.jsonl.gz", options)
+            kept = options.programs or Path(folder) / f"{number}.jsonl.gz"
+            file = SampleFile(kept) if kept.exists() else with_programs(SampleFile(path), kept, options)
             for runtime in options.runtimes.split(","):
                 rows += accuracy.rows(file, calibration, runtime)
     for row in sorted(rows, key=lambda row: (row.runtime, -abs(row.error()))):
@@ -83,10 +90,15 @@ def main() -> None:
         if own:
             errors = np.abs([row.error() for row in own])
             covered = np.mean([row.covered for row in own])
+            half = np.median([np.sqrt(high / low) - 1 for low, high in (row.interval_s for row in own)])
+            repeats = np.mean([row.measured.repeatability for row in own])
             print(
                 f"{runtime}: {len(own)} cases, mean {errors.mean():.1%}, median {np.median(errors):.1%}, "
-                f"worst {errors.max():.0%}, in interval {covered:.0%}"
+                f"worst {errors.max():.0%}, in interval {covered:.0%} (+- {half:.0%}), repeats to {repeats:.1%}"
             )
+    chosen = accuracy.choices(rows)
+    near = [choice for choice in chosen if choice.loss <= NEAR]
+    print(f"fastest runtime, or within {NEAR:.0%}: {len(near)} of {len(chosen)}")
 
 
 if __name__ == "__main__":

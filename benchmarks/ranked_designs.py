@@ -3,6 +3,9 @@ and networks of Once-for-All's MobileNetV3 space. How well are they ranked, at a
 
     python -m benchmarks.ranked_designs measure FILE.jsonl.gz --seconds 300      # on the GPU at hand
     python -m benchmarks.ranked_designs rank FILE.jsonl.gz --gpu h200            # anywhere
+    python -m benchmarks.ranked_designs squeezed FILE.jsonl.gz --out OUT.json.gz
+
+The last writes what convolutions over one pixel took there, [batch, input and output channels, bias, seconds] each.
 
 A design is a model that any command takes: ``predict benchmarks/ranked_designs.py:encoder_07 --gpu h200``.
 """
@@ -10,10 +13,14 @@ A design is a model that any command takes: ``predict benchmarks/ranked_designs.
 from __future__ import annotations
 
 import argparse
+import gzip
+import json
 import random
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import groupby, product
 from pathlib import Path
@@ -25,9 +32,11 @@ from scipy.stats import kendalltau, spearmanr
 from torch import nn
 
 from benchmarks.battery_accuracy import with_programs
+from benchmarks.kernel_residuals import residuals
 from benchmarks.search_networks import SPACES, ofa_mobilenetv3, random_ofa
 from calibrate.measure.models import Protocol, measure
-from calibrate.samples.records import CaseProfile, Refusal
+from calibrate.samples.programs import restored
+from calibrate.samples.records import CaseProfile, ProgramRecord, Refusal
 from calibrate.samples.store import SampleFile
 from calibrate.validate import accuracy
 from calibrate.workloads.cases import Case
@@ -88,14 +97,36 @@ def taken(path: Path, device: str, seconds: float) -> None:
     print(f"{len(file.of(CaseProfile))} of {len(wanted)} measured, {len(file.of(Refusal))} cannot run", flush=True)
 
 
+@contextmanager
+def captured(path: Path, gpu: str, runtimes: Sequence[str]) -> Iterator[SampleFile]:
+    """The measurements under some runtimes, with programs that are captured anew."""
+    batches = ",".join(map(str, BATCHES))
+    wanted = argparse.Namespace(gpu=gpu, runtimes=",".join(runtimes), dtypes="fp16", batches=batches, seconds=60)
+    with tempfile.TemporaryDirectory() as folder:
+        yield with_programs(SampleFile(path), Path(folder) / "programs.jsonl.gz", wanted)
+
+
+def squeezed(path: Path, gpu: str, out: Path) -> None:
+    """Write what convolutions over one pixel took in CUDA graphs, the mean over all networks that have one."""
+    calibration, seconds = load_calibration(gpu), defaultdict(list)
+    with captured(path, gpu, ["cudagraph"]) as file:
+        for profile in file.of(CaseProfile):
+            recorded = file.find(ProgramRecord, profile.case)
+            if recorded is None or recorded.program is None:
+                continue
+            for found in residuals(profile, restored(recorded.program), calibration):
+                dims = found.kernel.dims
+                if found.kernel.family == "conv" and dims["h"] == dims["w"] == 1:
+                    shape = dims["batch"], dims["c_in"], dims["c_out"], dims.get("bias", 0)
+                    seconds[tuple(map(int, shape))].append(found.measured_s)
+    rows = [[*shape, round(float(np.mean(measured)), 9)] for shape, measured in sorted(seconds.items())]
+    out.write_bytes(gzip.compress(json.dumps(rows).encode(), mtime=0))
+
+
 def ranked(path: Path, gpu: str) -> None:
     """Print a line for each kind, runtime and batch size."""
-    measured, calibration = SampleFile(path), load_calibration(gpu)
-    with tempfile.TemporaryDirectory() as folder:
-        wanted = argparse.Namespace(
-            gpu=gpu, runtimes=",".join(RUNTIMES), dtypes="fp16", batches=",".join(map(str, BATCHES)), seconds=60
-        )
-        file = with_programs(measured, Path(folder) / "programs.jsonl.gz", wanted)
+    calibration = load_calibration(gpu)
+    with captured(path, gpu, RUNTIMES) as file:
         rows = [row for runtime in RUNTIMES for row in accuracy.rows(file, calibration, runtime)]
 
     def key(row: accuracy.Row) -> tuple[str, str, int]:
@@ -112,19 +143,22 @@ def ranked(path: Path, gpu: str) -> None:
 
 
 def main() -> None:
-    """Measure, or rank."""
+    """Measure, rank, or write what convolutions over one pixel took."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["measure", "rank"])
+    parser.add_argument("what", choices=["measure", "rank", "squeezed"])
     parser.add_argument("file", type=Path)
     parser.add_argument("--gpu", default="h200")
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
+    parser.add_argument("--out", type=Path, default=Path("squeezed.json.gz"))
     parser.add_argument("--seconds", type=float, default=300.0, help="when to stop measuring")
     options = parser.parse_args()
     start = time.monotonic()
     if options.what == "measure":
         taken(options.file, options.device, options.seconds)
-    else:
+    elif options.what == "rank":
         ranked(options.file, options.gpu)
+    else:
+        squeezed(options.file, options.gpu, options.out)
     print(f"{time.monotonic() - start:.0f} s")
 
 

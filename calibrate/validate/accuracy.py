@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from scipy.stats import kendalltau
@@ -27,7 +27,7 @@ from predictor.lowered import Lowered, of_program
 from predictor.plans import Plan, target_of
 from predictor.pricing.intervals import interval
 from predictor.pricing.program import price
-from predictor.records import CaptureOptions, Graph, PricedCall, Program
+from predictor.records import CaptureOptions, Graph, PricedCall, Program, Target
 from predictor.sources import plan_of
 from predictor.timeline.queue import queue
 
@@ -132,12 +132,7 @@ def _lowered(case: Case, file: SampleFile, calibration: Calibration) -> Lowered 
     """What a case runs; None where its runtime cannot run it, or nothing is known of it."""
     if _is_shipped(case, file):
         target = target_of(calibration, calibration.host(case.runtime))
-        try:
-            plan = _zoo_plan(case.model, case.lengths)
-            lowered = plan.lowered(case.runtime, target, case.dtype, case.batch, case.length or None)
-        except CannotRunError:
-            return None
-        return None if lowered.program.program.unsupported_reason else lowered
+        return _zoo_lowered(case, target)
     recorded = file.find(ProgramRecord, case)
     if recorded is None or recorded.program is None or recorded.macs is None:
         return None
@@ -165,6 +160,17 @@ def _release(version: str) -> str:
 @cache
 def _zoo_plan(model: str, lengths: str = "") -> Plan:
     return plan_of(model, options=CaptureOptions(lengths=lengths))
+
+
+@lru_cache(maxsize=512)
+def _zoo_lowered(case: Case, target: Target) -> Lowered | None:
+    """A case of the zoo as its runtime lowers it for a target, once for all calibrations; None where it cannot run."""
+    try:
+        plan = _zoo_plan(case.model, case.lengths)
+        lowered = plan.lowered(case.runtime, target, case.dtype, case.batch, case.length or None)
+    except CannotRunError:
+        return None
+    return None if lowered.program.program.unsupported_reason else lowered
 
 
 def _row(ran: _Measured, flops_s: float, calibration: Calibration) -> Row:
