@@ -56,6 +56,18 @@ def _along(*names: str) -> Callable[[Dims, Array], Dims]:
     return lambda dims, factors: {name: np.round(dims[name] * factors) for name in names if name in dims}
 
 
+def _interpolation(dims: Dims, factors: Array) -> Dims:
+    """Threads of a pixel each have more channels to go through; those of an element each are more."""
+    grown = _STREAMED(dims, factors)
+    each = dims["threads"] == dims["elements"]
+    apart = dims["pixel_stride"]
+    return {
+        **grown,
+        "threads": np.where(each, grown["elements"], dims["threads"]),
+        "pixel_stride": np.where(apart > 1, np.round(apart * factors), apart),
+    }
+
+
 _STREAMED = _along("elements", "bytes_read", "bytes_written")
 _ROWS, _COLUMNS = _along("rows"), _along("cols")
 
@@ -75,20 +87,18 @@ WIDER: dict[str, Callable[[Dims, Array], Dims]] = {
         _convolution,
     ),
     "attention": _along("heads", "kv_heads"),
+    "interpolate": _interpolation,
     "ort_cache_append": _along("blocks"),
     "scattered_slices": _along("indices"),
     **dict.fromkeys(("layer_norm", "group_norm", "gather"), _COLUMNS),
     "weight_norm": _along("rows", "cols"),
     **dict.fromkeys(
-        (
-            *("softmax", "batch_norm", "reduce", "scan", "sort", "fft", "ort_attention_softmax", "ort_top_k"),
-            *("interpolate",),
-        ),
+        (*("softmax", "batch_norm", "reduce", "scan", "sort", "fft", "ort_attention_softmax", "ort_top_k"),),
         _ROWS,
     ),
     **dict.fromkeys(
         (
-            *("pointwise", "copy", "cat", "pool", "interpolate", "fill", "unmodelled", "nnc", "triton", "ort"),
+            *("pointwise", "copy", "cat", "pool", "fill", "unmodelled", "nnc", "triton", "ort"),
             *("ort_issued", "ort_reduction", "ort_quantised", "ort_cache_copy", "ort_unpacked_bits"),
         ),
         _STREAMED,

@@ -59,7 +59,7 @@ def grow_batch(dims: Dims, times: float) -> dict[str, Array]:
 
 def grow_stream(dims: Dims, times: float) -> dict[str, Array]:
     """More of all that it streams."""
-    streamed = ("elements", "bytes_read", "bytes_written", "rows", "blocks")
+    streamed = ("elements", "bytes_read", "bytes_written", "rows", "blocks", "threads")
     return {**dims, **{name: dims[name] * times for name in streamed if name in dims}}
 
 

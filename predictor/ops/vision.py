@@ -60,7 +60,7 @@ def regions(call: OpCall) -> tuple[Kernel, ...]:
     samples = (asked if asked > 0 else SAMPLES) ** 2
     read = min(x.nbytes, out.elements * samples * 4 * x.itemsize)
     dims = {"elements": out.elements, "bytes_read": read, "bytes_written": out.nbytes, "taps": 4.0 * samples}
-    return (Kernel("interpolate", x.dtype, {**dims, "pixels": out.elements}),)
+    return (Kernel("interpolate", x.dtype, {**dims, "threads": out.elements}),)
 
 
 def deformed(call: OpCall) -> tuple[Kernel, ...]:
@@ -72,7 +72,7 @@ def deformed(call: OpCall) -> tuple[Kernel, ...]:
     pixels = out.elements // out.shape[1]
     window = math.prod(weight.shape[1:])
     columns = TensorSpec((groups * window, pixels), x.dtype, (pixels, 1))
-    moved = {"elements": columns.elements, "bytes_written": columns.nbytes, "taps": 4.0, "pixels": columns.elements}
+    moved = {"elements": columns.elements, "bytes_written": columns.nbytes, "taps": 4.0, "threads": columns.elements}
     return (
         *fill_of(out),
         *fill_of(columns),

@@ -13,8 +13,12 @@ from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
 
 def is_channels_last(x: TensorSpec) -> bool:
-    """Whether the channels of images (batch, channels, ...) are neighbours in memory."""
-    return len(x.shape) > 3 and x.shape[1] > 1 and x.stride[1] == 1 and not x.is_contiguous
+    """Whether the channels of images (batch, channels, ...) are neighbours in memory. Of one-pixel images the
+    strides say it, as they do for torch (``is_channels_last_strides_2d``).
+    """
+    if len(x.shape) <= 3 or x.shape[1] == 1 or x.stride[1] != 1:
+        return False
+    return not x.is_contiguous or min(x.stride[2:]) >= x.shape[1]
 
 
 def pool(call: OpCall, *, spatial: int = 2, maximum: bool = False, adaptive: bool = False) -> tuple[Kernel, ...]:
@@ -47,9 +51,13 @@ def adaptive_pool(call: OpCall, *, spatial: int = 2, maximum: bool = False) -> t
     return reduction_of(x, out.elements, range(-spatial, 0))
 
 
+FEWEST_CHANNELS = 16
+"""From which torch interpolates images with channels last by a kernel of its own, as its profiles show."""
+
+
 def interpolate(call: OpCall, *, taps: int, antialiased: bool = False, sampled: bool = False) -> tuple[Kernel, ...]:
     """One kernel. taps: inputs that each output is made of, more where an antialiased image shrinks; sampled: at places
-    that a tensor says. Its dimension "pixels" is of one plane, over which alone some kernels spread their threads.
+    that a tensor says.
     """
     x, out = tensor(call, "self", "input"), call.outputs[0]
     if not out.elements:
@@ -58,8 +66,16 @@ def interpolate(call: OpCall, *, taps: int, antialiased: bool = False, sampled: 
         return copy_of(x, out)
     read = float(taps) * (max(x.elements / out.elements, 1.0) if antialiased else 1.0)
     dims = {"elements": out.elements, "bytes_read": x.nbytes, "bytes_written": out.nbytes, "taps": read}
-    flags = {"channels_last": is_channels_last(x), "antialiased": antialiased, "sampled": sampled}
-    dims |= {"pixels": math.prod(out.shape[2:])} | {name: float(flag) for name, flag in flags.items()}
+    channels_last = is_channels_last(x)
+    own_kernel = taps == 4 and channels_last and x.shape[1] >= FEWEST_CHANNELS
+    if sampled:
+        threads = out.elements // out.shape[1]
+    elif antialiased or own_kernel or (taps == 1 and len(out.shape) == 4):
+        threads = out.elements
+    else:
+        threads = out.elements // out.shape[0] if taps == 1 else math.prod(out.shape[2:])
+    dims |= {"threads": threads, "pixel_stride": x.shape[1] if channels_last else 1}
+    dims |= {"antialiased": float(antialiased), "sampled": float(sampled)}
     return (Kernel("interpolate", x.dtype, dims),)
 
 

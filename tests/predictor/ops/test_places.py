@@ -9,7 +9,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from predictor.calibration.load import load_calibration
 from predictor.capture.recorder import capture
+from predictor.pricing.kernels import price_kernels
 from predictor.records import Kernel
 from predictor.runtimes.eager import lowering as eager
 
@@ -72,18 +74,55 @@ IMAGE = torch.rand(2, 16, 8, 8)
 
 
 @pytest.mark.parametrize("last", [False, True])
-@pytest.mark.parametrize(
-    ("function", "family"),
-    [
-        (lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"), "interpolate"),
-        (lambda x: F.avg_pool2d(x, 2), "pool"),
-    ],
-    ids=["bilinear", "average"],
-)
-def test_the_memory_format_of_images_is_kept(function: Callable[..., Any], family: str, last: bool) -> None:
+def test_the_memory_format_of_images_is_kept(last: bool) -> None:
     image = IMAGE.to(memory_format=torch.channels_last) if last else IMAGE
-    (kernel,) = kernels(function, image)
-    assert (kernel.family, kernel.dims["channels_last"]) == (family, float(last))
+    (kernel,) = kernels(lambda x: F.avg_pool2d(x, 2), image)
+    assert (kernel.family, kernel.dims["channels_last"]) == ("pool", float(last))
+
+
+def test_one_pixel_is_channels_last_where_its_strides_say_so() -> None:
+    pixel = torch.rand(2, 16, 1, 1)
+    last = pixel.as_strided((2, 16, 1, 1), (16, 1, 16, 16))
+    for image, stride in ((pixel, 1), (last, 16)):
+        (kernel,) = kernels(lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"), image)
+        assert kernel.dims["pixel_stride"] == stride
+
+
+@pytest.mark.parametrize(
+    ("mode", "channels", "last", "threads"),
+    [
+        ("bilinear", 16, False, 16 * 16),
+        ("bilinear", 16, True, 2 * 16 * 16 * 16),
+        ("bilinear", 15, True, 16 * 16),
+        ("bicubic", 16, True, 16 * 16),
+        ("nearest", 16, False, 2 * 16 * 16 * 16),
+    ],
+)
+def test_most_interpolations_have_a_thread_for_a_pixel(mode: str, channels: int, last: bool, threads: int) -> None:
+    image = torch.rand(2, channels, 8, 8)
+    image = image.to(memory_format=torch.channels_last) if last else image
+    (kernel,) = kernels(lambda x: F.interpolate(x, scale_factor=2, mode=mode), image)
+    assert (kernel.dims["threads"], kernel.dims["pixel_stride"]) == (threads, channels if last else 1)
+
+
+@pytest.mark.parametrize(
+    ("mode", "shape", "size", "last", "microseconds"),
+    [
+        ("bilinear", (2, 147, 14, 14), 28, False, 61.3),
+        ("bilinear", (12, 86, 14, 14), 28, False, 208.1),
+        ("bilinear", (1, 512, 32, 32), 64, True, 21.3),
+        ("bicubic", (1, 384, 14, 14), 18, True, 876.7),
+        ("nearest", (4, 104, 32, 32), 64, False, 4.8),
+    ],
+)
+def test_a_step_through_channels_takes_its_time(
+    mode: str, shape: tuple[int, ...], size: int, last: bool, microseconds: float
+) -> None:
+    """As profiled on an H200."""
+    image = torch.rand(shape).to(memory_format=torch.channels_last) if last else torch.rand(shape)
+    (kernel,) = kernels(lambda x: F.interpolate(x, (size, size), mode=mode), image.half(), dtype="fp16")
+    priced = price_kernels(load_calibration("h200"), "interpolate", "fp16", kernel.dims)
+    assert float(priced.seconds[0]) == pytest.approx(microseconds * 1e-6, rel=0.25)
 
 
 def test_an_image_of_the_size_that_is_asked_for_is_copied() -> None:
