@@ -82,7 +82,7 @@ def _largest_factor(x: Array) -> Array:
 
 def _fft_features(d: Dims, size: int, sms: int) -> list[Array]:
     logs = [log(d["rows"]), log(d["cols"])]
-    return [*logs, aligned(d["cols"]), _largest_factor(d["cols"]), d["strided"], d["real"]]
+    return [*logs, aligned(d["cols"]), _largest_factor(d["cols"]), d["strided"], d["real"], d["back"]]
 
 
 _row = partial(
@@ -139,7 +139,7 @@ ROWS = (
     ),
     _row(
         name="fft",
-        dims={**_MATRIX, "strided": 0, "real": 0},
+        dims={**_MATRIX, "strided": 0, "real": 0, "back": 0},
         flops=_fft_flops,
         nbytes=_fft_bytes,
         features=_fft_features,

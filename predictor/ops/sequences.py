@@ -47,20 +47,23 @@ def topk(call: OpCall) -> tuple[Kernel, ...]:
 
 
 def fft(call: OpCall, *, real: bool = False, back: bool = False) -> tuple[Kernel, ...]:
-    """One transform for each dimension. real: the last one of them is between real and complex numbers; back: from the
-    complex ones.
+    """One transform for each dimension. real: the last one of them is between real and complex numbers, of which the
+    others see half; back: from the complex ones, which are copied, as the library overwrites them, and scaled.
     """
     x, out = tensor(call, "self"), call.outputs[0]
     whole = out if back else x
     if not whole.elements:
         return ()
-    axes = call.args["dim"]
+    asked = call.args["dim"]
+    axes = [int(axis) for axis in (asked if isinstance(asked, (tuple, list)) else (asked,))]
+    half = min(x.elements, out.elements) if real else whole.elements
     kernels = []
-    for number, axis in enumerate(axes if isinstance(axes, (tuple, list)) else (axes,)):
-        cols = whole.shape[int(axis)]
-        is_last = int(axis) % len(whole.shape) == len(whole.shape) - 1
+    for number, axis in enumerate(axes):
+        cols = whole.shape[axis]
+        is_last = axis % len(whole.shape) == len(whole.shape) - 1
         is_real = real and number == len(axes) - 1
-        dims = {"rows": whole.elements // cols, "cols": cols, "strided": float(not is_last), "real": float(is_real)}
+        dims = {"rows": (whole.elements if is_real else half) // cols, "cols": cols, "strided": float(not is_last)}
+        dims |= {"real": float(is_real), "back": float(is_real and back)}
         kernels.append(Kernel("fft", "complex64", dims))
     return tuple(kernels)
 
