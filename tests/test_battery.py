@@ -14,7 +14,13 @@ from predictor.sources import load_model
 from tests.helpers import RUN_ANYTHING
 
 ROOT = Path(__file__).resolve().parents[1]
-SMALLEST = ("small:mlp_of_two", "sequences:linear_attention", "generative:vector_quantised", "convolutional:subpixel")
+SMALLEST = (
+    "small:mlp_of_two",
+    "sequences:linear_attention",
+    "generative:vector_quantised",
+    "convolutional:subpixel",
+    "fresh:set_transformer",
+)
 
 
 def test_the_split_is_the_one_that_was_drawn() -> None:
@@ -24,8 +30,15 @@ def test_the_split_is_the_one_that_was_drawn() -> None:
     assert len(learned) + len(held_out) >= 60
 
 
+def test_the_fresh_models_are_a_split_of_their_own() -> None:
+    fresh = families.models("fresh")
+    assert set(fresh).isdisjoint([*families.models("learn"), *families.models("held_out")])
+    assert len(fresh) == len(set(fresh)) == sum(len(members) for members in families.FRESH.values()) >= 30
+    assert not families.variants("fresh")
+
+
 def test_every_function_of_a_file_is_in_one_family() -> None:
-    listed = [model for members in families.FAMILIES.values() for model in members]
+    listed = [model for members in [*families.FAMILIES.values(), *families.FRESH.values()] for model in members]
     written = [
         f"{path.stem}:{line[4:].split('(')[0]}"
         for path in (ROOT / "benchmarks" / "battery").glob("*.py")
@@ -58,3 +71,11 @@ def test_what_is_measured_has_every_model_under_every_runtime() -> None:
         (d, b) for rows in families.variants("learn").values() for d, b in rows
     }
     assert {c.dtype for c in variants} == {"fp16", "fp32", "bf16"}
+
+
+def test_of_a_fresh_model_the_usual_cases_alone_are_measured() -> None:
+    first, others, variants = parts("fresh", ["eager"], [])
+    assert len(first) == 2 * len(families.FRESH)
+    assert {(case.dtype, case.batch) for case in [*first, *others]} == {("fp16", 1), ("fp16", 16)}
+    assert len(first) + len(others) == 2 * len(families.models("fresh"))
+    assert not variants
