@@ -52,7 +52,8 @@ def missing(options: argparse.Namespace) -> list[KernelId]:
     done |= {KernelId(*line.split("\t")[:2], int(line.split("\t")[2])) for line in lines(skipped(options.out))}
     families = [name for name in options.families.split(",") if name]
     wanted = (id for id in sweeps.identities(PLANS[options.device]) if id not in done)
-    return [id for id in wanted if not families or id.family in families][: options.most or None]
+    chosen = (id for id in wanted if not families or id.family in families)
+    return [id for id in chosen if id.series.startswith(options.series)][: options.most or None]
 
 
 def lines(path: Path) -> list[str]:
@@ -157,6 +158,7 @@ def main() -> None:
     parser.add_argument("--gpu", default="h200", help="calibrated GPU, whose samples are there")
     parser.add_argument("--out", type=Path, required=True, help="file of samples, appended to")
     parser.add_argument("--families", default="", help="these alone, comma-separated")
+    parser.add_argument("--series", default="", help="those whose names begin so: rare, common")
     parser.add_argument("--seconds", type=float, default=400.0, help="when to stop")
     parser.add_argument(
         "--limit", type=float, default=45.0, help="seconds without a row after which a process is replaced"

@@ -13,7 +13,7 @@ import torch
 
 from calibrate.workloads.cases import KernelId
 from calibrate.workloads.device import Run, set_precision
-from calibrate.workloads.recipes import RARE, RECIPES, FamilyRecipe, Recipe, Scale
+from calibrate.workloads.recipes import COMMON, RARE, RECIPES, FamilyRecipe, Recipe, Scale
 from predictor.capture.calls import DTYPES
 from predictor.capture.recorder import capture
 from predictor.errors import PredictorError
@@ -27,8 +27,11 @@ MEMORY_DTYPES = ("fp32", "fp16")
 SHARED = 0.7
 """Share of the samples that a dtype takes where one fit learns from two."""
 
-RARELY = "rare "
-"""Begins the name of a series of calls that fewer models make."""
+RARELY, COMMONLY = "rare ", "common "
+"""Begin the names of series of calls that fewer models make, and of layers that many models share."""
+
+TABLES = {"": RECIPES, RARELY: RARE, COMMONLY: COMMON}
+"""Beginning of a series' name -> its recipes."""
 
 ON_REQUEST = 0.4
 """Share where torch runs a dtype only on request: by default fp32 products are exact and convolutions TF32."""
@@ -43,13 +46,14 @@ def _share(family: str, dtype: str) -> float:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How many samples of each family: on the matrix units of a dtype with its own fit, elsewhere of all dtypes. rare:
-    of what fewer models run.
+    of what fewer models run; common: of layers that many models share.
     """
 
     counts: dict[str, int]
     dtypes: tuple[str, ...]
     scale: Scale
     rare: dict[str, int] = field(default_factory=dict)
+    common: dict[str, int] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -58,13 +62,16 @@ class Plan:
 
     def times(self, factor: int) -> Plan:
         """The same with more samples, those of this plan among them."""
-        more = [{family: factor * count for family, count in counts.items()} for counts in (self.counts, self.rare)]
-        return replace(self, counts=more[0], rare=more[1])
+        more = (
+            {family: factor * count for family, count in counts.items()}
+            for counts in (self.counts, self.rare, self.common)
+        )
+        return replace(self, **dict(zip(("counts", "rare", "common"), more, strict=True)))
 
     def groups(self) -> dict[tuple[str, str], int]:
-        """(Family, series) -> samples. series: a dtype or "any", of what is rare with ``RARELY`` before it."""
+        """(Family, series) -> samples. series: a dtype or "any", with the beginning of its table (``TABLES``)."""
         sample_counts = {}
-        for rows, counts, prefix in ((RECIPES, self.counts, ""), (RARE, self.rare, RARELY)):
+        for (prefix, rows), counts in zip(TABLES.items(), (self.counts, self.rare, self.common), strict=True):
             for family, count in counts.items():
                 dtypes = [dtype for dtype in self.dtypes if dtype in (rows[family].dtypes or self.dtypes)]
                 fits = Counter(fit_name(family, dtype) for dtype in dtypes)
@@ -76,13 +83,15 @@ class Plan:
 
 
 def _plan(divisor: int, least: int, dtypes: tuple[str, ...], scale: Scale) -> Plan:
-    """Of the samples of a full sweep one in so many, and no fewer than ``least`` of a family."""
-    counts, rare = (
+    """Of the samples of a full sweep one in so many, and no fewer than ``least`` of a family; of layers that many
+    models share none unless it is full.
+    """
+    counts, rare, common = (
         {family: row.samples if divisor == 1 else max(row.samples // divisor, least) for family, row in rows.items()}
-        for rows in (RECIPES, RARE)
+        for rows in TABLES.values()
     )
     runs = {family: count for family, count in counts.items() if _runs_in(RECIPES[family], dtypes)}
-    return Plan(runs, dtypes, scale, rare)
+    return Plan(runs, dtypes, scale, rare, common if divisor == 1 else {})
 
 
 def _runs_in(row: FamilyRecipe, dtypes: Sequence[str]) -> bool:
@@ -139,8 +148,8 @@ def cases(plan: Plan, done: Container[KernelId] = ()) -> Iterator[KernelCase | N
 def make_case(family: str, series: str, index: int, scale: Scale) -> KernelCase:
     """The index-th case of a family and series, redrawn until the call is one kernel of the family."""
     rng = np.random.default_rng([zlib.crc32(f"{family}/{series}".encode()), index])
-    dtype = series.removeprefix(RARELY)
-    row = (RARE if series.startswith(RARELY) else RECIPES)[family]
+    table = next(table for table in (RARELY, COMMONLY, "") if series.startswith(table))
+    dtype, row = series.removeprefix(table), TABLES[table][family]
     of_memory = row.dtypes or MEMORY_DTYPES
     real = of_memory[index % len(of_memory)] if dtype == "any" else dtype
     for _ in range(50):

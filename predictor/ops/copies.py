@@ -70,6 +70,43 @@ def rearranged(call: OpCall, *, in_rows: bool = False) -> tuple[Kernel, ...]:
     return (Kernel("copy", x.dtype, dims),) if out.elements else ()
 
 
+def pixels_shuffled(call: OpCall) -> tuple[Kernel, ...]:
+    """The copy of a view: channels become pixels."""
+    x, factor = tensor(call, "self"), int(call.args["upscale_factor"])
+    *before, channels, height, width = x.shape
+    *outer, of_channel, of_row, of_pixel = x.stride
+    shape = (*before, channels // factor**2, height, factor, width, factor)
+    stride = (*outer, of_channel * factor**2, of_row, of_channel * factor, of_pixel, of_channel)
+    return copy_of(TensorSpec(shape, x.dtype, stride))
+
+
+def pixels_unshuffled(call: OpCall) -> tuple[Kernel, ...]:
+    """The copy of a view: pixels become channels."""
+    x, factor = tensor(call, "self"), int(call.args["downscale_factor"])
+    *before, channels, height, width = x.shape
+    *outer, of_channel, of_row, of_pixel = x.stride
+    shape = (*before, channels, factor, factor, height // factor, width // factor)
+    stride = (*outer, of_channel, of_row, of_pixel, of_row * factor, of_pixel * factor)
+    return copy_of(TensorSpec(shape, x.dtype, stride))
+
+
+def channels_shuffled(call: OpCall) -> tuple[Kernel, ...]:
+    """The copy of a view: channels of all groups in turn."""
+    x, groups = tensor(call, "self"), int(call.args["groups"])
+    batch, channels, *rest = x.shape
+    outer, of_channel, *strides = x.stride
+    each = channels // groups
+    shape, stride = (batch, each, groups, *rest), (outer, of_channel, of_channel * each, *strides)
+    return copy_of(TensorSpec(shape, x.dtype, stride))
+
+
+def rolled(call: OpCall) -> tuple[Kernel, ...]:
+    """A copy whose threads find the place of each element by itself."""
+    x = tensor(call, "self")
+    sizes = {"elements": x.elements, "bytes_read": x.nbytes, "bytes_written": x.elements * x.itemsize}
+    return (Kernel("copy", x.dtype, {**sizes, "run": 1, "transposed": 0.0}),) if x.elements else ()
+
+
 def unrolled(call: OpCall) -> tuple[Kernel, ...]:
     """Windows of each image unrolled by a kernel of its own."""
     x, out = tensor(call, "self"), call.outputs[0]
@@ -124,7 +161,7 @@ ROWS = (
         fused_by=LOOP,
         example=lambda o: partial(o.x.repeat_interleave, 2, 1),
     ),
-    Operator(("roll",), Trait.COPY, copy, fused_by=LOOP, example=lambda o: partial(o.x.roll, 1, 1)),
+    Operator(("roll",), Trait.COPY, rolled, fused_by=LOOP, example=lambda o: partial(o.x.roll, 1, 1)),
     Operator(("flip",), Trait.COPY, copy, fused_by=LOOP, example=lambda o: partial(o.x.flip, 1)),
     Operator(
         ("cat",),
@@ -170,9 +207,14 @@ ROWS = (
         ("_jagged_to_padded_dense_forward", "_padded_dense_to_jagged_forward"), Trait.COPY, rearranged, untimed=RARE
     ),
     Operator(("im2col",), Trait.COPY, unrolled, fused_by=LOOP, untimed=RARE),
-    Operator(("col2im", "channel_shuffle"), Trait.COPY, rearranged, fused_by=LOOP, untimed=RARE),
-    Operator(("pixel_shuffle",), Trait.COPY, rearranged, onnx=_MOVED("DepthToSpace"), fused_by=LOOP, untimed=RARE),
-    Operator(("pixel_unshuffle",), Trait.COPY, rearranged, onnx=_MOVED("SpaceToDepth"), fused_by=LOOP, untimed=RARE),
+    Operator(("col2im",), Trait.COPY, rearranged, fused_by=LOOP, untimed=RARE),
+    Operator(("channel_shuffle",), Trait.COPY, channels_shuffled, fused_by=LOOP, untimed=RARE),
+    Operator(
+        ("pixel_shuffle",), Trait.COPY, pixels_shuffled, onnx=_MOVED("DepthToSpace"), fused_by=LOOP, untimed=RARE
+    ),
+    Operator(
+        ("pixel_unshuffle",), Trait.COPY, pixels_unshuffled, onnx=_MOVED("SpaceToDepth"), fused_by=LOOP, untimed=RARE
+    ),
     # copies only where the layout or the dtype asks for one
     Operator(
         ("reshape",),

@@ -43,17 +43,27 @@ def pointwise_of(
     return (Kernel("pointwise", out.dtype, dims),)
 
 
+WARP = 32
+"""Threads of a GPU that read together."""
+
+
 def run_length(source: TensorSpec) -> tuple[int, bool]:
     """Elements read in one run in the order of the output, and whether the fastest dimension of the source is not the
-    last.
+    last. Where few elements lie inside of the fastest dimension, the threads of a warp still share its runs.
     """
-    run = 1
-    for n, s in zip(reversed(source.shape), reversed(source.stride), strict=True):
-        if n != 1 and s != run:
+    run, inside = 1, 1
+    sizes = [(n, s) for n, s in zip(reversed(source.shape), reversed(source.stride), strict=True) if n != 1]
+    for n, s in sizes:
+        if s != run:
             break
         run *= n
-    inner = next((s for n, s in zip(reversed(source.shape), reversed(source.stride), strict=True) if n != 1), 1)
-    return run, inner > 1
+    if not sizes or sizes[0][1] <= 1:
+        return run, False
+    for n, s in sizes:
+        if s == 1 and inside <= WARP // 4:
+            return max(min(n, WARP // inside), 1), False
+        inside *= n
+    return run, True
 
 
 def copy_of(source: TensorSpec, out: TensorSpec | None = None) -> tuple[Kernel, ...]:

@@ -33,6 +33,14 @@ def masked_scatter(call: OpCall) -> tuple[Kernel, ...]:
     return (*copied, scan, *pointwise_of((out, mask, source), out))
 
 
+def masked_fill(call: OpCall) -> tuple[Kernel, ...]:
+    """A copy, unless in place, and a pass over the elements."""
+    x, mask = call.tensors[:2]
+    out = call.outputs[0]
+    copied = () if call.op.endswith("_") else copy_of(x, out)
+    return (*copied, *pointwise_of((out, mask), out)) if out.elements else ()
+
+
 def renormalised(call: OpCall) -> tuple[Kernel, ...]:
     """Norms, a factor of each, and a product."""
     x = call.tensors[0]
@@ -136,7 +144,12 @@ ROWS = (
         onnx=ort.form("Where", lower=ort.checked),
         example=lambda o: partial(o.torch.where, o.mask, o.x, o.y),
     ),
-    _row("masked_fill", fused_by=NOT_NVFUSER, example=lambda o: partial(o.x.masked_fill, o.mask, 0.0)),
+    _row(
+        "masked_fill",
+        lower=masked_fill,
+        fused_by=NOT_NVFUSER,
+        example=lambda o: partial(o.x.masked_fill, o.mask, 0.0),
+    ),
     _row("masked_scatter", "masked_scatter_", lower=masked_scatter, fused_by=LOOP),
     _row("maximum", fused_by=NOT_NVFUSER, onnx=ort.form("Max"), example=lambda o: partial(o.torch.maximum, o.x, o.y)),
     _row("minimum", fused_by=NOT_NVFUSER, onnx=ort.form("Min")),

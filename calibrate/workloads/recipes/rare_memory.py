@@ -333,7 +333,7 @@ def pointwise(rng: Rng, scale: Scale) -> Recipe:
     if kind == "where":
         return Recipe(torch.where, (mask, x, y))
     if kind == "mask":
-        return Recipe(_call(torch.masked_fill, 0.0), (x, mask))
+        return Recipe(_call(torch.Tensor.masked_fill_, 0.0), (x, mask))
     if kind == "numbers":
         return Recipe(pick(rng, torch.add, torch.mul, torch.eq), (number, number))
     if kind == "outer":

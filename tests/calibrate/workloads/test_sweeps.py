@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from calibrate.workloads import sweeps
-from calibrate.workloads.recipes import RARE, RECIPES, FamilyRecipe
+from calibrate.workloads.recipes import FamilyRecipe
 from predictor.capture.calls import DTYPES
 from predictor.kernels.families import FAMILIES
 
@@ -18,8 +18,7 @@ def series_of(row: FamilyRecipe) -> str:
     return (row.dtypes or ("fp32",))[0] if FAMILIES[row.family].matrix else "any"
 
 
-EVERY = [*((row.family, series_of(row)) for row in RECIPES.values())]
-EVERY += [(row.family, sweeps.RARELY + series_of(row)) for row in RARE.values()]
+EVERY = [(row.family, table + series_of(row)) for table, rows in sweeps.TABLES.items() for row in rows.values()]
 """(Family, series) of every recipe."""
 
 
