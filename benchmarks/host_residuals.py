@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--gpu", default="h200")
     gpu = parser.parse_args().gpu
     calibration = load_calibration(gpu)
-    host = calibration.host("eager")
+    host = calibration.own_host("eager")
     file = Samples.of(find(gpu)).modules
     rounds: dict[Case, list[Round]] = defaultdict(list)
     for sample in file.of(CaseRound):

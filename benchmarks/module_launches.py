@@ -20,7 +20,7 @@ def main(gpu: str) -> None:
     file = Samples.of(Path(calibration.folder)).runtimes
     print(f"{'runtime':18} {'modules':>7} {'launches':>9} {'kernel time':>12}")
     for name in runtimes.fitted():
-        ran = runtimes.modules(file, name, calibration, calibration.host("eager"))
+        ran = runtimes.modules(file, name, calibration, calibration.own_host("eager"))
         ran = [one for one in ran if one.names and not one.model.startswith("loops")]
         pairs = [[k for call in one.priced for k in call.kernels] for one in ran]
         both = list(zip(pairs, ran, strict=True))

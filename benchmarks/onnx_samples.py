@@ -164,7 +164,7 @@ def refitted(folder: Path, sibling: str) -> None:
     calibration, samples = load_calibration(gpu), Samples.of(folder)
     kernels = files.read(folder / "kernels.json", Kernels, gpu)
     known = [sample for sample in measured_kernels(samples.kernels) if sample.family in FITTED]
-    ran = runtimes.modules(samples.runtimes, lowering.NAME, calibration, calibration.host("eager"))
+    ran = runtimes.modules(samples.runtimes, lowering.NAME, calibration, calibration.own_host("eager"))
     seen = [sample for sample in runtimes.made_kernels(ran, calibration) if sample.family in FITTED]
     lent = siblings(gpu, sibling) if sibling else []
     own, by_family = Counter(sample.family for sample in (*known, *seen)), defaultdict(list)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import torch
 
@@ -231,12 +232,12 @@ def fit(gpu: str, out: Path, host_only: bool = False, force: bool = False) -> No
 
 def take_kernels(gpu: str, out: Path) -> None:
     """Copy the device's part of a GPU's calibration into ``out``, and the hosts that are known by name, where there is
-    none yet: PredictorError if nobody calibrated the GPU.
+    none yet; its default host is the one that is measured. PredictorError if nobody calibrated the GPU.
     """
     known = files.find(gpu)
     contents: list[File] = []
     if not (out / "device.json").exists():
-        contents.append(files.read(known / "device.json", Device, gpu))
+        contents.append(msgspec.structs.replace(files.read(known / "device.json", Device, gpu), default_host=None))
     if not (out / "kernels.json").exists():
         contents.append(files.read(known / "kernels.json", Kernels, gpu))
     if (known / "hosts.json").exists() and not (out / "hosts.json").exists():

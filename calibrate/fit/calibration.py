@@ -205,7 +205,7 @@ def _with_others(
     calibration = replace(calibration, runtime_costs=costs)
     measured = [name for name in runtimes.fitted() if any(s.case.runtime == name for s in file.of(CaseProfile))]
     if own_fits:
-        ran = {name: runtimes.modules(file, name, calibration, calibration.host(eager.NAME)) for name in measured}
+        ran = {name: runtimes.modules(file, name, calibration, calibration.own_host(eager.NAME)) for name in measured}
         alone = [s for s in measured_kernels(opened.kernels) if s.family in runtimes.MADE]
         seen = [s for modules in ran.values() for s in runtimes.made_kernels(modules, calibration)]
         kernels = msgspec.structs.replace(
@@ -213,7 +213,7 @@ def _with_others(
         )
         calibration = Calibration.of(calibration.device, kernels, costs, calibration.named_hosts, calibration.folder)
     for name in measured:
-        base = calibration.host(runtimes.terms_of(name).base or eager.NAME)
+        base = calibration.own_host(runtimes.terms_of(name).base or eager.NAME)
         modules = runtimes.modules(file, name, calibration, base)
         costs = {**costs, name: runtimes.fit_runtime(name, modules, calibration, base)}
         calibration = replace(calibration, runtime_costs=costs)

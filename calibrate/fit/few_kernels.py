@@ -53,7 +53,7 @@ def measured_in_full(gpu: str, device: Device, out: Path) -> tuple[Device, Kerne
             known = files.read(folder / "device.json", Device, gpu)
             same = known.environment.gpu == device.environment.gpu and not known.environment.doubts
             if same and known.provenance == "measured":
-                return known, files.read(folder / "kernels.json", Kernels, gpu)
+                return with_fields(known, default_host=None), files.read(folder / "kernels.json", Kernels, gpu)
     return None
 
 

@@ -337,7 +337,7 @@ def _file(
         provenance="measured",
         runtime=runtime,
         base=terms_of(runtime).base or None,
-        environment=calibration.host(REFERENCE).environment,
+        environment=calibration.own_host(REFERENCE).environment,
         op_factor=op_factor,
         cold_factor=cold_factor,
         line_s=0.0,
@@ -370,7 +370,7 @@ def _breaks(runtime: str, calibration: Calibration, again_s: float) -> list[Call
     """Rows of calls that break a compiled graph: their own cost and that of beginning again."""
     if not terms_of(runtime).recompiles:
         return []
-    item = calibration.host(REFERENCE).calls[HostRow("item")].values()
+    item = calibration.own_host(REFERENCE).calls[HostRow("item")].values()
     return [msgspec.structs.replace(c, hot_s=c.hot_s + again_s, cold_s=c.cold_s + again_s) for c in item]
 
 
@@ -412,7 +412,7 @@ def _known_gap_s(calibration: Calibration) -> float | None:
     captured the graph.
     """
     showing = [name for name in fitted() if name in calibration.runtimes and _shows_gap(terms_of(name))]
-    return calibration.host(showing[0]).gap_s if showing else None
+    return calibration.own_host(showing[0]).gap_s if showing else None
 
 
 def _keeps_order(module: Module) -> bool:

@@ -21,6 +21,7 @@ from calibrate.samples.rounds import Measurement, Round, quiet_level, summarise
 from calibrate.samples.store import SampleFile
 from calibrate.workloads.cases import Case
 from predictor.assemble import bound, spread
+from predictor.calibration.host_costs import beside_a_probe
 from predictor.calibration.load import Calibration
 from predictor.errors import CannotRunError
 from predictor.lowered import Lowered, of_program
@@ -175,7 +176,7 @@ def _zoo_lowered(case: Case, target: Target) -> Lowered | None:
 
 def _row(ran: _Measured, flops_s: float, calibration: Calibration) -> Row:
     case, profile, measured, lowered = ran.case, ran.profile, ran.measured, ran.lowered
-    host = calibration.host(case.runtime)
+    host = beside_a_probe(calibration.host(case.runtime))
     priced = price(lowered.program, calibration, host)
     lanes = calibration.lanes_of(host)
     unscaled = queue(priced, lanes, host.fixed_s)

@@ -256,7 +256,7 @@ def _whole_passes(calibration: Calibration) -> Iterator[Finding]:
         return
     if calibration.kernels_error is not None:
         yield _error("kernels of a pass", calibration.kernels_error)
-    yield _error("host eager", calibration.host("eager").error)
+    yield _error("host eager", calibration.own_host("eager").error)
 
 
 def _error(what: str, error: float) -> Finding:

@@ -27,7 +27,7 @@ def calibration_text(folder: Path) -> str:
 
 
 def _host(calibration: Calibration, runtime: str) -> str:
-    host = calibration.host(runtime)
+    host = calibration.own_host(runtime)
     if runtimes.load(runtime).host_terms is None:
         return (
             f"{runtime}: {host.op_factor:.2f} x the calls' costs, {host.cold_factor:.2f} x what being cold adds, "

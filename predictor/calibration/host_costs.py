@@ -195,6 +195,13 @@ def probe_factor(probe: HostProbe, reference: HostCosts) -> float:
     return probe.cpu_probe_s / (CPU_PROBE_SHARE * reference.probe_s)
 
 
+def beside_a_probe(host: HostCosts) -> HostCosts:
+    """A host whose times are scaled by a probe of the machine that is priced: how much hosts differ is known then."""
+    if host.hosts_differ <= PROBE_ERROR:
+        return host
+    return replace(host, error=math.hypot(host.model_error, PROBE_ERROR), hosts_differ=PROBE_ERROR)
+
+
 def probed_host(reference: HostCosts, probe: HostProbe, name: str, gpu: str) -> HostCosts:
     """The host that a probe was run on: a measured host's costs, scaled by the ratio of the probes. name: of the
     probe's file; gpu: with which the costs were measured.

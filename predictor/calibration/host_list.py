@@ -46,6 +46,9 @@ def listed_hosts(gpu: str | None = None) -> list[ListedHost]:
 
 def _listed(owner: Calibration, name: str) -> ListedHost:
     """The default host of a GPU: a typical one by its costs, a measured one by its probe."""
-    costs, reference = owner.host("eager"), load_calibration(REFERENCE_GPU).host("eager")
+    costs, reference = (
+        owner.host("eager", TYPICAL_HOST if name == TYPICAL_HOST else owner.gpu),
+        load_calibration(REFERENCE_GPU).host("eager"),
+    )
     time_factor = costs.op_factor / reference.op_factor if costs.kinds else costs.probe_s / reference.probe_s
     return ListedHost(name, time_factor, "all", costs.environment.torch)

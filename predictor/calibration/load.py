@@ -210,11 +210,12 @@ class Calibration:
     def host(self, runtime: str, name: str | None = None) -> HostCosts:
         """Host costs of a runtime.
 
-        name: None: the host that was measured with this GPU, else a typical one of those that are known by name, else
-        that of its reference GPU; "typical": the latter two; one of ``hosts``, or of another GPU's; another GPU: its
-        host, with its software; a path that ends in .json: a host that ``calibrate --probe`` was run on. Raises
-        PredictorError where the runtime was not calibrated, or for an unknown host.
+        name: None: the device's ``default_host``, else the host that was measured with this GPU, else a typical one of
+        those that are known by name, else that of its reference GPU; "typical": the latter two; one of ``hosts``, or of
+        another GPU's; a GPU: its host, with its software; a path that ends in .json: a host that ``calibrate --probe``
+        was run on. Raises PredictorError where the runtime was not calibrated, or for an unknown host.
         """
+        name = name or self.device.default_host
         if name is not None and name.endswith(".json"):  # the file may change
             return self._probed(runtime, Path(name))
         key = runtime, name
@@ -222,10 +223,15 @@ class Calibration:
             self.known_hosts[key] = self._host(runtime, name)
         return self.known_hosts[key]
 
+    def own_host(self, runtime: str) -> HostCosts:
+        """Host costs of a runtime as they were measured with this GPU, or stand in for that, see ``host``."""
+        return self.host(runtime, self.gpu)
+
     def _host(self, runtime: str, name: str | None) -> HostCosts:
-        if name in (None, TYPICAL_HOST):
+        is_own = name is None or gpu_name(name) == gpu_name(self.gpu)
+        if is_own or name == TYPICAL_HOST:
             self._check(runtime)
-            if runtime in self.runtime_costs and (name is None or not self.named_hosts):
+            if runtime in self.runtime_costs and (is_own or not self.named_hosts):
                 costs = host_costs_of(runtime, self.runtime_costs, self.folder or self.gpu)
                 return replace(costs, label=f"the {self.gpu}'s host")
             assert self.reference is not None
@@ -252,7 +258,7 @@ class Calibration:
                 )
             )
         owner = _named(known.get(name) or str(alike))
-        host = owner.host(runtime, name if name in owner.hosts else None)
+        host = owner.host(runtime, name if name in owner.hosts else owner.gpu)
         return of_another_gpu(host, owner.gpu) if owner.gpu != self.gpu else host
 
     def _check(self, runtime: str) -> None:

@@ -213,6 +213,8 @@ class Device(Head, frozen=True, kw_only=True):
     """Whether host and device are one lane: a CPU."""
     environment: Environment
     """Where it was measured."""
+    default_host: Name | None = None
+    """The GPU whose host is priced where none is asked for; null: the one that was measured with this GPU."""
 
     def __post_init__(self) -> None:
         if self.architecture and self.architecture not in ARCHITECTURES:

@@ -209,9 +209,7 @@ ROWS = (
     Operator(("im2col",), Trait.COPY, unrolled, fused_by=LOOP, untimed=RARE),
     Operator(("col2im",), Trait.COPY, rearranged, fused_by=LOOP, untimed=RARE),
     Operator(("channel_shuffle",), Trait.COPY, channels_shuffled, fused_by=LOOP, untimed=RARE),
-    Operator(
-        ("pixel_shuffle",), Trait.COPY, pixels_shuffled, onnx=_MOVED("DepthToSpace"), fused_by=LOOP, untimed=RARE
-    ),
+    Operator(("pixel_shuffle",), Trait.COPY, pixels_shuffled, onnx=_MOVED("DepthToSpace"), fused_by=LOOP, untimed=RARE),
     Operator(
         ("pixel_unshuffle",), Trait.COPY, pixels_unshuffled, onnx=_MOVED("SpaceToDepth"), fused_by=LOOP, untimed=RARE
     ),

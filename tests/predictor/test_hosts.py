@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from calibrate.fit.pass_work import KINDS, workload
 from predictor import runtimes
 from predictor.calibration.files import SHIPPED, write_probe_file
-from predictor.calibration.host_costs import CPU_PROBE_SHARE, HOSTS_DIFFER
+from predictor.calibration.host_costs import CPU_PROBE_SHARE, HOSTS_DIFFER, PROBE_ERROR, beside_a_probe
 from predictor.calibration.load import load_calibration
 from predictor.calibration.schema import HostProbe
 from predictor.cli.main import app
@@ -192,3 +192,23 @@ def test_a_name_is_a_published_host_also_beside_a_host_that_was_measured(tmp_pat
     calibration = load_calibration(str(folder))
     assert calibration.host("eager").provenance == "measured"
     assert calibration.host("eager", "v100-eager-fp32-a").name == "v100-eager-fp32-a"
+
+
+def test_a_gpu_may_price_another_ones_host_by_default() -> None:
+    h100, h200 = load_calibration("h100"), load_calibration("h200")
+    default, own = h100.host("eager"), h100.own_host("eager")
+    assert (default.name, default.op_factor) == ("h200", h200.host("eager").op_factor)
+    assert own.probe_s == pytest.approx(1.5 * default.probe_s, rel=0.05)
+    assert own.label == h100.host("eager", "H100").label == "the h100's host"
+    assert h200.host("eager", "h100").op_factor == own.op_factor
+    assert default.error > own.error  # it may be another machine
+
+
+def test_a_probe_says_how_much_hosts_differ() -> None:
+    h100 = load_calibration("h100")
+    default, own = h100.host("eager"), h100.own_host("eager")
+    assert own.hosts_differ == 0
+    assert beside_a_probe(own) == own
+    probed = beside_a_probe(default)
+    assert probed.error == pytest.approx(math.hypot(default.model_error, PROBE_ERROR))
+    assert probed.error < default.error
