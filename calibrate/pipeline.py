@@ -151,6 +151,11 @@ def runtimes_to_measure(asked: str, on_cpu: bool) -> tuple[str, ...]:
     return tuple(runtime_fits.with_bases(names))
 
 
+def check_machine(device: str, out: Path, tell: Tell) -> None:
+    """Raises PredictorError where ``out`` holds samples of another machine."""
+    check_agreement(Samples.of(out, tell).constants, describe(device, 0.0), "--out")
+
+
 def check_noise(device: str, force: bool, tell: Tell) -> None:
     """Wait for a quiet moment. Raises PredictorError where none comes; force: only says what disturbs."""
     if force:
@@ -177,7 +182,6 @@ def run(
     samples = Samples.of(out, tell)
     if not samples.constants.has(Environment, 0):
         samples.constants.append([describe(device, _probe_level(device))])
-    check_agreement(samples.constants, describe(device, 0.0), "--out")
     start = time.perf_counter()
     others = [case for name in parts.others for case in modules.cases(effort.others.under(name), name, device)]
     eager_modules = modules.eager_cases(effort.modules, device) if parts.eager else []

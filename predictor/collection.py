@@ -13,6 +13,23 @@ OFTEN = 64
 _times = count(1)
 
 
+class _SetAside:
+    """Whether the user has set objects aside (``gc.freeze``), which Python tells by counting them all: 30 ms where
+    torch's are among them. After a yes they are not counted for as long as collection is left out.
+    """
+
+    def __init__(self) -> None:
+        self._until = 0
+
+    def known(self, time: int) -> bool:
+        if time >= self._until and gc.get_freeze_count():
+            self._until = time + OFTEN
+        return time < self._until
+
+
+_set_aside = _SetAside()
+
+
 @contextmanager
 def without_collection(whole: bool = False) -> Iterator[None]:
     """Without garbage collection in the body. What it made counts as old afterwards: Python would look at each of its
@@ -29,9 +46,10 @@ def without_collection(whole: bool = False) -> Iterator[None]:
         yield
     finally:
         if collects:
-            if whole or next(_times) % OFTEN == 0:
+            time = next(_times)
+            if whole or time % OFTEN == 0:
                 gc.collect()
-            elif not gc.get_freeze_count():  # objects that the user has set aside stay there
+            elif not _set_aside.known(time):  # objects that the user has set aside stay there
                 gc.freeze()
                 gc.unfreeze()
             gc.enable()

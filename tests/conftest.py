@@ -1,7 +1,10 @@
-"""Shared fixtures, and how the suite is spread: one file stays in one process, the longest files first."""
+"""Shared fixtures, and how the suite is spread: one file, or folder whose files share what is costly, stays in one
+process, the longest first.
+"""
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -20,6 +23,9 @@ from predictor.records import Graph
 
 LONGEST = ("test_end_to_end.py", "test_contract.py", "test_macs.py")
 
+TOGETHER = "tests/calibrate/validate/"
+"""A folder whose files share the fixture ``h200_validation``."""
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """One thread each, before torch is imported: of two test processes on two cores neither takes both. No example of
@@ -36,13 +42,33 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
 
 
+def pytest_collection_finish() -> None:
+    """What libraries and tests are made of lives to the end: no garbage collection looks at it again. Of what a file
+    makes little is in cycles, and most is kept until its end: it is looked at seldom.
+    """
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 100)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Nor at what a file left behind: graphs, calibrations, all that is kept for the session."""
+    if nextitem is not None and nextitem.path != item.path:
+        gc.collect()
+        gc.freeze()
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """A file's tests share what its fixtures measured, so they share a process."""
     from xdist.scheduler import LoadFileScheduling
 
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return TOGETHER if nodeid.startswith(TOGETHER) else str(super()._split_scope(nodeid))
+
     config.option.loadscopereorder = False
-    return LoadFileScheduling(config, log)
+    return Scheduling(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -178,6 +178,7 @@ def _calibrate(
         parts = pipeline.Parts(not host_only, True, wanted)
         tell = partial(typer.echo, err=True)
         try:
+            pipeline.check_machine(target, folder, tell)
             pipeline.check_noise(target, force, tell)
             with bar(f"calibrate {name}", parts.stages(effort)) as progress:
                 pipeline.run(name, target, folder, effort, parts, progress, tell, force)

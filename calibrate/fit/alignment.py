@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -19,6 +20,9 @@ ODD, MISSING, SURPLUS, DURATION = 3.0, 3.0, 1.0, 0.3
 """Costs of an alignment: a kernel under a family that does not call its kernels so; a predicted kernel without one; a
 factor e in launches, and in duration.
 """
+
+REMEMBERED = 32
+"""Different predicted kernels whose costs are kept: a model's layers are alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,43 +57,48 @@ def align(
         named = FAMILIES[family]
         fits = np.array([bool(re.search(named.profiler_names, name)) for name in distinct])
         odd[family] = _ending_at(np.cumsum(np.where(fits[order], 0.0, ODD)))[: named.most_kernels]
+
+    @lru_cache(maxsize=REMEMBERED)
+    def costs(family: str, expected: int, seconds: float) -> NDArray[np.float64]:
+        """[count - 1, end] -> what a predicted kernel costs that became the count kernels before end."""
+        counts = np.arange(1, len(odd[family]) + 1)
+        cost = DURATION * np.abs(spent[: len(counts)] - np.log(seconds)) + odd[family]
+        return cost + SURPLUS * np.abs(np.log(counts / expected))[:, None]
+
+    kernels = list(zip(families, launches, predicted_s, strict=True))
+    best = np.full((len(kernels) + 1, len(names) + 1), np.inf)  # [predicted kernels, end]: of an alignment up to there
+    best[0, 0] = 0.0
+    before = np.full(len(spent) + len(names) + 1, np.inf)
+    shifted = _shifted(before, len(spent))
     memory = np.empty_like(spent)
-    best = np.full(len(names) + 1, np.inf)
-    best[0] = 0.0
-    taken = np.zeros((len(families), len(names) + 1), dtype=np.int16)
-    for row, (family, expected, seconds) in enumerate(zip(families, launches, predicted_s, strict=True)):
-        most = len(odd[family])
-        cost = np.subtract(spent[:most], np.log(seconds), out=memory[:most])
-        np.abs(cost, out=cost)
-        cost *= DURATION
-        cost += odd[family]
-        cost += SURPLUS * np.abs(np.log(np.arange(1, most + 1) / expected))[:, None]
-        cost += _shifted(best, most)
-        count = cost.argmin(axis=0)
-        least = cost[count, np.arange(cost.shape[1])]
-        missing_cost = best + MISSING
-        better = least < missing_cost
-        best = np.where(better, least, missing_cost)
-        taken[row] = np.where(better, count + 1, 0)
+    for row, kernel in enumerate(kernels):
+        before[len(spent) :] = best[row]
+        cost = costs(*kernel)
+        whole = np.add(cost, shifted[: len(cost)], out=memory[: len(cost)])
+        np.minimum(whole.min(axis=0), best[row] + MISSING, out=best[row + 1])
     runs, end = [], len(names)
-    for row in reversed(range(len(families))):
-        first = end - int(taken[row, end])
+    for row in reversed(range(len(kernels))):
+        first = end
+        if best[row + 1, end] < best[row, end] + MISSING:
+            cost = costs(*kernels[row])[:end, end]
+            first -= 1 + int(np.argmin(cost + best[row, end - len(cost) : end][::-1]))
         runs.append((first, end))
         end = first
     return runs[::-1]
 
 
-def _shifted(values: NDArray[np.float64], most: int, before: float = np.inf) -> NDArray[np.float64]:
-    """[count - 1, end] -> the value at end - count, for counts up to most."""
-    padded = np.concatenate([np.full(most, before), values])
-    return sliding_window_view(padded, len(values))[most - 1 :: -1]
+def _shifted(padded: NDArray[np.float64], most: int) -> NDArray[np.float64]:
+    """[count - 1, end] -> the value at end - count, for counts up to most, of values with as many others before them;
+    a view.
+    """
+    return sliding_window_view(padded, len(padded) - most)[most - 1 :: -1]
 
 
 def _ending_at(cumulated: NDArray[np.float64]) -> NDArray[np.float64]:
     """[count - 1, end] -> the sum of the count values before end."""
     before = np.concatenate([[0.0], cumulated])
     most = min(MOST, len(cumulated))
-    return before - _shifted(before, most, before=0.0)
+    return before - _shifted(np.concatenate([np.zeros(most), before]), most)
 
 
 def by_family(

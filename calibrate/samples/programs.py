@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from calibrate.samples.host_rows import row_of_label
@@ -52,7 +53,8 @@ def stored(program: Program) -> StoredProgram:
 
 def restored(program: StoredProgram) -> Program:
     """The inverse of ``stored``."""
-    *before, tail = (PythonWork(*work) for work in program.python)
+    *before, last = program.python
+    tail = PythonWork(*last)
     kernels = [Kernel(k.family, k.dtype, k.dims, k.times, k.at_once) for k in program.kernels]
     calls = [
         HostCall(
@@ -69,7 +71,12 @@ def restored(program: StoredProgram) -> Program:
         )
         for c in program.calls
     ]
-    order = tuple(replace(calls[i], python=work) for i, work in zip(program.order, before, strict=True))
+
+    @cache
+    def call(index: int, work: tuple[int, float, float]) -> HostCall:
+        return replace(calls[index], python=PythonWork(*work))
+
+    order = tuple(call(index, work) for index, work in zip(program.order, before, strict=True))
     return Program(program.runtime, program.dtype, order, tail, program.unmodelled, program.unsupported_reason)
 
 

@@ -8,9 +8,9 @@ quartile of a round, the median of a kernel's repeats, the least of a call's loo
 from __future__ import annotations
 
 from collections.abc import Hashable
+from statistics import median
 from typing import Any
 
-import numpy as np
 from msgspec import Struct, to_builtins
 
 from calibrate.samples.rounds import Round, lower_quartile
@@ -134,7 +134,7 @@ class KernelSample(Record, frozen=True, tag="kernel"):
     @property
     def seconds(self) -> float:
         """Median of the repeats."""
-        return float(np.median(self.repeats_s))
+        return median(self.repeats_s)
 
 
 class ShapeSample(Record, frozen=True, tag="shape"):
@@ -198,7 +198,7 @@ class CaseProfile(Record, frozen=True, tag="profile"):
     @property
     def kernel_s(self) -> float | None:
         """Median over the passes; None without a profile."""
-        return float(np.median(self.kernels_s)) if self.kernels_s else None
+        return median(self.kernels_s) if self.kernels_s else None
 
 
 class NodeTime(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

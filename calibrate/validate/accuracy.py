@@ -112,11 +112,12 @@ def rows(file: SampleFile, calibration: Calibration, runtime: str, wanted: Colle
     how fast the host was just then is no property of the model.
     """
     rounds: dict[Case, list[Round]] = defaultdict(list)
+    probes: list[float] = []
     for sample in file.of(CaseRound):
-        rounds[sample.case].append(sample.round)
-    level = quiet_level(
-        [p for case_rounds in rounds.values() for r in case_rounds for p in (r.probe_before_s, r.probe_after_s)]
-    )
+        probes += sample.probe_s
+        if sample.case.runtime == runtime:
+            rounds[sample.case].append(sample.round)
+    level = quiet_level(probes)
     measured = []
     for profile in file.of(CaseProfile):
         case = profile.case
@@ -144,13 +145,20 @@ def _lowered(case: Case, file: SampleFile, calibration: Calibration) -> Lowered 
 
 def _is_shipped(case: Case, file: SampleFile) -> bool:
     """Whether the graph that ``predict`` has of a case is that of what was measured."""
-    if case.model not in models_zoo.names():
-        return False
     measured = {_release(environment.versions.get("transformers", "")) for environment in file.of(Environment)}
-    return measured <= {
-        "",
-        *(_release(t.versions.get("transformers", "")) for t in _zoo_plan(case.model).graphs.templates),
-    }
+    shipped = _shipped_releases(case.model)
+    return shipped is not None and measured <= shipped
+
+
+@cache
+def _shipped_releases(model: str) -> frozenset[str] | None:
+    """Releases of transformers, empty for one that is not known, whose code the shipped graphs have; None for a model
+    that the zoo lacks.
+    """
+    if model not in models_zoo.names():
+        return None
+    templates = _zoo_plan(model).graphs.templates
+    return frozenset(("", *(_release(t.versions.get("transformers", "")) for t in templates)))
 
 
 def _release(version: str) -> str:

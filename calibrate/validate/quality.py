@@ -148,20 +148,20 @@ def _marked(calibration: Calibration) -> Iterator[Finding]:
 
 def _measured(calibration: Calibration) -> Iterator[Finding]:
     """Noise, device, fits."""
-    if calibration.folder is not None:
-        yield from _noise(calibration.folder)
+    folder = calibration.folder
+    samples = Samples.of(folder) if folder is not None and (folder / FOLDER).is_dir() else None
+    if samples:
+        yield from _noise(samples)
     yield from _device(calibration)
     for name, costs in sorted(calibration.runtime_costs.items()):
         yield from _host(name, costs)
     yield from _kernels(calibration)
-    yield from _few_kernels(calibration)
+    if samples and not calibration.lanes.serial:
+        yield from _few_kernels(calibration, samples)
 
 
-def _noise(folder: Path) -> Iterator[Finding]:
+def _noise(samples: Samples) -> Iterator[Finding]:
     """How quiet the host was, from the probes beside the samples."""
-    if not (folder / FOLDER).is_dir():
-        return
-    samples = Samples.of(folder)
     rounds: dict[str, list[tuple[float, ...]]] = {
         "operators": [r.probe_s for r in samples.host.of(HostRound)],
         "modules": [r.probe_s for r in samples.modules.of(CaseRound)],
@@ -228,14 +228,12 @@ def _kernels(calibration: Calibration) -> Iterator[Finding]:
         yield _graded("kernels", found, median > LARGEST_ERROR, median > LARGE_KERNEL_ERROR)
 
 
-def _few_kernels(calibration: Calibration) -> Iterator[Finding]:
+def _few_kernels(calibration: Calibration, samples: Samples) -> Iterator[Finding]:
     """What a few kernels say, where they were too few for fits of their own."""
-    if calibration.folder is None or calibration.lanes.serial or not (calibration.folder / FOLDER).is_dir():
+    kernels = measured_kernels(samples.kernels)
+    if not kernels or not few_kernels.are_few(kernels):
         return
-    samples = measured_kernels(Samples.of(calibration.folder).kernels)
-    if not samples or not few_kernels.are_few(samples):
-        return
-    ratios = np.concatenate(list(few_kernels.log_ratios(calibration, samples).values()))
+    ratios = np.concatenate(list(few_kernels.log_ratios(calibration, kernels).values()))
     off = float(np.median(ratios))
     if calibration.device.reference_gpu:
         least, most = (f"{pick(calibration.factors.values()):.2f}" for pick in (min, max))

@@ -12,6 +12,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+from predictor.collection import without_collection
 from predictor.errors import PredictorError
 from predictor.graph.sizes import SizeRule, Sizes, basis, value_at
 from predictor.records import CaptureMode, Graph, OpCall, Origin, PythonWork, TensorSpec, Trait
@@ -210,7 +211,8 @@ class GraphSet:
         that is damaged or of another version of the program.
         """
         try:
-            data = json.loads(gzip.decompress(content))
+            with without_collection():
+                data = json.loads(gzip.decompress(content))
             schema = int(data["schema"])
             if schema > SCHEMA:
                 raise PredictorError(f"{where} has schema {schema}, this program reads up to {SCHEMA}: upgrade it")

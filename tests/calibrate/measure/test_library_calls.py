@@ -8,15 +8,20 @@ import numpy as np
 import pytest
 
 from calibrate.fit.host import shape_samples
+from calibrate.measure import library_calls
 from calibrate.measure.library_calls import prepare_shapes, run_shapes
 from calibrate.measure.library_calls import total as shape_cases
 from calibrate.samples.records import ShapeSample
 from calibrate.samples.store import SampleFile
+from calibrate.workloads.recipes import Scale
 from predictor.kernels.families import FAMILIES, MeasuredIn
 
 
-def test_host_costs_of_shapes_are_taken_once_and_scaled_to_a_host(tmp_path: Path) -> None:
-    """Real calls on the CPU, of two families; a second run measures nothing."""
+def test_host_costs_of_shapes_are_taken_once_and_scaled_to_a_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Real calls on the CPU, small ones; a second run measures nothing."""
+    monkeypatch.setattr(library_calls, "SCALE", Scale(elements=1e5, macs=1e7))
     file = SampleFile(tmp_path / "host.jsonl.gz")
     heard: list[int] = []
     run_shapes(prepare_shapes(file, "cpu", 1), file, "cpu", heard.append)
