@@ -62,11 +62,11 @@ class Plan:
 
     def times(self, factor: int) -> Plan:
         """The same with more samples, those of this plan among them."""
-        more = (
+        counts, rare, common = (
             {family: factor * count for family, count in counts.items()}
             for counts in (self.counts, self.rare, self.common)
         )
-        return replace(self, **dict(zip(("counts", "rare", "common"), more, strict=True)))
+        return replace(self, counts=counts, rare=rare, common=common)
 
     def groups(self) -> dict[tuple[str, str], int]:
         """(Family, series) -> samples. series: a dtype or "any", with the beginning of its table (``TABLES``)."""
