@@ -26,7 +26,8 @@ def elements(d: Dims) -> Array:
 
 def _pointwise_features(d: Dims, size: int, sms: int) -> list[Array]:
     ratio = log(streamed(d, size) / np.maximum(d["elements"], 1))
-    return [log(d["elements"]), ratio, d["inputs"], d["contiguous"], d["heavy"], *waves(d["elements"] / 512, sms)]
+    kernel = [d["contiguous"], d["converts"], d["heavy"]]
+    return [log(d["elements"]), ratio, d["inputs"], *kernel, *waves(d["elements"] / 512, sms)]
 
 
 def _copy_features(d: Dims, size: int, sms: int) -> list[Array]:
@@ -36,7 +37,7 @@ def _copy_features(d: Dims, size: int, sms: int) -> list[Array]:
 
 def _cat_features(d: Dims, size: int, sms: int) -> list[Array]:
     ratio = log(streamed(d, size) / np.maximum(d["elements"], 1))
-    return [log(d["elements"]), d["inputs"], log(d["run"]), ratio, d["contiguous"]]
+    return [log(d["elements"]), d["inputs"], log(d["run"]), ratio, d["contiguous"], log(d["alignment"])]
 
 
 def _pool_features(d: Dims, size: int, sms: int) -> list[Array]:
@@ -102,7 +103,7 @@ _stream = partial(Family, flops=elements, nbytes=streamed, sizes=SIZES)
 ROWS = (
     _stream(
         name="pointwise",
-        dims={**STREAM, "inputs": 1, "contiguous": 1, "heavy": 0},
+        dims={**STREAM, "inputs": 1, "contiguous": 1, "converts": 0, "heavy": 0},
         features=_pointwise_features,
         profiler_names=r"elementwise",
     ),
@@ -114,7 +115,7 @@ ROWS = (
     ),
     _stream(
         name="cat",
-        dims={**STREAM, "inputs": 2, "run": 1, "contiguous": 1},
+        dims={**STREAM, "inputs": 2, "run": 1, "contiguous": 1, "alignment": 16},
         features=_cat_features,
         profiler_names=r"CatArray",
         factor_group="copy",

@@ -20,6 +20,10 @@ def copy(call: OpCall, *, source: tuple[str, ...] = ("self", "input")) -> tuple[
     return copy_of(x, out)
 
 
+VECTOR_BYTES = 16
+"""The longest word that a thread of a GPU reads at once."""
+
+
 def cat(call: OpCall, *, stacks: bool = False) -> tuple[Kernel, ...]:
     """One kernel that joins tensors. stacks: along a new dimension."""
     out = call.outputs[0]
@@ -27,7 +31,9 @@ def cat(call: OpCall, *, stacks: bool = False) -> tuple[Kernel, ...]:
     if not out.elements:
         return ()
     dim = int(call.args.get("dim", 0)) % len(out.shape)
-    run = math.prod(out.shape[dim + 1 :]) * (1 if stacks else parts[0].shape[dim])
+    inner = math.prod(out.shape[dim + 1 :])
+    run = inner * (1 if stacks else parts[0].shape[dim])
+    runs = inner * out.itemsize * (1 if stacks else math.gcd(*(t.shape[dim] for t in parts)))
     dims = {
         "elements": out.elements,
         "bytes_read": sum(t.nbytes for t in parts),
@@ -35,6 +41,7 @@ def cat(call: OpCall, *, stacks: bool = False) -> tuple[Kernel, ...]:
         "inputs": len(call.tensors),  # an empty one too: a single one would be copied by another kernel
         "run": run,
         "contiguous": float(all(t.is_contiguous for t in parts)),
+        "alignment": math.gcd(runs, VECTOR_BYTES),
     }
     return (Kernel("cat", out.dtype, dims),)
 

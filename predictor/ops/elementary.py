@@ -22,8 +22,13 @@ def product(
 
 
 def is_vectorised(t: TensorSpec, out: TensorSpec) -> bool:
-    """Whether a pointwise kernel reads a tensor in the order in which it writes its result, or a single element."""
-    return t.elements == 1 or (t.shape == out.shape and t.stride == out.stride and t.is_dense)
+    """Whether a pointwise kernel reads a tensor in the order in which it writes its result."""
+    return out.elements == 1 or (t.shape == out.shape and t.stride == out.stride and t.is_dense)
+
+
+def converts(inputs: tuple[TensorSpec, ...]) -> bool:
+    """Whether a pointwise kernel reads numbers of several dtypes, and converts each as it reads it."""
+    return len({t.dtype for t in inputs if t.dtype != "bool"}) > 1
 
 
 def pointwise_of(
@@ -38,6 +43,7 @@ def pointwise_of(
         "bytes_written": out.elements * out.itemsize,
         "inputs": len([t for t in inputs if t.elements > 1]),
         "contiguous": float(all(is_vectorised(t, out) for t in inputs)),
+        "converts": float(converts(inputs)),
         "heavy": float(is_transcendental),
     }
     return (Kernel("pointwise", out.dtype, dims),)

@@ -14,13 +14,16 @@ from predictor.ops.row import LOOP, RARE, SPELLED_OTHERWISE, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
 
-def gather(call: OpCall, *, by_rows: bool = False) -> tuple[Kernel, ...]:
-    """A read for every index. by_rows: of whole rows."""
+def gather(call: OpCall, *, by_rows: bool = False, selects: bool = False) -> tuple[Kernel, ...]:
+    """A read for every index. by_rows: of whole rows; selects: those of a list of indices, as ``index_select`` reads
+    them.
+    """
     out = call.outputs[0]
     if not out.elements:
         return ()
     cols = out.shape[-1] if by_rows and out.shape else 1
-    return (Kernel("gather", out.dtype, {"rows": out.elements // max(cols, 1), "cols": cols}),)
+    dims = {"rows": out.elements // max(cols, 1), "cols": cols, "selects": float(selects)}
+    return (Kernel("gather", out.dtype, dims),)
 
 
 def scatter(call: OpCall, *, in_place: bool = False, adds: bool = False, by_rows: bool = False) -> tuple[Kernel, ...]:
@@ -139,15 +142,16 @@ def unpool(call: OpCall) -> tuple[Kernel, ...]:
 
 _row = partial(Operator, trait=Trait.GATHER, fused_by=LOOP)
 _of_rows = partial(_row, lower=partial(gather, by_rows=True))
+_selected = partial(_row, lower=partial(gather, by_rows=True, selects=True))
 _GATHERED = partial(ort.form, trait=Trait.COPY, lower=ort.gathered)
 
 ROWS = (
-    _of_rows(
+    _selected(
         ("embedding",),
         onnx=ort.form("Gather", trait=Trait.COPY, lower=ort.looked_up),
         example=lambda o: partial(o.torch.embedding, o.weight, o.ids),
     ),
-    _of_rows(
+    _selected(
         ("index_select",),
         example=lambda o: lambda: o.torch.index_select(o.matrix, 0, o.ids[0]),
         example_calls=("select",),
