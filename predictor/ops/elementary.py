@@ -31,10 +31,8 @@ def converts(inputs: tuple[TensorSpec, ...]) -> bool:
     return len({t.dtype for t in inputs if t.dtype != "bool"}) > 1
 
 
-def pointwise_of(
-    inputs: tuple[TensorSpec, ...], out: TensorSpec, is_transcendental: bool = False
-) -> tuple[Kernel, ...]:
-    """A pass over every element of ``out``."""
+def pointwise_of(inputs: tuple[TensorSpec, ...], out: TensorSpec, heavy: float = 0.0) -> tuple[Kernel, ...]:
+    """A pass over every element of ``out``. heavy: transcendental functions of each."""
     if out.elements == 0:
         return ()
     dims = {
@@ -44,7 +42,7 @@ def pointwise_of(
         "inputs": len([t for t in inputs if t.elements > 1]),
         "contiguous": float(all(is_vectorised(t, out) for t in inputs)),
         "converts": float(converts(inputs)),
-        "heavy": float(is_transcendental),
+        "heavy": heavy,
     }
     return (Kernel("pointwise", out.dtype, dims),)
 

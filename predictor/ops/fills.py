@@ -25,12 +25,12 @@ def window(call: OpCall, *, passes: int) -> tuple[Kernel, ...]:
     """A range, and functions of it. passes: kernels of the formula, the last a transcendental one."""
     out = call.outputs[0]
     arithmetic = pointwise_of((out,), out) * (passes - 1)
-    return (*fill_of(out), *arithmetic, *pointwise_of((out,), out, is_transcendental=True))
+    return (*fill_of(out), *arithmetic, *pointwise_of((out,), out, heavy=1.0))
 
 
 def drawn(call: OpCall) -> tuple[Kernel, ...]:
     """A pass that reads what the numbers are drawn with."""
-    return pointwise_of(call.tensors, call.outputs[0], is_transcendental=True)
+    return pointwise_of(call.tensors, call.outputs[0], heavy=1.0)
 
 
 def permutation(call: OpCall) -> tuple[Kernel, ...]:

@@ -22,7 +22,7 @@ def loss(call: OpCall, *, passes: int = 1, heavy: bool = False) -> tuple[Kernel,
     inputs = tuple(t for t in call.tensors if t.elements == x.elements)
     each = TensorSpec(x.shape, out.dtype, x.stride)
     arithmetic = pointwise_of(inputs, each) * (passes - 1)
-    kernels = (*arithmetic, *pointwise_of(inputs, each, is_transcendental=heavy))
+    kernels = (*arithmetic, *pointwise_of(inputs, each, heavy=float(heavy)))
     if call.args.get("reduction", 1) == NO_REDUCTION:
         return kernels
     return (*kernels, Kernel("reduce", x.dtype, {"rows": 1, "cols": x.elements, "inner": 1.0}))

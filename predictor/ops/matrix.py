@@ -198,7 +198,7 @@ def distances(call: OpCall) -> tuple[Kernel, ...]:
         kernels += copy_of(joined)
     batch = math.prod(out.shape[:-2])
     whole = product(a.dtype, a.shape[-2], b.shape[-2], a.shape[-1] + 2, batch)
-    root = pointwise_of((out,), out, is_transcendental=True)
+    root = pointwise_of((out,), out, heavy=1.0)
     return (*kernels, *pointwise_of((a,), a), *whole, *pointwise_of((out,), out), *root)
 
 

@@ -17,9 +17,9 @@ def pointwise(call: OpCall) -> tuple[Kernel, ...]:
     return pointwise_of(call.tensors, call.outputs[0]) if call.outputs else ()
 
 
-def transcendental(call: OpCall) -> tuple[Kernel, ...]:
-    """A pass that computes a transcendental function."""
-    return pointwise_of(call.tensors, call.outputs[0], is_transcendental=True) if call.outputs else ()
+def transcendental(call: OpCall, *, functions: int = 1) -> tuple[Kernel, ...]:
+    """A pass that computes transcendental functions, so many of each element."""
+    return pointwise_of(call.tensors, call.outputs[0], heavy=float(functions)) if call.outputs else ()
 
 
 def masked_scatter(call: OpCall) -> tuple[Kernel, ...]:
@@ -203,8 +203,9 @@ ROWS = (
     ),
     _transcendental("sigmoid", onnx=ort.form("Sigmoid", lower=ort.transcendental), example=_of_x("sigmoid")),
     _transcendental("silu", onnx=ort.form("QuickGelu", "Swish"), example=lambda o: partial(o.functional.silu, o.x)),
-    _transcendental("softplus", onnx=ort.form("Softplus", "Softsign")),
-    _transcendental("mish", "elu", fused_by=NOT_NVFUSER, onnx=ort.form("Mish", "Elu", "Selu", "Celu")),
+    _transcendental("softplus", lower=partial(transcendental, functions=2), onnx=ort.form("Softplus", "Softsign")),
+    _transcendental("mish", lower=partial(transcendental, functions=2), fused_by=NOT_NVFUSER, onnx=ort.form("Mish")),
+    _transcendental("elu", fused_by=NOT_NVFUSER, onnx=ort.form("Elu", "Selu", "Celu")),
     _transcendental("log_sigmoid_forward", fused_by=LOOP),
     Operator(("log_sigmoid",), Trait.COMPOSITE, fused_by=LOOP, is_transcendental=True, untimed=RARE),
     # functions

@@ -44,7 +44,7 @@ def cudnn_layers(call: OpCall, gates: int) -> tuple[Kernel, ...]:
         width = rows // gates
         state, gated = (TensorSpec((batch, n), x.dtype, (n, 1)) for n in (width, rows))
         step = sum((product(x.dtype, batch, n, k) for n, k in hidden), ())
-        kernels += repeated(step + pointwise_of((gated, gated, state), state, is_transcendental=True), steps)
+        kernels += repeated(step + pointwise_of((gated, gated, state), state, heavy=1.0), steps)
     placed = copy_of(x) if batch_first and batch > 1 else ()
     return (*placed, *(replace(kernel, at_once=at_once) for kernel in kernels))
 
@@ -60,7 +60,7 @@ def weights_macs(call: OpCall) -> int:
 def fused_cell(call: OpCall) -> tuple[Kernel, ...]:
     """One kernel that reads both products, the biases and the state, and writes the new state and the gates."""
     state, gates = call.outputs[0], call.outputs[-1]
-    return pointwise_of((*call.tensors[:3], state), gates, is_transcendental=True)
+    return pointwise_of((*call.tensors[:3], state), gates, heavy=1.0)
 
 
 def _row(*aten: str, gates: int, node: str) -> Operator:

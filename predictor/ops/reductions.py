@@ -48,12 +48,12 @@ def trace(call: OpCall) -> tuple[Kernel, ...]:
 def logsumexp(call: OpCall) -> tuple[Kernel, ...]:
     """The largest, differences, exponentials, sum, logarithm, sum: as torch computes it."""
     x, out = tensor(call, "self"), call.outputs[0]
-    exponentials = pointwise_of((x, out), x) + pointwise_of((x,), x, is_transcendental=True)
+    exponentials = pointwise_of((x, out), x) + pointwise_of((x,), x, heavy=1.0)
     return (
         *reduce(call),
         *exponentials,
         *reduce(call),
-        *pointwise_of((out,), out, is_transcendental=True),
+        *pointwise_of((out,), out, heavy=1.0),
         *pointwise_of((out, out), out),
     )
 

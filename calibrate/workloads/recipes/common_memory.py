@@ -38,10 +38,32 @@ def pointwise(rng: Rng, scale: Scale) -> Recipe:
     if kind == "heads":
         tokens, head = max(rows // 12, 1), pick(rng, 32, 64, 64, 128)
         heads = Operand((1, tokens, 12, head), permute=(0, 2, 1, 3))
-        return Recipe(function, (heads, Operand((tokens, head), dtype=other)))
+        return Recipe(_Binary(function, other, True), (heads, _of_dtype((tokens, head), other)))
     shape = {"row": (cols,), "column": (rows, 1), "matrix": (rows, cols), "one": ()}[kind]
-    factor = Operand(shape, dtype=other, high=100 if other == "int64" else 0)
-    return Recipe(function, (x, factor) if rng.random() < 0.5 else (factor, x))
+    return Recipe(_Binary(function, other, rng.random() < 0.5), (x, _of_dtype(shape, other)))
+
+
+BITS = {"float32": ("int32", 2**30), "float16": ("int16", 2**14), "bfloat16": ("int16", 2**14)}
+"""Dtype -> integers of its size, below which all of them are numbers of it that are not large."""
+
+
+def _of_dtype(shape: tuple[int, ...], dtype: str) -> Operand:
+    """A tensor of a dtype, whatever a capture turns numbers with a point into: as its bits."""
+    bits, high = BITS.get(dtype, (dtype, 100 if dtype else 0))
+    return Operand(shape, dtype=bits, high=high)
+
+
+@dataclass(frozen=True, slots=True)
+class _Binary:
+    """An operator of two tensors. dtype: of the other one; is_first: whether it comes second."""
+
+    function: Callable[..., Any]
+    dtype: str
+    is_first: bool
+
+    def __call__(self, x: Any, other: Any) -> Any:
+        other = other.view(getattr(torch, self.dtype)) if self.dtype in BITS else other
+        return self.function(x, other) if self.is_first else self.function(other, x)
 
 
 @dataclass(frozen=True, slots=True)
