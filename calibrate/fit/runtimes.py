@@ -35,7 +35,7 @@ from predictor.errors import PredictorError
 from predictor.kernels.families import FAMILIES, MeasuredIn
 from predictor.pricing.kernels import roofline_s
 from predictor.pricing.program import UNCALLED, price
-from predictor.records import CaptureMode, HostRow, PricedCall, PricedKernel, Program, Variant
+from predictor.records import CaptureMode, PricedCall, PricedKernel, Program, Variant
 from predictor.runtimes.eager.lowering import NAME as REFERENCE
 from predictor.runtimes.runtime import HostTerms
 
@@ -280,7 +280,6 @@ def _as_rows(
         base_factors = base_costs.op_factor, base_costs.cold_factor  # the operators' own costs had these
         factor, cold_factor = (max(coefficients["factor"] * of_base, 1e-3) for of_base in base_factors)
         rows = _rows({name: coefficients[name] / factor for name in terms.rows})
-        rows += _breaks(runtime, calibration, coefficients["fixed"] / factor)
         return _file(
             runtime,
             calibration,
@@ -366,14 +365,6 @@ HOST_DTYPES: tuple[HostDtype, ...] = ("fp32", "fp16")
 """In which host costs are told apart."""
 
 
-def _breaks(runtime: str, calibration: Calibration, again_s: float) -> list[CallCost]:
-    """Rows of calls that break a compiled graph: their own cost and that of beginning again."""
-    if not terms_of(runtime).recompiles:
-        return []
-    item = calibration.host(REFERENCE).calls[HostRow("item")].values()
-    return [msgspec.structs.replace(c, hot_s=c.hot_s + again_s, cold_s=c.cold_s + again_s) for c in item]
-
-
 def _fit_graphs(
     runtime: str, ran: Sequence[Module], calibration: Calibration, base_costs: HostCosts, known_s: float | None
 ) -> RuntimeCosts:
@@ -393,7 +384,6 @@ def _fit_graphs(
     fixed_s = max(fixed_s - lanes.sync_s - lanes.launch_latency_s, 0.0)
     seconds = {"replay": 0.0, "weight": weight_s / base_costs.op_factor}
     rows = _rows({name: seconds[name] for name in terms_of(runtime).rows})
-    rows += _breaks(runtime, calibration, fixed_s / base_costs.op_factor)
     return _file(
         runtime,
         calibration,

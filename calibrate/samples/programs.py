@@ -36,6 +36,7 @@ def stored(program: Program) -> StoredProgram:
         row = StoredCall(
             *(call.row.label, call.trait, int(call.sync), call.parts, call.extra, kernel_indices, call.elements),
             call.times,
+            call.uncompiled,
         )
         order.append(calls.index(row))
     return StoredProgram(
@@ -66,6 +67,7 @@ def restored(program: StoredProgram) -> Program:
             sync=bool(c.sync),
             elements=c.elements,
             times=c.times,
+            uncompiled=c.uncompiled,
         )
         for c in program.calls
     ]
