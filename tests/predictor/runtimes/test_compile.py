@@ -75,3 +75,23 @@ def test_a_report_says_where_a_graph_breaks() -> None:
     assert said.endswith("(2 times): 5 graphs, 5 operators in eager mode")
     whole = plan(MODELS["one graph"]().eval(), X).report("h200", runtime="compile")
     assert not any("breaks the graph" in note for note in whole.notes)
+
+
+LOOPS = {
+    "sequences.py:gated_mlp": "rows that are a slice's are not strided",
+    "generative.py:diffusion_transformer": "a loop writes in order what eager mode keeps strided",
+    "library.py:fnet": "as many strided reads as others: strided",
+    "generative.py:latent_diffusion": "group norms channels-last, and slices of a product whose bias a loop adds",
+}
+
+
+@pytest.mark.parametrize("model", LOOPS)
+def test_loops_are_as_many_as_in_a_profile(model: str) -> None:
+    """The H200's: 31, 45, 42 and 225, of which 51, 91, 27 and 125 were predicted before ``LOOPS`` was known."""
+    files = ("learn", "learn-continued", "learn-again")
+    case = Case(f"benchmarks/battery/{model}", 1, "fp16", "compile")
+    found = (SampleFile(SHIPPED / f"h200/battery/{file}.jsonl.gz").find(CaseProfile, case) for file in files)
+    profile = next(one for one in found if one is not None)
+    measured = sum(profile.names[index].startswith("triton") for index, _ in profile.order)
+    predicted = sum(call.op == "triton" for call in program_of(model, "compile").calls)
+    assert predicted == pytest.approx(measured, rel=0.12)
