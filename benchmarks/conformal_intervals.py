@@ -137,7 +137,7 @@ def main() -> None:
                 lane=lane,
                 cases=len(group),
                 families=len({score.family for score in group}),
-                scale=round(scale, 3),
+                scale=round(max(scale, 1.0), 3),  # no narrower than the fits say
                 source=f"{options.gpu}: {', '.join(path.name for path in options.files)}",
             )
         )

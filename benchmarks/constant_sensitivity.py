@@ -189,7 +189,6 @@ CONSTANTS = (
     Constant("predictor.calibration.host_costs", "HOSTS_DIFFER", _recorded("h100", "unseen", "eager", "onnx")),
     Constant("predictor.calibration.load", "TRANSFER_ERROR", _recorded("h100", "unseen", *GRAPHS)),
     Constant("predictor.graph.coldness", "HALF_DISTANCE", EAGER, default="coldness"),
-    Constant(COMPILE, "SHORT", _zoo("compile")),
     *(Constant(COMPILE, name, COMPILED) for name in ("CHEAP_READS", "CALLS_PER_CONV", "SPLIT_BELOW")),
     *(Constant(COMPILE, name, COMPILED) for name in ("FEW_ROWS", "MANY_COLS", "PARTS")),
     Constant(COMPILE, "UNROLLED", WINDOW),

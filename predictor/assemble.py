@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
@@ -19,9 +20,11 @@ from predictor.kernels.families import FAMILIES
 from predictor.kernels.host_copies import HOST_COPY
 from predictor.kernels.unmodelled import UNMODELLED
 from predictor.lowered import Lowered
+from predictor.ops import graph_break
 from predictor.pricing.correction import Correction
 from predictor.pricing.intervals import interval, log_error
 from predictor.records import (
+    NEXT_GRAPH,
     CaptureMode,
     Corrected,
     HostCall,
@@ -29,6 +32,7 @@ from predictor.records import (
     OnCpu,
     OpCost,
     PricedProgram,
+    Program,
     Report,
     Timeline,
     Timelines,
@@ -84,6 +88,7 @@ def assemble(
         on_cpu=_on_cpu(lowered, priced, size),
         notes=(
             *notes(lowered.versions, host),
+            *_graph_breaks(lowered.program.program),
             *(f"assumed: {text}" for text in lowered.assumptions),
             *(f"{text}: such a latency contradicts the others" for text in (correction.doubtful if correction else ())),
         ),
@@ -95,6 +100,19 @@ def assemble(
             partial(call_costs, lowered, priced, timelines, calibration, host, size), timeline.latency_s
         ),
     )
+
+
+def _graph_breaks(program: Program) -> list[str]:
+    """Where a compiler breaks a graph, and how many it makes; nothing where it makes one."""
+    left = [call for call in program.calls if call.uncompiled]
+    if not left:
+        return []
+    places = Counter(call.origin.place for call in left if graph_break(call.op) or any(map(graph_break, call.parts)))
+    said = ", ".join(f"{place} ({times} times)" if times > 1 else place for place, times in places.items() if place)
+    begun = sum(call.op == NEXT_GRAPH for call in program.calls)
+    graphs = begun + any(not call.uncompiled and call.op != NEXT_GRAPH for call in program.calls)
+    count = "1 graph" if graphs == 1 else f"{graphs} graphs" if graphs else "no graph"
+    return [f"torch.compile breaks the graph at {said or 'an operator'}: {count}, {len(left)} operators in eager mode"]
 
 
 def _software(host: HostCosts) -> dict[str, str]:

@@ -172,8 +172,19 @@ class Origin:
     file: str = ""
     line: int = 0
 
+    @property
+    def place(self) -> str:
+        """File and line, empty where they are not known."""
+        return f"{self.file}:{self.line}" if self.file else ""
+
 
 UNKNOWN_ORIGIN = Origin()
+
+
+COMPILED, UNCOMPILED = "compiled", "uncompiled"
+"""Names of marks among a graph's operators, where a compiler makes several graphs of them: one begins, and what eager
+mode runs between two begins. They cost nothing themselves.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,6 +373,10 @@ class HostRow(NamedTuple):
         return self.op if self.variant is Variant.USUAL else f"{self.op} {self.variant.replace('_', ' ')}"
 
 
+NEXT_GRAPH = "graph"
+"""Name of what the host does before a compiled graph that is not the first of a pass: as much as before that."""
+
+
 @dataclass(frozen=True, slots=True)
 class HostCall:
     """One call on the host lane and the kernels that it launches.
@@ -369,8 +384,9 @@ class HostCall:
     op, variant: whose measured host cost this is; python: what runs before it; parts: the operators whose costs are
     summed where ``op`` has none of its own, extra: those that are added to it; sync: the host waits for the device
     before it goes on; elements: that the host itself computes, of a tensor that a model keeps on the CPU; origin: of
-    the operator, or of the first of those that were fused; times: how many such calls follow each other here. For
-    explanations alone: macs: multiply-accumulates of one call; replayed: whose kernels, in order, a CUDA graph replays.
+    the operator, or of the first of those that were fused; times: how many such calls follow each other here;
+    uncompiled: what compiles the model leaves it to eager mode, whose costs it has. For explanations alone: macs:
+    multiply-accumulates of one call; replayed: whose kernels, in order, a CUDA graph replays.
     """
 
     op: str
@@ -384,6 +400,7 @@ class HostCall:
     origin: Origin = UNKNOWN_ORIGIN
     variant: Variant = Variant.USUAL
     times: int = 1
+    uncompiled: bool = False
     macs: int = field(default=0, compare=False)
     replayed: tuple[HostCall, ...] = field(default=(), compare=False)
 

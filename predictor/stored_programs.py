@@ -120,7 +120,7 @@ def _kinds_to_bytes(kinds: Sequence[HostCall]) -> bytes:
     return msgspec.msgpack.encode(
         [
             [
-                *(call.op, call.variant, call.trait, call.parts, call.extra, call.elements > 0),
+                *(call.op, call.variant, call.trait, call.parts, call.extra, call.elements > 0, call.uncompiled),
                 [(kernel.family, kernel.dtype, kernel.times) for kernel in call.kernels],
             ]
             for call in kinds
@@ -141,8 +141,9 @@ def _kinds_from_bytes(content: bytes) -> tuple[HostCall, ...]:
             tuple(extra),
             elements=int(has_elements),
             variant=Variant(variant),
+            uncompiled=uncompiled,
         )
-        for op, variant, trait, parts, extra, has_elements, kernels in msgspec.msgpack.decode(content)
+        for op, variant, trait, parts, extra, has_elements, uncompiled, kernels in msgspec.msgpack.decode(content)
     )
 
 

@@ -35,7 +35,7 @@ from predictor.errors import PredictorError
 from predictor.kernels.families import FAMILIES, MeasuredIn
 from predictor.pricing.kernels import roofline_s
 from predictor.pricing.program import UNCALLED, price
-from predictor.records import CaptureMode, HostRow, PricedCall, PricedKernel, Program, Variant
+from predictor.records import NEXT_GRAPH, CaptureMode, PricedCall, PricedKernel, Program, Trait, Variant
 from predictor.runtimes.eager.lowering import NAME as REFERENCE
 from predictor.runtimes.runtime import HostTerms
 
@@ -222,7 +222,7 @@ def fit_runtime(runtime: str, ran: Sequence[Module], calibration: Calibration, b
         if of_host:
             others = base if terms.base else float(not lanes.serial) * len(module.names)
             passes = 1.0 if terms.base else NODES_OF_PASS
-            rows.append([others, *(counts[name] for name in _columns(terms)), passes])
+            rows.append([others, *(counts[name] for name in _columns(terms)), passes * (1 + counts[NEXT_GRAPH])])
             latencies.append(max(module.latency_s - after, LEAST * module.latency_s))
     if not rows:
         raise PredictorError(f"no module says what {runtime} charges the host: run calibrate again")
@@ -230,7 +230,7 @@ def fit_runtime(runtime: str, ran: Sequence[Module], calibration: Calibration, b
     names = ("factor" if terms.base else "launch", *_columns(terms), "fixed")
     coefficients, error = _solve(x, y, [] if terms.base else [names.index(name) for name in (*terms.rows, "fixed")])
     found = dict(zip(names, map(float, coefficients), strict=True))
-    found["fixed"] *= float(x[0, -1])
+    found["fixed"] *= 1.0 if terms.base else NODES_OF_PASS
     return _as_rows(runtime, found, error, base_costs, calibration)
 
 
@@ -249,6 +249,9 @@ def _host_terms(terms: HostTerms, module: Module) -> tuple[float, Counter[str]]:
     base, counts = 0.0, Counter[str]()
     both = list(zip(module.program.calls, module.priced, strict=True))
     for call, price_ in both:
+        if call.op == NEXT_GRAPH and call.trait is Trait.GUARD:
+            counts[NEXT_GRAPH] += 1
+            continue
         counts["call"] += bool(terms.base) and call.trait not in UNCALLED
         if call.op in terms.rows:
             counts[call.op] += 1
@@ -280,7 +283,6 @@ def _as_rows(
         base_factors = base_costs.op_factor, base_costs.cold_factor  # the operators' own costs had these
         factor, cold_factor = (max(coefficients["factor"] * of_base, 1e-3) for of_base in base_factors)
         rows = _rows({name: coefficients[name] / factor for name in terms.rows})
-        rows += _breaks(runtime, calibration, coefficients["fixed"] / factor)
         return _file(
             runtime,
             calibration,
@@ -366,14 +368,6 @@ HOST_DTYPES: tuple[HostDtype, ...] = ("fp32", "fp16")
 """In which host costs are told apart."""
 
 
-def _breaks(runtime: str, calibration: Calibration, again_s: float) -> list[CallCost]:
-    """Rows of calls that break a compiled graph: their own cost and that of beginning again."""
-    if not terms_of(runtime).recompiles:
-        return []
-    item = calibration.own_host(REFERENCE).calls[HostRow("item")].values()
-    return [msgspec.structs.replace(c, hot_s=c.hot_s + again_s, cold_s=c.cold_s + again_s) for c in item]
-
-
 def _fit_graphs(
     runtime: str, ran: Sequence[Module], calibration: Calibration, base_costs: HostCosts, known_s: float | None
 ) -> RuntimeCosts:
@@ -381,7 +375,8 @@ def _fit_graphs(
     where it is known), and what is checked before.
     """
     checked = [sum(call.op == "weight" for call in module.program.calls) for module in ran]
-    x = np.array([[float(len(module.names)), float(n), 1.0] for module, n in zip(ran, checked, strict=True)])
+    graphs = [1.0 + sum(call.op == NEXT_GRAPH for call in module.program.calls) for module in ran]
+    x = np.array([[float(len(m.names)), float(n), g] for m, n, g in zip(ran, checked, graphs, strict=True)])
     y = np.array([module.measured_s for module in ran])  # the host has little part in it
     beyond = y - np.array([sum(module.kernels_s) for module in ran])
     free = x if known_s is None else x[:, 1:]
@@ -389,11 +384,12 @@ def _fit_graphs(
     gap_s, weight_s, fixed_s = map(float, coefficients if known_s is None else (known_s, *coefficients))
     lanes = calibration.lanes
     launches = np.array([sum(k.launches for c in module.priced for k in c.kernels) for module in ran])
-    ratios = np.log((np.array([_busy(module) for module in ran]) + gap_s * launches + x[:, 1] * weight_s + fixed_s) / y)
+    ratios = np.log(
+        (np.array([_busy(module) for module in ran]) + gap_s * launches + x[:, 1:] @ [weight_s, fixed_s]) / y
+    )
     fixed_s = max(fixed_s - lanes.sync_s - lanes.launch_latency_s, 0.0)
     seconds = {"replay": 0.0, "weight": weight_s / base_costs.op_factor}
     rows = _rows({name: seconds[name] for name in terms_of(runtime).rows})
-    rows += _breaks(runtime, calibration, fixed_s / base_costs.op_factor)
     return _file(
         runtime,
         calibration,

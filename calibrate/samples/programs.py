@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from typing import Any
 
 from calibrate.samples.host_rows import row_of_label
 from calibrate.samples.records import StoredCall, StoredKernel, StoredProgram
-from predictor.records import HostCall, Kernel, Program, PythonWork, Trait
+from predictor import runtimes
+from predictor.records import NEXT_GRAPH, HostCall, Kernel, Program, PythonWork, Trait
 
 
 class _Rows:
@@ -37,6 +39,7 @@ def stored(program: Program) -> StoredProgram:
         row = StoredCall(
             *(call.row.label, call.trait, int(call.sync), call.parts, call.extra, kernel_indices, call.elements),
             call.times,
+            call.uncompiled,
         )
         order.append(calls.index(row))
     return StoredProgram(
@@ -68,16 +71,27 @@ def restored(program: StoredProgram) -> Program:
             sync=bool(c.sync),
             elements=c.elements,
             times=c.times,
+            uncompiled=c.uncompiled,
         )
         for c in program.calls
     ]
 
     @cache
-    def call(index: int, work: tuple[int, float, float]) -> HostCall:
+    def called(index: int, work: tuple[int, float, float]) -> HostCall:
         return replace(calls[index], python=PythonWork(*work))
 
-    order = tuple(call(index, work) for index, work in zip(program.order, before, strict=True))
-    return Program(program.runtime, program.dtype, order, tail, program.unmodelled, program.unsupported_reason)
+    order = [called(index, work) for index, work in zip(program.order, before, strict=True)]
+    terms = runtimes.load(program.runtime).host_terms
+    if terms is not None and terms.recompiles:
+        order = [part for call in order for part in _cut(call)]
+    return Program(program.runtime, program.dtype, tuple(order), tail, program.unmodelled, program.unsupported_reason)
+
+
+def _cut(call: HostCall) -> Iterator[HostCall]:
+    """A call that reads data, and the graph behind it: in programs from before these were told apart."""
+    yield replace(call, uncompiled=call.uncompiled or call.sync)
+    if call.sync and not call.uncompiled:
+        yield HostCall(NEXT_GRAPH, (), PythonWork(), Trait.GUARD)
 
 
 def _python(work: PythonWork) -> tuple[int, float, float]:

@@ -260,6 +260,7 @@ class StoredCall(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tru
     kernels: tuple[int, ...]
     elements: int
     times: int = 1
+    uncompiled: bool = False
 
 
 class StoredProgram(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

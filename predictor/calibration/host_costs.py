@@ -13,7 +13,7 @@ from predictor.calibration.kernel_models import library_forests
 from predictor.calibration.schema import CallCost, CallTime, Environment, HostProbe, NamedHosts, RuntimeCosts
 from predictor.calibration.trees import Forest
 from predictor.errors import PredictorError
-from predictor.records import HostRow, Trait
+from predictor.records import HostCall, HostRow, Trait
 
 HOSTS_DIFFER = 0.3
 """What a host that was measured with another GPU adds to the error of its costs: how much the latency of a model at
@@ -55,8 +55,8 @@ class HostCosts:
     where it is not that of a stream. error: of generated modules, left out one at a time, standard deviation of log
     time. reference_gpu: the GPU with which the costs were measured, where it is another; name: of a host among several;
     kinds: see ``scaled``. hosts_differ: the part of ``error`` that all models share, because the host may be another
-    than the one that was measured; label: whose host it is, for a person; known_calls: what ``pricing`` remembers of
-    kinds of calls.
+    than the one that was measured; label: whose host it is, for a person; eager: costs of calls that a compiler leaves
+    to eager mode; known_calls: what ``pricing`` remembers of kinds of calls.
     """
 
     runtime: str
@@ -80,7 +80,12 @@ class HostCosts:
     kinds: Mapping[str, float] = field(default_factory=dict)
     hosts_differ: float = 0.0
     label: str = ""
+    eager: HostCosts | None = None
     known_calls: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def of(self, call: HostCall) -> HostCosts:
+        """The costs of a call."""
+        return self.eager if call.uncompiled and self.eager is not None else self
 
     @property
     def model_error(self) -> float:
@@ -112,6 +117,7 @@ class HostCosts:
             function_s=self.function_s * python,
             fixed_s=self.fixed_s * fixed,
             kinds=kinds,
+            eager=self.eager.scaled(time_factor, kinds) if self.eager else None,
         )
 
 
@@ -261,4 +267,5 @@ def host_costs_of(runtime: str, files: Mapping[str, RuntimeCosts], where: object
         call_s=runtime_costs.call_s,
         function_s=runtime_costs.function_s,
         gap_s=runtime_costs.gap_s,
+        eager=host_costs_of(chain[-1].runtime, files, where) if len(chain) > 1 else None,
     )

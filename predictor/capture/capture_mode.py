@@ -42,13 +42,13 @@ def _answer(yes: bool, question: Callable[[], bool]) -> Callable[[], bool]:
     return lambda: yes if is_capturing() else question()
 
 
-_COMPILED = frozenset({CaptureMode.COMPILED, CaptureMode.COMPILED_AS_EXPORT})
+COMPILED_MODES = frozenset({CaptureMode.COMPILED, CaptureMode.COMPILED_AS_EXPORT})
 
 QUESTIONS: tuple[tuple[Any, str, frozenset[CaptureMode]], ...] = (
     (torch.jit, "is_tracing", frozenset({CaptureMode.TRACED})),
     (torch.cuda, "is_current_stream_capturing", frozenset({CaptureMode.CAPTURED})),
-    (torch.compiler, "is_compiling", _COMPILED),
-    (torch.compiler, "is_dynamo_compiling", _COMPILED),
+    (torch.compiler, "is_compiling", COMPILED_MODES),
+    (torch.compiler, "is_dynamo_compiling", COMPILED_MODES),
     (torch.compiler, "is_exporting", frozenset({CaptureMode.COMPILED_AS_EXPORT})),
 )
 """Questions to torch: where, name, and the modes in which the answer is yes."""
@@ -64,6 +64,23 @@ def _of_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(mark_on_host(_tensor(float(value))) if number else value, *args, **options)
 
     return of_number
+
+
+READS = ("item", "__index__", "__int__", "__float__", "__bool__")
+"""Methods by which Python reads a tensor, at each of which ``torch.compile`` breaks its graph. What C++ reads, of a
+tensor where an operator takes a number, does not: Dynamo knows its value while it compiles.
+"""
+
+
+def _read_by_python(method: Callable[[torch.Tensor], Any]) -> Callable[[torch.Tensor], Any]:
+    def read(tensor: torch.Tensor) -> Any:
+        return method(tensor)
+
+    return read
+
+
+READ_CODE = _read_by_python(torch.Tensor.item).__code__
+"""Of what stands for those methods while compiled code is captured."""
 
 
 _Generator = torch.Generator
@@ -132,6 +149,8 @@ def answering_as(mode: CaptureMode, device: torch.device = META) -> Iterator[Non
     torch.Tensor.to = to  # type: ignore[assignment, method-assign]
     torch.Generator = GeneratorOfCapture  # type: ignore[misc]
     torch.tensor = tensor_of  # type: ignore[assignment]
+    for name in READS if mode in COMPILED_MODES else ():
+        setattr(torch.Tensor, name, _read_by_python(getattr(torch._C.TensorBase, name)))
     for name in ROUNDED if mode is CaptureMode.TRACED else ():
         asked.append((torch, name, getattr(torch, name)))
         setattr(torch, name, _of_numbers(getattr(torch, name)))
@@ -146,3 +165,5 @@ def answering_as(mode: CaptureMode, device: torch.device = META) -> Iterator[Non
         torch.tensor = _tensor
         torch.Generator = _Generator  # type: ignore[misc]
         del torch.Tensor.device, torch.Tensor.is_cuda, torch.Tensor.to
+        for name in READS if mode in COMPILED_MODES else ():
+            delattr(torch.Tensor, name)

@@ -265,14 +265,12 @@ ON_DEVICE: dict[str, Callable[..., Any]] = {
 }
 """Operator -> what a GPU runs instead, in operators."""
 
-_AS_RUN = (CaptureMode.EAGER, CaptureMode.TRACED, CaptureMode.CAPTURED, CaptureMode.CONVERTED)
-
 
 def parts_of(name: str, mode: CaptureMode, args: tuple[Any, ...]) -> Callable[..., Any] | None:
     """What an operator consists of on a GPU, None where nothing is known of that."""
     if name == "_grouped_mm":
         return grouped_products if args[0].dtype != torch.bfloat16 else None
-    if name.endswith("_cell") and mode not in _AS_RUN:
+    if name.endswith("_cell") and mode is CaptureMode.EXPORTED:
         return None
     return ON_DEVICE.get(name)
 

@@ -31,6 +31,7 @@ from predictor.capture import (
     assumptions,
     autocast,
     capture_mode,
+    compiled_frames,
     device_paths,
     higher_order,
     isolation,
@@ -59,7 +60,8 @@ from predictor.capture.calls import (
     tensors_in,
     traffic,
 )
-from predictor.capture.capture_mode import answering_as, mark_on_host
+from predictor.capture.capture_mode import COMPILED_MODES, answering_as, mark_on_host
+from predictor.capture.compiled_frames import CompiledFrames, is_left_to_eager_mode
 from predictor.capture.device_paths import fused_layers
 from predictor.capture.isolation import isolated, seed
 from predictor.capture.limits import Limits, Stopped
@@ -125,6 +127,8 @@ class _Recorder(TorchDispatchMode):
         self._depth = 0
         self.casts = autocast.Casts()
         self._is_cast = False  # autocast has cast the arguments of what is being split: its parts are not cast again
+        self._caller: FrameType | None = None  # what called the operator that is no part of another
+        self._frames = CompiledFrames(self._is_model) if mode in COMPILED_MODES else None
         self._stays_on_device = False  # what is split asked for the device, where known values are kept on the CPU
         self.python = PythonTrace(
             _OBSERVERS,
@@ -156,7 +160,10 @@ class _Recorder(TorchDispatchMode):
         self._limits.operator()
         if isinstance(func, HigherOrderOperator):
             return self._higher_order(func, args, kwargs or {})
-        origin = self._origin(sys._getframe(2))
+        caller = sys._getframe(2)
+        origin = self._origin(caller)
+        if not self._depth:
+            self._caller = caller
         keyed = None
         if self._remembers and not self.casts.enabled:
             keyed = signatures.keyed(func, args, kwargs, self._context, self._stays_on_device)
@@ -176,6 +183,8 @@ class _Recorder(TorchDispatchMode):
                 func, args, kwargs = self.casts.arguments(policy, func, args, kwargs or {})
             if wanted is not None:
                 args = (*(tensor.contiguous(memory_format=wanted) for tensor in args[:2]), *args[2:])
+        if not self._depth:
+            self._caller = caller
         before, self._is_cast = self._is_cast, self._is_cast or policy is not None
         try:
             return self._noted(func, args, kwargs or {}, origin)
@@ -214,7 +223,16 @@ class _Recorder(TorchDispatchMode):
         if not self._depth:  # the parts of an operator are no marks
             self.python.mark()
             self._log.append(None)
+            self._follow(call)
         return result
+
+    def _follow(self, call: OpCall) -> None:
+        """Note from where an operator was called, where that decides what is compiled."""
+        if self._frames is not None:
+            self._frames.called(call, self._caller)
+
+    def _is_model(self, frame: FrameType) -> bool:
+        return frame.f_code is _MODULE_CODE and self._paths.get(id(frame.f_locals["self"])) == ""
 
     def layer(self, module: torch.nn.Module, value: Any, run: Callable[..., Any]) -> Any:
         """What a module gives that is called with one value. run: torch's call of it."""
@@ -261,6 +279,8 @@ class _Recorder(TorchDispatchMode):
         """The calls of a layer that did the same before; what it returns."""
         first = self._origin(caller, path)
         origins = [first if child is called.modules[0] else self._at(child, first) for child in called.modules]
+        if self._frames is not None:
+            self._frames.again(len(layer.steps), caller)
         own = len(called.tensors)
         held = [0] * layer.tensors  # the values that tensors hold, 0: not asked for yet
 
@@ -348,6 +368,8 @@ class _Recorder(TorchDispatchMode):
         else:
             self.calls.append(call)
             self.python.mark()
+            if self._frames is not None:
+                self._follow(call.call())
         return results[0] if seen.container is None else seen.container(results)
 
     @property
@@ -597,6 +619,8 @@ class _Recorder(TorchDispatchMode):
     def _meet(self, tensor: torch.Tensor) -> None:
         """Note a tensor that no operator of the pass has made; and its values, where it may be a user's (a global)."""
         self._foreign.append(tensor)
+        if self._frames is not None and not tensor.is_meta and id(tensor) not in self._copies:
+            self._frames.makes(self._values)
         if tensor.is_meta or id(tensor) in self._copies or tensor.numel() > MOST_KEPT_ELEMENTS:
             return
         if tensor.layout is torch.strided and not tensor.is_inference():
@@ -612,6 +636,9 @@ class _Recorder(TorchDispatchMode):
             if tensor._version != version:
                 tensor.detach().copy_(values)
         self._users.clear()
+        self._caller = None
+        if self._frames is not None:
+            self._frames.forget()
         for tensor in self._foreign:
             if hasattr(tensor, _VALUE):
                 delattr(tensor, _VALUE)
@@ -634,6 +661,7 @@ class _Recorder(TorchDispatchMode):
             call.call(work) if isinstance(call, Repeated) else replace(call, python=work)
             for call, work in zip(self.calls, before, strict=True)
         )
+        calls = calls if self._frames is None else self._frames.marked(calls)
         return Graph(
             name, calls, dtype, batch, tail, self.python.module_calls, versions(), self.outputs, tuple(self.assumed)
         )
@@ -705,7 +733,7 @@ _OWN_FILES = frozenset(
             str(module.__file__)
             for module in (
                 *(assumptions, autocast, capture_mode, device_paths, higher_order, isolation, layouts, redirected),
-                *(layers, python_trace, shapes, signatures, threads),
+                *(compiled_frames, layers, python_trace, shapes, signatures, threads),
             )
         ),
         *(
@@ -769,6 +797,9 @@ def capture(
             module = module.module()
         user = _Pass(module, inputs, mode, dtype, options or CaptureOptions())
         graph = _recorded(user).graph(name or kind, dtype, batch)
+        if is_left_to_eager_mode(graph.calls):  # whose code is told so
+            eager = _recorded(replace(user, mode=CaptureMode.EAGER)).graph(name or kind, dtype, batch)
+            graph = replace(eager, calls=(graph.calls[0], *eager.calls))
     if any(isinstance(child, _DIFFER_IN_TRAINING) and child.training for child in modules_in(module)):
         return replace(graph, assumptions=(*graph.assumptions, assumptions.EVALUATION))
     return graph

@@ -20,6 +20,7 @@ from predictor.kernels.families import FAMILIES
 from predictor.ops import OPS
 from predictor.pricing.kernels import RowPrices, features_of, price_rows, roofline_s
 from predictor.records import (
+    NEXT_GRAPH,
     CallTable,
     HostCall,
     HostRow,
@@ -102,7 +103,7 @@ def call_table(program: Program) -> CallTable:
 def _kind(call: HostCall) -> tuple[Any, ...]:
     """All of a call that its cost on a host depends on, whatever its sizes and the Python before it."""
     kernels = tuple([(kernel.family, kernel.dtype, kernel.times) for kernel in call.kernels])
-    return call.op, call.variant, call.trait, call.parts, call.extra, call.elements > 0, kernels
+    return call.op, call.variant, call.trait, call.parts, call.extra, call.elements > 0, call.uncompiled, kernels
 
 
 def host_profile(program: Program, host: HostCosts, table: CallTable | None = None) -> HostProfile:
@@ -113,6 +114,9 @@ def host_profile(program: Program, host: HostCosts, table: CallTable | None = No
     of_kinds = np.array([cost[0] for cost in costs], dtype=float).reshape(-1, 7)
     hot, whole_cold, element, launches, shapes, called, factor = of_kinds[table.kind_of].T.copy()
     number = np.array([cost[1] for cost in costs], dtype=np.int64)[table.kind_of]
+    line, module, function = (
+        np.array([_python_costs(call, host) for call in table.kinds]).reshape(-1, 3)[table.kind_of].T
+    )
     counts = np.array([len(call.kernels) for call in table.kinds], dtype=np.int64)[table.kind_of]
     return HostProfile(
         hot_s=hot,
@@ -125,11 +129,15 @@ def host_profile(program: Program, host: HostCosts, table: CallTable | None = No
         kind_of=table.kind_of,
         call_s=called,
         factor=factor,
-        python_s=(
-            host.line_s * table.cold_lines + host.module_s * table.cold_modules + host.function_s * table.functions
-        ),
+        python_s=line * table.cold_lines + module * table.cold_modules + function * table.functions,
         tail_s=python_s(program.tail, host),
     )
+
+
+def _python_costs(call: HostCall, host: HostCosts) -> tuple[float, float, float]:
+    """Seconds of a cold line, a cold module and a function before a call."""
+    host = host.of(call)
+    return host.line_s, host.module_s, host.function_s
 
 
 KINDS = 4096
@@ -144,7 +152,12 @@ def _kind_cost(call: HostCall, dtype: str, host: HostCosts) -> tuple[tuple[float
     known: tuple[tuple[float, ...], int, tuple[str, str] | None] | None = host.known_calls.get(key)
     if known is not None:
         return known
-    hot_s, cold_s, timed_launches = dispatch_s(call, dtype, host)
+    runtime, host = host, host.of(call)
+    if call.op == NEXT_GRAPH and call.trait is Trait.GUARD:
+        hot_s, cold_s, timed_launches = host.fixed_s / host.op_factor, host.fixed_s / host.op_factor, 0.0
+    else:
+        hot_s, cold_s, timed_launches = dispatch_s(call, dtype, host)
+    ratio = host.op_factor / runtime.op_factor
     known = (
         (
             hot_s + _products_s(call, host),
@@ -152,14 +165,14 @@ def _kind_cost(call: HostCall, dtype: str, host: HostCosts) -> tuple[tuple[float
             _element_s(call, host) if call.elements else 0.0,
             timed_launches,
             _timed_library_s(call, dtype, host),
-            0.0 if call.trait in UNCALLED else host.call_s,
-            host.kinds.get(kind_of_call(call.trait), 1.0),
+            0.0 if call.trait in UNCALLED else host.call_s / ratio,
+            ratio * host.kinds.get(kind_of_call(call.trait), 1.0),
         ),
         *_shape_kernel(call.kernels, host),
     )
-    if len(host.known_calls) >= KINDS:
-        host.known_calls.clear()
-    host.known_calls[key] = known
+    if len(runtime.known_calls) >= KINDS:
+        runtime.known_calls.clear()
+    runtime.known_calls[key] = known
     return known
 
 

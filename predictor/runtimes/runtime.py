@@ -21,8 +21,8 @@ class HostTerms:
 
     base: the runtime whose operators it calls, whose measured costs it shares but for a factor; empty for one with
     operators of its own. rows: calls with a cost of their own. uses_graphs: kernels are nodes of CUDA graphs, with a
-    gap of their own. recompiles: a call that reads data ends what was compiled, and what follows costs a pass's fixed
-    time again. same: its host time is the base's, which runs what it makes of a module: nothing is fitted.
+    gap of their own. recompiles: where the graph breaks another begins, which costs a pass's fixed time again. same:
+    its host time is the base's, which runs what it makes of a module: nothing is fitted.
     """
 
     base: str = ""

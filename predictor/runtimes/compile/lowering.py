@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 
 from predictor.graph.dataflow import Dataflow
 from predictor.ops import Fuser, GraphBreak, graph_break, is_fused, operator_of
 from predictor.ops.arguments import pair
 from predictor.ops.matrix import adds_bias
 from predictor.records import (
+    COMPILED,
+    NEXT_GRAPH,
     TODAY,
+    UNCOMPILED,
     CaptureMode,
     Graph,
     HostCall,
@@ -39,10 +41,6 @@ AS_EXPORT_BEFORE = ("2.12", CaptureMode.COMPILED_AS_EXPORT)
 ALONG_ROWS = frozenset({Trait.REDUCTION, Trait.SCAN})
 
 
-SHORT = 40
-"""Calls between two breaks, below which they are taken to run uncompiled: a loop with a break in it is not compiled."""
-
-
 CHEAP_READS = 4
 """Values that a loop may read and still be computed again by each of its readers, as Inductor does by default."""
 
@@ -52,15 +50,62 @@ CALLS_PER_CONV = 300
 
 
 def lower(graph: Graph, target: Target = TODAY) -> Program:
-    """Graph -> host calls and their kernels: library calls, and between them loops, fused as far as they fit. Before
-    them every weight and input is checked, for they might have changed.
+    """Graph -> host calls and their kernels, of all parts one after another."""
+    unmodelled: Counter[str] = Counter()
+    calls = tuple(call for part in parts(graph, unmodelled) for call in part.calls)
+    return Program(NAME, graph.dtype, calls, PythonWork(), dict(unmodelled), eager.unsupported_reason(graph))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one compiled graph runs, or eager mode between two."""
+
+    is_compiled: bool
+    calls: tuple[HostCall, ...]
+
+
+def parts(graph: Graph, unmodelled: Counter[str]) -> list[Part]:
+    """The parts of a pass in their order: one, where nothing breaks the graph. unmodelled: counts what nobody models.
+
+    A part that is compiled is library calls, and between them loops, fused as far as they fit. Before them every weight
+    and input is checked, for they might have changed; each graph but the first costs as much again as a pass.
     """
+    sections = _sections(graph.calls)
+    read_later = [set(graph.outputs)]
+    for _, calls in reversed(sections[1:]):
+        read_later.append(read_later[-1].union(*(call.input_ids for call in calls)))
+    found: list[Part] = []
+    for (is_compiled, calls), outputs in zip(sections, reversed(read_later), strict=True):
+        if not is_compiled:
+            left = (eager.host_call(call, graph.dtype, unmodelled) for call in calls)
+            found.append(Part(False, tuple(replace(call, uncompiled=True) for call in left)))
+            continue
+        lowered = _compiled(replace(graph, calls=calls, outputs=tuple(outputs)), unmodelled)
+        begins = [HostCall(NEXT_GRAPH, (), PythonWork(), Trait.GUARD, origin=calls[0].origin)]
+        again = begins if any(part.is_compiled for part in found) else []
+        found.append(Part(True, (*again, *lowered)))
+    return found
+
+
+def _sections(calls: Sequence[OpCall]) -> list[tuple[bool, tuple[OpCall, ...]]]:
+    """Calls between two marks of a capture, and whether they are compiled."""
+    sections: list[tuple[bool, list[OpCall]]] = [(True, [])]
+    for call in calls:
+        if call.op in (COMPILED, UNCOMPILED):
+            sections.append((call.op == COMPILED, []))
+        else:
+            sections[-1][1].append(call)
+    return [(is_compiled, tuple(section)) for is_compiled, section in sections if section] or [(True, ())]
+
+
+def _compiled(graph: Graph, unmodelled: Counter[str]) -> list[HostCall]:
+    """The calls of one compiled graph."""
     leaves = [_as_loop(c) for c in graph.leaves if c.trait is not Trait.HOST]
     channels_last = _wants_channels_last(leaves)
     flow = Dataflow.of([part for call in leaves for part in _decomposed(call)], graph.outputs).live().once()
-    unmodelled: Counter[str] = Counter()
-    broken = _between_breaks(flow)
-    groups = _emitted(flow, _groups(flow, broken))
+    every = _groups(flow)
+    loops = {index for group in every for index in group.members}
+    groups = _emitted(flow, every)
     last = {max(group.members): group for group in groups}
     weights = {v for c in flow.calls for v in c.input_ids if v not in flow.maker}
     issued = [HostCall("weight", (), PythonWork(), Trait.GUARD)] * len(weights)
@@ -70,11 +115,11 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
             macs = sum(flow.calls[i].macs for i in last[index].members)
             issued += [
                 HostCall("triton", (k,), PythonWork(), Trait.POINTWISE, origin=origin, macs=0 if number else macs)
-                for number, k in enumerate(_kernels(flow, last[index]))
+                for number, k in enumerate(_kernels(flow, last[index], loops, channels_last))
             ]
-        elif call.trait is not Trait.VIEW and (index in broken or not is_fused(call, Fuser.INDUCTOR)):
+        elif call.trait is not Trait.VIEW and not is_fused(call, Fuser.INDUCTOR):
             issued += _library_calls(call, graph.dtype, channels_last, unmodelled)
-    return Program(NAME, graph.dtype, tuple(issued), PythonWork(), dict(unmodelled), eager.unsupported_reason(graph))
+    return issued
 
 
 def _as_loop(call: OpCall) -> OpCall:
@@ -184,20 +229,11 @@ def _size(call: OpCall) -> int:
     return call.outputs[0].elements if call.outputs else 0
 
 
-def _between_breaks(flow: Dataflow) -> set[int]:
-    """Calls that run as in eager mode: the few between two that look at data, at each of which the graph breaks."""
-    breaks = [index for index, call in enumerate(flow.calls) if graph_break(call.op) is GraphBreak.READS_DATA]
-    gaps = [range(a, b + 1) for a, b in pairwise(breaks) if b - a < SHORT]
-    return {index for gap in gaps for index in gap} | set(breaks)
-
-
-def _groups(flow: Dataflow, broken: set[int]) -> list[_Group]:
-    """Every loop in a group, in issue order: it joins the loops whose results it reads where both run alike. broken:
-    calls that are not compiled.
-    """
+def _groups(flow: Dataflow) -> list[_Group]:
+    """Every loop in a group, in issue order: it joins the loops whose results it reads where both run alike."""
     group_of: dict[int, _Group] = {}
     for index, call in enumerate(flow.calls):
-        if call.trait is Trait.VIEW or not is_fused(call, Fuser.INDUCTOR) or not _size(call) or index in broken:
+        if call.trait is Trait.VIEW or not is_fused(call, Fuser.INDUCTOR) or not _size(call):
             continue
         group = group_of[index] = _Group([index], _size(call), _rows(call))
         for producer in sorted(_sources(flow, index), reverse=True):
@@ -292,18 +328,82 @@ def _looped(call: OpCall) -> float:
     return call.outputs[0].elements * window if window > UNROLLED else 0.0
 
 
-def _kernels(flow: Dataflow, group: _Group) -> Iterator[Kernel]:
-    """The kernel of a group. A reduction of few rows that are strided or very long takes three: parts of the
-    rows, the rows, and the loop that uses them.
+def _reads(flow: Dataflow, group: _Group, until: int) -> Iterator[tuple[int, TensorSpec]]:
+    """Values that a group reads and does not compute, behind views, with what it sees of each. until: a call, the last
+    that counts.
+    """
+    members = [i for i in (*group.inlined, *group.members) if i <= until]
+    computed = {value for i in members for value in flow.calls[i].output_ids}
+    for i in members:
+        for value, tensor in zip(flow.calls[i].input_ids, flow.calls[i].tensors, strict=True):
+            if flow.root(value) not in computed:
+                yield flow.root(value), tensor
+
+
+def _is_strided(flow: Dataflow, group: _Group, reduction: int, loops: set[int]) -> bool:
+    """Whether the rows of a reduction are strided, as Inductor tells it (``Reduction.num_splits``): no fewer reads of
+    full size are, along what is reduced, than are not. Whatever layout eager mode gives a loop's result, Inductor
+    writes it in order.
+    """
+    call = flow.calls[reduction]
+    if any(k.dims.get("inner", 1.0) > 1 for k in operator_of(call.op).lower(call)):
+        return not call.tensors[0].is_contiguous
+    votes, any_strided = 0, False
+    for root, tensor in _reads(flow, group, reduction):
+        if tensor.elements == group.size:
+            maker = flow.maker.get(root)
+            made = flow.calls[maker] if maker is not None else None
+            in_order = made is not None and maker in loops and not made.outputs[0].is_contiguous
+            strided = tensor.stride[-1] > 1 and not in_order
+            votes += 1 if strided else -1
+            any_strided |= strided
+    return any_strided and votes >= 0
+
+
+def _slices(flow: Dataflow, group: _Group, loops: set[int]) -> list[TensorSpec]:
+    """Parts of a loop's result that library calls read, where nothing reads all of it: each is written apart."""
+    own = {value for i in group.members for value in flow.calls[i].output_ids}
+    found: dict[int, TensorSpec] = {}
+    for index, call in enumerate(flow.calls):
+        if call.trait is Trait.VIEW or index in group.members:
+            continue
+        for value, tensor in zip(call.input_ids, call.tensors, strict=True):
+            if flow.root(value) in own:
+                if index in loops or tensor.elements >= group.size:
+                    return []
+                found[value] = tensor
+    return [] if own & flow.outputs else list(found.values())
+
+
+_GROUP_NORMS = frozenset({"group_norm", "native_group_norm"})
+
+
+def _kernels(flow: Dataflow, group: _Group, loops: set[int], channels_last: bool) -> Iterator[Kernel]:
+    """The kernels of a group: mostly one. A reduction of few rows that are strided or very long takes three: parts of
+    the rows, the rows, and the loop that uses them; that of a group norm channels-last two, for its rows are not what
+    the loop runs over. loops: calls that are in any group.
     """
     if group.rows is None:
         kernel = fused_kernel(flow, group.members, "triton", group.inlined)
         looped = ITERATION * sum(_looped(flow.calls[i]) for i in group.members)
-        yield replace(kernel, dims={**kernel.dims, "elements": max(kernel.dims["elements"], looped)})
+        kernel = replace(kernel, dims={**kernel.dims, "elements": max(kernel.dims["elements"], looped)})
+        slices = _slices(flow, group, loops)
+        for part in slices:
+            share = part.elements / group.size
+            parts_dims = {name: kernel.dims[name] * share for name in ("elements", "bytes_read", "bytes_written")}
+            yield replace(kernel, dims={**kernel.dims, **parts_dims})
+        if not slices:
+            yield kernel
         return
-    call = next(flow.calls[i] for i in group.members if _rows(flow.calls[i]) is not None)
+    reduction = next(i for i in group.members if _rows(flow.calls[i]) is not None)
+    call = flow.calls[reduction]
     whole = fused_kernel(flow, group.members, "triton", group.inlined, group.rows)
-    strided, cols = not call.tensors[0].is_contiguous, group.size // group.rows
+    loop = fused_kernel(flow, group.members, "triton", group.inlined)
+    if channels_last and call.op in _GROUP_NORMS and len(call.tensors[0].shape) == 4:
+        yield replace(whole, dims={**whole.dims, "bytes_written": group.rows * 8.0})
+        yield loop
+        return
+    strided, cols = _is_strided(flow, group, reduction, loops), group.size // group.rows
     if group.rows >= (SPLIT_BELOW if strided else FEW_ROWS) or (not strided and cols < MANY_COLS):
         yield whole
         return
@@ -312,4 +412,4 @@ def _kernels(flow: Dataflow, group: _Group) -> Iterator[Kernel]:
     yield replace(whole, dims={**whole.dims, "bytes_written": written, "rows": float(parts), "contiguous": 0.0})
     small = {"elements": float(parts), "bytes_read": written, "bytes_written": group.rows * 4.0, "inputs": 1.0}
     yield Kernel("triton", "fp32", {**small, "contiguous": 1.0, "kind": 0.0, "rows": float(group.rows)})
-    yield fused_kernel(flow, group.members, "triton", group.inlined)
+    yield loop

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections import Counter
 
-from predictor.ops import GraphBreak, graph_break
-from predictor.records import TODAY, Graph, HostCall, Program, Target
-from predictor.runtimes.compile import lowering as compile
+from predictor.records import TODAY, Graph, Program, PythonWork, Target
+from predictor.runtimes.compile.lowering import parts
 from predictor.runtimes.cudagraph.lowering import replayed
+from predictor.runtimes.eager import lowering as eager
 
 NAME = "compile-cudagraph"
 
 
 def lower(graph: Graph, target: Target = TODAY) -> Program:
-    """Graph -> replays of Inductor's kernels."""
-    return replace(replayed(compile.lower(graph, target), _is_not_traced), runtime=NAME)
-
-
-def _is_not_traced(call: HostCall) -> bool:
-    """Whether a call is left to eager mode, between two compiled graphs."""
-    return graph_break(call.op) is GraphBreak.NOT_TRACED
+    """Graph -> replays of Inductor's kernels, and what eager mode runs between two compiled graphs."""
+    unmodelled: Counter[str] = Counter()
+    calls = tuple(
+        call for part in parts(graph, unmodelled) for call in (replayed(part.calls) if part.is_compiled else part.calls)
+    )
+    return Program(NAME, graph.dtype, calls, PythonWork(), dict(unmodelled), eager.unsupported_reason(graph))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import replace
 
 from predictor.records import TODAY, Graph, HostCall, Kernel, Program, PythonWork, Target, Trait
@@ -21,12 +21,12 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
         times = f", {len(waits)} times" if len(waits) > 1 else ""
         reason = f"a CUDA graph cannot be captured: the model waits for the device ({first.op}{place}{times})"
         return replace(program, runtime=NAME, unsupported_reason=reason)
-    return replace(replayed(program), runtime=NAME)
+    return replace(program, runtime=NAME, calls=replayed(program.calls), tail=PythonWork())
 
 
-def replayed(program: Program, is_outside: Callable[[HostCall], bool] = lambda call: False) -> Program:
-    """A program whose kernels one graph replays, but for what waits for the device and calls that ``is_outside``,
-    between two graphs, and the checks before them.
+def replayed(issued: Iterable[HostCall]) -> tuple[HostCall, ...]:
+    """Calls whose kernels one graph replays, but for what waits for the device, between two graphs, and the checks
+    before them.
     """
     calls: list[HostCall] = []
     kernels: list[Kernel] = []
@@ -41,12 +41,12 @@ def replayed(program: Program, is_outside: Callable[[HostCall], bool] = lambda c
             kernels.clear()
             launching.clear()
 
-    for call in program.calls:
-        if call.sync or call.trait is Trait.GUARD or is_outside(call):
+    for call in issued:
+        if call.sync or call.trait is Trait.GUARD:
             replay()
             calls.append(call)
         elif call.trait is not Trait.HOST:
             launching.append(call)
             kernels.extend(replace(k, times=k.times * call.times) if call.times > 1 else k for k in call.kernels)
     replay()
-    return replace(program, calls=tuple(calls), tail=PythonWork())
+    return tuple(calls)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from predictor.ops import onnx_form
 from predictor.ops.placement import OF_SIZES
-from predictor.records import TODAY, Graph, Program, Target
+from predictor.records import TODAY, Graph, Program, PythonWork, Target
 from predictor.runtimes.cudagraph.lowering import replayed
 from predictor.runtimes.onnx import lowering as onnx
 
@@ -25,4 +25,4 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
         op, why = next(iter(computing.items()))
         reason = f"ONNX Runtime captures no CUDA graph of a model with nodes on the CPU ({op}: {why})"
         return replace(program, runtime=NAME, unsupported_reason=program.unsupported_reason or reason)
-    return replace(replayed(program), runtime=NAME)
+    return replace(program, runtime=NAME, calls=replayed(program.calls), tail=PythonWork())

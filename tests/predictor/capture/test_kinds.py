@@ -197,15 +197,15 @@ def test_attention_that_returns_its_weights_is_multiplied_out() -> None:
 
 
 @pytest.mark.parametrize(("cell", "fused"), [(nn.LSTMCell, "lstm"), (nn.GRUCell, "gru")])
-@pytest.mark.parametrize("mode", [CaptureMode.EAGER, CaptureMode.TRACED, CaptureMode.CAPTURED])
+@pytest.mark.parametrize("mode", [CaptureMode.EAGER, CaptureMode.TRACED, CaptureMode.CAPTURED, CaptureMode.COMPILED])
 def test_a_cell_is_two_products_and_one_kernel(cell: Any, fused: str, mode: CaptureMode) -> None:
     graph = capture(cell(WIDTH, 32), torch.empty(4, WIDTH), "fp16", mode=mode)
     assert leaves(graph)[-3:] == ["mm", "mm", f"_thnn_fused_{fused}_cell"]
     assert not lower(graph).unmodelled
 
 
-def test_a_cell_under_a_compiler_is_not_the_fused_one() -> None:
-    graph = capture(nn.LSTMCell(WIDTH, 32), torch.empty(4, WIDTH), "fp16", mode=CaptureMode.COMPILED)
+def test_a_cell_that_is_exported_is_not_the_fused_one() -> None:
+    graph = capture(nn.LSTMCell(WIDTH, 32), torch.empty(4, WIDTH), "fp16", mode=CaptureMode.EXPORTED)
     assert not calls(graph, "_thnn_fused_lstm_cell")
 
 

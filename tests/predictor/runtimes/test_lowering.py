@@ -227,8 +227,8 @@ def test_an_average_over_a_large_window_is_a_loop_over_all_of_it() -> None:
     assert elements(1280) > 64 * 1280**2
 
 
-def test_recurrent_layers_are_left_out_of_compiled_graphs() -> None:
-    """Dynamo does not trace them: they run as in eager mode, between two replays."""
+def test_a_function_with_a_recurrent_layer_is_not_compiled() -> None:
+    """Dynamo skips the function that fetches it: a profile of such a model has no kernel of Inductor's."""
 
     class Tagger(nn.Module):
         def __init__(self) -> None:
@@ -242,6 +242,6 @@ def test_recurrent_layers_are_left_out_of_compiled_graphs() -> None:
         program = runtimes.load(runtime).lower(graph_of(Tagger(), X, "fp16", runtime))
         return [call.trait for call in program.calls if call.trait != "guard"]
 
-    assert [t for t in calls("compile-cudagraph") if t != "view"] == ["replay", "rnn", "replay"]
+    assert calls("compile-cudagraph") == calls("compile") == calls("eager")
     assert calls("cudagraph") == ["replay"]
     assert "rnn" in calls("torchscript")

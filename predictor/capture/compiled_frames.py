@@ -1,0 +1,194 @@
+"""Which graphs ``torch.compile`` makes of a pass: where Dynamo breaks one, each function that is running goes on apart.
+
+Dynamo compiles functions, with all that they call. Where it meets what it cannot compile (Python reads a tensor),
+each function that is running is cut there: what follows in it is a graph of its own. A function of torch's own, or of
+Python's library, is compiled within others alone, and one that is cut in a loop, or that fetches a recurrent layer,
+not at all: what they call themselves runs in eager mode, and the functions that they call are compiled apart. So does
+the rest of a function in which a tensor is the bound of a slice.
+
+In torch: ``break_graph_if_unsupported``, ``maybe_has_backedge`` and ``step_graph_break`` in
+torch/_dynamo/symbolic_convert.py, ``check_file`` in trace_rules.py, ``allow_rnn`` in variables/builder.py.
+"""
+
+from __future__ import annotations
+
+import dis
+from bisect import bisect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from types import CodeType, FrameType
+
+from predictor.capture.capture_mode import READ_CODE
+from predictor.capture.origins import file_outside_of_torch
+from predictor.ops import GraphBreak, graph_break
+from predictor.records import COMPILED, UNCOMPILED, OpCall, Trait
+
+
+@lru_cache(maxsize=4096)
+def _jumps_and_returns(code: CodeType) -> tuple[tuple[int, int | None], ...]:
+    """(Offset, target) of a function's jumps, (offset, None) of its returns."""
+    found: list[tuple[int, int | None]] = []
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in ("RETURN_VALUE", "RETURN_CONST"):
+            found.append((instruction.offset, None))
+        elif instruction.opcode in dis.hasjrel or instruction.opcode in dis.hasjabs:
+            found.append((instruction.offset, int(instruction.argval)))
+    return tuple(found)
+
+
+def is_in_loop(code: CodeType, offset: int) -> bool:
+    """Whether an instruction stands in a loop, as Dynamo tells it: before the next return there is a jump to one that
+    is before it.
+    """
+    for at, target in _jumps_and_returns(code):
+        if at > offset and (target is None or target < offset):
+            return target is not None
+    return False
+
+
+_SUBSCRIPTS = frozenset({"BINARY_SUBSCR", "BINARY_SLICE", "STORE_SUBSCR", "STORE_SLICE", "DELETE_SUBSCR"})
+
+
+def _is_slice(read: FrameType) -> bool:
+    """Whether Python reads a tensor as the bound of a slice, while it subscripts."""
+    caller = read.f_back
+    if caller is None or read.f_locals["method"].__name__ != "__index__":
+        return False
+    return dis.opname[caller.f_code.co_code[caller.f_lasti]] in _SUBSCRIPTS
+
+
+def is_left_to_eager_mode(calls: Sequence[OpCall]) -> bool:
+    """Whether a pass has marks, and none where a graph begins."""
+    return bool(calls) and calls[0].op == UNCOMPILED and all(call.op != COMPILED for call in calls)
+
+
+@dataclass(slots=True)
+class _Function:
+    """A call of a function. compiled_alone: whether a graph may begin in it; cuts: calls of operators at which it was
+    cut; eager_from: the first call of an operator that it makes in eager mode, None: of none.
+    """
+
+    compiled_alone: bool
+    cuts: list[int] = field(default_factory=list)
+    eager_from: int | None = None
+
+    def leave_from(self, call: int) -> None:
+        """It is left to eager mode from a call on."""
+        self.eager_from = call if self.eager_from is None else min(self.eager_from, call)
+
+
+class CompiledFrames:
+    """Follows the functions that run while operators are called."""
+
+    def __init__(self, is_model: Callable[[FrameType], bool]) -> None:
+        """is_model: whether a frame is the call of the model, below which the functions are not the model's."""
+        self._is_model = is_model
+        self._running: dict[FrameType, int] = {}  # kept: a frame that has ended is not taken for a new one
+        self._functions: list[_Function] = []
+        self._stacks: list[tuple[int, ...]] = []
+        self._breaks: set[int] = set()
+        self._known_since: dict[int, int] = {}  # value -> breaks before a graph made it of nothing but numbers
+
+    def called(self, call: OpCall, frame: FrameType | None) -> None:
+        """An operator is called from a frame."""
+        by_python = frame is not None and frame.f_code is READ_CODE
+        self._run_from(frame)
+        breaks = self._effect(call, by_python)
+        if breaks is not GraphBreak.NONE:
+            self._cut(breaks, frame if by_python else None)
+        self._stacks.append(tuple(self._running.values()))
+        if call.trait is Trait.HOST or (call.trait is Trait.VIEW and call.input_ids):
+            known = min((self._known_since.get(value, -1) for value in call.input_ids), default=len(self._breaks))
+            self._known_since.update(dict.fromkeys(call.output_ids, known))
+
+    def makes(self, value: int) -> None:
+        """A value on the host is met that no operator has made, and that is neither a weight nor an input."""
+        self._known_since[value] = len(self._breaks)
+
+    def again(self, times: int, frame: FrameType | None) -> None:
+        """A layer that is called from a frame calls so many operators."""
+        self._run_from(frame)
+        self._stacks += [tuple(self._running.values())] * times
+
+    def _effect(self, call: OpCall, by_python: bool) -> GraphBreak:
+        """What an operator does to a graph. C++ may read a tensor on the host whose value the graph itself has made of
+        numbers: that is known while it is compiled.
+        """
+        own = graph_break(call.op)
+        if own is GraphBreak.READS_DATA and call.trait is Trait.HOST and not by_python:
+            is_known = all(self._known_since.get(value) == len(self._breaks) for value in call.input_ids)
+            return GraphBreak.NONE if is_known else own
+        parts = (self._effect(part, by_python) for part in call.parts)
+        return own or next((breaks for breaks in parts if breaks), GraphBreak.NONE)
+
+    def _run_from(self, frame: FrameType | None) -> None:
+        """Note the functions that run, from that of a frame on."""
+        new = []
+        while frame is not None and frame not in self._running and not self._is_model(frame):
+            new.append(frame)
+            frame = frame.f_back
+        running: dict[FrameType, int] = {}
+        if frame in self._running:
+            for known, number in self._running.items():
+                running[known] = number
+                if known is frame:
+                    break
+        for begun in reversed(new):
+            running[begun] = len(self._functions)
+            self._functions.append(_Function(bool(file_outside_of_torch(begun.f_code))))
+        self._running = running
+
+    def _cut(self, breaks: GraphBreak, read: FrameType | None) -> None:
+        """Cut all functions that run: the next call of an operator is not compiled. read: of a read by Python."""
+        now = len(self._stacks)
+        self._breaks.add(now)
+        fetching = next((n for n in reversed(self._running.values()) if self._functions[n].compiled_alone), None)
+        if (
+            fetching is not None
+            and read is not None
+            and _is_slice(read)
+            and self._functions[fetching].eager_from is None
+        ):
+            self._functions[fetching].eager_from = now
+        for frame, number in self._running.items():
+            function = self._functions[number]
+            fetches = breaks is GraphBreak.NOT_TRACED and number == fetching
+            if fetches or not function.compiled_alone:
+                function.leave_from(0)
+            elif is_in_loop(frame.f_code, frame.f_lasti):
+                function.leave_from(function.cuts[-1] if function.cuts else 0)
+            function.cuts.append(now)
+
+    def forget(self) -> None:
+        """Let go of the frames."""
+        self._running = {}
+
+    def graphs(self) -> list[tuple[int, int] | None]:
+        """Of each call of an operator which graph it is in, None for one that runs in eager mode."""
+        return [None if call in self._breaks else self._graph(call) for call in range(len(self._stacks))]
+
+    def _graph(self, call: int) -> tuple[int, int] | None:
+        found: int | None = None
+        for number in self._stacks[call]:
+            function = self._functions[number]
+            if function.cuts:
+                is_eager = function.eager_from is not None and call >= function.eager_from
+                found = None if is_eager else number
+            elif found is None and function.compiled_alone:
+                found = number
+        return None if found is None else (found, bisect(self._functions[found].cuts, call))
+
+    def marked(self, calls: Sequence[OpCall]) -> tuple[OpCall, ...]:
+        """The calls of a pass, marked where a graph begins and where eager mode does; not where all is one graph."""
+        if not self._breaks:
+            return tuple(calls)
+        marked: list[OpCall] = []
+        before: object = ()
+        for call, graph in zip(calls, self.graphs(), strict=True):
+            if graph != before:
+                mark = UNCOMPILED if graph is None else COMPILED
+                marked.append(OpCall(mark, {}, (), Trait.HOST, origin=call.origin))
+                before = graph
+            marked.append(call)
+        return tuple(marked)
