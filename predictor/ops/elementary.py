@@ -26,22 +26,27 @@ def is_vectorised(t: TensorSpec, out: TensorSpec) -> bool:
     return out.elements == 1 or (t.shape == out.shape and t.stride == out.stride and t.is_dense)
 
 
-def converts(inputs: tuple[TensorSpec, ...]) -> bool:
-    """Whether a pointwise kernel reads numbers of several dtypes, and converts each as it reads it."""
-    return len({t.dtype for t in inputs if t.dtype != "bool"}) > 1
+VECTORISED = {("fp32", "fp16"), ("fp32", "bf16")}
+"""(Dtype, dtype) that torch has a kernel of its own to copy from and to."""
 
 
-def pointwise_of(inputs: tuple[TensorSpec, ...], out: TensorSpec, heavy: float = 0.0) -> tuple[Kernel, ...]:
-    """A pass over every element of ``out``. heavy: transcendental functions of each."""
+def pointwise_of(
+    inputs: tuple[TensorSpec, ...], out: TensorSpec, heavy: float = 0.0, converts: bool | None = None
+) -> tuple[Kernel, ...]:
+    """A pass over every element of ``out``. heavy: transcendental functions of each; converts: whether it turns each
+    number into another dtype as it reads it; None: where its inputs are of several.
+    """
     if out.elements == 0:
         return ()
+    if converts is None:
+        converts = len({t.dtype for t in inputs if t.dtype != "bool"}) > 1
     dims = {
         "elements": out.elements,
         "bytes_read": sum(min(t.nbytes, t.elements * t.itemsize) for t in inputs),
         "bytes_written": out.elements * out.itemsize,
         "inputs": len([t for t in inputs if t.elements > 1]),
         "contiguous": float(all(is_vectorised(t, out) for t in inputs)),
-        "converts": float(converts(inputs)),
+        "converts": float(converts),
         "heavy": heavy,
     }
     return (Kernel("pointwise", out.dtype, dims),)
@@ -76,7 +81,7 @@ def copy_of(source: TensorSpec, out: TensorSpec | None = None) -> tuple[Kernel, 
     if out.elements == 0:
         return ()
     if source.dtype != out.dtype:
-        return pointwise_of((source,), out)
+        return pointwise_of((source,), out, converts=(source.dtype, out.dtype) not in VECTORISED)
     run, transposed = run_length(source)
     dims = {
         "elements": out.elements,

@@ -35,10 +35,9 @@ def masked_scatter(call: OpCall) -> tuple[Kernel, ...]:
 
 def masked_fill(call: OpCall) -> tuple[Kernel, ...]:
     """A copy, unless in place, and a pass over the elements."""
-    x, mask = call.tensors[:2]
-    out = call.outputs[0]
+    x, out = call.tensors[0], call.outputs[0]
     copied = () if call.op.endswith("_") else copy_of(x, out)
-    return (*copied, *pointwise_of((out, mask), out)) if out.elements else ()
+    return (*copied, *pointwise_of((out, *call.tensors[1:]), out)) if out.elements else ()
 
 
 def renormalised(call: OpCall) -> tuple[Kernel, ...]:

@@ -159,6 +159,9 @@ BY_TRAIT: dict[str, dict[str, Any]] = {
     "pool": {"self": IMAGE, "kernel_size": (1, 1)},
     "scan": {"self": IMAGE, "dim": -1},
     "fft": {"self": IMAGE, "dim": (-1,)},
+    "channels_shuffled": {"self": IMAGE, "groups": 2},
+    "pixels_shuffled": {"self": IMAGE, "upscale_factor": 2},
+    "pixels_unshuffled": {"self": IMAGE, "downscale_factor": 2},
     "rnn": {"input": BATCHED, "params": (packed(24, 8), packed(24, 8), packed(24), packed(24)), "num_layers": 1},
 }
 
