@@ -150,6 +150,9 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     **{name: {"self": SQUARE, "dim": 0, "index": packed(8, dtype="int64")} for name in ("index_fill", "index_fill_")},
     **{name: {"self": SQUARE, "mask": TRUTH, "source": SQUARE} for name in ("masked_scatter", "masked_scatter_")},
     **{"masked_select": {"self": SQUARE, "mask": TRUTH}, "renorm": {"self": SQUARE, "p": 2, "dim": 0, "maxnorm": 1}},
+    "channel_shuffle": {"self": IMAGE, "groups": 2},
+    "pixel_shuffle": {"self": IMAGE, "upscale_factor": 2},
+    "pixel_unshuffle": {"self": IMAGE, "downscale_factor": 2},
     "_weight_norm_interface": {"v": BATCHED, "g": packed(2, 1, 1), "dim": 0},
 }
 BY_TRAIT: dict[str, dict[str, Any]] = {
@@ -159,9 +162,6 @@ BY_TRAIT: dict[str, dict[str, Any]] = {
     "pool": {"self": IMAGE, "kernel_size": (1, 1)},
     "scan": {"self": IMAGE, "dim": -1},
     "fft": {"self": IMAGE, "dim": (-1,)},
-    "channels_shuffled": {"self": IMAGE, "groups": 2},
-    "pixels_shuffled": {"self": IMAGE, "upscale_factor": 2},
-    "pixels_unshuffled": {"self": IMAGE, "downscale_factor": 2},
     "rnn": {"input": BATCHED, "params": (packed(24, 8), packed(24, 8), packed(24), packed(24)), "num_layers": 1},
 }
 
