@@ -56,6 +56,16 @@ class Question:
         chosen = self.settings
         return runtimes.load(self.runtime).mode_on(chosen.target)
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """What is the same of every prediction, see ``Plan.report``."""
+        return {
+            "host": self.host,
+            "attention": self.attention,
+            "estimator": self.estimator,
+            "measured": self.measured,
+        }
+
     def report(self, **changes: Any) -> Report:
         """The prediction, with something changed."""
         asked = replace(self, **changes)
@@ -65,10 +75,7 @@ class Question:
             asked.dtype,
             asked.batch,
             asked.length or None,
-            host=asked.host,
-            attention=asked.attention,
-            estimator=asked.estimator,
-            measured=asked.measured,
+            **asked.options,
         )
 
     def reports(self, batches: Sequence[int]) -> tuple[Report, ...]:
@@ -79,10 +86,7 @@ class Question:
             self.dtype,
             batches,
             [self.length] if self.length else None,
-            host=self.host,
-            attention=self.attention,
-            estimator=self.estimator,
-            measured=self.measured,
+            **self.options,
         )
 
     def priced(self) -> tuple[Lowered, PricedProgram]:
