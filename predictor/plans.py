@@ -172,7 +172,7 @@ def settings(
     if dtype not in calibration.dtypes and origin is DtypeOrigin.MODULE:
         able = " or ".join(sorted(calibration.dtypes))
         raise PredictorError(
-            f"{calibration.gpu} is not calibrated for {dtype}, the module's own dtype: say another, --dtype {able}"
+            f"{calibration.gpu} is not calibrated for {dtype}, the model's own dtype: say another, --dtype {able}"
         )
     if dtype not in calibration.dtypes:
         raise calibration.unknown_dtype(dtype)

@@ -66,7 +66,7 @@ def _wrapped(label: str, text: str) -> list[str]:
 
 
 def dtype(report: Report) -> str:
-    """The dtype of a prediction, and why it is that where nobody asked for it: "fp32 (the module's own)"."""
+    """The dtype of a prediction, and why it is that where nobody asked for it: "fp32 (the model's own)"."""
     return report.dtype if report.dtype_origin is DtypeOrigin.ASKED else f"{report.dtype} ({report.dtype_origin})"
 
 
