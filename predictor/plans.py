@@ -149,6 +149,10 @@ def target_of(calibration: Calibration, host: HostCosts) -> Target:
     return Target(host.environment.torch, calibration.architecture, calibration.lanes.serial)
 
 
+OPTIONS = ("host", "attention", "estimator", "measured")
+"""Arguments of ``Plan.report`` by which a question asks the same at every size and of every runtime."""
+
+
 def settings(
     gpu: str,
     runtime: str = "eager",

@@ -14,7 +14,7 @@ from predictor import runtimes
 from predictor.errors import PredictorError
 from predictor.graph.files import SizeRange
 from predictor.lowered import Lowered
-from predictor.plans import MeasuredLatency, Plan, Settings, settings, timelines_of
+from predictor.plans import OPTIONS, MeasuredLatency, Plan, Settings, settings, timelines_of
 from predictor.predict import BATCHES
 from predictor.records import CaptureMode, PricedProgram, Report, Timelines
 
@@ -59,12 +59,7 @@ class Question:
     @property
     def options(self) -> dict[str, Any]:
         """What is the same of every prediction, see ``Plan.report``."""
-        return {
-            "host": self.host,
-            "attention": self.attention,
-            "estimator": self.estimator,
-            "measured": self.measured,
-        }
+        return {name: getattr(self, name) for name in OPTIONS}
 
     def report(self, **changes: Any) -> Report:
         """The prediction, with something changed."""

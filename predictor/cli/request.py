@@ -49,12 +49,9 @@ class Request:
     @property
     def options(self) -> dict[str, Any]:
         """What every prediction is asked with, see ``Plan.report``."""
-        return {
-            "host": self.host,
-            "attention": self.attention,
-            "estimator": self.estimator,
-            "measured": self.measured,
-        }
+        from predictor.plans import OPTIONS
+
+        return {name: getattr(self, name) for name in OPTIONS}
 
     def check_one_size(self, option: str) -> None:
         """Raises PredictorError where a table of sizes is asked for: an option answers for one."""
