@@ -87,7 +87,7 @@ def assemble(
         calibration=provenance(calibration, host),
         on_cpu=_on_cpu(lowered, priced, size),
         notes=(
-            *notes(lowered.versions, host),
+            *notes(lowered.versions, calibration, host),
             *_graph_breaks(lowered.program.program),
             *(f"assumed: {text}" for text in lowered.assumptions),
             *(f"{text}: such a latency contradicts the others" for text in (correction.doubtful if correction else ())),
@@ -296,7 +296,7 @@ def provenance(calibration: Calibration, host: HostCosts) -> dict[str, Any]:
     }
 
 
-def notes(versions: Mapping[str, str], host: HostCosts) -> tuple[str, ...]:
+def notes(versions: Mapping[str, str], calibration: Calibration, host: HostCosts) -> tuple[str, ...]:
     """What a report adds: host costs of another machine, versions that differ from the calibration's."""
     theirs = host.environment.versions
     differ = [
@@ -305,12 +305,21 @@ def notes(versions: Mapping[str, str], host: HostCosts) -> tuple[str, ...]:
         if package != "python" and package in theirs and theirs[package].split("+")[0] != version.split("+")[0]
     ]
     scaled = f", scaled to {host.label}" if host.name not in ("", host.reference_gpu) else ""
-    unmeasured = (
-        f"host costs are those of a machine with an {host.reference_gpu}{scaled}: "
-        "nobody measured this runtime with this GPU"
-    )
+    elsewhere = f"host costs are those of a machine with an {host.reference_gpu}{scaled}{_own_host(calibration, host)}"
     captured = f"captured with {', '.join(differ)}"
     doubts = host.environment.doubts
     doubted = f"the calibration was written although it should not be trusted: {doubts}"
-    said = ((doubted, doubts), (unmeasured, host.is_unmeasured), (captured, differ))
+    said = ((doubted, doubts), (elsewhere, host.is_unmeasured), (captured, differ))
     return tuple(note for note, holds in said if holds)
+
+
+def _own_host(calibration: Calibration, host: HostCosts) -> str:
+    """Why the costs are those of another GPU's host: there are no others, or how to ask for the GPU's own."""
+    if host.reference_gpu == calibration.gpu:
+        return ""
+    has_own = host.runtime in calibration.runtimes and not calibration.own_host(host.runtime).is_unmeasured
+    return (
+        f"; the {calibration.gpu}'s own: --host {calibration.gpu}"
+        if has_own
+        else ": nobody measured this runtime with this GPU"
+    )

@@ -149,6 +149,10 @@ def target_of(calibration: Calibration, host: HostCosts) -> Target:
     return Target(host.environment.torch, calibration.architecture, calibration.lanes.serial)
 
 
+OPTIONS = ("host", "attention", "estimator", "measured")
+"""Arguments of ``Plan.report`` by which a question asks the same at every size and of every runtime."""
+
+
 def settings(
     gpu: str,
     runtime: str = "eager",
@@ -172,7 +176,7 @@ def settings(
     if dtype not in calibration.dtypes and origin is DtypeOrigin.MODULE:
         able = " or ".join(sorted(calibration.dtypes))
         raise PredictorError(
-            f"{calibration.gpu} is not calibrated for {dtype}, the module's own dtype: say another, --dtype {able}"
+            f"{calibration.gpu} is not calibrated for {dtype}, the model's own dtype: say another, --dtype {able}"
         )
     if dtype not in calibration.dtypes:
         raise calibration.unknown_dtype(dtype)
@@ -346,8 +350,7 @@ class Plan:
         that the plan has no graph for, CannotRunError where the runtime cannot run the model.
         """
         chosen = settings(gpu, runtime, dtype, estimator, host, attention, self.dtype, measured, monotone)
-        batch = self.batch if batch is None else check_batch(batch)
-        return self._reports(chosen, [batch], self._length(length), estimator)[0]
+        return self._reports(chosen, [self._batch(batch)], self._length(length), estimator)[0]
 
     def reports(
         self,
@@ -511,8 +514,7 @@ class Plan:
         host, followed by those of its kernels. Arguments and errors as of ``report``.
         """
         chosen = settings(gpu, runtime, dtype, "queue", host, attention, self.dtype, measured)
-        batch = self.batch if batch is None else check_batch(batch)
-        lowered = self._lowered(chosen, [batch], self._length(length))[0][1]
+        lowered = self.program(chosen, batch, length)
         _, timelines = self._priced(lowered, chosen)
         return spans(lowered.program.program.calls, timelines)
 
@@ -538,31 +540,23 @@ class Plan:
             raise PredictorError(
                 f"{calibration.gpu} is not calibrated for any runtime, kernels alone are: run calibrate"
             )
+        more: dict[str, Any] = {
+            **{"host": host, "attention": attention, "estimator": estimator},
+            **{"measured": measured, "monotone": monotone},
+        }
         rows = []
         for number, runtime in enumerate(calibration.runtimes):
             tell(runtime, number, len(calibration.runtimes))
             try:
-                report = self.report(
-                    gpu,
-                    runtime,
-                    dtype,
-                    batch,
-                    length,
-                    host=host,
-                    attention=attention,
-                    estimator=estimator,
-                    measured=measured,
-                    monotone=monotone,
-                )
-                rows.append(Compared(runtime, report))
+                rows.append(Compared(runtime, self.report(gpu, runtime, dtype, batch, length, **more)))
             except (CannotRunError, MissingLibraryError) as error:
                 rows.append(Compared(runtime, None, str(error)))
         return tuple(rows)
 
     def graph(self, dtype: str, runtime: str, batch: int | None = None, length: int | None = None) -> Graph:
         """The graph that a runtime makes of the model at a size, captured if need be. Raises as ``report`` does."""
-        batch = self.batch if batch is None else check_batch(batch)
-        return self._graph(dtype, runtime, runtimes.load(runtime).capture_mode, batch, self._length(length))
+        mode = runtimes.load(runtime).capture_mode
+        return self._graph(dtype, runtime, mode, self._batch(batch), self._length(length))
 
     def _graph(self, dtype: str, runtime: str, mode: CaptureMode, batch: int, length: int) -> Graph:
         key = dtype, mode, batch, length
@@ -595,9 +589,9 @@ class Plan:
         """What a runtime runs on a target at a size, priced by nothing yet. Attention is multiplied out where the
         target's torch has no fused one. Raises as ``report`` does.
         """
-        batch = self.batch if batch is None else check_batch(batch)
         multiplied = attention_of(target.torch) == "eager"
-        return self._programs_of(runtime, target, dtype, multiplied, [batch], self._length(length))[0][1]
+        sizes = [self._batch(batch)], self._length(length)
+        return self._programs_of(runtime, target, dtype, multiplied, *sizes)[0][1]
 
     def priced(
         self, chosen: Settings, batch: int | None = None, length: int | None = None
@@ -610,8 +604,7 @@ class Plan:
         """What a runtime runs at a size, for checked settings. Raises as ``report`` does, but for what a runtime cannot
         run as a whole, which the program says.
         """
-        batch = self.batch if batch is None else check_batch(batch)
-        return self._lowered(chosen, [batch], self._length(length))[0][1]
+        return self._lowered(chosen, [self._batch(batch)], self._length(length))[0][1]
 
     def timed(
         self, chosen: Settings, batches: Sequence[int], length: int | None = None
@@ -745,6 +738,9 @@ class Plan:
         for (dtype, mode, batch, length), graph in self._captured.items():
             graphs = graphs.extended(dtype, mode, {(batch, length): graph}, SizeRange(batch, batch, length, length))
         return graphs
+
+    def _batch(self, batch: int | None) -> int:
+        return self.batch if batch is None else check_batch(batch)
 
     def _length(self, length: int | None) -> int:
         if length is not None and not self.length:

@@ -328,7 +328,7 @@ class DtypeOrigin(StrEnum):
     """
 
     ASKED = "as asked"
-    MODULE = "the module's own"
+    MODULE = "the model's own"
     DEFAULT = "the default"
 
 

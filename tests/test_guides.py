@@ -18,8 +18,8 @@ def blocks(page: Path) -> list[tuple[str, str]]:
 
 
 def run(page: Path) -> dict[str, Any]:
-    """Run a page's blocks one after another, those that need what is not installed left out."""
-    names: dict[str, Any] = {"__name__": "guide"}
+    """Run a page's blocks one after another as a program, those that need what is not installed left out."""
+    names: dict[str, Any] = {"__name__": "__main__"}
     for needs, code in blocks(page):
         compiled = compile(code, str(page), "exec")
         if not needs or importlib.util.find_spec(needs):

@@ -27,7 +27,7 @@ def calibrate(
         bool,
         typer.Option(
             "--quick",
-            help="Under 90 seconds for eager: a coarser host, a few kernels. The GPU's kernels are taken from whoever "
+            help="70 to 100 seconds for eager: a coarser host, a few kernels. The GPU's kernels are taken from whoever "
             "measured all, or from the nearest GPU with a factor for each family.",
         ),
     ] = False,

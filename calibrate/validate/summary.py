@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import fill
 
 from predictor import runtimes
 from predictor.calibration.host_costs import probe_factor
 from predictor.calibration.host_list import REFERENCE_GPU, listed_hosts
 from predictor.calibration.load import Calibration, load_calibration
 from predictor.calibration.schema import HostProbe
+from predictor.report.text import WIDTH
 
 
 def calibration_text(folder: Path) -> str:
@@ -21,9 +23,8 @@ def calibration_text(folder: Path) -> str:
         f"launch latency {lanes.launch_latency_s * 1e6:.1f} us, gap {lanes.gap_s * 1e6:.2f} us, "
         f"sync {lanes.sync_s * 1e6:.1f} us",
         *(_host(calibration, name) for name in calibration.runtimes),
-        f"written to {folder}",
     ]
-    return "\n".join(lines)
+    return "\n".join([*(fill(line, WIDTH, subsequent_indent="  ") for line in lines), f"written to {folder}"])
 
 
 def _host(calibration: Calibration, runtime: str) -> str:

@@ -14,7 +14,7 @@ from predictor import runtimes
 from predictor.errors import PredictorError
 from predictor.graph.files import SizeRange
 from predictor.lowered import Lowered
-from predictor.plans import MeasuredLatency, Plan, Settings, settings, timelines_of
+from predictor.plans import OPTIONS, MeasuredLatency, Plan, Settings, settings, timelines_of
 from predictor.predict import BATCHES
 from predictor.records import CaptureMode, PricedProgram, Report, Timelines
 
@@ -56,6 +56,11 @@ class Question:
         chosen = self.settings
         return runtimes.load(self.runtime).mode_on(chosen.target)
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """What is the same of every prediction, see ``Plan.report``."""
+        return {name: getattr(self, name) for name in OPTIONS}
+
     def report(self, **changes: Any) -> Report:
         """The prediction, with something changed."""
         asked = replace(self, **changes)
@@ -65,10 +70,7 @@ class Question:
             asked.dtype,
             asked.batch,
             asked.length or None,
-            host=asked.host,
-            attention=asked.attention,
-            estimator=asked.estimator,
-            measured=asked.measured,
+            **asked.options,
         )
 
     def reports(self, batches: Sequence[int]) -> tuple[Report, ...]:
@@ -79,10 +81,7 @@ class Question:
             self.dtype,
             batches,
             [self.length] if self.length else None,
-            host=self.host,
-            attention=self.attention,
-            estimator=self.estimator,
-            measured=self.measured,
+            **self.options,
         )
 
     def priced(self) -> tuple[Lowered, PricedProgram]:

@@ -274,7 +274,8 @@ class Calibration:
         while runtime not in measured.runtime_costs:
             assert measured.reference is not None
             measured = measured.reference
-        return probed_host(measured.host(runtime), read(path, HostProbe), path.name, measured.gpu)
+        host = measured.host(runtime)
+        return probed_host(host, read(path, HostProbe), path.name, host.reference_gpu or measured.gpu)
 
 
 def all_hosts() -> dict[str, str]:

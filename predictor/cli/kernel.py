@@ -93,9 +93,6 @@ def _kernel(family: str, dims: list[str], gpu: str, dtype: str, context: str, mo
         return json.dumps(result)
     rate, share = result["flops"] / seconds * 1e-12, result["roofline_s"] / seconds
     title = f"{family} {' '.join(dims)}, {dtype} on {calibration.gpu}: {seconds * 1e6:.4g} us"
-    return (
-        f"{fill(title, WIDTH)}\n"
-        f"90 % interval {low * 1e6:.4g} to {high * 1e6:.4g} us\n"
-        f"{result['bound']}-bound, {rate:.4g} TFLOP/s, {share:.0%} of the roofline; {fit.provenance}"
-        f"{', extrapolated beyond the calibrated range' if far else ''}"
-    )
+    doubt = ", extrapolated beyond the calibrated range" if far else ""
+    verdict = f"{result['bound']}-bound, {rate:.4g} TFLOP/s, {share:.0%} of the roofline; {fit.provenance}{doubt}"
+    return f"{fill(title, WIDTH)}\n90 % interval {low * 1e6:.4g} to {high * 1e6:.4g} us\n{fill(verdict, WIDTH)}"

@@ -78,8 +78,8 @@ class Answer(NamedTuple):
             raise PredictorError("--depth and --top are of a breakdown: --by op, module or layer")
         if self.trace_measured and not self.trace:
             raise PredictorError("say where both traces go: --trace FILE")
-        if request.is_sweep and (self.by or self.trace):
-            raise PredictorError(f"{'--by' if self.by else '--trace'} takes one batch size and one length")
+        if self.by or self.trace:
+            request.check_one_size("--by" if self.by else "--trace")
         plan, predicted = request.reports()
         predicted = tuple(replace(prediction, budget_s=budget_s) for prediction in predicted)
         if self.trace:
@@ -207,7 +207,7 @@ def predict(
         typer.Option(
             metavar="NAME",
             help="Host: typical, another (predict list hosts), or a FILE.json of calibrate --probe. Default: the "
-            "GPU's measured host, else a typical one.",
+            "GPU's (list hosts --gpu marks it), else a typical one.",
             autocompletion=complete_host,
         ),
     ] = None,

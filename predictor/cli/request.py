@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from predictor.cli.terminal import Waiting
 
@@ -46,6 +46,20 @@ class Request:
         """Whether it asks for a table of sizes."""
         return any(sizes is not None and len(sizes) > 1 for sizes in (self.batches, self.lengths))
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """What every prediction is asked with, see ``Plan.report``."""
+        from predictor.plans import OPTIONS
+
+        return {name: getattr(self, name) for name in OPTIONS}
+
+    def check_one_size(self, option: str) -> None:
+        """Raises PredictorError where a table of sizes is asked for: an option answers for one."""
+        from predictor.errors import PredictorError
+
+        if self.is_sweep:
+            raise PredictorError(f"{option} takes one batch size and one length")
+
     def reports(self) -> tuple[Plan, tuple[Report, ...]]:
         """The plan, and a prediction for every length and batch size. Raises CannotRunError where the runtime cannot
         run the model, with those that can; PredictorError otherwise.
@@ -65,15 +79,12 @@ class Request:
                         self.dtype,
                         self.batches,
                         None if length is None else [length],
-                        host=self.host,
-                        attention=self.attention,
-                        estimator=self.estimator,
-                        measured=self.measured,
+                        **self.options,
                     )
             except CannotRunError as error:
                 can = ", ".join(row.runtime for row in self._compared(plan, waiting) if row.report) or "none"
                 raise CannotRunError(
-                    f"{plan.name} cannot run under {self.runtime}: {error} (runtimes that can: {can})"
+                    f"{plan.name} cannot run under {self.runtime} (runtimes that can: {can}): {error}"
                 ) from None
         for report in reports if self.strict else ():
             check_strictly(report)
@@ -81,20 +92,15 @@ class Request:
 
     def compared(self) -> tuple[Compared, ...]:
         """The model under every runtime, see ``Plan.compare``."""
-        from predictor.errors import PredictorError
-
-        if self.is_sweep:
-            raise PredictorError("--compare takes one batch size and one length")
+        self.check_one_size("--compare")
         with self._plan() as (plan, waiting):
             return self._compared(plan, waiting)
 
     def advised(self) -> Advice:
         """Answers for a designer, see ``Plan.advise``."""
         from predictor import advice
-        from predictor.errors import PredictorError
 
-        if self.is_sweep:
-            raise PredictorError("--advise takes one batch size and one length")
+        self.check_one_size("--advise")
         with self._plan() as (plan, waiting):
             asked = advice.question(
                 plan,
@@ -103,10 +109,7 @@ class Request:
                 self.dtype,
                 self._first(self.batches),
                 self._first(self.lengths),
-                host=self.host,
-                attention=self.attention,
-                estimator=self.estimator,
-                measured=self.measured,
+                **self.options,
             )
             advised = advice.advise(asked, waiting.doing)
         if self.strict:
@@ -119,10 +122,7 @@ class Request:
             self.dtype,
             self._first(self.batches),
             self._first(self.lengths),
-            host=self.host,
-            attention=self.attention,
-            estimator=self.estimator,
-            measured=self.measured,
+            **self.options,
             tell=lambda runtime, number, of: waiting.doing(f"capturing {plan.name} for {runtime}", number, of),
         )
 

@@ -66,7 +66,7 @@ def _wrapped(label: str, text: str) -> list[str]:
 
 
 def dtype(report: Report) -> str:
-    """The dtype of a prediction, and why it is that where nobody asked for it: "fp32 (the module's own)"."""
+    """The dtype of a prediction, and why it is that where nobody asked for it: "fp32 (the model's own)"."""
     return report.dtype if report.dtype_origin is DtypeOrigin.ASKED else f"{report.dtype} ({report.dtype_origin})"
 
 
@@ -117,7 +117,7 @@ def render(report: Report) -> str:
             f"busy for {report.busy_share:.0%} of the pass, {report.breakdown.sms_active:.0%} of its multiprocessors "
             f"active on average (estimated); {_rate(report.samples_per_s)} samples/s",
         ),
-        *([f"  generation   {_generation(report)}"] if report.generated else []),
+        *(_wrapped("  generation   ", _generation(report)) if report.generated else []),
         *([f"  budget       {_budget(report)}"] if report.budget_s is not None else []),
         "",
         f"  {'costliest operators':30} {'count':>5} {'host':>10} {'kernel':>10}",

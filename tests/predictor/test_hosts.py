@@ -161,6 +161,7 @@ def test_a_probed_host_takes_as_many_times_as_long_as_its_probe(ratio: float, tm
         assert found.host_s == pytest.approx(ratio * plan.report(gpu, host="h200").host_s)
         assert f"{ratio:.2f} x the h200's" in found.host
     h100 = plan.report("h100", host=str(path))
+    assert f"{ratio:.2f} x the h200's" in h100.host  # the host that is scaled, not the GPU's own
     probes = load_calibration("h100").host("eager").probe_s / reference.probe_s
     assert h100.host_s == pytest.approx(ratio / probes * plan.report("h100").host_s)
 
@@ -212,3 +213,16 @@ def test_a_probe_says_how_much_hosts_differ() -> None:
     probed = beside_a_probe(default)
     assert probed.error == pytest.approx(math.hypot(default.model_error, PROBE_ERROR))
     assert probed.error < default.error
+
+
+def test_a_note_tells_a_host_that_nobody_measured_from_one_that_was_not_asked_for() -> None:
+    plan = zoo_plan("bert-base")
+
+    def said(gpu: str, host: str | None = None, runtime: str = "eager") -> str:
+        return " ".join(note for note in plan.report(gpu, runtime, host=host).notes if "host" in note)
+
+    assert said("h100") == "host costs are those of a machine with an h200; the h100's own: --host h100"
+    assert said("h100", host="h100") == said("h200") == said("a100") == ""
+    assert said("a100", host="h200").endswith("; the a100's own: --host a100")
+    assert said("a100", runtime="cudagraph").endswith(": nobody measured this runtime with this GPU")
+    assert said("l4").endswith(": nobody measured this runtime with this GPU")

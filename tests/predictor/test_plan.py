@@ -370,7 +370,7 @@ def test_a_pickled_plan_keeps_the_module_s_own_dtype_and_what_was_said_of_it() -
     restored = pickle.loads(pickle.dumps(made))
     assert (made.dtype, restored.dtype, restored.notes) == ("fp16", "fp16", options.notes)
     assert restored.report("h200") == made.report("h200")
-    assert restored.report("h200").dtype_origin == "the module's own"
+    assert restored.report("h200").dtype_origin == "the model's own"
 
 
 @pytest.mark.parametrize(

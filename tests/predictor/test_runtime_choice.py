@@ -33,6 +33,12 @@ def test_what_cannot_run_is_exit_code_three_with_the_reason_and_those_that_can(t
     assert result.stdout == ""
 
 
+def test_a_long_reason_leaves_room_for_the_runtimes_that_can() -> None:
+    result = CliRunner().invoke(predict, ["--model", "resnet50", "--gpu", "h200", "--runtime", "bettertransformer"])
+    assert result.exit_code == 3
+    assert "cudagraph, eager, onnx, onnx-cudagraph, torchscript)" in result.stderr
+
+
 def test_a_comparison_marks_the_fastest_and_names_what_cannot_run(tmp_path: Path) -> None:
     command = ["--model", model(tmp_path), "--gpu", "h200", "--compare"]
     shown = CliRunner().invoke(predict, command)

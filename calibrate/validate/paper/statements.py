@@ -453,11 +453,14 @@ def listing(judged: Sequence[Judged]) -> str:
     both = [one for one in judged if one.agrees is not None]
     held = [one for one in both if one.observed and one.observed.holds]
     kept = [one for one in held if one.predicted and one.predicted.holds]
-    lines.append(
+    predicted = [one.predicted.holds for one in judged if one.predicted]
+    summary = (
         f"{len(both)} of {len(judged)} statements were observed; {len(held)} hold there, "
         f"of which {len(kept)} hold in the predictions."
+        if both
+        else f"None of {len(judged)} statements was observed; {sum(predicted)} hold in the predictions."
     )
-    return "\n".join(lines)
+    return "\n".join([*lines, fill(summary, COLUMNS_OF_TERMINAL)])
 
 
 VERDICTS = {"yes": "holds", "no": "does not hold", "": "not known"}

@@ -203,5 +203,5 @@ def test_onnx_runtimes_have_no_autocast_and_no_layout() -> None:
 
 def test_a_zoo_model_is_captured_for_it() -> None:
     report = plan_of("distilbert", options=CaptureOptions(autocast="fp16")).report("h200")
-    assert (report.dtype, report.dtype_origin) == ("fp32", "the module's own")
+    assert (report.dtype, report.dtype_origin) == ("fp32", "the model's own")
     assert report.launches > plan_of("distilbert").report("h200").launches

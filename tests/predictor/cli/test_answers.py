@@ -61,6 +61,7 @@ def test_generation_is_told_in_tokens_a_second() -> None:
     assert f"{data['tokens_per_s']:.4g}" in swept[5]
     assert json.loads(good(*ASKED, "--json"))["tokens_per_s"] is None
     assert "tokens/s" not in good(*ASKED, "--batch", "1,8")
+    assert max(map(len, good("gpt2-generate", "--gpu", "h200").splitlines())) <= 80
 
 
 # breakdowns

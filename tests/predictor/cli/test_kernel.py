@@ -36,7 +36,9 @@ def test_a_kernel_is_predicted_from_its_dimensions(h200: Calibration) -> None:
 def test_a_kernel_beyond_what_was_measured_says_so() -> None:
     words = ("kernel", "gemm", "--gpu", "h200", "m=4096", "n=4096", "k=4000000")
     assert json.loads(invoke(*words, "--json").stdout)["extrapolated"]
-    assert "extrapolated beyond the calibrated range" in invoke(*words).stdout
+    lines = invoke(*words).stdout.splitlines()
+    assert "extrapolated beyond the calibrated range" in " ".join(lines)
+    assert max(map(len, lines)) <= 80
 
 
 def test_a_monotone_price_is_no_less_than_that_of_a_smaller_kernel(h200: Calibration) -> None:

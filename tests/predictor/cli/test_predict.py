@@ -254,7 +254,7 @@ def test_a_factory_may_take_no_batch_and_return_a_tuple_of_inputs() -> None:
 
 def test_a_factory_may_return_named_inputs_and_a_module_of_any_dtype_and_device(folder: Path) -> None:
     absolute = good(predict(f"{folder}/models.py:by_name", "--batch", "6", "--json"))
-    assert (absolute["dtype"], absolute["dtype_origin"]) == ("fp16", "the module's own")
+    assert (absolute["dtype"], absolute["dtype_origin"]) == ("fp16", "the model's own")
     other = good(predict("models.py:layer", "--batch", "6", "--dtype", "fp16", "--json"))
     assert absolute["latency_s"] == pytest.approx(other["latency_s"])
 
@@ -538,20 +538,20 @@ def test_a_number_that_is_none_is_one_line() -> None:
 
 def test_the_first_line_says_the_dtype_and_why() -> None:
     assert predict("models.py:layer").stdout.startswith(
-        "models:layer, batch 1, fp32 (the module's own), eager on h200\n"
+        "models:layer, batch 1, fp32 (the model's own), eager on h200\n"
     )
     assert predict("models.py:layer", "--dtype", "fp16").stdout.startswith(
         "models:layer, batch 1, fp16, eager on h200\n"
     )
     assert predict("distilbert").stdout.startswith("distilbert, batch 1, fp16 (the default), eager on h200\n")
     compared = predict("models.py:layer", "--compare").stdout
-    assert compared.startswith("models:layer, batch 1, fp32 (the module's own) on h200, times in ms\n")
+    assert compared.startswith("models:layer, batch 1, fp32 (the model's own) on h200, times in ms\n")
 
 
 def test_a_dtype_that_the_gpu_is_not_calibrated_for_says_what_to_ask(folder: Path) -> None:
     (folder / "double.py").write_text(FACTORIES.replace("torch.nn.Linear(8, 4)", "torch.nn.Linear(8, 4).double()"))
     said = complaint(predict("double.py:layer"))
-    assert "h200 is not calibrated for fp64, the module's own dtype: say another, --dtype bf16 or fp16" in said
+    assert "h200 is not calibrated for fp64, the model's own dtype: say another, --dtype bf16 or fp16" in said
     assert good(predict("double.py:layer", "--dtype", "fp32", "--json"))["dtype"] == "fp32"
 
 

@@ -160,11 +160,9 @@ def test_a_model_is_priced_in_its_own_dtype(tmp_path: Path) -> None:
     text = MODEL.replace("Model(4, 4)", "Model(4, 4).bfloat16()")
     plan = plan_of(f"{written(tmp_path, net=text) / 'net'}.py:build")
     assert (plan.dtype, plan.report("h200").dtype, plan.report("h200").dtype_origin) == (
-        *("bf16", "bf16", "the module's own"),
+        *("bf16", "bf16", "the model's own"),
     )
-    with pytest.raises(
-        PredictorError, match=r"v100 is not calibrated for bf16, the module's own dtype: .*--dtype fp16"
-    ):
+    with pytest.raises(PredictorError, match=r"v100 is not calibrated for bf16, the model's own dtype: .*--dtype fp16"):
         plan.report("v100")
 
 

@@ -100,11 +100,14 @@ def test_a_statement_that_the_predictions_contradict_is_told() -> None:
     assert one.agrees is False
     text = statements.listing([one])
     assert "does not hold" in text
-    assert "1 hold there, of which 0 hold in the predictions" in text
+    assert "1 hold there, of which 0 hold in the predictions" in text.replace("\n", " ")
 
 
 def test_what_was_not_observed_says_so() -> None:
     one = judge(_mean_gain(), View(world), View(lambda case, gpu: None), "measured")
+    text = statements.listing([one])
+    assert "None of 1 statements was observed; 1 hold in the predictions." in text
+    assert max(map(len, text.splitlines())) <= 80
     fields = statements.row(one)
     assert (fields["predicted_holds"], fields["observed"], fields["agrees"]) == ("yes", "", "")
 
