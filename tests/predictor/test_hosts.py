@@ -211,7 +211,7 @@ def test_a_probe_says_how_much_hosts_differ() -> None:
     assert own.hosts_differ == 0
     assert beside_a_probe(own) == own
     probed = beside_a_probe(default)
-    assert probed.error == pytest.approx(math.hypot(default.model_error, PROBE_ERROR))
+    assert probed.error == pytest.approx(math.hypot(load_calibration("h200").host("eager").error, PROBE_ERROR))
     assert probed.error < default.error
 
 
