@@ -101,6 +101,8 @@ class Family:
 
     impossible: what sizes cannot be together, see ``check``.
 
+    over_link: its bytes go between the memories of device and host, at the pace of the link between them.
+
     latency_s: seconds of what is neither arithmetic nor traffic, steps that wait for each other, from dims and
     multiprocessors; None: nothing. issue_s: seconds in which the multiprocessors issue the instructions of a kernel
     that has many for a FLOP, beside its traffic, from the same; None: those of its FLOPs at the peak.
@@ -132,6 +134,7 @@ class Family:
     groups_run_at_once: bool = False
     variant: Variant = Variant.USUAL
     traffic: Callable[[Dims, int], Array] | None = None
+    over_link: bool = False
     impossible: Impossible = lambda d: ()
     latency_s: Callable[[Dims, int], Array] | None = None
     issue_s: Callable[[Dims, int], Array] | None = None

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from predictor.kernels.families import FAMILIES
 from predictor.ops import onnx_form, ort
 from predictor.records import Graph, Kernel, OpCall, PythonWork, TensorSpec, Trait
 from predictor.runtimes.onnx import lowering
+from predictor.runtimes.onnx_cudagraph import lowering as with_graph
 
 
 def spec(*shape: int, dtype: str = "fp16") -> TensorSpec:
@@ -289,6 +291,103 @@ def test_a_slice_is_copied_by_one_thread_and_a_thread_stands_for_an_index_tuple(
     tuples = spec(4, 6, 2, dtype="int64")
     (elements,) = kernels(node("ScatterND", [spec(8, 9), tuples, spec(4, 6)], [spec(8, 9)]))
     assert elements.dims == {"indices": 24, "slice": 1}
+
+
+def test_what_is_added_in_half_precision_is_tried_as_often_as_others_meet_it() -> None:
+    """As measured on an H100, fp16: 554 to 645 ns an element where nothing meets, 4.0 to 4.1 us where twelve do."""
+    alone = [spec(2048, 512), spec(2048, 1, dtype="int64"), spec(2048, 512)]
+    crowd = [spec(512, 128), spec(6144, 1, dtype="int64"), spec(6144, 128)]
+    seconds = FAMILIES["scattered_slices"].latency_s
+    assert seconds is not None
+    for inputs, measured_s in ((alone, 512 * 6.0e-7), (crowd, 128 * 4.1e-6)):
+        (kernel,) = kernels(node("ScatterND", inputs, [inputs[0]], reduction="add"))
+        taken = float(seconds(FAMILIES["scattered_slices"].complete(kernel.dims), 132))
+        assert taken == pytest.approx(measured_s, rel=0.15)
+    single = [replace(tensor, dtype="fp32") if tensor.dtype == "fp16" else tensor for tensor in crowd]
+    for inputs, more in ((crowd, {}), (single, {"reduction": "add"})):  # written over; added in memory
+        (kernel,) = kernels(node("ScatterND", inputs, [inputs[0]], **more))
+        assert "tries" not in kernel.dims
+
+
+def test_slices_are_gathered_behind_where_they_begin() -> None:
+    sizes, places, slices = kernels(node("GatherND", [spec(255, 64), spec(128, 1, dtype="int64")], [spec(128, 64)]))
+    assert (sizes.family, sizes.dims["bytes"]) == ("host_copy", 8)
+    assert (places.dims["elements"], slices.dims["elements"]) == (128, 128 * 64)
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "addresses"),
+    [
+        ((2, 6, 9, 8), (2, 6, 8, 7), 0),
+        ((2, 6, 9, 8), (8, 7), 0),
+        ((1, 1, 9, 8), (2, 6, 8, 7), 0),
+        ((2, 6, 9, 8), (1, 6, 8, 7), 3),
+    ],
+    ids=["alike", "a matrix", "one for all", "spread over a part"],
+)
+def test_a_batch_that_is_spread_in_part_takes_addresses(
+    left: tuple[int, ...], right: tuple[int, ...], addresses: int
+) -> None:
+    *copies, whole = kernels(node("MatMul", [spec(*left), spec(*right)], [spec(2, 6, 9, 7)]))
+    assert [copy.family for copy in copies] == ["host_copy"] * addresses
+    assert all(copy.dims["bytes"] == 8 * 12 for copy in copies)
+    assert whole.family == "gemm"
+
+
+def test_pieces_of_several_sizes_are_joined_by_addresses_from_the_host() -> None:
+    *copies, whole = kernels(node("Concat", [spec(2, 3), spec(2, 5)], [spec(2, 8)], axis=1))
+    assert [copy.family for copy in copies] == ["host_copy"] * 4
+    assert whole.family == "ort"
+    assert len(kernels(node("Concat", [spec(2, 3), spec(2, 3)], [spec(2, 6)], axis=1))) == 1
+
+
+def test_a_graph_waits_for_a_copy_between_its_kernels() -> None:
+    joined = node("Concat", [spec(2, 3), spec(2, 5)], [spec(2, 8)], axis=1)
+    graph = Graph("joined", (joined,), "fp16", 1, PythonWork(), 0, {}, ())
+    (replay,) = with_graph.lower(graph).calls
+    copy, row = replay.kernels[0], FAMILIES["host_copy"]
+    assert row.latency_s is not None
+    assert float(row.latency_s(row.complete(copy.dims), 132)) == pytest.approx(2.4e-6)
+    assert "replayed" not in lowering.lower(graph).calls[0].kernels[0].dims
+
+
+@pytest.mark.parametrize(
+    ("rows", "cols", "microseconds"),
+    [(64, 8, 3.4), (1024, 256, 23.3), (1, 48960, 34), (4, 48960, 34), (16, 48960, 45), (32, 48960, 72)],
+)
+def test_the_best_few_take_as_long_as_measured(rows: int, cols: int, microseconds: float) -> None:
+    """TopK in fp16 in models and alone, on an H100 (calibrations/h100/battery, calibrations/h100/onnx_files)."""
+    (kernel,) = kernels(node("TopK", [spec(rows, cols), spec(1, dtype="int64")], [spec(rows, 5)]))
+    row = FAMILIES[kernel.family]
+    assert row.latency_s is not None
+    assert float(row.latency_s(row.complete(kernel.dims), 132)) == pytest.approx(microseconds * 1e-6, rel=0.15)
+
+
+def window(x: tuple[int, ...], w: tuple[int, ...], out: tuple[int, ...], **attributes: Any) -> dict[str, float]:
+    (kernel,) = kernels(node("Conv", [spec(*x), spec(*w)], [spec(*out)], **attributes))
+    return {name: kernel.dims[name] for name in ("h", "w", "r", "s", "stride_w", "pad_h", "pad_w")}
+
+
+def test_a_column_is_convolved_as_a_sequence_and_a_row_of_channels_alone_is_turned() -> None:
+    """cuDNN gets sequences as columns from ONNX Runtime: of depthwise windows it ran 65 x 1 and 31 of a sequence
+    channel by channel, rows never (calibrations/h100/onnx_files, tall and windows).
+    """
+    along = {"strides": [2], "pads": [32, 32], "group": 64}
+    sequence = window((1, 64, 200), (64, 1, 65), (1, 64, 100), **along)
+    assert sequence == {"h": 1, "w": 200, "r": 1, "s": 65, "stride_w": 2, "pad_h": 0, "pad_w": 32}
+    tall = {"strides": [2, 1], "pads": [32, 0, 32, 0], "group": 64}
+    assert window((1, 64, 200, 1), (64, 1, 65, 1), (1, 64, 100, 1), **tall) == sequence
+    wide = {"strides": [1, 1], "pads": [0, 32, 0, 32]}
+    row = window((1, 64, 1, 200), (64, 1, 1, 65), (1, 64, 1, 200), group=64, **wide)
+    assert row == {"h": 200, "w": 1, "r": 65, "s": 1, "stride_w": 1, "pad_h": 32, "pad_w": 0}
+    mixed = window((1, 64, 1, 200), (64, 64, 1, 65), (1, 64, 1, 200), **wide)
+    assert (mixed["h"], mixed["w"], mixed["s"]) == (1, 200, 65)
+
+
+@pytest.mark.parametrize("op", ["Pad", "DepthToSpace", "SpaceToDepth"])
+def test_what_divides_for_the_place_of_each_pixel_is_bound_by_instructions(op: str) -> None:
+    (kernel,) = kernels(node(op, [spec(1, 64, 16, 16)], [spec(1, 16, 32, 32)]))
+    assert (kernel.family, kernel.dims["kind"]) == ("ort_issued", ort.Kind.SHUFFLED)
 
 
 def test_a_transposed_convolution_spreads_each_pixel_over_its_window() -> None:
