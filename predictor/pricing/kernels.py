@@ -293,7 +293,8 @@ def _usual_prices(calibration: Calibration, family: str, dtype: str, arrays: Dim
         for i, (known_s, _) in _exceptions(fit, row, dtype, arrays):
             seconds[i] = known_s
     launches = _usual_launches(calibration, family, dtype, arrays, context)
-    return KernelPrices(seconds, least, launches, compute > memory, is_extrapolated(fit, row, arrays))
+    outside = is_extrapolated(fit, row, arrays) & (not row.over_link)  # no fit: the link's pace is its generation's
+    return KernelPrices(seconds, least, launches, compute > memory, outside)
 
 
 def with_factor(seconds: Any, least_s: Any, factor: Any) -> Any:

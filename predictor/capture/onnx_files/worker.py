@@ -17,6 +17,7 @@ from typing import Any
 
 from predictor.capture.onnx_files import scopes
 from predictor.capture.onnx_files.cuda_only import Cut, cut, restored
+from predictor.capture.onnx_files.few_bits import join_few_bits
 from predictor.capture.onnx_files.folding import keep_half_constants, without_large_constants
 from predictor.capture.onnx_files.nodes import Reader
 from predictor.capture.onnx_files.precision import Proxies, exchange
@@ -45,6 +46,7 @@ def _data_of(
     import onnx
 
     stand_in(model)
+    join_few_bits(model)
     _bind(model, shapes, dims)
     wrapped: set[str] = set()
     missing: list[str] = []

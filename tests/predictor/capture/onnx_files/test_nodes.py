@@ -62,6 +62,16 @@ def test_how_often_a_loop_runs_is_asked_for(tmp_path: Path) -> None:
     assert read(tmp_path, loop(None), trips=12).macs == 12 * 64 * 64
 
 
+def test_a_loop_runs_as_often_as_its_sequence_is_long(tmp_path: Path) -> None:
+    made = loop(None)
+    del made.graph.input[1:]
+    construct, length = node("SequenceConstruct", "x,x,x", "all"), node("SequenceLength", "all", "n")
+    nodes = [construct, length, *made.graph.node]
+    del made.graph.node[:]
+    made.graph.node.extend(nodes)
+    assert read(tmp_path, made).macs == 3 * 64 * 64
+
+
 def test_what_grows_in_a_loop_has_its_mean_size(tmp_path: Path) -> None:
     found = read(tmp_path, loop(11, node("Concat", "s,x", "t", axis=0)))
     joined = next(c for c in found.calls if c.op == "Concat")
