@@ -12,6 +12,7 @@ from enum import IntEnum
 from functools import partial
 from itertools import combinations, pairwise
 
+from predictor.kernels.convolutions import LONG, LONG_WINDOW
 from predictor.ops.elementary import pointwise_of, repeated
 from predictor.ops.node_macs import einsum_sizes, einsum_terms
 from predictor.ops.row import Lower, OnnxForm, no_kernels
@@ -246,8 +247,10 @@ def conv(call: OpCall) -> tuple[Kernel, ...]:
     if len(w.shape) not in (3, 4):
         return conv_as_product(call)
     dims = _window(call, w.shape[0])
-    groups = dims["groups"]
-    family = "ort_conv" if groups == 1 else "ort_conv_depthwise" if groups == x.shape[1] else "ort_conv_grouped"
+    family = "ort_conv" if dims["groups"] == 1 else "ort_conv_grouped"
+    if 1 < dims["groups"] == x.shape[1]:
+        is_long = dims["h"] == dims["r"] == 1 and dims["s"] > LONG_WINDOW
+        family = LONG if is_long else "ort_conv_depthwise"
     return (Kernel(family, units(x.dtype), dims),)
 
 

@@ -103,8 +103,8 @@ def test_attention_of_onnx_says_its_heads_by_its_shapes() -> None:
     query, key = spec(BATCH, HEADS, LENGTH, HEAD), spec(BATCH, 4, LENGTH, HEAD)
     call = node("Attention", [query, key, key], [query], is_causal=1)
     assert macs(call) == 2 * SCORES
-    assert kernels(call)[-1].dims["kv_heads"] == 4
-    assert kernels(call)[-1].dims["causal"] == 1.0
+    assert kernels(call)[1].dims["kv_heads"] == 4
+    assert kernels(call)[1].dims["causal"] == 1.0
 
 
 def test_queries_that_share_keys_look_at_the_whole_cache() -> None:
@@ -382,6 +382,57 @@ def test_a_column_is_convolved_as_a_sequence_and_a_row_of_channels_alone_is_turn
     assert row == {"h": 200, "w": 1, "r": 65, "s": 1, "stride_w": 1, "pad_h": 32, "pad_w": 0}
     mixed = window((1, 64, 1, 200), (64, 64, 1, 65), (1, 64, 1, 200), **wide)
     assert (mixed["h"], mixed["w"], mixed["s"]) == (1, 200, 65)
+
+
+def test_a_deformed_window_is_read_out_and_multiplied() -> None:
+    call = node(
+        "DeformConv", [spec(2, 16, 32, 32), spec(24, 8, 3, 3), spec(2, 18, 32, 32)], [spec(2, 24, 32, 32)], group=2
+    )
+    assert macs(call) == 2 * 24 * 32 * 32 * 8 * 9
+    read, whole = kernels(call)
+    assert read.dims["elements"] == 2 * 32 * 32 * 16 * 9
+    assert {name: whole.dims[name] for name in "mnk"} == {"m": 12, "n": 2 * 32 * 32, "k": 72}
+    assert whole.dims["batch"] == 2
+
+
+@pytest.mark.parametrize(("tokens", "used", "rows"), [(64, 8, 16), (1, 2, 1)])
+def test_experts_are_products_of_those_that_a_token_goes_to(tokens: int, used: int, rows: int) -> None:
+    inputs = [spec(tokens, 256), spec(tokens, 8), spec(8, 512, 256), None, spec(8, 256, 512)]
+    call = node("MoE", inputs, [spec(tokens, 256)], k=2)
+    assert macs(call) == tokens * 2 * 2 * 512 * 256
+    first, second = (kernel for kernel in kernels(call) if kernel.family == "ort_experts")
+    assert (first.dims["experts"], first.dims["m"], first.dims["n"], first.dims["k"]) == (used, rows, 512, 256)
+    assert (second.dims["n"], second.dims["k"]) == (256, 512)
+
+
+TIMES = 2 * 8 * 128 * 64
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shared", "families"),
+    [
+        ("fp16", 8, ["ort", "attention", "ort"]),
+        ("fp16", 2, ["ort", "attention", "ort"]),
+        ("fp32", 8, ["ort", "attention", "ort"]),
+        ("fp32", 2, ["gemm", "ort_attention_softmax", "gemm"]),
+    ],
+)
+def test_attention_of_onnx_puts_heads_behind_and_back(dtype: str, shared: int, families: list[str]) -> None:
+    """As an H100 ran it with heads first: a pass before and behind; in parts where heads are shared in fp32."""
+    query, key = spec(2, 8, 128, 64, dtype=dtype), spec(2, shared, 128, 64, dtype=dtype)
+    call = node("Attention", [query, key, key], [query])
+    assert [kernel.family for kernel in kernels(call)] == families
+    assert macs(call) == 2 * TIMES * 128
+
+
+@pytest.mark.parametrize(("side", "family"), [(17, "ort_conv_depthwise"), (31, "ort_conv_long"), (65, "ort_conv_long")])
+def test_long_windows_of_channels_alone_are_a_family_of_their_own(side: int, family: str) -> None:
+    """cuDNN runs half of them channel by channel, and none of 17."""
+    x, w = spec(2, 64, 200), spec(64, 1, side)
+    (kernel,) = kernels(node("Conv", [x, w], [x], group=64, pads=[side // 2] * 2))
+    assert kernel.family == family
+    (mixed,) = kernels(node("Conv", [x, spec(64, 64, side)], [x], pads=[side // 2] * 2))
+    assert mixed.family == "ort_conv"
 
 
 @pytest.mark.parametrize("op", ["Pad", "DepthToSpace", "SpaceToDepth"])
