@@ -168,6 +168,33 @@ STRINGS = on_host(
     *("StringNormalizer", "StringConcat", "StringSplit", "RegexFullMatch", "TfIdfVectorizer", "Tokenizer"),
     *("CategoryMapper", "DictVectorizer", "ZipMap", "CastMap"),
 )
+FOURIER_STEP = 20
+"""Elements of a pass that take as long on the CPU as a point in a step of a Fourier transform: FNet in fp32 took 192 ms
+a pass, nearly all of it 24 transforms of 128 x 768 (calibrations/h100/paper).
+"""
+
+
+def fourier_elements(call: OpCall) -> int:
+    """Of the CPU's Fourier transforms: a row of n points takes log2(n) steps where that is a power of two, else two
+    transforms of the next one beyond 2 n - 1 (onnxruntime, dft.cc: Bluestein's algorithm).
+    """
+    x, out = call.tensors[0].shape, call.outputs[0].shape
+    if len(x) < 3 or len(out) < 3 or not call.outputs[0].elements:
+        return 0
+    if call.op == "STFT":  # batch, frames, half of the points and one more, both parts
+        rows, points = math.prod(out[:2]), max(2 * (out[-2] - 1), 1)
+    else:
+        axis = call.args.get("axis", -2)
+        points = max(x[axis] if isinstance(axis, int) and -len(x) <= axis < len(x) else x[-2], 1)
+        rows = math.prod(x[:-1]) // points
+    size = 1 << (points - 1).bit_length()
+    if size > points:
+        size, rows = 1 << (2 * points - 2).bit_length(), 2 * rows
+    return FOURIER_STEP * rows * size * max(size.bit_length() - 1, 1)
+
+
+FOURIER = OnnxForm(("DFT", "STFT"), no_kernels, Trait.HOST, cpu_elements=fourier_elements)
+
 TREES = on_host("TreeEnsemble", "TreeEnsembleClassifier", "TreeEnsembleRegressor", cpu_passes=240)
 """A row goes down every tree. Measured of one forest alone, 0.7 us a row (``benchmarks/onnx_files``, forest)."""
 
@@ -206,7 +233,7 @@ def _forms() -> Iterator[OnnxForm]:
     yield from ort.form("SequenceLength", trait=Trait.VIEW, lower=ort.nothing)
     yield from ort.form("SequenceAt", "SequenceInsert", trait=Trait.COPY, lower=moved_ones)
     yield from ort.form("ConcatFromSequence", "SplitToSequence", trait=Trait.COPY, lower=moved_ones)
-    yield from (STRINGS, TREES, TABLES)
+    yield from (FOURIER, STRINGS, TREES, TABLES)
 
 
 _turned = partial(ort.kernel, straight=False)

@@ -306,6 +306,9 @@ class Reader:
                 if name and (found is None or (not found.known and found.kind in ("tensor", "sequence"))):
                     raise PredictorError(_unknown(name, node, found, settled.specs))
             row = self.row(node)
+            axis = settled.known.constants.get(node.input[2]) if node.op_type == "DFT" and len(node.input) > 2 else None
+            if axis is not None and axis.size == 1:  # an attribute in older opsets
+                row[4]["axis"] = int(axis.ravel()[0])
             into.nodes.append([*row[:2], [said(n) for n in row[2]], [said(n) for n in row[3]], row[4], times])
 
     def _write_inside(self, settled: Settled, node: Any, into: Written, scope: str, said: Any, times: int) -> None:

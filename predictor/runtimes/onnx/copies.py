@@ -95,7 +95,8 @@ def computed(call: OpCall) -> Iterator[HostCall]:
     read = [tensor for position, tensor in enumerate(call.tensors) if position not in weights]
     most = max((t.elements for t in (*read, *call.outputs)), default=1)
     products = PRODUCT_ELEMENTS + call.macs // MACS_PER_ELEMENT if call.macs else 0
-    elements = most * onnx_form(call.op).cpu_passes + products
+    form = onnx_form(call.op)
+    elements = (form.cpu_elements(call) if form.cpu_elements else most * form.cpu_passes) + products
     whole = HostCall(call.op, (), PythonWork(), Trait.HOST, elements=elements, origin=call.origin, times=call.times)
     computed = replace(whole, macs=call.macs)
     yield from (replace(whole, op="Cast", elements=t.elements) for t in read if t.dtype in HALF)

@@ -224,3 +224,14 @@ def test_a_picture_smaller_than_a_window_is_said(tmp_path: Path) -> None:
     made = model([node("Conv", "x,w")], [info("x", (1, 3, 4, 4))], [weight("w", 8, 3, 9, 9)])
     with pytest.raises(PredictorError, match="what node Conv goes over, 1x3x4x4, is smaller than its window"):
         read(tmp_path, made)
+
+
+@pytest.mark.parametrize("opset", [17, 20])
+def test_a_fourier_transform_goes_along_the_axis_that_it_says(tmp_path: Path, opset: int) -> None:
+    """As an attribute, and as a tensor since opset 20."""
+    said, weights = ({"axis": 1}, []) if opset == 17 else ({}, [constant("a", 1)])
+    made = model(
+        [node("DFT", "x" if opset == 17 else "x,,a", **said)], [info("x", (2, 16, 3, 1))], weights, opset=opset
+    )
+    (call,) = read(tmp_path, made).calls
+    assert call.args["axis"] == 1
