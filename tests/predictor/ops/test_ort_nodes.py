@@ -576,3 +576,20 @@ def test_fnets_transforms_take_as_long_as_measured() -> None:
     assert form.cpu_elements is not None
     layer = sum(form.cpu_elements(node("DFT", [x], [x], axis=axis)) for axis in (1, 2))
     assert 12 * layer * CPU_ELEMENT_S == pytest.approx(0.192, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "cols", "family"),
+    [
+        ("fp16", 1024, "softmax"),
+        ("fp16", 1500, "ort"),
+        ("fp16", 2048, "ort"),
+        ("fp16", 2049, "softmax"),
+        ("fp32", 1025, "softmax"),
+    ],
+)
+def test_a_warp_takes_rows_of_softmax_up_to_four_kilobytes(dtype: str, cols: int, family: str) -> None:
+    x = spec(8, 12, cols, dtype=dtype)
+    (kernel,) = kernels(node("Softmax", [x], [x]))
+    assert kernel.family == family
+    assert kernel.dims["rows"] == 8 * 12
