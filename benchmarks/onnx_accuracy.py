@@ -107,6 +107,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("measured", type=Path, help="folder that onnx_battery wrote")
     parser.add_argument("--gpu", default="h100")
+    parser.add_argument("--host", help="whose costs are predicted with, see predict list hosts; default: the GPU's")
     parser.add_argument("--files", type=Path, default=Path(tempfile.gettempdir()) / "onnx_battery")
     options = parser.parse_args()
     graphs, calibration = Graphs(options.files), load_calibration(options.gpu)
@@ -114,7 +115,11 @@ def main() -> None:
         file = with_programs(
             SampleFile(options.measured / "latencies.jsonl.gz"), Path(folder) / "programs.jsonl.gz", graphs
         )
-        rows = [row for name in ("onnx", "onnx-cudagraph") for row in accuracy.rows(file, calibration, name)]
+        rows = [
+            row
+            for name in ("onnx", "onnx-cudagraph")
+            for row in accuracy.rows(file, calibration, name, host=options.host)
+        ]
     for row in sorted(rows, key=lambda row: (row.runtime, -abs(row.error()))):
         kernels = f"{row.predicted_kernel_s / row.kernel_s - 1:+7.1%}" if row.kernel_s else ""
         print(

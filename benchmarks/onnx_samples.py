@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from msgspec import structs
 from benchmarks.onnx_files.nodes import node
 from calibrate.fit import runtimes
 from calibrate.fit.kernel_tables import merged
-from calibrate.fit.kernels import fit_family
+from calibrate.fit.kernels import by_fit, fit_family
 from calibrate.measure.sweep import dims_of
 from calibrate.samples.files import Samples
 from calibrate.samples.kernels import MeasuredKernel, measured_kernels
@@ -47,10 +47,6 @@ OWN = "ort"
 
 REDRAWN = ("Reduce", "Transpose", "Gelu", "Clip", "LayerNormalization", "SkipLayerNormalization")
 """Begins the operators of the sweep whose dimensions an earlier lowering wrote differently."""
-
-
-CHANNEL_BY_CHANNEL = 200
-"""Launches of a depthwise convolution beyond which a library ran its channels one after another."""
 
 
 def single_kernel(sample: KernelSample, path: Path) -> tuple[str, Kernel] | None:
@@ -104,13 +100,6 @@ def of_recurrent(measured: SampleFile) -> Iterator[KernelSample]:
                 yield structs.replace(sample, op="recurrent", **changed)
 
 
-def is_told_by_its_shape(sample: KernelSample) -> bool:
-    """Whether the library's choice is. Of depthwise windows of 65 x 1 in TF32 cuDNN ran 8 of 11 single nodes channel by
-    channel, in 60 times the time, and none of the ones in the battery's models: those 8 would be taken for the rule.
-    """
-    return not (sample.dtype == "tf32" and sample.launches > CHANNEL_BY_CHANNEL)
-
-
 def is_one_kernel(sample: KernelSample) -> bool:
     """Whether a node of the sweep is one of ONNX Runtime's kernels as it is lowered today."""
     return not (sample.id.series == "node" and sample.op == "InstanceNormalization")
@@ -128,7 +117,7 @@ def added(measured: Path) -> list[KernelSample]:
     """Samples of a folder that ``onnx_battery`` wrote."""
     nodes = SampleFile(measured / "nodes.jsonl.gz")
     exact = SampleFile(measured / "convolutions.jsonl.gz").of(KernelSample)
-    return [*filter(is_told_by_its_shape, of_nodes(nodes)), *of_recurrent(nodes), *exact]
+    return [*of_nodes(nodes), *of_recurrent(nodes), *exact]
 
 
 def is_added(sample: KernelSample) -> bool:
@@ -167,21 +156,27 @@ def refitted(folder: Path, sibling: str) -> None:
     ran = runtimes.modules(samples.runtimes, lowering.NAME, calibration, calibration.own_host("eager"))
     seen = [sample for sample in runtimes.made_kernels(ran, calibration) if sample.family in FITTED]
     lent = siblings(gpu, sibling) if sibling else []
-    own, by_family = Counter(sample.family for sample in (*known, *seen)), defaultdict(list)
-    for sample in (*known, *seen, *lent):
-        by_family[sample.family].append(sample)
+    own = {fit: len(group) for fit, group in by_fit([*known, *seen]).items()}
     fits = []
-    for family, group in sorted(by_family.items()):
-        count = len(group) - own[family]
+    for fit, group in by_fit([*known, *seen, *lent]).items():
+        count = len(group) - own.get(fit, 0)
         source = f"{count} of {len(group)} samples by {sibling}" if count else ""
-        provenance: Provenance = "measured" if own[family] else "derived"
-        fits.append(fit_family(group, family, calibration.device, provenance=provenance, source=source))
-        print(f"{family}: {fits[-1].error.samples} samples, {fits[-1].error.mape:.1%} on unseen ones {source}")
+        provenance: Provenance = "measured" if fit in own else "derived"
+        fits.append(fit_family(group, fit[0], calibration.device, provenance=provenance, source=source))
+        print(f"{fit}: {fits[-1].error.samples} samples, {fits[-1].error.mape:.1%} on unseen ones {source}")
     files.write_calibration(folder, [structs.replace(kernels, fits=merged(kernels.fits, fits))])
 
 
-FITTED = ("ort", "ort_issued", "ort_reduction", "ort_quantised")
-"""Families whose dimensions the lowering of nodes writes."""
+FITTED = (
+    "ort",
+    "ort_issued",
+    "ort_reduction",
+    "ort_quantised",
+    "ort_conv_depthwise",
+    "ort_conv_long",
+    "ort_conv_transposed",
+)
+"""Families that single nodes are measured of, whose dimensions the lowering of nodes writes."""
 
 
 def main() -> None:

@@ -263,7 +263,8 @@ def _on_cpu(lowered: Lowered, priced: PricedProgram, size: int) -> tuple[OnCpu, 
 
 def _is_on_gpu(call: HostCall) -> bool:
     """Whether a call is of kernels of the GPU, not of what the CPU computes, or of a copy between the two."""
-    return call.trait is not Trait.HOST and all(kernel.family != HOST_COPY for kernel in call.kernels)
+    copies = [kernel.family == HOST_COPY for kernel in call.kernels]
+    return call.trait is not Trait.HOST and not (copies and all(copies))
 
 
 def _extrapolated(lowered: Lowered, priced: PricedProgram, size: int) -> dict[str, int]:

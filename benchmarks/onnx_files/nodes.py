@@ -81,6 +81,50 @@ def tall(rng: Rng, dtype: str) -> Net:
     return _done(net, net.conv(x, width, width, *window, group=width))
 
 
+def windows(rng: Rng, dtype: str) -> Net:
+    """Depthwise convolutions along a sequence: of speech models over channels, of linear attention over the heads of
+    its values, whose window is 33 or 65 tokens high and one number wide.
+    """
+    net = Net(dtype)
+    if rng.random() < 0.5:
+        width, length = _pick(rng, 64, 144, 256, 384, 512, 1024), _pick(rng, 50, 100, 200, 400, 1000)
+        shape, window = (width, length), (_pick(rng, 3, 5, 9, 15, 31, 33, 63),)
+    else:
+        heads, length, head = _pick(rng, 4, 8, 12, 16), _pick(rng, 64, 128, 256, 512, 1024), _pick(rng, 32, 64, 64)
+        width, shape, window = heads, (heads, length, head), (_pick(rng, 17, 33, 65, 65), 1)
+    x = net.input("x", _batch(rng, float(np.prod(shape)), 32), *shape)
+    return _done(net, net.conv(x, width, width, *window, group=width))
+
+
+def long_windows(rng: Rng, dtype: str) -> Net:
+    """Depthwise convolutions over sequences with the longest windows, where cuDNN may run them channel by channel."""
+    net = Net(dtype)
+    width, length = _pick(rng, 16, 32, 64, 128, 192, 256, 384, 512, 768), _pick(rng, 50, 64, 100, 200, 256, 400, 1000)
+    side = _pick(rng, 17, 31, 31, 33, 51, 65, 65)
+    x = net.input("x", _batch(rng, width * length, 32), width, length)
+    return _done(net, net.conv(x, width, width, side, group=width))
+
+
+def rearranged(rng: Rng, dtype: str) -> Net:
+    """What moves pixels: borders of images, channels to pixels and back, samples of a grid, what is spread."""
+    net = Net(dtype)
+    batch, width, size = _image(rng, (16, 32, 64, 128, 256))
+    form = _pick(rng, "Pad", "Pad", "DepthToSpace", "SpaceToDepth", "GridSample", "Expand")
+    if form == "Expand":
+        row = net.input("x", batch, width, 1, 1)
+        return _done(net, net.op(form, row, net.constant([batch, width, size, size])))
+    x = net.input("x", batch, width, size, size)
+    if form == "Pad":
+        border, mode = _pick(rng, 1, 1, 2, 3), _pick(rng, "constant", "reflect", "edge")
+        return _done(net, net.op(form, x, net.constant([0, 0, border, border] * 2), mode=mode))
+    if form in ("DepthToSpace", "SpaceToDepth"):
+        to = 7 if size == 7 and form == "SpaceToDepth" else 2
+        more = {"mode": _pick(rng, "DCR", "CRD")} if form == "DepthToSpace" else {}
+        return _done(net, net.op(form, x, blocksize=to, **more))
+    grid = net.input("grid", batch, size, size, 2)
+    return _done(net, net.op(form, x, grid, mode=_pick(rng, "bilinear", "bilinear", "nearest"), align_corners=0))
+
+
 def reduced(rng: Rng, dtype: str) -> Net:
     """Reductions of every kind, along rows, columns, pixels, all."""
     net = Net(dtype, opset=18)
@@ -361,8 +405,11 @@ class Kind:
 KINDS = {
     kind.draw.__name__: kind
     for kind in (
-        Kind(transposed, 70),
+        Kind(transposed, 190),
         Kind(tall, 45),
+        Kind(windows, 70),
+        Kind(long_windows, 150),
+        Kind(rearranged, 50),
         Kind(reduced, 60),
         Kind(resized, 45),
         Kind(recurrent, 45),

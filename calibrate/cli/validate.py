@@ -48,6 +48,9 @@ def runtimes(
     gpu: Annotated[str, typer.Option(help="GPU whose calibration predicts.")],
     data: Annotated[Path, typer.Option(help="Folder of files of measurements (.jsonl.gz).")],
     dtype: Annotated[str, typer.Option(help="Dtypes of the cases, comma-separated.")] = "fp16",
+    host: Annotated[
+        str | None, typer.Option(help="Host whose costs predict, see predict list hosts; default: the GPU's own.")
+    ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown tables.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
@@ -59,7 +62,7 @@ def runtimes(
         from predictor.errors import PredictorError
 
         with Waiting(f"predicting what was measured in {data}"):
-            evaluated = evaluate(load_calibration(gpu), data, _tell, *dtype.split(","))
+            evaluated = evaluate(load_calibration(gpu), data, _tell, *dtype.split(","), host=host)
         if not evaluated:
             raise PredictorError(f"no measurements in {data}")
         typer.echo(runtimes_text(judge_runtimes(evaluated, *dtype.split(",")), markdown))

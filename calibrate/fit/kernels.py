@@ -148,18 +148,22 @@ def fit_family(
     """Fit of one family and dtype from its samples and its error on parts that it has not seen. context, provenance,
     source: of the samples; unseen_log_errors: by ``unseen_seconds``, where they are known.
     """
-    floor, residual = _fitted(samples, family, device)
+    row = FAMILIES[family]
+    usual = [s for s in samples if not (row.may_run_by_groups and _by_groups(s))] or list(samples)
+    floor, residual = _fitted(usual, family, device)
     base, x = work_of(samples, family, device)
     seconds = np.array([s.seconds for s in samples])
+    fitted_s = (base + floor) * np.exp(residual.predict(x))
     errors = unseen_log_errors
     if errors is None:
-        errors = np.log(unseen_seconds(samples, family, device) / seconds)
+        unseen = dict(zip(map(id, usual), unseen_seconds(usual, family, device), strict=True))
+        predicted_s = [unseen.get(id(s), fitted) for s, fitted in zip(samples, fitted_s, strict=True)]
+        errors = np.log(predicted_s / seconds)
     launches, patterns = launch_patterns(
-        x,
-        np.array([s.launches for s in samples], dtype=float),
-        np.array([s.dims.get("groups", 1) for s in samples], dtype=float),
+        work_of(usual, family, device)[1],
+        np.array([s.launches for s in usual], dtype=float),
+        np.array([s.dims.get("groups", 1) for s in usual], dtype=float),
     )
-    row = FAMILIES[family]
     values = {name: {float(s.dims.get(name, default)) for s in samples} for name, default in row.dims.items()}
     return Fit(
         family=family,
@@ -175,7 +179,7 @@ def fit_family(
         residual=residual.to_record(),
         launches=launches.to_record(),
         patterns=patterns,
-        exceptions=_exceptions(samples, family, np.log((base + floor) * np.exp(residual.predict(x)) / seconds)),
+        exceptions=_exceptions(samples, family, np.log(fitted_s / seconds)),
         error=FitError(
             samples=len(samples),
             log_rms=float(np.sqrt(np.mean(errors**2))),
@@ -183,6 +187,11 @@ def fit_family(
             roofline_mape=float(np.mean(np.abs((base + floor) / seconds - 1))),
         ),
     )
+
+
+def _by_groups(sample: MeasuredKernel) -> bool:
+    """Whether a library ran the groups of a convolution one after another."""
+    return 1 < sample.dims.get("groups", 1) <= sample.launches
 
 
 def _exceptions(samples: Sequence[MeasuredKernel], family: str, errors: Array) -> list[MeasuredShape]:

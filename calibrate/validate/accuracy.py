@@ -21,7 +21,7 @@ from calibrate.samples.rounds import Measurement, Round, quiet_level, summarise
 from calibrate.samples.store import SampleFile
 from calibrate.workloads.cases import Case
 from predictor.assemble import bound, spread
-from predictor.calibration.host_costs import beside_a_probe
+from predictor.calibration.host_costs import HostCosts, beside_a_probe
 from predictor.calibration.load import Calibration
 from predictor.errors import CannotRunError
 from predictor.lowered import Lowered, of_program
@@ -102,11 +102,17 @@ class _Measured:
         return int(self.lowered.macs[0])
 
 
-def rows(file: SampleFile, calibration: Calibration, runtime: str, wanted: Collection[Case] | None = None) -> list[Row]:
+def rows(
+    file: SampleFile,
+    calibration: Calibration,
+    runtime: str,
+    wanted: Collection[Case] | None = None,
+    host: str | None = None,
+) -> list[Row]:
     """Predict every recorded case again with a calibration, but for those that a runtime cannot run: models of the zoo
     as ``predict`` does, others by the programs that are recorded with them. So are the zoo's where they were measured
     with another version of transformers than the shipped graphs have, whose code may run other operators. wanted:
-    cases, all if None.
+    cases, all if None; host: whose costs, see ``Calibration.host``.
 
     Host times are scaled by the ratio of the host probes, that beside the case's rounds over that of the calibration:
     how fast the host was just then is no property of the model.
@@ -127,7 +133,7 @@ def rows(file: SampleFile, calibration: Calibration, runtime: str, wanted: Colle
         if lowered is not None:
             measured.append(_Measured(profile, lowered, summarise(rounds[case], level)))
     flops = _flops_only(measured)
-    return [_row(ran, flops(ran), calibration) for ran in measured]
+    return [_row(ran, flops(ran), calibration, calibration.host(runtime, host)) for ran in measured]
 
 
 def _lowered(case: Case, file: SampleFile, calibration: Calibration) -> Lowered | None:
@@ -182,9 +188,9 @@ def _zoo_lowered(case: Case, target: Target) -> Lowered | None:
     return None if lowered.program.program.unsupported_reason else lowered
 
 
-def _row(ran: _Measured, flops_s: float, calibration: Calibration) -> Row:
+def _row(ran: _Measured, flops_s: float, calibration: Calibration, host: HostCosts) -> Row:
     case, profile, measured, lowered = ran.case, ran.profile, ran.measured, ran.lowered
-    host = beside_a_probe(calibration.host(case.runtime))
+    host = beside_a_probe(host)
     priced = price(lowered.program, calibration, host)
     lanes = calibration.lanes_of(host)
     unscaled = queue(priced, lanes, host.fixed_s)

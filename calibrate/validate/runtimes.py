@@ -63,10 +63,12 @@ class Evaluated:
     refusals: list[Foreseen]
 
 
-def evaluate(calibration: Calibration, data: Path, tell: Tell, *dtypes: str) -> dict[str, Evaluated]:
+def evaluate(
+    calibration: Calibration, data: Path, tell: Tell, *dtypes: str, host: str | None = None
+) -> dict[str, Evaluated]:
     """Runtime -> its measurements in all files of a folder, where there are any, beside their predictions; a runtime
-    that is timed call by call comes first. dtypes: that are predicted, all where none is said. Raises PredictorError
-    where another GPU was measured.
+    that is timed call by call comes first. dtypes: that are predicted, all where none is said; host: whose costs,
+    see ``Calibration.host``. Raises PredictorError where another GPU was measured.
     """
     files = [SampleFile(path, tell) for path in sorted(data.glob("*" + SUFFIX))]
     for file in files:
@@ -77,7 +79,7 @@ def evaluate(calibration: Calibration, data: Path, tell: Tell, *dtypes: str) -> 
     for runtime in sorted(calibration.runtimes, key=lambda name: (runtimes.load(name).host_terms is not None, name)):
         if runtime in measured:
             evaluated[runtime] = Evaluated(
-                [row for file in files for row in rows(file, calibration, runtime, _of(file, dtypes))],
+                [row for file in files for row in rows(file, calibration, runtime, _of(file, dtypes), host)],
                 [one for file in files for one in refusals(file, calibration, runtime)],
             )
     return evaluated

@@ -75,14 +75,14 @@ WIDER: dict[str, Callable[[Dims, Array], Dims]] = {
     **dict.fromkeys(
         (
             *("gemm", "gemm_8bit", "gemm_grouped", "ort_gemm_8bit", "ort_recurrent_product", "ort_integer_product"),
-            "ort_few_bits",
+            *("ort_few_bits", "ort_experts"),
         ),
         _product,
     ),
     **dict.fromkeys(
         (
             *("conv", "conv_grouped", "conv_depthwise", "conv_transposed", "conv3d", "ort_conv", "ort_conv_grouped"),
-            *("ort_conv_depthwise", "ort_conv_transposed"),
+            *("ort_conv_depthwise", "ort_conv_long", "ort_conv_transposed"),
         ),
         _convolution,
     ),

@@ -93,13 +93,17 @@ class Family:
     element size as a feature. same_in_tf32: fp32 and TF32 run alike; tf32_by_default: torch runs it in TF32 where the
     tensors are fp32, unless TF32 is off. has_winograd: in single precision a library may run it by Winograd's
     algorithm. converts_layouts: for matrix units a library turns images to channels last. changes_abruptly: its
-    algorithm does from shape to shape, so shapes that the fit misses are kept as exceptions. groups_run_at_once: in a
+    algorithm does from shape to shape, so shapes that the fit misses are kept as exceptions. may_run_by_groups: its
+    groups may run one after another, by a choice that no shape tells: such samples are no part of the fit, but of its
+    error and its exceptions. groups_run_at_once: in a
     CUDA graph its groups run at the same time. variant: which path of an operator on the host launches it.
 
     traffic: bytes of its memory traffic that no cache spares, from dims and element size, where those of nbytes are an
     upper limit: what is read in part or again; None: nbytes.
 
     impossible: what sizes cannot be together, see ``check``.
+
+    over_link: its bytes go between the memories of device and host, at the pace of the link between them.
 
     latency_s: seconds of what is neither arithmetic nor traffic, steps that wait for each other, from dims and
     multiprocessors; None: nothing. issue_s: seconds in which the multiprocessors issue the instructions of a kernel
@@ -129,9 +133,11 @@ class Family:
     has_winograd: bool = False
     converts_layouts: bool = False
     changes_abruptly: bool = False
+    may_run_by_groups: bool = False
     groups_run_at_once: bool = False
     variant: Variant = Variant.USUAL
     traffic: Callable[[Dims, int], Array] | None = None
+    over_link: bool = False
     impossible: Impossible = lambda d: ()
     latency_s: Callable[[Dims, int], Array] | None = None
     issue_s: Callable[[Dims, int], Array] | None = None

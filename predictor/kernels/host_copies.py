@@ -1,6 +1,7 @@
 """Copies between the memory of the device and that of the host, over PCI Express.
 
-No calibration measures their bandwidth. pageable: the driver copies it into memory of its own before.
+No calibration measures their bandwidth. pageable: the driver copies it into memory of its own before, and has sent one
+part while it copies the next; replayed: by a CUDA graph.
 """
 
 from __future__ import annotations
@@ -12,15 +13,16 @@ from predictor.kernels.family import Array, Dims, Family, MeasuredIn, log
 HOST_COPY = "host_copy"
 """Name of the family."""
 
-PCIE_BYTES_PER_S = 2.0e10
-"""Of pinned memory over PCI Express 4.0 x16, whose 16 GT/s a lane are 31.5e9 bytes/s before packets' heads; 5.0 has
-twice that, 3.0 half.
-"""
-
-
 PAGEABLE_BYTES_PER_S = 1.0e10
 """Of memory that the driver first copies into pinned memory of its own, while the host waits: what a node on the CPU
 has made. Measured in sessions of ONNX Runtime on an H100's host: 7.5e9 to 1.0e10 (``benchmarks/onnx_battery.py``).
+"""
+
+
+REPLAYED_S = 2.4e-6
+"""Beside its bytes, of a copy that a CUDA graph replays between kernels: multiprocessors and copy engine wait for each
+other. Measured on an H100 in graphs of ONNX Runtime with 16 to 232 of them: 1.4 to 3.0 us, half of them above 2.6
+(calibrations/h100/battery, calibrations/h100/paper).
 """
 
 
@@ -28,12 +30,13 @@ def _nothing(d: Dims) -> Array:
     return np.zeros_like(d["bytes"])
 
 
-def _bytes(d: Dims, size: int) -> Array:
-    return d["bytes"]
+def _pinned_bytes(d: Dims, size: int) -> Array:
+    return np.where(d["pageable"] > 0, 1.0, np.maximum(d["bytes"], 1.0))  # its logarithm is a feature
 
 
-def _seconds(d: Dims, sms: int) -> Array:
-    return d["bytes"] / np.where(d["pageable"] > 0, PAGEABLE_BYTES_PER_S, PCIE_BYTES_PER_S)
+def _waits_s(d: Dims, sms: int) -> Array:
+    staging_s = np.where(d["pageable"] > 0, d["bytes"] / PAGEABLE_BYTES_PER_S, 0.0)
+    return np.asarray(staging_s + REPLAYED_S * d["replayed"])
 
 
 def _features(d: Dims, size: int, sms: int) -> list[Array]:
@@ -43,13 +46,14 @@ def _features(d: Dims, size: int, sms: int) -> list[Array]:
 ROWS = (
     Family(
         name=HOST_COPY,
-        dims={"bytes": None, "pageable": 0},
+        dims={"bytes": None, "pageable": 0, "replayed": 0},
         flops=_nothing,
-        nbytes=_bytes,
+        nbytes=_pinned_bytes,
         features=_features,
         sizes=("bytes",),
-        profiler_names=r"(?!)",
-        latency_s=_seconds,
+        profiler_names=r"Memcpy (HtoD|DtoH)",
+        latency_s=_waits_s,
+        over_link=True,
         blocks=lambda d: np.zeros_like(d["bytes"]),  # a copy engine's work
         measured_in=MeasuredIn.NOWHERE,
         factor_group="other",

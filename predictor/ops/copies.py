@@ -133,6 +133,7 @@ def placed(call: OpCall) -> tuple[Kernel, ...]:
 
 
 _MOVED = partial(ort.form, trait=Trait.COPY, lower=ort.moved)
+_SHUFFLED = partial(ort.form, trait=Trait.COPY, lower=ort.shuffled)
 
 ROWS = (
     Operator(("clone",), Trait.COPY, copy, fused_by=LOOP, example=lambda o: partial(o.x.clone)),
@@ -186,7 +187,7 @@ ROWS = (
         example=lambda o: partial(o.torch.stack, (o.x, o.y)),
     ),
     Operator(("pad",), Trait.COMPOSITE, fused_by=LOOP, example=lambda o: partial(o.functional.pad, o.x, (0, 0, 1, 1))),
-    Operator(("constant_pad_nd",), Trait.COPY, pad, onnx=_MOVED("Pad"), fused_by=LOOP, untimed=SPELLED_OTHERWISE),
+    Operator(("constant_pad_nd",), Trait.COPY, pad, onnx=_SHUFFLED("Pad"), fused_by=LOOP, untimed=SPELLED_OTHERWISE),
     Operator(
         ("reflection_pad1d", "reflection_pad2d", "replication_pad1d", "replication_pad2d"),
         Trait.COPY,
@@ -216,9 +217,11 @@ ROWS = (
     Operator(("im2col",), Trait.COPY, unrolled, fused_by=LOOP, untimed=RARE),
     Operator(("col2im",), Trait.COPY, rearranged, fused_by=LOOP, untimed=RARE),
     Operator(("channel_shuffle",), Trait.COPY, channels_shuffled, fused_by=LOOP, untimed=RARE),
-    Operator(("pixel_shuffle",), Trait.COPY, pixels_shuffled, onnx=_MOVED("DepthToSpace"), fused_by=LOOP, untimed=RARE),
     Operator(
-        ("pixel_unshuffle",), Trait.COPY, pixels_unshuffled, onnx=_MOVED("SpaceToDepth"), fused_by=LOOP, untimed=RARE
+        ("pixel_shuffle",), Trait.COPY, pixels_shuffled, onnx=_SHUFFLED("DepthToSpace"), fused_by=LOOP, untimed=RARE
+    ),
+    Operator(
+        ("pixel_unshuffle",), Trait.COPY, pixels_unshuffled, onnx=_SHUFFLED("SpaceToDepth"), fused_by=LOOP, untimed=RARE
     ),
     # copies only where the layout or the dtype asks for one
     Operator(

@@ -158,7 +158,7 @@ ROWS = (
     ),
     _of_rows(
         ("index",),
-        onnx=_GATHERED("GatherND"),
+        onnx=ort.form("GatherND", trait=Trait.COPY, lower=ort.gathered_slices),
         example=lambda o: lambda: o.matrix[o.ids[0]],
         example_calls=("select",),
     ),

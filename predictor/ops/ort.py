@@ -12,6 +12,7 @@ from enum import IntEnum
 from functools import partial
 from itertools import combinations, pairwise
 
+from predictor.kernels.convolutions import LONG, LONG_WINDOW
 from predictor.ops.elementary import pointwise_of, repeated
 from predictor.ops.node_macs import einsum_sizes, einsum_terms
 from predictor.ops.row import Lower, OnnxForm, no_kernels
@@ -23,7 +24,8 @@ class Kind(IntEnum):
 
     POINTWISE, TRANSCENDENTAL, CHECKED (pointwise with a choice in it); row-wise ones: SOFTMAX, NORM, REDUCED; MOVED (a
     transpose); CLIPPED (an element at a time); CUT (splits and joins, a vector at a time); GATHERED; POOLED; GELU (by
-    its error function); SKIPPED (a norm of a sum); SHUFFLED (a transpose that divides for the place of each element).
+    its error function); SKIPPED (a norm of a sum); SHUFFLED (what divides for the place of each element: transposes,
+    borders, channels to pixels).
     """
 
     POINTWISE = 0
@@ -85,6 +87,7 @@ transcendental: Lower = partial(kernel, kind=Kind.TRANSCENDENTAL)
 checked: Lower = partial(kernel, kind=Kind.CHECKED)
 clipped: Lower = partial(kernel, kind=Kind.CLIPPED)
 gelu: Lower = partial(kernel, kind=Kind.GELU)
+shuffled: Lower = partial(kernel, kind=Kind.SHUFFLED, straight=False)
 gathered: Lower = partial(kernel, kind=Kind.GATHERED, straight=False)
 looked_up: Lower = partial(kernel, kind=Kind.GATHERED, straight=False, reads_part=True)
 pooled: Lower = partial(kernel, kind=Kind.POOLED, straight=False)
@@ -130,15 +133,28 @@ def _merged(shape: tuple[int, ...], order: tuple[int, ...]) -> tuple[tuple[int, 
     return tuple(math.prod(shape[axes[i]] for i in run) for run in before), tuple(before.index(run) for run in runs)
 
 
+def gathered_slices(call: OpCall) -> tuple[Kernel, ...]:
+    """Slices from places that index tuples say: sizes from the host, where each slice begins, then the slices
+    (onnxruntime, gather_nd.cc).
+    """
+    indices = call.tensors[1]
+    if not call.outputs[0].elements or not indices.shape:
+        return gathered(call)
+    places = TensorSpec(indices.shape[:-1], "int64", indices.stride[:-1])
+    return (*sent(indices.shape[-1]), *gathered(replace(call, outputs=(places,))), *gathered(call))
+
+
 def scattered(call: OpCall) -> tuple[Kernel, ...]:
     """Slices written to places that index tuples say, see ``kernels.slices``; the data itself is written over, where
-    nothing else reads it.
+    nothing else reads it. Added in half precision, each element is tried again as long as others are added to it.
     """
-    indices, updates = call.tensors[1:3]
+    data, indices, updates = call.tensors[:3]
     count = math.prod(indices.shape[:-1])
     if not updates.elements or not count:
         return ()
     dims = {"indices": float(count), "slice": updates.elements / count}
+    if call.args.get("reduction", "none") != "none" and updates.itemsize == 2:
+        dims["tries"] = max(updates.elements / max(data.elements, 1), 1.0)
     return (Kernel("scattered_slices", updates.dtype, dims),)
 
 
@@ -152,6 +168,11 @@ def form(
 def copies_of(*tensors: TensorSpec) -> tuple[Kernel, ...]:
     """A kernel for each of some tensors that writes one of its size."""
     return tuple(k for t in tensors for k in kernel(_node_of(t, Trait.COPY)))
+
+
+def sent(count: int) -> tuple[Kernel, ...]:
+    """A copy of so many addresses or sizes from the host."""
+    return (Kernel("host_copy", "int64", {"bytes": 8.0 * count}),)
 
 
 def _node_of(tensor: TensorSpec, trait: Trait) -> OpCall:
@@ -198,6 +219,12 @@ def gemm(call: OpCall) -> tuple[Kernel, ...]:
     return (product(a.dtype, m, n, 1, 1, False) if is_row else copies_of(out)[0], whole)
 
 
+OPERANDS = 3
+"""Arrays of addresses, of the operands and of the result, that a batch of products takes where an operand is spread
+over a part of the batch (onnxruntime, matmul.cc: CanUseStridedBatchedGemm).
+"""
+
+
 def matmul(call: OpCall) -> tuple[Kernel, ...]:
     """A batch of products, one where the second operand is a matrix; an operand of one dimension is a row or column."""
     a, b, out = call.tensors[0], call.tensors[1], call.outputs[0]
@@ -207,7 +234,11 @@ def matmul(call: OpCall) -> tuple[Kernel, ...]:
     k = a.shape[-2] if call.args.get("transA") and len(a.shape) > 1 else a.shape[-1]
     batch = math.prod(out.shape[: len(out.shape) - 2]) if len(b.shape) > 2 else 1
     rows = out.elements // max(n * batch, 1)
-    return (product(a.dtype, rows, n, k, batch, bool(call.args.get("transB"))),) if min(rows, n, k, batch) else ()
+    if not min(rows, n, k, batch):
+        return ()
+    batches = {math.prod(operand.shape[:-2]) for operand in (a, b)}
+    addresses = sent(batch) * OPERANDS if len(batches - {1}) > 1 else ()
+    return (*addresses, product(a.dtype, rows, n, k, batch, bool(call.args.get("transB"))))
 
 
 def conv(call: OpCall) -> tuple[Kernel, ...]:
@@ -216,8 +247,10 @@ def conv(call: OpCall) -> tuple[Kernel, ...]:
     if len(w.shape) not in (3, 4):
         return conv_as_product(call)
     dims = _window(call, w.shape[0])
-    groups = dims["groups"]
-    family = "ort_conv" if groups == 1 else "ort_conv_depthwise" if groups == x.shape[1] else "ort_conv_grouped"
+    family = "ort_conv" if dims["groups"] == 1 else "ort_conv_grouped"
+    if 1 < dims["groups"] == x.shape[1]:
+        is_long = dims["h"] == dims["r"] == 1 and dims["s"] > LONG_WINDOW
+        family = LONG if is_long else "ort_conv_depthwise"
     return (Kernel(family, units(x.dtype), dims),)
 
 
@@ -229,25 +262,38 @@ def transposed_conv(call: OpCall) -> tuple[Kernel, ...]:
     if not out.elements:
         return ()
     dims = _window(call, out.shape[1])
-    written = {"out_h": 1 if len(w.shape) == 3 else out.shape[2], "out_w": out.shape[-1]}
+    written = {name: side[-1] for name, side in zip(("out_h", "out_w"), _sides(call), strict=True)}
     return (Kernel("ort_conv_transposed", units(call.tensors[0].dtype), {**dims, **written}),)
 
 
 def _window(call: OpCall, c_out: int) -> dict[str, float]:
     """Dimensions of a convolution over one or two dimensions of space, see ``kernels.convolutions``."""
-    x, w = call.tensors[0], call.tensors[1]
-    spatial = len(w.shape) - 2
-    flat = spatial == 1
-    pads, strides = call.args.get("pads") or (0,) * 2 * spatial, call.args.get("strides") or (1,) * spatial
+    (h, r, stride_h, pad_h, _), (width, s, stride_w, pad_w, _) = _sides(call)
+    x = call.tensors[0]
     return {
-        **{"batch": x.shape[0], "c_in": x.shape[1], "c_out": c_out},
-        **{"h": 1 if flat else x.shape[2], "w": x.shape[-1], "r": 1 if flat else w.shape[2], "s": w.shape[-1]},
-        **{"stride_h": 1 if flat else strides[0], "stride_w": strides[-1]},
-        "pad_h": 0 if flat else (pads[0] + pads[spatial]) / 2,
-        "pad_w": (pads[spatial - 1] + pads[-1]) / 2,
-        **{"dilation": (call.args.get("dilations") or (1,))[-1], "groups": float(call.args.get("group", 1))},
+        **{"batch": x.shape[0], "c_in": x.shape[1], "c_out": c_out, "h": h, "w": width, "r": r, "s": s},
+        **{"stride_h": stride_h, "stride_w": stride_w, "pad_h": pad_h, "pad_w": pad_w},
+        **{"dilation": max(call.args.get("dilations") or (1,)), "groups": float(call.args.get("group", 1))},
         **{"bias": float(len(call.tensors) > 2), "channels_last": 0.0},
     }
+
+
+def _sides(call: OpCall) -> list[tuple[float, ...]]:
+    """(Size, window, stride, padding, size of the result) of a convolution's height and width.
+
+    cuDNN is given a sequence as an image of one column (onnxruntime, conv.cc; torch gives it one of one row), and
+    chooses by that: an image of one column is a sequence here, which has no height. One of one row is turned where its
+    channels are convolved alone, for which cuDNN has kernels that take rows but no columns.
+    """
+    x, w, out = (tensor.shape[2:] for tensor in (*call.tensors[:2], call.outputs[0]))
+    strides, pads = call.args.get("strides") or (1,) * len(w), call.args.get("pads") or (0,) * 2 * len(w)
+    padding = [(before + after) / 2 for before, after in zip(pads[: len(w)], pads[len(w) :], strict=True)]
+    sides: list[tuple[float, ...]] = list(zip(x, w, strides, padding, out, strict=True))
+    if len(sides) == 1:
+        return [(1, 1, 1, 0, 1), *sides]
+    is_column, is_row = (sides[i][:2] == (1, 1) for i in (1, 0))
+    alone = call.args.get("group", 1) == call.tensors[0].shape[1] > 1
+    return sides[::-1] if is_column or (is_row and alone) else sides
 
 
 def conv_as_product(call: OpCall) -> tuple[Kernel, ...]:
@@ -318,11 +364,21 @@ skipped_norm: Lower = partial(by_rows, kind=Kind.SKIPPED, in_blocks=True)
 biased_softmax: Lower = partial(by_rows, kind=Kind.SOFTMAX)
 
 
+WARP_COLUMNS, WARP_BYTES = 1024, 4096
+"""Elements of the longest row that a warp takes in torch, bytes of the longest in ONNX Runtime
+(softmax_warp_forward_resource_efficient: rows of 1,500 in fp16 at the pace of memory, Whisper on an H100).
+"""
+
+
 def softmax(call: OpCall) -> tuple[Kernel, ...]:
-    """The code of torch's softmax, which ONNX Runtime has taken over."""
+    """The code of torch's softmax, which ONNX Runtime has taken over, but for rows that torch gives a block each and
+    ONNX Runtime a warp still.
+    """
     x = call.tensors[0]
     axis = int(call.args.get("axis", -1))
     cols = math.prod(x.shape[axis:]) if x.shape else 1
+    if WARP_COLUMNS < cols <= WARP_BYTES // x.itemsize:
+        return by_rows(call, Kind.SOFTMAX)
     return (Kernel("softmax", x.dtype, {"rows": x.elements // max(cols, 1), "cols": cols}),) if x.elements else ()
 
 
@@ -472,8 +528,7 @@ which piece. Equal pieces need none, and three along the last axis are split by 
 
 
 def _pointers(pieces: tuple[TensorSpec, ...]) -> tuple[Kernel, ...]:
-    copies = POINTERS if len({piece.shape for piece in pieces}) > 1 else 0
-    return copies_of(*[TensorSpec((len(pieces),), "int64", (1,))] * copies)
+    return sent(len(pieces)) * (POINTERS if len({piece.shape for piece in pieces}) > 1 else 0)
 
 
 def joined(call: OpCall) -> tuple[Kernel, ...]:

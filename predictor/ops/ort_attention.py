@@ -216,6 +216,10 @@ def apart(call: OpCall) -> tuple[Kernel, ...]:
     moved = not is_fused or (of_microsoft and _input(call, 3) is not None)
     operands = [t for t in (_input(call, p) for p in range(3)) if t is not None] if moved else []
     before = (*ort.copies_of(*operands), *ort.copies_of(*call.outputs[1:3]))
+    if not of_microsoft and len(query.shape) == 4:  # the sequence is put before the heads, and back
+        if query.dtype == "fp32" and sizes.shared < sizes.heads:
+            return _in_parts(sizes, query.dtype, *before)[:-1]
+        return (*_run(sizes, query.dtype, *before, *ort.copies_of(query)), *ort.copies_of(call.outputs[0]))
     return (_run if is_fused else _in_parts)(sizes, query.dtype, *before)
 
 

@@ -4,6 +4,7 @@ what selects boxes, strings and tables.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -39,6 +40,54 @@ def channels_last_conv(call: OpCall) -> tuple[Kernel, ...]:
     numbers = {name: value for name, value in call.args.items() if not isinstance(value, TensorSpec)}
     (kernel,) = ort.conv(OpCall("Conv", {**tensors, **numbers}, call.outputs, Trait.CONV))
     return (replace(kernel, dims={**kernel.dims, "channels_last": 1.0}),)
+
+
+def deformed_conv(call: OpCall) -> tuple[Kernel, ...]:
+    """The windows of every pixel, read at places between pixels, written out; then products of them, one a group."""
+    x, w, out = call.tensors[0], call.tensors[1], call.outputs[0]
+    groups, window = int(call.args.get("group", 1)), math.prod(w.shape[1:])
+    pixels = out.elements // max(w.shape[0], 1)
+    if not pixels or not window:
+        return ()
+    columns = TensorSpec((pixels, groups * window), x.dtype, (groups * window, 1))
+    read = ort.kernel(replace(call, outputs=(columns,)), ort.Kind.POOLED, straight=False)
+    return (*read, ort.product(x.dtype, w.shape[0] // groups, pixels, window, groups, False))
+
+
+def experts(call: OpCall) -> tuple[Kernel, ...]:
+    """Experts are chosen for every token, places are found, tokens are brought together by expert; their products, all
+    experts at once, the activation in the first, exact in single precision; the results are weighed and added.
+    """
+    x, weights = call.tensors[0], _experts(call)
+    if not x.elements or not weights:
+        return ()
+    rows = x.elements // x.shape[-1] * int(call.args.get("k", 1))
+    used = min(weights[0].shape[0], rows)
+
+    def by_rows(width: int) -> TensorSpec:
+        return TensorSpec((rows, width), x.dtype, (width, 1))
+
+    def product(weight: TensorSpec) -> Kernel:
+        sizes = {"experts": used, "m": math.ceil(rows / used), "n": weight.shape[1], "k": weight.shape[2]}
+        return Kernel("ort_experts", x.dtype, {**sizes, "itemsize": float(x.itemsize)})
+
+    first, second, *third = weights
+    chosen = ort.by_rows(OpCall("", {"input0": call.tensors[1]}, call.tensors[1:2], Trait.REDUCTION), ort.Kind.SOFTMAX)
+    places, gathered, made = (ort.copies_of(by_rows(width)) for width in (1, x.shape[-1], x.shape[-1]))
+    return (*chosen, *places, *gathered, product(first), *map(product, third), product(second), *made)
+
+
+def experts_macs(call: OpCall) -> int:
+    """Every token by the weights of as many experts as it goes to."""
+    x = call.tensors[0]
+    tokens = x.elements // max(x.shape[-1], 1) * int(call.args.get("k", 1)) if x.shape else 0
+    return tokens * sum(math.prod(weight.shape[1:]) for weight in _experts(call))
+
+
+def _experts(call: OpCall) -> list[TensorSpec]:
+    """Weights of the first, the second, and where there is one the third product of all experts."""
+    found = [call.args.get(f"input{position}") for position in (2, 4, 6)]
+    return [weight for weight in found if isinstance(weight, TensorSpec) and len(weight.shape) == 3]
 
 
 def group_norm(call: OpCall) -> tuple[Kernel, ...]:
@@ -100,6 +149,11 @@ def padding(call: OpCall) -> tuple[Kernel, ...]:
     return ort.kernel(call, ort.Kind.GATHERED, straight=False, reads_part=True)
 
 
+def written_over(call: OpCall) -> tuple[Kernel, ...]:
+    """A cache is copied, then new tokens are written over the old."""
+    return (*ort.copies_of(*call.outputs[:1]), *ort.copies_of(*call.tensors[1:2]))
+
+
 def moved_ones(call: OpCall) -> tuple[Kernel, ...]:
     """A copy of each tensor that is taken out of a sequence or put into one."""
     return ort.copies_of(*(out for out in call.outputs if out.dtype != "string" and out.elements))
@@ -114,6 +168,33 @@ STRINGS = on_host(
     *("StringNormalizer", "StringConcat", "StringSplit", "RegexFullMatch", "TfIdfVectorizer", "Tokenizer"),
     *("CategoryMapper", "DictVectorizer", "ZipMap", "CastMap"),
 )
+FOURIER_STEP = 20
+"""Elements of a pass that take as long on the CPU as a point in a step of a Fourier transform: FNet in fp32 took 192 ms
+a pass, nearly all of it 24 transforms of 128 x 768 (calibrations/h100/paper).
+"""
+
+
+def fourier_elements(call: OpCall) -> int:
+    """Of the CPU's Fourier transforms: a row of n points takes log2(n) steps where that is a power of two, else two
+    transforms of the next one beyond 2 n - 1 (onnxruntime, dft.cc: Bluestein's algorithm).
+    """
+    x, out = call.tensors[0].shape, call.outputs[0].shape
+    if len(x) < 3 or len(out) < 3 or not call.outputs[0].elements:
+        return 0
+    if call.op == "STFT":  # batch, frames, half of the points and one more, both parts
+        rows, points = math.prod(out[:2]), max(2 * (out[-2] - 1), 1)
+    else:
+        axis = call.args.get("axis", -2)
+        points = max(x[axis] if isinstance(axis, int) and -len(x) <= axis < len(x) else x[-2], 1)
+        rows = math.prod(x[:-1]) // points
+    size = 1 << (points - 1).bit_length()
+    if size > points:
+        size, rows = 1 << (2 * points - 2).bit_length(), 2 * rows
+    return FOURIER_STEP * rows * size * max(size.bit_length() - 1, 1)
+
+
+FOURIER = OnnxForm(("DFT", "STFT"), no_kernels, Trait.HOST, cpu_elements=fourier_elements)
+
 TREES = on_host("TreeEnsemble", "TreeEnsembleClassifier", "TreeEnsembleRegressor", cpu_passes=240)
 """A row goes down every tree. Measured of one forest alone, 0.7 us a row (``benchmarks/onnx_files``, forest)."""
 
@@ -139,6 +220,9 @@ def _forms() -> Iterator[OnnxForm]:
     yield from ort.form("GlobalLpPool", trait=Trait.REDUCTION, lower=ort.reduced, cpu_passes=30)
     yield from ort.form("LRN", trait=Trait.POOL, lower=local_norm)
     yield OnnxForm(("NhwcConv", "NhwcFusedConv"), channels_last_conv, Trait.CONV, conv_macs)
+    yield OnnxForm(("DeformConv",), deformed_conv, Trait.CONV, conv_macs)
+    yield OnnxForm(("MoE",), experts, Trait.PRODUCT, experts_macs)
+    yield from ort.form("TensorScatter", trait=Trait.COPY, lower=written_over)
     yield from ort.form("NonZero", "Compress", trait=Trait.SYNC, lower=found_places)
     yield OnnxForm(("NonMaxSuppression",), suppressed, Trait.SYNC, rounds=suppression_rounds)
     yield from ort.form("RemovePadding", "RestorePadding", trait=Trait.GATHER, lower=padding)
@@ -149,7 +233,7 @@ def _forms() -> Iterator[OnnxForm]:
     yield from ort.form("SequenceLength", trait=Trait.VIEW, lower=ort.nothing)
     yield from ort.form("SequenceAt", "SequenceInsert", trait=Trait.COPY, lower=moved_ones)
     yield from ort.form("ConcatFromSequence", "SplitToSequence", trait=Trait.COPY, lower=moved_ones)
-    yield from (STRINGS, TREES, TABLES)
+    yield from (FOURIER, STRINGS, TREES, TABLES)
 
 
 _turned = partial(ort.kernel, straight=False)

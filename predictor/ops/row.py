@@ -127,9 +127,9 @@ class OnnxForm:
 
     names: of nodes, ONNX Runtime's own among them; lower: a node -> the kernels that ONNX Runtime runs it with; trait:
     how the session issues it; macs: of a node; is_control_flow: it runs graphs inside of it; cpu_passes: so many times
-    as long as a vectorised pass over its elements a CPU takes for it. rounds: of a node that reads on the host what the
-    device has found, and goes on by that: its kernels from one such wait to the next; None: it never waits, or at its
-    end.
+    as long as a vectorised pass over its elements a CPU takes for it; cpu_elements: elements of such a pass that take
+    as long, where its largest tensor does not say. rounds: of a node that reads on the host what the device has found,
+    and goes on by that: its kernels from one such wait to the next; None: it never waits, or at its end.
     """
 
     names: tuple[str, ...]
@@ -138,6 +138,7 @@ class OnnxForm:
     macs: Macs = no_macs
     is_control_flow: bool = False
     cpu_passes: int = 1
+    cpu_elements: Callable[[OpCall], int] | None = None
     rounds: Callable[[OpCall], tuple[tuple[Kernel, ...], ...]] | None = None
 
 

@@ -49,11 +49,26 @@ class KernelPrices:
     extrapolated: NDArray[np.bool_]
 
 
+LINK_BYTES_PER_S = 5.4e10
+"""Of pinned memory over PCI Express 5.0 x16: 4.2 MB took 77 us behind nodes of ONNX Runtime on an H100
+(calibrations/h100/onnx_files). 4.0 has half of it, 3.0 a quarter.
+"""
+
+LINKS = {"hopper": 1.0, "blackwell": 1.0, "ampere": 0.5, "ada": 0.5, "turing": 0.25, "volta": 0.25, "pascal": 0.25}
+"""Architecture -> share of it that its cards' link has: PCI Express 5.0, 4.0 or 3.0 by their datasheets."""
+
+
+def link_bytes_per_s(architecture: str) -> float:
+    """How fast pinned memory is copied between host and device; of an unknown GPU as over PCI Express 4.0."""
+    return LINK_BYTES_PER_S * LINKS.get(architecture, 0.5)
+
+
 def roofline_s(calibration: Calibration, family: Family, dtype: str, dims: Dims) -> tuple[Any, Any]:
     """Roofline terms in seconds: compute and memory (Williams et al., 2009), before the floor."""
     device = calibration.device
     peak = peak_flops(device.peak_flops, family, dtype)
-    return family.roofline_s(dims, dtype, peak, device.bandwidth_bytes_per_s, device.sms)
+    bandwidth = link_bytes_per_s(device.architecture) if family.over_link else device.bandwidth_bytes_per_s
+    return family.roofline_s(dims, dtype, peak, bandwidth, device.sms)
 
 
 def kernel_fit(calibration: Calibration, family: str, dtype: str, context: str = "model") -> KernelFit:
@@ -278,7 +293,8 @@ def _usual_prices(calibration: Calibration, family: str, dtype: str, arrays: Dim
         for i, (known_s, _) in _exceptions(fit, row, dtype, arrays):
             seconds[i] = known_s
     launches = _usual_launches(calibration, family, dtype, arrays, context)
-    return KernelPrices(seconds, least, launches, compute > memory, is_extrapolated(fit, row, arrays))
+    outside = is_extrapolated(fit, row, arrays) & (not row.over_link)  # no fit: the link's pace is its generation's
+    return KernelPrices(seconds, least, launches, compute > memory, outside)
 
 
 def with_factor(seconds: Any, least_s: Any, factor: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from predictor.capture.onnx_files.precision import FLOAT
 from predictor.capture.onnx_files.reading import BITS, FEW, FEW_FLOATS, MOST_ELEMENTS, graphs, hole
 from predictor.errors import PredictorError
 
@@ -17,6 +18,60 @@ KEPT = frozenset(("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear",
 """Operators that ONNX Runtime does not compute before it runs, or that are constants themselves."""
 
 RANDOM = ("Random", "Bernoulli", "Multinomial")
+
+
+HALF_ON_CPU = frozenset(
+    (
+        "Attention", "BitCast", "Cast", "Clip", "Compress", "Concat", "ConstantOfShape", "DequantizeLinear", "Dropout",
+        "Expand", "Flatten", "Gather", "GatherElements", "GatherND", "Identity", "IsInf", "IsNaN", "LayerNormalization",
+        "Max", "Min", "Mod", "QuantizeLinear", "RMSNormalization", "Reshape", "ReverseSequence", "RotaryEmbedding",
+        "Round", "Scatter", "ScatterElements", "ScatterND", "Shape", "Shrink", "Sign", "SimplifiedLayerNormalization",
+        "Slice", "Split", "Squeeze", "TensorScatter", "Transpose", "Unsqueeze",
+    )
+)  # fmt: skip
+"""Operators that ONNX Runtime's CPU provider has kernels for in half precision (1.31, as it lists them)."""
+
+RUNS = " of each pass"
+"""Behind the names of constants that stand for what is computed of them when the model runs."""
+
+
+def keep_half_constants(model: Any) -> None:
+    """Keep what ONNX Runtime computes of constants in half precision when the model runs, in place: it folds constants
+    by the CPU's kernels, which are few for that. model: after ``precision.exchange``, half is single.
+    """
+    constants = {tensor.name: (int(tensor.data_type), list(tensor.dims)) for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            if node.op_type == "Constant" and attribute.name == "value":
+                constants[node.output[0]] = int(attribute.t.data_type), list(attribute.t.dims)
+    made: set[str] = set(constants)
+    candidates = [node for node in model.graph.node if _becomes_constant(node, made)]
+    if all(node.op_type in HALF_ON_CPU for node in candidates):
+        return
+    known = {**_shapes(model, {name for node in candidates for name in node.output if name}), **constants}
+    folded = set(constants)
+    for node in candidates:
+        if not _is_constant(node, folded):
+            continue
+        half = [position for position, name in enumerate(node.input) if known.get(name, (0, []))[0] == FLOAT]
+        if node.op_type in HALF_ON_CPU or not half:
+            folded.update(node.output)
+            continue
+        name = node.input[half[0]]
+        node.input[half[0]] = name + RUNS
+        if all(value.name != name + RUNS for value in model.graph.input):
+            value = model.graph.input.add(name=name + RUNS)
+            value.type.tensor_type.elem_type = FLOAT
+            value.type.tensor_type.shape.SetInParent()
+            for size in known[name][1]:
+                value.type.tensor_type.shape.dim.add(dim_value=size)
+
+
+def _becomes_constant(node: Any, constants: set[str]) -> bool:
+    if not _is_constant(node, constants):
+        return False
+    constants.update(node.output)
+    return True
 
 
 def without_large_constants(model: Any) -> None:

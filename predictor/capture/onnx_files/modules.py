@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -127,6 +127,9 @@ def _zeroed(module: Any) -> list[Any]:
         nn.Linear: lambda: nn.Linear(2, 2),
         **{kind: partial(kind, 2, 2, 2) for kind in (nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d)},
     }
+    for child in module.modules():  # a linear layer with its weight turned, of GPT's kind
+        if type(child).__name__ == "Conv1D" and hasattr(child, "nf") and hasattr(child, "nx"):
+            small[type(child)] = partial(cast("Callable[..., Any]", type(child)), 2, 2)
     zeroed: dict[int, tuple[Any, bool]] = {}
     for owner in module.modules():  # the innermost one decides
         if not hasattr(owner, "_init_weights"):

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from predictor.capture.onnx_files import sessions
 from predictor.capture.onnx_files.precision import FLOAT, Proxies, in_island, unwrap
 from predictor.capture.onnx_files.reading import TYPES
@@ -304,6 +306,9 @@ class Reader:
                 if name and (found is None or (not found.known and found.kind in ("tensor", "sequence"))):
                     raise PredictorError(_unknown(name, node, found, settled.specs))
             row = self.row(node)
+            axis = settled.known.constants.get(node.input[2]) if node.op_type == "DFT" and len(node.input) > 2 else None
+            if axis is not None and axis.size == 1:  # an attribute in older opsets
+                row[4]["axis"] = int(axis.ravel()[0])
             into.nodes.append([*row[:2], [said(n) for n in row[2]], [said(n) for n in row[3]], row[4], times])
 
     def _write_inside(self, settled: Settled, node: Any, into: Written, scope: str, said: Any, times: int) -> None:
@@ -416,7 +421,7 @@ def _captured(graph: Any) -> list[str]:
 
 
 def _constants(graph: Any) -> dict[str, Any]:
-    """Small constants with their values."""
+    """Small constants with their values, and how many tensors a sequence is made of."""
     from onnx import TensorProto, numpy_helper
 
     found = {}
@@ -424,6 +429,10 @@ def _constants(graph: Any) -> dict[str, Any]:
         small = math.prod(tensor.dims) <= FEW_NUMBERS and tensor.data_location != TensorProto.EXTERNAL
         if small and tensor.data_type in (6, 7, 9, 1, 11):
             found[tensor.name] = numpy_helper.to_array(tensor)
+    made_of = {node.output[0]: len(node.input) for node in graph.node if node.op_type == "SequenceConstruct"}
+    for node in graph.node:
+        if node.op_type == "SequenceLength" and node.input[0] in made_of:
+            found[node.output[0]] = np.array(made_of[node.input[0]])
     return found
 
 

@@ -115,7 +115,7 @@ def _model(content: bytes, path: Path) -> Any:
     except Exception as error:
         raise PredictorError(f"{path} is no ONNX file: {shortened(error)}") from None
     if not model.graph.node:
-        raise PredictorError(f"{path} is no ONNX file: it has no nodes")
+        raise PredictorError(f"{path} has no nodes: there is nothing to run")
     return model
 
 

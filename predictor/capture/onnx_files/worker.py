@@ -17,7 +17,8 @@ from typing import Any
 
 from predictor.capture.onnx_files import scopes
 from predictor.capture.onnx_files.cuda_only import Cut, cut, restored
-from predictor.capture.onnx_files.folding import without_large_constants
+from predictor.capture.onnx_files.few_bits import join_few_bits
+from predictor.capture.onnx_files.folding import keep_half_constants, without_large_constants
 from predictor.capture.onnx_files.nodes import Reader
 from predictor.capture.onnx_files.precision import Proxies, exchange
 from predictor.capture.onnx_files.reading import BITS, graphs, hole, tensors
@@ -45,6 +46,7 @@ def _data_of(
     import onnx
 
     stand_in(model)
+    join_few_bits(model)
     _bind(model, shapes, dims)
     wrapped: set[str] = set()
     missing: list[str] = []
@@ -52,6 +54,8 @@ def _data_of(
         asked = onnx.ModelProto()
         asked.CopyFrom(model)
         proxies = exchange(asked, frozenset(wrapped))
+        if proxies.half:
+            keep_half_constants(asked)
         without_large_constants(asked)
         reader = Reader(folder, trips, proxies)
         try:

@@ -1,8 +1,9 @@
 """Nodes that a session runs on the CPU beside the GPU, and the copies that it puts between the two.
 
 A value is copied once each way, whoever reads it, and the host waits for it: on the way back for the driver, as the
-memory is pageable. Results of a session are bound to the device's memory, its inputs to where their first reader runs,
-but for strings, which no device holds. A kernel takes shapes, axes and counts from the CPU, where they lie already.
+memory is pageable, but not for a few kilobytes. Results of a session are bound to the device's memory, its inputs to
+where their first reader runs, but for strings, which no device holds. A kernel takes shapes, axes and counts from the
+CPU, where they lie already.
 """
 
 from __future__ import annotations
@@ -20,6 +21,11 @@ TO_HOST, FROM_HOST = "MemcpyToHost", "MemcpyFromHost"
 
 COPIED = {TO_HOST: "what the GPU made is read on the CPU", FROM_HOST: "what the CPU made is read on the GPU"}
 """Why a copy is there."""
+
+STAGED = 2**16
+"""Bytes up to which a copy to the device returns before it is done: the driver has taken them over (CUDA C++
+Programming Guide, asynchronous concurrent execution).
+"""
 
 MACS_PER_ELEMENT = 500
 """Multiply-accumulates that a CPU does in the time of an element of a pass (``pricing.program.CPU_ELEMENT_S``), 4.2e12
@@ -48,7 +54,8 @@ def issued(
         if (value, way) not in copied and tensor.dtype != "string" and tensor.elements:
             copied.add((value, way))
             kernel = Kernel(HOST_COPY, tensor.dtype, {"bytes": tensor.nbytes, "pageable": float(way == FROM_HOST)})
-            yield HostCall(way, (kernel,), PythonWork(), Trait.SYNC, sync=True, times=times)
+            waits = way == TO_HOST or tensor.nbytes > STAGED
+            yield HostCall(way, (kernel,), PythonWork(), Trait.SYNC, sync=waits, times=times)
 
     for call in calls:
         values = list(zip(call.input_ids, call.tensors, strict=False))
@@ -88,7 +95,8 @@ def computed(call: OpCall) -> Iterator[HostCall]:
     read = [tensor for position, tensor in enumerate(call.tensors) if position not in weights]
     most = max((t.elements for t in (*read, *call.outputs)), default=1)
     products = PRODUCT_ELEMENTS + call.macs // MACS_PER_ELEMENT if call.macs else 0
-    elements = most * onnx_form(call.op).cpu_passes + products
+    form = onnx_form(call.op)
+    elements = (form.cpu_elements(call) if form.cpu_elements else most * form.cpu_passes) + products
     whole = HostCall(call.op, (), PythonWork(), Trait.HOST, elements=elements, origin=call.origin, times=call.times)
     computed = replace(whole, macs=call.macs)
     yield from (replace(whole, op="Cast", elements=t.elements) for t in read if t.dtype in HALF)

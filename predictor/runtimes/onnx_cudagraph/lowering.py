@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from predictor.kernels.host_copies import HOST_COPY
 from predictor.ops import onnx_form
 from predictor.ops.placement import OF_SIZES
-from predictor.records import TODAY, Graph, Program, PythonWork, Target
+from predictor.records import TODAY, Graph, Kernel, Program, PythonWork, Target
 from predictor.runtimes.cudagraph.lowering import replayed
 from predictor.runtimes.onnx import lowering as onnx
 
@@ -25,4 +26,10 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
         op, why = next(iter(computing.items()))
         reason = f"ONNX Runtime captures no CUDA graph of a model with nodes on the CPU ({op}: {why})"
         return replace(program, runtime=NAME, unsupported_reason=program.unsupported_reason or reason)
-    return replace(program, runtime=NAME, calls=replayed(program.calls), tail=PythonWork())
+    calls = tuple(replace(call, kernels=tuple(map(_replayed, call.kernels))) for call in replayed(program.calls))
+    return replace(program, runtime=NAME, calls=calls, tail=PythonWork())
+
+
+def _replayed(kernel: Kernel) -> Kernel:
+    """A kernel as a graph has it."""
+    return replace(kernel, dims={**kernel.dims, "replayed": 1.0}) if kernel.family == HOST_COPY else kernel

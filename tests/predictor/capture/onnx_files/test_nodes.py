@@ -62,6 +62,16 @@ def test_how_often_a_loop_runs_is_asked_for(tmp_path: Path) -> None:
     assert read(tmp_path, loop(None), trips=12).macs == 12 * 64 * 64
 
 
+def test_a_loop_runs_as_often_as_its_sequence_is_long(tmp_path: Path) -> None:
+    made = loop(None)
+    del made.graph.input[1:]
+    construct, length = node("SequenceConstruct", "x,x,x", "all"), node("SequenceLength", "all", "n")
+    nodes = [construct, length, *made.graph.node]
+    del made.graph.node[:]
+    made.graph.node.extend(nodes)
+    assert read(tmp_path, made).macs == 3 * 64 * 64
+
+
 def test_what_grows_in_a_loop_has_its_mean_size(tmp_path: Path) -> None:
     found = read(tmp_path, loop(11, node("Concat", "s,x", "t", axis=0)))
     joined = next(c for c in found.calls if c.op == "Concat")
@@ -214,3 +224,14 @@ def test_a_picture_smaller_than_a_window_is_said(tmp_path: Path) -> None:
     made = model([node("Conv", "x,w")], [info("x", (1, 3, 4, 4))], [weight("w", 8, 3, 9, 9)])
     with pytest.raises(PredictorError, match="what node Conv goes over, 1x3x4x4, is smaller than its window"):
         read(tmp_path, made)
+
+
+@pytest.mark.parametrize("opset", [17, 20])
+def test_a_fourier_transform_goes_along_the_axis_that_it_says(tmp_path: Path, opset: int) -> None:
+    """As an attribute, and as a tensor since opset 20."""
+    said, weights = ({"axis": 1}, []) if opset == 17 else ({}, [constant("a", 1)])
+    made = model(
+        [node("DFT", "x" if opset == 17 else "x,,a", **said)], [info("x", (2, 16, 3, 1))], weights, opset=opset
+    )
+    (call,) = read(tmp_path, made).calls
+    assert call.args["axis"] == 1

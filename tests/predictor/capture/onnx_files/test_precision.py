@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from onnx import helper
 from torch import nn
 
 from predictor import runtimes
 from predictor.capture.onnx_files import files, modules
 from predictor.predict import plan_file
 from tests.onnx_models import DOUBLE, FLOAT, HALF, constant, info, model, node, saved, weight
+
+INT4 = 22
+"""Type of ``onnx.TensorProto``."""
 
 
 @pytest.fixture(autouse=True)
@@ -157,3 +162,34 @@ def test_a_bias_without_values_stays_and_an_untrained_norms_goes() -> None:
     assert inputs == {"Conv": 3, "Gemm": 3}
     (conv,) = (call for call in modules.exported(normed, x, "fp16").calls if call.op == "Conv")
     assert len(conv.tensors) == 2
+
+
+@pytest.mark.parametrize(("dtype", "products"), [(np.float32, 1), (np.float16, 2)])
+def test_products_of_constants_in_half_precision_run_in_each_pass(tmp_path: Path, dtype: type, products: int) -> None:
+    """ONNX Runtime folds constants by the CPU's kernels, which has none for products in half precision."""
+    kind = HALF if dtype is np.float16 else FLOAT
+    nodes = [node("Transpose", "v", "t", perm=[1, 0]), node("MatMul", "t,w", "made"), node("MatMul", "x,made", "y")]
+    weights = [weight("v", 16, 64, kind=dtype), weight("w", 16, 32, kind=dtype)]
+    made = model(nodes, [info("x", (4, 64), kind)], weights, [info("y", (4, 32), kind)])
+    graph = files.read_graph(saved(tmp_path, made))
+    assert [c.op for c in graph.calls] == ["MatMul"] * products  # what moves alone is folded
+    assert graph.macs == 4 * 64 * 32 + (products - 1) * 64 * 16 * 32
+
+
+def unpacked(block: int, **more: Any) -> Any:
+    """A product with weights of four bits that a node unpacks block by block."""
+    weights = helper.make_tensor("v", INT4, [512, 256], bytes(512 * 256 // 2), raw=True)
+    scales = weight("s", 512 // block, 256, kind=np.float16)
+    nodes = [node("DequantizeLinear", "v,s", "w", axis=0, block_size=block), node("MatMul", "x,w", "y")]
+    outputs = [info(name, None, HALF) for name in more.get("outputs", ["y"])]
+    return model(nodes, [info("x", (16, 512), HALF)], [weights, scales], outputs, 21)
+
+
+def test_a_product_of_unpacked_weights_of_four_bits_is_one_node(tmp_path: Path) -> None:
+    """As ONNX Runtime ran it on an H100: a kernel of its own up to some rows."""
+    (call,) = files.read_graph(saved(tmp_path, unpacked(32))).calls
+    assert call.op == "MatMulNBits"
+    assert call.macs == 16 * 512 * 256
+    kept = [("read by others", unpacked(32, outputs=["y", "w"])), ("blocks of eight", unpacked(8))]
+    for name, made in kept:
+        assert {c.op for c in files.read_graph(saved(tmp_path, made, name)).calls} == {"DequantizeLinear", "MatMul"}
