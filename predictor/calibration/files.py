@@ -144,12 +144,21 @@ def write_calibration(folder: Path, contents: Iterable[File]) -> None:
         unsigned = msgspec.to_builtins(msgspec.structs.replace(content, digest=None))
         checked = converted(unsigned, type(content), path)
         _check_trees(checked, path)
-        data = msgspec.to_builtins(checked)  # as it will be read: whole numbers of a field of numbers with their ".0"
+        data = _as_written(msgspec.to_builtins(checked))
         digest = digest_of(_layout(data).encode("utf-8"))
         first = {name: data[name] for name in ("schema", "gpu") if name in data}
         signed.append((path, {**first, "digest": digest, **data}))
     for path, data in signed:
         write_json(path, data)
+
+
+def _as_written(data: Any) -> Any:
+    """Content as it is written: whole numbers of lists, of which shapes are, without their ".0"."""
+    if isinstance(data, dict):
+        return {name: _as_written(value) for name, value in data.items()}
+    if isinstance(data, list):
+        return [int(x) if isinstance(x, float) and x.is_integer() else _as_written(x) for x in data]
+    return data
 
 
 def write_probe_file(path: Path, probe: HostProbe) -> None:
