@@ -95,7 +95,7 @@ class _Siblings:
         names = {entry.stem for entry in self._folder.glob("*.py")}
         names |= {entry.parent.name for entry in self._folder.glob("*/__init__.py")}
         hiding = {name for name in names & sys.modules.keys() if self._is_elsewhere(sys.modules[name], name)}
-        return {name: module for name, module in sys.modules.items() if name.partition(".")[0] in hiding}
+        return {name: module for name, module in sys.modules.copy().items() if name.partition(".")[0] in hiding}
 
     def _is_elsewhere(self, module: ModuleType, name: str) -> bool:
         file = getattr(module, "__file__", None)

@@ -169,8 +169,9 @@ def _generated_sources() -> Iterator[None]:
         yield
     finally:
         for sources, names in zip(kept, before, strict=True):
-            for name in [name for name in sources if name not in names and name.startswith(GENERATED)]:
-                del sources[name]
+            for name in list(sources):  # other threads write and remove lines, too: a Dask worker's profiler does
+                if name not in names and name.startswith(GENERATED):
+                    sources.pop(name, None)
 
 
 GENERATED = "<eval_with_key>"

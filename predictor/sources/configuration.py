@@ -206,7 +206,7 @@ def heads(config: Any) -> dict[str, Any]:
     from transformers.models.auto import modeling_auto
 
     found = {}
-    for name, auto in vars(modeling_auto).items():
+    for name, auto in list(vars(modeling_auto).items()):
         if name.startswith("AutoModelFor") and type(config) in getattr(auto, "_model_mapping", ()):
             found[kebab(name.removeprefix("AutoModelFor"))] = auto
     return found

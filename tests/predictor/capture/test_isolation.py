@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import cProfile
 import gc
+import linecache
 import math
 import random
 import sys
@@ -23,6 +24,7 @@ from torch import nn
 from torch._subclasses import FakeTensorMode
 from transformers import DynamicCache
 
+from predictor.capture.isolation import isolated
 from predictor.capture.onnx_files import cache, modules
 from predictor.capture.recorder import capture
 from predictor.errors import PredictorError
@@ -333,6 +335,31 @@ def test_eight_threads_get_what_one_gets() -> None:
         kept.unlink()  # so that one of the eight exports again
     with ThreadPoolExecutor(8) as pool:
         assert all(found == alone for found in pool.map(graphs, range(8)))
+
+
+def test_other_threads_write_and_remove_source_lines_meanwhile() -> None:
+    over, interval = threading.Event(), sys.getswitchinterval()
+
+    def lines() -> None:
+        while not over.is_set():
+            if linecache.cache.pop("<other>", None) is None:
+                linecache.cache["<other>"] = 1, None, [], ""
+
+    linecache.cache.update({f"<many {number}>": (1, None, [], "") for number in range(10_000)})
+    other = threading.Thread(target=lines)
+    sys.setswitchinterval(1e-6)
+    other.start()
+    try:
+        for _ in range(50):
+            with isolated():
+                pass
+    finally:
+        over.set()
+        other.join()
+        sys.setswitchinterval(interval)
+        for number in range(10_000):
+            del linecache.cache[f"<many {number}>"]
+        linecache.cache.pop("<other>", None)
 
 
 def test_the_code_of_a_model_is_freed_with_it() -> None:
