@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from predictor.ops import OPS, GraphBreak, graph_break
-from predictor.records import OpCall, Trait
+from predictor.records import OpCall, TensorSpec, Trait
 
 
 def is_in_place(call: OpCall) -> bool:
@@ -31,13 +32,15 @@ def _is_random(call: OpCall) -> bool:
 @dataclass(frozen=True)
 class Dataflow:
     """calls: in issue order; maker: value -> index of the call that makes it; readers: value -> indices of the calls
-    that read it; ancestors: per call, a bit for each call that it depends on, however far; written: values that some
-    call writes into, or into a view of; outputs: values that the model returns.
+    that read it; children: per call, the calls that read what it makes; ancestors: per call, a bit for each call that it
+    depends on, however far; written: values that some call writes into, or into a view of; outputs: values that the
+    model returns.
     """
 
     calls: tuple[OpCall, ...]
     maker: dict[int, int]
     readers: dict[int, list[int]]
+    children: list[list[int]]
     ancestors: list[int]
     written: frozenset[int]
     outputs: frozenset[int]
@@ -47,6 +50,7 @@ class Dataflow:
         """Of calls in issue order."""
         maker: dict[int, int] = {}
         readers: dict[int, list[int]] = {}
+        children: list[list[int]] = [[] for _ in calls]
         ancestors: list[int] = []
         base: dict[int, int] = {}
         written: set[int] = set()
@@ -55,6 +59,7 @@ class Dataflow:
             for value in call.input_ids:
                 readers.setdefault(value, []).append(index)
                 if value in maker:
+                    children[maker[value]].append(index)
                     above |= ancestors[maker[value]] | 1 << maker[value]
             ancestors.append(above)
             maker.update(dict.fromkeys(call.output_ids, index))
@@ -64,7 +69,7 @@ class Dataflow:
             while into is not None:
                 written.add(into)
                 into = base.get(into)
-        return cls(tuple(calls), maker, readers, ancestors, frozenset(written), frozenset(outputs))
+        return cls(tuple(calls), maker, readers, children, ancestors, frozenset(written), frozenset(outputs))
 
     def root(self, value: int) -> int:
         """The value that a view, of a view and so on, looks at."""
@@ -112,7 +117,7 @@ class Dataflow:
         kept = []
         for call in self.calls:
             input_ids = tuple(same.get(value, value) for value in call.input_ids)
-            call = replace(call, input_ids=input_ids)
+            call = call if input_ids == call.input_ids else replace(call, input_ids=input_ids)
             key = call.op, input_ids, repr(call.args)
             first = known.get(key)
             if (
@@ -129,12 +134,28 @@ class Dataflow:
     def are_joinable(self, first: Iterable[int], second: Iterable[int]) -> bool:
         """Whether two groups of calls can be one: no call outside depends on one of them and is needed by the other."""
         members = {*first, *second}
-        bits = sum(1 << i for i in members)
+        own = above = below = 0
         for index in members:
-            outside = self.ancestors[index] & ~bits
-            while outside:
-                last = outside.bit_length() - 1
-                if self.ancestors[last] & bits:
-                    return False
-                outside ^= 1 << last
-        return True
+            own |= 1 << index
+            above |= self.ancestors[index]
+            below |= self.descendants[index]
+        return not above & below & ~own
+
+    @cached_property
+    def descendants(self) -> list[int]:
+        """Per call, a bit for each call that depends on it, however far."""
+        descendants = [0] * len(self.calls)
+        for index in reversed(range(len(self.calls))):
+            for child in self.children[index]:
+                descendants[index] |= descendants[child] | 1 << child
+        return descendants
+
+    @cached_property
+    def reads(self) -> dict[int, list[tuple[int, int, TensorSpec]]]:
+        """Value -> who reads it or a view of it, without the views: call, value that it reads, tensor."""
+        reads: dict[int, list[tuple[int, int, TensorSpec]]] = {}
+        for index, call in enumerate(self.calls):
+            if call.trait is not Trait.VIEW:
+                for value, tensor in zip(call.input_ids, call.tensors, strict=True):
+                    reads.setdefault(self.root(value), []).append((index, value, tensor))
+        return reads
