@@ -109,17 +109,24 @@ def _folder_of(gpu: str) -> Path | None:
 
 
 def _unknown_gpu(gpu: str) -> PredictorError:
-    """The error for a GPU without a calibration. One digit for another is no typing error: the RTX 4090 is no 3090."""
-    number = re.sub(r"\D", "", gpu)
+    """The error for a GPU without a calibration. One digit for another is no typing error: the RTX 4090 is no 3090, a
+    digit too many or too few is one.
+    """
     others = known_gpus()
-    alike = [name for name in others if len(re.sub(r"\D", "", name)) != len(number) or number in name]
-    error = unknown("GPU", gpu, alike)
+    error = unknown("GPU", gpu, [name for name in others if _may_be_meant(name.lower(), gpu.lower())])
     if "did you mean" in str(error):
         return PredictorError(f"{error} A GPU that is on no list: --gpu-spec FILE")
     return PredictorError(
         f"unknown GPU {gpu!r}: nobody calibrated it; describe it in a datasheet, --gpu-spec FILE (see docs/gpus.md), "
         f"or take one of {', '.join(others)}"
     )
+
+
+def _may_be_meant(known: str, said: str) -> bool:
+    """Whether a GPU's name may be another one with a typing error in it."""
+    letters, numbers = ([re.sub(kind, "", name) for name in (known, said)] for kind in (r"\d", r"\D"))
+    is_cut = numbers[0].startswith(numbers[1]) or numbers[1].startswith(numbers[0])
+    return is_cut and (numbers[1] in known or letters[0][:1] == letters[1][:1])
 
 
 def datasheets() -> dict[str, Path]:

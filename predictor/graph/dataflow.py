@@ -32,7 +32,7 @@ def _is_random(call: OpCall) -> bool:
 @dataclass(frozen=True)
 class Dataflow:
     """calls: in issue order; maker: value -> index of the call that makes it; readers: value -> indices of the calls
-    that read it; children: per call, the calls that read what it makes; ancestors: per call, a bit for each call that it
+    that read it; children: per call, those that read what it makes; ancestors: per call, a bit for each call that it
     depends on, however far; written: values that some call writes into, or into a view of; outputs: values that the
     model returns.
     """

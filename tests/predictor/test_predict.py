@@ -147,6 +147,7 @@ def test_json_and_text_tell_the_same_latency(report: Report) -> None:
     ("arguments", "message"),
     [
         ({"gpu": "h20"}, "unknown GPU 'h20': did you mean h200"),
+        ({"gpu": "h300"}, "unknown GPU 'h300': nobody calibrated it"),
         ({"runtime": "egar"}, "unknown runtime 'egar': did you mean eager"),
         ({"dtype": "fp61"}, "unknown dtype of h200 'fp61': did you mean fp16"),
         ({"estimator": "que"}, "unknown estimator 'que': did you mean queue"),
