@@ -109,6 +109,9 @@ FRESH: dict[str, tuple[str, ...]] = {
 tuned.
 """
 
+UNSEEN: dict[str, dict[str, tuple[str, ...]]] = {"fresh": FRESH}
+"""Split -> its families, of those that nothing is tuned on and that are read once."""
+
 SEED = 19
 
 HELD_OUT: tuple[str, ...] = (
@@ -128,9 +131,10 @@ def draw() -> tuple[str, ...]:
 
 
 def split_of(family: str) -> str:
-    """ "learn", "held_out" or "fresh"."""
-    if family in FRESH:
-        return "fresh"
+    """ "learn", "held_out" or a split of ``UNSEEN``."""
+    for split, families in UNSEEN.items():
+        if family in families:
+            return split
     return "held_out" if family in HELD_OUT else "learn"
 
 
@@ -142,7 +146,8 @@ def specification(model: str) -> str:
 
 def blocks(split: str) -> list[list[str]]:
     """Models of a split: the first of each family, then the others: if time runs out many kinds are measured."""
-    families = [members for family, members in {**FAMILIES, **FRESH}.items() if split_of(family) == split]
+    every = {**FAMILIES, **FRESH}
+    families = [members for family, members in every.items() if split_of(family) == split]
     return [[members[0] for members in families], [member for members in families for member in members[1:]]]
 
 
@@ -164,9 +169,9 @@ def usual(model: str) -> tuple[tuple[str, int], ...]:
 def variants(split: str) -> dict[str, tuple[tuple[str, int], ...]]:
     """Model -> more (dtype, batch): of seven models one with batches of 4 and 32, one in fp32, one in bf16.
 
-    Of fresh ones there are none.
+    Of a split that is read once there are none.
     """
-    if split == "fresh":
+    if split in UNSEEN:
         return {}
     more = {0: (("fp16", 4), ("fp16", 32)), 2: (("fp32", 1), ("fp32", 16)), 4: (("bf16", 1), ("bf16", 16))}
     chosen = [model for model in models(split) if model not in BF16_ONLY]
