@@ -20,6 +20,7 @@ SMALLEST = (
     "generative:vector_quantised",
     "convolutional:subpixel",
     "fresh:set_transformer",
+    "strangers:ecg_resnet",
 )
 
 
