@@ -58,7 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="file of samples, appended to")
     parser.add_argument("--skip", type=Path, nargs="*", default=[], help="files of samples whose cases are done")
-    parser.add_argument("--split", choices=["learn", "held_out", "fresh", "zoo"], default="learn")
+    parser.add_argument("--split", choices=["learn", "held_out", *families.UNSEEN, "zoo"], default="learn")
     parser.add_argument("--runtimes", default=",".join(name for tier in TIERS for name in tier))
     parser.add_argument("--models", default="", help="these alone, as file:function, comma-separated")
     parser.add_argument("--parts", default="0,1,2", help="0: first models of the families, 1: others, 2: variants")

@@ -20,6 +20,7 @@ SMALLEST = (
     "generative:vector_quantised",
     "convolutional:subpixel",
     "fresh:set_transformer",
+    "strangers:ecg_resnet",
 )
 
 
@@ -30,15 +31,19 @@ def test_the_split_is_the_one_that_was_drawn() -> None:
     assert len(learned) + len(held_out) >= 60
 
 
-def test_the_fresh_models_are_a_split_of_their_own() -> None:
-    fresh = families.models("fresh")
-    assert set(fresh).isdisjoint([*families.models("learn"), *families.models("held_out")])
-    assert len(fresh) == len(set(fresh)) == sum(len(members) for members in families.FRESH.values()) >= 30
-    assert not families.variants("fresh")
+@pytest.mark.parametrize("split", families.UNSEEN)
+def test_models_that_are_read_once_are_a_split_of_their_own(split: str) -> None:
+    unseen = families.models(split)
+    others = [other for other in ("learn", "held_out", *families.UNSEEN) if other != split]
+    assert set(unseen).isdisjoint(model for other in others for model in families.models(other))
+    assert len(unseen) == len(set(unseen)) == sum(len(members) for members in families.UNSEEN[split].values()) >= 30
+    assert len(families.UNSEEN[split]) >= 20
+    assert not families.variants(split)
 
 
 def test_every_function_of_a_file_is_in_one_family() -> None:
-    listed = [model for members in [*families.FAMILIES.values(), *families.FRESH.values()] for model in members]
+    tables = [families.FAMILIES, *families.UNSEEN.values()]
+    listed = [model for table in tables for members in table.values() for model in members]
     written = [
         f"{path.stem}:{line[4:].split('(')[0]}"
         for path in (ROOT / "benchmarks" / "battery").glob("*.py")
@@ -73,9 +78,10 @@ def test_what_is_measured_has_every_model_under_every_runtime() -> None:
     assert {c.dtype for c in variants} == {"fp16", "fp32", "bf16"}
 
 
-def test_of_a_fresh_model_the_usual_cases_alone_are_measured() -> None:
-    first, others, variants = parts("fresh", ["eager"], [])
-    assert len(first) == 2 * len(families.FRESH)
+@pytest.mark.parametrize("split", families.UNSEEN)
+def test_of_a_model_that_is_read_once_the_usual_cases_alone_are_measured(split: str) -> None:
+    first, others, variants = parts(split, ["eager"], [])
+    assert len(first) == 2 * len(families.UNSEEN[split])
     assert {(case.dtype, case.batch) for case in [*first, *others]} == {("fp16", 1), ("fp16", 16)}
-    assert len(first) + len(others) == 2 * len(families.models("fresh"))
+    assert len(first) + len(others) == 2 * len(families.models(split))
     assert not variants
