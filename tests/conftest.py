@@ -28,10 +28,11 @@ TOGETHER = "tests/calibrate/validate/"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """One thread each, before torch is imported: of two test processes on two cores neither takes both. No example of
-    a property has a deadline: a busy machine is no fault.
+    """One thread each, before torch is imported: of two test processes on two cores neither takes both. Nor does either
+    start a process a core for its fits, which would import all anew. No example of a property has a deadline: a busy
+    machine is no fault.
     """
-    os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
+    os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", LOKY_MAX_CPU_COUNT="1")
     settings.register_profile("without deadlines", deadline=None)
     settings.load_profile("without deadlines")
 
