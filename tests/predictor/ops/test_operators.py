@@ -215,7 +215,9 @@ def test_what_fusers_join() -> None:
     assert joined("hardtanh") == {Fuser.NNC, Fuser.INDUCTOR}
     assert joined("layer_norm") == {Fuser.NVFUSER, Fuser.INDUCTOR}
     assert joined("dropout") == {Fuser.NVFUSER, Fuser.NVFUSER_PASCAL, Fuser.INDUCTOR}
-    assert joined("add_") == {Fuser.INDUCTOR}
+    assert joined("add_") == joined("masked_fill") == joined("maximum") == {Fuser.INDUCTOR}
+    assert joined("rsub") == joined("bitwise_not") == set(Fuser) - {Fuser.NNC}
+    assert joined("__and__") == joined("chunk") == joined("isnan") == {Fuser.NNC, Fuser.INDUCTOR}
     assert joined("linear") == joined("sort") == joined("item") == set()
 
 
