@@ -227,6 +227,18 @@ def test_a_pointwise_operator_without_a_row_is_a_loop_of_inductor_alone() -> Non
     assert not is_fused(call, Fuser.NNC)
 
 
+def test_a_boolean_mask_of_attention_is_chosen_from_two_numbers() -> None:
+    """As profiles show: two fills of a number and a choice before the attention itself."""
+    heads = TensorSpec((2, 4, 16, 8), "fp16", (512, 128, 8, 1))
+    mask = TensorSpec((2, 1, 16, 16), "bool", (0, 0, 16, 1))
+    args = {"query": heads, "key": heads, "value": heads, "attn_mask": mask}
+    kernels = OPS["scaled_dot_product_attention"].lower(
+        OpCall("scaled_dot_product_attention", args, (heads,), Trait.ATTENTION)
+    )
+    assert [kernel.family for kernel in kernels] == ["fill", "fill", "pointwise", "attention"]
+    assert [kernel.dims["elements"] for kernel in kernels[:3]] == [1, 1, 2 * 16 * 16]
+
+
 def test_masks_may_be_filled_with_the_value_of_a_tensor() -> None:
     """torch does not tag that overload as pointwise; its row says that it is."""
     mask, value = torch.ones(8, dtype=torch.bool), torch.zeros(())
