@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from itertools import pairwise
 
 from predictor.graph.dataflow import Dataflow, is_in_place
@@ -18,15 +19,15 @@ LISTED = "cat"
 """It forms a group with the list that it reads, one that is undone if nothing joins it."""
 
 
-def in_groups(flow: Dataflow, fuser: Fuser) -> list[list[int]]:
+def in_groups(flow: Dataflow, fuser: Fuser, apart: Set[int] = frozenset()) -> list[list[int]]:
     """The calls of each kernel, one or several, in the order in which they are issued after fusion.
 
     As in torch/csrc/jit/passes/tensorexpr_fuser.cpp: from the last call to the first, each takes in the makers
     of what it reads, the latest first, until no group grows any more; then groups that follow each other and do
     not depend on each other are joined. Who must not run before a group moves behind it (``tryMove`` in
-    torch/csrc/jit/ir/alias_analysis.cpp).
+    torch/csrc/jit/ir/alias_analysis.cpp). apart: results of calls that join none.
     """
-    block = _Block(flow, fuser)
+    block = _Block(flow, fuser, apart)
     while block.has_grown():
         pass
     block.join_neighbours()
@@ -36,13 +37,13 @@ def in_groups(flow: Dataflow, fuser: Fuser) -> list[list[int]]:
 class _Block:
     """order: nodes as they run now; calls: of each node; node_of: the node that a call is in."""
 
-    def __init__(self, flow: Dataflow, fuser: Fuser) -> None:
+    def __init__(self, flow: Dataflow, fuser: Fuser, apart: Set[int]) -> None:
         every = range(len(flow.calls))
         self.flow = flow
         self.order = list(every)
         self.calls = {index: [index] for index in every}
         self.node_of = list(every)
-        self.is_fusible = [_is_fusible(call, fuser) for call in flow.calls]
+        self.is_fusible = [_is_fusible(call, fuser) and apart.isdisjoint(call.output_ids) for call in flow.calls]
         self.after = _predecessors(flow)
 
     def has_grown(self) -> bool:

@@ -6,10 +6,11 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 from predictor.graph.dataflow import Dataflow, is_in_place
 from predictor.ops import Fuser, is_fused
-from predictor.records import TODAY, Graph, HostCall, OpCall, Program, PythonWork, Target, Trait
+from predictor.records import TODAY, Graph, HostCall, OpCall, Program, PythonWork, Target, TensorSpec, Trait
 from predictor.runtimes.eager import lowering as eager
 from predictor.runtimes.fusion import fused_kernel
 from predictor.runtimes.torchscript.groups import in_groups
@@ -37,10 +38,10 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
     the fuser of the target joins.
     """
     fuser = fuser_of(target)
-    flow = optimised(graph, fuser)
+    flow, reading_host = optimised(graph, fuser)
     unmodelled: Counter[str] = Counter()
     issued: list[HostCall] = []
-    for group in in_groups(flow, fuser):
+    for group in in_groups(flow, fuser, reading_host):
         calls = [flow.calls[index] for index in group]
         if len(group) > 1:
             kernel = fused_kernel(flow, group, "nnc")
@@ -51,13 +52,54 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
     return Program(NAME, graph.dtype, tuple(issued), PythonWork(), dict(unmodelled), eager.unsupported_reason(graph))
 
 
-def optimised(graph: Graph, fuser: Fuser) -> Dataflow:
-    """The calls that are left before fusion: those whose results are wanted, constants folded, equal ones once."""
+def optimised(graph: Graph, fuser: Fuser) -> tuple[Dataflow, frozenset[int]]:
+    """The calls that are left before fusion: those whose results are wanted, constants folded, equal ones once; and the
+    results of those that read a tensor of the host.
+    """
     calls = [part for call in graph.calls for part in _decomposed(call, fuser)]
     flow = Dataflow.of(*_with_results_of_their_own(calls, graph.outputs)).live()
+    on_host, of_sizes = _values_on_host(flow)
     constant = flow.constant()
     flow = flow.without(lambda index: index in constant or flow.calls[index].trait is Trait.HOST).live()
-    return flow.once()
+    flow = flow.once()
+    reading = [c for c in flow.calls if not (of_sizes if c.op in OF_NUMBERS else on_host).isdisjoint(c.input_ids)]
+    with_numbers = [_with_numbers(call, on_host) for call in flow.calls]
+    return Dataflow.of(with_numbers, flow.outputs), frozenset(value for c in reading for value in c.output_ids)
+
+
+def _values_on_host(flow: Dataflow) -> tuple[set[int], set[int]]:
+    """(Values on the host, those of them that are computed of sizes and so no constants). What ``torch.tensor`` makes
+    of numbers in the code is there, a copy to the device is a call of its own.
+    """
+    on_host: set[int] = set()
+    of_sizes: set[int] = set()
+    for call in flow.calls:
+        is_literal = call.op == "lift_fresh" or (call.op == "detach_" and on_host.issuperset(call.input_ids))
+        if call.trait is Trait.HOST or is_literal:
+            on_host.update(call.output_ids)
+            if call.op == "scalar_tensor" or not of_sizes.isdisjoint(call.input_ids):
+                of_sizes.update(call.output_ids)
+    return on_host, of_sizes
+
+
+OF_NUMBERS = ("add", "sub", "mul", "div")
+"""Operators whose constant operand, a tensor of the host in the trace, becomes a number
+(torch/csrc/jit/passes/canonicalize_graph_fuser_ops.cpp).
+"""
+
+
+def _with_numbers(call: OpCall, on_host: set[int]) -> OpCall:
+    """A call whose kernel is given the tensors of the host as numbers."""
+    if on_host.isdisjoint(call.input_ids) or len(call.tensors) != sum(_is_tensor(v) for v in call.args.values()):
+        return call
+    operands = zip((name for name, value in call.args.items() if _is_tensor(value)), call.input_ids, strict=True)
+    numbers = {name: value for name, value in operands if value in on_host and not call.args[name].shape}
+    input_ids = tuple(value for value in call.input_ids if value not in numbers.values())
+    return replace(call, args={**call.args, **dict.fromkeys(numbers, 1.0)}, input_ids=input_ids)
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, TensorSpec)
 
 
 def _with_results_of_their_own(calls: list[OpCall], outputs: Iterable[int]) -> tuple[list[OpCall], list[int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -46,8 +47,8 @@ def by_torch(function: Callable[..., Any], inputs: tuple[torch.Tensor, ...]) -> 
 
 
 def predicted(function: Callable[..., Any], inputs: tuple[torch.Tensor, ...]) -> Groups:
-    flow = optimised(graph_of(Function(function), inputs, "fp32", "torchscript"), Fuser.NNC)
-    groups = [group for group in in_groups(flow, Fuser.NNC) if len(group) > 1]
+    flow, reading_host = optimised(graph_of(Function(function), inputs, "fp32", "torchscript"), Fuser.NNC)
+    groups = [group for group in in_groups(flow, Fuser.NNC, reading_host) if len(group) > 1]
     return sorted(sorted(flow.calls[index].op for index in group) for group in groups)
 
 
@@ -123,6 +124,34 @@ def test_what_is_made_of_sizes_waits_for_what_may_have_them() -> None:
 
     groups = predicted(forward, (X, Y))
     assert groups == [["__and__", "ge", "gt", "unsqueeze"], ["add", "mul"]]
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (lambda x: (x * 2 / (x.shape[-1] - 1) - 1).exp(), [["exp", "sub"]]),  # a number of a size: apart
+        (lambda x: (x * 2 / math.sqrt(x.shape[-1]) - 1).exp(), [["div", "exp", "mul", "sub"]]),  # a constant
+        (lambda x: (x + torch.tensor(0.5)).exp(), [["add", "exp"]]),  # a constant, too
+        (lambda x: torch.where(x > 0, x, torch.tensor(0.5)).exp(), []),  # where takes it as the tensor that it is
+    ],
+)
+def test_what_reads_a_tensor_of_the_host_is_in_no_group(function: Callable[..., Any], expected: Groups) -> None:
+    """A group has one device."""
+    assert predicted(function, (X,)) == expected
+
+
+def test_what_was_copied_to_the_device_is_on_it() -> None:
+    def forward(x: torch.Tensor, y: torch.Tensor) -> Any:
+        none = torch.tensor([], dtype=x.dtype, device=x.device).reshape(0, 8, 16)
+        return torch.cat((none, x)), torch.cat((none, y))
+
+    assert predicted(forward, (X, Y)) == [["cat", "cat"]]
+
+
+def test_a_tensor_of_the_host_is_a_number_for_the_kernel() -> None:
+    graph = graph_of(Function(lambda x: x / (x.shape[-1] - 1)), (X,), "fp16", "torchscript")
+    (call,) = runtimes.load("torchscript").lower(graph).calls
+    assert call.kernels[0].dims["inputs"] == call.kernels[0].dims["contiguous"] == 1
 
 
 def test_calls_keep_an_order_in_which_they_can_run() -> None:
