@@ -57,6 +57,14 @@ def power(call: OpCall) -> tuple[Kernel, ...]:
     return (*(fill_of(scalar_of(call.outputs[0].dtype)) if is_number else ()), *transcendental(call))
 
 
+def infinite(call: OpCall, *, answers: int = 1) -> tuple[Kernel, ...]:
+    """Magnitudes, then passes that write truth values (aten/src/ATen/native/TensorCompare.cpp): of ``isinf`` whether
+    they are infinity, of ``isfinite`` that they are not, that a number is itself, and both.
+    """
+    x, out = call.tensors[0], call.outputs[0]
+    return (*pointwise_of((x,), x), *pointwise_of((x,), out) * answers)
+
+
 def _row(*aten: str, fused_by: frozenset[Fuser] = EVERY_FUSER, **fields: Any) -> Operator:
     fields = {"untimed": "" if "example" in fields else RARE, **fields}
     return Operator(aten, Trait.POINTWISE, fields.pop("lower", pointwise), fused_by=fused_by, **fields)
@@ -157,8 +165,8 @@ ROWS = (
     ),
     _row("clamp_min", "clamp_max", fused_by=LOOP),
     _row("isnan", fused_by=NOT_NVFUSER, healthy_answer=False, onnx=ort.form("IsNaN", lower=ort.checked)),
-    _row("isinf", fused_by=LOOP, healthy_answer=False, onnx=ort.form("IsInf")),
-    _row("isfinite", fused_by=LOOP, healthy_answer=True),
+    _row("isinf", lower=infinite, fused_by=LOOP, healthy_answer=False, onnx=ort.form("IsInf")),
+    _row("isfinite", lower=partial(infinite, answers=3), fused_by=LOOP, healthy_answer=True),
     _row("bucketize", "searchsorted", fused_by=LOOP),
     # of bits and truth values
     _row(

@@ -239,6 +239,13 @@ def test_a_boolean_mask_of_attention_is_chosen_from_two_numbers() -> None:
     assert [kernel.dims["elements"] for kernel in kernels[:3]] == [1, 1, 2 * 16 * 16]
 
 
+@pytest.mark.parametrize(("op", "dtypes"), [("isinf", ["fp16", "bool"]), ("isfinite", ["fp16"] + ["bool"] * 3)])
+def test_infinity_is_compared_with_magnitudes(op: str, dtypes: list[str]) -> None:
+    x, truth = packed(2, 16), packed(2, 16, dtype="bool")
+    kernels = OPS[op].lower(OpCall(op, {"self": x}, (truth,), Trait.POINTWISE))
+    assert [kernel.dtype for kernel in kernels] == dtypes
+
+
 def test_masks_may_be_filled_with_the_value_of_a_tensor() -> None:
     """torch does not tag that overload as pointwise; its row says that it is."""
     mask, value = torch.ones(8, dtype=torch.bool), torch.zeros(())
