@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from predictor.capture.isolation import is_capturing
-from predictor.capture.traced_sizes import SIZES, as_tensors
+from predictor.capture.traced_tensors import SIZES, as_traced
 from predictor.records import CaptureMode
 
 ON_HOST = "_on_host"
@@ -168,7 +168,7 @@ def answering_as(mode: CaptureMode, device: torch.device = META) -> Iterator[Non
         if mode in yes or not _says_no(getattr(home, name)):
             setattr(home, name, _answer(mode in yes, getattr(home, name)))
     try:
-        with as_tensors(_size_on_host) if mode is CaptureMode.TRACED else nullcontext():
+        with as_traced(_size_on_host) if mode is CaptureMode.TRACED else nullcontext():
             yield
     finally:
         for home, name, question in asked:

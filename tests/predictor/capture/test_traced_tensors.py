@@ -1,4 +1,4 @@
-"""Numbers that sizes give are tensors in a trace, and numbers for the model's code."""
+"""In a trace numbers that sizes give are tensors, and slices of everything are calls."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from predictor.capture.recorder import capture
-from predictor.capture.traced_sizes import SizeFloat, SizeInt
+from predictor.capture.traced_tensors import SizeFloat, SizeInt
 from predictor.records import CaptureMode, Graph, OpCall, Trait
 from tests.helpers import Function
 
@@ -52,6 +52,34 @@ def test_what_is_computed_of_a_size_remembers_it() -> None:
     assert [type(m) for m in (n / 4, n**-0.5, 1 / n, n * 0.5, (n / 4) * 2)] == [SizeFloat] * 5
     assert (n - 1, 7 - n, n / 4, [*range(8)][n]) == (5, 1, 1.5, 6)
     assert type(int(n)) is int
+
+
+@pytest.mark.parametrize(
+    ("index", "expected"),
+    [
+        ((slice(None), None), ["slice", "unsqueeze"]),
+        ((slice(None), None, slice(None), 3), ["slice", "unsqueeze", "slice", "select"]),
+        ((..., None), ["unsqueeze"]),
+        ((..., slice(0, 16), -1), ["slice", "select"]),
+        (0, ["select"]),
+    ],
+)
+def test_every_slice_is_a_call(index: Any, expected: list[str]) -> None:
+    """As torch's own trace has them; in eager mode a slice of everything is none."""
+
+    def indexed(x: torch.Tensor) -> torch.Tensor:
+        return x[index]
+
+    traced = torch.jit.trace(indexed, (X,)).graph
+    assert [node.kind().removeprefix("aten::") for node in traced.nodes() if "aten" in node.kind()] == expected
+    made = calls(indexed)
+    assert [call.op for call in made] == expected
+    assert made[-1].outputs[0].shape == X[index].shape
+    assert [call.op for call in calls(indexed, CaptureMode.EAGER)] == [op for op in expected if op != "slice"]
+
+
+def test_what_tensors_index_is_left_to_torch() -> None:
+    assert [call.op for call in calls(lambda x: x[x[:, 0, 0] > 0])][:3] == ["slice", "select", "select"]
 
 
 def test_tensors_are_as_before_afterwards() -> None:

@@ -1,7 +1,7 @@
-"""Numbers that sizes give: while torch.jit traces a model its code finds tensors on the host for them.
+"""What a model's code finds in its tensors while torch.jit traces it: sizes that are tensors, slices that are calls.
 
-Here they stay numbers, which remember where they come from; one that meets a tensor becomes a tensor, too. The graph
-has it as ``scalar_tensor``, on the host; a number that stands in the code is no tensor there.
+Sizes stay numbers here, which remember where they come from; one that meets a tensor becomes a tensor of the host, too,
+which the graph has as ``scalar_tensor``. A number that stands in the code is no tensor there.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import operator
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import EllipsisType, NoneType
 from typing import Any
 
 import torch
@@ -97,10 +98,44 @@ def _size_of(tensor: torch.Tensor, *args: Any, **options: Any) -> Any:
     return SizeInt(size) if isinstance(size, int) else torch.Size(map(SizeInt, size))
 
 
+_getitem: Any = torch._C.TensorBase.__getitem__
+_slice: Any = torch.ops.aten.slice.Tensor
+
+TO_THE_END = 2**63 - 1
+
+
+def _bounds(item: slice) -> tuple[int, int, int] | None:
+    """Start, stop and step of a slice; None where a tensor says one."""
+    start, stop, step = item.start or 0, TO_THE_END if item.stop is None else item.stop, item.step or 1
+    return (int(start), int(stop), int(step)) if all(isinstance(n, int) for n in (start, stop, step)) else None
+
+
+def _item_of(tensor: torch.Tensor, index: Any) -> Any:
+    """An item, with a call for every slice of the index, also of all that there is, as in a trace
+    (torch/csrc/autograd/python_variable_indexing.cpp, ``disable_slice_optimization``).
+    """
+    items = index if type(index) is tuple else (index,)
+    if not _is_asked_by_the_model() or not all(type(i) in (slice, int, SizeInt, EllipsisType, NoneType) for i in items):
+        return _getitem(tensor, index)
+    others = tensor.dim() - sum(type(item) in (slice, int, SizeInt) for item in items)
+    dim = 0
+    for item in items:
+        if item is Ellipsis:
+            dim += others
+        elif type(item) is slice and (bounds := _bounds(item)) is not None:
+            tensor, dim = _slice(tensor, dim, *bounds), dim + 1
+        else:
+            tensor = _getitem(tensor, (slice(None),) * dim + (item,))
+            dim += not isinstance(item, int)
+    return tensor
+
+
 @contextmanager
-def as_tensors(as_tensor: Callable[[float], Any]) -> Iterator[None]:
-    """Sizes remember that they are sizes, and become tensors where they meet some. as_tensor: of such a number."""
-    methods: dict[str, Any] = {"shape": property(_shape_of), "size": _size_of}
+def as_traced(as_tensor: Callable[[float], Any]) -> Iterator[None]:
+    """Sizes remember that they are sizes, and become tensors where they meet some; every slice is a call. as_tensor: of
+    such a number.
+    """
+    methods: dict[str, Any] = {"shape": property(_shape_of), "size": _size_of, "__getitem__": _item_of}
     for name in (*ARITHMETIC, *COMPARISONS):
         method = getattr(torch.Tensor, f"__{name}__")
         methods[f"__{name}__"] = _of_tensors(method, method, as_tensor)
