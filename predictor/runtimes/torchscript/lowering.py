@@ -54,13 +54,14 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
 
 def optimised(graph: Graph, fuser: Fuser) -> tuple[Dataflow, frozenset[int]]:
     """The calls that are left before fusion: those whose results are wanted, constants folded, equal ones once; and the
-    results of those that read a tensor of the host.
+    results of those that read a tensor of the host. What Python reads of a tensor (``if mask.all()``) is a constant of
+    the trace, nobody waits for it any more.
     """
     calls = [part for call in graph.calls for part in _decomposed(call, fuser)]
-    flow = Dataflow.of(*_with_results_of_their_own(calls, graph.outputs)).live()
+    flow = Dataflow.of(*_with_results_of_their_own(calls, graph.outputs)).live(waits=False)
     on_host, of_sizes = _values_on_host(flow)
     constant = flow.constant()
-    flow = flow.without(lambda index: index in constant or flow.calls[index].trait is Trait.HOST).live()
+    flow = flow.without(lambda index: index in constant or flow.calls[index].trait is Trait.HOST).live(waits=False)
     flow = flow.once()
     reading = [c for c in flow.calls if not (of_sizes if c.op in OF_NUMBERS else on_host).isdisjoint(c.input_ids)]
     with_numbers = [_with_numbers(call, on_host) for call in flow.calls]

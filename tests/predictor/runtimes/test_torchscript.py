@@ -140,6 +140,24 @@ def test_what_reads_a_tensor_of_the_host_is_in_no_group(function: Callable[..., 
     assert predicted(function, (X,)) == expected
 
 
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (lambda x: x.exp() if torch.isfinite(x).all() else x.clamp(0, 1), ["exp"]),
+        (lambda x: x.exp() * x.sum().item(), ["exp", "mul"]),
+        (lambda x: x.exp() if len((x > 0).tolist()) else x, ["exp"]),
+        (lambda x: torch.nonzero(x > 0), ["gt", "nonzero"]),
+    ],
+)
+def test_what_python_has_read_is_not_computed_again(function: Callable[..., Any], expected: list[str]) -> None:
+    traced = torch.jit.trace(function, (X,), check_trace=False)
+    for _ in range(3):
+        traced(X)
+    assert re.findall(r"= aten::(\w+)", str(torch.jit.last_executed_optimized_graph())) == expected
+    flow, _ = optimised(graph_of(Function(function), (X,), "fp32", "torchscript"), Fuser.NNC)
+    assert [call.op for call in flow.calls] == expected
+
+
 def test_what_was_copied_to_the_device_is_on_it() -> None:
     def forward(x: torch.Tensor, y: torch.Tensor) -> Any:
         none = torch.tensor([], dtype=x.dtype, device=x.device).reshape(0, 8, 16)
