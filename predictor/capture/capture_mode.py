@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 
 from predictor.capture.isolation import is_capturing
+from predictor.capture.traced_tensors import SIZES, as_traced
 from predictor.records import CaptureMode
 
 ON_HOST = "_on_host"
@@ -58,10 +59,19 @@ ROUNDED = ("ceil", "floor", "round", "sqrt")
 """Functions of tensors that traced code calls with what it knows as a number otherwise: a size is a tensor there."""
 
 
+def _size_on_host(number: float) -> torch.Tensor:
+    dtype = torch.int64 if isinstance(number, int) else None
+    tensor: torch.Tensor = mark_on_host(torch.scalar_tensor(number, dtype=dtype))
+    return tensor
+
+
 def _of_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
     def of_number(value: Any, *args: Any, **options: Any) -> Any:
-        number = isinstance(value, (int, float)) and is_capturing()
-        return function(mark_on_host(_tensor(float(value))) if number else value, *args, **options)
+        if is_capturing() and isinstance(value, SIZES):
+            value = _size_on_host(float(value))
+        elif is_capturing() and isinstance(value, (int, float)):
+            value = mark_on_host(_tensor(float(value)))
+        return function(value, *args, **options)
 
     return of_number
 
@@ -158,7 +168,8 @@ def answering_as(mode: CaptureMode, device: torch.device = META) -> Iterator[Non
         if mode in yes or not _says_no(getattr(home, name)):
             setattr(home, name, _answer(mode in yes, getattr(home, name)))
     try:
-        yield
+        with as_traced(_size_on_host) if mode is CaptureMode.TRACED else nullcontext():
+            yield
     finally:
         for home, name, question in asked:
             setattr(home, name, question)

@@ -42,6 +42,7 @@ from predictor.capture import (
     shapes,
     signatures,
     threads,
+    traced_tensors,
 )
 from predictor.capture.assumptions import RESTS_ON
 from predictor.capture.attention_paths import as_fused, math_attention, needs_math
@@ -733,7 +734,7 @@ _OWN_FILES = frozenset(
             str(module.__file__)
             for module in (
                 *(assumptions, autocast, capture_mode, device_paths, higher_order, isolation, layouts, redirected),
-                *(compiled_frames, layers, python_trace, shapes, signatures, threads),
+                *(compiled_frames, layers, python_trace, shapes, signatures, threads, traced_tensors),
             )
         ),
         *(

@@ -84,13 +84,16 @@ class Dataflow:
         """The flow of the calls that stay. gone: of a call's index."""
         return Dataflow.of([c for i, c in enumerate(self.calls) if not gone(i)], self.outputs)
 
-    def live(self) -> Dataflow:
-        """Without calls whose results nobody reads and that write into nothing."""
+    def live(self, *, waits: bool = True) -> Dataflow:
+        """Without calls whose results nobody reads and that write into nothing. waits: but with all that wait for the
+        device.
+        """
         wanted = set(self.outputs)
         kept = [False] * len(self.calls)
         for index in reversed(range(len(self.calls))):
             call = self.calls[index]
-            kept[index] = is_in_place(call) or call.trait is Trait.SYNC or not wanted.isdisjoint(call.output_ids)
+            is_wait = waits and call.trait is Trait.SYNC
+            kept[index] = is_in_place(call) or is_wait or not wanted.isdisjoint(call.output_ids)
             if kept[index]:
                 wanted.update(call.input_ids)
         return self.without(lambda index: not kept[index])

@@ -6,13 +6,15 @@ import math
 from functools import partial
 
 from predictor.ops.arguments import tensor
-from predictor.ops.elementary import fill_of, pointwise_of
+from predictor.ops.elementary import fill_of, pointwise_of, scalar_of
 from predictor.ops.row import LOOP, SPELLED_OTHERWISE, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
 
 def attention(call: OpCall) -> tuple[Kernel, ...]:
-    """One fused kernel; a boolean mask is made an additive one before it."""
+    """One fused kernel. A boolean mask is made an additive one before it: 0 and minus infinity become tensors, of which
+    one is chosen for each element (aten/src/ATen/native/transformers/attention.cpp, ``convert_boolean_attn_mask``).
+    """
     q, k, v = (tensor(call, name) for name in ("query", "key", "value"))
     mask = call.args.get("attn_mask")
     batch = math.prod(q.shape[:-3]) if len(q.shape) > 3 else 1
@@ -29,8 +31,8 @@ def attention(call: OpCall) -> tuple[Kernel, ...]:
     }
     extra: tuple[Kernel, ...] = ()
     if isinstance(mask, TensorSpec) and mask.dtype == "bool":
-        out = TensorSpec(mask.shape, q.dtype, mask.stride)
-        extra = fill_of(out) + pointwise_of((mask,), out)
+        number, out = scalar_of(q.dtype), TensorSpec(mask.shape, q.dtype, mask.stride)
+        extra = (*fill_of(number), *fill_of(number), *pointwise_of((mask, number, number), out))
     return (*extra, Kernel("attention", q.dtype, dims))
 
 

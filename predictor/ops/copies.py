@@ -8,7 +8,7 @@ from functools import partial
 from predictor.ops import ort
 from predictor.ops.arguments import tensor
 from predictor.ops.elementary import copy_of, fill_of
-from predictor.ops.row import EVERY_FUSER, LOOP, RARE, SPELLED_OTHERWISE, Fuser, Operator
+from predictor.ops.row import EVERY_FUSER, LOOP, NOT_NVFUSER, RARE, SPELLED_OTHERWISE, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
 
@@ -176,7 +176,7 @@ ROWS = (
         Trait.COPY,
         cat,
         onnx=ort.form("Concat", trait=Trait.COPY, lower=ort.joined),
-        fused_by=frozenset({Fuser.NNC, Fuser.INDUCTOR}),
+        fused_by=NOT_NVFUSER,
         example=lambda o: partial(o.torch.cat, (o.x, o.y), -1),
     ),
     Operator(

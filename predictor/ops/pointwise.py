@@ -8,7 +8,7 @@ from typing import Any
 
 from predictor.ops import ort
 from predictor.ops.elementary import copy_of, dropped, fill_of, pointwise_of, scalar_of
-from predictor.ops.row import EVERY_FUSER, LOOP, RARE, Example, Fuser, Operator
+from predictor.ops.row import EVERY_FUSER, LOOP, NOT_NNC, NOT_NVFUSER, RARE, Example, Fuser, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait, Variant
 
 
@@ -57,6 +57,14 @@ def power(call: OpCall) -> tuple[Kernel, ...]:
     return (*(fill_of(scalar_of(call.outputs[0].dtype)) if is_number else ()), *transcendental(call))
 
 
+def infinite(call: OpCall, *, answers: int = 1) -> tuple[Kernel, ...]:
+    """Magnitudes, then passes that write truth values (aten/src/ATen/native/TensorCompare.cpp): of ``isinf`` whether
+    they are infinity, of ``isfinite`` that they are not, that a number is itself, and both.
+    """
+    x, out = call.tensors[0], call.outputs[0]
+    return (*pointwise_of((x,), x), *pointwise_of((x,), out) * answers)
+
+
 def _row(*aten: str, fused_by: frozenset[Fuser] = EVERY_FUSER, **fields: Any) -> Operator:
     fields = {"untimed": "" if "example" in fields else RARE, **fields}
     return Operator(aten, Trait.POINTWISE, fields.pop("lower", pointwise), fused_by=fused_by, **fields)
@@ -70,8 +78,6 @@ def _of_x(name: str) -> Example:
     """The function of that name in torch, of one activation."""
     return lambda o: partial(getattr(o.torch, name), o.x)
 
-
-NOT_NVFUSER = frozenset({Fuser.NNC, Fuser.INDUCTOR})
 
 ROWS = (
     _row(
@@ -93,7 +99,7 @@ ROWS = (
             Variant.SCALAR: lambda o: partial(operator.sub, o.x, 1.0),
         },
     ),
-    _row("rsub", example=lambda o: partial(operator.sub, 1.0, o.x)),
+    _row("rsub", fused_by=NOT_NNC, example=lambda o: partial(operator.sub, 1.0, o.x)),
     _row(
         "mul",
         onnx=ort.form("Mul"),
@@ -146,32 +152,35 @@ ROWS = (
     _row(
         "masked_fill",
         lower=masked_fill,
-        fused_by=NOT_NVFUSER,
+        fused_by=LOOP,
         example=lambda o: partial(o.x.masked_fill, o.mask, 0.0),
     ),
     _row("masked_scatter", "masked_scatter_", lower=masked_scatter, fused_by=LOOP),
-    _row("maximum", fused_by=NOT_NVFUSER, onnx=ort.form("Max"), example=lambda o: partial(o.torch.maximum, o.x, o.y)),
-    _row("minimum", fused_by=NOT_NVFUSER, onnx=ort.form("Min")),
+    _row("maximum", fused_by=LOOP, onnx=ort.form("Max"), example=lambda o: partial(o.torch.maximum, o.x, o.y)),
+    _row("minimum", fused_by=LOOP, onnx=ort.form("Min")),
     _row(
         "clamp",
         onnx=ort.form("Clip", lower=ort.clipped),
         example=lambda o: partial(o.torch.clamp, o.x, 0.0, 6.0),
     ),
-    _row("clamp_min", "clamp_max", fused_by=NOT_NVFUSER),
-    _row("isnan", fused_by=LOOP, healthy_answer=False, onnx=ort.form("IsNaN", lower=ort.checked)),
-    _row("isinf", fused_by=LOOP, healthy_answer=False, onnx=ort.form("IsInf")),
-    _row("isfinite", fused_by=LOOP, healthy_answer=True),
+    _row("clamp_min", "clamp_max", fused_by=LOOP),
+    _row("isnan", fused_by=NOT_NVFUSER, healthy_answer=False, onnx=ort.form("IsNaN", lower=ort.checked)),
+    _row("isinf", lower=infinite, fused_by=LOOP, healthy_answer=False, onnx=ort.form("IsInf")),
+    _row("isfinite", lower=partial(infinite, answers=3), fused_by=LOOP, healthy_answer=True),
     _row("bucketize", "searchsorted", fused_by=LOOP),
     # of bits and truth values
-    _row("bitwise_not", onnx=ort.form("BitwiseNot"), example=lambda o: partial(operator.invert, o.mask)),
+    _row(
+        "bitwise_not", fused_by=NOT_NNC, onnx=ort.form("BitwiseNot"), example=lambda o: partial(operator.invert, o.mask)
+    ),
     _row(
         "bitwise_and",
-        fused_by=NOT_NVFUSER,
+        fused_by=LOOP,
         onnx=ort.form("BitwiseAnd", "BitShift"),
         example=lambda o: partial(operator.and_, o.mask, o.mask),
     ),
-    _row("bitwise_or", "bitwise_xor", fused_by=NOT_NVFUSER, onnx=ort.form("BitwiseOr", "BitwiseXor")),
-    _row("logical_not", fused_by=NOT_NVFUSER, onnx=ort.form("Not", lower=ort.checked)),
+    _row("bitwise_or", "bitwise_xor", fused_by=LOOP, onnx=ort.form("BitwiseOr", "BitwiseXor")),
+    _row("logical_not", fused_by=LOOP, onnx=ort.form("Not", lower=ort.checked)),
+    Operator(("__and__", "__or__", "__xor__"), Trait.COMPOSITE, fused_by=NOT_NVFUSER, untimed=RARE),
     _row("logical_and", fused_by=LOOP, onnx=ort.form("And", lower=ort.checked)),
     _row("logical_or", fused_by=LOOP, onnx=(*ort.form("Or", lower=ort.checked), *ort.form("Xor"))),
     # activation functions
@@ -179,7 +188,8 @@ ROWS = (
     _row("relu_", fused_by=LOOP, example=_of_x("relu_")),
     _row("relu6", fused_by=NOT_NVFUSER),
     _row("threshold", onnx=ort.form("ThresholdedRelu")),
-    _row("hardshrink", "softshrink", fused_by=LOOP, onnx=ort.form("Shrink")),
+    _row("hardshrink", fused_by=NOT_NVFUSER, onnx=ort.form("Shrink")),
+    _row("softshrink", fused_by=LOOP),
     _row("hardtanh", fused_by=NOT_NVFUSER, example=lambda o: partial(o.functional.hardtanh, o.x, 0.0, 6.0)),
     _row(
         "hardswish",
@@ -220,6 +230,7 @@ ROWS = (
         *("expm1", "log2", "log10", "log1p", "erfc", "tan", "acos", "asin", "atan", "cosh", "sinh"),
         onnx=ort.form("Tan", "Acos", "Asin", "Atan", "Cosh", "Sinh", "Acosh", "Asinh", "Atanh"),
     ),
+    _row("atan2", "lgamma", fused_by=NOT_NVFUSER),
 )
 
 POINTWISE = Operator(("pointwise",), Trait.POINTWISE, pointwise, fused_by=LOOP)

@@ -18,7 +18,7 @@ from predictor.ops.elementary import (
     rows_of,
     scalar_of,
 )
-from predictor.ops.row import LOOP, RARE, SPELLED_OTHERWISE, Fuser, Operator
+from predictor.ops.row import LOOP, NOT_NVFUSER, RARE, SPELLED_OTHERWISE, Fuser, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
 
@@ -155,8 +155,8 @@ ROWS = (
     ),
     _reduction(("amax",), fused_by=_BY_NVFUSER, onnx=_BY_LIBRARY("ReduceMax"), example=lambda o: partial(o.x.amax, -1)),
     _reduction(("amin",), onnx=_BY_LIBRARY("ReduceMin"), untimed=RARE),
-    _reduction(("max",), example=lambda o: partial(o.x.max, -1)),
-    _reduction(("min",), example=lambda o: partial(o.torch.min, o.x, o.y)),
+    _reduction(("max",), fused_by=NOT_NVFUSER, example=lambda o: partial(o.x.max, -1)),
+    _reduction(("min",), fused_by=NOT_NVFUSER, example=lambda o: partial(o.torch.min, o.x, o.y)),
     _reduction(("argmax",), onnx=_REDUCED("ArgMax"), example=lambda o: partial(o.x.argmax, -1)),
     _reduction(("argmin",), onnx=_REDUCED("ArgMin"), untimed=RARE),
     _reduction(("any",), example=lambda o: partial(o.mask.any)),

@@ -38,6 +38,8 @@ LOOP = frozenset({Fuser.INDUCTOR})
 """An operator that Inductor alone fuses."""
 
 EVERY_FUSER = frozenset(Fuser)
+NOT_NNC = EVERY_FUSER - {Fuser.NNC}
+NOT_NVFUSER = EVERY_FUSER - {Fuser.NVFUSER, Fuser.NVFUSER_PASCAL}
 
 
 class GraphBreak(StrEnum):

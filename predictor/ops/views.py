@@ -6,7 +6,7 @@ from functools import partial
 
 from predictor.ops import ort
 from predictor.ops.elementary import dropped
-from predictor.ops.row import LOOP, RARE, Fuser, Operator
+from predictor.ops.row import LOOP, NOT_NVFUSER, RARE, Fuser, Operator
 from predictor.records import Kernel, OpCall, Trait
 
 
@@ -33,7 +33,7 @@ ROWS = (
     _row(
         ("unsqueeze",),
         onnx=_NO_KERNEL("Unsqueeze"),
-        fused_by=frozenset({Fuser.NNC, Fuser.INDUCTOR}),
+        fused_by=NOT_NVFUSER,
         example=lambda o: partial(o.x.unsqueeze, 1),
     ),
     _row(("squeeze",), onnx=_NO_KERNEL("Squeeze"), example=lambda o: partial(o.x.squeeze, 0)),
@@ -44,7 +44,7 @@ ROWS = (
     ),
     _row(("split_with_sizes", "unsafe_split", "unsafe_split_with_sizes"), untimed=RARE),
     _row(("transpose_", "t_", "squeeze_", "unsqueeze_", "as_strided_"), writes_input=False, untimed=RARE),
-    _row(("chunk",), example=lambda o: partial(o.x.chunk, 2, 2)),
+    _row(("chunk",), fused_by=NOT_NVFUSER, example=lambda o: partial(o.x.chunk, 2, 2)),
     _row(("unbind",), example=lambda o: partial(o.sequence.unbind, 0)),
     _row(("alias",), onnx=_NO_KERNEL("Identity"), untimed=RARE),
     _row(("t", "as_strided", "unfold", "_unsafe_view"), untimed=RARE),

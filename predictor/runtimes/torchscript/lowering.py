@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 from predictor.graph.dataflow import Dataflow, is_in_place
 from predictor.ops import Fuser, is_fused
-from predictor.records import TODAY, Graph, HostCall, OpCall, Program, PythonWork, Target, Trait
+from predictor.records import TODAY, Graph, HostCall, OpCall, Program, PythonWork, Target, TensorSpec, Trait
 from predictor.runtimes.eager import lowering as eager
 from predictor.runtimes.fusion import fused_kernel
+from predictor.runtimes.torchscript.groups import in_groups
 
 NAME = "torchscript"
 
@@ -35,23 +38,95 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
     the fuser of the target joins.
     """
     fuser = fuser_of(target)
-    flow = Dataflow.of([part for call in graph.calls for part in _decomposed(call, fuser)], graph.outputs).live()
-    constant = flow.constant()
-    flow = flow.without(lambda index: index in constant or flow.calls[index].trait is Trait.HOST).live()
-    flow = flow.once()
-    groups = fusion_groups(flow, fuser)
-    grouped = {index for group in groups for index in group}
-    last = {max(group): group for group in groups}
+    flow, reading_host = optimised(graph, fuser)
     unmodelled: Counter[str] = Counter()
     issued: list[HostCall] = []
-    for index, call in enumerate(flow.calls):
-        if index in last:
-            kernel = fused_kernel(flow, last[index], "nnc")
-            origin, macs = flow.calls[min(last[index])].origin, sum(flow.calls[i].macs for i in last[index])
-            issued.append(HostCall("fused", (kernel,), PythonWork(), Trait.FUSED, origin=origin, macs=macs))
-        elif index not in grouped:
-            issued.append(replace(eager.host_call(call, graph.dtype, unmodelled), python=PythonWork()))
+    for group in in_groups(flow, fuser, reading_host):
+        calls = [flow.calls[index] for index in group]
+        if len(group) > 1:
+            kernel = fused_kernel(flow, group, "nnc")
+            macs = sum(call.macs for call in calls)
+            issued.append(HostCall("fused", (kernel,), PythonWork(), Trait.FUSED, origin=calls[0].origin, macs=macs))
+        else:
+            issued.append(replace(eager.host_call(calls[0], graph.dtype, unmodelled), python=PythonWork()))
     return Program(NAME, graph.dtype, tuple(issued), PythonWork(), dict(unmodelled), eager.unsupported_reason(graph))
+
+
+def optimised(graph: Graph, fuser: Fuser) -> tuple[Dataflow, frozenset[int]]:
+    """The calls that are left before fusion: those whose results are wanted, constants folded, equal ones once; and the
+    results of those that read a tensor of the host. What Python reads of a tensor (``if mask.all()``) is a constant of
+    the trace, nobody waits for it any more.
+    """
+    calls = [part for call in graph.calls for part in _decomposed(call, fuser)]
+    flow = Dataflow.of(*_with_results_of_their_own(calls, graph.outputs)).live(waits=False)
+    on_host, of_sizes = _values_on_host(flow)
+    constant = flow.constant()
+    flow = flow.without(lambda index: index in constant or flow.calls[index].trait is Trait.HOST).live(waits=False)
+    flow = flow.once()
+    reading = [c for c in flow.calls if not (of_sizes if c.op in OF_NUMBERS else on_host).isdisjoint(c.input_ids)]
+    with_numbers = [_with_numbers(call, on_host) for call in flow.calls]
+    return Dataflow.of(with_numbers, flow.outputs), frozenset(value for c in reading for value in c.output_ids)
+
+
+def _values_on_host(flow: Dataflow) -> tuple[set[int], set[int]]:
+    """(Values on the host, those of them that are computed of sizes and so no constants). What ``torch.tensor`` makes
+    of numbers in the code is there, a copy to the device is a call of its own.
+    """
+    on_host: set[int] = set()
+    of_sizes: set[int] = set()
+    for call in flow.calls:
+        is_literal = call.op == "lift_fresh" or (call.op == "detach_" and on_host.issuperset(call.input_ids))
+        if call.trait is Trait.HOST or is_literal:
+            on_host.update(call.output_ids)
+            if call.op == "scalar_tensor" or not of_sizes.isdisjoint(call.input_ids):
+                of_sizes.update(call.output_ids)
+    return on_host, of_sizes
+
+
+OF_NUMBERS = ("add", "sub", "mul", "div")
+"""Operators whose constant operand, a tensor of the host in the trace, becomes a number
+(torch/csrc/jit/passes/canonicalize_graph_fuser_ops.cpp).
+"""
+
+
+def _with_numbers(call: OpCall, on_host: set[int]) -> OpCall:
+    """A call whose kernel is given the tensors of the host as numbers."""
+    if on_host.isdisjoint(call.input_ids) or len(call.tensors) != sum(_is_tensor(v) for v in call.args.values()):
+        return call
+    operands = zip((name for name, value in call.args.items() if _is_tensor(value)), call.input_ids, strict=True)
+    numbers = {name: value for name, value in operands if value in on_host and not call.args[name].shape}
+    input_ids = tuple(value for value in call.input_ids if value not in numbers.values())
+    return replace(call, args={**call.args, **dict.fromkeys(numbers, 1.0)}, input_ids=input_ids)
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, TensorSpec)
+
+
+def _with_results_of_their_own(calls: list[OpCall], outputs: Iterable[int]) -> tuple[list[OpCall], list[int]]:
+    """Calls that return what they read return a new value, which later calls read: an operator of the graph like any
+    other. Those that change nothing are left out (torch/csrc/jit/passes/peephole.cpp).
+    """
+    renamed: dict[int, int] = {}
+    following = max((value for call in calls for value in call.output_ids), default=0) + 1
+    kept = []
+    for call in calls:
+        input_ids = tuple(renamed.get(value, value) for value in call.input_ids)
+        if _changes_nothing(call):
+            renamed[call.output_ids[0]] = input_ids[0]
+            continue
+        for value in set(call.output_ids) & set(call.input_ids):
+            renamed[value], following = following, following + 1
+        output_ids = tuple(renamed.get(value, value) for value in call.output_ids)
+        kept.append(replace(call, input_ids=input_ids, output_ids=output_ids))
+    return kept, [renamed.get(value, value) for value in outputs]
+
+
+def _changes_nothing(call: OpCall) -> bool:
+    """Whether a call adds, or takes off, an integer 0, or multiplies by an integer 1."""
+    neutral = {"add": 0, "sub": 0, "mul": 1}.get(call.op)
+    other = call.args.get("other")
+    return neutral is not None and type(other) is int and other == neutral and len(call.input_ids) == 1
 
 
 def _decomposed(call: OpCall, fuser: Fuser) -> tuple[OpCall, ...]:
@@ -78,58 +153,3 @@ def _decomposed(call: OpCall, fuser: Fuser) -> tuple[OpCall, ...]:
             origin=call.origin,
         ),
     )
-
-
-def fusion_groups(flow: Dataflow, fuser: Fuser) -> list[list[int]]:
-    """Groups of two or more calls that become one kernel: each joins the makers of what it reads, from the last one
-    on; then neighbours that do not depend on each other are joined.
-    """
-    group_of: dict[int, list[int]] = {}
-    for index in reversed(range(len(flow.calls))):
-        if index not in group_of and _is_fusible(flow, index, fuser):
-            group_of[index] = [index]
-            while _joined_producer(flow, group_of, group_of[index], fuser):
-                pass
-    groups = sorted({id(group): group for group in group_of.values()}.values(), key=min)
-    joined = groups[:1]
-    for group in groups[1:]:
-        if _is_independent(flow, joined[-1], group):
-            joined[-1] = sorted((*joined[-1], *group))
-        else:
-            joined.append(group)
-    return [group for group in joined if len(group) > 1]
-
-
-def _is_independent(flow: Dataflow, group: list[int], following: list[int]) -> bool:
-    """Whether all that the following group reads is computed before the group, and not by it."""
-    makers = [flow.maker[v] for i in following for v in flow.calls[i].input_ids if v in flow.maker]
-    return all(i in following or (i < max(group) and i not in group) for i in makers)
-
-
-def _is_fusible(flow: Dataflow, index: int, fuser: Fuser) -> bool:
-    call = flow.calls[index]
-    if not is_fused(call, fuser) or not call.outputs or not all(o.elements for o in call.outputs):
-        return False
-    return call.output_ids != call.input_ids[:1]
-
-
-def _joined_producer(flow: Dataflow, group_of: dict[int, list[int]], group: list[int], fuser: Fuser) -> bool:
-    producers = {flow.maker[v] for i in group for v in flow.calls[i].input_ids if v in flow.maker} - set(group)
-    for producer in sorted(producers, reverse=True):
-        if not _is_fusible(flow, producer, fuser):
-            continue
-        earlier = group_of.get(producer, [producer])
-        if _can_join(flow, earlier, group):
-            group += earlier
-            group.sort()
-            group_of.update(dict.fromkeys(group, group))
-            return True
-    return False
-
-
-def _can_join(flow: Dataflow, producers: list[int], group: list[int]) -> bool:
-    """Whether a group can take its producers in; a view only where nobody else reads it."""
-    views = [flow.calls[p] for p in producers if flow.calls[p].op == "unsqueeze"]
-    members = {*producers, *group}
-    are_private = members.issuperset(r for view in views for value in view.output_ids for r in flow.readers[value])
-    return are_private and flow.are_joinable(producers, group)

@@ -215,7 +215,9 @@ def test_what_fusers_join() -> None:
     assert joined("hardtanh") == {Fuser.NNC, Fuser.INDUCTOR}
     assert joined("layer_norm") == {Fuser.NVFUSER, Fuser.INDUCTOR}
     assert joined("dropout") == {Fuser.NVFUSER, Fuser.NVFUSER_PASCAL, Fuser.INDUCTOR}
-    assert joined("add_") == {Fuser.INDUCTOR}
+    assert joined("add_") == joined("masked_fill") == joined("maximum") == {Fuser.INDUCTOR}
+    assert joined("rsub") == joined("bitwise_not") == set(Fuser) - {Fuser.NNC}
+    assert joined("__and__") == joined("chunk") == joined("isnan") == {Fuser.NNC, Fuser.INDUCTOR}
     assert joined("linear") == joined("sort") == joined("item") == set()
 
 
@@ -223,6 +225,25 @@ def test_a_pointwise_operator_without_a_row_is_a_loop_of_inductor_alone() -> Non
     call = OpCall("erfinv", {}, (), Trait.POINTWISE)
     assert is_fused(call, Fuser.INDUCTOR)
     assert not is_fused(call, Fuser.NNC)
+
+
+def test_a_boolean_mask_of_attention_is_chosen_from_two_numbers() -> None:
+    """As profiles show: two fills of a number and a choice before the attention itself."""
+    heads = TensorSpec((2, 4, 16, 8), "fp16", (512, 128, 8, 1))
+    mask = TensorSpec((2, 1, 16, 16), "bool", (0, 0, 16, 1))
+    args = {"query": heads, "key": heads, "value": heads, "attn_mask": mask}
+    kernels = OPS["scaled_dot_product_attention"].lower(
+        OpCall("scaled_dot_product_attention", args, (heads,), Trait.ATTENTION)
+    )
+    assert [kernel.family for kernel in kernels] == ["fill", "fill", "pointwise", "attention"]
+    assert [kernel.dims["elements"] for kernel in kernels[:3]] == [1, 1, 2 * 16 * 16]
+
+
+@pytest.mark.parametrize(("op", "dtypes"), [("isinf", ["fp16", "bool"]), ("isfinite", ["fp16"] + ["bool"] * 3)])
+def test_infinity_is_compared_with_magnitudes(op: str, dtypes: list[str]) -> None:
+    x, truth = packed(2, 16), packed(2, 16, dtype="bool")
+    kernels = OPS[op].lower(OpCall(op, {"self": x}, (truth,), Trait.POINTWISE))
+    assert [kernel.dtype for kernel in kernels] == dtypes
 
 
 def test_masks_may_be_filled_with_the_value_of_a_tensor() -> None:

@@ -1,0 +1,154 @@
+"""What a model's code finds in its tensors while torch.jit traces it: sizes that are tensors, slices that are calls.
+
+Sizes stay numbers here, which remember where they come from; one that meets a tensor becomes a tensor of the host, too,
+which the graph has as ``scalar_tensor``. A number that stands in the code is no tensor there.
+"""
+
+from __future__ import annotations
+
+import operator
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import EllipsisType, NoneType
+from typing import Any
+
+import torch
+
+from predictor.capture.isolation import is_capturing
+
+NOT_THE_MODEL = ("torch", "predictor")
+"""Packages whose own code is given plain numbers."""
+
+
+class SizeInt(int):
+    """A size, or an integer that was computed of one."""
+
+    def __neg__(self) -> SizeInt:
+        return SizeInt(-int(self))
+
+
+class SizeFloat(float):
+    """A fraction that was computed of a size."""
+
+
+SIZES = (SizeInt, SizeFloat)
+
+
+def _plain(value: float) -> float:
+    return int(value) if isinstance(value, SizeInt) else float(value) if isinstance(value, SizeFloat) else value
+
+
+def _remembering(value: Any) -> Any:
+    return SizeInt(value) if type(value) is int else SizeFloat(value) if type(value) is float else value
+
+
+def _of_numbers(function: Callable[[Any, Any], Any], *, is_reflected: bool) -> Callable[[Any, Any], Any]:
+    def operate(number: Any, other: Any) -> Any:
+        if not isinstance(other, (int, float)):
+            return NotImplemented
+        left, right = (other, number) if is_reflected else (number, other)
+        return _remembering(function(_plain(left), _plain(right)))
+
+    return operate
+
+
+ARITHMETIC = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow")
+REFLECTED = ("add", "sub", "mul", "truediv")
+COMPARISONS = ("ge", "gt", "le", "lt", "eq", "ne")
+
+for _name in ARITHMETIC:
+    for _kind in SIZES:
+        setattr(_kind, f"__{_name}__", _of_numbers(getattr(operator, _name), is_reflected=False))
+        setattr(_kind, f"__r{_name}__", _of_numbers(getattr(operator, _name), is_reflected=True))
+
+
+def _of_tensors(method: Any, of_sizes: Callable[[Any, Any], Any], as_tensor: Callable[[float], Any]) -> Any:
+    """A method of tensors with one operand. of_sizes: what is called instead where that is a size that is a tensor."""
+
+    def operate(tensor: Any, other: Any) -> Any:
+        if isinstance(other, SIZES) and is_capturing():
+            return of_sizes(tensor, as_tensor(_plain(other)))
+        return method(tensor, other)
+
+    return operate
+
+
+def _exchanged(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    return lambda left, right: function(right, left)
+
+
+def _is_asked_by_the_model() -> bool:
+    caller = str(sys._getframe(2).f_globals.get("__name__", ""))
+    return is_capturing() and caller.partition(".")[0] not in NOT_THE_MODEL
+
+
+_shape: Any = torch._C.TensorBase.shape
+
+
+def _shape_of(tensor: torch.Tensor) -> torch.Size:
+    shape: torch.Size = _shape.__get__(tensor)
+    return torch.Size(map(SizeInt, shape)) if _is_asked_by_the_model() else shape
+
+
+def _size_of(tensor: torch.Tensor, *args: Any, **options: Any) -> Any:
+    size: Any = torch._C.TensorBase.size(tensor, *args, **options)
+    if not _is_asked_by_the_model():
+        return size
+    return SizeInt(size) if isinstance(size, int) else torch.Size(map(SizeInt, size))
+
+
+_getitem: Any = torch._C.TensorBase.__getitem__
+_slice: Any = torch.ops.aten.slice.Tensor
+
+TO_THE_END = 2**63 - 1
+
+
+def _bounds(item: slice) -> tuple[int, int, int] | None:
+    """Start, stop and step of a slice; None where a tensor says one."""
+    start, stop, step = item.start or 0, TO_THE_END if item.stop is None else item.stop, item.step or 1
+    return (int(start), int(stop), int(step)) if all(isinstance(n, int) for n in (start, stop, step)) else None
+
+
+def _item_of(tensor: torch.Tensor, index: Any) -> Any:
+    """An item, with a call for every slice of the index, also of all that there is, as in a trace
+    (torch/csrc/autograd/python_variable_indexing.cpp, ``disable_slice_optimization``).
+    """
+    items = index if type(index) is tuple else (index,)
+    if not _is_asked_by_the_model() or not all(type(i) in (slice, int, SizeInt, EllipsisType, NoneType) for i in items):
+        return _getitem(tensor, index)
+    others = tensor.dim() - sum(type(item) in (slice, int, SizeInt) for item in items)
+    dim = 0
+    for item in items:
+        if item is Ellipsis:
+            dim += others
+        elif type(item) is slice and (bounds := _bounds(item)) is not None:
+            tensor, dim = _slice(tensor, dim, *bounds), dim + 1
+        else:
+            tensor = _getitem(tensor, (slice(None),) * dim + (item,))
+            dim += not isinstance(item, int)
+    return tensor
+
+
+@contextmanager
+def as_traced(as_tensor: Callable[[float], Any]) -> Iterator[None]:
+    """Sizes remember that they are sizes, and become tensors where they meet some; every slice is a call. as_tensor: of
+    such a number.
+    """
+    methods: dict[str, Any] = {"shape": property(_shape_of), "size": _size_of, "__getitem__": _item_of}
+    for name in (*ARITHMETIC, *COMPARISONS):
+        method = getattr(torch.Tensor, f"__{name}__")
+        methods[f"__{name}__"] = _of_tensors(method, method, as_tensor)
+    for name in REFLECTED:
+        method, reflected = getattr(torch.Tensor, f"__{name}__"), getattr(torch.Tensor, f"__r{name}__")
+        methods[f"__r{name}__"] = _of_tensors(reflected, _exchanged(method), as_tensor)
+    before = {name: vars(torch.Tensor)[name] for name in methods if name in vars(torch.Tensor)}
+    for name, method in methods.items():
+        setattr(torch.Tensor, name, method)
+    try:
+        yield
+    finally:
+        for name in methods:
+            delattr(torch.Tensor, name)
+        for name, method in before.items():
+            setattr(torch.Tensor, name, method)

@@ -1,0 +1,89 @@
+"""In a trace numbers that sizes give are tensors, and slices of everything are calls."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+
+from predictor.capture.recorder import capture
+from predictor.capture.traced_tensors import SizeFloat, SizeInt
+from predictor.records import CaptureMode, Graph, OpCall, Trait
+from tests.helpers import Function
+
+X = torch.rand(2, 8, 16)
+
+
+def calls(function: Any, mode: CaptureMode = CaptureMode.TRACED) -> tuple[OpCall, ...]:
+    graph: Graph = capture(Function(function), (X,), "fp16", mode=mode)
+    return graph.calls
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (lambda x: x / (x.shape[-1] - 1), [("scalar_tensor", 15), ("div", None)]),
+        (lambda x: x * x.size(-1) ** -0.5, [("scalar_tensor", 0.25), ("mul", None)]),
+        (lambda x: 2 * x.shape[1] - x, [("scalar_tensor", 16), ("sub", None)]),
+        (lambda x: x / math.sqrt(x.shape[-1]), [("div", 4.0)]),
+        (lambda x: x / int(x.shape[-1]), [("div", 16)]),
+        (lambda x: x.view(x.size(0), -1).expand(*x.shape[:1], 128), [("view", None), ("expand", None)]),
+    ],
+)
+def test_a_size_that_meets_a_tensor_is_one(function: Any, expected: list[tuple[str, Any]]) -> None:
+    made = calls(function)
+    assert [call.op for call in made] == [op for op, _ in expected]
+    for call, (_, number) in zip(made, expected, strict=True):
+        operand = call.args.get("s", call.args.get("other"))
+        assert operand == number or number is None
+        assert (call.trait is Trait.HOST) == (call.op == "scalar_tensor")
+
+
+def test_in_eager_mode_a_size_is_a_number() -> None:
+    (call,) = calls(lambda x: x / (x.shape[-1] - 1), CaptureMode.EAGER)
+    assert (call.op, call.args["other"]) == ("div", 15)
+
+
+def test_what_is_computed_of_a_size_remembers_it() -> None:
+    n = SizeInt(6)
+    assert [type(m) for m in (n + 1, 2 * n, n // 4, -n, n % 4, n**2)] == [SizeInt] * 6
+    assert [type(m) for m in (n / 4, n**-0.5, 1 / n, n * 0.5, (n / 4) * 2)] == [SizeFloat] * 5
+    assert (n - 1, 7 - n, n / 4, [*range(8)][n]) == (5, 1, 1.5, 6)
+    assert type(int(n)) is int
+
+
+@pytest.mark.parametrize(
+    ("index", "expected"),
+    [
+        ((slice(None), None), ["slice", "unsqueeze"]),
+        ((slice(None), None, slice(None), 3), ["slice", "unsqueeze", "slice", "select"]),
+        ((..., None), ["unsqueeze"]),
+        ((..., slice(0, 16), -1), ["slice", "select"]),
+        (0, ["select"]),
+    ],
+)
+def test_every_slice_is_a_call(index: Any, expected: list[str]) -> None:
+    """As torch's own trace has them; in eager mode a slice of everything is none."""
+
+    def indexed(x: torch.Tensor) -> torch.Tensor:
+        return x[index]
+
+    traced = torch.jit.trace(indexed, (X,)).graph
+    assert [node.kind().removeprefix("aten::") for node in traced.nodes() if "aten" in node.kind()] == expected
+    made = calls(indexed)
+    assert [call.op for call in made] == expected
+    assert made[-1].outputs[0].shape == X[index].shape
+    assert [call.op for call in calls(indexed, CaptureMode.EAGER)] == [op for op in expected if op != "slice"]
+
+
+def test_what_tensors_index_is_left_to_torch() -> None:
+    assert [call.op for call in calls(lambda x: x[x[:, 0, 0] > 0])][:3] == ["slice", "select", "select"]
+
+
+def test_tensors_are_as_before_afterwards() -> None:
+    before = dict(vars(torch.Tensor))
+    calls(lambda x: x * x.shape[0])
+    assert dict(vars(torch.Tensor)) == before
+    assert type(X.shape[0]) is int
