@@ -218,6 +218,12 @@ def test_a_bias_is_a_product_with_ones_or_a_copy(rows: int, bias: tuple[int, ...
     assert (spread.family, product.dims["k"]) == (first, 32)
 
 
+def test_a_recurrent_layers_kernels_can_be_stored() -> None:
+    x, w, r = spec(4, 1, 64), spec(1, 128, 64), spec(1, 128, 32)
+    for kernel in kernels(node("LSTM", [x, w, r], [spec(4, 1, 1, 32)])):
+        assert not any(isinstance(size, bool) for size in kernel.dims.values())
+
+
 def test_both_directions_of_a_recurrent_layer_run_at_once_in_a_graph() -> None:
     x, weights, states = spec(16, 2, 64), spec(2, 4 * 32, 64), spec(2, 4 * 32, 32)
     call = node("LSTM", [x, weights, states], [spec(16, 2, 2, 32)], hidden_size=32, direction="bidirectional")
