@@ -576,6 +576,41 @@ def test_a_fourier_transform_takes_its_steps_on_the_cpu(shape: tuple[int, ...], 
     assert form.cpu_elements(node("DFT", [x], [x], axis=axis)) == FOURIER_STEP * points
 
 
+@pytest.mark.parametrize(
+    ("image", "grid", "args", "measured_s"),
+    [
+        ((16384, 1, 16, 16), (7, 7), {"align_corners": 1}, 21e-3),  # RAFT's lookups: one channel, one thread
+        ((8, 64, 96, 96), (96, 96), {}, 3.3e-3 / 1.3),  # a host 1.3 times as slow as that of the passes
+        ((8, 64, 96, 96), (96, 96), {"mode": "bilinear"}, 3.3e-3 / 1.3),
+    ],
+)
+def test_samples_of_a_grid_take_as_long_on_the_cpu_as_measured(
+    image: tuple[int, ...], grid: tuple[int, int], args: dict[str, object], measured_s: float
+) -> None:
+    call = node("GridSample", [spec(*image), spec(image[0], *grid, 2)], [spec(*image[:2], *grid)], **args)
+    form = onnx_form("GridSample")
+    assert form.cpu_elements is not None
+    assert form.cpu_elements(call) * CPU_ELEMENT_S == pytest.approx(measured_s, rel=0.15)
+
+
+def test_samples_of_a_grid_go_image_by_image_and_a_thread_a_channel() -> None:
+    elements = onnx_form("GridSample").cpu_elements
+    assert elements is not None
+
+    def sampled(images: int, channels: int, side: int, **args: object) -> int:
+        shape = (images, channels, side, side)
+        grid = spec(images, side, side, 2)
+        return elements(node("GridSample", [spec(*shape), grid], [spec(*shape)], **args))
+
+    border = {"padding_mode": "border"}
+    assert sampled(4, 16, 32, **border) == 4 * sampled(1, 1, 32, **border)  # sixteen threads
+    assert sampled(1, 17, 32, **border) == 2 * sampled(1, 16, 32, **border)
+    assert sampled(1, 16, 8, **border) == 16 * sampled(1, 1, 8, **border)  # one thread, of 64 places
+    assert sampled(1, 1, 32, mode="nearest") < sampled(1, 1, 32) < sampled(1, 1, 32, mode="cubic")
+    volume = node("GridSample", [spec(1, 1, 8, 8, 8), spec(1, 8, 8, 8, 3)], [spec(1, 1, 8, 8, 8)], **border)
+    assert elements(volume) == 2 * 512 / 1024 * sampled(1, 1, 32, **border)
+
+
 def test_fnets_transforms_take_as_long_as_measured() -> None:
     """192 ms of a pass at batch 1, 12 layers, on a host on which such a pass takes 0.12 ns an element."""
     x, form = spec(1, 128, 768, 2, dtype="fp32"), onnx_form("DFT")
