@@ -242,11 +242,13 @@ def matmul(call: OpCall) -> tuple[Kernel, ...]:
 
 
 def conv(call: OpCall) -> tuple[Kernel, ...]:
-    """A convolution of cuDNN; a bias is added by a kernel of its own."""
+    """A convolution of cuDNN, of volumes as torch runs it; a bias is added by a kernel of its own."""
     x, w = call.tensors[0], call.tensors[1]
-    if len(w.shape) not in (3, 4):
+    if len(w.shape) not in (3, 4, 5):
         return conv_as_product(call)
     dims = _window(call, w.shape[0])
+    if len(w.shape) == 5:
+        return (Kernel("conv3d", units(x.dtype), dims),)
     family = "ort_conv" if dims["groups"] == 1 else "ort_conv_grouped"
     if 1 < dims["groups"] == x.shape[1]:
         is_long = dims["h"] == dims["r"] == 1 and dims["s"] > LONG_WINDOW
@@ -255,26 +257,37 @@ def conv(call: OpCall) -> tuple[Kernel, ...]:
 
 
 def transposed_conv(call: OpCall) -> tuple[Kernel, ...]:
-    """A transposed convolution, as cuDNN's gradient of a convolution's input."""
-    w, out = call.tensors[1], call.outputs[0]
-    if len(w.shape) not in (3, 4):
-        return conv_as_product(call)
+    """A transposed convolution, as cuDNN's gradient of a convolution's input; of volumes the product that it is, with
+    what puts images, weights and the result in order, and the bias.
+    """
+    (x, w), out = call.tensors[:2], call.outputs[0]
     if not out.elements:
         return ()
+    if len(w.shape) not in (3, 4):
+        c_in, columns = x.shape[1], math.prod(w.shape[1:])
+        groups = int(call.args.get("group", 1))
+        whole = product(x.dtype, x.elements // max(c_in, 1), columns, c_in // groups, groups, False)
+        return (*copies_of(x, w), whole, *copies_of(out, *[out] * (len(call.tensors) > 2)))
     dims = _window(call, out.shape[1])
     written = {name: side[-1] for name, side in zip(("out_h", "out_w"), _sides(call), strict=True)}
     return (Kernel("ort_conv_transposed", units(call.tensors[0].dtype), {**dims, **written}),)
 
 
+DEPTH = ("depth", "t", "stride_d", "pad_d")
+"""Size, window, stride and padding of a volume along its third dimension."""
+
+
 def _window(call: OpCall, c_out: int) -> dict[str, float]:
-    """Dimensions of a convolution over one or two dimensions of space, see ``kernels.convolutions``."""
-    (h, r, stride_h, pad_h, _), (width, s, stride_w, pad_w, _) = _sides(call)
+    """Dimensions of a convolution over one to three dimensions of space, see ``kernels.convolutions``."""
+    *before, (h, r, stride_h, pad_h, _), (width, s, stride_w, pad_w, _) = _sides(call)
     x = call.tensors[0]
+    volume = {name: size for side in before for name, size in zip(DEPTH, side, strict=False)}
     return {
         **{"batch": x.shape[0], "c_in": x.shape[1], "c_out": c_out, "h": h, "w": width, "r": r, "s": s},
         **{"stride_h": stride_h, "stride_w": stride_w, "pad_h": pad_h, "pad_w": pad_w},
         **{"dilation": max(call.args.get("dilations") or (1,)), "groups": float(call.args.get("group", 1))},
         **{"bias": float(len(call.tensors) > 2), "channels_last": 0.0},
+        **volume,
     }
 
 
@@ -289,15 +302,15 @@ def _sides(call: OpCall) -> list[tuple[float, ...]]:
     strides, pads = call.args.get("strides") or (1,) * len(w), call.args.get("pads") or (0,) * 2 * len(w)
     padding = [(before + after) / 2 for before, after in zip(pads[: len(w)], pads[len(w) :], strict=True)]
     sides: list[tuple[float, ...]] = list(zip(x, w, strides, padding, out, strict=True))
-    if len(sides) == 1:
-        return [(1, 1, 1, 0, 1), *sides]
+    if len(sides) != 2:
+        return [(1, 1, 1, 0, 1), *sides] if len(sides) == 1 else sides
     is_column, is_row = (sides[i][:2] == (1, 1) for i in (1, 0))
     alone = call.args.get("group", 1) == call.tensors[0].shape[1] > 1
     return sides[::-1] if is_column or (is_row and alone) else sides
 
 
 def conv_as_product(call: OpCall) -> tuple[Kernel, ...]:
-    """A convolution over three dimensions or more as the matrix product that it is."""
+    """A convolution over more than three dimensions as the matrix product that it is."""
     x, w, out = call.tensors[0], call.tensors[1], call.outputs[0]
     k = math.prod(w.shape[1:])
     return (product(x.dtype, out.elements // max(out.shape[1], 1), out.shape[1], k, 1, False),)

@@ -449,6 +449,29 @@ def test_what_divides_for_the_place_of_each_pixel_is_bound_by_instructions(op: s
     assert (kernel.family, kernel.dims["kind"]) == ("ort_issued", ort.Kind.SHUFFLED)
 
 
+def test_a_convolution_of_volumes_is_that_of_cudnn_which_torch_runs_too() -> None:
+    x, w, out = spec(2, 16, 32, 64, 48), spec(32, 16, 3, 5, 1), spec(2, 32, 16, 64, 48)
+    call = node("Conv", [x, w, spec(32)], [out], strides=(2, 1, 1), pads=(1, 2, 0, 1, 2, 0), dilations=(1, 1, 1))
+    (kernel,) = kernels(call)
+    family = FAMILIES["conv3d"]
+    dims = family.complete(kernel.dims)
+    assert kernel.family == "conv3d"
+    assert (dims["depth"], dims["h"], dims["w"]) == (32, 64, 48)
+    assert (dims["t"], dims["r"], dims["s"], dims["stride_d"], dims["pad_d"], dims["pad_h"]) == (3, 5, 1, 2, 1, 2)
+    assert family.flops(dims) == 2 * macs(call) == 2 * out.elements * 16 * 15
+
+
+@pytest.mark.parametrize(("groups", "bias"), [(1, False), (1, True), (4, True)])
+def test_a_transposed_convolution_of_volumes_is_a_product_between_layouts(groups: int, bias: bool) -> None:
+    """Two kernels put images and weights in order, one the result; the bias is a pass, as cuDNN's profile has them."""
+    x, w, out = spec(1, 128, 8, 8, 8), spec(128, 64 // groups, 2, 2, 2), spec(1, 64, 16, 16, 16)
+    call = node("ConvTranspose", [x, w, *[spec(64)] * bias], [out], strides=(2, 2, 2), group=groups)
+    found = kernels(call)
+    assert [k.family for k in found] == ["ort", "ort", "gemm", "ort", *["ort"] * bias]
+    dims = found[2].dims
+    assert dims["m"] * dims["n"] * dims["k"] * dims["batch"] == macs(call) == 512 * 128 * (64 // groups) * 8
+
+
 def test_a_transposed_convolution_spreads_each_pixel_over_its_window() -> None:
     x, w, out = spec(2, 64, 8, 8), spec(64, 32, 4, 4), spec(2, 32, 16, 16)
     (kernel,) = kernels(node("ConvTranspose", [x, w], [out], strides=[2, 2], pads=[1, 1, 1, 1]))
