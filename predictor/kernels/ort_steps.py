@@ -83,6 +83,22 @@ TOP_PART_S, TOP_JOINED_S = 1.55e-5, 1.8e-5
 and 4 rows, 45 for 16, 72 for 32.
 """
 
+CHANNEL_START_S, CHANNEL_BLOCK_S = 7.3e-7, 7e-7
+"""Of a norm of channels by cuDNN in training, whose blocks take a channel of an instance each (bn_fw_tr_1C11), and of a
+block, beside what families without a fit take beyond their roofline.
+"""
+
+CHANNEL_PAIR_S, CHANNEL_ELEMENT_S, CHANNEL_AGAIN_S = 1.2e-10, 2.5e-10, 3.85e-10
+"""Of an element of a block: taken in pairs (singleread_spec, half precision, an even count), one by one (singleread),
+read again (kernel_NCHW). With the above 6.5 % mean error of 84 sizes of profiles on an H100 and an H200, 512 to 262,144
+elements, 1 to 16,384 blocks.
+"""
+
+READ_ONCE = 2**17
+"""Bytes of a channel that a block keeps from one reading to the next: 98,304 it does, 262,144 not; where between is a
+judgement.
+"""
+
 EXPERTS_START_S = {2: 5.5e-6, 4: 2.9e-5}
 EXPERTS_STEP_S = {2: 1.2e-8, 4: 7e-8}
 """Of a product of all experts at once (MoeFCGemm), of activations of (bytes), and of a step along k of one of its
@@ -206,6 +222,14 @@ def _top_s(d: Dims, sms: int) -> Array:
     return np.where(d["cols"] >= TOP_LONG, TOP_JOINED_S + TOP_PART_S * np.maximum(parts, 1.0), short_s)
 
 
+def _channel_norm_s(d: Dims, sms: int) -> Array:
+    in_pairs = (d["itemsize"] == 2) & (d["cols"] % 2 == 0)
+    once_s = np.where(in_pairs, CHANNEL_PAIR_S, CHANNEL_ELEMENT_S)
+    element_s = np.where(d["cols"] * d["itemsize"] > READ_ONCE, CHANNEL_AGAIN_S, once_s)
+    blocks = np.maximum(d["rows"] / sms, 1.0)
+    return np.asarray(CHANNEL_START_S + blocks * (CHANNEL_BLOCK_S + element_s * d["cols"]))
+
+
 def _features(*names: str) -> Callable[[Dims, int, int], list[Array]]:
     def features(d: Dims, size: int, sms: int) -> list[Array]:
         return [log(np.asarray(d[name])) for name in names]
@@ -244,6 +268,16 @@ ROWS = (
         sizes=("rows", "cols"),
         profiler_names=r"RadixTopK|BitonicTopK|hybrid_topk",
         latency_s=_top_s,
+    ),
+    _analytic(
+        name="ort_channel_norm",
+        dims={"rows": None, "cols": None, "itemsize": None},
+        flops=_scores,
+        nbytes=_scores_bytes,
+        features=_features("rows", "cols"),
+        sizes=("rows", "cols"),
+        profiler_names=r"bn_fw_tr",
+        issue_s=_channel_norm_s,
     ),
     _analytic(
         name="ort_cache_append",

@@ -503,17 +503,20 @@ not used (onnxruntime, instance_norm.cc).
 
 
 def instance_norm(call: OpCall) -> tuple[Kernel, ...]:
-    """One instance is a batch norm in training; of several it finds the statistics alone, and a pass follows. In half
-    precision the scale and the offset of one are cast.
+    """One instance is a batch norm in training; of several it finds the statistics alone, and a pass follows that
+    divides for the channel of each element. In half precision the scale and the offset of one are cast.
     """
     out, weights = call.outputs[0], call.tensors[1:3]
     if not out.elements:
         return ()
+    rows = math.prod(out.shape[:2])
+    dims = {"rows": rows, "cols": out.elements // rows, "itemsize": float(out.itemsize)}
+    norm = Kernel("ort_channel_norm", out.dtype, dims)
     if out.shape[0] == 1:
         casts = weights if out.itemsize == 2 else ()
-        return (*(k for t in casts for k in checked(_node_of(t, Trait.POINTWISE))), *by_channel(call))
-    channels = TensorSpec((math.prod(out.shape[:2]),), "fp32", (1,))
-    return (*copies_of(*[channels] * STATISTICS), *by_channel(call), *kernel(call, straight=True))
+        return (*(k for t in casts for k in checked(_node_of(t, Trait.POINTWISE))), norm)
+    channels = TensorSpec((rows,), "fp32", (1,))
+    return (*copies_of(*[channels] * STATISTICS), norm, *shuffled(call))
 
 
 BLOCK_BYTES = 800

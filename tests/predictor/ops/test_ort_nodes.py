@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from predictor.calibration.load import load_calibration
 from predictor.kernels.families import FAMILIES
 from predictor.ops import onnx_form, ort
 from predictor.ops.ort_nodes import FOURIER_STEP
+from predictor.pricing.kernels import kernel_seconds
 from predictor.pricing.program import CPU_ELEMENT_S
 from predictor.records import Graph, Kernel, OpCall, PythonWork, TensorSpec, Trait
 from predictor.runtimes.onnx import lowering
@@ -552,6 +554,29 @@ def test_a_transpose_is_what_is_left_of_it(
 
 
 @pytest.mark.parametrize(
+    ("shape", "measured_s"),
+    [
+        ((1, 32, 512), 2.5e-6),
+        ((16, 32, 4096), 7.6e-6),
+        ((1, 16, 16384), 4.9e-6),
+        ((16, 512, 6399), 205e-6),  # an odd count, one element at a time
+        ((1, 1, 49152), 9.5e-6),
+        ((1, 1, 131072), 60e-6),  # more than a block keeps
+        ((1, 1, 255744), 114e-6),
+        ((1, 16, 64, 64, 64), 120e-6),
+        ((16, 16, 64, 64, 64), 259e-6),
+    ],
+)
+def test_a_block_of_cudnn_normalises_a_channel(shape: tuple[int, ...], measured_s: float) -> None:
+    """In profiles of ONNX Runtime on an H100 and an H200."""
+    x, weights = spec(*shape), spec(shape[1])
+    found = kernels(node("InstanceNormalization", [x, weights, weights], [x]))
+    (norm,) = (kernel for kernel in found if kernel.family == "ort_channel_norm")
+    seconds = kernel_seconds(load_calibration("h100"), norm.family, norm.dtype, **norm.dims)
+    assert seconds == pytest.approx(measured_s, rel=0.2)
+
+
+@pytest.mark.parametrize(
     ("batch", "dtype", "count"), [(1, "fp32", 1), (1, "fp16", 3), (16, "fp16", 6), (16, "fp32", 6)]
 )
 def test_several_instances_are_normalised_by_statistics_and_a_pass(batch: int, dtype: str, count: int) -> None:
@@ -561,7 +586,9 @@ def test_several_instances_are_normalised_by_statistics_and_a_pass(batch: int, d
     x, channels = spec(batch, 64, 32, 32, dtype=dtype), spec(64, dtype=dtype)
     found = kernels(node("InstanceNormalization", [x, channels, channels], [x]))
     assert len(found) == count
-    assert [k.dims["rows"] for k in found if k.dims["kind"] == ort.Kind.REDUCED] == [batch * 64]
+    (norm,) = (k for k in found if k.family == "ort_channel_norm")
+    assert (norm.dims["rows"], norm.dims["cols"]) == (batch * 64, 32 * 32)
+    assert [k.dims["kind"] for k in found[5:]] == [ort.Kind.SHUFFLED] * (batch > 1)
 
 
 def test_a_sum_along_an_axis_reads_all_before_each_element() -> None:
