@@ -14,7 +14,7 @@ from itertools import combinations, pairwise
 
 from predictor.kernels.convolutions import LONG, LONG_WINDOW
 from predictor.ops.elementary import pointwise_of, repeated
-from predictor.ops.node_macs import einsum_sizes, einsum_terms
+from predictor.ops.node_macs import einsum_sizes, einsum_terms, operand_shapes
 from predictor.ops.row import Lower, OnnxForm, no_kernels
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
@@ -227,18 +227,18 @@ over a part of the batch (onnxruntime, matmul.cc: CanUseStridedBatchedGemm).
 
 def matmul(call: OpCall) -> tuple[Kernel, ...]:
     """A batch of products, one where the second operand is a matrix; an operand of one dimension is a row or column."""
-    a, b, out = call.tensors[0], call.tensors[1], call.outputs[0]
-    if not out.elements or not a.shape or not b.shape:
+    (a, b), out = operand_shapes(call), call.outputs[0]
+    if not out.elements or not a or not b:
         return ()
-    n = 1 if len(b.shape) == 1 else b.shape[-2 if call.args.get("transB") else -1]
-    k = a.shape[-2] if call.args.get("transA") and len(a.shape) > 1 else a.shape[-1]
-    batch = math.prod(out.shape[: len(out.shape) - 2]) if len(b.shape) > 2 else 1
+    n = 1 if len(b) == 1 else b[-2 if call.args.get("transB") else -1]
+    k = a[-2] if call.args.get("transA") and len(a) > 1 else a[-1]
+    batch = math.prod(out.shape[: len(out.shape) - 2]) if len(b) > 2 else 1
     rows = out.elements // max(n * batch, 1)
     if not min(rows, n, k, batch):
         return ()
-    batches = {math.prod(operand.shape[:-2]) for operand in (a, b)}
+    batches = {math.prod(operand[:-2]) for operand in (a, b)}
     addresses = sent(batch) * OPERANDS if len(batches - {1}) > 1 else ()
-    return (*addresses, product(a.dtype, rows, n, k, batch, bool(call.args.get("transB"))))
+    return (*addresses, product(call.tensors[0].dtype, rows, n, k, batch, bool(call.args.get("transB"))))
 
 
 def conv(call: OpCall) -> tuple[Kernel, ...]:

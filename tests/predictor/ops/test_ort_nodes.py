@@ -220,6 +220,27 @@ def test_a_bias_is_a_product_with_ones_or_a_copy(rows: int, bias: tuple[int, ...
     assert (spread.family, product.dims["k"]) == (first, 32)
 
 
+@pytest.mark.parametrize(
+    ("a", "b", "out", "args", "sizes"),
+    [
+        ((128, 16, 8, 64), (128, 16, 8, 64), (16, 8, 128, 128), {"transBatchA": 1, "transB": 1}, (128, 128, 64)),
+        ((16, 8, 128, 96), (96, 16, 8, 64), (16, 8, 128, 64), {}, (128, 64, 96)),
+        ((6, 1, 196), (196, 6, 64), (6, 1, 64), {}, (1, 64, 196)),
+    ],
+    ids=["scores", "what they weigh", "three dimensions"],
+)
+def test_a_batch_between_rows_and_columns_is_a_batch(
+    a: tuple[int, ...], b: tuple[int, ...], out: tuple[int, ...], args: dict[str, int], sizes: tuple[int, int, int]
+) -> None:
+    """As nn.MultiheadAttention has it after ONNX Runtime's transposes are fused; its profile has one kernel each."""
+    call = node("FusedMatMul", [spec(*a), spec(*b)], [spec(*out)], transBatchB=1, **args)
+    (kernel,) = kernels(call)
+    dims = kernel.dims
+    assert (dims["m"], dims["n"], dims["k"]) == sizes
+    assert dims["batch"] == math.prod(out[:-2])
+    assert macs(call) == math.prod(out) * sizes[2]
+
+
 def test_a_recurrent_layers_kernels_can_be_stored() -> None:
     x, w, r = spec(4, 1, 64), spec(1, 128, 64), spec(1, 128, 32)
     for kernel in kernels(node("LSTM", [x, w, r], [spec(4, 1, 1, 32)])):
