@@ -242,13 +242,15 @@ def matmul(call: OpCall) -> tuple[Kernel, ...]:
 
 
 def conv(call: OpCall) -> tuple[Kernel, ...]:
-    """A convolution of cuDNN, of volumes as torch runs it; a bias is added by a kernel of its own."""
+    """A convolution of cuDNN, of volumes as torch runs it; a bias is added by a kernel of its own, part of what is
+    measured but of volumes.
+    """
     x, w = call.tensors[0], call.tensors[1]
     if len(w.shape) not in (3, 4, 5):
         return conv_as_product(call)
     dims = _window(call, w.shape[0])
     if len(w.shape) == 5:
-        return (Kernel("conv3d", units(x.dtype), dims),)
+        return (Kernel("conv3d", units(x.dtype), {**dims, "bias": 0.0}), *added_bias(call))
     family = "ort_conv" if dims["groups"] == 1 else "ort_conv_grouped"
     if 1 < dims["groups"] == x.shape[1]:
         is_long = dims["h"] == dims["r"] == 1 and dims["s"] > LONG_WINDOW
@@ -267,10 +269,17 @@ def transposed_conv(call: OpCall) -> tuple[Kernel, ...]:
         c_in, columns = x.shape[1], math.prod(w.shape[1:])
         groups = int(call.args.get("group", 1))
         whole = product(x.dtype, x.elements // max(c_in, 1), columns, c_in // groups, groups, False)
-        return (*copies_of(x, w), whole, *copies_of(out, *[out] * (len(call.tensors) > 2)))
+        return (*copies_of(x, w), whole, *copies_of(out), *added_bias(call))
     dims = _window(call, out.shape[1])
     written = {name: side[-1] for name, side in zip(("out_h", "out_w"), _sides(call), strict=True)}
     return (Kernel("ort_conv_transposed", units(call.tensors[0].dtype), {**dims, **written}),)
+
+
+def added_bias(call: OpCall) -> tuple[Kernel, ...]:
+    """A convolution's bias as cuDNN adds it (op_generic_tensor_kernel), which divides for the channel of each element:
+    250 to 270 billion in a second on both GPUs.
+    """
+    return shuffled(_node_of(call.outputs[0], Trait.POINTWISE)) if len(call.tensors) > 2 else ()
 
 
 DEPTH = ("depth", "t", "stride_d", "pad_d")

@@ -475,13 +475,24 @@ def test_what_divides_for_the_place_of_each_pixel_is_bound_by_instructions(op: s
 def test_a_convolution_of_volumes_is_that_of_cudnn_which_torch_runs_too() -> None:
     x, w, out = spec(2, 16, 32, 64, 48), spec(32, 16, 3, 5, 1), spec(2, 32, 16, 64, 48)
     call = node("Conv", [x, w, spec(32)], [out], strides=(2, 1, 1), pads=(1, 2, 0, 1, 2, 0), dilations=(1, 1, 1))
-    (kernel,) = kernels(call)
+    kernel, bias = kernels(call)
     family = FAMILIES["conv3d"]
     dims = family.complete(kernel.dims)
     assert kernel.family == "conv3d"
     assert (dims["depth"], dims["h"], dims["w"]) == (32, 64, 48)
     assert (dims["t"], dims["r"], dims["s"], dims["stride_d"], dims["pad_d"], dims["pad_h"]) == (3, 5, 1, 2, 1, 2)
     assert family.flops(dims) == 2 * macs(call) == 2 * out.elements * 16 * 15
+    assert (kernel.dims["bias"], bias.dims["elements"]) == (0, out.elements)
+
+
+def test_a_bias_of_volumes_goes_at_the_pace_of_what_divides() -> None:
+    """Of 67 million elements in fp16 on an H100 277 us, of 8.4 million on an H200 33 us."""
+    for gpu, size, measured_s in (("h100", 64, 277e-6), ("h200", 32, 33.5e-6)):
+        out = spec(16, 16, size, size, 64 if gpu == "h100" else 32)
+        call = node("Conv", [spec(16, 8, *out.shape[2:]), spec(16, 8, 3, 3, 3), spec(16)], [out], pads=(1,) * 6)
+        bias = kernels(call)[-1]
+        seconds = kernel_seconds(load_calibration(gpu), bias.family, bias.dtype, **bias.dims)
+        assert seconds == pytest.approx(measured_s, rel=0.2)
 
 
 @pytest.mark.parametrize(("groups", "bias"), [(1, False), (1, True), (4, True)])
@@ -490,7 +501,7 @@ def test_a_transposed_convolution_of_volumes_is_a_product_between_layouts(groups
     x, w, out = spec(1, 128, 8, 8, 8), spec(128, 64 // groups, 2, 2, 2), spec(1, 64, 16, 16, 16)
     call = node("ConvTranspose", [x, w, *[spec(64)] * bias], [out], strides=(2, 2, 2), group=groups)
     found = kernels(call)
-    assert [k.family for k in found] == ["ort", "ort", "gemm", "ort", *["ort"] * bias]
+    assert [k.family for k in found] == ["ort", "ort", "gemm", "ort", *["ort_issued"] * bias]
     dims = found[2].dims
     assert dims["m"] * dims["n"] * dims["k"] * dims["batch"] == macs(call) == 512 * 128 * (64 // groups) * 8
 
