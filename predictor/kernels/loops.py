@@ -16,7 +16,7 @@ import numpy as np
 from predictor.kernels.family import Array, Dims, Family, MeasuredIn, log, waves
 from predictor.kernels.streams import SIZES, STREAM, elements, streamed
 
-NORM, CLIPPED, GELU, SHUFFLED = 4, 7, 11, 13
+NORM, CLIPPED, GELU, SHUFFLED, PADDED = 4, 7, 11, 13, 14
 """Numbers of ``ops.ort.Kind`` whose kernels are bound by what they issue or by their blocks."""
 
 BLOCK_S = 8.4e-8
@@ -34,10 +34,11 @@ STEP_S = 6.2e-8
 after another. Measured: 59 to 65 ns, rows of 256 to 4,096.
 """
 
-ELEMENTS_PER_S = {CLIPPED: 3.0e9, GELU: 2.45e9, SHUFFLED: 2.0e9}
+ELEMENTS_PER_S = {CLIPPED: 3.0e9, GELU: 2.45e9, SHUFFLED: 2.0e9, PADDED: 8.0e7}
 """Elements that a multiprocessor gets through in a second: instructions decide, in fp16 as in fp32, from cache as from
 memory. Measured: Clip 390, Gelu 320 billion on the 132 of an H200. A transpose of five or more dimensions that do not
-merge: 250 to 270 billion, fp16, in one model's profile (Hiera on an H100).
+merge: 250 to 270 billion, fp16, in one model's profile (Hiera on an H100). Borders along other dimensions than the
+last two: 10.3 to 10.9 billion, 0.5 to 22 million elements in fp16 on an H200.
 """
 
 

@@ -25,7 +25,7 @@ class Kind(IntEnum):
     POINTWISE, TRANSCENDENTAL, CHECKED (pointwise with a choice in it); row-wise ones: SOFTMAX, NORM, REDUCED; MOVED (a
     transpose); CLIPPED (an element at a time); CUT (splits and joins, a vector at a time); GATHERED; POOLED; GELU (by
     its error function); SKIPPED (a norm of a sum); SHUFFLED (what divides for the place of each element: transposes,
-    borders, channels to pixels).
+    borders of images, channels to pixels); PADDED (borders along other dimensions).
     """
 
     POINTWISE = 0
@@ -42,9 +42,10 @@ class Kind(IntEnum):
     GELU = 11
     SKIPPED = 12
     SHUFFLED = 13
+    PADDED = 14
 
 
-ISSUED = frozenset({Kind.CLIPPED, Kind.GELU, Kind.NORM, Kind.SKIPPED, Kind.SHUFFLED})
+ISSUED = frozenset({Kind.CLIPPED, Kind.GELU, Kind.NORM, Kind.SKIPPED, Kind.SHUFFLED, Kind.PADDED})
 """Kinds that are bound by instructions or thread blocks rather than by traffic."""
 
 
@@ -131,6 +132,17 @@ def _merged(shape: tuple[int, ...], order: tuple[int, ...]) -> tuple[tuple[int, 
             runs.append([axis])
     before = sorted(runs)
     return tuple(math.prod(shape[axes[i]] for i in run) for run in before), tuple(before.index(run) for run in runs)
+
+
+def padded(call: OpCall) -> tuple[Kernel, ...]:
+    """Borders: a copy where there are none, a kernel of images along the last two dimensions, else one that goes
+    through all dimensions for each element (onnxruntime, pad.cc, pad_impl.cu).
+    """
+    shape, out = call.tensors[0].shape, call.outputs[0]
+    grown = [axis for axis, (a, b) in enumerate(zip(shape, out.shape, strict=True)) if a != b]
+    if not grown:
+        return copies_of(out)
+    return shuffled(call) if grown[0] >= len(shape) - 2 else kernel(call, Kind.PADDED, straight=False)
 
 
 def gathered_slices(call: OpCall) -> tuple[Kernel, ...]:
@@ -528,22 +540,14 @@ def instance_norm(call: OpCall) -> tuple[Kernel, ...]:
     return (*copies_of(*[channels] * STATISTICS), norm, *shuffled(call))
 
 
-BLOCK_BYTES = 800
-"""Bytes that stand for a thread block of cuDNN's that begins and ends: on an H100 normalising a channel without pixels
-took 0.60 ns, for 0.8, 1.0 and 2.0 million of them alike (LeViT, the only model seen to do that). Chosen so that the
-fit, far outside of what it knows there, says the same; not measured by a calibration.
-"""
-
-
 def batch_norm(call: OpCall) -> tuple[Kernel, ...]:
-    """A row of pixels for every channel and image, a block each; in half precision what it normalises with is cast."""
-    (whole,) = by_channel(call) or (None,)
-    if whole is None:
-        return ()
-    read = max(whole.dims["bytes_read"], BLOCK_BYTES * whole.dims["rows"])
+    """A row of pixels for every channel and image, a block each (cuDNN's bn_fw_inf_1C11): of channels without pixels
+    0.60 ns. In half precision what it normalises with is cast.
+    """
+    rows = max(math.prod(call.outputs[0].shape[:2]), 1)
     cast = call.tensors[1:5] if call.outputs[0].itemsize == 2 else ()
-    casts = [k for t in cast for k in checked(_node_of(t, Trait.POINTWISE))]
-    return (*casts, replace(whole, dims={**whole.dims, "bytes_read": read}))
+    casts = [k for t in cast for k in checked(_node_of(t, Trait.POINTWISE))] if call.outputs[0].elements else []
+    return (*casts, *kernel(call, Kind.REDUCED, rows, straight=True, blocks=float(rows), family="ort_issued"))
 
 
 POINTERS = 4

@@ -466,10 +466,48 @@ def test_long_windows_of_channels_alone_are_a_family_of_their_own(side: int, fam
     assert mixed.family == "ort_conv"
 
 
-@pytest.mark.parametrize("op", ["Pad", "DepthToSpace", "SpaceToDepth"])
+@pytest.mark.parametrize("op", ["DepthToSpace", "SpaceToDepth"])
 def test_what_divides_for_the_place_of_each_pixel_is_bound_by_instructions(op: str) -> None:
     (kernel,) = kernels(node(op, [spec(1, 64, 16, 16)], [spec(1, 16, 32, 32)]))
     assert (kernel.family, kernel.dims["kind"]) == ("ort_issued", ort.Kind.SHUFFLED)
+
+
+@pytest.mark.parametrize(
+    ("shape", "out", "kind", "gpu", "measured_s"),
+    [
+        ((16, 32, 32, 384), (16, 42, 42, 384), ort.Kind.PADDED, "h200", 1024e-6),  # windows, channels last
+        ((16, 128, 256, 1), (16, 136, 256, 1), ort.Kind.PADDED, "h200", 56e-6),
+        ((16, 8, 99, 197), (16, 8, 99, 198), ort.Kind.SHUFFLED, "h200", 11.4e-6),
+        ((16, 256, 512), (16, 256, 1024), ort.Kind.SHUFFLED, "h200", 17.1e-6),
+        ((1, 128, 32, 32), (1, 128, 32, 32), ort.Kind.POINTWISE, "h200", 1.3e-6),  # none: a copy
+    ],
+)
+def test_borders_of_images_are_quick_and_others_slow(
+    shape: tuple[int, ...], out: tuple[int, ...], kind: ort.Kind, gpu: str, measured_s: float
+) -> None:
+    (kernel,) = kernels(node("Pad", [spec(*shape), spec(2 * len(shape), dtype="int64")], [spec(*out)]))
+    assert kernel.dims["kind"] == kind
+    seconds = kernel_seconds(load_calibration(gpu), kernel.family, kernel.dtype, **kernel.dims)
+    assert seconds == pytest.approx(measured_s, rel=0.25)
+
+
+@pytest.mark.parametrize(
+    ("shape", "gpu", "measured_s"),
+    [
+        ((4096, 256), "h200", 632e-6),
+        ((512, 256), "h200", 80.5e-6),
+        ((16, 1024, 7, 7), "h100", 11.4e-6),
+        ((16, 512, 14, 14), "h100", 6.9e-6),
+    ],
+)
+def test_a_batch_norm_is_a_block_for_every_channel_and_image(
+    shape: tuple[int, ...], gpu: str, measured_s: float
+) -> None:
+    x, weights = spec(*shape), [spec(shape[1])] * 4
+    *casts, norm = kernels(node("BatchNormalization", [x, *weights], [x]))
+    assert (len(casts), norm.dims["blocks"]) == (4, math.prod(shape[:2]))
+    seconds = kernel_seconds(load_calibration(gpu), norm.family, norm.dtype, **norm.dims)
+    assert seconds == pytest.approx(measured_s, rel=0.3)
 
 
 def test_a_convolution_of_volumes_is_that_of_cudnn_which_torch_runs_too() -> None:
