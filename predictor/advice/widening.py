@@ -95,7 +95,7 @@ WIDER: dict[str, Callable[[Dims, Array], Dims]] = {
     **dict.fromkeys(
         (
             *("softmax", "batch_norm", "reduce", "scan", "sort", "fft"),
-            *("ort_attention_softmax", "ort_top_k", "ort_channel_norm"),
+            *("ort_attention_softmax", "ort_top_k", "ort_channel_norm", "ort_row_sums"),
         ),
         _ROWS,
     ),

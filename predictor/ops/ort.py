@@ -458,9 +458,25 @@ def by_library(call: OpCall) -> tuple[Kernel, ...]:
     return kernel(call, Kind.REDUCED, rows, straight=side_by_side, family="ort_reduction", steps=steps)
 
 
+SHORT_ROW = 2048
+"""Elements up to which a row is one block's, a judgement: seen are 1,024."""
+
+
+def by_matrix(call: OpCall) -> tuple[Kernel, ...]:
+    """A sum by a kernel of ONNX Runtime's own, of short rows with a block each, see ``kernels.ort_steps``."""
+    x, out = call.tensors[0], call.outputs[0]
+    (whole,) = reduced(call) or (None,)
+    if whole is None:
+        return ()
+    rows, cols = out.elements, x.elements / out.elements
+    if not whole.dims["contiguous"] or not 1 < cols <= SHORT_ROW:
+        return (whole,)
+    return (Kernel("ort_row_sums", out.dtype, {"rows": rows, "cols": cols}),)
+
+
 def summed(call: OpCall) -> tuple[Kernel, ...]:
     """A sum, see ``is_matrix_reduction``."""
-    return reduced(call) if is_matrix_reduction(call) else by_library(call)
+    return by_matrix(call) if is_matrix_reduction(call) else by_library(call)
 
 
 def summed_squares(call: OpCall) -> tuple[Kernel, ...]:
@@ -509,7 +525,7 @@ ADDED_BYTES = 4
 
 def mean(call: OpCall) -> tuple[Kernel, ...]:
     """A sum, then a division, or a mean of cuDNN's."""
-    return reduced(call) + copies_of(call.outputs[0]) if is_matrix_reduction(call) else by_library(call)
+    return by_matrix(call) + copies_of(call.outputs[0]) if is_matrix_reduction(call) else by_library(call)
 
 
 def by_channel(call: OpCall) -> tuple[Kernel, ...]:

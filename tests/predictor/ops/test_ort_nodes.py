@@ -557,23 +557,43 @@ def test_the_logarithm_of_a_sum_of_exponentials_is_two_reductions_and_four_passe
     assert [kernel.family for kernel in found] == ["ort_reduction"] * 2 + ["ort"] * 4
 
 
-@pytest.mark.parametrize(("op", "family"), [("ReduceMax", "ort_reduction"), ("ReduceSum", "ort")])
-def test_a_library_reduces_by_all_but_sums(op: str, family: str) -> None:
-    (rows,) = kernels(node(op, [spec(8, 20)], [spec(8, 1)]))
-    (columns,) = kernels(node(op, [spec(8, 20)], [spec(1, 20)]))
-    assert rows.family == columns.family == family
-    assert (rows.dims["contiguous"], columns.dims["contiguous"]) == (1.0, 0.0)
+def test_a_library_reduces_by_all_but_sums() -> None:
+    rows, columns = ([spec(8, 20)], [spec(8, 1)]), ([spec(8, 20)], [spec(1, 20)])
+    found = [kernels(node(op, *case))[0].family for op in ("ReduceMax", "ReduceSum") for case in (rows, columns)]
+    assert found == ["ort_reduction", "ort_reduction", "ort_row_sums", "ort"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "cols", "dtype", "gpu", "measured_s"),
+    [
+        (128, 512, "fp32", "h100", 1.76e-6),
+        (2048, 1024, "fp32", "h100", 5.1e-6),
+        (8192, 16, "fp32", "h200", 6.4e-6),
+        (16384, 128, "fp32", "h100", 11.4e-6),  # of norms of a decoder's queries and keys
+        (32768, 49, "fp16", "h200", 21.2e-6),  # an image's channels
+        (1228800, 12, "fp32", "h100", 206e-6),  # more than there are blocks
+    ],
+)
+def test_a_sum_along_rows_is_a_block_a_row(rows: int, cols: int, dtype: str, gpu: str, measured_s: float) -> None:
+    (kernel,) = kernels(node("ReduceSum", [spec(rows, cols, dtype=dtype)], [spec(rows, 1, dtype=dtype)]))
+    seconds = kernel_seconds(load_calibration(gpu), kernel.family, kernel.dtype, **kernel.dims)
+    assert seconds == pytest.approx(measured_s, rel=0.15)
+
+
+def test_a_long_row_is_no_single_blocks() -> None:
+    (kernel,) = kernels(node("ReduceSum", [spec(4, 100_000)], [spec(4, 1)]))
+    assert kernel.family == "ort"
 
 
 @pytest.mark.parametrize(
     ("x", "out", "family"),
     [
-        ((16, 3136, 48), (16, 3136), "ort"),
+        ((16, 3136, 48), (16, 3136), "ort_row_sums"),
         ((16, 3136, 48), (16, 48), "ort_reduction"),
         ((1, 3136, 48), (1, 48), "ort"),
         ((16, 48, 56, 56), (16, 48, 1, 1), "ort"),
         ((16, 48, 56, 56), (48,), "ort_reduction"),
-        ((16, 48), (), "ort"),
+        ((16, 48), (), "ort_row_sums"),
     ],
     ids=["last", "middle", "first but for a batch of one", "pixels", "first and last", "all"],
 )
@@ -584,7 +604,7 @@ def test_sums_along_first_or_last_dimensions_have_kernels_of_their_own(
     (summed,) = kernels(node("ReduceSum", [spec(*x)], [spec(*out)]))
     assert summed.family == family
     mean = kernels(node("ReduceMean", [spec(*x)], [spec(*out)]))
-    assert [kernel.family for kernel in mean] == (["ort", "ort"] if family == "ort" else ["ort_reduction"])
+    assert [kernel.family for kernel in mean] == ([family] if family == "ort_reduction" else [family, "ort"])
 
 
 def test_a_library_goes_along_the_last_axis_that_it_reduces() -> None:
