@@ -25,7 +25,8 @@ class Kind(IntEnum):
     POINTWISE, TRANSCENDENTAL, CHECKED (pointwise with a choice in it); row-wise ones: SOFTMAX, NORM, REDUCED; MOVED (a
     transpose); CLIPPED (an element at a time); CUT (splits and joins, a vector at a time); GATHERED; POOLED; GELU (by
     its error function); SKIPPED (a norm of a sum); SHUFFLED (what divides for the place of each element: transposes,
-    borders of images, channels to pixels); PADDED (borders along other dimensions).
+    borders of images, channels to pixels); PADDED (borders along other dimensions); SIGMOID and POWER (of every
+    element); SPREAD (one tensor over more dimensions); BROADCAST (two tensors, one spread over more than a channel).
     """
 
     POINTWISE = 0
@@ -43,9 +44,18 @@ class Kind(IntEnum):
     SKIPPED = 12
     SHUFFLED = 13
     PADDED = 14
+    SIGMOID = 15
+    POWER = 16
+    SPREAD = 17
+    BROADCAST = 18
 
 
-ISSUED = frozenset({Kind.CLIPPED, Kind.GELU, Kind.NORM, Kind.SKIPPED, Kind.SHUFFLED, Kind.PADDED})
+ISSUED = frozenset(
+    {
+        *(Kind.CLIPPED, Kind.GELU, Kind.NORM, Kind.SKIPPED, Kind.SHUFFLED, Kind.PADDED),
+        *(Kind.SIGMOID, Kind.POWER, Kind.SPREAD, Kind.BROADCAST),
+    }
+)
 """Kinds that are bound by instructions or thread blocks rather than by traffic."""
 
 
@@ -83,7 +93,24 @@ def kernel(
 
 
 nothing: Lower = no_kernels
-pointwise: Lower = kernel
+
+
+def pointwise(call: OpCall) -> tuple[Kernel, ...]:
+    """A pass; of two tensors one that divides for places where either is spread, but for a number, and for a second one
+    with a single dimension, a channel's (onnxruntime, binary_elementwise_ops.cc).
+    """
+    out, (first, *others) = call.outputs[0], call.tensors
+    if len(others) != 1 or 1 in (first.elements, others[0].elements):
+        return kernel(call)
+    is_whole, second = first.elements == out.elements, others[0]
+    if is_whole and (second.elements == out.elements or sum(n > 1 for n in second.shape) == 1):
+        return kernel(call)
+    return kernel(call, Kind.BROADCAST)
+
+
+sigmoid: Lower = partial(kernel, kind=Kind.SIGMOID)
+power: Lower = partial(kernel, kind=Kind.POWER)
+spread: Lower = partial(kernel, kind=Kind.SPREAD, straight=False)
 transcendental: Lower = partial(kernel, kind=Kind.TRANSCENDENTAL)
 checked: Lower = partial(kernel, kind=Kind.CHECKED)
 clipped: Lower = partial(kernel, kind=Kind.CLIPPED)

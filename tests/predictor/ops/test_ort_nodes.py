@@ -241,6 +241,49 @@ def test_a_batch_between_rows_and_columns_is_a_batch(
     assert macs(call) == math.prod(out) * sizes[2]
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "out", "kind"),
+    [
+        ((8, 64, 128), (8, 64, 128), (8, 64, 128), ort.Kind.POINTWISE),
+        ((8, 64, 128), (), (8, 64, 128), ort.Kind.POINTWISE),
+        ((8, 64, 128), (128,), (8, 64, 128), ort.Kind.POINTWISE),  # a bias
+        ((8, 64, 14, 14), (64, 1, 1), (8, 64, 14, 14), ort.Kind.POINTWISE),  # a channel's
+        ((128,), (8, 64, 128), (8, 64, 128), ort.Kind.BROADCAST),  # the other way round
+        ((8, 64, 128), (8, 64, 1), (8, 64, 128), ort.Kind.BROADCAST),  # a row's, as a norm's
+        ((8, 64, 128), (64, 128), (8, 64, 128), ort.Kind.BROADCAST),  # positions
+    ],
+)
+def test_a_tensor_is_spread_beside_another_unless_it_is_a_channels(
+    first: tuple[int, ...], second: tuple[int, ...], out: tuple[int, ...], kind: ort.Kind
+) -> None:
+    """In profiles _BinaryElementWise, else _BinaryElementWiseSimple and _BinaryElementWiseRhsPerChannelBatchN."""
+    (kernel,) = kernels(node("Mul", [spec(*first), spec(*second)], [spec(*out)]))
+    assert kernel.dims["kind"] == kind
+
+
+@pytest.mark.parametrize(
+    ("op", "inputs", "dtype", "gpu", "measured_s"),
+    [
+        ("QuickGelu", [(4194304,)], "fp16", "h100", 11.6e-6),
+        ("Sigmoid", [(11796480,)], "fp16", "h100", 29.7e-6),
+        ("Sigmoid", [(409600,)], "fp16", "h200", 2.3e-6),
+        ("Pow", [(4194304,), ()], "fp32", "h100", 18.1e-6),
+        ("Pow", [(524288,), ()], "fp16", "h200", 3.7e-6),
+        ("Expand", [(16, 1, 1048576)], "fp16", "h200", 32.8e-6),
+        ("Add", [(16, 768, 1024), (768, 1024)], "fp16", "h200", 37.6e-6),
+    ],
+)
+def test_what_has_long_code_for_an_element_is_bound_by_it(
+    op: str, inputs: list[tuple[int, ...]], dtype: str, gpu: str, measured_s: float
+) -> None:
+    """In profiles of decoders, image models and others under ONNX Runtime."""
+    out = (16, 1, 1048576) if op == "Expand" else inputs[0]
+    inputs = [(1, 1, 1048576)] if op == "Expand" else inputs
+    (kernel,) = kernels(node(op, [spec(*shape, dtype=dtype) for shape in inputs], [spec(*out, dtype=dtype)]))
+    seconds = kernel_seconds(load_calibration(gpu), kernel.family, kernel.dtype, **kernel.dims)
+    assert seconds == pytest.approx(measured_s, rel=0.15)
+
+
 def test_a_recurrent_layers_kernels_can_be_stored() -> None:
     x, w, r = spec(4, 1, 64), spec(1, 128, 64), spec(1, 128, 32)
     for kernel in kernels(node("LSTM", [x, w, r], [spec(4, 1, 1, 32)])):
