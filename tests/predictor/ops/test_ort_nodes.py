@@ -759,6 +759,15 @@ def test_a_fourier_transform_takes_its_steps_on_the_cpu(shape: tuple[int, ...], 
     assert form.cpu_elements(node("DFT", [x], [x], axis=axis)) == FOURIER_STEP * points
 
 
+def test_a_fourier_transform_back_to_real_numbers_has_as_many_points_as_they() -> None:
+    """1,024 real numbers from 513 complex ones: a power of two."""
+    x, out, form = spec(1, 256, 513, 2, dtype="fp32"), spec(1, 256, 1024, 1, dtype="fp32"), onnx_form("DFT")
+    assert form.cpu_elements is not None
+    back = node("DFT", [x], [out], axis=2, inverse=1, onesided=1)
+    there = node("DFT", [out], [x], axis=2, inverse=0, onesided=1)
+    assert form.cpu_elements(back) == form.cpu_elements(there) == FOURIER_STEP * 256 * 1024 * 10
+
+
 @pytest.mark.parametrize(
     ("image", "grid", "args", "measured_s"),
     [
