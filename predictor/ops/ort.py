@@ -26,7 +26,8 @@ class Kind(IntEnum):
     transpose); CLIPPED (an element at a time); CUT (splits and joins, a vector at a time); GATHERED; POOLED; GELU (by
     its error function); SKIPPED (a norm of a sum); SHUFFLED (what divides for the place of each element: transposes,
     borders of images, channels to pixels); PADDED (borders along other dimensions); SIGMOID and POWER (of every
-    element); SPREAD (one tensor over more dimensions); BROADCAST (two tensors, one spread over more than a channel).
+    element); SPREAD (one tensor over more dimensions); BROADCAST (two tensors, one spread over more than a channel);
+    UNEVEN (pieces of several sizes joined or split); SPLIT (equal pieces).
     """
 
     POINTWISE = 0
@@ -48,12 +49,14 @@ class Kind(IntEnum):
     POWER = 16
     SPREAD = 17
     BROADCAST = 18
+    UNEVEN = 19
+    SPLIT = 20
 
 
 ISSUED = frozenset(
     {
         *(Kind.CLIPPED, Kind.GELU, Kind.NORM, Kind.SKIPPED, Kind.SHUFFLED, Kind.PADDED),
-        *(Kind.SIGMOID, Kind.POWER, Kind.SPREAD, Kind.BROADCAST),
+        *(Kind.SIGMOID, Kind.POWER, Kind.SPREAD, Kind.BROADCAST, Kind.UNEVEN, Kind.SPLIT),
     }
 )
 """Kinds that are bound by instructions or thread blocks rather than by traffic."""
@@ -599,17 +602,25 @@ which piece. Equal pieces need none, and three along the last axis are split by 
 """
 
 
+def _are_uneven(pieces: tuple[TensorSpec, ...]) -> bool:
+    return len({piece.shape for piece in pieces}) > 1
+
+
 def _pointers(pieces: tuple[TensorSpec, ...]) -> tuple[Kernel, ...]:
-    return sent(len(pieces)) * (POINTERS if len({piece.shape for piece in pieces}) > 1 else 0)
+    return sent(len(pieces)) * (POINTERS if _are_uneven(pieces) else 0)
 
 
 def joined(call: OpCall) -> tuple[Kernel, ...]:
     """Pieces joined, with copies of where they are."""
-    return _pointers(call.tensors) + cut(call)
+    pieces = call.tensors
+    return (*_pointers(pieces), *kernel(call, Kind.UNEVEN if _are_uneven(pieces) else Kind.CUT, straight=False))
 
 
 def split(call: OpCall) -> tuple[Kernel, ...]:
-    """Pieces of one tensor, with copies of where they go."""
-    pieces = call.outputs
-    in_thirds = len(pieces) == 3 and len({piece.shape[-1] for piece in pieces}) > 1
-    return (() if in_thirds else _pointers(pieces)) + cut(call)
+    """Pieces of one tensor, with copies of where they go, but for three along the last axis."""
+    x, pieces = call.tensors[0], call.outputs
+    if len(pieces) == 3 and pieces[0].shape[-1] != x.shape[-1]:
+        return cut(call)
+    kind = Kind.UNEVEN if _are_uneven(pieces) else Kind.SPLIT
+    whole = (replace(k, dims={**k.dims, "elements": x.elements}) for k in kernel(call, kind, straight=False))
+    return (*_pointers(pieces), *whole)
