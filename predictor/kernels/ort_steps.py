@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from predictor.kernels.family import Array, Dims, Family, MeasuredIn, log
+from predictor.kernels.family import Array, Dims, Family, MeasuredIn, log, row_blocks, tile_blocks
 
 FEW_ROWS = 16
 """Rows up to which a product of integers has a kernel of its own: measured are 1 and 16, then 128 and more."""
@@ -123,6 +123,10 @@ def _macs(d: Dims) -> Array:
     return 2 * d["m"] * d["n"] * d["k"]
 
 
+def _tiles(d: Dims) -> Array:
+    return tile_blocks(d["m"], d["n"])
+
+
 def _integer_bytes(d: Dims, size: int) -> Array:
     return d["m"] * d["k"] + d["n"] * d["k"] + 4 * d["m"] * d["n"]
 
@@ -155,6 +159,10 @@ def _appended_bytes(d: Dims, size: int) -> Array:
     return 2 * size * _appended(d)
 
 
+def _appending_blocks(d: Dims) -> Array:
+    return np.asarray(d["blocks"])
+
+
 def _append_s(d: Dims, sms: int) -> Array:
     return APPEND_BLOCK_S * d["blocks"] / sms
 
@@ -180,6 +188,10 @@ def _few_bits_flops(d: Dims) -> Array:
     return 2 * d["rows"] * d["n"] * d["k"]
 
 
+def _tiles_of_rows(d: Dims) -> Array:
+    return tile_blocks(d["rows"], d["n"])
+
+
 def _few_bits_s(d: Dims, sms: int) -> Array:
     step_s = np.where(d["itemsize"] == 2, ROWS_STEP_S[2], ROWS_STEP_S[4])
     weight_s = np.where(d["itemsize"] == 2, ROWS_WEIGHT_S[2], ROWS_WEIGHT_S[4])
@@ -190,6 +202,10 @@ def _few_bits_s(d: Dims, sms: int) -> Array:
 
 def _experts(d: Dims) -> Array:
     return 2 * d["experts"] * d["m"] * d["n"] * d["k"]
+
+
+def _tiles_of_experts(d: Dims) -> Array:
+    return tile_blocks(d["m"], d["n"], d["experts"])
 
 
 def _experts_bytes(d: Dims, size: int) -> Array:
@@ -265,6 +281,7 @@ ROWS = (
         flops=_macs,
         nbytes=_integer_bytes,
         features=_features("m", "n", "k"),
+        blocks=_tiles,
         sizes=("m", "n", "k"),
         profiler_names=r"gemm_s8|gemmSN_kernel_int32",
         matrix=True,
@@ -276,6 +293,7 @@ ROWS = (
         flops=_scores,
         nbytes=_scores_bytes,
         features=_features("rows", "cols"),
+        blocks=row_blocks,
         sizes=("rows", "cols"),
         profiler_names=r"attention_softmax",
         latency_s=_softmax_s,
@@ -286,6 +304,7 @@ ROWS = (
         flops=_top_elements,
         nbytes=_top_bytes,
         features=_features("rows", "cols"),
+        blocks=row_blocks,
         sizes=("rows", "cols"),
         profiler_names=r"RadixTopK|BitonicTopK|hybrid_topk",
         latency_s=_top_s,
@@ -296,6 +315,7 @@ ROWS = (
         flops=_scores,
         nbytes=_scores_bytes,
         features=_features("rows", "cols"),
+        blocks=row_blocks,
         sizes=("rows", "cols"),
         profiler_names=r"bn_fw_tr",
         issue_s=_channel_norm_s,
@@ -306,6 +326,7 @@ ROWS = (
         flops=_scores,
         nbytes=_row_bytes,
         features=_features("rows", "cols"),
+        blocks=row_blocks,
         sizes=("rows", "cols"),
         profiler_names=r"reduce_matrix_columns",
         issue_s=_sum_s,
@@ -316,6 +337,7 @@ ROWS = (
         flops=_appended,
         nbytes=_appended_bytes,
         features=_features("blocks", "head"),
+        blocks=_appending_blocks,
         sizes=("blocks", "head"),
         profiler_names=r"UnpackRoPEAppend|ConcatNewToPast",
         latency_s=_append_s,
@@ -335,6 +357,7 @@ ROWS = (
         flops=_few_bits_flops,
         nbytes=_few_bits_bytes,
         features=_features("rows", "n", "k"),
+        blocks=_tiles_of_rows,
         sizes=("rows", "n", "k"),
         profiler_names=r"MatMulFloat",
         latency_s=_few_bits_s,
@@ -345,6 +368,7 @@ ROWS = (
         flops=_experts,
         nbytes=_experts_bytes,
         features=_features("m", "n", "k"),
+        blocks=_tiles_of_experts,
         sizes=("experts", "m", "n", "k"),
         profiler_names=r"MoeFCGemm",
         matrix=True,
