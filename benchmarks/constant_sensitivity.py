@@ -174,7 +174,6 @@ EAGER = _recorded("h200", "validation", "eager")
 INTERVALS, COMPILE = "predictor.pricing.intervals", "predictor.runtimes.compile.lowering"
 QUEUE = "predictor.timeline.queue"
 WINDOW = (("7 x 7 average, compile-cudagraph", lambda: small("compile-cudagraph", window)),)
-VECTORS = (("batch norm of vectors, onnx-cudagraph", lambda: small("onnx-cudagraph", without_pixels)),)
 TORCH_VECTORS = (("batch norm of vectors, cudagraph", lambda: small("cudagraph", without_pixels)),)
 LAYERS = (
     ("LSTM of 2 layers, eager", lambda: small("eager", lstm)),
@@ -195,7 +194,6 @@ CONSTANTS = (
     Constant(COMPILE, "ITERATION", WINDOW),
     Constant("predictor.ops.reductions", "TILE", TORCH_VECTORS),
     Constant("predictor.ops.ort", "POINTERS", _zoo("onnx", "onnx-cudagraph")),
-    Constant("predictor.ops.ort", "BLOCK_BYTES", VECTORS),
     Constant("predictor.ops.recurrent", "CHUNKS", LAYERS),
 )
 

@@ -393,6 +393,66 @@ def dilated(rng: Rng, dtype: str) -> Net:
     return _done(net, net.op("Conv", x, weight, dilations=[dilation], pads=pads, kernel_shape=[side]))
 
 
+def volumes(rng: Rng, dtype: str) -> Net:
+    """Convolutions over three dimensions: whole windows, frames and their order apart, channels alone, transposed."""
+    net = Net(dtype)
+    side, depth, width = (
+        _pick(rng, 7, 8, 14, 16, 28, 32, 56, 64),
+        _pick(rng, 2, 4, 8, 16, 32, 64),
+        _pick(rng, 16, 32, 64, 128, 192, 256),
+    )
+    out, batch = _pick(rng, width // 2, width, 2 * width), _batch(rng, depth * side * side * width, 16)
+    x = net.input("x", batch, width, depth, side, side)
+    if rng.random() < 0.2:
+        weight, bias = net.weight(width, out, 2, 2, 2, scale=0.02), net.weight(out)
+        return _done(net, net.op("ConvTranspose", x, weight, bias, strides=[2, 2, 2], kernel_shape=[2, 2, 2]))
+    window = _pick(rng, (3, 3, 3), (3, 3, 3), (1, 3, 3), (3, 1, 1), (1, 1, 1), (5, 5, 5))
+    group, out = (width, width) if rng.random() < 0.15 else (1, out)
+    strides = [_pick(rng, 1, 1, 2)] * 3
+    return _done(net, net.conv(x, width, out, *window, group=group, strides=strides))
+
+
+def pooled(rng: Rng, dtype: str) -> Net:
+    """Largest and mean of windows over images and volumes."""
+    net = Net(dtype)
+    batch, width, size = _image(rng)
+    (window, stride, pad), form = (
+        _pick(rng, (2, 2, 0), (3, 2, 1), (3, 1, 1), (5, 1, 2)),
+        _pick(rng, "MaxPool", "AveragePool"),
+    )
+    dims = _pick(rng, 2, 2, 3)
+    depth = [4] if dims == 3 else []
+    x = net.input("x", max(batch // 4, 1) if depth else batch, width, *depth, size, size)
+    shape = {"kernel_shape": [window] * dims, "strides": [stride] * dims, "pads": [pad] * 2 * dims}
+    return _done(net, net.op(form, x, **shape))
+
+
+def added(rng: Rng, dtype: str) -> Net:
+    """ScatterElements that adds rows of messages to those of their receivers, as graph networks do."""
+    net = Net(dtype, opset=18)
+    nodes, width = _pick(rng, 64, 512, 2048, 16384), _pick(rng, 1, 8, 32, 64, 128, 256)
+    edges = nodes * _pick(rng, 2, 4, 12, 32)
+    while edges * width > LARGEST:
+        edges //= 2
+    zeros, places = net.input("x", nodes, width), net.input("places", edges, width, kind="int64", below=nodes)
+    messages = net.input("messages", edges, width)
+    return _done(net, net.op("ScatterElements", zeros, places, messages, axis=0, reduction="add"))
+
+
+def sampled(rng: Rng, dtype: str) -> Net:
+    """GridSample in every mode, of few channels and many, of images and volumes; in half precision the CPU's."""
+    net = Net(dtype, opset=20)
+    images, channels = _pick(rng, 1, 8, 128, 1024), _pick(rng, 1, 2, 16, 32, 64)
+    size, places = _pick(rng, 8, 20, 40, 80), _pick(rng, (7, 7), (9, 9), (32, 32), (300, 4), (96, 96))
+    while images * channels * max(size * size, places[0] * places[1]) > LARGEST:
+        images = max(images // 2, 1)
+        channels = max(channels // 2, 1)
+    x, grid = net.input("x", images, channels, size, size), net.input("grid", images, *places, 2)
+    mode, padding = _pick(rng, "linear", "linear", "linear", "nearest", "cubic"), _pick(rng, "zeros", "zeros", "border")
+    align = int(rng.random() < 0.5)
+    return _done(net, net.op("GridSample", x, grid, mode=mode, padding_mode=padding, align_corners=align))
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """draw: a node of the kind; count: how many of each dtype."""
@@ -426,6 +486,10 @@ KINDS = {
         Kind(narrow, 30),
         Kind(inner, 40),
         Kind(dilated, 40),
+        Kind(volumes, 90),
+        Kind(pooled, 45),
+        Kind(added, 40),
+        Kind(sampled, 40),
     )
 }
 

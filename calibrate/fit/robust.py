@@ -50,21 +50,21 @@ def least_absolute(errors: Array) -> Array:
     return np.asarray(1 / np.maximum(np.abs(errors), HOST_REPEATABILITY))
 
 
-def non_negative(x: Array, y: Array, whole: Array, alike: Sequence[int] = ()) -> Array:
+def non_negative(x: Array, y: Array, whole: Array, alike: Sequence[Sequence[int]] = ()) -> Array:
     """Non-negative coefficients of ``y = x @ coefficients`` with the least mean absolute error relative to ``whole``,
-    which y is a part of; (columns,). alike: columns whose coefficients are of one size, see ``SPREAD_OF_ALIKE``.
+    which y is a part of; (columns,). alike: groups of columns whose coefficients are of one size, see
+    ``SPREAD_OF_ALIKE``.
     """
-    pull, pulled = np.zeros((len(alike), x.shape[1])), np.zeros(len(alike))
-    if len(alike):
-        together = np.delete(x, alike, axis=1)
-        usual = non_negative(np.column_stack([together, x[:, alike].sum(axis=1)]), y, whole)[-1]
-        pull[range(len(alike)), alike] = SPREAD_OF_ALIKE / max(usual, 1e-9)
-        pulled[:] = SPREAD_OF_ALIKE
+    pulled = [column for group in alike for column in group]
+    pull = np.zeros((len(pulled), x.shape[1]))
+    for group in alike:
+        together = np.column_stack([np.delete(x, group, axis=1), x[:, list(group)].sum(axis=1)])
+        usual = max(non_negative(together, y, whole)[-1], 1e-9)
+        pull[[pulled.index(column) for column in group], list(group)] = SPREAD_OF_ALIKE / usual
 
     def solve(weights: Array) -> Array:
         scale = np.sqrt(weights) / whole
-        return np.asarray(
-            nnls(np.vstack([x * scale[:, None], pull]), np.concatenate([y * scale, pulled]))[0], dtype=float
-        )
+        aim = np.concatenate([y * scale, np.full(len(pulled), SPREAD_OF_ALIKE)])
+        return np.asarray(nnls(np.vstack([x * scale[:, None], pull]), aim)[0], dtype=float)
 
     return reweighted(solve, lambda coefficients: (x @ coefficients - y) / whole, least_absolute, len(y))

@@ -202,6 +202,12 @@ much. Measured: two layers of an MLP under ONNX Runtime on an H200's host, 50 to
 """
 
 
+ALIKE = (("gemm", "product", "conv"), ("view", "other"), ("launch", "fixed"))
+"""Coefficients of one size, of a runtime with operators of its own: calls of a library, nodes that call none, and a
+launch, of which a pass costs ``NODES_OF_PASS``. What a library does before it launches is several times a node's own.
+"""
+
+
 def fit_runtime(runtime: str, ran: Sequence[Module], calibration: Calibration, base_costs: HostCosts) -> RuntimeCosts:
     """A runtime's file: coefficients, rows, gap, and the error on modules left out one at a time. base_costs: of
     the runtime that it is based on, of eager for one that is based on none.
@@ -228,7 +234,8 @@ def fit_runtime(runtime: str, ran: Sequence[Module], calibration: Calibration, b
         raise PredictorError(f"no module says what {runtime} charges the host: run calibrate again")
     x, y = np.array(rows), np.array(latencies)
     names = ("factor" if terms.base else "launch", *_columns(terms), "fixed")
-    coefficients, error = _solve(x, y, [] if terms.base else [names.index(name) for name in (*terms.rows, "fixed")])
+    alike = [] if terms.base else [[names.index(name) for name in group] for group in ALIKE]
+    coefficients, error = _solve(x, y, alike)
     found = dict(zip(names, map(float, coefficients), strict=True))
     found["fixed"] *= 1.0 if terms.base else NODES_OF_PASS
     return _as_rows(runtime, found, error, base_costs, calibration)
@@ -262,9 +269,9 @@ def _host_terms(terms: HostTerms, module: Module) -> tuple[float, Counter[str]]:
     return base, counts
 
 
-def _solve(x: Array, y: Array, alike: Sequence[int]) -> tuple[Array, HostError]:
+def _solve(x: Array, y: Array, alike: Sequence[Sequence[int]]) -> tuple[Array, HostError]:
     """Non-negative coefficients of least mean absolute relative error, and the error on rows left out one at a time.
-    alike: columns whose coefficients are of one size.
+    alike: groups of columns whose coefficients are of one size.
     """
     ratios = []
     for left_out in range(len(y)):

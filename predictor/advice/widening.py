@@ -93,7 +93,10 @@ WIDER: dict[str, Callable[[Dims, Array], Dims]] = {
     **dict.fromkeys(("layer_norm", "group_norm", "gather"), _COLUMNS),
     "weight_norm": _along("rows", "cols"),
     **dict.fromkeys(
-        (*("softmax", "batch_norm", "reduce", "scan", "sort", "fft", "ort_attention_softmax", "ort_top_k"),),
+        (
+            *("softmax", "batch_norm", "reduce", "scan", "sort", "fft"),
+            *("ort_attention_softmax", "ort_top_k", "ort_channel_norm", "ort_row_sums"),
+        ),
         _ROWS,
     ),
     **dict.fromkeys(

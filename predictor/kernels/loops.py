@@ -16,7 +16,8 @@ import numpy as np
 from predictor.kernels.family import Array, Dims, Family, MeasuredIn, log, waves
 from predictor.kernels.streams import SIZES, STREAM, elements, streamed
 
-NORM, CLIPPED, GELU, SHUFFLED = 4, 7, 11, 13
+NORM, CLIPPED, GELU, SHUFFLED, PADDED = 4, 7, 11, 13, 14
+SIGMOID, POWER, SPREAD, BROADCAST, UNEVEN, SPLIT = 15, 16, 17, 18, 19, 20
 """Numbers of ``ops.ort.Kind`` whose kernels are bound by what they issue or by their blocks."""
 
 BLOCK_S = 8.4e-8
@@ -34,10 +35,22 @@ STEP_S = 6.2e-8
 after another. Measured: 59 to 65 ns, rows of 256 to 4,096.
 """
 
-ELEMENTS_PER_S = {CLIPPED: 3.0e9, GELU: 2.45e9, SHUFFLED: 2.0e9}
+ELEMENTS_PER_S = {
+    **{CLIPPED: 3.0e9, GELU: 2.45e9, SHUFFLED: 2.0e9, PADDED: 8.0e7},
+    **{SIGMOID: 3.2e9, POWER: 1.9e9, SPREAD: 4.0e9, BROADCAST: 2.9e9, UNEVEN: 3.5e9, SPLIT: 4.7e9},
+}
 """Elements that a multiprocessor gets through in a second: instructions decide, in fp16 as in fp32, from cache as from
 memory. Measured: Clip 390, Gelu 320 billion on the 132 of an H200. A transpose of five or more dimensions that do not
-merge: 250 to 270 billion, fp16, in one model's profile (Hiera on an H100).
+merge: 250 to 270 billion, fp16, in one model's profile (Hiera on an H100). Borders along other dimensions than the
+last two: 10.3 to 10.9 billion, 0.5 to 22 million elements in fp16 on an H200. Sigmoids of 3 to 94 million elements 350
+to 460 billion, powers of 4 million 231, tensors that are spread alone 500 to 530, beside another 320 to 390, uneven
+pieces 390 to 460, equal ones that are split 560 to 600, on both.
+"""
+
+
+START_S = {SIGMOID: 3e-7, POWER: 4.5e-7, SPREAD: 1.5e-7, BROADCAST: 2.5e-7, UNEVEN: 5e-7}
+"""Of what has long code for an element, beside what any kernel takes: medians of several hundred of up to 300,000
+elements on both GPUs.
 """
 
 
@@ -72,7 +85,8 @@ def _issue_s(d: Dims, sms: int) -> Array:
 
 
 def _waiting_s(d: Dims, sms: int) -> Array:
-    return np.asarray(STEP_S * d["steps"])
+    starts = [np.where(d["kind"] == kind, start_s, 0.0) for kind, start_s in START_S.items()]
+    return np.asarray(STEP_S * d["steps"] + np.sum(starts, axis=0))
 
 
 _loop = partial(

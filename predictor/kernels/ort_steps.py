@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from predictor.kernels.family import Array, Dims, Family, MeasuredIn, log
+from predictor.kernels.family import Array, Dims, Family, MeasuredIn, log, row_blocks, tile_blocks
 
 FEW_ROWS = 16
 """Rows up to which a product of integers has a kernel of its own: measured are 1 and 16, then 128 and more."""
@@ -83,6 +83,32 @@ TOP_PART_S, TOP_JOINED_S = 1.55e-5, 1.8e-5
 and 4 rows, 45 for 16, 72 for 32.
 """
 
+CHANNEL_START_S, CHANNEL_BLOCK_S = 7.3e-7, 7e-7
+"""Of a norm of channels by cuDNN in training, whose blocks take a channel of an instance each (bn_fw_tr_1C11), and of a
+block, beside what families without a fit take beyond their roofline.
+"""
+
+CHANNEL_PAIR_S, CHANNEL_ELEMENT_S, CHANNEL_AGAIN_S = 1.2e-10, 2.5e-10, 3.85e-10
+"""Of an element of a block: taken in pairs (singleread_spec, half precision, an even count), one by one (singleread),
+read again (kernel_NCHW). With the above 6.5 % mean error of 84 sizes of profiles on an H100 and an H200, 512 to 262,144
+elements, 1 to 16,384 blocks.
+"""
+
+READ_ONCE = 2**17
+"""Bytes of a channel that a block keeps from one reading to the next: 98,304 it does, 262,144 not; where between is a
+judgement.
+"""
+
+SUM_START_S, SUM_BLOCK_S, SUM_ELEMENT_S, SUM_NEXT_S = 3.2e-7, 6.9e-8, 2e-10, 1.7e-8
+"""Of sums along rows, a block each (reduce_matrix_columns_kernel): at the beginning, of a block on a multiprocessor,
+and where that is longer of each of its elements, and of a row that a block goes on to. Beside what families without a
+fit take beyond their roofline, with which 4.4 % mean error of 132 sizes of profiles on an H100 and an H200, 4 to
+1,228,800 rows of 7 to 1,024, fp16 and fp32.
+"""
+
+MOST_SUM_BLOCKS = 2**15
+"""Blocks of such a kernel, which go on to further rows: 32,768 and 65,536 rows take 21.2 and 21.6 us."""
+
 EXPERTS_START_S = {2: 5.5e-6, 4: 2.9e-5}
 EXPERTS_STEP_S = {2: 1.2e-8, 4: 7e-8}
 """Of a product of all experts at once (MoeFCGemm), of activations of (bytes), and of a step along k of one of its
@@ -95,6 +121,10 @@ _analytic = partial(Family, measured_in=MeasuredIn.NOWHERE, factor_group="other"
 
 def _macs(d: Dims) -> Array:
     return 2 * d["m"] * d["n"] * d["k"]
+
+
+def _tiles(d: Dims) -> Array:
+    return tile_blocks(d["m"], d["n"])
 
 
 def _integer_bytes(d: Dims, size: int) -> Array:
@@ -129,6 +159,10 @@ def _appended_bytes(d: Dims, size: int) -> Array:
     return 2 * size * _appended(d)
 
 
+def _appending_blocks(d: Dims) -> Array:
+    return np.asarray(d["blocks"])
+
+
 def _append_s(d: Dims, sms: int) -> Array:
     return APPEND_BLOCK_S * d["blocks"] / sms
 
@@ -154,6 +188,10 @@ def _few_bits_flops(d: Dims) -> Array:
     return 2 * d["rows"] * d["n"] * d["k"]
 
 
+def _tiles_of_rows(d: Dims) -> Array:
+    return tile_blocks(d["rows"], d["n"])
+
+
 def _few_bits_s(d: Dims, sms: int) -> Array:
     step_s = np.where(d["itemsize"] == 2, ROWS_STEP_S[2], ROWS_STEP_S[4])
     weight_s = np.where(d["itemsize"] == 2, ROWS_WEIGHT_S[2], ROWS_WEIGHT_S[4])
@@ -164,6 +202,10 @@ def _few_bits_s(d: Dims, sms: int) -> Array:
 
 def _experts(d: Dims) -> Array:
     return 2 * d["experts"] * d["m"] * d["n"] * d["k"]
+
+
+def _tiles_of_experts(d: Dims) -> Array:
+    return tile_blocks(d["m"], d["n"], d["experts"])
 
 
 def _experts_bytes(d: Dims, size: int) -> Array:
@@ -206,6 +248,25 @@ def _top_s(d: Dims, sms: int) -> Array:
     return np.where(d["cols"] >= TOP_LONG, TOP_JOINED_S + TOP_PART_S * np.maximum(parts, 1.0), short_s)
 
 
+def _channel_norm_s(d: Dims, sms: int) -> Array:
+    in_pairs = (d["itemsize"] == 2) & (d["cols"] % 2 == 0)
+    once_s = np.where(in_pairs, CHANNEL_PAIR_S, CHANNEL_ELEMENT_S)
+    element_s = np.where(d["cols"] * d["itemsize"] > READ_ONCE, CHANNEL_AGAIN_S, once_s)
+    blocks = np.maximum(d["rows"] / sms, 1.0)
+    return np.asarray(CHANNEL_START_S + blocks * (CHANNEL_BLOCK_S + element_s * d["cols"]))
+
+
+def _row_bytes(d: Dims, size: int) -> Array:
+    return size * d["rows"] * (d["cols"] + 1)
+
+
+def _sum_s(d: Dims, sms: int) -> Array:
+    blocks = np.minimum(d["rows"], MOST_SUM_BLOCKS)
+    block_s = np.maximum(SUM_BLOCK_S, SUM_ELEMENT_S * d["cols"])
+    next_s = SUM_NEXT_S * (d["rows"] - blocks) / sms
+    return np.asarray(SUM_START_S + np.maximum(blocks / sms, 1.0) * block_s + next_s)
+
+
 def _features(*names: str) -> Callable[[Dims, int, int], list[Array]]:
     def features(d: Dims, size: int, sms: int) -> list[Array]:
         return [log(np.asarray(d[name])) for name in names]
@@ -220,6 +281,7 @@ ROWS = (
         flops=_macs,
         nbytes=_integer_bytes,
         features=_features("m", "n", "k"),
+        blocks=_tiles,
         sizes=("m", "n", "k"),
         profiler_names=r"gemm_s8|gemmSN_kernel_int32",
         matrix=True,
@@ -231,6 +293,7 @@ ROWS = (
         flops=_scores,
         nbytes=_scores_bytes,
         features=_features("rows", "cols"),
+        blocks=row_blocks,
         sizes=("rows", "cols"),
         profiler_names=r"attention_softmax",
         latency_s=_softmax_s,
@@ -241,9 +304,32 @@ ROWS = (
         flops=_top_elements,
         nbytes=_top_bytes,
         features=_features("rows", "cols"),
+        blocks=row_blocks,
         sizes=("rows", "cols"),
         profiler_names=r"RadixTopK|BitonicTopK|hybrid_topk",
         latency_s=_top_s,
+    ),
+    _analytic(
+        name="ort_channel_norm",
+        dims={"rows": None, "cols": None, "itemsize": None},
+        flops=_scores,
+        nbytes=_scores_bytes,
+        features=_features("rows", "cols"),
+        blocks=row_blocks,
+        sizes=("rows", "cols"),
+        profiler_names=r"bn_fw_tr",
+        issue_s=_channel_norm_s,
+    ),
+    _analytic(
+        name="ort_row_sums",
+        dims={"rows": None, "cols": None},
+        flops=_scores,
+        nbytes=_row_bytes,
+        features=_features("rows", "cols"),
+        blocks=row_blocks,
+        sizes=("rows", "cols"),
+        profiler_names=r"reduce_matrix_columns",
+        issue_s=_sum_s,
     ),
     _analytic(
         name="ort_cache_append",
@@ -251,6 +337,7 @@ ROWS = (
         flops=_appended,
         nbytes=_appended_bytes,
         features=_features("blocks", "head"),
+        blocks=_appending_blocks,
         sizes=("blocks", "head"),
         profiler_names=r"UnpackRoPEAppend|ConcatNewToPast",
         latency_s=_append_s,
@@ -270,6 +357,7 @@ ROWS = (
         flops=_few_bits_flops,
         nbytes=_few_bits_bytes,
         features=_features("rows", "n", "k"),
+        blocks=_tiles_of_rows,
         sizes=("rows", "n", "k"),
         profiler_names=r"MatMulFloat",
         latency_s=_few_bits_s,
@@ -280,6 +368,7 @@ ROWS = (
         flops=_experts,
         nbytes=_experts_bytes,
         features=_features("m", "n", "k"),
+        blocks=_tiles_of_experts,
         sizes=("experts", "m", "n", "k"),
         profiler_names=r"MoeFCGemm",
         matrix=True,

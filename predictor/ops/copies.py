@@ -187,7 +187,14 @@ ROWS = (
         example=lambda o: partial(o.torch.stack, (o.x, o.y)),
     ),
     Operator(("pad",), Trait.COMPOSITE, fused_by=LOOP, example=lambda o: partial(o.functional.pad, o.x, (0, 0, 1, 1))),
-    Operator(("constant_pad_nd",), Trait.COPY, pad, onnx=_SHUFFLED("Pad"), fused_by=LOOP, untimed=SPELLED_OTHERWISE),
+    Operator(
+        ("constant_pad_nd",),
+        Trait.COPY,
+        pad,
+        onnx=ort.form("Pad", trait=Trait.COPY, lower=ort.padded),
+        fused_by=LOOP,
+        untimed=SPELLED_OTHERWISE,
+    ),
     Operator(
         ("reflection_pad1d", "reflection_pad2d", "replication_pad1d", "replication_pad2d"),
         Trait.COPY,

@@ -47,7 +47,7 @@ def pointwise_of(
         "inputs": len([t for t in inputs if t.elements > 1]),
         "contiguous": float(all(is_vectorised(t, out) for t in inputs)),
         "converts": float(converts),
-        "heavy": heavy,
+        "heavy": float(heavy),
     }
     return (Kernel("pointwise", out.dtype, dims),)
 

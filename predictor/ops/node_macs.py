@@ -13,11 +13,20 @@ def product_macs(call: OpCall) -> int:
     """
     if not call.outputs or len(call.tensors) < 2:
         return 0
-    b = call.tensors[1]
-    if not b.shape:
+    _, b = operand_shapes(call)
+    if not b:
         return call.outputs[0].elements
-    along = -1 if len(b.shape) == 1 or call.args.get("transB") else -2
-    return call.outputs[0].elements * b.shape[along]
+    along = -1 if len(b) == 1 or call.args.get("transB") else -2
+    return call.outputs[0].elements * b[along]
+
+
+def operand_shapes(call: OpCall) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Shapes of a product's operands, batches first: FusedMatMul takes some with the batch between rows and columns."""
+    a, b = (
+        (*tensor.shape[1:-1], tensor.shape[0], tensor.shape[-1]) if call.args.get(moved) else tensor.shape
+        for tensor, moved in zip(call.tensors[:2], ("transBatchA", "transBatchB"), strict=True)
+    )
+    return a, b
 
 
 def conv_macs(call: OpCall) -> int:

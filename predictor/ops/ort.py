@@ -14,7 +14,7 @@ from itertools import combinations, pairwise
 
 from predictor.kernels.convolutions import LONG, LONG_WINDOW
 from predictor.ops.elementary import pointwise_of, repeated
-from predictor.ops.node_macs import einsum_sizes, einsum_terms
+from predictor.ops.node_macs import einsum_sizes, einsum_terms, operand_shapes
 from predictor.ops.row import Lower, OnnxForm, no_kernels
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
@@ -25,7 +25,9 @@ class Kind(IntEnum):
     POINTWISE, TRANSCENDENTAL, CHECKED (pointwise with a choice in it); row-wise ones: SOFTMAX, NORM, REDUCED; MOVED (a
     transpose); CLIPPED (an element at a time); CUT (splits and joins, a vector at a time); GATHERED; POOLED; GELU (by
     its error function); SKIPPED (a norm of a sum); SHUFFLED (what divides for the place of each element: transposes,
-    borders, channels to pixels).
+    borders of images, channels to pixels); PADDED (borders along other dimensions); SIGMOID and POWER (of every
+    element); SPREAD (one tensor over more dimensions); BROADCAST (two tensors, one spread over more than a channel);
+    UNEVEN (pieces of several sizes joined or split); SPLIT (equal pieces).
     """
 
     POINTWISE = 0
@@ -42,9 +44,21 @@ class Kind(IntEnum):
     GELU = 11
     SKIPPED = 12
     SHUFFLED = 13
+    PADDED = 14
+    SIGMOID = 15
+    POWER = 16
+    SPREAD = 17
+    BROADCAST = 18
+    UNEVEN = 19
+    SPLIT = 20
 
 
-ISSUED = frozenset({Kind.CLIPPED, Kind.GELU, Kind.NORM, Kind.SKIPPED, Kind.SHUFFLED})
+ISSUED = frozenset(
+    {
+        *(Kind.CLIPPED, Kind.GELU, Kind.NORM, Kind.SKIPPED, Kind.SHUFFLED, Kind.PADDED),
+        *(Kind.SIGMOID, Kind.POWER, Kind.SPREAD, Kind.BROADCAST, Kind.UNEVEN, Kind.SPLIT),
+    }
+)
 """Kinds that are bound by instructions or thread blocks rather than by traffic."""
 
 
@@ -82,7 +96,24 @@ def kernel(
 
 
 nothing: Lower = no_kernels
-pointwise: Lower = kernel
+
+
+def pointwise(call: OpCall) -> tuple[Kernel, ...]:
+    """A pass; of two tensors one that divides for places where either is spread, but for a number, and for a second one
+    with a single dimension, a channel's (onnxruntime, binary_elementwise_ops.cc).
+    """
+    out, (first, *others) = call.outputs[0], call.tensors
+    if len(others) != 1 or 1 in (first.elements, others[0].elements):
+        return kernel(call)
+    is_whole, second = first.elements == out.elements, others[0]
+    if is_whole and (second.elements == out.elements or sum(n > 1 for n in second.shape) == 1):
+        return kernel(call)
+    return kernel(call, Kind.BROADCAST)
+
+
+sigmoid: Lower = partial(kernel, kind=Kind.SIGMOID)
+power: Lower = partial(kernel, kind=Kind.POWER)
+spread: Lower = partial(kernel, kind=Kind.SPREAD, straight=False)
 transcendental: Lower = partial(kernel, kind=Kind.TRANSCENDENTAL)
 checked: Lower = partial(kernel, kind=Kind.CHECKED)
 clipped: Lower = partial(kernel, kind=Kind.CLIPPED)
@@ -131,6 +162,17 @@ def _merged(shape: tuple[int, ...], order: tuple[int, ...]) -> tuple[tuple[int, 
             runs.append([axis])
     before = sorted(runs)
     return tuple(math.prod(shape[axes[i]] for i in run) for run in before), tuple(before.index(run) for run in runs)
+
+
+def padded(call: OpCall) -> tuple[Kernel, ...]:
+    """Borders: a copy where there are none, a kernel of images along the last two dimensions, else one that goes
+    through all dimensions for each element (onnxruntime, pad.cc, pad_impl.cu).
+    """
+    shape, out = call.tensors[0].shape, call.outputs[0]
+    grown = [axis for axis, (a, b) in enumerate(zip(shape, out.shape, strict=True)) if a != b]
+    if not grown:
+        return copies_of(out)
+    return shuffled(call) if grown[0] >= len(shape) - 2 else kernel(call, Kind.PADDED, straight=False)
 
 
 def gathered_slices(call: OpCall) -> tuple[Kernel, ...]:
@@ -227,26 +269,30 @@ over a part of the batch (onnxruntime, matmul.cc: CanUseStridedBatchedGemm).
 
 def matmul(call: OpCall) -> tuple[Kernel, ...]:
     """A batch of products, one where the second operand is a matrix; an operand of one dimension is a row or column."""
-    a, b, out = call.tensors[0], call.tensors[1], call.outputs[0]
-    if not out.elements or not a.shape or not b.shape:
+    (a, b), out = operand_shapes(call), call.outputs[0]
+    if not out.elements or not a or not b:
         return ()
-    n = 1 if len(b.shape) == 1 else b.shape[-2 if call.args.get("transB") else -1]
-    k = a.shape[-2] if call.args.get("transA") and len(a.shape) > 1 else a.shape[-1]
-    batch = math.prod(out.shape[: len(out.shape) - 2]) if len(b.shape) > 2 else 1
+    n = 1 if len(b) == 1 else b[-2 if call.args.get("transB") else -1]
+    k = a[-2] if call.args.get("transA") and len(a) > 1 else a[-1]
+    batch = math.prod(out.shape[: len(out.shape) - 2]) if len(b) > 2 else 1
     rows = out.elements // max(n * batch, 1)
     if not min(rows, n, k, batch):
         return ()
-    batches = {math.prod(operand.shape[:-2]) for operand in (a, b)}
+    batches = {math.prod(operand[:-2]) for operand in (a, b)}
     addresses = sent(batch) * OPERANDS if len(batches - {1}) > 1 else ()
-    return (*addresses, product(a.dtype, rows, n, k, batch, bool(call.args.get("transB"))))
+    return (*addresses, product(call.tensors[0].dtype, rows, n, k, batch, bool(call.args.get("transB"))))
 
 
 def conv(call: OpCall) -> tuple[Kernel, ...]:
-    """A convolution of cuDNN; a bias is added by a kernel of its own."""
+    """A convolution of cuDNN, of volumes as torch runs it; a bias is added by a kernel of its own, part of what is
+    measured but of volumes.
+    """
     x, w = call.tensors[0], call.tensors[1]
-    if len(w.shape) not in (3, 4):
+    if len(w.shape) not in (3, 4, 5):
         return conv_as_product(call)
     dims = _window(call, w.shape[0])
+    if len(w.shape) == 5:
+        return (Kernel("conv3d", units(x.dtype), {**dims, "bias": 0.0}), *added_bias(call))
     family = "ort_conv" if dims["groups"] == 1 else "ort_conv_grouped"
     if 1 < dims["groups"] == x.shape[1]:
         is_long = dims["h"] == dims["r"] == 1 and dims["s"] > LONG_WINDOW
@@ -255,26 +301,44 @@ def conv(call: OpCall) -> tuple[Kernel, ...]:
 
 
 def transposed_conv(call: OpCall) -> tuple[Kernel, ...]:
-    """A transposed convolution, as cuDNN's gradient of a convolution's input."""
-    w, out = call.tensors[1], call.outputs[0]
-    if len(w.shape) not in (3, 4):
-        return conv_as_product(call)
+    """A transposed convolution, as cuDNN's gradient of a convolution's input; of volumes the product that it is, with
+    what puts images, weights and the result in order, and the bias.
+    """
+    (x, w), out = call.tensors[:2], call.outputs[0]
     if not out.elements:
         return ()
+    if len(w.shape) not in (3, 4):
+        c_in, columns = x.shape[1], math.prod(w.shape[1:])
+        groups = int(call.args.get("group", 1))
+        whole = product(x.dtype, x.elements // max(c_in, 1), columns, c_in // groups, groups, False)
+        return (*copies_of(x, w), whole, *copies_of(out), *added_bias(call))
     dims = _window(call, out.shape[1])
     written = {name: side[-1] for name, side in zip(("out_h", "out_w"), _sides(call), strict=True)}
     return (Kernel("ort_conv_transposed", units(call.tensors[0].dtype), {**dims, **written}),)
 
 
+def added_bias(call: OpCall) -> tuple[Kernel, ...]:
+    """A convolution's bias as cuDNN adds it (op_generic_tensor_kernel), which divides for the channel of each element:
+    250 to 270 billion in a second on both GPUs.
+    """
+    return shuffled(_node_of(call.outputs[0], Trait.POINTWISE)) if len(call.tensors) > 2 else ()
+
+
+DEPTH = ("depth", "t", "stride_d", "pad_d")
+"""Size, window, stride and padding of a volume along its third dimension."""
+
+
 def _window(call: OpCall, c_out: int) -> dict[str, float]:
-    """Dimensions of a convolution over one or two dimensions of space, see ``kernels.convolutions``."""
-    (h, r, stride_h, pad_h, _), (width, s, stride_w, pad_w, _) = _sides(call)
+    """Dimensions of a convolution over one to three dimensions of space, see ``kernels.convolutions``."""
+    *before, (h, r, stride_h, pad_h, _), (width, s, stride_w, pad_w, _) = _sides(call)
     x = call.tensors[0]
+    volume = {name: size for side in before for name, size in zip(DEPTH, side, strict=False)}
     return {
         **{"batch": x.shape[0], "c_in": x.shape[1], "c_out": c_out, "h": h, "w": width, "r": r, "s": s},
         **{"stride_h": stride_h, "stride_w": stride_w, "pad_h": pad_h, "pad_w": pad_w},
         **{"dilation": max(call.args.get("dilations") or (1,)), "groups": float(call.args.get("group", 1))},
         **{"bias": float(len(call.tensors) > 2), "channels_last": 0.0},
+        **volume,
     }
 
 
@@ -289,15 +353,15 @@ def _sides(call: OpCall) -> list[tuple[float, ...]]:
     strides, pads = call.args.get("strides") or (1,) * len(w), call.args.get("pads") or (0,) * 2 * len(w)
     padding = [(before + after) / 2 for before, after in zip(pads[: len(w)], pads[len(w) :], strict=True)]
     sides: list[tuple[float, ...]] = list(zip(x, w, strides, padding, out, strict=True))
-    if len(sides) == 1:
-        return [(1, 1, 1, 0, 1), *sides]
+    if len(sides) != 2:
+        return [(1, 1, 1, 0, 1), *sides] if len(sides) == 1 else sides
     is_column, is_row = (sides[i][:2] == (1, 1) for i in (1, 0))
     alone = call.args.get("group", 1) == call.tensors[0].shape[1] > 1
     return sides[::-1] if is_column or (is_row and alone) else sides
 
 
 def conv_as_product(call: OpCall) -> tuple[Kernel, ...]:
-    """A convolution over three dimensions or more as the matrix product that it is."""
+    """A convolution over more than three dimensions as the matrix product that it is."""
     x, w, out = call.tensors[0], call.tensors[1], call.outputs[0]
     k = math.prod(w.shape[1:])
     return (product(x.dtype, out.elements // max(out.shape[1], 1), out.shape[1], k, 1, False),)
@@ -424,9 +488,25 @@ def by_library(call: OpCall) -> tuple[Kernel, ...]:
     return kernel(call, Kind.REDUCED, rows, straight=side_by_side, family="ort_reduction", steps=steps)
 
 
+SHORT_ROW = 2048
+"""Elements up to which a row is one block's, a judgement: seen are 1,024."""
+
+
+def by_matrix(call: OpCall) -> tuple[Kernel, ...]:
+    """A sum by a kernel of ONNX Runtime's own, of short rows with a block each, see ``kernels.ort_steps``."""
+    x, out = call.tensors[0], call.outputs[0]
+    (whole,) = reduced(call) or (None,)
+    if whole is None:
+        return ()
+    rows, cols = out.elements, x.elements / out.elements
+    if not whole.dims["contiguous"] or not 1 < cols <= SHORT_ROW:
+        return (whole,)
+    return (Kernel("ort_row_sums", out.dtype, {"rows": rows, "cols": cols}),)
+
+
 def summed(call: OpCall) -> tuple[Kernel, ...]:
     """A sum, see ``is_matrix_reduction``."""
-    return reduced(call) if is_matrix_reduction(call) else by_library(call)
+    return by_matrix(call) if is_matrix_reduction(call) else by_library(call)
 
 
 def summed_squares(call: OpCall) -> tuple[Kernel, ...]:
@@ -475,7 +555,7 @@ ADDED_BYTES = 4
 
 def mean(call: OpCall) -> tuple[Kernel, ...]:
     """A sum, then a division, or a mean of cuDNN's."""
-    return reduced(call) + copies_of(call.outputs[0]) if is_matrix_reduction(call) else by_library(call)
+    return by_matrix(call) + copies_of(call.outputs[0]) if is_matrix_reduction(call) else by_library(call)
 
 
 def by_channel(call: OpCall) -> tuple[Kernel, ...]:
@@ -490,35 +570,30 @@ not used (onnxruntime, instance_norm.cc).
 
 
 def instance_norm(call: OpCall) -> tuple[Kernel, ...]:
-    """One instance is a batch norm in training; of several it finds the statistics alone, and a pass follows. In half
-    precision the scale and the offset of one are cast.
+    """One instance is a batch norm in training; of several it finds the statistics alone, and a pass follows that
+    divides for the channel of each element. In half precision the scale and the offset of one are cast.
     """
     out, weights = call.outputs[0], call.tensors[1:3]
     if not out.elements:
         return ()
+    rows = math.prod(out.shape[:2])
+    dims = {"rows": rows, "cols": out.elements // rows, "itemsize": float(out.itemsize)}
+    norm = Kernel("ort_channel_norm", out.dtype, dims)
     if out.shape[0] == 1:
         casts = weights if out.itemsize == 2 else ()
-        return (*(k for t in casts for k in checked(_node_of(t, Trait.POINTWISE))), *by_channel(call))
-    channels = TensorSpec((math.prod(out.shape[:2]),), "fp32", (1,))
-    return (*copies_of(*[channels] * STATISTICS), *by_channel(call), *kernel(call, straight=True))
-
-
-BLOCK_BYTES = 800
-"""Bytes that stand for a thread block of cuDNN's that begins and ends: on an H100 normalising a channel without pixels
-took 0.60 ns, for 0.8, 1.0 and 2.0 million of them alike (LeViT, the only model seen to do that). Chosen so that the
-fit, far outside of what it knows there, says the same; not measured by a calibration.
-"""
+        return (*(k for t in casts for k in checked(_node_of(t, Trait.POINTWISE))), norm)
+    channels = TensorSpec((rows,), "fp32", (1,))
+    return (*copies_of(*[channels] * STATISTICS), norm, *shuffled(call))
 
 
 def batch_norm(call: OpCall) -> tuple[Kernel, ...]:
-    """A row of pixels for every channel and image, a block each; in half precision what it normalises with is cast."""
-    (whole,) = by_channel(call) or (None,)
-    if whole is None:
-        return ()
-    read = max(whole.dims["bytes_read"], BLOCK_BYTES * whole.dims["rows"])
+    """A row of pixels for every channel and image, a block each (cuDNN's bn_fw_inf_1C11): of channels without pixels
+    0.60 ns. In half precision what it normalises with is cast.
+    """
+    rows = max(math.prod(call.outputs[0].shape[:2]), 1)
     cast = call.tensors[1:5] if call.outputs[0].itemsize == 2 else ()
-    casts = [k for t in cast for k in checked(_node_of(t, Trait.POINTWISE))]
-    return (*casts, replace(whole, dims={**whole.dims, "bytes_read": read}))
+    casts = [k for t in cast for k in checked(_node_of(t, Trait.POINTWISE))] if call.outputs[0].elements else []
+    return (*casts, *kernel(call, Kind.REDUCED, rows, straight=True, blocks=float(rows), family="ort_issued"))
 
 
 POINTERS = 4
@@ -527,17 +602,25 @@ which piece. Equal pieces need none, and three along the last axis are split by 
 """
 
 
+def _are_uneven(pieces: tuple[TensorSpec, ...]) -> bool:
+    return len({piece.shape for piece in pieces}) > 1
+
+
 def _pointers(pieces: tuple[TensorSpec, ...]) -> tuple[Kernel, ...]:
-    return sent(len(pieces)) * (POINTERS if len({piece.shape for piece in pieces}) > 1 else 0)
+    return sent(len(pieces)) * (POINTERS if _are_uneven(pieces) else 0)
 
 
 def joined(call: OpCall) -> tuple[Kernel, ...]:
     """Pieces joined, with copies of where they are."""
-    return _pointers(call.tensors) + cut(call)
+    pieces = call.tensors
+    return (*_pointers(pieces), *kernel(call, Kind.UNEVEN if _are_uneven(pieces) else Kind.CUT, straight=False))
 
 
 def split(call: OpCall) -> tuple[Kernel, ...]:
-    """Pieces of one tensor, with copies of where they go."""
-    pieces = call.outputs
-    in_thirds = len(pieces) == 3 and len({piece.shape[-1] for piece in pieces}) > 1
-    return (() if in_thirds else _pointers(pieces)) + cut(call)
+    """Pieces of one tensor, with copies of where they go, but for three along the last axis."""
+    x, pieces = call.tensors[0], call.outputs
+    if len(pieces) == 3 and pieces[0].shape[-1] != x.shape[-1]:
+        return cut(call)
+    kind = Kind.UNEVEN if _are_uneven(pieces) else Kind.SPLIT
+    whole = (replace(k, dims={**k.dims, "elements": x.elements}) for k in kernel(call, kind, straight=False))
+    return (*_pointers(pieces), *whole)

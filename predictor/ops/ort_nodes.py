@@ -185,8 +185,10 @@ def fourier_elements(call: OpCall) -> int:
         rows, points = math.prod(out[:2]), max(2 * (out[-2] - 1), 1)
     else:
         axis = call.args.get("axis", -2)
-        points = max(x[axis] if isinstance(axis, int) and -len(x) <= axis < len(x) else x[-2], 1)
-        rows = math.prod(x[:-1]) // points
+        back_to_real = call.args.get("inverse") and call.args.get("onesided")
+        whole = out if back_to_real else x  # half of the points say a real signal
+        points = max(whole[axis] if isinstance(axis, int) and -len(x) <= axis < len(x) else whole[-2], 1)
+        rows = math.prod(whole[:-1]) // points
     size = 1 << (points - 1).bit_length()
     if size > points:
         size, rows = 1 << (2 * points - 2).bit_length(), 2 * rows

@@ -129,7 +129,7 @@ ROWS = (
     _transcendental(
         "pow",
         lower=power,
-        onnx=ort.form("Pow", lower=ort.transcendental),
+        onnx=ort.form("Pow", lower=ort.power),
         example=lambda o: partial(o.torch.pow, o.x, 3.0),
     ),
     _row("neg", onnx=ort.form("Neg"), example=_of_x("neg")),
@@ -210,8 +210,12 @@ ROWS = (
         ),
         example=lambda o: partial(o.functional.gelu, o.x),
     ),
-    _transcendental("sigmoid", onnx=ort.form("Sigmoid", lower=ort.transcendental), example=_of_x("sigmoid")),
-    _transcendental("silu", onnx=ort.form("QuickGelu", "Swish"), example=lambda o: partial(o.functional.silu, o.x)),
+    _transcendental("sigmoid", onnx=ort.form("Sigmoid", lower=ort.sigmoid), example=_of_x("sigmoid")),
+    _transcendental(
+        "silu",
+        onnx=ort.form("QuickGelu", "Swish", lower=ort.sigmoid),
+        example=lambda o: partial(o.functional.silu, o.x),
+    ),
     _transcendental("softplus", lower=partial(transcendental, functions=2), onnx=ort.form("Softplus", "Softsign")),
     _transcendental("mish", lower=partial(transcendental, functions=2), fused_by=NOT_NVFUSER, onnx=ort.form("Mish")),
     _transcendental("elu", fused_by=NOT_NVFUSER, onnx=ort.form("Elu", "Selu", "Celu")),

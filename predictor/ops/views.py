@@ -23,7 +23,11 @@ ROWS = (
     _row(("view",), example=lambda o: partial(o.x.view, *o.x.shape[:-1], 4, -1)),
     _row(("transpose",), example=lambda o: partial(o.x.transpose, 1, 2)),
     _row(("permute",), onnx=_MOVED("Transpose"), example=lambda o: partial(o.heads.permute, 0, 2, 1, 3)),
-    _row(("expand",), onnx=_MOVED("Expand"), example=lambda o: partial(o.scalar.expand, 1, 1, *o.square.shape[1:])),
+    _row(
+        ("expand",),
+        onnx=ort.form("Expand", trait=Trait.COPY, lower=ort.spread),
+        example=lambda o: partial(o.scalar.expand, 1, 1, *o.square.shape[1:]),
+    ),
     _row(
         ("slice",),
         onnx=ort.form("Slice", trait=Trait.COPY, lower=ort.cut),

@@ -8,7 +8,7 @@ from functools import partial
 from predictor.ops import ort
 from predictor.ops.arguments import pair, tensor
 from predictor.ops.elementary import copy_of, fill_of, product, reduction_of
-from predictor.ops.row import LOOP, RARE, SPELLED_OTHERWISE, Operator
+from predictor.ops.row import LOOP, RARE, SPELLED_OTHERWISE, OnnxForm, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
 
@@ -99,6 +99,37 @@ def affine_grid_macs(call: OpCall) -> int:
 
 
 _row = partial(Operator, trait=Trait.POOL, fused_by=LOOP)
+CPU_THREADS = 16
+"""Of the host whose passes ``OnnxForm.cpu_elements`` counts in, see ``pricing.program.CPU_ELEMENT_S``."""
+
+FEW_POINTS = 64
+"""Places of an image up to which one thread samples all of its channels (onnxruntime, grid_sample.cc)."""
+
+SAMPLED = {"nearest": 50, "linear": 190, "bilinear": 190, "cubic": 290, "bicubic": 290}
+"""Elements of a pass that all threads take as long for as one does for a place in a channel: RAFT's lookups in fp16
+took 26 ns each on an H100's host; the other modes by the ratio of one thread's times.
+"""
+
+PLACED, READ = 135, 37
+"""The same where places are found once for all channels, and of reading four neighbours there: 64 channels of 96 x 96
+pixels took 410 us an image (calibrations/h100/onnx_files, normed_pixels), in one thread the two are as 3.7 to 1.
+"""
+
+
+def sampled_elements(call: OpCall) -> int:
+    """Of sampling at places that a tensor says, on a CPU: image after image, a thread for each channel. With linear
+    interpolation and zeros beyond the border places are found first (onnxruntime, grid_sample.cc).
+    """
+    images, channels, *sides = call.outputs[0].shape
+    places, mode = math.prod(sides), str(call.args.get("mode", "linear"))
+    each = math.ceil(channels / CPU_THREADS) if places > FEW_POINTS else channels
+    linear, is_image = mode in ("linear", "bilinear"), len(sides) == 2
+    zeros = call.args.get("padding_mode", "zeros") == "zeros" and not call.args.get("align_corners")
+    if linear and is_image and zeros:
+        return images * places * (PLACED + READ * each)
+    return images * places * each * SAMPLED[mode] * (1 if is_image else 2)  # of a volume twice as many neighbours
+
+
 _POOLED = partial(ort.form, trait=Trait.POOL, lower=ort.pooled)
 _REDUCED = partial(ort.form, trait=Trait.REDUCTION, lower=ort.reduced)
 _NEAREST, _LINEAR, _BILINEAR, _TRILINEAR, _BICUBIC = (partial(interpolate, taps=taps) for taps in (1, 2, 4, 8, 16))
@@ -164,7 +195,7 @@ ROWS = (
     _row(
         ("grid_sampler_2d",),
         lower=partial(_BILINEAR, sampled=True),
-        onnx=_POOLED("GridSample", cpu_passes=6),
+        onnx=(OnnxForm(("GridSample",), ort.pooled, Trait.POOL, cpu_elements=sampled_elements),),
         untimed=RARE,
     ),
     _row(("grid_sampler_3d",), lower=partial(_TRILINEAR, sampled=True), untimed=RARE),

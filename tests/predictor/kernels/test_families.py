@@ -204,3 +204,10 @@ def test_a_librarys_reduction_steps_along_a_row() -> None:
     dims = {"elements": 1e6, "bytes_read": 4e6, "bytes_written": 4e3, "kind": 5}
     seconds = [float(row.latency_s(row.complete({**dims, "steps": steps}), SMS)) for steps in (3136, 4096)]
     assert seconds == pytest.approx([165e-6, 265e-6], rel=0.2)
+
+
+@pytest.mark.parametrize("name", sorted(FAMILIES))
+def test_every_kernel_has_thread_blocks(name: str) -> None:
+    """What a breakdown says of the part of a GPU that it keeps busy."""
+    family = FAMILIES[name]
+    assert np.isfinite(family.blocks(family.complete({dim: np.array([8.0]) for dim in family.dims})))

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from predictor.calibration.load import load_calibration
+from predictor.calibration.schema import TYPICAL
 from predictor.pricing.kernels import price_kernels
 from predictor.pricing.program import price
 from predictor.records import HostCall, Kernel, Program, PythonWork, Trait
@@ -38,6 +39,13 @@ def test_a_host_issues_them_one_after_another() -> None:
 def test_a_replay_pays_nothing_for_the_products_in_it() -> None:
     assert priced(Trait.REPLAY, 1.0)[1] < 2e-5
     assert priced(Trait.RNN, 1.0)[1] > 5e-5  # the host calls the library for each
+
+
+def test_a_step_of_a_layer_takes_a_third_of_what_a_librarys_call_takes_before_its_launch() -> None:
+    host = load_calibration("h100").host("onnx-cudagraph")
+    library_s = host.typical[Trait.GEMM].hot_s - host.typical[TYPICAL].hot_s
+    in_layer, in_attention = (priced(trait, 1.0)[1] for trait in (Trait.RNN, Trait.ATTENTION))
+    assert in_attention - in_layer == pytest.approx(10 * library_s * 2 / 3)
 
 
 POSITIONS = {"batch": 1, "c_in": 768, "c_out": 768, "h": 1, "w": 99, "r": 1, "s": 128, "pad_w": 64, "groups": 16}
