@@ -191,7 +191,7 @@ CONSTANTS = (
     Constant("predictor.graph.coldness", "HALF_DISTANCE", EAGER, default="coldness"),
     *(Constant(f"{COMPILE}.loops", name, COMPILED) for name in ("READS_OF_REUSED", "OPERATIONS", "CASTS", "FAR")),
     *(Constant(f"{COMPILE}.loops", name, COMPILED) for name in ("OPERATIONS_OF_JOINED", "MULTIPROCESSORS")),
-    Constant(f"{COMPILE}.lowering", "CALLS_PER_CONV", COMPILED),
+    Constant(f"{COMPILE}.layout", "NODES_PER_CONV", COMPILED),
     Constant(f"{COMPILE}.kernels", "UNROLLED", WINDOW),
     Constant(f"{COMPILE}.kernels", "ITERATION", WINDOW),
     Constant("predictor.ops.reductions", "TILE", TORCH_VECTORS),

@@ -27,6 +27,7 @@ from predictor.records import (
     Trait,
 )
 from predictor.runtimes.compile.kernels import kernels
+from predictor.runtimes.compile.layout import wants_channels_last
 from predictor.runtimes.compile.loops import SCATTERS, Loops, groups, is_library_call, is_of_images
 from predictor.runtimes.eager import lowering as eager
 
@@ -36,10 +37,6 @@ AS_EXPORT_BEFORE = ("2.12", CaptureMode.COMPILED_AS_EXPORT)
 """Before this version of torch its compiler answers that it exports, to code that asks
 (``tracing_state_functions`` in torch/_dynamo/variables/torch.py of 2.11, and of 2.12).
 """
-
-
-CALLS_PER_CONV = 300
-"""Convolutions are made channels-last where fewer calls than this come with each (Inductor's ``decide_layout_opt``)."""
 
 
 def lower(graph: Graph, target: Target = TODAY) -> Program:
@@ -94,8 +91,9 @@ def _sections(calls: Sequence[OpCall]) -> list[tuple[bool, tuple[OpCall, ...]]]:
 def _compiled(graph: Graph, unmodelled: Counter[str]) -> list[HostCall]:
     """The calls of one compiled graph."""
     leaves = [_as_loop(c) for c in graph.leaves if c.trait is not Trait.HOST]
-    channels_last = _wants_channels_last(leaves)
-    flow = Dataflow.of([part for call in leaves for part in _decomposed(call)], graph.outputs).live().once()
+    flow = Dataflow.of(leaves, graph.outputs).live()
+    channels_last = wants_channels_last(flow.calls)
+    flow = Dataflow.of([part for call in flow.calls for part in _decomposed(call)], graph.outputs).live().once()
     flow = Dataflow.of([part for call in flow.calls for part in _around_attention(call)], flow.outputs)
     loops = Loops.of(flow, channels_last)
     last = {max(group.members): group for group in groups(loops)}
@@ -122,11 +120,6 @@ def _as_loop(call: OpCall) -> OpCall:
     """What is copied to the device is a constant of the compiled graph, which loops compute for themselves."""
     is_upload = call.trait is Trait.SYNC and call.outputs and graph_break(call.op) is GraphBreak.NONE
     return replace(call, op="full", trait=Trait.FILL) if is_upload else call
-
-
-def _wants_channels_last(calls: list[OpCall]) -> bool:
-    convs = [c for c in calls if c.op == "conv2d"]
-    return bool(convs) and len(calls) < CALLS_PER_CONV * len(convs)
 
 
 def _decomposed(call: OpCall) -> Iterator[OpCall]:

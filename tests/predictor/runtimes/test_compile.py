@@ -101,6 +101,7 @@ SAME_LOOPS = {
     ("h100/battery/held_out.jsonl.gz", "convolutional.py:resnet18_channels_last"): "weights that lie so already",
     ("h100/battery/held_out.jsonl.gz", "library.py:olmo2"): "masks of several layers in one loop",
     ("h100/battery/held_out.jsonl.gz", "library.py:phi"): "partly turned heads, whose halves are written one by one",
+    ("h100/battery/held_out.jsonl.gz", "sequences.py:mixer_b32"): "strided rows, of sums that lie as what they are of",
     ("h100/battery/fresh.jsonl.gz", "fresh.py:volume_unet"): "statistics of each image's channels",
     ("h200/battery/learn.jsonl.gz", "small.py:graph_convolutions"): "sums that are put into place",
     ("h200/battery/learn.jsonl.gz", "sequences.py:lstm_cells"): "gates that are not computed again for ever",

@@ -221,6 +221,23 @@ def test_inductor_leaves_complex_numbers_to_eager_mode() -> None:
     assert families(lowered("compile", forward)) == ["triton", "fft", "pointwise", "triton"]
 
 
+def test_inductor_keeps_the_layout_of_convolutions_that_are_few_or_grouped() -> None:
+    """300 nodes for each, or 1.358 times as slow channels-last as they are."""
+    image = torch.rand(1, 128, 8, 8)
+    window, grouped = torch.rand(128, 128, 3, 3), torch.rand(128, 32, 3, 3)
+
+    def forward(x: torch.Tensor, steps: int, groups: int) -> torch.Tensor:
+        x = F.conv2d(x, grouped if groups > 1 else window, groups=groups)
+        for step in range(steps):
+            x = x * (step + 2)
+        return x
+
+    for steps, groups, is_last in ((4, 1, 1), (300, 1, 0), (4, 4, 0)):
+        program = lowered("compile", lambda x, s=steps, g=groups: forward(x, s, g), image)
+        (conv,) = [k for c in program.calls for k in c.kernels if k.family.startswith("conv")]
+        assert conv.dims["channels_last"] == is_last
+
+
 def test_inductor_lays_a_weight_out_once() -> None:
     """Before the first of two convolutions that have it; not at all, if it lies so already."""
     image, window = torch.rand(1, 128, 8, 8).to(memory_format=torch.channels_last), torch.rand(128, 128, 3, 3)
