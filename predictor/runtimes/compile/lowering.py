@@ -26,6 +26,7 @@ from predictor.records import (
     TensorSpec,
     Trait,
 )
+from predictor.runtimes.compile import attention
 from predictor.runtimes.compile.kernels import kernels
 from predictor.runtimes.compile.layout import wants_channels_last
 from predictor.runtimes.compile.loops import SCATTERS, Loops, groups, is_library_call, is_of_images
@@ -91,7 +92,7 @@ def _sections(calls: Sequence[OpCall]) -> list[tuple[bool, tuple[OpCall, ...]]]:
 def _compiled(graph: Graph, unmodelled: Counter[str]) -> list[HostCall]:
     """The calls of one compiled graph."""
     leaves = [_as_loop(c) for c in graph.leaves if c.trait is not Trait.HOST]
-    flow = Dataflow.of(leaves, graph.outputs).live()
+    flow = attention.fused(Dataflow.of(leaves, graph.outputs).live())
     channels_last = wants_channels_last(flow.calls)
     flow = Dataflow.of([part for call in flow.calls for part in _decomposed(call)], graph.outputs).live().once()
     flow = Dataflow.of([part for call in flow.calls for part in _around_attention(call)], flow.outputs)

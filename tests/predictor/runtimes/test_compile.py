@@ -99,6 +99,7 @@ def test_loops_are_as_many_as_in_a_profile(model: str) -> None:
 
 SAME_LOOPS = {
     ("h100/battery/held_out.jsonl.gz", "convolutional.py:resnet18_channels_last"): "weights that lie so already",
+    ("h100/battery/held_out.jsonl.gz", "library.py:megatron_bert"): "attention that is written out, with a mask",
     ("h100/battery/held_out.jsonl.gz", "library.py:olmo2"): "masks of several layers in one loop",
     ("h100/battery/held_out.jsonl.gz", "library.py:phi"): "partly turned heads, whose halves are written one by one",
     ("h100/battery/held_out.jsonl.gz", "sequences.py:mixer_b32"): "strided rows, of sums that lie as what they are of",

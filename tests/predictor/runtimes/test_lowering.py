@@ -221,6 +221,33 @@ def test_inductor_leaves_complex_numbers_to_eager_mode() -> None:
     assert families(lowered("compile", forward)) == ["triton", "fft", "pointwise", "triton"]
 
 
+def attended(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: str, mask: torch.Tensor | None) -> torch.Tensor:
+    scores = q @ k.transpose(-1, -2)
+    scores = scores / 8.0 if scale == "div" else scores * 0.125
+    return (scores if mask is None else scores + mask).softmax(-1) @ v
+
+
+@pytest.mark.parametrize(
+    ("batch", "scale", "has_mask", "is_fused"),
+    [
+        *((1, "div", False, True), (1, "div", True, True), (2, "div", True, True), (1, "mul", False, True)),
+        *((1, "mul", True, False), (2, "mul", False, False)),
+    ],
+)
+def test_inductor_finds_attention_that_is_written_out(batch: int, scale: str, has_mask: bool, is_fused: bool) -> None:
+    """Of a batch, whose heads are copied, it knows no pattern that multiplies; nor one that adds a mask to that."""
+    heads = torch.rand(batch, 32, 4, 64)
+
+    def forward(x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        q, k, v = (y.permute(0, 2, 1, 3) for y in (x.sin(), x.cos(), x.exp()))
+        out = attended(q, k, v, scale, mask if has_mask else None)
+        return F.linear(out.permute(0, 2, 1, 3).reshape(batch, 32, 256), x.new_ones(8, 256))
+
+    found = families(lowered("compile", forward, heads, torch.rand(batch, 1, 32, 32)))
+    assert found.count("attention") == is_fused
+    assert found.count("gemm") == (1 if is_fused else 3)
+
+
 def test_inductor_keeps_the_layout_of_convolutions_that_are_few_or_grouped() -> None:
     """300 nodes for each, or 1.358 times as slow channels-last as they are."""
     image = torch.rand(1, 128, 8, 8)
