@@ -26,6 +26,16 @@ FACTORS = {"grouped": 1.358, "small": 0.783, "narrowing": 0.725, "usual": 0.823}
 """What a convolution's time becomes channels-last, by its kind."""
 
 
+def is_convolution(call: OpCall) -> bool:
+    """Whether a call is a convolution of torch's, not of a library of the user's."""
+    return call.trait is Trait.CONV and isinstance(call.args.get("weight"), TensorSpec)
+
+
+def is_of_images(call: OpCall) -> bool:
+    """Whether it is one of images, which may be channels-last."""
+    return is_convolution(call) and len(call.args["weight"].shape) == 4
+
+
 def _kind(weight: TensorSpec, groups: int) -> str:
     out, inner, *window = weight.shape
     if groups > 1 and inner > 1:
@@ -40,7 +50,7 @@ def wants_channels_last(calls: Sequence[OpCall]) -> bool:
     mostly those of grouped ones (``GraphLowering.decide_layout_opt`` in torch/_inductor/graph.py, whose numbers these
     are).
     """
-    convs = [call for call in calls if call.trait is Trait.CONV]
+    convs = [call for call in calls if is_convolution(call)]
     made = {value for call in calls for value in call.output_ids}
     inputs = {value for call in calls for value in call.input_ids} - made
     if len(inputs) + sum(NODES.get(call.op, 1) for call in calls) >= NODES_PER_CONV * len(convs):

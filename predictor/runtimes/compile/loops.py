@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from predictor.graph.dataflow import Dataflow, is_in_place
 from predictor.ops import Fuser, is_fused, is_transcendental, operator_of
 from predictor.records import OpCall, TensorSpec, Trait
+from predictor.runtimes.compile.layout import is_of_images
 
 ALONG_ROWS = frozenset({Trait.REDUCTION, Trait.SCAN})
 
@@ -248,11 +249,6 @@ def is_library_call(call: OpCall) -> bool:
         return False
     is_complex = any(tensor.dtype.startswith("complex") for tensor in (*call.tensors, *call.outputs))
     return is_complex or not is_fused(call, Fuser.INDUCTOR)
-
-
-def is_of_images(call: OpCall) -> bool:
-    """Whether a call is a convolution of images, which may be channels-last."""
-    return call.trait is Trait.CONV and len(call.args["weight"].shape) == 4
 
 
 def _writes_into_input(flow: Dataflow, call: OpCall) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from predictor.graph.dataflow import Dataflow
-from predictor.ops import GraphBreak, graph_break
+from predictor.ops import GraphBreak, graph_break, is_attention
 from predictor.ops.matrix import adds_bias
 from predictor.records import (
     COMPILED,
@@ -28,8 +28,8 @@ from predictor.records import (
 )
 from predictor.runtimes.compile import attention
 from predictor.runtimes.compile.kernels import kernels
-from predictor.runtimes.compile.layout import wants_channels_last
-from predictor.runtimes.compile.loops import SCATTERS, Loops, groups, is_library_call, is_of_images
+from predictor.runtimes.compile.layout import is_convolution, is_of_images, wants_channels_last
+from predictor.runtimes.compile.loops import SCATTERS, Loops, groups, is_library_call
 from predictor.runtimes.eager import lowering as eager
 
 NAME = "compile"
@@ -158,7 +158,7 @@ def _around_attention(call: OpCall) -> Iterator[OpCall]:
     """Fused attention takes a mask in its own dtype and layout: each call has a loop that writes it so. Its result lies
     as its queries do: where that is not heads side by side, a loop brings it there.
     """
-    if call.trait is not Trait.ATTENTION:
+    if not is_attention(call.op):
         yield call
         return
     mask, query, out = call.args.get("attn_mask"), call.args["query"], call.outputs[0]
@@ -187,9 +187,9 @@ def _laid_out(call: OpCall, loops: Loops, waiting: set[int]) -> Iterator[TensorS
     """What loops bring into the layout that a convolution wants: its input, where no loop can write it so, and its
     weight before the first call that has it. waiting: weights that none has had yet.
     """
-    if call.trait is not Trait.CONV:
+    if not is_convolution(call):
         return
-    x, weight = call.tensors[:2]
+    x, weight = call.tensors[0], call.args["weight"]
     channels_last = loops.channels_last and is_of_images(call)
     maker = loops.flow.maker.get(loops.flow.root(call.input_ids[0]))
     readers = loops.users.get(maker, set()) - loops.all if maker is not None else set()

@@ -15,7 +15,7 @@ from predictor import runtimes
 from predictor.capture.recorder import capture
 from predictor.errors import CannotRunError
 from predictor.predict import Predictor, graph_of
-from predictor.records import Graph, Program, Target
+from predictor.records import Graph, OpCall, Program, PythonWork, Target, TensorSpec, Trait
 from tests.helpers import Function
 
 X = torch.rand(2, 16, 64)
@@ -335,6 +335,15 @@ def test_attention_under_a_strided_boolean_mask_is_computed_step_by_step() -> No
     said = [part.op for part in call.parts]
     assert said.count("matmul") + said.count("bmm") >= 2
     assert "where" in said
+
+
+@pytest.mark.parametrize("trait", [Trait.CONV, Trait.ATTENTION])
+def test_inductor_calls_an_operator_that_takes_other_arguments_than_torchs(trait: Trait) -> None:
+    image = TensorSpec((1, 8, 4, 4), "fp16", (128, 16, 4, 1))
+    call = OpCall("mylib::fancy", {"image": image}, (image,), trait, input_ids=(1,), output_ids=(2,))
+    graph = Graph("fancy", (call,), "fp16", 1, PythonWork(), 0, outputs=(2,))
+    called = [call.op for call in runtimes.load("compile").lower(graph).calls if call.trait is not Trait.GUARD]
+    assert called == ["mylib::fancy"]
 
 
 def test_a_transposed_convolution_is_compiled_beside_others() -> None:
