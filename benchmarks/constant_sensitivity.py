@@ -171,7 +171,7 @@ EVERY = ("eager", "torchscript", "cudagraph", "compile", "compile-cudagraph", "o
 GRAPHS = ("cudagraph", "compile-cudagraph", "onnx-cudagraph")
 COMPILED = _zoo("compile", "compile-cudagraph")
 EAGER = _recorded("h200", "validation", "eager")
-INTERVALS, COMPILE = "predictor.pricing.intervals", "predictor.runtimes.compile.lowering"
+INTERVALS, COMPILE = "predictor.pricing.intervals", "predictor.runtimes.compile"
 QUEUE = "predictor.timeline.queue"
 WINDOW = (("7 x 7 average, compile-cudagraph", lambda: small("compile-cudagraph", window)),)
 TORCH_VECTORS = (("batch norm of vectors, cudagraph", lambda: small("cudagraph", without_pixels)),)
@@ -188,10 +188,11 @@ CONSTANTS = (
     Constant("predictor.calibration.host_costs", "HOSTS_DIFFER", _recorded("h100", "unseen", "eager", "onnx")),
     Constant("predictor.calibration.load", "TRANSFER_ERROR", _recorded("h100", "unseen", *GRAPHS)),
     Constant("predictor.graph.coldness", "HALF_DISTANCE", EAGER, default="coldness"),
-    *(Constant(COMPILE, name, COMPILED) for name in ("CHEAP_READS", "CALLS_PER_CONV", "SPLIT_BELOW")),
-    *(Constant(COMPILE, name, COMPILED) for name in ("FEW_ROWS", "MANY_COLS", "PARTS")),
-    Constant(COMPILE, "UNROLLED", WINDOW),
-    Constant(COMPILE, "ITERATION", WINDOW),
+    *(Constant(f"{COMPILE}.loops", name, COMPILED) for name in ("READS_OF_REUSED", "OPERATIONS", "CASTS", "FAR")),
+    *(Constant(f"{COMPILE}.loops", name, COMPILED) for name in ("OPERATIONS_OF_JOINED", "MULTIPROCESSORS")),
+    Constant(f"{COMPILE}.layout", "NODES_PER_CONV", COMPILED),
+    Constant(f"{COMPILE}.kernels", "UNROLLED", WINDOW),
+    Constant(f"{COMPILE}.kernels", "ITERATION", WINDOW),
     Constant("predictor.ops.reductions", "TILE", TORCH_VECTORS),
     Constant("predictor.ops.ort", "POINTERS", _zoo("onnx", "onnx-cudagraph")),
     Constant("predictor.ops.recurrent", "CHUNKS", LAYERS),

@@ -15,7 +15,7 @@ from predictor import runtimes
 from predictor.capture.recorder import capture
 from predictor.errors import CannotRunError
 from predictor.predict import Predictor, graph_of
-from predictor.records import Graph, Program, Target
+from predictor.records import Graph, OpCall, Program, PythonWork, Target, TensorSpec, Trait
 from tests.helpers import Function
 
 X = torch.rand(2, 16, 64)
@@ -141,9 +141,136 @@ def test_inductor_keeps_the_bias_in_half_precision_products_alone() -> None:
     assert single.dims["bias"] == 0
 
 
-def test_inductor_splits_a_norm_over_strided_rows() -> None:
-    w = torch.rand(16)
-    assert families(lowered("compile", lambda x: F.layer_norm(x.transpose(1, 2), (16,), w, w))) == ["triton"] * 3
+@pytest.mark.parametrize(("cols", "kernels"), [(32, 1), (128, 1), (512, 3)])
+def test_inductor_splits_a_norm_over_long_strided_rows(cols: int, kernels: int) -> None:
+    x, w = torch.rand(2, cols, 64), torch.rand(cols)
+    program = lowered("compile", lambda x: F.layer_norm(x.transpose(1, 2), (cols,), w, w), x)
+    assert families(program) == ["triton"] * kernels
+
+
+@pytest.mark.parametrize(("rows", "kernels"), [(263, 2), (264, 1)])
+def test_inductor_splits_long_rows_where_there_are_few(rows: int, kernels: int) -> None:
+    """Below two for each of 132 multiprocessors."""
+    assert families(lowered("compile", lambda x: x.sum(-1), torch.rand(rows, 16384))) == ["triton"] * kernels
+
+
+def test_inductor_writes_a_short_sum_out() -> None:
+    for cols, rows in ((4, 0), (16, 64)):
+        program = lowered("compile", lambda x: x.sum(-1) * 2, torch.rand(64, cols))
+        (kernel,) = [k for call in program.calls for k in call.kernels]
+        assert kernel.dims["rows"] == rows
+
+
+def test_inductor_computes_again_what_reads_little() -> None:
+    """A sum of two is computed by each of its readers, one of five is written."""
+
+    def forward(x: torch.Tensor, *others: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        y = sum(others, x)
+        return F.linear(y.sin(), x.new_ones(64, 64)), F.linear(y[..., :32].cos(), x.new_ones(64, 32))
+
+    few, many = (lowered("compile", forward, *(torch.rand(2, 16, 64) for _ in range(n))) for n in (2, 5))
+    written = [
+        sum(k.dims["bytes_written"] for c in p.calls for k in c.kernels if k.family == "triton") for p in (few, many)
+    ]
+    assert written[1] - written[0] == 2 * X.numel()
+
+
+def test_inductor_joins_loops_that_read_the_same() -> None:
+    weight = torch.rand(64, 64)
+
+    def forward(x: torch.Tensor, between: int) -> tuple[torch.Tensor, ...]:
+        first, y = x.sin() @ weight, x
+        for _ in range(between):
+            y = F.linear(y, weight)
+        return first, y, x.cos() @ weight
+
+    for between, loops in ((2, 1), (80, 2)):
+        program = lowered("compile", lambda x, n=between: forward(x, n))
+        assert families(program).count("triton") == loops
+
+
+def test_inductor_puts_values_into_a_copy() -> None:
+    index = torch.arange(4)
+
+    def forward(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return x.index_copy(0, index.to(x.device), y)
+
+    copied, put = [
+        c.kernels[0] for c in lowered("compile", forward, torch.rand(64, 64), torch.rand(4, 64)).calls if c.kernels
+    ]
+    assert (copied.dims["elements"], put.dims["elements"]) == (64 * 64, 4 * 64)
+
+
+def test_inductor_writes_joined_tensors_one_by_one_where_one_is_written_anyway() -> None:
+    """What is joined for a library: the norm writes to its place, the input is copied to its own."""
+    weight, w = torch.rand(64, 128), torch.rand(64)
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        return F.linear(torch.cat((F.layer_norm(x, (64,), w, w), x), -1), weight)
+
+    kernels = [k for c in lowered("compile", forward).calls for k in c.kernels if k.family == "triton"]
+    assert [k.dims["rows"] for k in kernels] == [32, 0]
+    assert [k.dims["bytes_written"] for k in kernels] == [2 * X.numel()] * 2
+
+
+def test_inductor_leaves_complex_numbers_to_eager_mode() -> None:
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        y = torch.fft.rfft(x.float())
+        return (y * y).real.relu() + 1
+
+    assert families(lowered("compile", forward)) == ["triton", "fft", "pointwise", "triton"]
+
+
+def attended(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: str, mask: torch.Tensor | None) -> torch.Tensor:
+    scores = q @ k.transpose(-1, -2)
+    scores = scores / 8.0 if scale == "div" else scores * 0.125
+    return (scores if mask is None else scores + mask).softmax(-1) @ v
+
+
+@pytest.mark.parametrize(
+    ("batch", "scale", "has_mask", "is_fused"),
+    [
+        *((1, "div", False, True), (1, "div", True, True), (2, "div", True, True), (1, "mul", False, True)),
+        *((1, "mul", True, False), (2, "mul", False, False)),
+    ],
+)
+def test_inductor_finds_attention_that_is_written_out(batch: int, scale: str, has_mask: bool, is_fused: bool) -> None:
+    """Of a batch, whose heads are copied, it knows no pattern that multiplies; nor one that adds a mask to that."""
+    heads = torch.rand(batch, 32, 4, 64)
+
+    def forward(x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        q, k, v = (y.permute(0, 2, 1, 3) for y in (x.sin(), x.cos(), x.exp()))
+        out = attended(q, k, v, scale, mask if has_mask else None)
+        return F.linear(out.permute(0, 2, 1, 3).reshape(batch, 32, 256), x.new_ones(8, 256))
+
+    found = families(lowered("compile", forward, heads, torch.rand(batch, 1, 32, 32)))
+    assert found.count("attention") == is_fused
+    assert found.count("gemm") == (1 if is_fused else 3)
+
+
+def test_inductor_keeps_the_layout_of_convolutions_that_are_few_or_grouped() -> None:
+    """300 nodes for each, or 1.358 times as slow channels-last as they are."""
+    image = torch.rand(1, 128, 8, 8)
+    window, grouped = torch.rand(128, 128, 3, 3), torch.rand(128, 32, 3, 3)
+
+    def forward(x: torch.Tensor, steps: int, groups: int) -> torch.Tensor:
+        x = F.conv2d(x, grouped if groups > 1 else window, groups=groups)
+        for step in range(steps):
+            x = x * (step + 2)
+        return x
+
+    for steps, groups, is_last in ((4, 1, 1), (300, 1, 0), (4, 4, 0)):
+        program = lowered("compile", lambda x, s=steps, g=groups: forward(x, s, g), image)
+        (conv,) = [k for c in program.calls for k in c.kernels if k.family.startswith("conv")]
+        assert conv.dims["channels_last"] == is_last
+
+
+def test_inductor_lays_a_weight_out_once() -> None:
+    """Before the first of two convolutions that have it; not at all, if it lies so already."""
+    image, window = torch.rand(1, 128, 8, 8).to(memory_format=torch.channels_last), torch.rand(128, 128, 3, 3)
+    for weight, loops in ((window, 1), (window.to(memory_format=torch.channels_last), 0)):
+        program = lowered("compile", lambda x, w: F.conv2d(F.conv2d(x, w), w), image, weight)
+        assert families(program).count("triton") == loops
 
 
 def test_inductor_checks_every_weight_and_input_before_it_runs() -> None:
@@ -208,6 +335,15 @@ def test_attention_under_a_strided_boolean_mask_is_computed_step_by_step() -> No
     said = [part.op for part in call.parts]
     assert said.count("matmul") + said.count("bmm") >= 2
     assert "where" in said
+
+
+@pytest.mark.parametrize("trait", [Trait.CONV, Trait.ATTENTION])
+def test_inductor_calls_an_operator_that_takes_other_arguments_than_torchs(trait: Trait) -> None:
+    image = TensorSpec((1, 8, 4, 4), "fp16", (128, 16, 4, 1))
+    call = OpCall("mylib::fancy", {"image": image}, (image,), trait, input_ids=(1,), output_ids=(2,))
+    graph = Graph("fancy", (call,), "fp16", 1, PythonWork(), 0, outputs=(2,))
+    called = [call.op for call in runtimes.load("compile").lower(graph).calls if call.trait is not Trait.GUARD]
+    assert called == ["mylib::fancy"]
 
 
 def test_a_transposed_convolution_is_compiled_beside_others() -> None:

@@ -1,0 +1,132 @@
+"""The kernels of loops that Inductor has joined, and what they move."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+
+from predictor.graph.dataflow import Dataflow
+from predictor.ops.arguments import pair
+from predictor.records import Kernel, OpCall, TensorSpec, Trait
+from predictor.runtimes.compile.loops import SCATTERS, Group, Loops, rows_of
+from predictor.runtimes.fusion import fused_kernel
+
+UNROLLED = 25
+"""Pixels of a window, up to which Inductor writes an average out; above it loops over all, also those that lie outside
+of the image.
+"""
+
+
+ITERATION = 24
+"""Elements of a pointwise loop that take as long as one pixel of such a window: an average over 1280 x 1280 pixels of
+an image of 7 x 7 took 29 ms on an H100 for 20,480 channels and 1.4 ms for 1280, which are 28 and 20 (EfficientNet, the
+only model seen to do that); not measured by a calibration.
+"""
+
+
+def _looped(call: OpCall) -> float:
+    """Iterations of the loop that averages over large windows, 0 for anything else."""
+    if not call.op.startswith("avg_pool"):
+        return 0.0
+    window = math.prod(pair(call.args["kernel_size"], 1 if "1d" in call.op else 2))
+    return call.outputs[0].elements * window if window > UNROLLED else 0.0
+
+
+def _slices(loops: Loops, group: Group) -> list[TensorSpec]:
+    """Parts of a loop's result that library calls read, where nothing reads all of it: each is written apart."""
+    flow = loops.flow
+    own = {value for i in group.members for value in flow.calls[i].output_ids}
+    found: dict[int, TensorSpec] = {}
+    for index, call in enumerate(flow.calls):
+        if call.trait is Trait.VIEW or index in group.members:
+            continue
+        for value, tensor in zip(call.input_ids, call.tensors, strict=True):
+            if flow.root(value) in own:
+                if index in loops.all or tensor.elements >= group.size:
+                    return []
+                found[value] = tensor
+    return [] if own & flow.outputs else list(found.values())
+
+
+def _bytes_written(loops: Loops, group: Group) -> float:
+    """Bytes of its results that others read, or the model returns; 0 where nobody is known to."""
+    flow, members, total = loops.flow, set(group.members), 0.0
+    for index in group.members:
+        call = flow.calls[index]
+        own = set(call.output_ids)
+        others = not loops.users.get(index, set()) <= members or any(flow.root(v) in own for v in flow.outputs)
+        total += sum(t.elements * t.itemsize for t in call.outputs) if others else 0.0
+    return total
+
+
+def _kernel(loops: Loops, group: Group, rows: int | None = None) -> Kernel:
+    kernel = fused_kernel(loops.flow, group.members, "triton", group.inlined, rows)
+    puts = [loops.flow.calls[i].tensors[-1] for i in group.members if loops.flow.calls[i].op in SCATTERS]
+    if puts:
+        moved = float(sum(source.elements * source.itemsize for source in puts))
+        return replace(
+            kernel, dims={**kernel.dims, "elements": group.size, "bytes_read": moved, "bytes_written": moved}
+        )
+    written = _bytes_written(loops, group) or kernel.dims["bytes_written"]
+    read = max(_bytes_read(loops.flow, group), kernel.dims["bytes_read"])
+    return replace(kernel, dims={**kernel.dims, "bytes_read": read, "bytes_written": written})
+
+
+def _bytes_read(flow: Dataflow, group: Group) -> float:
+    """Bytes that a group reads of what calls have made, several parts of one result added up."""
+    seen: dict[int, dict[int, int]] = {}
+    computed = {value for i in group.calls for value in flow.calls[i].output_ids}
+    for i in group.calls:
+        call = flow.calls[i]
+        for value, tensor in zip(call.input_ids, call.tensors, strict=True):
+            root = flow.root(value)
+            if root not in computed:
+                gathered = call.trait is Trait.GATHER and value == call.input_ids[0]
+                tensor = call.outputs[0] if gathered else tensor
+                seen.setdefault(root, {})[value] = min(tensor.nbytes, tensor.elements * tensor.itemsize)
+    total = 0.0
+    for root, views in seen.items():
+        made = flow.calls[flow.maker[root]] if root in flow.maker else None
+        whole = made.outputs[made.output_ids.index(root)].nbytes if made is not None else max(views.values())
+        total += min(sum(views.values()), max(whole, max(views.values())))
+    return total
+
+
+_GROUP_NORMS = frozenset({"group_norm", "native_group_norm"})
+
+
+def kernels(loops: Loops, group: Group) -> Iterator[Kernel]:
+    """The kernels of a group: mostly one. A reduction whose rows are split takes three: parts of the rows, the rows,
+    and the loop that uses them; that of a group norm channels-last two, for its rows are not what the loop runs over.
+    """
+    flow = loops.flow
+    if group.rows is None:
+        kernel = _kernel(loops, group)
+        looped = ITERATION * sum(_looped(flow.calls[i]) for i in group.members)
+        kernel = replace(kernel, dims={**kernel.dims, "elements": max(kernel.dims["elements"], looped)})
+        slices = _slices(loops, group)
+        for part in slices:
+            share = part.elements / group.size
+            parts_dims = {name: kernel.dims[name] * share for name in ("elements", "bytes_read", "bytes_written")}
+            yield replace(kernel, dims={**kernel.dims, **parts_dims})
+        if not slices:
+            yield kernel
+        return
+    reduction = next(i for i in group.members if rows_of(flow.calls[i]) is not None)
+    call = flow.calls[reduction]
+    whole, loop = _kernel(loops, group, group.rows), _kernel(loops, group)
+    if loops.channels_last and call.op in _GROUP_NORMS and len(call.tensors[0].shape) == 4:
+        yield replace(whole, dims={**whole.dims, "bytes_written": group.rows * 8.0})
+        yield loop
+        return
+    if group.parts == 1:
+        yield whole
+        return
+    parts = group.rows * group.parts
+    written = parts * 4.0
+    yield replace(whole, dims={**whole.dims, "bytes_written": written, "rows": float(parts), "contiguous": 0.0})
+    small = {"elements": float(parts), "bytes_read": written, "bytes_written": group.rows * 4.0, "inputs": 1.0}
+    yield Kernel("triton", "fp32", {**small, "contiguous": 1.0, "kind": 0.0, "rows": float(group.rows)})
+    if any(flow.calls[i].outputs[0].elements > group.rows for i in group.members):
+        yield loop
