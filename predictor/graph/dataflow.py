@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from predictor.ops import OPS, GraphBreak, graph_break
-from predictor.records import OpCall, Trait
+from predictor.records import OpCall, TensorSpec, Trait
 
 
 def is_in_place(call: OpCall) -> bool:
@@ -152,3 +152,13 @@ class Dataflow:
             for child in self.children[index]:
                 descendants[index] |= descendants[child] | 1 << child
         return descendants
+
+    @cached_property
+    def reads(self) -> dict[int, list[tuple[int, int, TensorSpec]]]:
+        """Value -> who reads it or a view of it, without the views: call, value that it reads, tensor."""
+        reads: dict[int, list[tuple[int, int, TensorSpec]]] = {}
+        for index, call in enumerate(self.calls):
+            if call.trait is not Trait.VIEW:
+                for value, tensor in zip(call.input_ids, call.tensors, strict=True):
+                    reads.setdefault(self.root(value), []).append((index, value, tensor))
+        return reads

@@ -38,14 +38,12 @@ def _slices(loops: Loops, group: Group) -> list[TensorSpec]:
     flow = loops.flow
     own = {value for i in group.members for value in flow.calls[i].output_ids}
     found: dict[int, TensorSpec] = {}
-    for index, call in enumerate(flow.calls):
-        if call.trait is Trait.VIEW or index in group.members:
+    for index, value, tensor in sorted((read for v in own for read in flow.reads.get(v, ())), key=lambda read: read[0]):
+        if index in group.members:
             continue
-        for value, tensor in zip(call.input_ids, call.tensors, strict=True):
-            if flow.root(value) in own:
-                if index in loops.all or tensor.elements >= group.size:
-                    return []
-                found[value] = tensor
+        if index in loops.all or tensor.elements >= group.size:
+            return []
+        found[value] = tensor
     return [] if own & flow.outputs else list(found.values())
 
 
