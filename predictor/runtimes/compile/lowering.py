@@ -123,13 +123,18 @@ def _as_loop(call: OpCall) -> OpCall:
     return replace(call, op="full", trait=Trait.FILL) if is_upload else call
 
 
+def _passed_on(call: OpCall, number: int) -> int:
+    """The value that the parts of a call pass on, of up to three: below zero, where a capture has none."""
+    return -3 * call.output_ids[0] - number
+
+
 def _decomposed(call: OpCall) -> Iterator[OpCall]:
     """What is put into a copy of a tensor is put there by a loop of its own, after that which copies. A bias that the
     library does not add (that of a convolution, of a product in single precision or with a strided input) is added by
     a loop, which is fused with what follows.
     """
     if call.op in SCATTERS and not call.op.endswith("_"):
-        out = -call.output_ids[0]
+        out = _passed_on(call, 1)
         yield _copied(call, call.input_ids[0], call.tensors[0], out, call.outputs[0])
         yield replace(call, input_ids=(out, *call.input_ids[1:]))
         return
@@ -140,7 +145,7 @@ def _decomposed(call: OpCall) -> Iterator[OpCall]:
         yield call
         return
     x, weight, bias = call.input_ids[:3]
-    out = -call.output_ids[0]
+    out = _passed_on(call, 1)
     yield replace(call, args={**call.args, "bias": None}, input_ids=(x, weight), output_ids=(out,))
     summands = {"self": call.outputs[0], "other": call.args["bias"]}
     yield OpCall(
@@ -164,13 +169,13 @@ def _around_attention(call: OpCall) -> Iterator[OpCall]:
     mask, query, out = call.args.get("attn_mask"), call.args["query"], call.outputs[0]
     if isinstance(mask, TensorSpec):
         names = [name for name, value in call.args.items() if isinstance(value, TensorSpec)]
-        position, written = names.index("attn_mask"), -2 * call.output_ids[0]
+        position, written = names.index("attn_mask"), _passed_on(call, 2)
         read, mask = call.input_ids[position], replace(mask, dtype=out.dtype)
         yield _copied(call, read, call.args["attn_mask"], written, mask)
         input_ids = (*call.input_ids[:position], written, *call.input_ids[position + 1 :])
         call = replace(call, args={**call.args, "attn_mask": mask}, input_ids=input_ids)
     if len(query.shape) == 4 and query.is_contiguous and not out.is_contiguous:
-        apart = -2 * call.output_ids[0] - 1
+        apart = _passed_on(call, 3)
         yield replace(call, output_ids=(apart,))
         yield _copied(call, apart, replace(out, stride=query.stride), call.output_ids[0], out)
     else:
