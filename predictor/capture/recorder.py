@@ -147,6 +147,8 @@ class _Recorder(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if types:
+            if func is _DETACH and tuple(types) == (torch.Tensor,):
+                return _held_apart(args[0])
             return NotImplemented  # a tensor that is made of others: it calls the operators on these
         if not PAUSES_TRACE:
             return self._dispatched(func, args, kwargs)
@@ -687,6 +689,18 @@ class _Done(NamedTuple):
     """What a layer gives that did the same before."""
 
     result: torch.Tensor
+
+
+_DETACH = torch.ops.aten.detach.default
+
+
+def _held_apart(tensor: torch.Tensor) -> torch.Tensor:
+    """What torch gives of a tensor that was just made, by ``arange`` say, and that something holds already: the same
+    value, and no call of the model's.
+    """
+    apart = tensor.detach()
+    vars(apart).update(vars(tensor))
+    return apart
 
 
 @contextlib.contextmanager

@@ -144,3 +144,22 @@ def test_an_attribute_may_be_a_number_in_one_layer_and_a_pair_in_another(sizes: 
         height, width = size if isinstance(size, tuple) else (size, size)
         graph = capture(module, torch.empty(2, 3, 8, 6))
         assert graph.calls[-1].outputs[0].shape == (2, 4, height, width or 6)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_layer_that_makes_tensors_does_so_each_time(count: int) -> None:
+    """Its offsets are held where the layer's calls are watched, and torch detaches them."""
+    bags = nn.ModuleList(nn.EmbeddingBag(50, 16, mode="sum") for _ in range(count))
+
+    class Bags(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.bags = bags
+
+        def forward(self, ids: Tensor) -> list[Tensor]:
+            return [bag(ids) for bag in self.bags]
+
+    calls = capture(Bags(), torch.randint(0, 50, (4, 8))).calls
+    assert [call.op for call in calls] == ["arange", "reshape", "embedding_bag"] * count
+    offsets = [call.output_ids[0] for call in calls if call.op == "arange"]
+    assert [call.input_ids[2] for call in calls if call.op == "embedding_bag"] == offsets
