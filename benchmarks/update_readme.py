@@ -50,10 +50,6 @@ COMMANDS = {
 }
 
 
-SHOWN = {0: "runtime", 1: "cases", 2: "mean error", 3: "median", 4: "worst", 8: "in 90 % interval"}
-"""Columns of the table of models that nobody tuned to, and their heads in the README."""
-
-
 def replaced(text: str, marker: str, content: str) -> str:
     """The text with what stands between a marker's two comments replaced."""
     pattern = rf"(<!-- {marker} -->\n).*?(<!-- /{marker} -->)"
@@ -67,13 +63,6 @@ def page_of(marker: str) -> Path:
     return page
 
 
-def strangers(table: str) -> str:
-    """The columns that the README shows of the table of models that nobody tuned to."""
-    lines = [[cell.strip() for cell in line.strip("| ").split("|")] for line in table.splitlines() if line[:1] == "|"]
-    shown = [f"| {' | '.join(row[column] for column in SHOWN)} |" for row in lines[2:]]
-    return "\n".join([f"| {' | '.join(SHOWN.values())} |", f"|{'---|' * len(SHOWN)}", *shown]) + "\n"
-
-
 def main() -> None:
     """Run the commands and rewrite the pages."""
     for marker, command in COMMANDS.items():
@@ -83,12 +72,9 @@ def main() -> None:
             [BIN / command[0], *command[1:]], cwd=ROOT, check=True, capture_output=True, text=True, encoding="utf-8"
         )
         output = done.stdout.rstrip() + "\n"
-        contents = {marker: output if "--markdown" in command else f"```text\n{output}```\n"}
-        if marker == "unseen":
-            contents["strangers"] = strangers(output)
-        for name, content in contents.items():
-            page = page_of(name)
-            page.write_text(replaced(page.read_text(encoding="utf-8"), name, content), encoding="utf-8")
+        content = output if "--markdown" in command else f"```text\n{output}```\n"
+        page = page_of(marker)
+        page.write_text(replaced(page.read_text(encoding="utf-8"), marker, content), encoding="utf-8")
     command_line.PAGE.write_text(command_line.page(), encoding="utf-8")
 
 
