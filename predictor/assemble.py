@@ -209,7 +209,8 @@ def spread(
     if correction is not None:
         return log_sd
     lane: Lane = "host" if timeline.critical_host > 0.5 else "device"
-    return log_sd * interval_scale((calibration.provenance, host.provenance), host.runtime, lane)
+    of_host = "measured" if host.is_probed else host.provenance
+    return log_sd * interval_scale((calibration.provenance, of_host), host.runtime, lane)
 
 
 def seconds_by_group(lowered: Lowered, priced: PricedProgram, size: int = 0) -> NDArray[np.float64]:

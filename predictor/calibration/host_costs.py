@@ -104,6 +104,11 @@ class HostCosts:
         """Whether nobody measured the runtime with this GPU: the costs are those of the reference GPU's host."""
         return bool(self.reference_gpu) and self.provenance == "derived"
 
+    @property
+    def is_probed(self) -> bool:
+        """Whether a probe says how fast another host is whose costs these are."""
+        return self.provenance == "derived" and self.hosts_differ <= PROBE_ERROR
+
     def scaled(self, time_factor: float, kinds: Mapping[str, float]) -> HostCosts:
         """The costs of a host that takes ``time_factor`` times as long, and for calls of a kind (``kind_of_call``),
         "python" and "fixed" kinds[...] times as long again.

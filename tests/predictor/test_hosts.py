@@ -210,6 +210,7 @@ def test_a_probe_says_how_much_hosts_differ() -> None:
     default, own = h100.host("eager"), h100.own_host("eager")
     assert own.hosts_differ == 0
     assert beside_a_probe(own) == own
+    assert (own.is_probed, default.is_probed, beside_a_probe(default).is_probed) == (False, False, True)
     probed = beside_a_probe(default)
     assert probed.error == pytest.approx(math.hypot(load_calibration("h200").host("eager").error, PROBE_ERROR))
     assert probed.error < default.error
