@@ -72,6 +72,8 @@ def test_a_guard_is_not_charged_what_a_call_of_a_compiled_graph_costs(h200: Cali
         return last.seconds + h200.lanes.sync_s + h200.lanes.launch_latency_s
 
     for one in runtimes.modules(Samples.of(H200).runtimes, "compile", h200, eager):
+        if any(call.uncompiled for call in one.program.calls):
+            continue  # what is left to eager mode costs what it costs there
         host_s = _host_s(one.program, h200, truth) + 1e-5 * sum(call.op != "weight" for call in one.program.calls)
         ran.append(replace(one, latency_s=host_s + beyond_s(one)))
     fitted = runtimes.fit_runtime("compile", ran, h200, eager)
