@@ -101,7 +101,7 @@ def kernels(loops: Loops, group: Group) -> Iterator[Kernel]:
     flow = loops.flow
     if group.rows is None:
         kernel = _kernel(loops, group)
-        looped = ITERATION * sum(_looped(flow.calls[i]) for i in group.members)
+        looped = ITERATION * sum(_looped(flow.calls[i]) for i in group.calls)
         kernel = replace(kernel, dims={**kernel.dims, "elements": max(kernel.dims["elements"], looped)})
         slices = _slices(loops, group)
         for part in slices:

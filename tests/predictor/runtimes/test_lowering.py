@@ -363,6 +363,17 @@ def test_an_average_over_a_large_window_is_a_loop_over_all_of_it() -> None:
     assert elements(1280) > 64 * 1280**2
 
 
+def test_a_large_average_that_another_loop_computes_again_takes_as_long() -> None:
+    def elements(forward: Any) -> float:
+        program = lowered("compile", forward, torch.rand(2, 64, 28, 28))
+        (kernel,) = (kernel for call in program.calls for kernel in call.kernels)
+        return float(kernel.dims["elements"])
+
+    alone = elements(lambda x: F.avg_pool2d(x, 7, 1, 3))
+    assert alone > 49 * 2 * 64 * 28 * 28
+    assert elements(lambda x: F.avg_pool2d(x, 7, 1, 3).relu()) == alone
+
+
 def test_a_function_with_a_recurrent_layer_is_not_compiled() -> None:
     """Dynamo skips the function that fetches it: a profile of such a model has no kernel of Inductor's."""
 
