@@ -5,7 +5,8 @@
 Prints the error of every case and a line for each runtime: mean and median absolute error, worst, how many measurements
 lie within their interval, half of whose width, and how far the measurements repeat; at last how often the fastest of
 several runtimes is named, or one within 5 % of it. A model that takes longer than ``--seconds`` to capture is said and
-left out. ``--programs FILE`` keeps the captures, and takes them from there the next time.
+left out. ``--programs FILE`` keeps the lowered programs, and takes them from there the next time. ``--graphs FOLDER``
+keeps the captured graphs, a plan for each model, and takes from there those that it has: what is lowered is today's.
 """
 
 from __future__ import annotations
@@ -19,12 +20,15 @@ from typing import Any
 
 import numpy as np
 
-from calibrate.measure.programs import record
-from calibrate.samples.records import CaseProfile, CaseRound, Environment
+from calibrate.measure.programs import captured, lowered, record
+from calibrate.samples.records import CaseProfile, CaseRound, Environment, ProgramRecord
 from calibrate.samples.store import SampleFile
 from calibrate.validate import accuracy
+from calibrate.workloads.cases import Case
+from predictor import runtimes
 from predictor.calibration.load import load_calibration
 from predictor.errors import PredictorError
+from predictor.graph import files
 from predictor.records import Target
 
 NEAR = 0.05
@@ -50,12 +54,27 @@ def with_programs(measured: SampleFile, path: Path, options: argparse.Namespace)
             continue
         signal.alarm(options.seconds)
         try:
-            file.append([record(case, "cuda", target)])
+            file.append([record_of(case, target, options.graphs)])
         except (PredictorError, TimeoutError) as error:
             print(f"{case}: not predicted: {type(error).__name__} {str(error)[:120]}", file=sys.stderr)
         finally:
             signal.alarm(0)
     return file
+
+
+def record_of(case: Case, target: Target, folder: Path | None) -> ProgramRecord:
+    """The program of a case, from a graph that is kept or captured now."""
+    if folder is None:
+        return record(case, "cuda", target)
+    path = folder / f"{case.model.rpartition(':')[2]}.json.gz"
+    graphs = files.read(path) if path.exists() else files.GraphSet(case.model)
+    mode, sizes = runtimes.load(case.runtime).mode_on(target), (case.batch, case.length or 0)
+    graph = graphs.find(case.dtype, mode, *sizes)
+    if graph is None:
+        graph = captured(case, "cuda", target)
+        own = files.SizeRange(case.batch, case.batch, sizes[1], sizes[1])
+        files.write(path, graphs.extended(case.dtype, mode, {sizes: graph}, own))
+    return lowered(case, graph, target)
 
 
 def main() -> None:
@@ -69,7 +88,8 @@ def main() -> None:
     parser.add_argument("--dtypes", default="fp16")
     parser.add_argument("--batches", default="1,16")
     parser.add_argument("--seconds", type=int, default=20)
-    parser.add_argument("--programs", type=Path, help="file of captures, of one file of measurements")
+    parser.add_argument("--programs", type=Path, help="file of lowered programs, of one file of measurements")
+    parser.add_argument("--graphs", type=Path, help="folder of captured graphs")
     options = parser.parse_args()
     calibration = load_calibration(options.gpu)
     rows: list[accuracy.Row] = []

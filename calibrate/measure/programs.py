@@ -11,7 +11,7 @@ from calibrate.workloads.sources import build
 from predictor import runtimes
 from predictor.errors import CannotRunError
 from predictor.predict import graph_of
-from predictor.records import Target
+from predictor.records import Graph, Target
 from predictor.sources.built import weights_on_meta
 
 
@@ -20,11 +20,20 @@ def record(case: Case, device: str, target: Target | None = None) -> ProgramReco
     is measured with, None: the torch of this process.
     """
     target = target or Target(torch.__version__.split("+")[0])
-    runtime = runtimes.load(case.runtime)
-    with weights_on_meta():  # inputs keep their values, which masks are skipped by, as where a user asks
-        module, inputs = build(case.model, device, case.batch, case.length, case.lengths)
     try:
-        graph = graph_of(module, inputs, case.dtype, case.runtime, case.model, mode=runtime.mode_on(target))
+        return lowered(case, captured(case, device, target), target)
     except CannotRunError as error:
         return ProgramRecord(case, capture_error=str(error))
-    return ProgramRecord(case, stored(runtime.lower(graph, target)), graph.macs)
+
+
+def captured(case: Case, device: str, target: Target) -> Graph:
+    """The graph that the case's runtime makes of its model. Raises CannotRunError where it makes none."""
+    with weights_on_meta():  # inputs keep their values, which masks are skipped by, as where a user asks
+        module, inputs = build(case.model, device, case.batch, case.length, case.lengths)
+    mode = runtimes.load(case.runtime).mode_on(target)
+    return graph_of(module, inputs, case.dtype, case.runtime, case.model, mode=mode)
+
+
+def lowered(case: Case, graph: Graph, target: Target) -> ProgramRecord:
+    """What the case's runtime does with a graph of its model."""
+    return ProgramRecord(case, stored(runtimes.load(case.runtime).lower(graph, target)), graph.macs)

@@ -13,7 +13,7 @@ import torch
 
 from calibrate.workloads.cases import KernelId
 from calibrate.workloads.device import Run, set_precision
-from calibrate.workloads.recipes import COMMON, RARE, RECIPES, FamilyRecipe, Recipe, Scale
+from calibrate.workloads.recipes import COMMON, RARE, RECIPES, VARIED, FamilyRecipe, Recipe, Scale
 from predictor.capture.calls import DTYPES
 from predictor.capture.recorder import capture
 from predictor.errors import PredictorError
@@ -27,10 +27,12 @@ MEMORY_DTYPES = ("fp32", "fp16")
 SHARED = 0.7
 """Share of the samples that a dtype takes where one fit learns from two."""
 
-RARELY, COMMONLY = "rare ", "common "
-"""Begin the names of series of calls that fewer models make, and of layers that many models share."""
+RARELY, COMMONLY, VARIEDLY = "rare ", "common ", "varied "
+"""Begin the names of series of calls that fewer models make, of layers that many models share, and of shapes that are
+in no zoo.
+"""
 
-TABLES = {"": RECIPES, RARELY: RARE, COMMONLY: COMMON}
+TABLES = {"": RECIPES, RARELY: RARE, COMMONLY: COMMON, VARIEDLY: VARIED}
 """Beginning of a series' name -> its recipes."""
 
 ON_REQUEST = 0.4
@@ -46,7 +48,7 @@ def _share(family: str, dtype: str) -> float:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How many samples of each family: on the matrix units of a dtype with its own fit, elsewhere of all dtypes. rare:
-    of what fewer models run; common: of layers that many models share.
+    of what fewer models run; common: of layers that many models share; varied: of shapes that are in no zoo.
     """
 
     counts: dict[str, int]
@@ -54,6 +56,7 @@ class Plan:
     scale: Scale
     rare: dict[str, int] = field(default_factory=dict)
     common: dict[str, int] = field(default_factory=dict)
+    varied: dict[str, int] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -62,16 +65,19 @@ class Plan:
 
     def times(self, factor: int) -> Plan:
         """The same with more samples, those of this plan among them."""
-        counts, rare, common = (
-            {family: factor * count for family, count in counts.items()}
-            for counts in (self.counts, self.rare, self.common)
+        counts, rare, common, varied = (
+            {family: factor * count for family, count in counts.items()} for counts in self._tables()
         )
-        return replace(self, counts=counts, rare=rare, common=common)
+        return replace(self, counts=counts, rare=rare, common=common, varied=varied)
+
+    def _tables(self) -> tuple[dict[str, int], ...]:
+        """Samples of each family, as ``TABLES`` are ordered."""
+        return self.counts, self.rare, self.common, self.varied
 
     def groups(self) -> dict[tuple[str, str], int]:
         """(Family, series) -> samples. series: a dtype or "any", with the beginning of its table (``TABLES``)."""
         sample_counts = {}
-        for (prefix, rows), counts in zip(TABLES.items(), (self.counts, self.rare, self.common), strict=True):
+        for (prefix, rows), counts in zip(TABLES.items(), self._tables(), strict=True):
             for family, count in counts.items():
                 dtypes = [dtype for dtype in self.dtypes if dtype in (rows[family].dtypes or self.dtypes)]
                 fits = Counter(fit_name(family, dtype) for dtype in dtypes)
@@ -84,14 +90,15 @@ class Plan:
 
 def _plan(divisor: int, least: int, dtypes: tuple[str, ...], scale: Scale) -> Plan:
     """Of the samples of a full sweep one in so many, and no fewer than ``least`` of a family; of layers that many
-    models share none unless it is full.
+    models share, and of shapes that are in no zoo, none unless it is full.
     """
-    counts, rare, common = (
+    counts, rare, common, varied = (
         {family: row.samples if divisor == 1 else max(row.samples // divisor, least) for family, row in rows.items()}
         for rows in TABLES.values()
     )
     runs = {family: count for family, count in counts.items() if _runs_in(RECIPES[family], dtypes)}
-    return Plan(runs, dtypes, scale, rare, common if divisor == 1 else {})
+    besides = (common, varied) if divisor == 1 else ()
+    return Plan(runs, dtypes, scale, rare, *besides)
 
 
 def _runs_in(row: FamilyRecipe, dtypes: Sequence[str]) -> bool:
@@ -148,7 +155,7 @@ def cases(plan: Plan, done: Container[KernelId] = ()) -> Iterator[KernelCase | N
 def make_case(family: str, series: str, index: int, scale: Scale) -> KernelCase:
     """The index-th case of a family and series, redrawn until the call is one kernel of the family."""
     rng = np.random.default_rng([zlib.crc32(f"{family}/{series}".encode()), index])
-    table = next(table for table in (RARELY, COMMONLY, "") if series.startswith(table))
+    table = next(table for table in (RARELY, COMMONLY, VARIEDLY, "") if series.startswith(table))
     dtype, row = series.removeprefix(table), TABLES[table][family]
     of_memory = row.dtypes or MEMORY_DTYPES
     real = of_memory[index % len(of_memory)] if dtype == "any" else dtype

@@ -3,7 +3,8 @@
 A recipe is a torch call and its operands. Which kernel that is, with which dimensions, is read off the call by the same
 capture that a prediction uses, so the sweep and the cost model cannot disagree about a feature. Recipes stand in the
 modules of this folder, each in its module's ``ROWS``, and are found by the name of their family. What fewer models run,
-of any family, stands in ``RARE``, and layers that nearly all models of a kind share in ``COMMON``: series of their own.
+of any family, stands in ``RARE``, layers that nearly all models of a kind share in ``COMMON``, and shapes that
+strangers' models have in ``VARIED``: series of their own.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import pkgutil
 
 from calibrate.workloads.recipes.base import FamilyRecipe, Operand, Recipe, Scale
 
-__all__ = ["COMMON", "RARE", "RECIPES", "FamilyRecipe", "Operand", "Recipe", "Scale"]
+__all__ = ["COMMON", "RARE", "RECIPES", "VARIED", "FamilyRecipe", "Operand", "Recipe", "Scale"]
 
 RECIPES: dict[str, FamilyRecipe] = {}
 """Family -> what its sweep runs."""
@@ -23,6 +24,9 @@ RARE: dict[str, FamilyRecipe] = {}
 
 COMMON: dict[str, FamilyRecipe] = {}
 """Family -> what its sweep runs besides: layers of the same few sizes in many models."""
+
+VARIED: dict[str, FamilyRecipe] = {}
+"""Family -> what its sweep runs besides: shapes that are in no zoo."""
 
 
 def _add(rows: dict[str, FamilyRecipe], row: FamilyRecipe) -> None:
@@ -39,3 +43,5 @@ for _name in sorted(m.name for m in pkgutil.iter_modules(__path__)):
         _add(RARE, _row)
     for _row in getattr(_module, "COMMON", ()):
         _add(COMMON, _row)
+    for _row in getattr(_module, "VARIED", ()):
+        _add(VARIED, _row)

@@ -1,0 +1,178 @@
+"""Recipes of shapes that strangers' models have and no zoo does: layers of few or uneven channels on small or oblong
+images, long windows of signals, correlations of two images, wide depthwise windows, many features stacked, caches that
+begin empty, narrow tables, the largest of a row, triangles.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from calibrate.workloads.recipes.base import FamilyRecipe, Operand, Recipe, Rng, Scale, log_uniform, pick, power_of_two
+from calibrate.workloads.recipes.common_memory import _Cat, _index, _select
+from calibrate.workloads.recipes.matrix import Conv
+from calibrate.workloads.recipes.rare_memory import _call
+
+
+def _channels(rng: Rng, most: float = 512) -> int:
+    """As networks are scaled: small multiples of an uneven number, of eight, or any."""
+    step = pick(rng, 1, 6, 8, 8, 10, 12, 16, 18, 20, 24)
+    return max(min(step * power_of_two(rng, 64) // pick(rng, 1, 1, 1, 2), int(most)), 1)
+
+
+def _batch(rng: Rng, scale: Scale, elements: float, macs: float) -> int:
+    """A batch of one in many cases, else any power of two that keeps the call within a quarter of the scale."""
+    largest = min(128, scale.elements / 4 / elements, scale.macs / macs)
+    return 1 if rng.random() < 0.3 else power_of_two(rng, max(largest, 1))
+
+
+def _image_conv(rng: Rng, scale: Scale, c_in: int, c_out: int, side: int, window: int, groups: int = 1) -> Recipe:
+    """A convolution of images that are oblong in many cases, its channels last in some."""
+    height, width = side, max(int(side * pick(rng, 1, 1, 1, 0.75, 0.5, 2)), 1)
+    stride = pick(rng, 1, 1, 1, 2) if window < 7 else pick(rng, 1, 2, 2, 4)
+    pad = pick(rng, window // 2, window // 2, window // 2, 0)
+    height, width = max(height, window - 2 * pad), max(width, window - 2 * pad)
+    pixels = height * width
+    macs = pixels / stride**2 * c_in * c_out / groups * window**2
+    batch = _batch(rng, scale, pixels * max(c_in, c_out / stride**2), macs)
+    shapes = (batch, height, width, c_in), (c_out, window, window, c_in // groups)
+    if rng.random() < 0.2:
+        operands = tuple(Operand(shape, permute=(0, 3, 1, 2), warm=i == 0) for i, shape in enumerate(shapes))
+    else:
+        operands = tuple(Operand((n, c, h, w), warm=i == 0) for i, (n, h, w, c) in enumerate(shapes))
+    operands += (Operand((c_out,), warm=False),) if rng.random() < 0.5 else ()
+    return Recipe(Conv(F.conv2d, stride, (pad, pad), groups), operands)
+
+
+def conv(rng: Rng, scale: Scale) -> Recipe:
+    """1x1 on small images, windows of uneven widths, few outputs, large windows of few inputs, long ones of signals."""
+    kind = pick(rng, "point", "point", "point", "window", "window", "window", "few", "large", "signal", "signal")
+    side = pick(rng, *range(2, 17), 20, 24, 26, 32, 40, 48, 52, 56, 64, 96, 104, 128)
+    if kind == "signal":
+        c_in = pick(rng, 1, 2, 4, 8, 12, 16, _channels(rng), _channels(rng), _channels(rng))
+        c_out, window, stride = _channels(rng), pick(rng, 1, 3, 5, 7, 9, 15, 17, 25, 31), pick(rng, 1, 1, 2, 4)
+        length = max(log_uniform(rng, 16, 16384), window)
+        batch = _batch(rng, scale, length * max(c_in, c_out), length / stride * c_in * c_out * window)
+        operands = Operand((batch, c_in, length)), Operand((c_out, c_in, window), warm=False)
+        bias = (Operand((c_out,), warm=False),) if rng.random() < 0.5 else ()
+        return Recipe(Conv(F.conv1d, stride, pick(rng, 0, window // 2, window // 2), 1), (*operands, *bias))
+    if kind == "large":
+        side = pick(rng, 61, 64, 127, 128, 160, 224, 255, 256, 320, 416)
+        c_in, c_out, window = pick(rng, 1, 2, 3, 3, 3, 4, 6), pick(rng, 16, 32, 40, 64, 80, 96), pick(rng, 5, 7, 9, 11)
+        return _image_conv(rng, scale, c_in, c_out, side, window)
+    window = 1 if kind == "point" else pick(rng, 3, 3, 3, 5)
+    c_out = pick(rng, 1, 2, 4, 6, 9, 12, 16, 21) if kind == "few" else _channels(rng)
+    return _image_conv(rng, scale, _channels(rng, 1024), c_out, side, window)
+
+
+def conv_grouped(rng: Rng, scale: Scale) -> Recipe:
+    """Two groups as in early networks, groups of few outputs, correlations of one image's features with another's."""
+    kind = pick(rng, "halves", "halves", "few", "correlation", "correlation")
+    if kind == "correlation":  # each image of the batch is a group, or each channel of each
+        groups, features = pick(rng, 2, 4, 8, 16, 32, 64), pick(rng, 16, 32, 64, 128, 208, 256)
+        window, side = pick(rng, 3, 4, 5, 6, 8), pick(rng, 16, 20, 22, 25, 31)
+        outputs = pick(rng, 1, 1, 1, 2, 10)
+        operands = (
+            Operand((1, groups * features, side, side)),
+            Operand((groups * outputs, features, window, window)),
+        )
+        return Recipe(Conv(F.conv2d, 1, (0, 0), groups), operands)
+    groups = 2 if kind == "halves" else pick(rng, 2, 3, 4, 8, 16)
+    side, window = pick(rng, 7, 8, 10, 13, 14, 26, 27, 29, 56, 61), pick(rng, 1, 3, 3, 5, 5)
+    c_in = groups * pick(rng, 8, 16, 20, 24, 40, 48, 64, 96, 128, 160, 192)
+    c_out = groups * (pick(rng, 1, 2, 4, 8) if kind == "few" else pick(rng, 16, 32, 40, 64, 100, 104, 128, 160, 192))
+    return _image_conv(rng, scale, c_in, c_out, side, window, groups)
+
+
+def conv_depthwise(rng: Rng, scale: Scale) -> Recipe:
+    """Windows of 3 to 31 on images of 7 to 64, the wide ones that mixers of convolutions have among them."""
+    channels, window = pick(rng, 32, 48, 64, 96, 128, 192, 256, 384, 448, 512, 768, 1024), pick(rng, *range(3, 32, 2))
+    window = pick(rng, 3, 5, 7, 9, 9, 11, window)
+    return _image_conv(rng, scale, channels, channels, pick(rng, 7, 8, 14, 16, 28, 32, 56, 64), window, channels)
+
+
+def cat(rng: Rng, scale: Scale) -> Recipe:
+    """Features stacked along a new last dimension, many inputs, tokens behind a cache, a cache that begins empty."""
+    kind = pick(rng, "stack", "stack", "many", "cache", "cache", "empty", "empty")
+    if kind in ("cache", "empty"):
+        batch, heads, head = pick(rng, 1, 1, 2, 4, 8, 16, 32), pick(rng, 1, 2, 4, 8, 12, 32), pick(rng, 64, 64, 80, 128)
+        length, tokens = log_uniform(rng, 8, 2048), pick(rng, 1, 1, 1, 4, 16)
+        batch = max(min(batch, int(scale.elements / 4 / (heads * length * head))), 1)
+        swapped = rng.random() < 0.5  # as projections leave them
+
+        def part(rows: int, is_swapped: bool) -> Operand:
+            if is_swapped:
+                return Operand((batch, rows, heads, head), permute=(0, 2, 1, 3))
+            return Operand((batch, heads, rows, head))
+
+        if kind == "empty":
+            return Recipe(_Cat(-2), (Operand((0,)), part(length, swapped)))
+        return Recipe(_Cat(-2), (part(length, False), part(tokens, swapped)))
+    count, rows = pick(rng, 2, 3, 4, 6, 8, 12, 16, 24), log_uniform(rng, 16, 262144)
+    width = pick(rng, 1, 1, 2, 3, 4, 8) if kind == "many" else 1
+    rows = max(min(rows, int(scale.elements / 4 / (count * width))), 1)
+    return Recipe(_Cat(-1), tuple(Operand((rows, width)) for _ in range(count)))
+
+
+def gather(rng: Rng, scale: Scale) -> Recipe:
+    """Rows of small and large tables, narrow ones mostly, more or fewer than the table has."""
+    cols = 8 * int(rng.integers(1, 17)) if rng.random() < 0.7 else log_uniform(rng, 1, 512)
+    rows = log_uniform(rng, 100, max(min(500000, scale.elements / 2 / cols), 100))
+    places = log_uniform(rng, 10, max(min(1e6, scale.elements / 2 / cols), 10))
+    index, table = Operand((rows,), high=places), Operand((places, cols))
+    if rng.random() < 0.4:
+        return Recipe(F.embedding, (index, table))
+    return Recipe(pick(rng, _index, _select), (table, index))
+
+
+def reduce(rng: Rng, scale: Scale) -> Recipe:
+    """The largest of a row with its place, or its place alone, of few long rows or many short ones; along columns."""
+    rows, cols = log_uniform(rng, 1, 65536), log_uniform(rng, 2, 65536)
+    rows = max(min(rows, int(scale.elements / 8 / cols)), 1)
+    function = pick(rng, torch.amax, torch.argmax, torch.argmax, _largest, _largest, torch.sum, torch.mean)
+    return Recipe(_call(function, pick(rng, -1, -1, -1, 0)), (Operand((rows, cols)),))
+
+
+def _largest(x: Any, dim: int) -> Any:
+    return torch.max(x, dim)[0]
+
+
+def fill(rng: Rng, scale: Scale) -> Recipe:
+    """A matrix above or below its diagonal."""
+    side, batch = log_uniform(rng, 4, 2048), pick(rng, 1, 1, 1, 4, 16, 64)
+    batch = max(min(batch, int(scale.elements / 8 / side**2)), 1)
+    return Recipe(_call(pick(rng, torch.tril, torch.triu)), (Operand((batch, side, side)),))
+
+
+def pointwise(rng: Rng, scale: Scale) -> Recipe:
+    """Powers, choices, and tensors that are repeated along other dimensions than the first, small ones mostly."""
+    rows, cols = log_uniform(rng, 1, 4096), log_uniform(rng, 1, 1024)
+    rows = max(min(rows, int(scale.elements / 8 / cols)), 1)
+    x, kind = Operand((rows, cols)), pick(rng, "pow", "outer", "turned", "repeated", "choice")
+    if kind == "pow":
+        return Recipe(torch.pow, (x, Operand((rows, cols))) if rng.random() < 0.5 else (Operand((cols,)),) * 2)
+    if kind == "outer":
+        return Recipe(pick(rng, torch.mul, torch.add, torch.sub), (Operand((rows, 1)), Operand((1, cols))))
+    if kind == "turned":
+        return Recipe(pick(rng, torch.mul, torch.add), (Operand((cols, rows), permute=(1, 0)), x))
+    if kind == "repeated":
+        return Recipe(pick(rng, torch.neg, torch.cos, torch.exp), (Operand((rows, 1), expand=(rows, cols)),))
+    return Recipe(_choice, (Operand((rows, cols), high=2, dtype="bool"), x, Operand((cols,))))
+
+
+def _choice(places: Any, x: Any, other: Any) -> Any:
+    return torch.where(places, x, other)
+
+
+VARIED = (
+    FamilyRecipe("conv", conv, 900, dtypes=("fp16", "tf32")),
+    FamilyRecipe("conv_grouped", conv_grouped, 240, dtypes=("fp16", "tf32")),
+    FamilyRecipe("conv_depthwise", conv_depthwise, 240, dtypes=("fp16", "tf32")),
+    FamilyRecipe("cat", cat, 260),
+    FamilyRecipe("gather", gather, 200),
+    FamilyRecipe("reduce", reduce, 200),
+    FamilyRecipe("fill", fill, 40),
+    FamilyRecipe("pointwise", pointwise, 160),
+)
