@@ -68,7 +68,7 @@ def _traffic(d: Dims, size: int) -> Array:
 
 
 def _ort_features(d: Dims, size: int, sms: int) -> list[Array]:
-    beside_traffic = (_issue_s(d, sms) + _waiting_s(d, sms)) * TRAFFIC / np.maximum(streamed(d, size), 1.0)
+    beside_traffic = (_issue_s(d, size, sms) + _waiting_s(d, sms)) * TRAFFIC / np.maximum(streamed(d, size), 1.0)
     return [*_loop_features(d, size, sms), log(d["blocks"] + 1), log(d["steps"] + 1), log(beside_traffic + 1)]
 
 
@@ -76,7 +76,7 @@ TRAFFIC = 3e12
 """Bytes in a second, about, that decide whether a kernel is bound by its traffic."""
 
 
-def _issue_s(d: Dims, sms: int) -> Array:
+def _issue_s(d: Dims, size: int, sms: int) -> Array:
     """Elements of which each takes many instructions, or thread blocks that take their turns."""
     rates = [np.where(d["kind"] == kind, d["elements"] / rate, 0.0) for kind, rate in ELEMENTS_PER_S.items()]
     turns = np.ceil(d["elements"] / np.maximum(d["rows"], 1) / NORM_THREADS)

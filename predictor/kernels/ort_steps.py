@@ -248,7 +248,7 @@ def _top_s(d: Dims, sms: int) -> Array:
     return np.where(d["cols"] >= TOP_LONG, TOP_JOINED_S + TOP_PART_S * np.maximum(parts, 1.0), short_s)
 
 
-def _channel_norm_s(d: Dims, sms: int) -> Array:
+def _channel_norm_s(d: Dims, size: int, sms: int) -> Array:
     in_pairs = (d["itemsize"] == 2) & (d["cols"] % 2 == 0)
     once_s = np.where(in_pairs, CHANNEL_PAIR_S, CHANNEL_ELEMENT_S)
     element_s = np.where(d["cols"] * d["itemsize"] > READ_ONCE, CHANNEL_AGAIN_S, once_s)
@@ -260,7 +260,7 @@ def _row_bytes(d: Dims, size: int) -> Array:
     return size * d["rows"] * (d["cols"] + 1)
 
 
-def _sum_s(d: Dims, sms: int) -> Array:
+def _sum_s(d: Dims, size: int, sms: int) -> Array:
     blocks = np.minimum(d["rows"], MOST_SUM_BLOCKS)
     block_s = np.maximum(SUM_BLOCK_S, SUM_ELEMENT_S * d["cols"])
     next_s = SUM_NEXT_S * (d["rows"] - blocks) / sms

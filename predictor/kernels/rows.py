@@ -41,13 +41,31 @@ def _reduce_features(d: Dims, size: int, sms: int) -> list[Array]:
 
 def _gather_features(d: Dims, size: int, sms: int) -> list[Array]:
     sizes = [log(d["rows"]), log(d["cols"]), np.full_like(d["rows"], size)]
-    return [*sizes, d["written"], d["adds"], log(d["shared"] + 1), d["selects"]]
+    return [*sizes, d["written"], d["adds"], log(d["shared"] + 1), d["selects"], _in_vectors(d, size)]
 
 
 FEW_INDICES, INDEX_S = 16, 0.6e-6
 """Up to so many rows torch selects one after another, and the seconds of each: embeddings on an H200, of 8, 12 and 16
 rows, 5.6, 7.8 and 10.8 us; of 20 rows, 1.9 us by another kernel.
 """
+
+
+VECTOR, BLOCK_S = 16, 0.606e-9
+"""Bytes in one of which torch reads rows that consist of them (aten/src/ATen/native/cuda/IndexKernel.cu, vectorized
+gather), a block for each row, and the seconds in which a GPU launches a block: a row of 16 to 800 bytes takes 0.606 ns
+on an H100 and on an H200, from 20,000 rows to 400,000.
+"""
+
+
+def _in_vectors(d: Dims, size: int) -> Array:
+    """Whether each row is read by a block of its own."""
+    one_by_one = (d["selects"] > 0) & (d["rows"] <= FEW_INDICES)
+    whole = d["cols"] * size % VECTOR == 0
+    return np.asarray(whole & (d["written"] == 0) & ~one_by_one, dtype=float)
+
+
+def _gather_issue_s(d: Dims, size: int, sms: int) -> Array:
+    return _in_vectors(d, size) * d["rows"] * BLOCK_S
 
 
 def _gather_waiting_s(d: Dims, sms: int) -> Array:
@@ -161,6 +179,7 @@ ROWS = (
         dims={**_MATRIX, "written": 0, "adds": 0, "shared": 0, "selects": 0},
         traffic=lambda d, size: size * d["rows"] * d["cols"],  # rows may be read again and again
         latency_s=_gather_waiting_s,
+        issue_s=_gather_issue_s,
         features=_gather_features,
         profiler_names=r"gather|index|embedding",
         factor_group="other",
