@@ -13,7 +13,7 @@ import torch
 
 from calibrate.workloads.cases import KernelId
 from calibrate.workloads.device import Run, set_precision
-from calibrate.workloads.recipes import COMMON, RARE, RECIPES, VARIED, FamilyRecipe, Recipe, Scale
+from calibrate.workloads.recipes import BATCHED, COMMON, RARE, RECIPES, VARIED, FamilyRecipe, Recipe, Scale
 from predictor.capture.calls import DTYPES
 from predictor.capture.recorder import capture
 from predictor.errors import PredictorError
@@ -27,13 +27,11 @@ MEMORY_DTYPES = ("fp32", "fp16")
 SHARED = 0.7
 """Share of the samples that a dtype takes where one fit learns from two."""
 
-RARELY, COMMONLY, VARIEDLY = "rare ", "common ", "varied "
-"""Begin the names of series of calls that fewer models make, of layers that many models share, and of shapes that are
-in no zoo.
-"""
-
-TABLES = {"": RECIPES, RARELY: RARE, COMMONLY: COMMON, VARIEDLY: VARIED}
+TABLES = {"": RECIPES, "rare ": RARE, "common ": COMMON, "varied ": VARIED, "batched ": BATCHED}
 """Beginning of a series' name -> its recipes."""
+
+ALWAYS = ("", "rare ")
+"""Beginnings of the series that a quick sweep has, too."""
 
 ON_REQUEST = 0.4
 """Share where torch runs a dtype only on request: by default fp32 products are exact and convolutions TF32."""
@@ -47,16 +45,14 @@ def _share(family: str, dtype: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How many samples of each family: on the matrix units of a dtype with its own fit, elsewhere of all dtypes. rare:
-    of what fewer models run; common: of layers that many models share; varied: of shapes that are in no zoo.
+    """How many samples of each family: on the matrix units of a dtype with its own fit, elsewhere of all dtypes.
+    besides: those of other tables than the first, by the beginning of their series' names (``TABLES``).
     """
 
     counts: dict[str, int]
     dtypes: tuple[str, ...]
     scale: Scale
-    rare: dict[str, int] = field(default_factory=dict)
-    common: dict[str, int] = field(default_factory=dict)
-    varied: dict[str, int] = field(default_factory=dict)
+    besides: dict[str, dict[str, int]] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -65,21 +61,19 @@ class Plan:
 
     def times(self, factor: int) -> Plan:
         """The same with more samples, those of this plan among them."""
-        counts, rare, common, varied = (
-            {family: factor * count for family, count in counts.items()} for counts in self._tables()
-        )
-        return replace(self, counts=counts, rare=rare, common=common, varied=varied)
 
-    def _tables(self) -> tuple[dict[str, int], ...]:
-        """Samples of each family, as ``TABLES`` are ordered."""
-        return self.counts, self.rare, self.common, self.varied
+        def more(counts: dict[str, int]) -> dict[str, int]:
+            return {family: factor * count for family, count in counts.items()}
+
+        besides = {prefix: more(counts) for prefix, counts in self.besides.items()}
+        return replace(self, counts=more(self.counts), besides=besides)
 
     def groups(self) -> dict[tuple[str, str], int]:
         """(Family, series) -> samples. series: a dtype or "any", with the beginning of its table (``TABLES``)."""
         sample_counts = {}
-        for (prefix, rows), counts in zip(TABLES.items(), self._tables(), strict=True):
+        for prefix, counts in {"": self.counts, **self.besides}.items():
             for family, count in counts.items():
-                dtypes = [dtype for dtype in self.dtypes if dtype in (rows[family].dtypes or self.dtypes)]
+                dtypes = [dtype for dtype in self.dtypes if dtype in (TABLES[prefix][family].dtypes or self.dtypes)]
                 fits = Counter(fit_name(family, dtype) for dtype in dtypes)
                 for dtype in dtypes if FAMILIES[family].matrix else ("any",):
                     alone = dtype == "any" or fits[fit_name(family, dtype)] == 1
@@ -89,16 +83,19 @@ class Plan:
 
 
 def _plan(divisor: int, least: int, dtypes: tuple[str, ...], scale: Scale) -> Plan:
-    """Of the samples of a full sweep one in so many, and no fewer than ``least`` of a family; of layers that many
-    models share, and of shapes that are in no zoo, none unless it is full.
+    """Of the samples of a full sweep one in so many, and no fewer than ``least`` of a family; but for the usual calls
+    and the rare ones, none unless it is full.
     """
-    counts, rare, common, varied = (
-        {family: row.samples if divisor == 1 else max(row.samples // divisor, least) for family, row in rows.items()}
-        for rows in TABLES.values()
-    )
-    runs = {family: count for family, count in counts.items() if _runs_in(RECIPES[family], dtypes)}
-    besides = (common, varied) if divisor == 1 else ()
-    return Plan(runs, dtypes, scale, rare, *besides)
+    counts = {
+        prefix: {
+            family: row.samples if divisor == 1 else max(row.samples // divisor, least)
+            for family, row in rows.items()
+            if _runs_in(row, dtypes)
+        }
+        for prefix, rows in TABLES.items()
+        if divisor == 1 or prefix in ALWAYS
+    }
+    return Plan(counts.pop(""), dtypes, scale, counts)
 
 
 def _runs_in(row: FamilyRecipe, dtypes: Sequence[str]) -> bool:
@@ -155,7 +152,7 @@ def cases(plan: Plan, done: Container[KernelId] = ()) -> Iterator[KernelCase | N
 def make_case(family: str, series: str, index: int, scale: Scale) -> KernelCase:
     """The index-th case of a family and series, redrawn until the call is one kernel of the family."""
     rng = np.random.default_rng([zlib.crc32(f"{family}/{series}".encode()), index])
-    table = next(table for table in (RARELY, COMMONLY, VARIEDLY, "") if series.startswith(table))
+    table = next(table for table in reversed(TABLES) if series.startswith(table))
     dtype, row = series.removeprefix(table), TABLES[table][family]
     of_memory = row.dtypes or MEMORY_DTYPES
     real = of_memory[index % len(of_memory)] if dtype == "any" else dtype

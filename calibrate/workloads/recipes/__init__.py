@@ -4,7 +4,7 @@ A recipe is a torch call and its operands. Which kernel that is, with which dime
 capture that a prediction uses, so the sweep and the cost model cannot disagree about a feature. Recipes stand in the
 modules of this folder, each in its module's ``ROWS``, and are found by the name of their family. What fewer models run,
 of any family, stands in ``RARE``, layers that nearly all models of a kind share in ``COMMON``, and shapes that
-strangers' models have in ``VARIED``: series of their own.
+strangers' models have in ``VARIED``, on batches in ``BATCHED``: series of their own.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pkgutil
 
 from calibrate.workloads.recipes.base import FamilyRecipe, Operand, Recipe, Scale
 
-__all__ = ["COMMON", "RARE", "RECIPES", "VARIED", "FamilyRecipe", "Operand", "Recipe", "Scale"]
+__all__ = ["BATCHED", "COMMON", "RARE", "RECIPES", "VARIED", "FamilyRecipe", "Operand", "Recipe", "Scale"]
 
 RECIPES: dict[str, FamilyRecipe] = {}
 """Family -> what its sweep runs."""
@@ -28,6 +28,9 @@ COMMON: dict[str, FamilyRecipe] = {}
 VARIED: dict[str, FamilyRecipe] = {}
 """Family -> what its sweep runs besides: shapes that are in no zoo."""
 
+BATCHED: dict[str, FamilyRecipe] = {}
+"""Family -> what its sweep runs besides: layers on batches, where a library's choice turns on the batch."""
+
 
 def _add(rows: dict[str, FamilyRecipe], row: FamilyRecipe) -> None:
     if row.family in rows:
@@ -35,13 +38,10 @@ def _add(rows: dict[str, FamilyRecipe], row: FamilyRecipe) -> None:
     rows[row.family] = row
 
 
+_TABLES = {"ROWS": RECIPES, "RARE": RARE, "COMMON": COMMON, "VARIED": VARIED, "BATCHED": BATCHED}
+
 for _name in sorted(m.name for m in pkgutil.iter_modules(__path__)):
     _module = importlib.import_module(f"{__name__}.{_name}")
-    for _row in getattr(_module, "ROWS", ()):
-        _add(RECIPES, _row)
-    for _row in getattr(_module, "RARE", ()):
-        _add(RARE, _row)
-    for _row in getattr(_module, "COMMON", ()):
-        _add(COMMON, _row)
-    for _row in getattr(_module, "VARIED", ()):
-        _add(VARIED, _row)
+    for _table, _rows in _TABLES.items():
+        for _row in getattr(_module, _table, ()):
+            _add(_rows, _row)

@@ -67,6 +67,30 @@ def conv(rng: Rng, scale: Scale) -> Recipe:
     return _image_conv(rng, scale, _channels(rng, 1024), c_out, side, window)
 
 
+def batched_conv(rng: Rng, scale: Scale) -> Recipe:
+    """Layers of convolutional networks on batches, where a library's choice turns on the batch: 16 images of few
+    channels run another kernel than 15 do.
+    """
+    batch, window = pick(rng, 4, 8, 8, 16, 16, 16, 16, 32, 32, 64), pick(rng, 1, 1, 1, 1, 3, 3, 3, 3, 5, 7)
+    c_in, c_out = _channels(rng, 768), _channels(rng, 768)
+    c_out = c_in if rng.random() < 0.3 else c_out
+    side = pick(rng, 3, 4, 6, 7, 7, 8, 8, 12, 13, 14, 14, 16, 16, 20, 24, 26, 28, 28, 32, 40, 48, 56, 56, 64, 80)
+    height, width = side, max(int(side * pick(rng, 1, 1, 1, 0.75, 0.5)), 1)
+    stride = pick(rng, 1, 1, 1, 2) if window > 1 else pick(rng, 1, 1, 1, 1, 1, 2)
+    while batch > 4 and batch * height * width * max(c_in, c_out) > scale.elements / 4:
+        batch //= 2
+    is_last = rng.random() < 0.15
+    x = (
+        Operand((batch, height, width, c_in), permute=(0, 3, 1, 2))
+        if is_last
+        else Operand((batch, c_in, height, width))
+    )
+    shape = (c_out, window, window, c_in) if is_last else (c_out, c_in, window, window)
+    operands: tuple[Operand, ...] = (x, Operand(shape, permute=(0, 3, 1, 2) if is_last else (), warm=False))
+    operands += (Operand((c_out,), warm=False),) if rng.random() < 0.4 else ()
+    return Recipe(Conv(F.conv2d, stride, (window // 2, window // 2), 1), operands)
+
+
 def conv_grouped(rng: Rng, scale: Scale) -> Recipe:
     """Two groups as in early networks, groups of few outputs, correlations of one image's features with another's."""
     kind = pick(rng, "halves", "halves", "few", "correlation", "correlation")
@@ -176,3 +200,5 @@ VARIED = (
     FamilyRecipe("fill", fill, 40),
     FamilyRecipe("pointwise", pointwise, 160),
 )
+
+BATCHED = (FamilyRecipe("conv", batched_conv, 1500, dtypes=("fp16",)),)

@@ -46,7 +46,7 @@ def test_a_plan_is_taken_whole_and_interleaved() -> None:
     assert len(taken) == sweeps.QUICK_CPU.total
     assert len({case.id for case in taken}) == len(taken)
     assert Counter(case.kernel.family for case in taken) == Counter(sweeps.QUICK_CPU.counts) + Counter(
-        sweeps.QUICK_CPU.rare
+        sweeps.QUICK_CPU.besides["rare "]
     )
     assert len({case.kernel.family for case in taken[: len(taken) // 4]}) == len(sweeps.QUICK_CPU.counts)
 

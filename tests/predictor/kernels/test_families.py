@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from predictor.kernels.convolutions import conv_out
+from predictor.kernels.convolutions import conv_out, of_library
 from predictor.kernels.families import FAMILIES, itemsize
 from predictor.kernels.slices import LANE_S, STEP_S, THREAD_S
 
@@ -173,7 +173,7 @@ def test_a_norm_takes_a_block_for_every_row(rows: int, cols: int, microseconds: 
     assert row.issue_s is not None
     elements = rows * cols
     dims = {"elements": elements, "bytes_read": 2 * elements, "bytes_written": 2 * elements, "inputs": 3, "kind": 4}
-    blocks_s = float(row.issue_s(row.complete({**dims, "rows": rows, "blocks": rows}), SMS))
+    blocks_s = float(row.issue_s(row.complete({**dims, "rows": rows, "blocks": rows}), 2, SMS))
     assert blocks_s == pytest.approx(1e-6 * microseconds, rel=0.1)
 
 
@@ -183,7 +183,7 @@ def test_blocks_that_hold_little_take_their_turns(blocks: int, microseconds: flo
     row = FAMILIES["ort"]
     assert row.issue_s is not None
     dims = {"elements": 1e6, "bytes_read": 2e6, "bytes_written": 2e6, "kind": 6, "blocks": blocks}
-    assert float(row.issue_s(row.complete(dims), SMS)) == pytest.approx(1e-6 * microseconds, rel=0.05)
+    assert float(row.issue_s(row.complete(dims), 2, SMS)) == pytest.approx(1e-6 * microseconds, rel=0.05)
 
 
 @pytest.mark.parametrize(
@@ -211,3 +211,61 @@ def test_every_kernel_has_thread_blocks(name: str) -> None:
     """What a breakdown says of the part of a GPU that it keeps busy."""
     family = FAMILIES[name]
     assert np.isfinite(family.blocks(family.complete({dim: np.array([8.0]) for dim in family.dims})))
+
+
+@pytest.mark.parametrize(
+    ("rows", "cols", "microseconds"), [(409152, 24, 247.6), (174248, 16, 106.3), (67200, 112, 41.6)]
+)
+def test_rows_read_in_vectors_take_a_block_each(rows: int, cols: int, microseconds: float) -> None:
+    # of fp16, on an H200, by vectorized_gather_kernel<16, long>
+    family = FAMILIES["gather"]
+    dims = family.complete({"rows": rows, "cols": cols})
+    assert max(family.roofline_s(dims, "fp16", 6e13, 4e12, 132)) * 1e6 == pytest.approx(microseconds, rel=0.05)
+    other = family.complete({"rows": rows, "cols": cols + 1})  # no whole vectors
+    assert max(family.roofline_s(other, "fp16", 6e13, 4e12, 132)) * 1e6 < 0.8 * microseconds
+
+
+DEPTHWISE = {
+    "batch": 16,
+    "c_in": 448,
+    "c_out": 448,
+    "groups": 448,
+    "h": 32,
+    "w": 32,
+    "r": 9,
+    "s": 9,
+    "pad_h": 4,
+    "pad_w": 4,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "dtype", "microseconds"),
+    [({}, "fp16", 471.5), ({"r": 3, "s": 3, "pad_h": 1, "pad_w": 1}, "fp32", 72.6)],
+)
+def test_torchs_own_depthwise_kernel_takes_its_time_an_output(
+    changes: dict[str, int], dtype: str, microseconds: float
+) -> None:
+    # conv_depthwise2d_forward_kernel(_generic) on an H200
+    family = FAMILIES["conv_depthwise"]
+    dims = family.complete(DEPTHWISE | changes)
+    assert max(family.roofline_s(dims, dtype, 6e13, 4e12, 132)) * 1e6 == pytest.approx(microseconds, rel=0.25)
+
+
+@pytest.mark.parametrize(
+    ("changes", "size", "library"),
+    [
+        ({}, 2, False),  # a window of nine
+        ({"channels_last": 1}, 2, True),
+        ({"r": 3, "s": 3}, 2, True),
+        ({"r": 3, "s": 3}, 4, False),  # in half precision alone
+        ({"r": 3, "s": 3, "stride_h": 2, "stride_w": 2}, 2, True),  # many channels on large images
+        ({"r": 3, "s": 3, "stride_h": 2, "stride_w": 2, "c_in": 64}, 2, False),
+        ({"r": 3, "s": 3, "dilation": 2}, 2, False),
+        ({"r": 1, "h": 1}, 2, True),  # sequences
+        ({"r": 1, "h": 1, "channels_last": 1}, 4, False),  # have no channels last
+    ],
+)
+def test_torch_leaves_some_depthwise_convolutions_to_cudnn(changes: dict[str, int], size: int, library: bool) -> None:
+    dims = FAMILIES["conv_depthwise"].complete(DEPTHWISE | changes)
+    assert bool(of_library(dims, size)) is library
