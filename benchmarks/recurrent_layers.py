@@ -21,12 +21,14 @@ import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from msgspec import structs
+from numpy.typing import NDArray
 
 from calibrate.fit.kernel_tables import merged
 from calibrate.fit.kernels import by_fit, fit_family, work_of
@@ -125,12 +127,20 @@ OTHERS = re.compile("elementwise_kernel|persistRNN|region_transform|Mem(set|cpy)
 """Kernels of a layer besides those and its products."""
 
 
-def kernels_of(row: Row) -> list[Kernel]:
+def kernels_of(row: Row) -> tuple[Kernel, ...]:
     """The kernels of a layer as they are predicted, one by one."""
+    return _kernels(tuple((name, row[name]) for name in drawn(0)))
+
+
+@cache
+def _kernels(layer: tuple[tuple[str, Any], ...]) -> tuple[Kernel, ...]:
+    row = dict(layer)
     dtype = {"float16": "fp16", "float32": "fp32"}[row["dtype"]]
-    x = torch.empty(row["batch"], row["steps"], row["inputs"])
-    calls = eager.lower(capture(module_of(row), (x,), dtype)).calls
-    return [kernel for call in calls if call.trait is Trait.RNN for kernel in call.kernels for _ in range(kernel.times)]
+    with torch.device("meta"):
+        module, x = module_of(row), torch.empty(row["batch"], row["steps"], row["inputs"])
+    calls = eager.lower(capture(module, (x,), dtype)).calls
+    found = (kernel for call in calls if call.trait is Trait.RNN for kernel in call.kernels)
+    return tuple(kernel for kernel in found for _ in range(kernel.times))
 
 
 def counted(row: Row) -> tuple[Counter[str], Counter[str]]:
@@ -154,9 +164,13 @@ def samples_of(row: Row) -> Iterator[MeasuredKernel]:
         if not same:
             continue
         if family in OWN:
-            taken = [found for name, found in row["kernels"].items() if re.search(FAMILIES[family].profiler_names, name)]
+            taken = [
+                found for name, found in row["kernels"].items() if re.search(FAMILIES[family].profiler_names, name)
+            ]
         else:
-            products = [found for name, found in row["kernels"].items() if not OTHERS.search(name) and "RNN" not in name]
+            products = [
+                found for name, found in row["kernels"].items() if not OTHERS.search(name) and "RNN" not in name
+            ]
             taken = [found for found in products if found[0] == len(same)]
         if taken and (family in OWN or (len(taken) == 1 and row["steps"] > 1)):
             seconds = sum(nanoseconds for _, nanoseconds in taken) / len(same) * 1e-9
@@ -176,16 +190,17 @@ def read(path: Path) -> None:
         alike[number % 2, "products"] += abs(predicted["product"] - found["product"]) <= 0.05 * found["product"]
     for (number, name), count in sorted(alike.items()):
         print(("learnt from", "held out")[number], name, count)
-    for family, name, errors in held_out_errors(rows, device):
-        print(f"{family:18} {name:6} {len(errors):4} held out: {np.mean(np.abs(np.expm1(errors))):.1%} mean error, "
-              f"{np.mean(errors):+.3f} of log time")
+    for family, name, errors in unseen_errors(rows[::2], rows[1::2], device):
+        mean, median = (float(how(np.abs(np.expm1(errors)))) for how in (np.mean, np.median))
+        print(f"{family} {name}: {len(errors)} held out, mean error {mean:.1%}, median {median:.1%}")
 
 
-def held_out_errors(rows: Sequence[Row], device: Device) -> Iterator[tuple[str, str, np.ndarray[Any, Any]]]:
-    """Family and units, and errors of log time of the odd rows' kernels, by a fit of the even rows'."""
-    learnt, held = ([s for row in rows[first::2] for s in samples_of(row)] for first in (0, 1))
-    known = by_fit(learnt)
-    for (family, name), group in by_fit(held).items():
+def unseen_errors(
+    learnt: Sequence[Row], held_out: Sequence[Row], device: Device
+) -> Iterator[tuple[str, str, NDArray[np.float64]]]:
+    """Family and units, and errors of log time of the kernels of rows, by a fit of those of others."""
+    known = by_fit([sample for row in learnt for sample in samples_of(row)])
+    for (family, name), group in by_fit([sample for row in held_out for sample in samples_of(row)]).items():
         learnt_fit = fit_family(known[family, name], family, device)
         base_s, features = work_of(group, family, device)
         residual = Forest.from_record(learnt_fit.residual).predict(features)
