@@ -195,7 +195,8 @@ CONSTANTS = (
     Constant(f"{COMPILE}.kernels", "ITERATION", WINDOW),
     Constant("predictor.ops.reductions", "TILE", TORCH_VECTORS),
     Constant("predictor.ops.ort", "POINTERS", _zoo("onnx", "onnx-cudagraph")),
-    Constant("predictor.ops.recurrent", "CHUNKS", LAYERS),
+    Constant("predictor.pricing.program", "IN_A_LAYER", LAYERS),
+    Constant("predictor.pricing.program", "LAYERS_S", LAYERS),
 )
 
 HEAD = (

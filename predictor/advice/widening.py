@@ -75,7 +75,7 @@ WIDER: dict[str, Callable[[Dims, Array], Dims]] = {
     **dict.fromkeys(
         (
             *("gemm", "gemm_8bit", "gemm_grouped", "ort_gemm_8bit", "ort_recurrent_product", "ort_integer_product"),
-            *("ort_few_bits", "ort_experts"),
+            *("ort_few_bits", "ort_experts", "recurrent_product"),
         ),
         _product,
     ),
@@ -88,6 +88,8 @@ WIDER: dict[str, Callable[[Dims, Array], Dims]] = {
     ),
     "attention": _along("heads", "kv_heads"),
     "interpolate": _interpolation,
+    "recurrence": _along("width"),
+    "recurrent_cell": _along("elements"),
     "ort_cache_append": _along("blocks"),
     "scattered_slices": _along("indices"),
     **dict.fromkeys(("layer_norm", "group_norm", "gather"), _COLUMNS),

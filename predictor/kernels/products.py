@@ -3,6 +3,8 @@
 gemm: batch x (m, k) @ (k, n); nt: second operand stored as (n, k); bias: added in the epilogue. gemm_8bit: of integers
 or floating-point numbers of eight bits, in torch priced where it was measured alone; ort_gemm_8bit: the same in ONNX
 Runtime, by its roofline. gemm_grouped: of groups that may differ in m, of which it has the mean.
+recurrent_product: of a recurrent layer's state in one step, whose weights the step before has left in the cache;
+ort_recurrent_product: the same in ONNX Runtime.
 """
 
 from __future__ import annotations
@@ -56,6 +58,13 @@ ROWS = (
     _product(
         name="ort_recurrent_product",
         measured_in=MeasuredIn.SESSIONS,
+        stand_in="gemm",
+        factor_group="gemm",
+    ),
+    _product(
+        name="recurrent_product",
+        measured_in=MeasuredIn.NOWHERE,
+        tf32_by_default=True,
         stand_in="gemm",
         factor_group="gemm",
     ),

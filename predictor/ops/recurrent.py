@@ -3,50 +3,149 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from predictor.ops import ort
 from predictor.ops.arguments import tensor
-from predictor.ops.elementary import copy_of, pointwise_of, product, repeated
+from predictor.ops.elementary import copy_of, fill_of, pointwise_of, product, repeated
 from predictor.ops.node_macs import recurrent_macs
 from predictor.ops.row import RARE, SPELLED_OTHERWISE, GraphBreak, OnnxForm, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
-CHUNKS = 8
-"""Parts of the sequence that cuDNN multiplies the input in, where a layer follows a layer: seen on an H100."""
+CHUNK = 32
+"""Most steps whose inputs cuDNN multiplies at once where a layer works on one part while the next works on another."""
+
+PARTS, PARTS_OF_MANY, MANY = 4, 8, 128
+"""Parts that it cuts a sequence into, and one of so many steps or more."""
+
+BROAD, BROAD_CHUNK = 128, 4
+"""Sequences from which it multiplies the inputs of so few steps at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Layers:
+    """What one call of torch's ``lstm``, ``gru``, ``rnn_tanh`` or ``rnn_relu`` computes. gates: products of a state;
+    ways: directions; matrices: of every layer and direction, of its inputs, its states, and maybe of a projection.
+    """
+
+    dtype: str
+    gates: int
+    depth: int
+    ways: int
+    steps: int
+    batch: int
+    matrices: tuple[tuple[tuple[int, ...], ...], ...]
+    is_packed: bool
+
+    @classmethod
+    def of(cls, call: OpCall, gates: int) -> _Layers:
+        x = tensor(call, "input", "data")
+        depth, ways = int(call.args.get("num_layers", 1)), 1 + int(bool(call.args.get("bidirectional")))
+        is_packed = "batch_sizes" in call.args  # the rows of all steps, one after another
+        if is_packed:
+            steps = tensor(call, "batch_sizes").shape[0]
+            batch = math.ceil(x.shape[0] / max(steps, 1))
+        else:
+            steps, batch = x.shape[:2][::-1] if call.args.get("batch_first") else x.shape[:2]
+        shapes = [p.shape for p in call.args["params"] if isinstance(p, TensorSpec) and len(p.shape) == 2]
+        each = len(shapes) // (depth * ways)
+        matrices = tuple(tuple(shapes[first : first + each]) for first in range(0, len(shapes), each))
+        return cls(x.dtype, gates, depth, ways, steps, batch, matrices, is_packed)
+
+    @property
+    def width(self) -> int:
+        """Of a state, before it is projected."""
+        return self.matrices[0][0][0] // self.gates
+
+    @property
+    def is_half(self) -> bool:
+        return self.dtype in ("fp16", "bf16")
+
+    @property
+    def is_single_kernel(self) -> bool:
+        """Whether one kernel goes through all steps of a layer and direction (get_algo in ATen/native/cudnn/RNN.cpp):
+        of narrow layers, in one multiprocessor.
+        """
+        narrow = self.width <= (384 if self.gates == 1 else 192)
+        return narrow and not self.is_packed and len(self.matrices[0]) == 2 and self.dtype != "fp64"
+
+    @property
+    def is_spread(self) -> bool:
+        """Whether one kernel goes through all steps in all multiprocessors, which share the weights: of wider single
+        layers in half precision (the same place; cards before Ampere and small ones, where torch does not ask for it,
+        are priced as if it did).
+        """
+        inputs = self.matrices[0][0][1]
+        single = self.depth == self.ways == 1 and self.dtype == "fp16" and not self.is_packed
+        aligned = self.width % 128 == inputs % 128 == self.batch % 8 == 0 and len(self.matrices[0]) == 2
+        fits = self.width <= 1024 and self.batch <= 128 and (self.gates == 4 or self.batch < 96 or self.width < 896)
+        return single and aligned and fits and self.gates != 3
+
+    @property
+    def chunk(self) -> int:
+        """Steps whose inputs are multiplied at once: all, but where layers that follow each other overlap, or where
+        there are very many.
+        """
+        if self.ways > 1 or (self.depth == 1 and self.steps < PARTS_OF_MANY * CHUNK):
+            return self.steps
+        if self.depth > 1 and self.batch >= BROAD:
+            return min(BROAD_CHUNK, self.steps)
+        parts = PARTS if self.steps < MANY else PARTS_OF_MANY
+        return min(math.ceil(self.steps / parts), CHUNK)
+
+    def multiplied(self, rows: int, shape: tuple[int, ...]) -> tuple[Kernel, ...]:
+        """A product with weights, in fp32 in TF32, which torch allows cuDNN unless it is told not to."""
+        return product("tf32" if self.dtype == "fp32" else self.dtype, rows, *shape)
+
+    def whole(self, matrices: tuple[tuple[int, ...], ...], spread: bool) -> tuple[Kernel, ...]:
+        """A layer in one direction whose steps are one kernel. A GRU's biases are added before."""
+        rows, inputs = matrices[0]
+        all_gates = _dense(self.dtype, self.steps * self.batch, rows)
+        dims = {"gates": self.gates, "width": self.width, "batch": self.batch, "steps": self.steps}
+        flags = {"half": float(self.is_half), "spread": float(spread)}
+        steps = Kernel("recurrence", self.dtype, {**dims, **flags})
+        biased = pointwise_of((all_gates,), all_gates) if self.gates == 3 else ()
+        marked = fill_of(_dense(self.dtype, self.steps * self.batch, self.width)) if spread else ()
+        return (*self.multiplied(self.steps * self.batch, (rows, inputs)), *biased, *marked, steps)
+
+    def stepwise(self, matrices: tuple[tuple[int, ...], ...]) -> tuple[Kernel, ...]:
+        """A layer in one direction by steps: the products of its inputs, then at every step a product of the states
+        and a kernel of what the gates do.
+        """
+        of_inputs, *of_states = matrices
+        chunks = math.ceil(self.steps / max(self.chunk, 1))
+        first = self.multiplied(math.ceil(self.batch * self.steps / max(chunks, 1)), of_inputs) * chunks
+        products = (kernel for shape in of_states for kernel in self.multiplied(self.batch, shape))
+        cell = Kernel("recurrent_cell", self.dtype, {"elements": self.batch * self.width, "gates": self.gates})
+        step = (*(replace(kernel, family="recurrent_product") for kernel in products), cell)
+        at_once = self.ways * self.depth * chunks / (chunks + self.depth - 1) if self.ways == 1 else self.ways
+        return tuple(replace(kernel, at_once=at_once) for kernel in (*first, *repeated(step, self.steps)))
+
+
+def _dense(dtype: str, rows: int, cols: int) -> TensorSpec:
+    return TensorSpec((rows, cols), dtype, (cols, 1))
 
 
 def cudnn_layers(call: OpCall, gates: int) -> tuple[Kernel, ...]:
-    """Recurrent layers as cuDNN's standard algorithm runs them: the products of a layer's inputs at once, then for each
-    step a product of the hidden state and a kernel of what the gates do. cuDNN's persistent kernels, which torch has it
-    use for single layers in half precision and batches of eight and more, are not modelled: they are faster.
+    """Recurrent layers as torch has cuDNN run them: all steps of a layer and direction in one kernel where that is
+    narrow, or else a product and a kernel at every step.
 
-    gates: products of the hidden state that a step takes. Directions are on streams of their own, and so are layers: a
-    layer begins when the one before it has done its first chunk. A CUDA graph runs them side by side, a host issues
-    them more slowly than they run.
+    Of those by steps, directions are on streams of their own, and so are layers: a layer begins when the one before it
+    has done its first chunk. A CUDA graph runs them side by side, a host issues them more slowly than they run.
     """
-    x, params = tensor(call, "input", "data"), call.args["params"]
-    layers, both = int(call.args.get("num_layers", 1)), 1 + int(bool(call.args.get("bidirectional")))
-    batch_first = bool(call.args.get("batch_first"))
-    steps, batch = (x.shape[1], x.shape[0]) if batch_first else (x.shape[0], x.shape[1])
-    if "batch_sizes" in call.args:  # packed: the rows of all steps, one after another
-        steps = tensor(call, "batch_sizes").shape[0]
-        batch, batch_first = math.ceil(x.shape[0] / max(steps, 1)), False
-    matrices = [p for p in params if isinstance(p, TensorSpec) and len(p.shape) == 2]
-    each = len(matrices) // (layers * both)  # two, and a third for a projection
-    chunks = CHUNKS if layers > 1 else 1
-    at_once = both * layers * chunks / (chunks + layers - 1)
-    kernels: tuple[Kernel, ...] = ()
-    for first in range(0, len(matrices), each):
-        (rows, inputs), *hidden = (m.shape for m in matrices[first : first + each])
-        kernels += product(x.dtype, math.ceil(batch * steps / chunks), rows, inputs) * chunks
-        width = rows // gates
-        state, gated = (TensorSpec((batch, n), x.dtype, (n, 1)) for n in (width, rows))
-        step = sum((product(x.dtype, batch, n, k) for n, k in hidden), ())
-        kernels += repeated(step + pointwise_of((gated, gated, state), state, heavy=1.0), steps)
-    placed = copy_of(x) if batch_first and batch > 1 else ()
-    return (*placed, *(replace(kernel, at_once=at_once) for kernel in kernels))
+    layers = _Layers.of(call, gates)
+    x = tensor(call, "input", "data")
+    is_moved = bool(call.args.get("batch_first")) and not layers.is_packed and min(x.shape[:2]) > 1
+    kernels = copy_of(x) if is_moved else ()
+    if not x.elements:
+        return ()
+    single, spread = layers.is_single_kernel, layers.is_spread and not layers.is_single_kernel
+    for matrices in layers.matrices:
+        kernels += layers.whole(matrices, spread) if single or spread else layers.stepwise(matrices)
+    if single and layers.ways > 1 and layers.depth % 2 == 0:  # the last layer has written where others read
+        kernels += copy_of(_dense(layers.dtype, layers.steps * layers.batch, layers.ways * layers.width))
+    return kernels
 
 
 def weights_macs(call: OpCall) -> int:

@@ -158,10 +158,11 @@ def _kind_cost(call: HostCall, dtype: str, host: HostCosts) -> tuple[tuple[float
     else:
         hot_s, cold_s, timed_launches = dispatch_s(call, dtype, host)
     ratio = host.op_factor / runtime.op_factor
+    library_s = _within_s(call, host)
     known = (
         (
-            hot_s + _products_s(call, host),
-            cold_s,
+            hot_s + library_s,
+            cold_s + library_s,
             _element_s(call, host) if call.elements else 0.0,
             timed_launches,
             _timed_library_s(call, dtype, host),
@@ -179,28 +180,34 @@ def _kind_cost(call: HostCall, dtype: str, host: HostCosts) -> tuple[tuple[float
 PRODUCTS = frozenset({Trait.GEMM, Trait.PRODUCT, Trait.CONV})
 """Traits of calls whose own cost holds a product's."""
 
-IN_A_LAYER, IN_A_SESSIONS_LAYER = 1 / 2, 1 / 3
+IN_A_LAYER, IN_A_SESSIONS_LAYER = 0.63, 1 / 3
 """Of what a product's library takes before it launches, what a step of a recurrent layer takes: the layer's library has
-chosen its products by then. Measured from torch, where stacks of LSTMs and GRUs of 800 and 1,600 launches are 4 us a
-product dearer than their launches on two hosts, and a linear layer 8; and under ONNX Runtime, four models with LSTM or
-GRU layers, two hosts, batches 1 and 16, 4 % mean error.
+chosen its products by then. Measured from torch, where a step of a product and a kernel of its gates takes 12.7 us, two
+launches 8.3 and a linear layer 6.9 more than its launch; and under ONNX Runtime, four models with LSTM or GRU layers,
+two hosts, batches 1 and 16, 4 % mean error.
+"""
+
+LAYERS_S = 8.0e-5
+"""Of a call of torch's recurrent layers, beside its launches, on a host whose probe takes ``PROBE_S``: views of the
+flat weights and cuDNN's descriptors are made anew at every call.
 """
 
 
-def _products_s(call: HostCall, host: HostCosts) -> float:
+def _within_s(call: HostCall, host: HostCosts) -> float:
     """What calls of a product's library cost beside their launches, within a call that is more than a product: a step
     of a recurrent layer, the products of an attention. Known where a launch is part of a typical call's cost; where it
-    is not, of recurrent layers. A replay calls no library.
+    is not, of recurrent layers, whose calls have a cost of their own. A replay calls no library.
     """
     product = host.typical.get(Trait.GEMM)
     if product is None or call.trait in PRODUCTS or call.trait is Trait.REPLAY:
         return 0.0
-    share = 1.0 if product.launches else 0.0
+    share, once_s = 1.0 if product.launches else 0.0, 0.0
     if call.trait is Trait.RNN:
         share = IN_A_SESSIONS_LAYER if product.launches else IN_A_LAYER
+        once_s = 0.0 if product.launches else LAYERS_S * (host.probe_s or PROBE_S) / PROBE_S
     others_s = host.typical[TYPICAL].hot_s
     count = sum(kernel.times for kernel in call.kernels if FAMILIES[kernel.family].matrix)
-    return share * count * max(product.hot_s - others_s, 0.0)
+    return once_s + share * count * max(product.hot_s - others_s, 0.0)
 
 
 def _shape_kernel(kernels: Sequence[Kernel], host: HostCosts) -> tuple[int, tuple[str, str] | None]:

@@ -150,7 +150,9 @@ EIGHT_BITS = ("int8", "uint8", "fp8_e4m3", "fp8_e5m2")
 
 
 def _unit(kernel: Kernel, dtype: str) -> str:
-    """Which matrix units run it: fp32 convolutions use TF32 by default in torch, matrix products only where allowed."""
-    if kernel.dtype not in ("fp16", "bf16", *EIGHT_BITS):
+    """Which matrix units run it: fp32 convolutions and recurrent layers use TF32 by default in torch, matrix products
+    only where allowed.
+    """
+    if kernel.dtype not in ("fp16", "bf16", "tf32", *EIGHT_BITS):
         return "tf32" if dtype == "tf32" or FAMILIES[kernel.family].tf32_by_default else "fp32"
     return kernel.dtype

@@ -220,16 +220,87 @@ def test_a_dropout_in_evaluation_mode_is_host_work_alone() -> None:
     assert (call.op, call.kernels) == ("dropout", ())
 
 
+def recurrent(module: nn.Module, *inputs: torch.Tensor, dtype: str = "fp16") -> tuple[Kernel, ...]:
+    (call,) = (c for c in eager.lower(capture(module, inputs, dtype)).calls if c.trait == "rnn")
+    return call.kernels
+
+
 @pytest.mark.parametrize(("layer", "gates"), [(nn.LSTM, 4), (nn.GRU, 3), (nn.RNN, 1)])
-def test_recurrent_layers_are_a_product_and_a_kernel_of_their_gates_for_every_step(layer: Any, gates: int) -> None:
-    steps, batch, width = 5, 2, 32
-    module = layer(16, width, num_layers=2, bidirectional=True)
-    (call,) = (c for c in eager.lower(capture(module, torch.empty(steps, batch, 16), "fp16")).calls if c.trait == "rnn")
-    hidden = [k for k in call.kernels if k.family == "gemm" and k.dims["k"] == width and k.dims["m"] == batch]
-    cells = [k for k in call.kernels if k.family == "pointwise"]
+def test_wide_recurrent_layers_are_a_product_and_a_kernel_of_their_gates_for_every_step(layer: Any, gates: int) -> None:
+    steps, batch, width = 5, 2, 416
+    found = recurrent(layer(16, width, num_layers=2, bidirectional=True), torch.empty(steps, batch, 16))
+    hidden = [k for k in found if k.family == "recurrent_product"]
+    cells = [k for k in found if k.family == "recurrent_cell"]
     assert len(cells) == len(hidden) == 2 * 2 * steps
-    assert {(k.dims["n"], k.dims["batch"]) for k in hidden} == {(gates * width, 1)}
-    assert {k.dims["elements"] for k in cells} == {batch * width}
+    assert {(k.dims["m"], k.dims["n"], k.dims["k"]) for k in hidden} == {(batch, gates * width, width)}
+    assert {(k.dims["elements"], k.dims["gates"]) for k in cells} == {(batch * width, gates)}
+
+
+def test_steps_of_a_projection_are_two_products() -> None:
+    found = recurrent(nn.LSTM(16, 64, proj_size=8), torch.empty(5, 2, 16))
+    assert [k.family for k in found] == ["gemm", *["recurrent_product", "recurrent_product", "recurrent_cell"] * 5]
+
+
+def test_steps_of_packed_sequences_are_kernels_of_their_own() -> None:
+    def forward(layer: nn.Module, x: torch.Tensor) -> Any:
+        packed = nn.utils.rnn.pack_padded_sequence(x, torch.tensor([5, 5]), batch_first=True)
+        return layer(packed)[0].data
+
+    class Packed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.LSTM(16, 64)
+
+        def forward(self, x: torch.Tensor) -> Any:
+            return forward(self.layer, x)
+
+    found = recurrent(Packed(), torch.empty(2, 5, 16))
+    assert [k.family for k in found] == ["gemm", *["recurrent_product", "recurrent_cell"] * 5]
+
+
+ALONE = {
+    "LSTM of 180 both ways": (nn.LSTM(150, 180, bidirectional=True), "fp16", ["gemm", "recurrence"] * 2),
+    "GRU of 192, whose biases are added before": (nn.GRU(64, 192), "fp16", ["gemm", "pointwise", "recurrence"]),
+    "RNN of 384 in fp32": (nn.RNN(64, 384), "fp32", ["gemm", "recurrence"]),
+    "two layers both ways, the last copied": (
+        nn.LSTM(80, 80, num_layers=2, bidirectional=True),
+        "fp16",
+        [*["gemm", "recurrence"] * 4, "copy"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_a_narrow_recurrent_layer_is_one_kernel_for_all_steps(name: str) -> None:
+    module, dtype, families = ALONE[name]
+    found = recurrent(module, torch.empty(36, 16, module.input_size), dtype=dtype)
+    assert [k.family for k in found] == families
+    assert {k.dims["steps"] for k in found if k.family == "recurrence"} == {36}
+
+
+@pytest.mark.parametrize(
+    ("module", "batch", "dtype", "is_spread"),
+    [
+        (nn.LSTM(512, 768), 64, "fp16", True),
+        (nn.LSTM(512, 768), 63, "fp16", False),
+        (nn.LSTM(512, 768), 64, "fp32", False),
+        (nn.LSTM(512, 768, num_layers=2), 64, "fp16", False),
+        (nn.LSTM(80, 768), 64, "fp16", False),
+        (nn.GRU(512, 768), 64, "fp16", False),
+        (nn.RNN(512, 896), 96, "fp16", False),
+        (nn.RNN(512, 1024), 64, "fp16", True),
+    ],
+)
+def test_a_wide_single_layer_is_one_kernel_where_torch_asks_for_it(
+    module: Any, batch: int, dtype: str, is_spread: bool
+) -> None:
+    found = recurrent(module, torch.empty(8, batch, module.input_size), dtype=dtype)
+    assert [k.dims["spread"] for k in found if k.family == "recurrence"] == [1.0] * is_spread
+
+
+def test_products_of_a_recurrent_layer_in_fp32_run_in_tf32() -> None:
+    found = recurrent(nn.LSTM(512, 512), torch.empty(8, 4, 512), dtype="fp32")
+    assert {k.dtype for k in found if k.family != "recurrent_cell"} == {"tf32"}
 
 
 def test_a_batch_norm_without_pixels_has_no_rows_of_its_own() -> None:
