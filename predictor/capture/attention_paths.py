@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -34,16 +34,60 @@ def as_fused(result: torch.Tensor) -> torch.Tensor:
     return result.new_empty(batch, length, heads, head_dim).transpose(1, 2)
 
 
+HALF = ("fp16", "bf16")
+
+MULTIPLE = {**dict.fromkeys(HALF, 8), "fp32": 4}
+"""Numbers of a head that a fused kernel reads at once: heads are a multiple of so many wide
+(torch/aten/src/ATen/native/transformers/cuda/sdp_utils.cpp, minimum_gemm_alignment).
+"""
+
+WIDEST = 256
+"""Head that FlashAttention takes (the same file, check_head_dim_size_flash)."""
+
+
 def needs_math(described: Mapping[str, Any]) -> bool:
-    """Whether attention takes the math path, its operators one by one: no fused kernel reads a mask whose last
-    dimension is strided, or takes keys of fewer heads or sequences than queries unless it is told of groups
-    (torch/aten/src/ATen/native/transformers/sdp_utils_cpp.h, check_batch_size_and_num_heads_dense).
+    """Whether attention takes the math path, its operators one by one: no fused kernel takes tensors of other than four
+    dimensions or reads one whose last dimension is strided; none takes keys of fewer heads or sequences than queries
+    unless it is told of groups (torch/aten/src/ATen/native/transformers/sdp_utils_cpp.h, check_tensor_shapes,
+    check_last_dim_stride_equals_1_dense, check_batch_size_and_num_heads_dense); none heads of odd widths that cannot be
+    padded.
     """
-    mask, query, key = (described.get(name) for name in ("attn_mask", "query", "key"))
-    if isinstance(mask, TensorSpec) and mask.shape[-1] > 1 and mask.stride[-1] != 1:
+    tensors = [t for t in map(described.get, ("query", "key", "value")) if isinstance(t, TensorSpec)]
+    mask = described.get("attn_mask")
+    if isinstance(mask, TensorSpec) and _is_strided(mask):
         return True
-    if not (isinstance(query, TensorSpec) and isinstance(key, TensorSpec)):
+    if len(tensors) < 3:
         return False
-    if query.shape[:-3] != key.shape[:-3]:
+    query, key, _ = tensors
+    if any(len(t.shape) != 4 or _is_strided(t) for t in tensors) or query.shape[0] != key.shape[0]:
         return True
-    return query.shape[-3:-2] != key.shape[-3:-2] and not described.get("enable_gqa")
+    if query.shape[1] != key.shape[1] and not described.get("enable_gqa"):
+        return True
+    return _is_odd(tensors) and not is_padded(described)
+
+
+def is_padded(described: Mapping[str, Any]) -> bool:
+    """Whether FlashAttention, the one fused kernel that takes heads of other widths than multiples of 8, takes these:
+    queries, keys and values are padded first (torch/aten/src/ATen/native/transformers/attention.cpp, pad_last_dim).
+    """
+    tensors = [t for t in map(described.get, ("query", "key", "value")) if isinstance(t, TensorSpec)]
+    if len(tensors) < 3 or not _is_odd(tensors) or described.get("attn_mask") is not None:
+        return False
+    width = tensors[0].shape[-1]
+    is_half = all(t.dtype in HALF for t in tensors)
+    return is_half and width <= WIDEST and all(t.shape[-1] == width for t in tensors)
+
+
+def padded_attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+    """Attention of padded heads, of whose result the padding is cut off."""
+    width = query.shape[-1]
+    wider = (torch.ops.aten.constant_pad_nd(t, [0, -width % MULTIPLE["fp16"]]) for t in (query, key, value))
+    return torch.nn.functional.scaled_dot_product_attention(*wider, *args, **kwargs)[..., :width]
+
+
+def _is_odd(tensors: Sequence[TensorSpec]) -> bool:
+    return any(t.shape[-1] % MULTIPLE.get(t.dtype, 1) for t in tensors)
+
+
+def _is_strided(tensor: TensorSpec) -> bool:
+    return tensor.shape[-1] > 1 and tensor.stride[-1] != 1

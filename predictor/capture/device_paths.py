@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes
 
 from predictor.capture.assumptions import EVEN, PADDING
-from predictor.capture.capture_mode import mark_on_host
+from predictor.capture.capture_mode import COMPILED_MODES, mark_on_host
 from predictor.records import CaptureMode
 
 
@@ -189,6 +189,12 @@ def multi_head_attention(
     return result, weights if need_weights else None
 
 
+def one_hot(x: Tensor, num_classes: int = -1) -> Tensor:
+    """Zeros, of which one in each row is set: native/Onehot.cpp."""
+    classes = num_classes if num_classes > 0 else int(x.max().item()) + 1
+    return torch.zeros((*x.shape, classes), dtype=x.dtype, device=x.device).scatter_(-1, x.unsqueeze(-1), 1)
+
+
 def grouped_products(a: Tensor, b: Tensor, offs: Any = None, *rest: Any, **named: Any) -> Tensor:
     """``_grouped_mm`` in other than bf16: the sizes of the groups go to the host, a product for each group follows."""
     result = a.new_empty(_grouped_shape(a, b, offs))
@@ -262,6 +268,7 @@ ON_DEVICE: dict[str, Callable[..., Any]] = {
     "_nested_tensor_from_mask_left_aligned": is_left_aligned,
     "_nested_tensor_from_mask": from_mask,
     "to_padded_tensor": padded,
+    "one_hot": one_hot,
 }
 """Operator -> what a GPU runs instead, in operators."""
 
@@ -271,6 +278,8 @@ def parts_of(name: str, mode: CaptureMode, args: tuple[Any, ...]) -> Callable[..
     if name == "_grouped_mm":
         return grouped_products if args[0].dtype != torch.bfloat16 else None
     if name.endswith("_cell") and mode is CaptureMode.EXPORTED:
+        return None
+    if name == "one_hot" and (mode in COMPILED_MODES or mode is CaptureMode.EXPORTED):
         return None
     return ON_DEVICE.get(name)
 

@@ -45,7 +45,7 @@ from predictor.capture import (
     traced_tensors,
 )
 from predictor.capture.assumptions import RESTS_ON
-from predictor.capture.attention_paths import as_fused, math_attention, needs_math
+from predictor.capture.attention_paths import as_fused, is_padded, math_attention, needs_math, padded_attention
 from predictor.capture.calls import (
     DTYPES,
     bind,
@@ -131,6 +131,7 @@ class _Recorder(TorchDispatchMode):
         self._caller: FrameType | None = None  # what called the operator that is no part of another
         self._frames = CompiledFrames(self._is_model) if mode in COMPILED_MODES else None
         self._stays_on_device = False  # what is split asked for the device, where known values are kept on the CPU
+        self._makes_on_device = False  # what is split has such values, and makes tensors where these are
         self.python = PythonTrace(
             _OBSERVERS,
             _OWN_FILES,
@@ -169,7 +170,7 @@ class _Recorder(TorchDispatchMode):
             self._caller = caller
         keyed = None
         if self._remembers and not self.casts.enabled:
-            keyed = signatures.keyed(func, args, kwargs, self._context, self._stays_on_device)
+            keyed = signatures.keyed(func, args, kwargs, self._context, self._stays_on_device, self._makes_on_device)
             if keyed is not None and (seen := signatures.find(keyed)) is not None:
                 results = seen.results_of(func, args, kwargs or {}, keyed.tensors)
                 if results is not None:
@@ -428,6 +429,10 @@ class _Recorder(TorchDispatchMode):
         where = placement(name, args, kwargs)
         if where == "download" and self._stays_on_device:
             where = "device"
+        made_there = self._makes_on_device
+        if where == "host" and made_there and asks_for("cpu", args, kwargs):
+            where = "factory"
+        self._makes_on_device = where in ("device", "factory") and (made_there or has_real(args, kwargs))
         stayed = self._stays_on_device
         other = named_by_tensor(name, args)
         goes_there = asks_for("meta", args, kwargs) or (other is not None and not is_on_host(other))
@@ -456,6 +461,9 @@ class _Recorder(TorchDispatchMode):
         elif name == "scaled_dot_product_attention" and needs_math(described):
             name, trait = "_scaled_dot_product_attention_math", Trait.COMPOSITE
             result, parts = self._split(math_attention, args, kwargs)
+        elif name == "scaled_dot_product_attention" and is_padded(described):
+            name, trait = "_scaled_dot_product_flash_attention", Trait.COMPOSITE
+            result, parts = self._split(padded_attention, args, kwargs)
         elif on_device is not None:
             trait = Trait.COMPOSITE
             self._reads_values = True
@@ -469,6 +477,7 @@ class _Recorder(TorchDispatchMode):
             keeps_values = name in assumptions.SIZED_BY_VALUES or name in assumptions.SHAPED_LIKE
             result, parts = self._split_known(func.decompose, given, (args, kwargs), keeps_values)
         elif trait is Trait.UNMODELLED and (explicit := explicit_kernel(func)) is not None:
+            self._makes_on_device = False  # its kernel may make tensors on the host
             result, parts = self._split_explicit(func, explicit, given, (args, kwargs))
             trait = Trait.COMPOSITE if parts else trait
         else:
@@ -484,7 +493,7 @@ class _Recorder(TorchDispatchMode):
             if func._schema.is_mutable and where == "device":
                 self._reads_values = True
                 result = self._written(given[0], result)
-        self._stays_on_device = stayed
+        self._stays_on_device, self._makes_on_device = stayed, made_there
         if reason := refused(func, tensors_in(result)):
             raise Stopped(reason)
         settled = assumptions.either(name, given[0]) if where == "device" else None

@@ -238,16 +238,16 @@ def find(call: Keyed) -> Signature | None:
 
 
 def keyed(
-    func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None, context: int, stays: bool
+    func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None, context: int, stays: bool, makes: bool = False
 ) -> Keyed | None:
     """The key of a call; None where it is to go the slow way. context: see ``context_of``; stays: it is part of an
-    operator that runs on the device.
+    operator that runs on the device; makes: of one on tensors of the device whose values are known.
     """
     if func.namespace != "aten" or not torch.is_inference_mode_enabled():
         return None
     if torch._C._functorch.peek_interpreter_stack() is not None:
         return None
-    parts: list[Any] = [id(func), context, stays, torch.get_default_dtype()]
+    parts: list[Any] = [id(func), context, stays, makes, torch.get_default_dtype()]
     tensors: list[torch.Tensor] = []
     for value in args:
         if not add_to_key(value, parts, tensors):

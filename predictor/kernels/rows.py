@@ -1,6 +1,7 @@
 """Kernels that go along the rows of a matrix: normalisations, reductions, scans, sorts, gathers, transforms.
 
-stride: of a row's elements in memory; strided: they are not neighbours. Of gathers, written: rows are written to places
+stride: of a row's elements in memory; strided: they are not neighbours; indexed: the place of what is found, too. Of
+gathers, written: rows are written to places
 that indices say, not read from them; adds: and added to what is there; shared: rows that meet in one place.
 """
 
@@ -36,7 +37,7 @@ def _reduce_bytes(d: Dims, size: int) -> Array:
 
 
 def _reduce_features(d: Dims, size: int, sms: int) -> list[Array]:
-    return [*_rows_features(d, size, sms), d["inner"]]
+    return [*_rows_features(d, size, sms), d["inner"], d["indexed"]]
 
 
 def _gather_features(d: Dims, size: int, sms: int) -> list[Array]:
@@ -142,7 +143,7 @@ ROWS = (
     ),
     _row(
         name="reduce",
-        dims={**_MATRIX, "inner": 1},
+        dims={**_MATRIX, "inner": 1, "indexed": 0},
         nbytes=_reduce_bytes,
         features=_reduce_features,
         profiler_names=r"reduce_kernel",

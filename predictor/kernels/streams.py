@@ -92,7 +92,7 @@ def _pool_bytes(d: Dims, size: int) -> Array:
 
 
 def _fill_features(d: Dims, size: int, sms: int) -> list[Array]:
-    return [log(d["elements"])]
+    return [log(d["elements"]), log(d["bytes_read"] + 1)]
 
 
 SIZES = ("elements", "bytes_read", "bytes_written")
@@ -141,9 +141,9 @@ ROWS = (
     ),
     Family(
         name="fill",
-        dims={"elements": None, "bytes_written": None},
+        dims={"elements": None, "bytes_written": None, "bytes_read": 0},
         flops=elements,
-        nbytes=lambda d, size: d["bytes_written"],
+        nbytes=streamed,
         features=_fill_features,
         sizes=("elements", "bytes_written"),
         profiler_names=r"FillFunctor|Memset|arange|tri[lu]_",

@@ -52,7 +52,7 @@ ROWS = (
         example=lambda o: partial(o.functional.scaled_dot_product_attention, o.heads, o.heads, o.heads),
     ),
     Operator(
-        ("_scaled_dot_product_attention_math",),
+        ("_scaled_dot_product_attention_math", "_scaled_dot_product_flash_attention"),
         Trait.COMPOSITE,
         fused_by=LOOP,
         is_attention=True,

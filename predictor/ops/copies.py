@@ -7,7 +7,7 @@ from functools import partial
 
 from predictor.ops import ort
 from predictor.ops.arguments import tensor
-from predictor.ops.elementary import copy_of, fill_of
+from predictor.ops.elementary import contiguous_of, copy_of, fill_of
 from predictor.ops.row import EVERY_FUSER, LOOP, NOT_NVFUSER, RARE, SPELLED_OTHERWISE, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
@@ -24,13 +24,25 @@ VECTOR_BYTES = 16
 """The longest word that a thread of a GPU reads at once."""
 
 
+MOST_JOINED_DIMS = 4
+"""Dimensions of tensors that one kernel joins (aten/src/ATen/native/cuda/Shape.cu, CAT_ARRAY_MAX_INPUT_DIMS)."""
+
+
 def cat(call: OpCall, *, stacks: bool = False) -> tuple[Kernel, ...]:
-    """One kernel that joins tensors. stacks: along a new dimension."""
+    """One kernel that joins tensors; where they have more dimensions than it knows, or several dtypes, a copy of each
+    to its place. stacks: along a new dimension, which takes one more dimension only behind all others. An empty tensor
+    of one dimension, which joins any, has no strides in common with them: the kernel then reads by strides.
+    """
     out = call.outputs[0]
     parts = [t for t in call.tensors if t.elements]
     if not out.elements:
         return ()
     dim = int(call.args.get("dim", 0)) % len(out.shape)
+    dims_joined = len(out.shape) - (stacks and dim < len(out.shape) - 1)
+    if dims_joined > MOST_JOINED_DIMS or any(t.dtype != out.dtype for t in parts):
+        stride = out.stride[:dim] + out.stride[dim + stacks :]
+        return tuple(k for t in parts for k in copy_of(t, TensorSpec(t.shape, out.dtype, stride)))
+    has_skipped = any(len(t.shape) == 1 and not t.elements for t in call.tensors) and len(out.shape) > 1
     inner = math.prod(out.shape[dim + 1 :])
     run = inner * (1 if stacks else parts[0].shape[dim])
     runs = inner * out.itemsize * (1 if stacks else math.gcd(*(t.shape[dim] for t in parts)))
@@ -40,7 +52,7 @@ def cat(call: OpCall, *, stacks: bool = False) -> tuple[Kernel, ...]:
         "bytes_written": out.nbytes,
         "inputs": len(call.tensors),  # an empty one too: a single one would be copied by another kernel
         "run": run,
-        "contiguous": float(all(t.is_contiguous for t in parts)),
+        "contiguous": float(not has_skipped and all(t.is_contiguous for t in parts)),
         "alignment": math.gcd(runs, VECTOR_BYTES),
     }
     return (Kernel("cat", out.dtype, dims),)
@@ -108,10 +120,23 @@ def channels_shuffled(call: OpCall) -> tuple[Kernel, ...]:
 
 
 def rolled(call: OpCall) -> tuple[Kernel, ...]:
-    """A copy whose threads find the place of each element by itself."""
-    x = tensor(call, "self")
-    sizes = {"elements": x.elements, "bytes_read": x.nbytes, "bytes_written": x.elements * x.itemsize}
-    return (Kernel("copy", x.dtype, {**sizes, "run": 1, "transposed": 0.0}),) if x.elements else ()
+    """For each dimension a copy whose threads find the place of each element by itself."""
+    x, dims = tensor(call, "self"), call.args.get("dims") or (0,)
+    if not x.elements:
+        return ()
+    written = x.elements * x.itemsize
+    sizes = {"elements": x.elements, "bytes_read": written, "bytes_written": written, "run": 1, "transposed": 0.0}
+    return (*contiguous_of(x), *(Kernel("copy", x.dtype, sizes),) * (len(dims) if isinstance(dims, tuple) else 1))
+
+
+def repeated(call: OpCall) -> tuple[Kernel, ...]:
+    """A copy of the tensor expanded along a dimension before each of its own."""
+    x, out = tensor(call, "self"), call.outputs[0]
+    before = len(out.shape) - len(x.shape)
+    own = [*(1,) * before, *x.shape]
+    shape = tuple(n for size, whole in zip(own, out.shape, strict=True) for n in (whole // max(size, 1), size))
+    stride = tuple(s for step in (*(0,) * before, *x.stride) for s in (0, step))
+    return copy_of(TensorSpec(shape, x.dtype, stride), TensorSpec(out.shape, out.dtype, out.stride))
 
 
 def unrolled(call: OpCall) -> tuple[Kernel, ...]:
@@ -158,7 +183,7 @@ ROWS = (
     Operator(
         ("repeat",),
         Trait.COPY,
-        copy,
+        repeated,
         onnx=_MOVED("Tile"),
         fused_by=LOOP,
         example=lambda o: partial(o.x.repeat, 1, 2, 1),

@@ -56,14 +56,20 @@ WARP = 32
 """Threads of a GPU that read together."""
 
 
-def run_length(source: TensorSpec) -> tuple[int, bool]:
-    """Elements read in one run in the order of the output, and whether the fastest dimension of the source is not the
-    last. Where few elements lie inside of the fastest dimension, the threads of a warp still share its runs.
+def run_length(source: TensorSpec, out: TensorSpec | None = None) -> tuple[int, bool]:
+    """Elements read and written in one run in the order of the output, and whether the fastest dimension of the source
+    is not that of the output, which is the last one's if not given. Where few elements lie inside of the fastest
+    dimension, the threads of a warp still share its runs.
     """
     run, inside = 1, 1
-    sizes = [(n, s) for n, s in zip(reversed(source.shape), reversed(source.stride), strict=True) if n != 1]
-    for n, s in sizes:
-        if s != run:
+    dims = list(zip(reversed(source.shape), reversed(source.stride), strict=True))
+    written: list[int] = []
+    if out is not None and out.shape == source.shape:
+        order = sorted(range(len(dims)), key=lambda d: out.stride[-1 - d])
+        dims, written = [dims[d] for d in order], [out.stride[-1 - d] for d in order if dims[d][0] != 1]
+    sizes = [(n, s) for n, s in dims if n != 1]
+    for number, (n, s) in enumerate(sizes):
+        if s != run or (written and written[number] != run):
             break
         run *= n
     if not sizes or sizes[0][1] <= 1:
@@ -77,12 +83,12 @@ def run_length(source: TensorSpec) -> tuple[int, bool]:
 
 def copy_of(source: TensorSpec, out: TensorSpec | None = None) -> tuple[Kernel, ...]:
     """Writing ``source`` into ``out``, a dense tensor of its shape and dtype if not given."""
-    out = out or source
+    given, out = out, out or source
     if out.elements == 0:
         return ()
     if source.dtype != out.dtype:
         return pointwise_of((source,), out, converts=(source.dtype, out.dtype) not in VECTORISED)
-    run, transposed = run_length(source)
+    run, transposed = run_length(source, given)
     dims = {
         "elements": out.elements,
         "bytes_read": source.nbytes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from predictor.ops import ort
@@ -13,6 +14,12 @@ from predictor.records import Kernel, OpCall, TensorSpec, Trait
 def fill(call: OpCall) -> tuple[Kernel, ...]:
     """A kernel that writes every element."""
     return fill_of(call.outputs[0])
+
+
+def triangle(call: OpCall) -> tuple[Kernel, ...]:
+    """A pass that reads what it does not write as zero."""
+    x, out = call.tensors[0], call.outputs[0]
+    return tuple(replace(kernel, dims={**kernel.dims, "bytes_read": x.nbytes}) for kernel in fill_of(out))
 
 
 def eye(call: OpCall) -> tuple[Kernel, ...]:
@@ -51,7 +58,7 @@ def multinomial(call: OpCall) -> tuple[Kernel, ...]:
     checks = (Kernel("reduce", x.dtype, {"rows": 1, "cols": x.elements, "inner": 1.0}),) * 2
     if call.args.get("replacement") and draws > 1:
         return (*checks, Kernel("scan", x.dtype, {"rows": rows, "cols": cols}), *pointwise_of((x,), out))
-    largest = Kernel("reduce", x.dtype, {"rows": rows, "cols": cols, "inner": 1.0})
+    largest = Kernel("reduce", x.dtype, {"rows": rows, "cols": cols, "inner": 1.0, "indexed": 1.0})
     several = Kernel("sort", x.dtype, {"rows": rows, "cols": cols, "k": float(draws)})
     return (*checks, *fill_of(x), *pointwise_of((x, x), x), largest if draws == 1 else several)
 
@@ -87,8 +94,9 @@ ROWS = (
     _row(("full_like",), example=lambda o: partial(o.torch.full_like, o.x, 1.0)),
     _row(("fill_",), example=lambda o: partial(o.x.fill_, 1.0)),
     _row(("zero_",), example=lambda o: partial(o.y.zero_)),
-    _row(("tril",), onnx=ort.form("Trilu"), example=lambda o: partial(o.torch.tril, o.matrix)),
-    _row(("triu", "tril_indices", "triu_indices", "fill", "logspace"), untimed=RARE),
+    _row(("tril",), lower=triangle, onnx=ort.form("Trilu"), example=lambda o: partial(o.torch.tril, o.matrix)),
+    _row(("triu",), lower=triangle, untimed=RARE),
+    _row(("tril_indices", "triu_indices", "fill", "logspace"), untimed=RARE),
     _row(("hann_window", "hamming_window"), lower=partial(window, passes=4), untimed=RARE),
     _row(("blackman_window",), lower=partial(window, passes=8), untimed=RARE),
     _row(("bartlett_window",), lower=partial(window, passes=3), untimed=RARE),

@@ -9,7 +9,7 @@ import numpy as np
 
 from predictor.ops import ort
 from predictor.ops.arguments import tensor
-from predictor.ops.elementary import copy_of, fill_of, rows_of
+from predictor.ops.elementary import copy_of, fill_of, pointwise_of, rows_of
 from predictor.ops.row import LOOP, RARE, SPELLED_OTHERWISE, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
@@ -41,6 +41,26 @@ def scatter(call: OpCall, *, in_place: bool = False, adds: bool = False, by_rows
     listed = index.elements if by_rows or not index.shape else index.shape[dim]
     shared = listed / max(x.shape[dim], 1) if x.shape else 1.0
     return (*copied, written(x.dtype, places // cols, cols, adds=adds, shared=shared))
+
+
+def reduced_into(call: OpCall, *, in_place: bool = False) -> tuple[Kernel, ...]:
+    """A reduction for every index, into a tensor that is copied twice unless in place (aten/src/ATen/native/
+    TensorAdvancedIndexing.cpp, scatter_reduce_two): the places are emptied first where what is there is not included;
+    a mean is divided by how many there are, which ones are added up for.
+    """
+    x, index, out = tensor(call, "self"), tensor(call, "index"), call.outputs[0]
+    if not index.elements:
+        return ()
+    source, included = tensor(call, "src"), call.args.get("include_self", True)
+    (added,) = scatter(call, in_place=True, adds=True)
+    emptied = () if included else scatter(call, in_place=True)
+    copied = () if in_place else copy_of(x, out) * 2
+    if call.args.get("reduce") != "mean":
+        return (*copied, *emptied, added)
+    flags = TensorSpec(out.shape, "bool", out.stride)
+    counted = (*fill_of(source), *fill_of(out), added)
+    at_least_one = pointwise_of((out,), flags) + pointwise_of((out, flags), out)
+    return (*copied, *emptied, added, *counted, *at_least_one, *pointwise_of((out, out), out))
 
 
 def written(dtype: str, rows: float, cols: float, *, adds: bool = False, shared: float = 1.0) -> Kernel:
@@ -191,8 +211,10 @@ ROWS = (
     _row(("max_unpool2d", "max_unpool3d", "unfold_backward"), lower=unpool, untimed=RARE),
     _row(("scatter", "put"), lower=scatter, onnx=_GATHERED("ScatterElements"), untimed=RARE),
     _row(("scatter_", "put_"), lower=partial(scatter, in_place=True), untimed=RARE),
-    _row(("scatter_add", "scatter_reduce"), lower=partial(scatter, adds=True), untimed=RARE),
-    _row(("scatter_add_", "scatter_reduce_"), lower=partial(scatter, in_place=True, adds=True), untimed=RARE),
+    _row(("scatter_add",), lower=partial(scatter, adds=True), untimed=RARE),
+    _row(("scatter_add_",), lower=partial(scatter, in_place=True, adds=True), untimed=RARE),
+    _row(("scatter_reduce",), lower=reduced_into, untimed=RARE),
+    _row(("scatter_reduce_",), lower=partial(reduced_into, in_place=True), untimed=RARE),
     _row(("index_copy",), lower=partial(scatter, by_rows=True), untimed=RARE),
     _row(("index_copy_",), lower=partial(scatter, in_place=True, by_rows=True), untimed=RARE),
     _row(("index_add", "index_reduce"), lower=partial(scatter, adds=True, by_rows=True), untimed=RARE),

@@ -32,6 +32,12 @@ def reduce(call: OpCall) -> tuple[Kernel, ...]:
     return reduction_of(x, max(out.elements, 1), axes)
 
 
+def found(call: OpCall) -> tuple[Kernel, ...]:
+    """A reduction that says where it has found what it looks for, as ``max`` along a dimension does, too."""
+    is_indexed = call.op.startswith("arg") or len(call.outputs) > 1
+    return tuple(replace(kernel, dims={**kernel.dims, "indexed": float(is_indexed)}) for kernel in reduce(call))
+
+
 def counted(call: OpCall) -> tuple[Kernel, ...]:
     """Which elements are not zero, and their sum."""
     x = tensor(call, "self")
@@ -46,11 +52,16 @@ def trace(call: OpCall) -> tuple[Kernel, ...]:
 
 
 def logsumexp(call: OpCall) -> tuple[Kernel, ...]:
-    """The largest, differences, exponentials, sum, logarithm, sum: as torch computes it."""
+    """The largest, zero where that is infinite (magnitudes, comparison, choice), differences, exponentials, sum,
+    logarithm, sum: as torch computes it.
+    """
     x, out = tensor(call, "self"), call.outputs[0]
+    flags = TensorSpec(out.shape, "bool", out.stride)
+    finite = pointwise_of((out,), out) + pointwise_of((out,), flags) + pointwise_of((out, flags), out)
     exponentials = pointwise_of((x, out), x) + pointwise_of((x,), x, heavy=1.0)
     return (
         *reduce(call),
+        *finite,
         *exponentials,
         *reduce(call),
         *pointwise_of((out,), out, heavy=1.0),
@@ -155,10 +166,10 @@ ROWS = (
     ),
     _reduction(("amax",), fused_by=_BY_NVFUSER, onnx=_BY_LIBRARY("ReduceMax"), example=lambda o: partial(o.x.amax, -1)),
     _reduction(("amin",), onnx=_BY_LIBRARY("ReduceMin"), untimed=RARE),
-    _reduction(("max",), fused_by=NOT_NVFUSER, example=lambda o: partial(o.x.max, -1)),
-    _reduction(("min",), fused_by=NOT_NVFUSER, example=lambda o: partial(o.torch.min, o.x, o.y)),
-    _reduction(("argmax",), onnx=_REDUCED("ArgMax"), example=lambda o: partial(o.x.argmax, -1)),
-    _reduction(("argmin",), onnx=_REDUCED("ArgMin"), untimed=RARE),
+    _reduction(("max",), lower=found, fused_by=NOT_NVFUSER, example=lambda o: partial(o.x.max, -1)),
+    _reduction(("min",), lower=found, fused_by=NOT_NVFUSER, example=lambda o: partial(o.torch.min, o.x, o.y)),
+    _reduction(("argmax",), lower=found, onnx=_REDUCED("ArgMax"), example=lambda o: partial(o.x.argmax, -1)),
+    _reduction(("argmin",), lower=found, onnx=_REDUCED("ArgMin"), untimed=RARE),
     _reduction(("any",), example=lambda o: partial(o.mask.any)),
     _reduction(("all",), example=lambda o: partial(o.mask.all)),
     _reduction(("prod",), onnx=_BY_LIBRARY("ReduceProd"), untimed=RARE),

@@ -157,6 +157,12 @@ def _kind_cost(call: HostCall, dtype: str, host: HostCosts) -> tuple[tuple[float
         hot_s, cold_s, timed_launches = host.fixed_s / host.op_factor, host.fixed_s / host.op_factor, 0.0
     else:
         hot_s, cold_s, timed_launches = dispatch_s(call, dtype, host)
+    by_shape = _shape_kernel(call.kernels, host)
+    inner = _inner_operators(call, timed_launches, by_shape[1] is not None, host)
+    if inner:
+        copied = host.typical.get(Trait.COPY, host.typical[TYPICAL])
+        hot_s, cold_s = hot_s + inner * copied.hot_s, cold_s + copied.cold_s + (inner - 1) * copied.hot_s
+        timed_launches += inner
     ratio = host.op_factor / runtime.op_factor
     library_s = _within_s(call, host)
     known = (
@@ -169,12 +175,24 @@ def _kind_cost(call: HostCall, dtype: str, host: HostCosts) -> tuple[tuple[float
             0.0 if call.trait in UNCALLED else host.call_s / ratio,
             ratio * host.kinds.get(kind_of_call(call.trait), 1.0),
         ),
-        *_shape_kernel(call.kernels, host),
+        *by_shape,
     )
     if len(runtime.known_calls) >= KINDS:
         runtime.known_calls.clear()
     runtime.known_calls[key] = known
     return known
+
+
+def _inner_operators(call: HostCall, timed_launches: float, by_shape: bool, host: HostCosts) -> int:
+    """Operators that run within a call and not within the timed one: copies of what lies across the memory before a
+    product or a norm, a mask that is written anew. Each costs what it costs by itself: it allocates and is set up.
+    by_shape: the cost of the call's product is known by its shape; all but products are then beside it.
+    """
+    if row_of(call.row, host.calls) is None or call.trait is Trait.REPLAY:
+        return 0
+    if by_shape:
+        return sum(kernel.times for kernel in call.kernels if not FAMILIES[kernel.family].matrix)
+    return max(sum(kernel.times for kernel in call.kernels) - max(math.ceil(timed_launches), 1), 0)
 
 
 PRODUCTS = frozenset({Trait.GEMM, Trait.PRODUCT, Trait.CONV})

@@ -73,12 +73,16 @@ def host_call(call: OpCall, dtype: str, unmodelled: Counter[str]) -> HostCall:
         python=call.python,
         trait=call.trait,
         parts=tuple(_part(leaf) for leaf in leaves) if call.parts else (),
-        extra=working if is_wrapper(call.op) else (),
+        extra=working if is_wrapper(call.op) else tuple(op for op in working if op in NUMBERS),
         sync=any(leaf.trait is Trait.SYNC for leaf in leaves),
         elements=sum(o.elements for leaf in leaves if _computes_on_host(leaf) for o in leaf.outputs),
         origin=call.origin,
         macs=call.macs,
     )
+
+
+NUMBERS = frozenset({"scalar_tensor"})
+"""Parts that make a tensor of a number in the code, as ``where`` does: no timed example has one."""
 
 
 def _same(call: OpCall) -> tuple[Any, ...]:

@@ -739,3 +739,34 @@ def test_keys_of_fewer_heads_leave_the_fused_kernels_unless_they_are_told_of_gro
     kinds = {kernel.family for call in lower(graph).calls for kernel in call.kernels}
     assert ("softmax" in kinds) is math
     assert ("attention" in kinds) is not math
+
+
+@pytest.mark.parametrize(
+    ("shape", "order", "masked", "math"),
+    [
+        ((2, 8, 16, 64), (0, 1, 2, 3), True, False),
+        ((2, 8, 16, 320), (0, 1, 2, 3), False, False),
+        ((2, 8, 64, 16), (0, 1, 3, 2), False, True),  # channels attend to channels: each lies across the memory
+        ((8, 16, 64), (0, 1, 2), False, True),
+        ((2, 8, 16, 52), (0, 1, 2, 3), True, True),
+        ((2, 8, 16, 300), (0, 1, 2, 3), False, True),
+    ],
+)
+def test_what_no_fused_attention_takes_is_multiplied_out(
+    shape: tuple[int, ...], order: tuple[int, ...], masked: bool, math: bool
+) -> None:
+    mask = torch.empty(16, 16) if masked else None
+    attend = torch.nn.functional.scaled_dot_product_attention
+    graph = of(lambda x: attend(*[x.permute(order)] * 3, attn_mask=mask), torch.empty(shape), dtype="fp16")
+    kinds = {kernel.family for call in lower(graph).calls for kernel in call.kernels}
+    assert ("softmax" in kinds) is math
+    assert ("attention" in kinds) is not math
+
+
+def test_heads_of_odd_widths_are_padded_for_attention() -> None:
+    attend = torch.nn.functional.scaled_dot_product_attention
+    graph = of(lambda x: attend(x, x, x).transpose(1, 2).flatten(2), torch.empty(2, 8, 16, 52), dtype="fp16")
+    *pads, attention, merged = [kernel for call in lower(graph).calls for kernel in call.kernels]
+    assert [kernel.family for kernel in pads] == ["fill", "copy"] * 3
+    assert (attention.family, attention.dims["head_dim"]) == ("attention", 56)
+    assert (merged.family, merged.dims["run"]) == ("copy", 52)  # of the result without its padding

@@ -239,3 +239,85 @@ def test_transforms_back_to_real_numbers_see_half() -> None:
     assert {there.dims["rows"], last.dims["rows"]} == {2 * 32 * 33, 2 * 32 * 64}
     *_, back = kernels(lambda x: torch.fft.irfft2(torch.fft.rfft2(x)), grid)
     assert back.dims["back"] == 1
+
+
+def named(function: Callable[..., Any], *tensors: torch.Tensor, dtype: str = "fp16") -> list[tuple[str, float]]:
+    """Family and size of each kernel of a function."""
+    return [(k.family, k.dims.get("elements", k.dims.get("rows", 0))) for k in kernels(function, *tensors, dtype=dtype)]
+
+
+def test_tensors_of_many_dimensions_or_dtypes_are_copied_one_by_one() -> None:
+    x, wide = torch.rand(1, 2, 3, 4), torch.rand(1, 2, 3, 4, 2)
+    for join in (lambda x, w: torch.stack((x, x), -1), lambda x, w: torch.cat((w[..., :1], w[..., 1:]), -1)):
+        copies = kernels(join, x, wide, dtype="fp16")
+        assert [(k.family, k.dims["elements"], k.dims["run"]) for k in copies] == [("copy", 24, 1)] * 2
+    assert named(lambda x, w: torch.stack((x, x), 1), x, wide) == [("cat", 48)]  # joined, then split by a view
+    mixed = kernels(lambda x: torch.cat((x.float(), x)), x, dtype="fp16")
+    assert [k.family for k in mixed] == ["pointwise", "copy", "pointwise"]
+
+
+def test_a_cache_that_begins_empty_is_joined_by_strides() -> None:
+    x = torch.rand(1, 4, 16, 64)
+
+    def kernel(empty: tuple[int, ...]) -> Kernel:
+        return kernels(lambda x: torch.cat((torch.empty(empty, dtype=x.dtype, device=x.device), x), -2), x)[-1]
+
+    assert (kernel((0,)).dims["contiguous"], kernel((0,)).dims["inputs"]) == (0, 2)
+    assert kernel((1, 4, 0, 64)).dims["contiguous"] == 1
+
+
+def test_a_copy_is_as_scattered_as_what_it_writes() -> None:
+    x, into = torch.rand(8, 16), torch.rand(8, 32)
+    (half,) = kernels(lambda x, y: y[:, :16].copy_(x), x, into)
+    (second,) = kernels(lambda x, y: y[:, ::2].copy_(x), x, into)
+    assert [k.dims["run"] for k in (half, second)] == [16, 1]
+    (last,) = kernels(lambda x: x.contiguous(memory_format=torch.channels_last), torch.rand(2, 64, 8, 8))
+    assert (last.dims["run"], last.dims["transposed"]) == (1, 1)
+
+
+@pytest.mark.parametrize(("times", "run"), [((1, 2), 16), ((3, 1), 128), ((2, 1, 1), 128)])
+def test_what_is_repeated_is_read_in_runs_between_the_repeats(times: tuple[int, ...], run: int) -> None:
+    (kernel,) = kernels(lambda x: x.repeat(times), torch.rand(8, 16))
+    assert kernel.dims["run"] == run
+
+
+def test_each_dimension_is_rolled_by_itself() -> None:
+    assert named(lambda x: x.roll((1, 2), (0, 1)), X) == [("copy", 1600)] * 2
+    assert named(lambda x: x.roll(1), X) == named(lambda x: x.roll(1, 1), X) == [("copy", 1600)]
+
+
+def test_a_mean_of_what_meets_in_a_place_counts_it() -> None:
+    def mean(x: torch.Tensor, messages: torch.Tensor, index: torch.Tensor, **how: Any) -> torch.Tensor:
+        return x.scatter_reduce(0, index[:, None].expand_as(messages), messages, **how)
+
+    def families(**how: Any) -> list[str]:
+        return [k.family for k in kernels(lambda *tensors: mean(*tensors, **how), X, MESSAGES, EDGES)]
+
+    assert families(reduce="sum") == ["copy", "copy", "gather"]
+    assert families(reduce="amax", include_self=False) == ["copy", "copy", "gather", "gather"]
+    count = ["fill", "fill", "gather", "pointwise", "pointwise", "pointwise"]
+    assert families(reduce="mean", include_self=False) == ["copy", "copy", "gather", "gather", *count]
+
+
+def test_one_of_a_row_of_zeros_is_set() -> None:
+    assert named(lambda x: F.one_hot(x, 10), EDGES) == [("fill", 8000), ("gather", 800)]
+
+
+def test_numbers_to_choose_from_are_put_on_the_device() -> None:
+    program = eager.lower(capture(Function(lambda mask: torch.where(mask > 0, 0.0, -1e9)), (EDGES,), "fp16"))
+    assert [k.family for k in program.calls[-1].kernels] == ["fill", "fill", "pointwise"]
+    assert program.calls[-1].extra == ("scalar_tensor", "scalar_tensor")
+
+
+def test_a_triangle_is_read_and_written() -> None:
+    for triangle in (torch.tril, torch.triu):
+        (kernel,) = kernels(triangle, X, dtype="fp16")
+        assert (kernel.dims["bytes_read"], kernel.dims["bytes_written"]) == (3200, 3200)
+
+
+def test_a_reduction_that_tells_places_is_known_as_such() -> None:
+    indexed = [
+        kernels(find, X)[0].dims.get("indexed", 0)
+        for find in (torch.argmax, lambda x: x.max(1), lambda x: x.min(0), torch.amax, torch.max)
+    ]
+    assert indexed == [1, 1, 1, 0, 0]

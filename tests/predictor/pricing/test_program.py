@@ -12,6 +12,7 @@ from predictor.calibration.load import Calibration
 from predictor.calibration.schema import CallCost, CallTime, Environment
 from predictor.calibration.trees import Forest
 from predictor.graph.coldness import HALF_DISTANCE
+from predictor.pricing.kernels import price_kernels
 from predictor.pricing.program import HOST_ELEMENTS, dispatch_s, price
 from predictor.records import HostCall, HostRow, Kernel, Program, PythonWork, Variant
 
@@ -143,10 +144,24 @@ def test_wider_formats_share_the_host_costs_of_others(h200: Calibration) -> None
     assert seconds(call("add"), h200, "bf16") == seconds(call("add"), h200, "fp16")
 
 
-def test_a_kernel_beyond_those_of_the_timed_call_costs_a_launch(h200: Calibration) -> None:
-    """Three launches where one was timed: 1 + 2 x 1000."""
+def test_a_launch_beyond_those_of_the_timed_call_costs_a_launch(h200: Calibration) -> None:
+    """Several launches of one kernel where one was timed."""
+    ordered = Kernel("sort", "fp32", {"rows": 4, "cols": 2**20})
+    launches = int(price_kernels(h200, "sort", "fp32", ordered.dims).launches[0])
+    assert launches > 1
     assert seconds(call("add", kernels=(ADDITION,)), h200) == 1.0
-    assert seconds(call("add", kernels=(ADDITION,) * 3), h200) == 2001.0
+    assert seconds(call("add", kernels=(ordered,)), h200) == 1.0 + 1000.0 * (launches - 1)
+
+
+def test_an_operator_within_a_call_costs_what_it_costs_by_itself(h200: Calibration) -> None:
+    """Copies before a product cost 4 each, typically; so does a second kernel where one was timed."""
+    gemm = Kernel("gemm", "fp16", {"m": 128, "n": 128, "k": 128, "batch": 1, "nt": 1, "bias": 0})
+    assert seconds(call("linear", "gemm", kernels=(ADDITION, ADDITION, gemm)), h200, "fp16") == pytest.approx(
+        13 + 2 * 4
+    )
+    assert seconds(call("add", kernels=(ADDITION,) * 3), h200) == pytest.approx(1 + 2 * 4)
+    wrapper = call("to", "composite", kernels=(ADDITION,), parts=("clone",), extra=("clone",))
+    assert seconds(wrapper, h200) == pytest.approx(0.625)  # which is known to cost its copy
 
 
 def test_python_after_the_last_operator_costs_too(h200: Calibration) -> None:
