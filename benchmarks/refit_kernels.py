@@ -4,7 +4,9 @@
 
 Only families (and units) that the supplement measured are fitted; all else stays as it is. A line for each has mean and
 median absolute error on samples that a fit did not see (four folds): on the old ones by those alone and by all, on the
-new ones by the calibration as it is and by all. Where "by all" is above "by old" the new samples do harm.
+new ones by the calibration as it is and by all. Where "by all" is above "by old" the new samples do harm. Without
+``--more`` the families asked for are fitted to the calibration's own samples, as where what is known of a kernel has
+changed: each line has the errors that are left.
 ``--write`` appends the samples to the calibration's own, and writes its fits.
 """
 
@@ -92,8 +94,8 @@ def refit(family: str, old: Sequence[MeasuredKernel], new: Sequence[MeasuredKern
     """The fit of all samples of a family (and units), and its errors. gpu: whose calibration is "as it is"."""
     both = [*old, *new]
     by_all = log_errors(unseen_seconds(both, family, device), both)
-    alone = log_errors(unseen_seconds(old, family, device), old) if old else np.zeros(0)
-    as_is = log_errors(as_it_is(new, load_calibration(gpu)), new)
+    alone = log_errors(unseen_seconds(old, family, device), old) if old and new else by_all[: len(old)]
+    as_is = log_errors(as_it_is(new, load_calibration(gpu)), new) if new else np.zeros(0)
     fit = fit_family(both, family, device, unseen_log_errors=by_all)
     return Refit(fit, alone, by_all[: len(old)], as_is, by_all[len(old) :])
 
@@ -102,7 +104,7 @@ def main() -> None:
     """Print the errors; write where it is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gpu", default="h200")
-    parser.add_argument("--more", type=Path, nargs="+", required=True, help="files of samples")
+    parser.add_argument("--more", type=Path, nargs="*", default=[], help="files of samples")
     parser.add_argument("--families", default="", help="these alone, comma-separated")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--write", action="store_true")
@@ -114,12 +116,13 @@ def main() -> None:
     more = [sample for sample in more if not own.has(KernelSample, sample.id)]
     old = by_fit(measured_kernels(own))
     new = by_fit([s for path in options.more for s in measured_kernels(SampleFile(path))])
-    chosen = [key for key in new if not options.families or key[0] in options.families.split(",")]
+    measured = new if options.more else old
+    chosen = [key for key in measured if not options.families or key[0] in options.families.split(",")]
     device, kernels = load_calibration(options.gpu).device, files.read(folder / "kernels.json", Kernels, options.gpu)
     print(HEADER)
     fits = []
     for found in Parallel(n_jobs=options.jobs, return_as="generator")(
-        delayed(refit)(key[0], old.get(key, []), new[key], device, options.gpu) for key in chosen
+        delayed(refit)(key[0], old.get(key, []), new.get(key, []), device, options.gpu) for key in chosen
     ):
         print(found.line, flush=True)
         fits.append(found.fit)
