@@ -72,7 +72,8 @@ def module_of(layer: Row) -> torch.nn.Module:
     """The layer's module, in evaluation mode."""
     sizes = layer["inputs"], layer["hidden"], layer["layers"]
     options = {"batch_first": True, "bidirectional": layer["both_ways"]}
-    return CELLS[layer["cell"]](*sizes, **options).eval()
+    module: torch.nn.Module = CELLS[layer["cell"]](*sizes, **options).eval()
+    return module
 
 
 def made(layer: Row) -> Callable[[], Any]:

@@ -35,6 +35,7 @@ from predictor.calibration.schema import (
     RuntimeCosts,
 )
 from predictor.errors import PredictorError
+from predictor.kernels.families import FAMILIES, MeasuredIn
 from predictor.records import Kernel
 from predictor.runtimes.eager import lowering as eager
 
@@ -84,7 +85,7 @@ def fitted(gpu: str, out: Path, examples: Examples, host_only: bool = False) -> 
     if own_fits:
         device = _device(gpu, constants, environment, out)
         samples = _without_dispatch(own, calls.hot_s) if constants.serial else own
-        derived, published = _of_others(out / "kernels.json", gpu)
+        derived, published = fits_that_stay(out / "kernels.json", gpu)
         kernels = _kernels(gpu, merged(derived, merged(fit_kernels(samples, device), published)))
     elif own and not host_only:
         here = _device(gpu, constants, environment, out)
@@ -220,15 +221,16 @@ def _with_others(
     return kernels, runtimes.with_same(costs)
 
 
-def _of_others(path: Path, gpu: str) -> tuple[list[Fit], list[Fit]]:
+def fits_that_stay(path: Path, gpu: str) -> tuple[list[Fit], list[Fit]]:
     """Fits that the calibration has and that stay: of another GPU's kernels, where this one measured none of the
-    family, and of published kernels.
+    family, or of a family that no calibration measures; and of published kernels.
     """
     try:
         fits = files.read(path, Kernels, gpu).fits
     except PredictorError:  # none yet, or damaged
         return [], []
-    return [f for f in fits if f.provenance == "derived"], [f for f in fits if f.context == "replay"]
+    kept = [f for f in fits if f.provenance == "derived" or FAMILIES[f.family].measured_in is MeasuredIn.NOWHERE]
+    return kept, [f for f in fits if f.context == "replay"]
 
 
 def _without_dispatch(

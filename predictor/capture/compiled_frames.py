@@ -2,11 +2,11 @@
 
 Dynamo compiles functions, with all that they call. Where it meets what it cannot compile (Python reads a tensor),
 each function that is running is cut there: what follows in it is a graph of its own. A function of torch's own, or of
-Python's library, is compiled within others alone, and one that is cut in a loop, or that fetches a recurrent layer,
-not at all: what they call themselves runs in eager mode, and the functions that they call are compiled apart. So does
-the rest of a function in which a tensor is the bound of a slice.
+Python's library, is compiled within others alone, and one that is cut in a loop not at all: what they call themselves
+runs in eager mode, and the functions that they call are compiled apart. So does the rest of a function in which a
+tensor is the bound of a slice, and of one that fetches a recurrent layer, from the statement on in which it does.
 
-In torch: ``break_graph_if_unsupported``, ``maybe_has_backedge`` and ``step_graph_break`` in
+In torch: ``break_graph_if_unsupported``, ``maybe_has_backedge``, ``step`` and ``is_non_empty_graph`` in
 torch/_dynamo/symbolic_convert.py, ``check_file`` in trace_rules.py, ``allow_rnn`` in variables/builder.py.
 """
 
@@ -47,6 +47,37 @@ def is_in_loop(code: CodeType, offset: int) -> bool:
     return False
 
 
+_NEVER_GOES_ON = ("RETURN_VALUE", "RETURN_CONST", "RAISE", "RERAISE", "JUMP_FORWARD", "JUMP_BACKWARD", "JUMP_ABSOLUTE")
+"""Begins the names of instructions behind which the next does not follow."""
+
+
+@lru_cache(maxsize=4096)
+def _statements(code: CodeType) -> tuple[int, ...]:
+    """Offsets of a function's instructions before which its stack is empty: there a graph may end within it."""
+    found: list[int] = []
+    depths: dict[int, int] = {}  # where jumps lead
+    depth: int | None = 0  # None: after an end, where no jump leads
+    for instruction in dis.get_instructions(code):
+        depth = depths.get(instruction.offset, depth)
+        if depth is None:
+            continue
+        if depth == 0:
+            found.append(instruction.offset)
+        opcode, argument = instruction.opcode, instruction.arg
+        if opcode in dis.hasjrel or opcode in dis.hasjabs:
+            depths.setdefault(int(instruction.argval), depth + dis.stack_effect(opcode, argument, jump=True))
+        depth = (
+            None
+            if instruction.opname.startswith(_NEVER_GOES_ON)
+            else depth + dis.stack_effect(opcode, argument, jump=False)
+        )
+    return tuple(found)
+
+
+FEWEST_CALLS = 2
+"""Operators from which on a graph ends before the statement that cannot be compiled."""
+
+
 _SUBSCRIPTS = frozenset({"BINARY_SUBSCR", "BINARY_SLICE", "STORE_SUBSCR", "STORE_SLICE", "DELETE_SUBSCR"})
 
 
@@ -65,17 +96,26 @@ def is_left_to_eager_mode(calls: Sequence[OpCall]) -> bool:
 
 @dataclass(slots=True)
 class _Function:
-    """A call of a function. compiled_alone: whether a graph may begin in it; cuts: calls of operators at which it was
-    cut; eager_from: the first call of an operator that it makes in eager mode, None: of none.
+    """A call of a function. first: the first call of an operator in it; compiled_alone: whether a graph may begin in
+    it; statement: where the statement begins that runs; since: the first call of an operator in that; cuts: calls of
+    operators at which it was cut; eager_from: the first call of an operator that it makes in eager mode, None: of none.
     """
 
+    first: int
     compiled_alone: bool
+    statement: int = -1
+    since: int = 0
     cuts: list[int] = field(default_factory=list)
     eager_from: int | None = None
 
     def leave_from(self, call: int) -> None:
         """It is left to eager mode from a call on."""
         self.eager_from = call if self.eager_from is None else min(self.eager_from, call)
+
+    def leave_statement(self) -> None:
+        """It is left to eager mode from the statement on that runs; with what is before, where that is no graph."""
+        begun = self.cuts[-1] + 1 if self.cuts else self.first
+        self.leave_from(self.since if self.since >= begun + FEWEST_CALLS else begun)
 
 
 class CompiledFrames:
@@ -136,8 +176,15 @@ class CompiledFrames:
                     break
         for begun in reversed(new):
             running[begun] = len(self._functions)
-            self._functions.append(_Function(bool(file_outside_of_torch(begun.f_code))))
+            self._functions.append(_Function(len(self._stacks), bool(file_outside_of_torch(begun.f_code))))
         self._running = running
+        for runs, number in running.items():
+            function = self._functions[number]
+            if function.compiled_alone:
+                starts = _statements(runs.f_code)
+                statement = starts[bisect(starts, runs.f_lasti) - 1]
+                if statement != function.statement:
+                    function.statement, function.since = statement, len(self._stacks)
 
     def _cut(self, breaks: GraphBreak, read: FrameType | None) -> None:
         """Cut all functions that run: the next call of an operator is not compiled. read: of a read by Python."""
@@ -153,9 +200,10 @@ class CompiledFrames:
             self._functions[fetching].eager_from = now
         for frame, number in self._running.items():
             function = self._functions[number]
-            fetches = breaks is GraphBreak.NOT_TRACED and number == fetching
-            if fetches or not function.compiled_alone:
+            if not function.compiled_alone:
                 function.leave_from(0)
+            elif breaks is GraphBreak.NOT_TRACED and number == fetching:
+                function.leave_statement()
             elif is_in_loop(frame.f_code, frame.f_lasti):
                 function.leave_from(function.cuts[-1] if function.cuts else 0)
             function.cuts.append(now)

@@ -106,9 +106,9 @@ class Family:
     over_link: its bytes go between the memories of device and host, at the pace of the link between them.
 
     latency_s: seconds of what is neither arithmetic nor traffic, steps that wait for each other, from dims and
-    multiprocessors; None: nothing. issue_s: seconds in which blocks are launched or the multiprocessors issue the
-    instructions of a kernel that has many for a FLOP, beside its traffic, from dims, element size and multiprocessors;
-    None: those of its FLOPs at the peak.
+    multiprocessors; None: nothing; latency_by_clock: they take so long on another GPU as instructions do. issue_s:
+    seconds in which blocks are launched or the multiprocessors issue the instructions of a kernel that has many for a
+    FLOP, beside its traffic, from dims, element size and multiprocessors; None: those of its FLOPs at the peak.
 
     measured_in: where; stand_in: the family whose fit is taken where this one was not measured; held_out: dimensions
     that decide whether two samples are parts of one when a fit is tested on unseen ones, all where it is empty.
@@ -141,6 +141,7 @@ class Family:
     over_link: bool = False
     impossible: Impossible = lambda d: ()
     latency_s: Callable[[Dims, int], Array] | None = None
+    latency_by_clock: bool = False
     issue_s: Callable[[Dims, int, int], Array] | None = None
     measured_in: MeasuredIn = MeasuredIn.CALLS
     stand_in: str = ""

@@ -123,6 +123,7 @@ ROWS = (
         blocks=lambda d: d["batch"],
         matrix=True,
         latency_s=_seconds,
+        latency_by_clock=True,
         measured_in=MeasuredIn.NOWHERE,
         factor_group="other",
     ),

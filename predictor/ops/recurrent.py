@@ -96,7 +96,8 @@ class _Layers:
 
     def multiplied(self, rows: int, shape: tuple[int, ...]) -> tuple[Kernel, ...]:
         """A product with weights, in fp32 in TF32, which torch allows cuDNN unless it is told not to."""
-        return product("tf32" if self.dtype == "fp32" else self.dtype, rows, *shape)
+        n, k = shape
+        return product("tf32" if self.dtype == "fp32" else self.dtype, rows, n, k)
 
     def whole(self, matrices: tuple[tuple[int, ...], ...], spread: bool) -> tuple[Kernel, ...]:
         """A layer in one direction whose steps are one kernel. A GRU's biases are added before."""

@@ -378,6 +378,7 @@ def _transferred_s(
     library's stand in for them, which picks its own for each size: from what it takes for those of their size.
     """
     dtype = units(calibration, dtype)
+    roof_s = roof_s - _clocked_s(row, dims, calibration.sms)
     stand_in = bool(row.stand_in) and FitKey(row.name, fit_name(row.name, dtype), "model") not in other.fits
     longer = calibration.time_factor * (other.sms / calibration.sms if stand_in else 1)
     logs = np.zeros(len(roof_s))
@@ -385,11 +386,16 @@ def _transferred_s(
         theirs = row.grow(dims, times)
         seconds = price_kernels(other, row.name, dtype, theirs, context).seconds
         conversion_s = _conversion_s(calibration, other, row, dtype, context, theirs, seconds)
-        their_roof_s = np.maximum(*roofline_s(other, row, dtype, theirs))
+        their_roof_s = np.maximum(*roofline_s(other, row, dtype, theirs)) - _clocked_s(row, theirs, other.sms)
         product_s = transferred(seconds - conversion_s, their_roof_s, roof_s, longer)
         slower = other.device.bandwidth_bytes_per_s / calibration.device.bandwidth_bytes_per_s / times
         logs += weight * np.log(product_s + slower * conversion_s)
     return np.exp(logs)
+
+
+def _clocked_s(row: Family, dims: Dims, sms: int) -> Any:
+    """The part of a family's roofline time that follows the clock, and is no roof."""
+    return row.latency_s(dims, sms) if row.latency_by_clock and row.latency_s is not None else 0.0
 
 
 def _conversion_s(

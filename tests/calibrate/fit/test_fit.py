@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from calibrate.fit.calibration import fits_that_stay
 from calibrate.fit.host import LEAST_FACTOR, fit_host, fit_shapes
 from calibrate.fit.kernels import fit_family, fit_kernels
 from calibrate.samples.kernels import MeasuredKernel
+from predictor.calibration.files import SHIPPED
 from predictor.calibration.kernel_models import KernelFit
 from predictor.calibration.load import Calibration
 from predictor.calibration.schema import Fit, FitKey
@@ -232,3 +234,10 @@ def test_a_dimension_that_never_varied_says_nothing_of_other_values(h200: Calibr
     assert not price_kernels(calibration, "attention", "fp16", inside).extrapolated.any()
     for other in ({"head_dim": 64}, {"causal": 0}, {"mask": 1}, {"seq": 2000}):
         assert price_kernels(calibration, "attention", "fp16", {**inside, **other}).extrapolated.all()
+
+
+def test_fits_that_no_calibration_measures_stay_when_it_is_fitted_again() -> None:
+    """Recurrent layers are measured by a benchmark of their own."""
+    kept, _ = fits_that_stay(SHIPPED / "h200" / "kernels.json", "h200")
+    assert {"recurrence", "recurrent_cell", "recurrent_product"} <= {fit.family for fit in kept}
+    assert "gemm" not in {fit.family for fit in kept}

@@ -72,6 +72,22 @@ class Tagger(nn.Module):
         return self.head(self.rnn(x[None] * 2)[0])[0]
 
 
+class Reader(nn.Module):
+    """A recurrent layer behind statements of others, and before one that calls a function."""
+
+    def __init__(self, before: int) -> None:
+        super().__init__()
+        self.before = before
+        self.rnn, self.head = nn.LSTM(8, 8, batch_first=True), nn.Linear(8, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for _ in range(self.before):
+            x = x * 2
+        features = x[None] if self.before else x.view(1, *x.shape)
+        out, _ = self.rnn(features)
+        return torch.tanh(self.head(out))[0]
+
+
 class Sizes(nn.Module):
     """Views by a number that a tensor of the CPU holds: one that its graph made, or one of the graph before."""
 
@@ -107,6 +123,10 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "in a loop of torch": lambda: nn.Sequential(nn.Linear(8, 8), Reads(), Adds()),
     "recurrent": Tagger,
     "recurrent in a part": lambda: Calls(Tagger()),
+    "recurrent behind others": lambda: Reader(3),
+    "recurrent behind two": lambda: Reader(1),
+    "recurrent behind one": lambda: Reader(0),
+    "recurrent behind others in a part": lambda: Calls(Reader(3)),
     "known number": lambda: Sizes(slices=False),
     "sliced by a tensor": lambda: Sizes(slices=True),
     "torch's own": Transforms,

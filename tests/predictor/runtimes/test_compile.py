@@ -104,6 +104,7 @@ SAME_LOOPS = {
     ("h100/battery/held_out.jsonl.gz", "library.py:phi"): "partly turned heads, whose halves are written one by one",
     ("h100/battery/held_out.jsonl.gz", "sequences.py:mixer_b32"): "strided rows, of sums that lie as what they are of",
     ("h100/battery/fresh.jsonl.gz", "fresh.py:volume_unet"): "statistics of each image's channels",
+    ("h100/battery/fresh.jsonl.gz", "fresh.py:crnn"): "what stands before a recurrent layer is compiled",
     ("h200/battery/learn.jsonl.gz", "small.py:graph_convolutions"): "sums that are put into place",
     ("h200/battery/learn.jsonl.gz", "sequences.py:lstm_cells"): "gates that are not computed again for ever",
 }
