@@ -23,6 +23,15 @@ BROAD, BROAD_CHUNK = 128, 4
 """Sequences from which it multiplies the inputs of so few steps at once."""
 
 
+MULTIPROCESSORS = 132
+"""Of an H100 and an H200: a library cuts a product of few rows into the smallest tiles that are no more than these, and
+each tile has a multiprocessor's memory for itself.
+"""
+
+CELL_SHARE = 2 / 3
+"""Of a small product's time, what the kernel of the gates behind it takes."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Layers:
     """What one call of torch's ``lstm``, ``gru``, ``rnn_tanh`` or ``rnn_relu`` computes. gates: products of a state;
@@ -116,12 +125,30 @@ class _Layers:
         """
         of_inputs, *of_states = matrices
         chunks = math.ceil(self.steps / max(self.chunk, 1))
+        chains = self.ways if self.ways > 1 else self.depth * chunks / (chunks + self.depth - 1)
+        products, cells = self.at_once(chains, of_states[0][0])
         first = self.multiplied(math.ceil(self.batch * self.steps / max(chunks, 1)), of_inputs) * chunks
-        products = (kernel for shape in of_states for kernel in self.multiplied(self.batch, shape))
-        cell = Kernel("recurrent_cell", self.dtype, {"elements": self.batch * self.width, "gates": self.gates})
-        step = (*(replace(kernel, family="recurrent_product") for kernel in products), cell)
-        at_once = self.ways * self.depth * chunks / (chunks + self.depth - 1) if self.ways == 1 else self.ways
-        return tuple(replace(kernel, at_once=at_once) for kernel in (*first, *repeated(step, self.steps)))
+        step = tuple(
+            replace(kernel, family="recurrent_product", at_once=products)
+            for shape in of_states
+            for kernel in self.multiplied(self.batch, shape)
+        )
+        dims = {"elements": self.batch * self.width, "gates": self.gates}
+        cell = Kernel("recurrent_cell", self.dtype, dims, at_once=cells)
+        return (*(replace(kernel, at_once=chains) for kernel in first), *repeated((*step, cell), self.steps))
+
+    def at_once(self, chains: float, rows: int) -> tuple[float, float]:
+        """How many products of states, and how many kernels of gates, a CUDA graph runs side by side, of layers and
+        directions that do not wait for each other (chains). Products that fill all multiprocessors follow each other,
+        and hide the kernels of gates between them. rows: of the states' weights.
+        """
+        if self.is_half and self.batch < 8:
+            tiles = next((n for n in (math.ceil(rows / 8), math.ceil(rows / 16)) if n <= MULTIPROCESSORS), rows / 64)
+        else:
+            tiles = math.ceil(rows / 64) * math.ceil(self.batch / (8 if self.is_half and self.batch <= 16 else 64))
+        products = min(chains, max(MULTIPROCESSORS / tiles, 1.0))
+        share = (1 + CELL_SHARE - chains / products) / (CELL_SHARE * chains)  # of a chain's step, without its product
+        return products, 1 / max(share, 0.01)
 
 
 def _dense(dtype: str, rows: int, cols: int) -> TensorSpec:

@@ -219,7 +219,7 @@ def test_packed_sequences_have_the_steps_of_the_longest() -> None:
     assert layer.outputs[0].shape == (13, 32)
     assert layer.macs == 13 * 4 * 32 * (WIDTH + 32)
     (lowered,) = [call for call in lower(graph).calls if call.op == "lstm"]
-    assert sum(kernel.family == "pointwise" for kernel in lowered.kernels) == 8
+    assert sum(kernel.family == "recurrent_cell" for kernel in lowered.kernels) == 8
 
 
 # values that are known and meet numbers that are not
