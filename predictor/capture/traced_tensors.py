@@ -1,11 +1,13 @@
 """What a model's code finds in its tensors while torch.jit traces it: sizes that are tensors, slices that are calls.
 
 Sizes stay numbers here, which remember where they come from; one that meets a tensor becomes a tensor of the host, too,
-which the graph has as ``scalar_tensor``. A number that stands in the code is no tensor there.
+which the graph has as ``scalar_tensor``, and so does one that is asked for what only a tensor has. Code that asks
+whether a size is a tensor is told yes. A number that stands in the code is no tensor there.
 """
 
 from __future__ import annotations
 
+import builtins
 import operator
 import sys
 from collections.abc import Callable, Iterator
@@ -21,21 +23,32 @@ NOT_THE_MODEL = ("torch", "predictor")
 """Packages whose own code is given plain numbers."""
 
 
-class SizeInt(int):
+class _Size:
+    """What a trace has a tensor for. as_tensor: makes one of a number while something is traced."""
+
+    as_tensor: Callable[[float], Any] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        if _Size.as_tensor is None or name.startswith("__") or not is_capturing():
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(_Size.as_tensor(_plain(self)), name)
+
+
+class SizeInt(_Size, int):
     """A size, or an integer that was computed of one."""
 
     def __neg__(self) -> SizeInt:
         return SizeInt(-int(self))
 
 
-class SizeFloat(float):
+class SizeFloat(_Size, float):
     """A fraction that was computed of a size."""
 
 
 SIZES = (SizeInt, SizeFloat)
 
 
-def _plain(value: float) -> float:
+def _plain(value: Any) -> float:
     return int(value) if isinstance(value, SizeInt) else float(value) if isinstance(value, SizeFloat) else value
 
 
@@ -130,6 +143,16 @@ def _item_of(tensor: torch.Tensor, index: Any) -> Any:
     return tensor
 
 
+_isinstance = builtins.isinstance
+
+
+def _is_instance(value: Any, kinds: Any) -> bool:
+    """Whether a value is of a kind, sizes being tensors, too."""
+    if type(value) in SIZES and _is_asked_by_the_model():
+        return _isinstance(value, kinds) or torch.Tensor in (kinds if type(kinds) is tuple else (kinds,))
+    return _isinstance(value, kinds)
+
+
 @contextmanager
 def as_traced(as_tensor: Callable[[float], Any]) -> Iterator[None]:
     """Sizes remember that they are sizes, and become tensors where they meet some; every slice is a call. as_tensor: of
@@ -145,9 +168,11 @@ def as_traced(as_tensor: Callable[[float], Any]) -> Iterator[None]:
     before = {name: vars(torch.Tensor)[name] for name in methods if name in vars(torch.Tensor)}
     for name, method in methods.items():
         setattr(torch.Tensor, name, method)
+    builtins.isinstance, _Size.as_tensor = _is_instance, as_tensor
     try:
         yield
     finally:
+        builtins.isinstance, _Size.as_tensor = _isinstance, None
         for name in methods:
             delattr(torch.Tensor, name)
         for name, method in before.items():

@@ -85,18 +85,33 @@ class Dataflow:
         return Dataflow.of([c for i, c in enumerate(self.calls) if not gone(i)], self.outputs)
 
     def live(self, *, waits: bool = True) -> Dataflow:
-        """Without calls whose results nobody reads and that write into nothing. waits: but with all that wait for the
+        """Without calls whose results nobody reads and that write into nothing that is read, in whatever view, nor into
+        what the pass is given (torch/csrc/jit/passes/dead_code_elimination.cpp). waits: but with all that wait for the
         device.
         """
         wanted = set(self.outputs)
+        memory = {self._memory(value) for value in wanted}
         kept = [False] * len(self.calls)
         for index in reversed(range(len(self.calls))):
             call = self.calls[index]
-            is_wait = waits and call.trait is Trait.SYNC
-            kept[index] = is_in_place(call) or is_wait or not wanted.isdisjoint(call.output_ids)
+            kept[index] = (waits and call.trait is Trait.SYNC) or not wanted.isdisjoint(call.output_ids)
+            if not kept[index] and is_in_place(call):
+                into = self._memory(call.input_ids[0]) if call.input_ids else None
+                kept[index] = into not in self.maker or into in memory
             if kept[index]:
                 wanted.update(call.input_ids)
+                memory.update(map(self._memory, call.input_ids))
         return self.without(lambda index: not kept[index])
+
+    def _memory(self, value: int) -> int:
+        """The first value in whose memory a value may lie: it is a view of it, or written into it."""
+        while value in self.maker:
+            call = self.calls[self.maker[value]]
+            may_share = call.trait in (Trait.VIEW, Trait.COMPOSITE) or is_in_place(call)
+            if not may_share or not call.input_ids or call.input_ids[0] == value:
+                break
+            value = call.input_ids[0]
+        return value
 
     def constant(self) -> set[int]:
         """Indices of calls that depend on no input and no weight, and into whose results nothing writes. What is made

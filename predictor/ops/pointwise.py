@@ -52,9 +52,12 @@ def renormalised(call: OpCall) -> tuple[Kernel, ...]:
 
 
 def power(call: OpCall) -> tuple[Kernel, ...]:
-    """A number to the power of a tensor: the number becomes a tensor first."""
-    is_number = not isinstance(call.args.get("self"), TensorSpec)
-    return (*(fill_of(scalar_of(call.outputs[0].dtype)) if is_number else ()), *transcendental(call))
+    """A number to the power of a tensor: the number becomes a tensor first, of the widest dtype of its kind."""
+    number = call.args.get("self")
+    if isinstance(number, TensorSpec):
+        return transcendental(call)
+    base = scalar_of("int64" if isinstance(number, int) else "fp64")
+    return (*fill_of(base), *pointwise_of((base, *call.tensors), call.outputs[0], heavy=1.0))
 
 
 def infinite(call: OpCall, *, answers: int = 1) -> tuple[Kernel, ...]:

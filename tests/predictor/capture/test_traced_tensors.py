@@ -87,3 +87,18 @@ def test_tensors_are_as_before_afterwards() -> None:
     calls(lambda x: x * x.shape[0])
     assert dict(vars(torch.Tensor)) == before
     assert type(X.shape[0]) is int
+
+
+@pytest.mark.parametrize(("mode", "expected"), [(CaptureMode.TRACED, ["mul"]), (CaptureMode.EAGER, ["add"])])
+def test_code_that_asks_whether_a_size_is_a_tensor_is_told_so_in_a_trace(
+    mode: CaptureMode, expected: list[str]
+) -> None:
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        length = x.shape[1]
+        if isinstance(length, (float, torch.Tensor)):
+            return x * length.item() if length.dim() == 0 else x
+        return x + length
+
+    assert [call.op for call in calls(forward, mode) if call.op in ("mul", "add")] == expected
+    assert isinstance(SizeInt(3), int)
+    assert not isinstance(SizeInt(3), torch.Tensor)

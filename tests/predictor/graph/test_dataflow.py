@@ -32,6 +32,27 @@ def test_dead_calls_and_repeated_ones_go() -> None:
     assert [c.op for c in flow.live().once().calls] == ["exp", "add"]
 
 
+def test_what_is_written_into_tensors_that_nobody_reads_goes() -> None:
+    """As torch's own pass over a trace leaves it: writes into views of what is read stay, and into what is given."""
+
+    def forward(x: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
+        unread = x.tanh()
+        unread[:, 0].mul_(2)
+        read = x.exp()
+        read.view(2, -1)[:, 1].sub_(3)
+        given[0].neg_()
+        return read + x
+
+    traced = torch.jit.trace(forward, (X, X.clone())).graph
+    torch._C._jit_pass_dce(traced)
+    expected = [node.kind().removeprefix("aten::") for node in traced.nodes() if node.kind() != "prim::Constant"]
+    graph = of(forward, X, X.clone())
+    left = [call.op for call in Dataflow.of(graph.calls, graph.outputs).live().calls]
+    views = ("view", "select", "slice", "prim::ListConstruct")
+    assert [op for op in left if op not in views] == [op for op in expected if op not in views]
+    assert {"exp", "sub_", "neg_", "add"} == {op for op in left if op not in views}
+
+
 def test_constants_depend_on_no_input_and_no_weight() -> None:
     graph = of(lambda x: x + torch.tensor(3.0, device=x.device) * 2 + torch.ones((), device=x.device).exp(), X)
     flow = Dataflow.of(graph.calls, graph.outputs)

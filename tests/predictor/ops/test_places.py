@@ -321,3 +321,10 @@ def test_a_reduction_that_tells_places_is_known_as_such() -> None:
         for find in (torch.argmax, lambda x: x.max(1), lambda x: x.min(0), torch.amax, torch.max)
     ]
     assert indexed == [1, 1, 1, 0, 0]
+
+
+@pytest.mark.parametrize(("base", "dtype"), [(10_000, "int64"), (10_000.0, "fp64")])
+def test_a_number_is_raised_in_the_widest_dtype_of_its_kind(base: float, dtype: str) -> None:
+    number, power = kernels(lambda x: base**x, X, dtype="fp16")
+    assert (number.family, number.dtype, number.dims["bytes_written"]) == ("fill", dtype, 8)
+    assert (power.dims["converts"], power.dims["contiguous"], power.dims["inputs"]) == (1, 0, 1)
