@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from predictor.ops import ort
 from predictor.ops.arguments import tensor
-from predictor.ops.elementary import copy_of, fill_of, rows_of
+from predictor.ops.elementary import copy_of, fill_of, pointwise_of, rows_of
 from predictor.ops.row import LOOP, RARE, SPELLED_OTHERWISE, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
@@ -41,6 +42,24 @@ def scatter(call: OpCall, *, in_place: bool = False, adds: bool = False, by_rows
     listed = index.elements if by_rows or not index.shape else index.shape[dim]
     shared = listed / max(x.shape[dim], 1) if x.shape else 1.0
     return (*copied, written(x.dtype, places // cols, cols, adds=adds, shared=shared))
+
+
+def scatter_reduce(call: OpCall, *, in_place: bool = False) -> tuple[Kernel, ...]:
+    """Every element joined with those at the place that its index says. Where what was there does not count, it is
+    written over first; means are sums, divided by how many there are (``scatter_reduce_two`` in
+    ATen/native/TensorAdvancedIndexing.cpp).
+    """
+    index, src, out = tensor(call, "index"), tensor(call, "src"), call.outputs[0]
+    if not index.elements:
+        return copy_of(tensor(call, "self"), out) if not in_place else ()
+    *copied, joined = scatter(call, in_place=in_place, adds=True)
+    includes_self = call.args.get("include_self", True)
+    begun = () if includes_self else scatter(replace(call, args={**call.args, "src": index}), in_place=True)
+    if call.args.get("reduce") != "mean":
+        return (*copied, *begun, joined)
+    is_zero = pointwise_of((out,), replace(out, dtype="bool"))
+    divided = (*pointwise_of((out,), out), *pointwise_of((out, out), out))
+    return (*copied, *begun, joined, *fill_of(src), *fill_of(out), joined, *is_zero, *divided)
 
 
 def written(dtype: str, rows: float, cols: float, *, adds: bool = False, shared: float = 1.0) -> Kernel:
@@ -191,8 +210,10 @@ ROWS = (
     _row(("max_unpool2d", "max_unpool3d", "unfold_backward"), lower=unpool, untimed=RARE),
     _row(("scatter", "put"), lower=scatter, onnx=_GATHERED("ScatterElements"), untimed=RARE),
     _row(("scatter_", "put_"), lower=partial(scatter, in_place=True), untimed=RARE),
-    _row(("scatter_add", "scatter_reduce"), lower=partial(scatter, adds=True), untimed=RARE),
-    _row(("scatter_add_", "scatter_reduce_"), lower=partial(scatter, in_place=True, adds=True), untimed=RARE),
+    _row(("scatter_add",), lower=partial(scatter, adds=True), untimed=RARE),
+    _row(("scatter_add_",), lower=partial(scatter, in_place=True, adds=True), untimed=RARE),
+    _row(("scatter_reduce",), lower=scatter_reduce, untimed=RARE),
+    _row(("scatter_reduce_",), lower=partial(scatter_reduce, in_place=True), untimed=RARE),
     _row(("index_copy",), lower=partial(scatter, by_rows=True), untimed=RARE),
     _row(("index_copy_",), lower=partial(scatter, in_place=True, by_rows=True), untimed=RARE),
     _row(("index_add", "index_reduce"), lower=partial(scatter, adds=True, by_rows=True), untimed=RARE),

@@ -248,7 +248,25 @@ def is_library_call(call: OpCall) -> bool:
     if call.trait is Trait.VIEW:
         return False
     is_complex = any(tensor.dtype.startswith("complex") for tensor in (*call.tensors, *call.outputs))
-    return is_complex or not is_fused(call, Fuser.INDUCTOR)
+    return is_complex or not is_fused(call, Fuser.INDUCTOR) or _cannot_be_added(call)
+
+
+NOT_ATOMIC = ("int64", "bool")
+"""Dtypes that Triton does not add atomically (``needs_fallback_due_to_atomic_add_limitations``)."""
+
+
+def _cannot_be_added(call: OpCall) -> bool:
+    """Whether values are put into places in a way that a loop cannot: otherwise than as they are or added to what is
+    there, or of a dtype that is not added atomically (``use_scatter_fallback`` in torch/_inductor/utils.py,
+    ``index_put_impl_`` in lowering.py).
+    """
+    if call.op not in SCATTERS:
+        return False
+    if not call.op.startswith("scatter"):
+        return bool(call.args.get("accumulate")) and call.tensors[0].dtype in NOT_ATOMIC
+    source = call.args.get("src")
+    is_atomic = not isinstance(source, TensorSpec) or source.dtype not in NOT_ATOMIC
+    return not is_atomic or call.args.get("reduce") not in (None, "add", "sum")
 
 
 def _writes_into_input(flow: Dataflow, call: OpCall) -> bool:

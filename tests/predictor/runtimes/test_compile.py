@@ -115,3 +115,19 @@ def test_loops_are_those_of_a_profile(file: str, model: str) -> None:
     profile = profiled(file, model, "compile")
     measured = sum(profile.names[index].startswith("triton") for index, _ in profile.order)
     assert sum(call.op == "triton" for call in program_of(model, "compile").calls) == measured
+
+
+def test_what_is_put_into_places_by_a_library_has_the_kernels_of_a_profile() -> None:
+    profile = profiled("h200/battery/strangers.jsonl.gz", "strangers_library.py:tapas", "compile")
+    measured = sum(profile.names[index].startswith("_scatter_gather") for index, _ in profile.order)
+    kernels = [kernel for call in program_of("strangers_library.py:tapas", "compile").calls for kernel in call.kernels]
+    assert sum(bool(kernel.dims.get("written")) for kernel in kernels) == measured
+
+
+def test_the_groups_of_experts_are_multiplied_one_by_one_outside_of_the_compiler() -> None:
+    """Each of 16 operators fetches where its groups end; there are eight, some of which got no token."""
+    profile = profiled("h200/battery/strangers.jsonl.gz", "strangers_library.py:gpt_oss", "compile")
+    fetches = sum("Memcpy DtoH" in profile.names[index] for index, _ in profile.order)
+    calls = [call for call in program_of("strangers_library.py:gpt_oss", "compile").calls if "::" in call.op]
+    assert [call.op for call in calls] == ["transformers::grouped_mm_fallback"] * fetches
+    assert [[kernel.family for kernel in call.kernels] for call in calls] == [["fill", *["gemm"] * 8]] * fetches

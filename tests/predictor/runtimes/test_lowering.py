@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch._inductor.utils import use_scatter_fallback
 
 from predictor import runtimes
 from predictor.capture.recorder import capture
@@ -199,6 +200,44 @@ def test_inductor_puts_values_into_a_copy() -> None:
         c.kernels[0] for c in lowered("compile", forward, torch.rand(64, 64), torch.rand(4, 64)).calls if c.kernels
     ]
     assert (copied.dims["elements"], put.dims["elements"]) == (64 * 64, 4 * 64)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.int64])
+@pytest.mark.parametrize("reduce", ["sum", "mean", "amax"])
+def test_inductor_leaves_to_a_library_what_it_says_that_it_cannot_put(dtype: torch.dtype, reduce: str) -> None:
+    def put(x: torch.Tensor, index: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
+        return (x + 1).scatter_reduce(1, index, source, reduce) * 2
+
+    inputs = torch.ones(16, 8, dtype=dtype), torch.zeros(16, 32, dtype=torch.int64), torch.ones(16, 32, dtype=dtype)
+    operator = torch.ops.aten.scatter_reduce_.two
+    falls_back = use_scatter_fallback(operator, reduce, dtype, dtype, "cuda", True)
+    found = ops(lowered("compile", put, *inputs))
+    assert found == Counter({"weight": 3, "triton": 2 if falls_back else 3, "scatter_reduce_": int(falls_back)})
+
+
+@torch.library.custom_op("test_lowering::halves_multiplied", mutates_args=())
+def halves_multiplied(x: torch.Tensor) -> torch.Tensor:
+    first, second = torch.relu(x).chunk(2)
+    return torch.mm(first, second.t())
+
+
+@halves_multiplied.register_fake
+def _(x: torch.Tensor) -> torch.Tensor:
+    return x.new_empty(x.shape[0] // 2, x.shape[0] // 2)
+
+
+def test_a_custom_operator_runs_what_its_python_calls_and_no_compiler_looks_into_it() -> None:
+    def between(x: torch.Tensor) -> torch.Tensor:
+        return torch.ops.test_lowering.halves_multiplied(x + 1) * 2
+
+    x = torch.rand(64, 32)
+    eager = lowered("eager", between, x)
+    assert families(eager) == ["pointwise", "pointwise", "gemm", "pointwise"]
+    assert [call.macs for call in eager.calls] == [0, 32 * 32 * 32, 0]
+    compiled = [call for call in lowered("compile", between, x).calls if call.kernels]
+    assert [call.op for call in compiled] == ["triton", "test_lowering::halves_multiplied", "triton"]
+    assert [kernel.family for kernel in compiled[1].kernels] == ["pointwise", "gemm"]
+    assert not lowered("compile", between, x).unmodelled
 
 
 def test_inductor_writes_joined_tensors_one_by_one_where_one_is_written_anyway() -> None:
