@@ -190,6 +190,27 @@ def test_inductor_joins_loops_that_read_the_same() -> None:
         assert families(program).count("triton") == loops
 
 
+def test_inductor_keeps_loops_apart_that_share_less_than_they_hold_in_memory() -> None:
+    """Each alone reads 2048 elements that it could write over: 32 times as many bytes have to be shared."""
+    weight = torch.rand(64, 64)
+
+    def forward(x: torch.Tensor, scale: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return F.linear(x, weight) * scale @ weight, F.linear(x.sin(), weight) * scale @ weight
+
+    for scale, loops in ((torch.rand(1, 16, 1), 2), (torch.rand(64), 1)):
+        found = [c.kernels[0] for c in lowered("compile", forward, X, scale).calls if c.op == "triton"]
+        assert sum(kernel.dims["inputs"] > 1 for kernel in found) == loops
+
+
+def test_inductor_copies_nothing_that_lies_as_it_should() -> None:
+    """One tensor joined with an empty one, as of a cache that begins empty."""
+
+    def forward(x: torch.Tensor, empty: torch.Tensor) -> torch.Tensor:
+        return torch.cat((empty, x.relu().transpose(1, 2)), 1).clone() @ x
+
+    assert families(lowered("compile", forward, X, torch.empty(0))) == ["triton", "gemm"]
+
+
 def test_inductor_puts_values_into_a_copy() -> None:
     index = torch.arange(4)
 
@@ -262,15 +283,16 @@ def test_inductor_leaves_complex_numbers_to_eager_mode() -> None:
 
 def attended(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: str, mask: torch.Tensor | None) -> torch.Tensor:
     scores = q @ k.transpose(-1, -2)
-    scores = scores / 8.0 if scale == "div" else scores * 0.125
-    return (scores if mask is None else scores + mask).softmax(-1) @ v
+    scores = scores * 0.125 if scale == "mul" else scores / 8.0
+    scores = scores if mask is None else scores + mask
+    return (scores.float().softmax(-1).to(v.dtype) if scale == "cast" else scores.softmax(-1)) @ v
 
 
 @pytest.mark.parametrize(
     ("batch", "scale", "has_mask", "is_fused"),
     [
         *((1, "div", False, True), (1, "div", True, True), (2, "div", True, True), (1, "mul", False, True)),
-        *((1, "mul", True, False), (2, "mul", False, False)),
+        *((1, "mul", True, False), (2, "mul", False, False), (1, "cast", True, True), (2, "cast", False, True)),
     ],
 )
 def test_inductor_finds_attention_that_is_written_out(batch: int, scale: str, has_mask: bool, is_fused: bool) -> None:
