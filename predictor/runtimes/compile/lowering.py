@@ -135,8 +135,8 @@ def _as_loop(call: OpCall) -> OpCall:
 
 def _not_copied(flow: Dataflow, call: OpCall) -> OpCall:
     """A copy that lies as what it is of, and one tensor that is joined with empty ones, are that itself, but where an
-    input would be returned, or something is written into (``remove_noop_ops`` in torch/_inductor/fx_passes/post_grad.py,
-    ``cat`` in decomposition.py).
+    input would be returned, or something is written into (``remove_noop_ops`` in fx_passes/post_grad.py of
+    torch/_inductor, ``cat`` in decomposition.py).
     """
     if call.op not in COPYING or len(call.tensors) != len(call.input_ids):
         return call
