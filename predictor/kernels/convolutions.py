@@ -36,6 +36,22 @@ def _volume_pixels(d: Dims) -> Array:
     return _conv_pixels(d) * conv_out(d["depth"], d["t"], d["stride_d"], d["pad_d"], d["dilation"])
 
 
+SPECIAL_WINDOWS = (1, 3, 5, 7)
+"""Sides of square windows that cuDNN has kernels for, of depthwise convolutions channels-last (``conv2d_c1_k1_nhwc``),
+in steps of up to 2 and without dilation. It computes all others directly (``conv2d_grouped_direct_kernel``), where
+every multiplication reads its two operands again: an H200 does 0.2 to 0.3 trillion of them a second, in half
+precision and in single.
+"""
+
+
+def is_direct(d: Dims) -> Array:
+    """Whether convolutions are depthwise ones channels-last that cuDNN has no special kernel for."""
+    depthwise = (d["channels_last"] == 1) & (d["groups"] == d["c_in"]) & (d["groups"] > 1) & (d["h"] > 1)
+    square = np.isin(d["r"], SPECIAL_WINDOWS) & np.equal(d["r"], d["s"]) & np.equal(d["dilation"], 1)
+    steps = np.equal(d["stride_h"], d["stride_w"]) & np.less_equal(d["stride_w"], 2)
+    return np.asarray(depthwise & ~(square & steps), dtype=float)
+
+
 @dataclass(frozen=True, slots=True)
 class _Work:
     """Sizes of a kind of convolution: pixels that a window is at, elements of a window, pixels that are read and
@@ -71,7 +87,8 @@ class _Work:
         m, n, k = self.windows(d), d["c_out"] / d["groups"], d["c_in"] / d["groups"] * window
         logs = [log(x) for x in (m, n, k, d["groups"], d["c_in"], d["c_out"], d["batch"], pixels, d["w"])]
         shape = [window, d["s"], d["stride_w"], d["dilation"], d["pad_w"] * 2 / d["s"]]
-        flags = [(d["h"] == 1).astype(float), d["bias"], d["channels_last"]]
+        reread = is_direct(d) * np.log1p(self.flops(d) * size / self.nbytes(d, size))
+        flags = [(d["h"] == 1).astype(float), d["bias"], d["channels_last"] + reread]
         flags += [aligned(d["c_in"] / d["groups"]), aligned(n), aligned(d["w"])]
         copies = [log(self.read(d) * d["c_in"]), log(self.written(d) * d["c_out"])]
         return [*logs, *shape, *flags, *copies, *tiles(m, n, np.ones_like(m), sms)]
