@@ -79,6 +79,15 @@ def test_a_mean_of_what_meets_in_a_place_is_a_sum_divided_by_a_count(
     )
 
 
+def test_what_scatter_reduce_calls_costs_the_host_as_much_as_where_python_calls_it() -> None:
+    def means(x: torch.Tensor, m: torch.Tensor, e: torch.Tensor) -> torch.Tensor:
+        return x.scatter_reduce(0, e, m, "mean", include_self=False)
+
+    (call,) = eager.lower(capture(Function(means), (X, MESSAGES, EDGES[:, None].expand(800, 16)), "fp32")).calls
+    before = ("scatter_", "scatter_add_", "ones_like", "zeros_like")
+    assert call.parts == (*before, "scatter_add_", "eq", "masked_fill_", "div_")
+
+
 def test_rows_that_are_read_are_not_written() -> None:
     (kernel,) = kernels(lambda x, e: x[e], X, EDGES)
     assert dict(kernel.dims) == {"rows": 800, "cols": 16, "selects": 0}
