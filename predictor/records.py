@@ -97,9 +97,9 @@ class Trait(StrEnum):
 
     Of operators: GEMM (a matrix product), PRODUCT (ONNX's batched product), CONV, ATTENTION, RNN, REDUCTION
     (normalisations, too), LINALG (a decomposition, or a system solved), GATHER, COPY, FILL, POOL, SCAN, FFT, SORT,
-    POINTWISE, VIEW (no kernel), SYNC (the host waits for the device), COMPOSITE (its parts run), UNMODELLED (nothing
-    stands for it). Of calls that are no operator's: HOST (on tensors of the CPU), FUSED (a fuser's kernel), REPLAY (of
-    a CUDA graph), GUARD (a check before compiled code).
+    POINTWISE, VIEW (no kernel), SYNC (the host waits for the device), COMPOSITE (its parts run), OPAQUE (so do those of
+    a custom one, which no compiler sees), UNMODELLED (nothing stands for it). Of calls that are no operator's: HOST (on
+    tensors of the CPU), FUSED (a fuser's kernel), REPLAY (of a CUDA graph), GUARD (a check before compiled code).
     """
 
     GEMM = "gemm"
@@ -120,6 +120,7 @@ class Trait(StrEnum):
     VIEW = "view"
     SYNC = "sync"
     COMPOSITE = "composite"
+    OPAQUE = "opaque"
     UNMODELLED = "unmodelled"
     HOST = "host"
     FUSED = "fused"

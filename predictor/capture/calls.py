@@ -7,6 +7,7 @@ from functools import cache, partial
 from typing import Any
 
 import torch
+from torch._library.custom_ops import OPDEFS
 
 from predictor.ops import OPS
 from predictor.records import OpCall, TensorSpec, Trait
@@ -104,6 +105,12 @@ def explicit_kernel(func: Any) -> Any:
     if func.namespace != "aten" or not has(func.name(), key) or any(has(func.name(), k) for k in backend_keys):
         return None
     return partial(func._op_dk, key)
+
+
+def custom_kernel(func: Any) -> Any:
+    """The Python that an operator of ``torch.library.custom_op`` runs on a GPU, None of others."""
+    definition = OPDEFS.get(func._schema.name)
+    return None if definition is None else definition._backend_fns.get("cuda", definition._backend_fns.get(None))
 
 
 def is_mask(index: Any) -> bool:

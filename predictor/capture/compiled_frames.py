@@ -159,6 +159,8 @@ class CompiledFrames:
         if own is GraphBreak.READS_DATA and call.trait is Trait.HOST and not by_python:
             is_known = all(self._known_since.get(value) == len(self._breaks) for value in call.input_ids)
             return GraphBreak.NONE if is_known else own
+        if call.trait is Trait.OPAQUE:
+            return own
         parts = (self._effect(part, by_python) for part in call.parts)
         return own or next((breaks for breaks in parts if breaks), GraphBreak.NONE)
 

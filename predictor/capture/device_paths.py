@@ -200,12 +200,9 @@ def grouped_products(a: Tensor, b: Tensor, offs: Any = None, *rest: Any, **named
     result = a.new_empty(_grouped_shape(a, b, offs))
     if offs is None:
         return torch.bmm(a, b)
-    known = not offs.is_meta
-    groups = offs.shape[0]
     total = a.shape[-1] if b.dim() == 2 and a.dim() == 2 else a.shape[-2] if a.dim() == 2 else b.shape[-1]
-    ends = offs.cpu().tolist() if known else [total * (i + 1) // groups for i in range(groups)]
     start = 0
-    for number, end in enumerate(ends):
+    for number, end in enumerate(_ends(offs, total)):
         if end > start:
             of = slice(start, end)
             if a.dim() == 2 and b.dim() == 3:
@@ -216,6 +213,24 @@ def grouped_products(a: Tensor, b: Tensor, offs: Any = None, *rest: Any, **named
                 torch.mm(a[:, of], b[of])
         start = end
     return result
+
+
+def grouped_products_into(x: Tensor, weight: Tensor, offs: Tensor) -> Tensor:
+    """What the library transformers does in its place, in compiled code: each product is written into zeros."""
+    result = torch.zeros(x.shape[0], weight.shape[2], dtype=x.dtype, device=x.device)
+    start = 0
+    for number, end in enumerate(_ends(offs, x.shape[0])):
+        if end > start:
+            torch.mm(x[start:end], weight[number], out=result[start:end])
+        start = end
+    return result
+
+
+def _ends(offs: Tensor, total: int) -> list[int]:
+    """Where groups end: as the host reads it, all alike where nobody computes it."""
+    groups = offs.shape[0]
+    ends: list[int] = [total * (i + 1) // groups for i in range(groups)] if offs.is_meta else offs.cpu().tolist()
+    return ends
 
 
 def _grouped_shape(a: Tensor, b: Tensor, offs: Any) -> tuple[int, ...]:
@@ -260,6 +275,8 @@ def padded(x: Tensor, padding: float, output_size: Any = None) -> Tensor:
     return x.clone() if output_size is None else x.new_empty(output_size).clone()
 
 
+FALLBACK = "transformers::grouped_mm_fallback"
+
 ON_DEVICE: dict[str, Callable[..., Any]] = {
     "lstm_cell": lstm_cell,
     "gru_cell": gru_cell,
@@ -269,6 +286,7 @@ ON_DEVICE: dict[str, Callable[..., Any]] = {
     "_nested_tensor_from_mask": from_mask,
     "to_padded_tensor": padded,
     "one_hot": one_hot,
+    FALLBACK: grouped_products_into,
 }
 """Operator -> what a GPU runs instead, in operators."""
 
@@ -318,7 +336,7 @@ def assumed(name: str, args: tuple[Any, ...]) -> str:
     """What is assumed where an operator runs, empty where nothing is."""
     if name == "_nested_tensor_from_mask":
         return PADDING if args[1].is_meta else ""
-    return EVEN if name == "_grouped_mm" else ""
+    return EVEN if name in ("_grouped_mm", FALLBACK) else ""
 
 
 @contextmanager

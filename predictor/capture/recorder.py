@@ -49,6 +49,7 @@ from predictor.capture.attention_paths import as_fused, is_padded, math_attentio
 from predictor.capture.calls import (
     DTYPES,
     bind,
+    custom_kernel,
     describe,
     explicit_kernel,
     is_composite,
@@ -465,7 +466,7 @@ class _Recorder(TorchDispatchMode):
             name, trait = "_scaled_dot_product_flash_attention", Trait.COMPOSITE
             result, parts = self._split(padded_attention, args, kwargs)
         elif on_device is not None:
-            trait = Trait.COMPOSITE
+            trait = Trait.COMPOSITE if custom_kernel(func) is None else Trait.OPAQUE
             self._reads_values = True
             result, parts = self._split(on_device, *given)
         elif selects(name, bound):
@@ -480,6 +481,9 @@ class _Recorder(TorchDispatchMode):
             self._makes_on_device = False  # its kernel may make tensors on the host
             result, parts = self._split_explicit(func, explicit, given, (args, kwargs))
             trait = Trait.COMPOSITE if parts else trait
+        elif trait is Trait.UNMODELLED and (custom := custom_kernel(func)) is not None:
+            result, parts = self._split_custom(func, custom, given, (args, kwargs))
+            trait = Trait.OPAQUE if parts else trait
         else:
             way = Way.AS_GIVEN if args is given[0] and kwargs is given[1] and not has_meta(*given) else way
             result = layouts.result_of(name, args, self._computed(func, name, bound, args, kwargs, given))
@@ -616,6 +620,16 @@ class _Recorder(TorchDispatchMode):
         try:
             return self._split_known(kernel, given, on_one_device, needs_values=True)
         except (RuntimeError, NotImplementedError):
+            return run_real_or_meta(func, *on_one_device), ()
+
+    def _split_custom(
+        self, func: Any, kernel: Any, given: tuple[Any, Any], on_one_device: tuple[Any, Any]
+    ) -> tuple[Any, tuple[OpCall, ...]]:
+        """Parts of a custom operator that is written in Python; none where it runs what is no operator."""
+        self._reads_values = True
+        try:
+            return self._split(kernel, *given)
+        except Exception:
             return run_real_or_meta(func, *on_one_device), ()
 
     def _number(self, tensor: torch.Tensor, new: bool = False) -> int:

@@ -36,6 +36,64 @@ def _volume_pixels(d: Dims) -> Array:
     return _conv_pixels(d) * conv_out(d["depth"], d["t"], d["stride_d"], d["pad_d"], d["dilation"])
 
 
+def _is_depthwise(d: Dims) -> NDArray[np.bool_]:
+    return np.asarray((d["groups"] == d["c_in"]) & (d["groups"] > 1))
+
+
+SPECIAL_WINDOWS = (1, 3, 5, 7)
+"""Sides of square windows that cuDNN has kernels for, of depthwise convolutions channels-last (``conv2d_c1_k1_nhwc``),
+in steps of up to 2 and without dilation. It computes all others directly (``conv2d_grouped_direct_kernel``), where
+every multiplication reads its two operands again.
+"""
+
+
+def is_direct(d: Dims) -> NDArray[np.bool_]:
+    """Whether convolutions are depthwise ones channels-last that cuDNN has no special kernel for."""
+    last = _is_depthwise(d) & (d["channels_last"] == 1) & (d["h"] > 1)
+    square = np.isin(d["r"], SPECIAL_WINDOWS) & np.equal(d["r"], d["s"]) & np.equal(d["dilation"], 1)
+    steps = np.equal(d["stride_h"], d["stride_w"]) & np.less_equal(d["stride_w"], 2)
+    return np.asarray(last & ~(square & steps))
+
+
+def of_library(d: Dims, size: int) -> NDArray[np.bool_]:
+    """Whether convolutions are depthwise ones that cuDNN computes, not a kernel of torch's own: channels last in memory,
+    or in half precision windows over sequences and small square ones of images (use_cudnn_depthwise and what it asks,
+    aten/src/ATen/native/Convolution.cpp).
+    """
+    stride, width, few = d["stride_w"], d["w"], d["batch"] == 1
+    square = (d["r"] == d["s"]) & np.isin(d["s"], (1, 3, 5)) & (width >= 7)
+    many = (d["c_in"] >= 512) | ((d["c_in"] >= 256) & (width >= 28))
+    wide = np.where(few, True, many) & (d["s"] > 1)
+    point = np.where(few, width <= 28, (d["batch"] <= 16) & (d["c_in"] >= 128) & (width <= 7)) & (d["s"] == 1)
+    image = square & ((stride == 1) | ((stride == 2) & (wide | point)))
+    sequence = (d["h"] == 1) & (stride == 1)
+    even = (d["stride_h"] == stride) | (d["h"] == 1)
+    taken = even & (d["c_in"] >= 32) & (d["dilation"] == 1) & (sequence | image)
+    last = (d["channels_last"] > 0) & (d["h"] > 1)
+    return np.asarray(_is_depthwise(d) & (last | (taken & (size == 2))))
+
+
+UNROLLED_SMS_S, ANY_SMS_S = (0.75e-9, 62e-12, 0.0), (1.32e-9, 44e-12, 180e-12)
+"""Seconds that one multiprocessor takes for an output of torch's own depthwise kernel, for each element of its window
+and each row of it: of square windows of 1, 3 and 5, which it knows beforehand, and of any others. Of 594 and 714 calls
+on an H200 the medians are 4 and 12 % off.
+"""
+
+DIRECT_SMS_S = 500e-12
+"""Seconds that one multiprocessor takes for a multiplication of cuDNN's direct kernel: an H200 does 0.2 to 0.3 trillion
+of them a second, in half precision and in single.
+"""
+
+
+def _depthwise_s(d: Dims, size: int, sms: int) -> Array:
+    known = (d["r"] == d["s"]) & np.isin(d["s"], (1, 3, 5))
+    an_output, an_element, a_row = (np.where(known, *both) for both in zip(UNROLLED_SMS_S, ANY_SMS_S, strict=True))
+    output_s = an_output + an_element * d["r"] * d["s"] + a_row * d["r"]
+    direct_s = DIRECT_SMS_S * d["r"] * d["s"] * is_direct(d)
+    output_s = np.where(of_library(d, size), direct_s, output_s)
+    return np.asarray(_conv_pixels(d) * d["c_out"] * output_s / sms)
+
+
 @dataclass(frozen=True, slots=True)
 class _Work:
     """Sizes of a kind of convolution: pixels that a window is at, elements of a window, pixels that are read and
@@ -74,43 +132,11 @@ class _Work:
         flags = [(d["h"] == 1).astype(float), d["bias"], d["channels_last"]]
         flags += [aligned(d["c_in"] / d["groups"]), aligned(n), aligned(d["w"])]
         copies = [log(self.read(d) * d["c_in"]), log(self.written(d) * d["c_out"])]
-        return [*logs, *shape, *flags, *copies, *tiles(m, n, np.ones_like(m), sms)]
-
-
-def of_library(d: Dims, size: int) -> NDArray[np.bool_]:
-    """Whether cuDNN computes a depthwise convolution, else a kernel of torch's own: channels last in memory, or in
-    half precision windows over sequences and small square ones of images (aten/src/ATen/native/Convolution.cpp,
-    use_cudnn_depthwise and what it asks).
-    """
-    stride, width, few = d["stride_w"], d["w"], d["batch"] == 1
-    square = (d["r"] == d["s"]) & np.isin(d["s"], (1, 3, 5)) & (width >= 7)
-    many = (d["c_in"] >= 512) | ((d["c_in"] >= 256) & (width >= 28))
-    wide = np.where(few, True, many) & (d["s"] > 1)
-    point = np.where(few, width <= 28, (d["batch"] <= 16) & (d["c_in"] >= 128) & (width <= 7)) & (d["s"] == 1)
-    image = square & ((stride == 1) | ((stride == 2) & (wide | point)))
-    sequence = (d["h"] == 1) & (stride == 1)
-    even = (d["stride_h"] == stride) | (d["h"] == 1)
-    taken = even & (d["c_in"] >= 32) & (d["dilation"] == 1) & (sequence | image)
-    last = (d["channels_last"] > 0) & (d["h"] > 1)
-    return np.asarray(last | (taken & (size == 2)))
-
-
-UNROLLED_SMS_S, ANY_SMS_S = (0.75e-9, 62e-12, 0.0), (1.32e-9, 44e-12, 180e-12)
-"""Seconds that one multiprocessor takes for an output of torch's own depthwise kernel, for each element of its window
-and each row of it: of square windows of 1, 3 and 5, which it knows beforehand, and of any others. Of 594 and 714 calls
-on an H200 the medians are 4 and 12 % off.
-"""
-
-
-def _own_kernel_s(d: Dims, size: int, sms: int) -> Array:
-    known = (d["r"] == d["s"]) & np.isin(d["s"], (1, 3, 5))
-    an_output, an_element, a_row = (np.where(known, *both) for both in zip(UNROLLED_SMS_S, ANY_SMS_S, strict=True))
-    output_s = an_output + an_element * d["r"] * d["s"] + a_row * d["r"]
-    return np.asarray(~of_library(d, size) * _conv_pixels(d) * d["c_out"] * output_s / sms)
-
-
-def _depthwise_features(d: Dims, size: int, sms: int) -> list[Array]:
-    return [*_PLAIN.features(d, size, sms), of_library(d, size).astype(float)]
+        ways = [of_library(d, size).astype(float), is_direct(d).astype(float)]
+        steps = (d["stride_w"] == 1) & (d["stride_h"] == 1)
+        ways += [aligned(d["h"] * d["w"]), aligned(d["batch"]), ((window == 1) & steps).astype(float)]
+        ways += [(size_of % 64 == 0).astype(float) for size_of in (d["c_in"], d["c_out"])]
+        return [*logs, *shape, *flags, *copies, *ways, *tiles(m, n, np.ones_like(m), sms)]
 
 
 def _strides(d: Dims) -> Array:
@@ -256,8 +282,8 @@ def _families() -> Iterator[Family]:
                 flops=_PLAIN.flops,
                 nbytes=_PLAIN.nbytes,
                 traffic=_PLAIN.traffic,
-                issue_s=_own_kernel_s if own_kernel else None,
-                features=_depthwise_features if own_kernel else _PLAIN.features,
+                issue_s=_depthwise_s if own_kernel else None,
+                features=_PLAIN.features,
                 blocks=_PLAIN.blocks,
                 sizes=_SIZES,
                 profiler_names=_NAMES,

@@ -63,6 +63,13 @@ def reduced_into(call: OpCall, *, in_place: bool = False) -> tuple[Kernel, ...]:
     return (*copied, *emptied, added, *counted, *at_least_one, *pointwise_of((out, out), out))
 
 
+def called_by_scatter_reduce(call: OpCall) -> tuple[str, ...]:
+    """Operators whose kernels those of ``scatter_reduce`` are."""
+    begun = () if call.args.get("include_self", True) else ("scatter_",)
+    counted = ("ones_like", "zeros_like", "scatter_add_", "eq", "masked_fill_", "div_")
+    return (*begun, "scatter_add_", *(counted if call.args.get("reduce") == "mean" else ()))
+
+
 def written(dtype: str, rows: float, cols: float, *, adds: bool = False, shared: float = 1.0) -> Kernel:
     """Rows written to places that indices say. adds: to what is there; shared: rows that meet in one place."""
     return Kernel(
@@ -213,8 +220,13 @@ ROWS = (
     _row(("scatter_", "put_"), lower=partial(scatter, in_place=True), untimed=RARE),
     _row(("scatter_add",), lower=partial(scatter, adds=True), untimed=RARE),
     _row(("scatter_add_",), lower=partial(scatter, in_place=True, adds=True), untimed=RARE),
-    _row(("scatter_reduce",), lower=reduced_into, untimed=RARE),
-    _row(("scatter_reduce_",), lower=partial(reduced_into, in_place=True), untimed=RARE),
+    _row(("scatter_reduce",), lower=reduced_into, calls=called_by_scatter_reduce, untimed=RARE),
+    _row(
+        ("scatter_reduce_",),
+        lower=partial(reduced_into, in_place=True),
+        calls=called_by_scatter_reduce,
+        untimed=RARE,
+    ),
     _row(("index_copy",), lower=partial(scatter, by_rows=True), untimed=RARE),
     _row(("index_copy_",), lower=partial(scatter, in_place=True, by_rows=True), untimed=RARE),
     _row(("index_add", "index_reduce"), lower=partial(scatter, adds=True, by_rows=True), untimed=RARE),

@@ -163,7 +163,8 @@ class Operator:
     indices). healthy_answer: what it says of the activations of a healthy model.
 
     example: builds the call that its host cost is measured with; variants: the same for other paths, each with a cost
-    of its own; example_calls: what the example calls besides, whose cost is taken off; untimed: why there is none.
+    of its own; example_calls: what the example calls besides, whose cost is taken off; untimed: why there is none;
+    calls: operators that an untimed one calls in torch's C++, by whose costs it is priced then.
     """
 
     aten: tuple[str, ...]
@@ -187,6 +188,7 @@ class Operator:
     variants: Mapping[Variant, Example] = field(default_factory=dict)
     example_calls: tuple[str, ...] = ()
     untimed: str = ""
+    calls: Callable[[OpCall], tuple[str, ...]] | None = None
 
     @property
     def examples(self) -> dict[Variant, Example]:

@@ -10,6 +10,9 @@ from predictor.records import OpCall, TensorSpec, Trait
 
 SOFTMAX = frozenset({"softmax", "_softmax"})
 
+CAST = "_to_copy"
+"""A softmax in half precision is one in single precision between two of these, to Inductor, which sees the same."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Value:
@@ -38,7 +41,7 @@ def fused(flow: Dataflow) -> Dataflow:
 
 def _pattern(flow: Dataflow, softmax: OpCall) -> dict[int, OpCall]:
     """Calls that are others where a softmax is one of attention, by their index."""
-    scores, mask, scaling = _made_by(flow, softmax.input_ids[0]), None, ""
+    scores, mask, scaling = _cast(flow, _made_by(flow, softmax.input_ids[0])), None, ""
     if scores is not None and scores.op == "add" and len(scores.tensors) == 2:
         mask = _Value(scores.input_ids[1], scores.tensors[1])
         scores = _made_by(flow, scores.input_ids[0])
@@ -46,10 +49,12 @@ def _pattern(flow: Dataflow, softmax: OpCall) -> dict[int, OpCall]:
         scaling = scores.op
         scores = _made_by(flow, scores.input_ids[0])
     last = _only_reader(flow, softmax.output_ids[0])
+    if last is not None and flow.calls[last].op == CAST:
+        last = _only_reader(flow, flow.calls[last].output_ids[0])
     if scores is None or last is None or scores.op != "bmm" or flow.calls[last].op != "bmm":
         return {}
     shape = softmax.outputs[0].shape
-    if softmax.outputs[0].itemsize != 2 or len(shape) != 4 or not scaling:
+    if flow.calls[last].outputs[0].itemsize != 2 or len(shape) != 4 or not scaling:
         return {}
     if mask is not None and (scaling == "mul" or not mask.tensor.shape):
         return {}
@@ -65,6 +70,13 @@ def _pattern(flow: Dataflow, softmax: OpCall) -> dict[int, OpCall]:
     if len(copied) > 1 or (True in copied and (scaling == "mul" or not are_permuted)):
         return {}
     return dict(_replaced(flow, last, (query, key, value, *((mask,) if mask else ())), scores.macs + weighted.macs))
+
+
+def _cast(flow: Dataflow, call: OpCall | None) -> OpCall | None:
+    """A call, or what makes its input if it casts that from half precision."""
+    if call is None or call.op != CAST or call.tensors[0].itemsize != 2:
+        return call
+    return _made_by(flow, call.input_ids[0])
 
 
 def _replaced(flow: Dataflow, last: int, inputs: tuple[_Value, ...], macs: int) -> Iterator[tuple[int, OpCall]]:

@@ -8,8 +8,9 @@ are joined where they run alike and read what the other writes, or what the othe
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from predictor.graph.dataflow import Dataflow, is_in_place
 from predictor.ops import Fuser, is_fused, is_transcendental, operator_of
@@ -31,6 +32,9 @@ CASTS = 2
 
 OPERATIONS_OF = {"gelu": 8, "silu": 4}
 """Operations of a function that is several, but for casts."""
+
+OPERATIONS_OF_RANGE = 6
+"""Operations of a range of floating-point numbers: a place, cast, multiplied by a step, added to where it begins."""
 
 OPERATIONS_OF_JOINED = 6
 """Operations for each tensor that is joined with others: the comparisons that find out which it is."""
@@ -61,6 +65,14 @@ FAR = 64
 
 SHARED = 10
 """Bytes of what both read from which on loops are joined that only read the same (``score_fusion_memory_threshold``).
+"""
+
+MOST = 64
+"""Nodes of one kernel (``max_fusion_size``)."""
+
+SAVED = 32
+"""Elements of results that could be written over one another, a byte that is read once instead of twice: with more of
+them loops that only read the same stay apart (``can_fusion_increase_peak_memory``).
 """
 
 NODES = {Trait.REDUCTION: 3, Trait.ATTENTION: 2}
@@ -248,7 +260,25 @@ def is_library_call(call: OpCall) -> bool:
     if call.trait is Trait.VIEW:
         return False
     is_complex = any(tensor.dtype.startswith("complex") for tensor in (*call.tensors, *call.outputs))
-    return is_complex or not is_fused(call, Fuser.INDUCTOR)
+    return is_complex or not is_fused(call, Fuser.INDUCTOR) or _cannot_be_added(call)
+
+
+NOT_ATOMIC = ("int64", "bool")
+"""Dtypes that Triton does not add atomically (``needs_fallback_due_to_atomic_add_limitations``)."""
+
+
+def _cannot_be_added(call: OpCall) -> bool:
+    """Whether values are put into places in a way that a loop cannot: otherwise than as they are or added to what is
+    there, or of a dtype that is not added atomically (``use_scatter_fallback`` in torch/_inductor/utils.py,
+    ``index_put_impl_`` in lowering.py).
+    """
+    if call.op not in SCATTERS:
+        return False
+    if not call.op.startswith("scatter"):
+        return bool(call.args.get("accumulate")) and call.tensors[0].dtype in NOT_ATOMIC
+    source = call.args.get("src")
+    is_atomic = not isinstance(source, TensorSpec) or source.dtype not in NOT_ATOMIC
+    return not is_atomic or call.args.get("reduce") not in (None, "add", "sum")
 
 
 def _writes_into_input(flow: Dataflow, call: OpCall) -> bool:
@@ -260,6 +290,8 @@ def _operations(call: OpCall) -> int:
     if call.op in JOINING:
         return OPERATIONS_OF_JOINED * len(call.tensors) if len(set(call.input_ids)) > 1 else 1
     op = call.op.rstrip("_")
+    if op == "arange" and call.outputs[0].dtype.startswith(("fp", "bf")):
+        return OPERATIONS_OF_RANGE
     casts = CASTS if is_transcendental(op) and call.outputs[0].itemsize == 2 else 0
     number = len(call.tensors) == 1 and isinstance(call.args.get("other"), (int, float))
     return OPERATIONS_OF.get(op, 1) + casts + number
@@ -313,10 +345,11 @@ def groups(loops: Loops) -> list[Group]:
         if call.trait is not Trait.VIEW and (index in loops.written or index not in loops.all):
             node += NODES.get(call.trait, 1)
     readers: dict[int, list[int]] = {}
+    is_worth = partial(_are_equal, loops, _read_once(loops))
     for index in sorted(loops.written):
         shared = [value for value in loops.values[index] if loops.tensor_of[value].nbytes >= SHARED]
         for other in sorted({other for value in shared for other in readers.get(value, ())}, reverse=True):
-            order.join(other, index, _are_equal)
+            order.join(other, index, is_worth)
         for value in shared:
             readers.setdefault(value, []).append(index)
     return list({id(group): group for group in order.group_of.values()}.values())
@@ -346,7 +379,7 @@ class _Order:
     def join(self, earlier: int, index: int, are_alike: Callable[[Group, Group], bool]) -> None:
         """Join the groups of two loops, where they run alike and nothing has to run between them."""
         first, second = self.group_of[earlier], self.group_of[index]
-        if first is second or not are_alike(first, second):
+        if first is second or len(first.members) + len(second.members) > MOST or not are_alike(first, second):
             return
         members = sorted((*first.members, *second.members))
         bits, above = sum(1 << i for i in members), 0
@@ -381,10 +414,41 @@ def _run_alike(first: Group, second: Group) -> bool:
     return loop.size == reduction.size or (reduction is first and loop.size == reduction.rows)
 
 
-def _are_equal(first: Group, second: Group) -> bool:
+def _are_equal(loops: Loops, read_once: Mapping[int, TensorSpec], first: Group, second: Group) -> bool:
+    """Whether two groups that read the same run over the same, not far from each other, and save more by that than they
+    cost: what each alone reads could be written over before the other runs.
+    """
     if abs(second.node - first.node) > FAR or first.shapes != second.shapes:
         return False
-    return first.parts == second.parts == 1 and (first.rows, first.size) == (second.rows, second.size)
+    if first.parts != 1 or second.parts != 1 or (first.rows, first.size) != (second.rows, second.size):
+        return False
+    one, other = (_read_from_outside(loops, group) for group in (first, second))
+    sizes = ({_storage(read_once[root]) for root in map(loops.flow.root, v) if root in read_once} for v in (one, other))
+    saved = sum(loops.tensor_of[value].nbytes for value in one & other)
+    return sum(elements for _, elements in set.intersection(*sizes)) <= SAVED * saved
+
+
+def _read_from_outside(loops: Loops, group: Group) -> set[int]:
+    read = {value for i in group.members for value in loops.values[i]}
+    return {value for value in read if loops.flow.maker.get(loops.flow.root(value)) not in group.members}
+
+
+def _storage(tensor: TensorSpec) -> tuple[str, int]:
+    """Results that are alike in this take the same memory one after another."""
+    return tensor.dtype, tensor.nbytes // tensor.itemsize
+
+
+def _read_once(loops: Loops) -> dict[int, TensorSpec]:
+    """Results that one loop or library call reads alone."""
+    flow, found = loops.flow, dict[int, set[int]]()
+    for index, call in enumerate(flow.calls):
+        is_left = index in loops.all and index not in loops.written and index not in loops.copied
+        if call.trait is not Trait.VIEW and not is_left:
+            for value in loops.values.get(index, call.input_ids):
+                if (root := flow.root(value)) in flow.maker:
+                    found.setdefault(root, set()).add(index)
+    made = {root: flow.calls[flow.maker[root]] for root, by in found.items() if len(by) == 1}
+    return {root: call.outputs[call.output_ids.index(root)] for root, call in made.items() if root not in flow.outputs}
 
 
 def _dim_along(made: TensorSpec, stride: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from predictor.graph.dataflow import Dataflow
@@ -91,9 +91,10 @@ def _sections(calls: Sequence[OpCall]) -> list[tuple[bool, tuple[OpCall, ...]]]:
 
 def _compiled(graph: Graph, unmodelled: Counter[str]) -> list[HostCall]:
     """The calls of one compiled graph."""
-    leaves = [_as_loop(c) for c in graph.leaves if c.trait is not Trait.HOST]
+    leaves = [_as_loop(c) for c in _seen(graph.calls) if c.trait is not Trait.HOST]
     flow = attention.fused(Dataflow.of(leaves, graph.outputs).live())
     channels_last = wants_channels_last(flow.calls)
+    flow = Dataflow.of([_not_copied(flow, call) for call in flow.calls], graph.outputs)
     flow = Dataflow.of([part for call in flow.calls for part in _decomposed(call)], graph.outputs).live().once()
     flow = Dataflow.of([part for call in flow.calls for part in _around_attention(call)], flow.outputs)
     loops = Loops.of(flow, channels_last)
@@ -117,10 +118,42 @@ def _compiled(graph: Graph, unmodelled: Counter[str]) -> list[HostCall]:
     return issued
 
 
+def _seen(calls: Iterable[OpCall]) -> Iterator[OpCall]:
+    """The operators that a compiler sees: the parts of composite ones, but custom ones as they are."""
+    for call in calls:
+        if call.parts and not (call.trait is Trait.OPAQUE and call.outputs):
+            yield from _seen(call.parts)
+        elif call.trait is not Trait.COMPOSITE:
+            yield call
+
+
 def _as_loop(call: OpCall) -> OpCall:
     """What is copied to the device is a constant of the compiled graph, which loops compute for themselves."""
     is_upload = call.trait is Trait.SYNC and call.outputs and graph_break(call.op) is GraphBreak.NONE
     return replace(call, op="full", trait=Trait.FILL) if is_upload else call
+
+
+def _not_copied(flow: Dataflow, call: OpCall) -> OpCall:
+    """A copy that lies as what it is of, and one tensor that is joined with empty ones, are that itself, but where an
+    input would be returned, or something is written into (``remove_noop_ops`` in fx_passes/post_grad.py of
+    torch/_inductor, ``cat`` in decomposition.py).
+    """
+    if call.op not in COPYING or len(call.tensors) != len(call.input_ids):
+        return call
+    held = [(v, tensor) for v, tensor in zip(call.input_ids, call.tensors, strict=True) if tensor.elements]
+    if len(held) != 1 or not flow.written.isdisjoint((held[0][0], *call.output_ids)):
+        return call
+    value, tensor = held[0]
+    is_input = flow.root(value) not in flow.maker and any(flow.root(v) in call.output_ids for v in flow.outputs)
+    lies_so = tensor.is_dense if len(call.tensors) > 1 else tensor.stride == call.outputs[0].stride
+    is_same = (tensor.shape, tensor.dtype) == (call.outputs[0].shape, call.outputs[0].dtype)
+    if lies_so and is_same and not is_input:
+        return replace(call, op="view", args={"self": tensor}, trait=Trait.VIEW, macs=0, input_ids=(value,))
+    return replace(call, op="clone", args={"self": tensor}, input_ids=(value,)) if len(call.tensors) > 1 else call
+
+
+COPYING = frozenset({"clone", "repeat", "cat"})
+"""Operators that may give what they are given."""
 
 
 def _passed_on(call: OpCall, number: int) -> int:
@@ -129,14 +162,16 @@ def _passed_on(call: OpCall, number: int) -> int:
 
 
 def _decomposed(call: OpCall) -> Iterator[OpCall]:
-    """What is put into a copy of a tensor is put there by a loop of its own, after that which copies. A bias that the
+    """What is put into a copy of a tensor is put there by a loop of its own, or by a library, after the loop that
+    copies. A bias that the
     library does not add (that of a convolution, of a product in single precision or with a strided input) is added by
     a loop, which is fused with what follows.
     """
     if call.op in SCATTERS and not call.op.endswith("_"):
         out = _passed_on(call, 1)
         yield _copied(call, call.input_ids[0], call.tensors[0], out, call.outputs[0])
-        yield replace(call, input_ids=(out, *call.input_ids[1:]))
+        op = f"{call.op}_" if is_library_call(call) else call.op
+        yield replace(call, op=op, input_ids=(out, *call.input_ids[1:]))
         return
     apart = call.trait is Trait.CONV or (
         call.op == "linear" and not (adds_bias(call) and call.outputs[0].itemsize == 2)

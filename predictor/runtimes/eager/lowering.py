@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from predictor.kernels.families import FAMILIES
-from predictor.ops import UNMODELLED, is_transcendental, is_wrapper, operator_of
+from predictor.ops import OPS, UNMODELLED, is_transcendental, is_wrapper, operator_of
 from predictor.records import (
     TODAY,
     Graph,
@@ -72,7 +72,7 @@ def host_call(call: OpCall, dtype: str, unmodelled: Counter[str]) -> HostCall:
         kernels=tuple(kernels),
         python=call.python,
         trait=call.trait,
-        parts=tuple(_part(leaf) for leaf in leaves) if call.parts else (),
+        parts=tuple(_part(leaf) for leaf in leaves) if call.parts else _called(call),
         extra=working if is_wrapper(call.op) else tuple(op for op in working if op in NUMBERS),
         sync=any(leaf.trait is Trait.SYNC for leaf in leaves),
         elements=sum(o.elements for leaf in leaves if _computes_on_host(leaf) for o in leaf.outputs),
@@ -128,6 +128,12 @@ def _host_row(call: OpCall, kernels: list[Kernel]) -> HostRow:
 
 def _computes_on_host(call: OpCall) -> bool:
     return call.trait is Trait.HOST and not _is_view(call)
+
+
+def _called(call: OpCall) -> tuple[str, ...]:
+    """Operators that one calls in torch's C++."""
+    row = OPS.get(call.op)
+    return () if row is None or row.calls is None else row.calls(call)
 
 
 def _part(leaf: OpCall) -> str:

@@ -20,9 +20,10 @@ OF_CUDA = rf"Function does with CUDA what .* \(.*{THIS_FILE}\): leave streams, e
 without_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
 
 
-@torch.library.custom_op("test_messages::doubled", mutates_args=())
-def doubled(x: torch.Tensor) -> torch.Tensor:
-    return x * 2
+LIBRARY = torch.library.Library("test_messages", "FRAGMENT")
+LIBRARY.define("doubled(Tensor x) -> Tensor")
+LIBRARY.impl("doubled", lambda x: x * 2, "CPU")
+doubled = torch.ops.test_messages.doubled
 
 
 def of_another_dtype(x: torch.Tensor) -> torch.Tensor:

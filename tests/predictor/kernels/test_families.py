@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from predictor.kernels.convolutions import conv_out, of_library
+from calibrate.samples.records import KernelSample
+from calibrate.samples.store import SampleFile
+from predictor.calibration.files import SHIPPED
+from predictor.kernels.convolutions import conv_out, is_direct, of_library
 from predictor.kernels.families import FAMILIES, itemsize
 from predictor.kernels.slices import LANE_S, STEP_S, THREAD_S
 
@@ -29,6 +32,20 @@ def test_batched_matrix_product() -> None:
     flops, nbytes = work("gemm", "fp32", m=2, n=3, k=5, batch=7)
     assert flops == 420
     assert nbytes == 4 * 7 * (10 + 15 + 6)
+
+
+def test_depthwise_windows_that_cudnn_has_no_kernel_for_are_those_of_a_sweep() -> None:
+    """Of 540 on an H200, by the names of their kernels."""
+    right = []
+    for sample in SampleFile(SHIPPED / "h200/samples/kernels.jsonl.gz").of(KernelSample):
+        is_image = sample.dims.get("h", 1) > 1 and sample.dims.get("channels_last") == 1
+        kind = {"cudnn::cnn::conv2d_grouped_direct": True, "conv2d_c1_k1_nhwc": False, "sm90_xmma_depthwise": False}
+        named = next((direct for name, direct in kind.items() if sample.name.startswith(name)), None)
+        if sample.id.family == "conv_depthwise" and is_image and named is not None:
+            dims = {name: np.asarray(size) for name, size in FAMILIES["conv_depthwise"].complete(sample.dims).items()}
+            right.append(bool(is_direct(dims)) == named)
+    assert len(right) > 500
+    assert np.mean(right) > 0.99
 
 
 def test_convolution() -> None:

@@ -59,6 +59,35 @@ def test_messages_of_a_graph_meet_where_they_are_added(
     assert (kernel.family, dict(kernel.dims)) == ("gather", expected)
 
 
+@pytest.mark.parametrize(
+    ("reduce", "includes_self", "families"),
+    [
+        ("sum", True, ["copy", "gather"]),
+        ("amax", False, ["copy", "gather", "gather"]),
+        ("mean", False, ["copy", "gather", "gather", "fill", "fill", "gather", "pointwise", "pointwise", "pointwise"]),
+    ],
+)
+def test_a_mean_of_what_meets_in_a_place_is_a_sum_divided_by_a_count(
+    reduce: str, includes_self: bool, families: list[str]
+) -> None:
+    """As an H200 ran them: a sum with ones beside it, a comparison with zero, a masked fill, a division."""
+    places = EDGES[:, None].expand(800, 16)
+    found = kernels(lambda x, m, e: x.scatter_reduce(0, e, m, reduce, include_self=includes_self), X, MESSAGES, places)
+    assert [kernel.family for kernel in found] == families
+    assert [k.dims["adds"] for k in found if k.family == "gather"] == [0.0] * (not includes_self) + [1.0] * (
+        2 if reduce == "mean" else 1
+    )
+
+
+def test_what_scatter_reduce_calls_costs_the_host_as_much_as_where_python_calls_it() -> None:
+    def means(x: torch.Tensor, m: torch.Tensor, e: torch.Tensor) -> torch.Tensor:
+        return x.scatter_reduce(0, e, m, "mean", include_self=False)
+
+    (call,) = eager.lower(capture(Function(means), (X, MESSAGES, EDGES[:, None].expand(800, 16)), "fp32")).calls
+    before = ("scatter_", "scatter_add_", "ones_like", "zeros_like")
+    assert call.parts == (*before, "scatter_add_", "eq", "masked_fill_", "div_")
+
+
 def test_rows_that_are_read_are_not_written() -> None:
     (kernel,) = kernels(lambda x, e: x[e], X, EDGES)
     assert dict(kernel.dims) == {"rows": 800, "cols": 16, "selects": 0}

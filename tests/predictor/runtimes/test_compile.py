@@ -105,6 +105,7 @@ SAME_LOOPS = {
     ("h100/battery/held_out.jsonl.gz", "sequences.py:mixer_b32"): "strided rows, of sums that lie as what they are of",
     ("h100/battery/fresh.jsonl.gz", "fresh.py:volume_unet"): "statistics of each image's channels",
     ("h100/battery/fresh.jsonl.gz", "fresh.py:crnn"): "what stands before a recurrent layer is compiled",
+    ("h200/battery/strangers.jsonl.gz", "strangers_library.py:smollm3"): "a cache that begins empty",
     ("h200/battery/learn.jsonl.gz", "small.py:graph_convolutions"): "sums that are put into place",
     ("h200/battery/learn.jsonl.gz", "sequences.py:lstm_cells"): "gates that are not computed again for ever",
 }
@@ -116,3 +117,40 @@ def test_loops_are_those_of_a_profile(file: str, model: str) -> None:
     profile = profiled(file, model, "compile")
     measured = sum(profile.names[index].startswith("triton") for index, _ in profile.order)
     assert sum(call.op == "triton" for call in program_of(model, "compile").calls) == measured
+
+
+@pytest.mark.parametrize(
+    ("file", "model"),
+    [
+        ("h200/battery/strangers.jsonl.gz", "strangers_library.py:nomic_bert"),
+        ("h100/battery/fresh.jsonl.gz", "fresh_library.py:canine"),
+    ],
+)
+def test_loops_that_share_little_are_as_many_as_in_a_profile(file: str, model: str) -> None:
+    """Queries and keys share less of a batch of 16 than it would cost to hold both."""
+    profile = profiled(file, model, "compile", 16)
+    measured = sum(profile.names[index].startswith("triton") for index, _ in profile.order)
+    assert sum(call.op == "triton" for call in program_of(model, "compile", 16).calls) == measured
+
+
+def test_attention_in_single_precision_between_casts_is_fused_as_in_a_profile() -> None:
+    profile = profiled("h200/battery/strangers.jsonl.gz", "strangers.py:own_llama", "compile")
+    measured = sum(profile.names[index].startswith("cudnn_generated_fort_native_sdpa") for index, _ in profile.order)
+    kernels = [kernel for call in program_of("strangers.py:own_llama", "compile").calls for kernel in call.kernels]
+    assert sum(kernel.family == "attention" for kernel in kernels) == measured > 0
+
+
+def test_what_is_put_into_places_by_a_library_has_the_kernels_of_a_profile() -> None:
+    profile = profiled("h200/battery/strangers.jsonl.gz", "strangers_library.py:tapas", "compile")
+    measured = sum(profile.names[index].startswith("_scatter_gather") for index, _ in profile.order)
+    kernels = [kernel for call in program_of("strangers_library.py:tapas", "compile").calls for kernel in call.kernels]
+    assert sum(bool(kernel.dims.get("written")) for kernel in kernels) == measured
+
+
+def test_the_groups_of_experts_are_multiplied_one_by_one_outside_of_the_compiler() -> None:
+    """Each of 16 operators fetches where its groups end; there are eight, some of which got no token."""
+    profile = profiled("h200/battery/strangers.jsonl.gz", "strangers_library.py:gpt_oss", "compile")
+    fetches = sum("Memcpy DtoH" in profile.names[index] for index, _ in profile.order)
+    calls = [call for call in program_of("strangers_library.py:gpt_oss", "compile").calls if "::" in call.op]
+    assert [call.op for call in calls] == ["transformers::grouped_mm_fallback"] * fetches
+    assert [[kernel.family for kernel in call.kernels] for call in calls] == [["fill", *["gemm"] * 8]] * fetches

@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch._inductor.utils import use_scatter_fallback
 
 from predictor import runtimes
 from predictor.capture.recorder import capture
@@ -189,6 +190,27 @@ def test_inductor_joins_loops_that_read_the_same() -> None:
         assert families(program).count("triton") == loops
 
 
+def test_inductor_keeps_loops_apart_that_share_less_than_they_hold_in_memory() -> None:
+    """Each alone reads 2048 elements that it could write over: 32 times as many bytes have to be shared."""
+    weight = torch.rand(64, 64)
+
+    def forward(x: torch.Tensor, scale: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return F.linear(x, weight) * scale @ weight, F.linear(x.sin(), weight) * scale @ weight
+
+    for scale, loops in ((torch.rand(1, 16, 1), 2), (torch.rand(64), 1)):
+        found = [c.kernels[0] for c in lowered("compile", forward, X, scale).calls if c.op == "triton"]
+        assert sum(kernel.dims["inputs"] > 1 for kernel in found) == loops
+
+
+def test_inductor_copies_nothing_that_lies_as_it_should() -> None:
+    """One tensor joined with an empty one, as of a cache that begins empty."""
+
+    def forward(x: torch.Tensor, empty: torch.Tensor) -> torch.Tensor:
+        return torch.cat((empty, x.relu().transpose(1, 2)), 1).clone() @ x
+
+    assert families(lowered("compile", forward, X, torch.empty(0))) == ["triton", "gemm"]
+
+
 def test_inductor_puts_values_into_a_copy() -> None:
     index = torch.arange(4)
 
@@ -199,6 +221,44 @@ def test_inductor_puts_values_into_a_copy() -> None:
         c.kernels[0] for c in lowered("compile", forward, torch.rand(64, 64), torch.rand(4, 64)).calls if c.kernels
     ]
     assert (copied.dims["elements"], put.dims["elements"]) == (64 * 64, 4 * 64)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.int64])
+@pytest.mark.parametrize("reduce", ["sum", "mean", "amax"])
+def test_inductor_leaves_to_a_library_what_it_says_that_it_cannot_put(dtype: torch.dtype, reduce: str) -> None:
+    def put(x: torch.Tensor, index: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
+        return (x + 1).scatter_reduce(1, index, source, reduce) * 2
+
+    inputs = torch.ones(16, 8, dtype=dtype), torch.zeros(16, 32, dtype=torch.int64), torch.ones(16, 32, dtype=dtype)
+    operator = torch.ops.aten.scatter_reduce_.two
+    falls_back = use_scatter_fallback(operator, reduce, dtype, dtype, "cuda", True)
+    found = ops(lowered("compile", put, *inputs))
+    assert found == Counter({"weight": 3, "triton": 2 if falls_back else 3, "scatter_reduce_": int(falls_back)})
+
+
+@torch.library.custom_op("test_lowering::halves_multiplied", mutates_args=())
+def halves_multiplied(x: torch.Tensor) -> torch.Tensor:
+    first, second = torch.relu(x).chunk(2)
+    return torch.mm(first, second.t())
+
+
+@halves_multiplied.register_fake
+def _(x: torch.Tensor) -> torch.Tensor:
+    return x.new_empty(x.shape[0] // 2, x.shape[0] // 2)
+
+
+def test_a_custom_operator_runs_what_its_python_calls_and_no_compiler_looks_into_it() -> None:
+    def between(x: torch.Tensor) -> torch.Tensor:
+        return torch.ops.test_lowering.halves_multiplied(x + 1) * 2
+
+    x = torch.rand(64, 32)
+    eager = lowered("eager", between, x)
+    assert families(eager) == ["pointwise", "pointwise", "gemm", "pointwise"]
+    assert [call.macs for call in eager.calls] == [0, 32 * 32 * 32, 0]
+    compiled = [call for call in lowered("compile", between, x).calls if call.kernels]
+    assert [call.op for call in compiled] == ["triton", "test_lowering::halves_multiplied", "triton"]
+    assert [kernel.family for kernel in compiled[1].kernels] == ["pointwise", "gemm"]
+    assert not lowered("compile", between, x).unmodelled
 
 
 def test_inductor_writes_joined_tensors_one_by_one_where_one_is_written_anyway() -> None:
@@ -223,15 +283,16 @@ def test_inductor_leaves_complex_numbers_to_eager_mode() -> None:
 
 def attended(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: str, mask: torch.Tensor | None) -> torch.Tensor:
     scores = q @ k.transpose(-1, -2)
-    scores = scores / 8.0 if scale == "div" else scores * 0.125
-    return (scores if mask is None else scores + mask).softmax(-1) @ v
+    scores = scores * 0.125 if scale == "mul" else scores / 8.0
+    scores = scores if mask is None else scores + mask
+    return (scores.float().softmax(-1).to(v.dtype) if scale == "cast" else scores.softmax(-1)) @ v
 
 
 @pytest.mark.parametrize(
     ("batch", "scale", "has_mask", "is_fused"),
     [
         *((1, "div", False, True), (1, "div", True, True), (2, "div", True, True), (1, "mul", False, True)),
-        *((1, "mul", True, False), (2, "mul", False, False)),
+        *((1, "mul", True, False), (2, "mul", False, False), (1, "cast", True, True), (2, "cast", False, True)),
     ],
 )
 def test_inductor_finds_attention_that_is_written_out(batch: int, scale: str, has_mask: bool, is_fused: bool) -> None:
