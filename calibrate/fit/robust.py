@@ -50,20 +50,23 @@ def least_absolute(errors: Array) -> Array:
     return np.asarray(1 / np.maximum(np.abs(errors), HOST_REPEATABILITY))
 
 
-def non_negative(x: Array, y: Array, whole: Array, alike: Sequence[Sequence[int]] = ()) -> Array:
+def non_negative(
+    x: Array, y: Array, whole: Array, alike: Sequence[Sequence[int]] = (), weights: Array | None = None
+) -> Array:
     """Non-negative coefficients of ``y = x @ coefficients`` with the least mean absolute error relative to ``whole``,
     which y is a part of; (columns,). alike: groups of columns whose coefficients are of one size, see
-    ``SPREAD_OF_ALIKE``.
+    ``SPREAD_OF_ALIKE``; weights: of the rows, None: all alike.
     """
+    counts = np.ones(len(y)) if weights is None else weights
     pulled = [column for group in alike for column in group]
     pull = np.zeros((len(pulled), x.shape[1]))
     for group in alike:
         together = np.column_stack([np.delete(x, group, axis=1), x[:, list(group)].sum(axis=1)])
-        usual = max(non_negative(together, y, whole)[-1], 1e-9)
+        usual = max(non_negative(together, y, whole, weights=weights)[-1], 1e-9)
         pull[[pulled.index(column) for column in group], list(group)] = SPREAD_OF_ALIKE / usual
 
-    def solve(weights: Array) -> Array:
-        scale = np.sqrt(weights) / whole
+    def solve(robust: Array) -> Array:
+        scale = np.sqrt(counts * robust) / whole
         aim = np.concatenate([y * scale, np.full(len(pulled), SPREAD_OF_ALIKE)])
         return np.asarray(nnls(np.vstack([x * scale[:, None], pull]), aim)[0], dtype=float)
 

@@ -56,7 +56,7 @@ def is_direct(d: Dims) -> NDArray[np.bool_]:
 
 
 def of_library(d: Dims, size: int) -> NDArray[np.bool_]:
-    """Whether convolutions are depthwise ones that cuDNN computes, not a kernel of torch's own: channels last in memory,
+    """Whether convolutions are depthwise ones that cuDNN computes, no kernel of torch's own: channels last in memory,
     or in half precision windows over sequences and small square ones of images (use_cudnn_depthwise and what it asks,
     aten/src/ATen/native/Convolution.cpp).
     """
