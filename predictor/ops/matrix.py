@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 
 from predictor.ops import node_macs, ort
 from predictor.ops.arguments import tensor
@@ -36,9 +37,11 @@ def adds_bias(call: OpCall) -> bool:
 
 
 def has_even_rows(x: TensorSpec) -> bool:
-    """Whether all dimensions but the last are one dimension to the eye of a matrix product."""
-    strides, sizes = x.stride[:-1], x.shape[:-1]
-    return all(s == n * inner for s, n, inner in zip(strides, sizes[1:], strides[1:], strict=False))
+    """Whether all dimensions but the last are one dimension to the eye of a matrix product, which does not see those of
+    one element.
+    """
+    rows = [(n, s) for n, s in zip(x.shape[:-1], x.stride[:-1], strict=True) if n != 1]
+    return all(s == n * inner for (_, s), (n, inner) in pairwise(rows))
 
 
 def is_column_major(t: TensorSpec) -> bool:

@@ -186,9 +186,10 @@ def _kind_cost(call: HostCall, dtype: str, host: HostCosts) -> tuple[tuple[float
 def _inner_operators(call: HostCall, timed_launches: float, by_shape: bool, host: HostCosts) -> int:
     """Operators that run within a call and not within the timed one: copies of what lies across the memory before a
     product or a norm, a mask that is written anew. Each costs what it costs by itself: it allocates and is set up.
-    by_shape: the cost of the call's product is known by its shape; all but products are then beside it.
+    by_shape: the cost of the call's product is known by its shape; all but products are then beside it. What finds
+    places for the host to wait for launches a library's kernels, no operators.
     """
-    if row_of(call.row, host.calls) is None or call.trait is Trait.REPLAY:
+    if row_of(call.row, host.calls) is None or call.trait is Trait.REPLAY or call.sync:
         return 0
     if by_shape:
         return sum(kernel.times for kernel in call.kernels if not FAMILIES[kernel.family].matrix)

@@ -357,3 +357,10 @@ def test_a_number_is_raised_in_the_widest_dtype_of_its_kind(base: float, dtype: 
     number, power = kernels(lambda x: base**x, X, dtype="fp16")
     assert (number.family, number.dtype, number.dims["bytes_written"]) == ("fill", dtype, 8)
     assert (power.dims["converts"], power.dims["contiguous"], power.dims["inputs"]) == (1, 0, 1)
+
+
+@pytest.mark.parametrize(("batch", "copied"), [(1, []), (2, ["copy"])])
+def test_one_matrix_across_the_memory_is_multiplied_as_it_lies(batch: int, copied: list[str]) -> None:
+    weight, bias = torch.rand(8, 49), torch.rand(8)
+    made = kernels(lambda x: F.linear(x.transpose(1, 2), weight, bias), torch.rand(batch, 49, 16))
+    assert [kernel.family for kernel in made] == [*copied, "gemm", "pointwise"]
