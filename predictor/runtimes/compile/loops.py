@@ -27,11 +27,14 @@ READS_OF_REUSED, READS = 4, 8
 OPERATIONS = 30
 """Operations that a loop may have and still be computed again (``realize_opcount_threshold`` there)."""
 
+MOST_OPERATIONS = 100
+"""The same of a loop that reads no more than one value, and that one loop reads (``run_node``)."""
+
 CASTS = 2
 """Operations of a function that is computed in single precision: from half precision and back."""
 
-OPERATIONS_OF = {"gelu": 8, "silu": 4}
-"""Operations of a function that is several, but for casts."""
+OPERATIONS_OF = {"gelu": 8, "silu": 4, "clone": 0, "repeat": 0}
+"""Operations of a function that is several, but for casts, or none: it reads at another place."""
 
 OPERATIONS_OF_RANGE = 6
 """Operations of a range of floating-point numbers: a place, cast, multiplied by a step, added to where it begins."""
@@ -134,10 +137,12 @@ class Loops:
         loops = cls(flow, channels_last, all=every)
         readers = _readers(flow)
         left: Left = {}
+        twice: dict[int, int] = {}  # what joins views of one loop that is not written -> the operations of that
         for index in sorted(every):
             call = flow.calls[index]
             values: set[int] = set()
             again: set[int] = set()
+            elsewhere: dict[int, int] = {}  # a value of those that a loop is read through: at other places than another
             for value, tensor in zip(call.input_ids, call.tensors, strict=True):
                 loops.tensor_of[value] = tensor
                 maker = flow.maker.get(flow.root(value))
@@ -145,9 +150,11 @@ class Loops:
                     theirs, inlined = left[maker]
                     values |= theirs
                     again |= {maker, *inlined}
+                    if elsewhere.setdefault(maker, value) != value and call.op in JOINING:
+                        twice[index] = sum(_operations(flow.calls[i]) for i in (maker, *inlined))
                 else:
                     values.add(value)
-            operations = len(values) + sum(_operations(flow.calls[i]) for i in (index, *again))
+            operations = len(values) + sum(_operations(flow.calls[i]) + twice.get(i, 0) for i in (index, *again))
             if call.op in JOINING and not loops._is_pointwise(index, readers.get(index, set()), left):
                 loops._write_one_by_one(index, left)
             elif loops._is_written(index, readers.get(index, set()), values, operations):
@@ -204,9 +211,11 @@ class Loops:
             return True
         reads = len({flow.root(value) for value in values})
         windows = any(flow.calls[reader].trait is Trait.POOL for reader in readers)
-        uses = sum(2 if rows_of(flow.calls[reader]) is not None else 1 for reader in readers)
+        is_again = (rows_of(by) is not None or _spreads(call, by) for by in (flow.calls[reader] for reader in readers))
+        uses = sum(2 if again else 1 for again in is_again)
         limit = 1 if windows else READS_OF_REUSED if uses > 1 else READS
-        return reads > limit or operations > OPERATIONS
+        is_much = operations > OPERATIONS and (uses > 1 or len(values) > 1)
+        return reads > limit or is_much or operations > MOST_OPERATIONS
 
     def makers(self, index: int) -> set[int]:
         """Loops whose written results a loop reads."""
@@ -279,6 +288,11 @@ def _cannot_be_added(call: OpCall) -> bool:
     source = call.args.get("src")
     is_atomic = not isinstance(source, TensorSpec) or source.dtype not in NOT_ATOMIC
     return not is_atomic or call.args.get("reduce") not in (None, "add", "sum")
+
+
+def _spreads(call: OpCall, reader: OpCall) -> bool:
+    """Whether a call reads each element of another's result several times."""
+    return bool(reader.outputs) and reader.outputs[0].elements > call.outputs[0].elements and reader.op not in JOINING
 
 
 def _writes_into_input(flow: Dataflow, call: OpCall) -> bool:

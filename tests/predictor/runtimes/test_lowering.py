@@ -273,6 +273,21 @@ def test_inductor_writes_joined_tensors_one_by_one_where_one_is_written_anyway()
     assert [k.dims["bytes_written"] for k in kernels] == [2 * X.numel()] * 2
 
 
+@pytest.mark.parametrize(("steps", "is_scaled", "loops"), [(20, False, 1), (20, True, 2), (40, False, 2)])
+def test_inductor_computes_much_again_where_it_reads_one_value(steps: int, is_scaled: bool, loops: int) -> None:
+    """Sixty operations: more than 30, fewer than 100. What is written is no part of the loop that joins."""
+    weight, scale = torch.rand(64, 64), torch.rand(64)
+
+    def forward(x: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        y = x * scale.to(x) if is_scaled else x
+        for _ in range(steps):
+            y = y.sin()
+        return torch.cat((y, other), 1) @ weight.to(x)
+
+    found = [call for call in lowered("compile", forward, X, X).calls if call.op == "triton"]
+    assert len(found) == loops
+
+
 def test_inductor_leaves_complex_numbers_to_eager_mode() -> None:
     def forward(x: torch.Tensor) -> torch.Tensor:
         y = torch.fft.rfft(x.float())
