@@ -20,10 +20,12 @@ from typing import Any
 
 import models_zoo
 from calibrate.measure.programs import record
+from calibrate.samples.files import Samples
 from calibrate.samples.programs import stored
 from calibrate.samples.records import CaseProfile, CaseRound, Environment, ProgramRecord, Refusal, Sample
 from calibrate.samples.store import SampleFile
 from predictor import runtimes
+from predictor.calibration.files import find
 from predictor.calibration.load import load_calibration
 from predictor.errors import PredictorError
 from predictor.records import Target
@@ -68,7 +70,9 @@ def main() -> None:
     signal.signal(signal.SIGALRM, out_of_time)
     for path in options.files:
         file, aside = SampleFile(path), path.with_name("aside.jsonl.gz")
-        target = Target(file.of(Environment)[-1].versions["torch"], load_calibration(options.gpu).architecture)
+        calibration = load_calibration(options.gpu)
+        environments = file.of(Environment) or Samples.of(find(options.gpu)).constants.of(Environment)
+        target = Target(environments[-1].versions["torch"], calibration.architecture)
         records = file.of(ProgramRecord)
         old = {one.case for one in records if one.case.runtime in wanted and one.case.model.startswith(names)}
         new = [captured(one, target, options.seconds) if one.case in old and one.program else one for one in records]
