@@ -1,8 +1,13 @@
 """How wide intervals must be to hold nine tenths of the models that no fit had seen:
 
-    python -m benchmarks.conformal_intervals calibrations/h200/battery/learn*.jsonl.gz --gpu h200 --write
+    python -m benchmarks.conformal_intervals --write --programs \\
+        h200=calibrations/h200/battery/strangers-as_read.jsonl.gz \\
+        h100=calibrations/h100/battery/fresh-as_read.jsonl.gz h100=calibrations/h100/battery/held_out-as_read.jsonl.gz
 
-Predicts the battery's learning part on the measured GPU that ran it. The score of a case is its error in units of the
+Predicts models that nothing was fitted to, by their captures of the day on which they were read for the first time:
+what was mended since still counts, as a model that comes next has its own faults. With files of measurements instead of
+``--programs`` (``calibrations/h200/battery/learn*.jsonl.gz --gpu h200``) each model is captured anew. The score of a
+case is its error in units of the
 predicted standard deviation. For every runtime and lane that decides, ``calibrations/intervals.json`` gets the scale
 that makes intervals hold 90 % of the scores, with the finite-sample correction of conformal prediction; groups of fewer
 than ``FEWEST`` cases take that of both lanes. Printed: how much intervals hold before, and after with each family of
@@ -97,26 +102,29 @@ def write(scales: Sequence[IntervalScale], provenance: str, options: argparse.Na
 def main() -> None:
     """Print, and write where it is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("files", type=Path, nargs="+", help="measurements of the battery's learning part")
+    parser.add_argument("files", type=Path, nargs="*", help="measurements of models, captured anew")
     parser.add_argument("--gpu", default="h200")
     parser.add_argument("--runtimes", default="eager,torchscript,cudagraph,compile,compile-cudagraph")
     parser.add_argument("--dtypes", default="fp16")
     parser.add_argument("--batches", default="1,16")
     parser.add_argument("--seconds", type=int, default=60)
-    parser.add_argument("--programs", type=Path, nargs="*", default=[], help="measurements that have programs already")
+    parser.add_argument("--programs", nargs="*", default=[], help="GPU=FILE of measurements that have programs already")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
-    family_of = {families.specification(m): family for family, models in families.FAMILIES.items() for m in models}
+    tables = (families.FAMILIES, *families.UNSEEN.values())
+    family_of = {families.specification(m): name for table in tables for name, own in table.items() for m in own}
     groups: dict[tuple[str, str, str], list[Score]] = defaultdict(list)
-    calibration = load_calibration(options.gpu)
+    options.graphs = None
+    named = [entry.split("=", 1) for entry in options.programs]
+    calibrations = {gpu: load_calibration(gpu) for gpu in {options.gpu, *(gpu for gpu, _ in named)}}
     with tempfile.TemporaryDirectory() as folder:
-        recorded = [SampleFile(path) for path in options.programs] or [
-            with_programs(SampleFile(path), Path(folder) / f"{number}.jsonl.gz", options)
+        recorded = [(gpu, SampleFile(Path(path))) for gpu, path in named] or [
+            (options.gpu, with_programs(SampleFile(path), Path(folder) / f"{number}.jsonl.gz", options))
             for number, path in enumerate(options.files)
         ]
-        for runtime, file in product(options.runtimes.split(","), recorded):
-            for score in scores(file, calibration, runtime, family_of):
-                groups[calibration.provenance, score.runtime, score.lane].append(score)
+        for runtime, (gpu, file) in product(options.runtimes.split(","), recorded):
+            for score in scores(file, calibrations[gpu], runtime, family_of):
+                groups[calibrations[gpu].provenance, score.runtime, score.lane].append(score)
     scales = []
     print(
         f"{'provenance':10} {'runtime':18} {'lane':6} {'cases':>5} {'held before':>11} {'scale':>6} {'held after':>10}"
@@ -138,11 +146,12 @@ def main() -> None:
                 cases=len(group),
                 families=len({score.family for score in group}),
                 scale=round(max(scale, 1.0), 3),  # no narrower than the fits say
-                source=f"{options.gpu}: {', '.join(path.name for path in options.files)}",
+                source=", ".join(options.programs)
+                or f"{options.gpu}: {', '.join(path.name for path in options.files)}",
             )
         )
     if options.write:
-        write(scales, calibration.provenance, options)
+        write(scales, scales[0].provenance, options)
 
 
 if __name__ == "__main__":
