@@ -21,6 +21,7 @@ SMALLEST = (
     "convolutional:subpixel",
     "fresh:set_transformer",
     "strangers:ecg_resnet",
+    "newcomers_vision:distilled_upscaler",
 )
 
 
@@ -36,7 +37,7 @@ def test_models_that_are_read_once_are_a_split_of_their_own(split: str) -> None:
     unseen = families.models(split)
     others = [other for other in ("learn", "held_out", *families.UNSEEN) if other != split]
     assert set(unseen).isdisjoint(model for other in others for model in families.models(other))
-    assert len(unseen) == len(set(unseen)) == sum(len(members) for members in families.UNSEEN[split].values()) >= 30
+    assert len(unseen) == len(set(unseen)) == sum(len(members) for members in families.UNSEEN[split].values()) >= 22
     assert len(families.UNSEEN[split]) >= 20
     assert not families.variants(split)
 
