@@ -121,11 +121,13 @@ def test_a_calibration_loads_and_is_complete(folder: Path) -> None:
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: p.name)
 def test_a_calibration_names_no_folder_of_the_machine_it_was_made_on(folder: Path) -> None:
     for path in folder.glob("*.json"):
-        text = path.read_text(encoding="utf-8")
-        assert "/home/" not in text
-        assert "/root" not in text
-        assert "/tmp" not in text
-        json.loads(text)
+        found: list[str] = []
+
+        def kept(pairs: list[tuple[str, object]]) -> None:
+            found.extend(str(value) for _, value in pairs)
+
+        json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=kept)
+        assert not [text for text in found if text.startswith(("/home/", "/root", "/tmp"))]
 
 
 @pytest.mark.parametrize("dtype", ["fp16", "fp32"])

@@ -62,7 +62,8 @@ def _in_vectors(d: Dims, size: int) -> Array:
     """Whether each row is read by a block of its own."""
     one_by_one = (d["selects"] > 0) & (d["rows"] <= FEW_INDICES)
     whole = d["cols"] * size % VECTOR == 0
-    return np.asarray(whole & (d["written"] == 0) & ~one_by_one, dtype=float)
+    read = (d["written"] == 0) & (d["shared"] == 0)  # and not added up, as in a bag
+    return np.asarray(whole & read & ~one_by_one, dtype=float)
 
 
 def _gather_issue_s(d: Dims, size: int, sms: int) -> Array:
