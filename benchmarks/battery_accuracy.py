@@ -40,8 +40,10 @@ def out_of_time(*_: Any) -> None:
     raise TimeoutError
 
 
-def with_programs(measured: SampleFile, path: Path, options: argparse.Namespace) -> SampleFile:
-    """The measurements, with the program of every case that is asked for."""
+def with_programs(
+    measured: SampleFile, path: Path, options: argparse.Namespace, graphs: Path | None = None
+) -> SampleFile:
+    """The measurements, with the program of every case that is asked for. graphs: folder of captured graphs."""
     file = SampleFile(path)
     file.append([*measured.of(Environment), *measured.of(CaseRound), *measured.of(CaseProfile)])
     signal.signal(signal.SIGALRM, out_of_time)
@@ -54,7 +56,7 @@ def with_programs(measured: SampleFile, path: Path, options: argparse.Namespace)
             continue
         signal.alarm(options.seconds)
         try:
-            file.append([record_of(case, target, options.graphs)])
+            file.append([record_of(case, target, graphs)])
         except (PredictorError, TimeoutError) as error:
             print(f"{case}: not predicted: {type(error).__name__} {str(error)[:120]}", file=sys.stderr)
         finally:
@@ -96,7 +98,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for number, path in enumerate(options.files):
             kept = options.programs or Path(folder) / f"{number}.jsonl.gz"
-            file = SampleFile(kept) if kept.exists() else with_programs(SampleFile(path), kept, options)
+            file = SampleFile(kept) if kept.exists() else with_programs(SampleFile(path), kept, options, options.graphs)
             for runtime in options.runtimes.split(","):
                 rows += accuracy.rows(file, calibration, runtime)
     for row in sorted(rows, key=lambda row: (row.runtime, -abs(row.error()))):

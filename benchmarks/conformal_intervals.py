@@ -114,7 +114,6 @@ def main() -> None:
     tables = (families.FAMILIES, *families.UNSEEN.values())
     family_of = {families.specification(m): name for table in tables for name, own in table.items() for m in own}
     groups: dict[tuple[str, str, str], list[Score]] = defaultdict(list)
-    options.graphs = None
     named = [entry.split("=", 1) for entry in options.programs]
     calibrations = {gpu: load_calibration(gpu) for gpu in {options.gpu, *(gpu for gpu, _ in named)}}
     with tempfile.TemporaryDirectory() as folder:

@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--runtime", default=REFERENCE)
     parser.add_argument("--seconds", type=int, default=90, help="for one model to be captured")
     options = parser.parse_args()
-    options.runtimes, options.dtypes, options.batches, options.graphs = options.runtime, "fp16", "1", None
+    options.runtimes, options.dtypes, options.batches = options.runtime, "fp16", "1"
     samples = Samples.of(find(options.gpu))
     own = samples.modules if options.runtime == REFERENCE else samples.runtimes
     known = {str(record.case) for record in own.of(ProgramRecord)}

@@ -102,7 +102,6 @@ def captured(path: Path, gpu: str, runtimes: Sequence[str]) -> Iterator[SampleFi
     """The measurements under some runtimes, with programs that are captured anew."""
     batches = ",".join(map(str, BATCHES))
     wanted = argparse.Namespace(gpu=gpu, runtimes=",".join(runtimes), dtypes="fp16", batches=batches, seconds=60)
-    wanted.graphs = None
     with tempfile.TemporaryDirectory() as folder:
         yield with_programs(SampleFile(path), Path(folder) / "programs.jsonl.gz", wanted)
 

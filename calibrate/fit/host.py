@@ -195,8 +195,8 @@ def fit_modules(file: SampleFile, calibration: Calibration, host: HostCosts) -> 
 
 GENERATED_WEIGHT = 0.2
 """Of a module that was generated, beside 1 of one that people run. Generated ones tell operators apart, but differ in
-kind: fitted to both alike, eager mode's host was 9 % too slow for 45 of them and 3 % too fast for 160 others on an
-H200, and as much for 200 models of the battery that it had not seen.
+kind: fitted to both alike, eager mode's host was 9 % too slow for them and 3 % too fast for the others on an H200
+(medians, ``benchmarks/host_residuals.py``), and as much too fast for 216 cases of models that it had not seen.
 """
 
 

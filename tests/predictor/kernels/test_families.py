@@ -48,6 +48,23 @@ def test_depthwise_windows_that_cudnn_has_no_kernel_for_are_those_of_a_sweep() -
     assert np.mean(right) > 0.99
 
 
+def test_torchs_rule_for_depthwise_convolutions_is_that_of_a_sweep_and_its_kernel_takes_what_is_said() -> None:
+    """Of 3,200 on an H200, by the names of their kernels; bf16 is left out, which the rule takes for fp16."""
+    family, own, errors = FAMILIES["conv_depthwise"], [], {True: [], False: []}
+    for sample in SampleFile(SHIPPED / "h200/samples/kernels.jsonl.gz").of(KernelSample):
+        if sample.id.family != "conv_depthwise" or sample.dtype == "bf16" or not sample.repeats_s:
+            continue
+        dims, is_own = family.complete(sample.dims), sample.name.startswith("conv_depthwise")
+        own.append(bool(of_library(dims, itemsize(sample.dtype))) is not is_own)
+        if is_own and sample.seconds > 1e-5:
+            found_s = max(family.roofline_s(dims, sample.dtype, 6e13, 4.2e12, 132))
+            errors["generic" not in sample.name].append(abs(float(found_s) / sample.seconds - 1))
+    assert len(own) > 2000
+    assert np.mean(own) == 1.0
+    assert np.median(errors[True]) < 0.1
+    assert np.median(errors[False]) < 0.2
+
+
 def test_convolution() -> None:
     """The stem of ResNet-50: 3 x 224 x 224 -> 64 x 112 x 112 by 7 x 7 windows."""
     flops, nbytes = work(

@@ -730,7 +730,7 @@ def test_a_block_of_cudnn_normalises_a_channel(shape: tuple[int, ...], measured_
     found = kernels(node("InstanceNormalization", [x, weights, weights], [x]))
     (norm,) = (kernel for kernel in found if kernel.family == "ort_channel_norm")
     seconds = kernel_seconds(load_calibration("h100"), norm.family, norm.dtype, **norm.dims)
-    assert seconds == pytest.approx(measured_s, rel=0.25)
+    assert seconds == pytest.approx(measured_s, rel=0.25 if measured_s < 3e-6 else 0.2)
 
 
 @pytest.mark.parametrize(
