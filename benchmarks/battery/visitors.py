@@ -6,6 +6,7 @@ See ``VISITORS`` in families.py: measured once, predicted once, for a release.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
 
 import torch
@@ -435,11 +436,11 @@ def searched_encoder(batch: int) -> Made:
         def __init__(self, d: int, heads: int, head: int, inner: int, act: str, norm: str) -> None:
             super().__init__()
             self.heads, self.head = heads, head
-            make = RMSNorm if norm == "rms" else nn.LayerNorm
-            self.norm_a, self.norm_f = make(d), make(d)
+            self.norm_a, self.norm_f = (RMSNorm(d) if norm == "rms" else nn.LayerNorm(d) for _ in range(2))
             self.query, self.key, self.value = (nn.Linear(d, heads * head) for _ in range(3))
             self.out, self.up, self.down = nn.Linear(heads * head, d), nn.Linear(d, inner), nn.Linear(inner, d)
-            self.act = {"gelu": F.gelu, "relu": F.relu, "silu": F.silu}[act]
+            acts: dict[str, Callable[[Tensor], Tensor]] = {"gelu": F.gelu, "relu": F.relu, "silu": F.silu}
+            self.act = acts[act]
 
         def forward(self, x: Tensor, bias: Tensor) -> Tensor:
             n, length, _ = x.shape

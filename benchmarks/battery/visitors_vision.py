@@ -341,6 +341,9 @@ def u2net(batch: int) -> Made:
 class _LinearNorm(nn.Sequential):
     """A product and a batch norm over all tokens."""
 
+    c: nn.Linear
+    bn: nn.BatchNorm1d
+
     def __init__(self, a: int, b: int) -> None:
         super().__init__()
         self.add_module("c", nn.Linear(a, b, bias=False))
