@@ -3,7 +3,8 @@
 Two thirds of the families are learned from. The others are measured and predicted once, for a release: nobody looks at
 their errors while something is tuned. ``draw`` made the split, before anything was measured; the table keeps it.
 ``FRESH`` holds families of a later test, written when the held-out third had been read, ``STRANGERS`` those of the
-next one, written when the fresh ones had been, ``NEWCOMERS`` those of the one after that.
+next one, written when the fresh ones had been, ``NEWCOMERS`` those of the one after that, ``VISITORS`` those of the
+one after the newcomers'.
 """
 
 from __future__ import annotations
@@ -166,10 +167,41 @@ NEWCOMERS: dict[str, tuple[str, ...]] = {
 }
 """Like ``STRANGERS``, written when those had been read, by someone who predicted none of them."""
 
+VISITORS: dict[str, tuple[str, ...]] = {
+    "visitors: agent": ("visitors:dreamer",),
+    "visitors: board game": ("visitors:alpha_zero",),
+    "visitors: cell network": ("visitors_vision:darts",),
+    "visitors: convolution": ("visitors_vision:mobile_one",),
+    "visitors: decoder": ("visitors_library:pythia",),
+    "visitors: denoiser": ("visitors:wave_denoiser",),
+    "visitors: depth mixture": ("visitors:depth_mixture",),
+    "visitors: detection": ("visitors_vision:centre_net",),
+    "visitors: dialogue": ("visitors_library:blenderbot_small",),
+    "visitors: hybrid transformer": ("visitors_vision:levit",),
+    "visitors: image and text": ("visitors_library:chinese_clip",),
+    "visitors: latent attention": ("visitors_library:latent_attention",),
+    "visitors: molecule": ("visitors:equivariant",),
+    "visitors: objects": ("visitors:slot_attention",),
+    "visitors: recommender": ("visitors:deep_cross",),
+    "visitors: recurrent decoding": ("visitors:rwkv_step",),
+    "visitors: saliency": ("visitors_vision:u2net",),
+    "visitors: search": ("visitors_library:splade",),
+    "visitors: searched encoder": ("visitors:searched_encoder",),
+    "visitors: segmentation": ("visitors_library:segformer",),
+    "visitors: sentence pair": ("visitors_library:mpnet",),
+    "visitors: series": ("visitors:probabilistic_forecast",),
+    "visitors: speech": ("visitors_library:sew",),
+    "visitors: speech synthesis": ("visitors:fast_speech",),
+    "visitors: table": ("visitors:tab_net",),
+    "visitors: vision transformer": ("visitors_library:hiera",),
+}
+"""Like ``NEWCOMERS``, of the test after theirs: other kinds of models, in the habits of many authors."""
+
 UNSEEN: dict[str, dict[str, tuple[str, ...]]] = {
     "fresh": FRESH,
     "strangers": STRANGERS,
     "newcomers": NEWCOMERS,
+    "visitors": VISITORS,
 }
 """Split -> its families, of those that nothing is tuned on and that are read once."""
 
