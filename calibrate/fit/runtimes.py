@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -34,7 +34,7 @@ from predictor.calibration.schema import CallCost, CallTime, Device, Fit, HostDt
 from predictor.errors import PredictorError
 from predictor.kernels.families import FAMILIES, MeasuredIn
 from predictor.pricing.kernels import roofline_s
-from predictor.pricing.program import UNCALLED, price
+from predictor.pricing.program import UNCALLED, host_profile, price
 from predictor.records import NEXT_GRAPH, CaptureMode, PricedCall, PricedKernel, Program, Trait, Variant
 from predictor.runtimes.eager.lowering import NAME as REFERENCE
 from predictor.runtimes.runtime import HostTerms
@@ -207,6 +207,11 @@ ALIKE = (("gemm", "product", "conv"), ("view", "other"), ("launch", "fixed"))
 launch, of which a pass costs ``NODES_OF_PASS``. What a library does before it launches is several times a node's own.
 """
 
+ALIKE_OF_BASE = (("factor", "cold factor"),)
+"""The same of a runtime that calls the operators of another: what they cost in tight loops, and what being cold adds,
+which is less where no Python runs between them.
+"""
+
 
 def fit_runtime(runtime: str, ran: Sequence[Module], calibration: Calibration, base_costs: HostCosts) -> RuntimeCosts:
     """A runtime's file: coefficients, rows, gap, and the error on modules left out one at a time. base_costs: of
@@ -219,23 +224,23 @@ def fit_runtime(runtime: str, ran: Sequence[Module], calibration: Calibration, b
             runtime, ran, calibration, base_costs, None if _shows_gap(terms) else _known_gap_s(calibration)
         )
     lanes = calibration.lanes
-    rows, latencies = [], []
+    rows, latencies, known = [], [], []
     for module in ran:
-        base, counts = _host_terms(terms, module)
+        work, counts = _host_terms(terms, module, base_costs)
         kernels = [k for call in module.priced for k in call.kernels]
         after = _busy(module) if lanes.serial else kernels[-1].seconds + lanes.sync_s + lanes.launch_latency_s
         of_host = lanes.serial or sum(module.kernels_s) <= HOST_BOUND * module.latency_s
         if of_host:
-            others = base if terms.base else float(not lanes.serial) * len(module.names)
+            calls = (work.hot_s, work.cold_s) if terms.base else (float(not lanes.serial) * len(module.names),)
             passes = 1.0 if terms.base else NODES_OF_PASS
-            rows.append([others, *(counts[name] for name in _columns(terms)), passes * (1 + counts[NEXT_GRAPH])])
+            rows.append([*calls, *(counts[name] for name in _columns(terms)), passes * (1 + counts[NEXT_GRAPH])])
             latencies.append(max(module.latency_s - after, LEAST * module.latency_s))
+            known.append(work.known_s)
     if not rows:
         raise PredictorError(f"no module says what {runtime} charges the host: run calibrate again")
-    x, y = np.array(rows), np.array(latencies)
-    names = ("factor" if terms.base else "launch", *_columns(terms), "fixed")
-    alike = [] if terms.base else [[names.index(name) for name in group] for group in ALIKE]
-    coefficients, error = _solve(x, y, alike)
+    names = (*(("factor", "cold factor") if terms.base else ("launch",)), *_columns(terms), "fixed")
+    alike = [[names.index(name) for name in group] for group in (ALIKE_OF_BASE if terms.base else ALIKE)]
+    coefficients, error = _solve(np.array(rows), np.array(latencies), np.array(known), alike)
     found = dict(zip(names, map(float, coefficients), strict=True))
     found["fixed"] *= 1.0 if terms.base else NODES_OF_PASS
     return _as_rows(runtime, found, error, base_costs, calibration)
@@ -249,36 +254,51 @@ def _columns(terms: HostTerms) -> tuple[str, ...]:
     return (*terms.rows, "call") if terms.base else terms.rows
 
 
-def _host_terms(terms: HostTerms, module: Module) -> tuple[float, Counter[str]]:
-    """Seconds of the operators' own costs, and how many calls there are of each row, and of all that ``price`` charges
+class BaseWork(NamedTuple):
+    """Seconds of a pass on the host of the runtime that another is based on. hot_s: of its operators in tight loops;
+    cold_s: what being cold adds; known_s: of what is left to it as it is.
+    """
+
+    hot_s: float
+    cold_s: float
+    known_s: float
+
+
+def _host_terms(terms: HostTerms, module: Module, base_costs: HostCosts) -> tuple[BaseWork, Counter[str]]:
+    """What the base's operators cost, and how many calls there are of each row, and of all that ``price`` charges
     ``call_s`` for: a row's own cost is what it takes beyond that.
     """
-    base, counts = 0.0, Counter[str]()
-    both = list(zip(module.program.calls, module.priced, strict=True))
-    for call, price_ in both:
+    hot_s = cold_s = known_s = 0.0
+    counts = Counter[str]()
+    of_cold = host_profile(module.program, base_costs).cold_s
+    for call, price_, cold in zip(module.program.calls, module.priced, of_cold.tolist(), strict=True):
         if call.op == NEXT_GRAPH and call.trait is Trait.GUARD:
             counts[NEXT_GRAPH] += 1
+            continue
+        if call.uncompiled:
+            known_s += price_.host_s
             continue
         counts["call"] += bool(terms.base) and call.trait not in UNCALLED
         if call.op in terms.rows:
             counts[call.op] += 1
         elif terms.base:
-            base += price_.host_s
+            hot_s += price_.host_s - cold
+            cold_s += cold
         else:
             counts[call.trait if call.trait in terms.rows else "other"] += 1
-    return base, counts
+    return BaseWork(hot_s, cold_s, known_s), counts
 
 
-def _solve(x: Array, y: Array, alike: Sequence[Sequence[int]]) -> tuple[Array, HostError]:
-    """Non-negative coefficients of least mean absolute relative error, and the error on rows left out one at a time.
-    alike: groups of columns whose coefficients are of one size.
+def _solve(x: Array, y: Array, known: Array, alike: Sequence[Sequence[int]]) -> tuple[Array, HostError]:
+    """Non-negative coefficients of ``y = x @ coefficients + known`` of least mean absolute relative error, and the
+    error on rows left out one at a time. alike: groups of columns whose coefficients are of one size.
     """
     ratios = []
     for left_out in range(len(y)):
         others = np.arange(len(y)) != left_out
-        coefficients = non_negative(x[others], y[others], y[others], alike)
-        ratios.append(float(np.log(max(x[left_out] @ coefficients, 1e-9) / y[left_out])))
-    return non_negative(x, y, y, alike), error_of(ratios)
+        coefficients = non_negative(x[others], (y - known)[others], y[others], alike)
+        ratios.append(float(np.log(max(x[left_out] @ coefficients + known[left_out], 1e-9) / y[left_out])))
+    return non_negative(x, y - known, y, alike), error_of(ratios)
 
 
 def _as_rows(
@@ -288,7 +308,8 @@ def _as_rows(
     terms = terms_of(runtime)
     if terms.base:
         base_factors = base_costs.op_factor, base_costs.cold_factor  # the operators' own costs had these
-        factor, cold_factor = (max(coefficients["factor"] * of_base, 1e-3) for of_base in base_factors)
+        of_calls = coefficients["factor"], coefficients["cold factor"]
+        factor, cold_factor = (max(own * of_base, 1e-3) for own, of_base in zip(of_calls, base_factors, strict=True))
         rows = _rows({name: coefficients[name] / factor for name in terms.rows})
         return _file(
             runtime,

@@ -114,8 +114,20 @@ def _compiled(graph: Graph, unmodelled: Counter[str]) -> list[HostCall]:
         for copied in (*loops.copied.get(index, ()), *_laid_out(call, loops, weights)):
             issued.append(HostCall("triton", _loop(copied, copied), PythonWork(), Trait.COPY, origin=call.origin))
         if is_library_call(call):
+            if call.trait not in CALLED_DIRECTLY:
+                issued.append(HostCall(FALLBACK, (), PythonWork(), Trait.HOST, origin=call.origin))
             issued += _library_calls(call, graph.dtype, channels_last, unmodelled)
     return issued
+
+
+FALLBACK = "fallback"
+"""What calling an operator costs beside its own cost, where the compiled code calls it by its schema
+(``FallbackKernel`` in torch/_inductor/ir.py): its arguments are told from Python's one by one, its results are tensors
+whose sizes are asserted.
+"""
+
+CALLED_DIRECTLY = frozenset({Trait.CONV, Trait.GEMM, Trait.PRODUCT})
+"""Traits of operators that it calls as eager mode's Python does, into memory of its own (``ExternKernelOut``)."""
 
 
 def _seen(calls: Iterable[OpCall]) -> Iterator[OpCall]:
