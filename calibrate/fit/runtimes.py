@@ -240,7 +240,7 @@ def fit_runtime(runtime: str, ran: Sequence[Module], calibration: Calibration, b
         raise PredictorError(f"no module says what {runtime} charges the host: run calibrate again")
     names = (*(("factor", "cold factor") if terms.base else ("launch",)), *_columns(terms), "fixed")
     alike = [[names.index(name) for name in group] for group in (ALIKE_OF_BASE if terms.base else ALIKE)]
-    coefficients, error = _solve(np.array(rows), np.array(latencies), np.array(known), alike)
+    coefficients, error = _solve(np.array(rows), np.array(latencies), alike, np.array(known))
     found = dict(zip(names, map(float, coefficients), strict=True))
     found["fixed"] *= 1.0 if terms.base else NODES_OF_PASS
     return _as_rows(runtime, found, error, base_costs, calibration)
@@ -289,10 +289,11 @@ def _host_terms(terms: HostTerms, module: Module, base_costs: HostCosts) -> tupl
     return BaseWork(hot_s, cold_s, known_s), counts
 
 
-def _solve(x: Array, y: Array, known: Array, alike: Sequence[Sequence[int]]) -> tuple[Array, HostError]:
+def _solve(x: Array, y: Array, alike: Sequence[Sequence[int]], known: Array | float = 0.0) -> tuple[Array, HostError]:
     """Non-negative coefficients of ``y = x @ coefficients + known`` of least mean absolute relative error, and the
     error on rows left out one at a time. alike: groups of columns whose coefficients are of one size.
     """
+    known = np.broadcast_to(known, y.shape)
     ratios = []
     for left_out in range(len(y)):
         others = np.arange(len(y)) != left_out

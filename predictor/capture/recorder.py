@@ -455,8 +455,9 @@ class _Recorder(TorchDispatchMode):
         if where == "download":
             name, trait, result = f"{name} device", Trait.SYNC, self._downloaded(args[0], kwargs)
         elif where == "upload":
-            name, result = f"{name} device", uploaded(func(*args, **kwargs))
-            trait = Trait.SYNC if result.numel() else Trait.VIEW  # nothing to copy, nothing to wait for
+            result = uploaded(func(*args, **kwargs))
+            nothing = not result.numel()  # to copy, or to wait for
+            name, trait = ("to", Trait.VIEW) if nothing else (f"{name} device", Trait.SYNC)
         elif where == "host":
             trait, result = Trait.HOST, mark_on_host(func(*args, **kwargs))
         elif name == "scaled_dot_product_attention" and needs_math(described):

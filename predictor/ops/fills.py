@@ -7,7 +7,7 @@ from functools import partial
 
 from predictor.ops import ort
 from predictor.ops.elementary import fill_of, pointwise_of, scalar_of
-from predictor.ops.row import LOOP, RARE, Operator
+from predictor.ops.row import LOOP, NO_FUSER, RARE, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
 
@@ -106,10 +106,12 @@ ROWS = (
         ("rand", "randn", "randint", "rand_like", "randn_like", "randint_like", "bernoulli"),
         onnx=ort.form("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli"),
     ),
-    _random(("normal_", "uniform_", "bernoulli_", "random_", "exponential_")),
+    _random(("normal_", "bernoulli_", "random_", "exponential_")),
+    _random(("uniform_",), fused_by=NO_FUSER),
     _random(("log_normal_", "cauchy_", "geometric_")),
-    _random(("normal", "poisson", "binomial"), lower=drawn),
-    _random(("randperm",), lower=permutation),
-    _random(("multinomial",), lower=multinomial, fused_by=frozenset()),
+    _random(("normal",), lower=drawn),
+    _random(("poisson", "binomial"), lower=drawn, fused_by=NO_FUSER),
+    _random(("randperm",), lower=permutation, fused_by=NO_FUSER),
+    _random(("multinomial",), lower=multinomial, fused_by=NO_FUSER),
     _row(("_assert_async",), lower=check, untimed=RARE),
 )

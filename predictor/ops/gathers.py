@@ -10,7 +10,7 @@ import numpy as np
 from predictor.ops import ort
 from predictor.ops.arguments import tensor
 from predictor.ops.elementary import copy_of, fill_of, pointwise_of, rows_of
-from predictor.ops.row import LOOP, RARE, SPELLED_OTHERWISE, Operator
+from predictor.ops.row import LOOP, NO_FUSER, RARE, SPELLED_OTHERWISE, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
 
@@ -168,6 +168,7 @@ def unpool(call: OpCall) -> tuple[Kernel, ...]:
 
 
 _row = partial(Operator, trait=Trait.GATHER, fused_by=LOOP)
+_alone = partial(_row, fused_by=NO_FUSER)
 _of_rows = partial(_row, lower=partial(gather, by_rows=True))
 _selected = partial(_row, lower=partial(gather, by_rows=True, selects=True))
 _GATHERED = partial(ort.form, trait=Trait.COPY, lower=ort.gathered)
@@ -196,14 +197,15 @@ ROWS = (
         example=lambda o: partial(o.torch.gather, o.x, 2, o.index),
     ),
     _row(("take_along_dim",), lower=gather, untimed=RARE),
-    _row(("take", "nonzero_static", "_unsafe_index"), lower=gather, untimed=RARE),
-    _row(
+    _row(("take", "_unsafe_index"), lower=gather, untimed=RARE),
+    _alone(("nonzero_static",), lower=gather, untimed=RARE),
+    _alone(
         ("_embedding_bag_forward_only", "_embedding_bag"),
         lower=bag,
         traffic=bag_traffic,
         untimed=SPELLED_OTHERWISE,
     ),
-    _row(("embedding_renorm_",), lower=renormalise, traffic=renormalised_traffic, untimed=RARE),
+    _alone(("embedding_renorm_",), lower=renormalise, traffic=renormalised_traffic, untimed=RARE),
     _row(
         ("index_put_", "_index_put_impl_"),
         lower=partial(index_put, in_place=True),
@@ -214,7 +216,7 @@ ROWS = (
     _row(("index_put", "_unsafe_index_put"), lower=index_put, traffic=index_put_traffic, untimed=RARE),
     _row(("index_fill",), lower=index_fill, untimed=RARE),
     _row(("index_fill_",), lower=partial(index_fill, in_place=True), untimed=RARE),
-    _row(("histc",), lower=histogram, untimed=RARE),
+    _alone(("histc",), lower=histogram, untimed=RARE),
     _row(("max_unpool2d", "max_unpool3d", "unfold_backward"), lower=unpool, untimed=RARE),
     _row(("scatter", "put"), lower=scatter, onnx=_GATHERED("ScatterElements"), untimed=RARE),
     _row(("scatter_", "put_"), lower=partial(scatter, in_place=True), untimed=RARE),
@@ -229,10 +231,8 @@ ROWS = (
     ),
     _row(("index_copy",), lower=partial(scatter, by_rows=True), untimed=RARE),
     _row(("index_copy_",), lower=partial(scatter, in_place=True, by_rows=True), untimed=RARE),
-    _row(("index_add", "index_reduce"), lower=partial(scatter, adds=True, by_rows=True), untimed=RARE),
-    _row(
-        ("index_add_", "index_reduce_"),
-        lower=partial(scatter, in_place=True, adds=True, by_rows=True),
-        untimed=RARE,
-    ),
+    _row(("index_add",), lower=partial(scatter, adds=True, by_rows=True), untimed=RARE),
+    _row(("index_add_",), lower=partial(scatter, in_place=True, adds=True, by_rows=True), untimed=RARE),
+    _alone(("index_reduce",), lower=partial(scatter, adds=True, by_rows=True), untimed=RARE),
+    _alone(("index_reduce_",), lower=partial(scatter, in_place=True, adds=True, by_rows=True), untimed=RARE),
 )

@@ -18,7 +18,7 @@ from predictor.ops.elementary import (
     rows_of,
     scalar_of,
 )
-from predictor.ops.row import LOOP, NOT_NVFUSER, RARE, SPELLED_OTHERWISE, Fuser, Operator
+from predictor.ops.row import LOOP, NO_FUSER, NOT_NVFUSER, RARE, SPELLED_OTHERWISE, Fuser, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
 
@@ -175,7 +175,7 @@ ROWS = (
     _reduction(("prod",), onnx=_BY_LIBRARY("ReduceProd"), untimed=RARE),
     _reduction(("var", "std", "norm", "var_mean", "std_mean", "nansum", "aminmax"), untimed=RARE),
     _reduction(("_is_all_true", "_is_any_true"), untimed=RARE),
-    _reduction(("segment_reduce",), untimed=RARE),
+    _reduction(("segment_reduce",), fused_by=NO_FUSER, untimed=RARE),
     _reduction(("count_nonzero",), lower=counted, untimed=RARE),
     _reduction(("trace",), lower=trace, untimed=RARE),
     _reduction(
@@ -244,5 +244,5 @@ ROWS = (
     ),
     _reduction(("native_group_norm",), lower=group_norm, untimed=SPELLED_OTHERWISE),
     _reduction(("_weight_norm_interface",), lower=weight_norm, untimed=RARE),
-    _reduction(("_fused_moving_avg_obs_fq_helper",), lower=observed, untimed=RARE),
+    _reduction(("_fused_moving_avg_obs_fq_helper",), lower=observed, fused_by=NO_FUSER, untimed=RARE),
 )

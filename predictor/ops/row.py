@@ -37,6 +37,9 @@ class Fuser(StrEnum):
 LOOP = frozenset({Fuser.INDUCTOR})
 """An operator that Inductor alone fuses."""
 
+NO_FUSER: frozenset[Fuser] = frozenset()
+"""One that each of them calls as it is (``make_fallback`` in torch/_inductor/lowering.py)."""
+
 EVERY_FUSER = frozenset(Fuser)
 NOT_NNC = EVERY_FUSER - {Fuser.NNC}
 NOT_NVFUSER = EVERY_FUSER - {Fuser.NVFUSER, Fuser.NVFUSER_PASCAL}

@@ -8,7 +8,7 @@ from functools import partial
 from predictor.ops import ort
 from predictor.ops.arguments import pair, tensor
 from predictor.ops.elementary import copy_of, fill_of, product, reduction_of
-from predictor.ops.row import LOOP, RARE, SPELLED_OTHERWISE, OnnxForm, Operator
+from predictor.ops.row import LOOP, NO_FUSER, RARE, SPELLED_OTHERWISE, OnnxForm, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
 
@@ -147,7 +147,9 @@ ROWS = (
     _row(("fractional_max_pool3d",), lower=partial(pool, spatial=3, maximum=True), untimed=RARE),
     _row(("avg_pool3d",), lower=partial(pool, spatial=3), untimed=RARE),
     _row(("adaptive_avg_pool3d",), lower=partial(adaptive_pool, spatial=3), untimed=RARE),
-    _row(("_adaptive_avg_pool3d",), lower=partial(adaptive_pool, spatial=3), untimed=SPELLED_OTHERWISE),
+    _row(
+        ("_adaptive_avg_pool3d",), lower=partial(adaptive_pool, spatial=3), fused_by=NO_FUSER, untimed=SPELLED_OTHERWISE
+    ),
     _row(("adaptive_max_pool3d",), lower=partial(adaptive_pool, spatial=3, maximum=True), untimed=RARE),
     _row(("max_pool1d",), lower=partial(pool, spatial=1, maximum=True), untimed=RARE),
     _row(
@@ -198,6 +200,6 @@ ROWS = (
         onnx=(OnnxForm(("GridSample",), ort.pooled, Trait.POOL, cpu_elements=sampled_elements),),
         untimed=RARE,
     ),
-    _row(("grid_sampler_3d",), lower=partial(_TRILINEAR, sampled=True), untimed=RARE),
+    _row(("grid_sampler_3d",), lower=partial(_TRILINEAR, sampled=True), fused_by=NO_FUSER, untimed=RARE),
     _row(("affine_grid_generator",), lower=affine_grid, macs=affine_grid_macs, untimed=RARE),
 )

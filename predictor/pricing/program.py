@@ -112,7 +112,7 @@ def host_profile(program: Program, host: HostCosts, table: CallTable | None = No
     dtype = HOST_DTYPE.get(program.dtype, program.dtype)
     costs = [_kind_cost(call, dtype, host) for call in table.kinds]
     of_kinds = np.array([cost[0] for cost in costs], dtype=float).reshape(-1, 7)
-    hot, whole_cold, element, launches, shapes, called, factor = of_kinds[table.kind_of].T.copy()
+    hot, cold, element, launches, shapes, called, factor = of_kinds[table.kind_of].T.copy()
     number = np.array([cost[1] for cost in costs], dtype=np.int64)[table.kind_of]
     line, module, function = (
         np.array([_python_costs(call, host) for call in table.kinds]).reshape(-1, 3)[table.kind_of].T
@@ -120,7 +120,7 @@ def host_profile(program: Program, host: HostCosts, table: CallTable | None = No
     counts = np.array([len(call.kernels) for call in table.kinds], dtype=np.int64)[table.kind_of]
     return HostProfile(
         hot_s=hot,
-        cold_s=host.cold_factor * (whole_cold - hot) * (table.distance / (table.distance + HALF_DISTANCE)),
+        cold_s=cold * (table.distance / (table.distance + HALF_DISTANCE)),
         element_s=element,
         timed_launches=launches,
         timed_shape_s=shapes,
@@ -168,7 +168,7 @@ def _kind_cost(call: HostCall, dtype: str, host: HostCosts) -> tuple[tuple[float
     known = (
         (
             hot_s + library_s,
-            cold_s + library_s,
+            host.cold_factor * (cold_s - hot_s) / ratio,
             _element_s(call, host) if call.elements else 0.0,
             timed_launches,
             _timed_library_s(call, dtype, host),

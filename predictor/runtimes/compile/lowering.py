@@ -43,8 +43,9 @@ AS_EXPORT_BEFORE = ("2.12", CaptureMode.COMPILED_AS_EXPORT)
 def lower(graph: Graph, target: Target = TODAY) -> Program:
     """Graph -> host calls and their kernels, of all parts one after another."""
     unmodelled: Counter[str] = Counter()
-    calls = tuple(call for part in parts(graph, unmodelled) for call in part.calls)
-    return Program(NAME, graph.dtype, calls, PythonWork(), dict(unmodelled), eager.unsupported_reason(graph))
+    found = parts(graph, unmodelled)
+    calls = tuple(call for part in found for call in part.calls)
+    return Program(NAME, graph.dtype, calls, tail(graph, found), dict(unmodelled), eager.unsupported_reason(graph))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,11 @@ class Part:
 
     is_compiled: bool
     calls: tuple[HostCall, ...]
+
+
+def tail(graph: Graph, found: Sequence[Part]) -> PythonWork:
+    """The Python after the last operator, where eager mode runs that."""
+    return PythonWork() if not found or found[-1].is_compiled else graph.tail
 
 
 def parts(graph: Graph, unmodelled: Counter[str]) -> list[Part]:

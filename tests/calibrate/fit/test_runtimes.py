@@ -50,7 +50,9 @@ def test_coefficients_are_found_again_where_the_model_is_right() -> None:
 def test_factors_are_such_as_a_file_may_have(h200: Calibration) -> None:
     """Where a fit explains nothing by the operators' own costs, and the base's factors are below 1."""
     base_costs = replace(h200.host("eager"), op_factor=0.9, cold_factor=0.9)
-    coefficients = dict.fromkeys(("factor", "call", "fixed", *runtimes.terms_of("torchscript").rows), 0.0)
+    coefficients = dict.fromkeys(
+        ("factor", "cold factor", "call", "fixed", *runtimes.terms_of("torchscript").rows), 0.0
+    )
     error = HostError(modules=9, log_sd=0.1, log_rms=0.1, mape=0.1, median=0.1)
     found = runtimes._as_rows("torchscript", coefficients, error, base_costs, h200)
     again = msgspec.json.decode(msgspec.json.encode(found), type=RuntimeCosts)
@@ -87,7 +89,7 @@ def test_a_node_and_a_launch_of_a_session_are_told_apart(h200: Calibration) -> N
     """Here every node takes 2 us, a launch 5 us, and a pass 20 us more."""
     ran, lanes = [], h200.lanes
     for one in runtimes.modules(Samples.of(H200).runtimes, "onnx", h200, h200.host("eager")):
-        _, counts = runtimes._host_terms(runtimes.terms_of("onnx"), one)
+        _, counts = runtimes._host_terms(runtimes.terms_of("onnx"), one, h200.host("eager"))
         last = [k for call in one.priced for k in call.kernels][-1]
         host_s = 2e-6 * sum(counts.values()) + 5e-6 * len(one.names) + 2e-5
         ran.append(replace(one, latency_s=host_s + last.seconds + lanes.sync_s + lanes.launch_latency_s))
@@ -132,7 +134,7 @@ def test_a_librarys_calls_are_not_drawn_to_what_other_nodes_take(h200: Calibrati
     """Here a library takes 6 us before it launches, another node 0.5 us, a launch 4 us, and a pass 16 us more."""
     ran, lanes = [], h200.lanes
     for one in runtimes.modules(Samples.of(H200).runtimes, "onnx", h200, h200.host("eager")):
-        _, counts = runtimes._host_terms(runtimes.terms_of("onnx"), one)
+        _, counts = runtimes._host_terms(runtimes.terms_of("onnx"), one, h200.host("eager"))
         last = [k for call in one.priced for k in call.kernels][-1]
         own_s = sum(count * (6e-6 if row in ("gemm", "product", "conv") else 5e-7) for row, count in counts.items())
         host_s = own_s + 4e-6 * len(one.names) + 1.6e-5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
@@ -355,3 +356,22 @@ def test_a_pool_to_one_pixel_of_channels_last_goes_across_the_memory() -> None:
     for layout, inner in ((torch.contiguous_format, 1.0), (torch.channels_last, 0.0)):
         graph = of(lambda x: pool(x, 1), x.to(memory_format=layout))
         assert [k.dims["inner"] for k in OPS[graph.calls[-1].op].lower(graph.calls[-1])] == [inner]
+
+
+def test_no_operator_is_fused_that_inductor_leaves_to_the_library() -> None:
+    """As torch's own tables have it: made a fallback, with no lowering and no decomposition beside it."""
+    import torch._inductor.lowering as lowerings
+    from torch._inductor.decomposition import select_decomp_table
+
+    decomposed = select_decomp_table()
+
+    def is_fallback(name: str) -> bool:
+        packet = getattr(torch.ops.aten, name.rstrip("_"), None)
+        overload = getattr(packet, "default", None)
+        if overload is None or overload not in lowerings.fallbacks or overload in decomposed:
+            return False
+        return bool(inspect.unwrap(lowerings.lowerings[overload]).__name__ == "handler")
+
+    fallbacks = {name for name, row in OPS.items() if row.trait is not Trait.COMPOSITE and is_fallback(name)}
+    assert fallbacks >= {"_embedding_bag", "histc", "segment_reduce"}
+    assert not {name for name in fallbacks if Fuser.INDUCTOR in OPS[name].fused_by}
