@@ -6,7 +6,8 @@ can.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Sequence
+import zlib
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -115,24 +116,138 @@ def _moved(rng: Rng) -> Recipe:
     return Recipe(lambda x: (x * 0.5).contiguous(memory_format=torch.channels_last), (Operand(_image(rng)),))
 
 
-DRAWN: Sequence[Callable[[Rng], Recipe]] = (_chain, _scores, _norm, _batch_norm, _chain, _scores, _pooled, _moved)
-"""What draws a case: each in turn."""
+STEPS: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
+    "add": lambda x, y: x + y,
+    "multiply": lambda x, y: x * y,
+    "divide": lambda x, y: x / (y + 1.0),
+    "choose": lambda x, y: torch.where(x > y, x, y),
+    "clamp": lambda x, y: torch.clamp(x, -4.0, 4.0),
+    "absolute": lambda x, y: torch.abs(x - y),
+    "floor": lambda x, y: torch.floor(x * 8.0),
+    "exp": lambda x, y: torch.exp(-x),
+    "log": lambda x, y: torch.log(torch.abs(x) + 1.0),
+    "sine": lambda x, y: torch.sin(x),
+    "cosine": lambda x, y: torch.cos(x + y),
+    "power": lambda x, y: torch.pow(torch.abs(x) + 0.5, 1.7),
+    "power of a number": lambda x, y: torch.pow(1.3, x),
+    "square": lambda x, y: torch.pow(x, 2),
+    "square root": lambda x, y: torch.sqrt(torch.abs(x)),
+    "sigmoid": lambda x, y: torch.sigmoid(x),
+    "silu": lambda x, y: F.silu(x) * y,
+    "gelu": lambda x, y: F.gelu(x),
+    "tanh": lambda x, y: torch.tanh(x),
+    "softplus": lambda x, y: F.softplus(x),
+    "whole division": lambda x, y: torch.div(x * 64.0, 3.0, rounding_mode="floor"),
+    "remainder": lambda x, y: torch.remainder(x * 64.0, 3.0),
+}
+"""Name -> a step of a chain."""
 
 
-def cases(count: int, done: Container[KernelId] = ()) -> Iterator[KernelCase | None]:
+def _stepped(steps: Sequence[str], shape: tuple[int, ...]) -> Recipe:
+    def call(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        for step in steps:
+            x = STEPS[step](x, y)
+        return x
+
+    return Recipe(call, (Operand(shape), Operand(shape)))
+
+
+def _repeated(rng: Rng) -> Recipe:
+    """One step several times."""
+    return _stepped([pick(rng, *STEPS)] * pick(rng, 1, 2, 4, 8), _sequence(rng))
+
+
+def _mixed(rng: Rng) -> Recipe:
+    """Several steps."""
+    return _stepped([pick(rng, *STEPS) for _ in range(pick(rng, 2, 3, 5, 8, 12))], _sequence(rng))
+
+
+def _rotary(rng: Rng) -> Recipe:
+    """Rotary positions, whose angles are computed for every head again, or given."""
+    batch, length, width = _sequence(rng)
+    heads = pick(rng, 4, 8, 16)
+    half = max(width // heads // 2, 4)
+    computed = rng.random() < 0.5
+
+    def call(x: torch.Tensor, angles: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+        turned = torch.cat((-x[..., half:], x[..., :half]), -1)
+        if computed:
+            angles = places[:, None] / 10000.0 ** (torch.arange(2 * half, device=x.device) / half)
+        return x * torch.cos(angles).to(x.dtype) + turned * torch.sin(angles).to(x.dtype)
+
+    operands = (
+        *(Operand((batch, length, heads, 2 * half), permute=(0, 2, 1, 3)), Operand((length, 2 * half), warm=False)),
+        Operand((length,), step=1),
+    )
+    return Recipe(call, operands)
+
+
+def _looked_up(rng: Rng) -> Recipe:
+    """Rows of tables, added up, and normalised or not."""
+    batch, length, width = _sequence(rng)
+    rows, normed = pick(rng, 512, 8192, 30000), rng.random() < 0.5
+    ids = Operand((batch, length), high=rows)
+
+    def call(ids: torch.Tensor, table: torch.Tensor, places: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+        x = F.embedding(ids, table) + places
+        return F.layer_norm(x, w.shape, w, w) if normed else x * w
+
+    weights = (Operand((rows, width), warm=False), Operand((length, width), warm=False), Operand((width,), warm=False))
+    return Recipe(call, (ids, *weights))
+
+
+def _across(rng: Rng) -> Recipe:
+    """Sums, means and largest values along each dimension, with what is computed before."""
+    reduce = pick(rng, torch.sum, torch.mean, torch.amax)
+    dim, gelu = pick(rng, 0, 1, 2), rng.random() < 0.5
+    shape = _sequence(rng)
+    return Recipe(lambda x: reduce(F.gelu(x) if gelu else x * x, dim), (Operand(shape),))
+
+
+def _joined(rng: Rng) -> Recipe:
+    """Tensors put side by side, some of them strided."""
+    batch, length, width = _sequence(rng)
+    count, dim = pick(rng, 2, 3, 4), pick(rng, 1, 2)
+    swapped = rng.random() < 0.4
+    one = Operand((batch, width, length), permute=(0, 2, 1)) if swapped else Operand((batch, length, width))
+    return Recipe(lambda *xs: torch.cat([torch.relu(x) for x in xs], dim), (one,) * count)
+
+
+def _root_mean_square(rng: Rng) -> Recipe:
+    """A norm as language models write it, of a sum of several tensors."""
+    batch, length, width = _sequence(rng)
+    count = pick(rng, 1, 2, 4, 6)
+
+    def call(w: torch.Tensor, *xs: torch.Tensor) -> torch.Tensor:
+        x = sum(xs[1:], xs[0]).float()
+        return w * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6)).to(w.dtype)
+
+    return Recipe(call, (Operand((width,), warm=False), *[Operand((batch, length, width))] * count))
+
+
+DRAWN: Mapping[str, Sequence[Callable[[Rng], Recipe]]] = {
+    "alone": (_chain, _scores, _norm, _batch_norm, _chain, _scores, _pooled, _moved),
+    "varied": (_repeated, _mixed, _rotary, _across, _mixed, _looked_up, _joined, _root_mean_square),
+}
+"""Series -> what draws its cases, each in turn. A calibration measures the first, ``benchmarks/inductor_sweep.py`` the
+others.
+"""
+
+
+def cases(count: int, done: Container[KernelId] = (), series: str = "alone") -> Iterator[KernelCase | None]:
     """Every case of a sweep of so many, the same on every run; None for one that is done."""
     for index in range(count):
-        id = KernelId(FAMILY, "alone", index)
-        yield None if id in done else _case(id)
+        id = KernelId(FAMILY, series, index)
+        yield None if id in done else case_of(id)
 
 
-def _case(id: KernelId) -> KernelCase:
+def case_of(id: KernelId) -> KernelCase:
     """A case: drawn again until it is one loop."""
-    index = id.index
-    rng = np.random.default_rng([49979687, index])
-    dtype = MEMORY_DTYPES[(index // len(DRAWN) + 1) % len(MEMORY_DTYPES)]
+    index, drawn = id.index, DRAWN[id.series]
+    rng = np.random.default_rng([49979687, index, *([zlib.crc32(id.series.encode())] if id.series != "alone" else [])])
+    dtype = MEMORY_DTYPES[(index // len(drawn) + 1) % len(MEMORY_DTYPES)]
     for _ in range(50):
-        recipe = DRAWN[index % len(DRAWN)](rng)
+        recipe = drawn[index % len(drawn)](rng)
         try:
             operands = tuple(o.make(DTYPES[dtype], "meta") for o in recipe.operands)
             program = lower(capture(RecipeModule(recipe), operands, dtype, mode=CaptureMode.COMPILED))
@@ -141,7 +256,7 @@ def _case(id: KernelId) -> KernelCase:
         kernels = [kernel for call in program.calls for kernel in call.kernels]
         if len(kernels) == 1 and kernels[0].family == FAMILY and 1e3 <= kernels[0].dims["elements"] <= LARGEST:
             return KernelCase(id, recipe, dtype, kernels[0], "loop")
-    raise RuntimeError(f"{DRAWN[index % len(DRAWN)].__name__} draws no loop that is one kernel")
+    raise RuntimeError(f"{drawn[index % len(drawn)].__name__} draws no loop that is one kernel")
 
 
 def maker(case: KernelCase, device: str) -> Made:

@@ -45,14 +45,15 @@ def test_nodes_of_onnx_runtime_are_one_kernel_each_and_run_for_real() -> None:
     assert list(onnx_nodes.cases(len(keys), keys)) == [None] * len(keys)
 
 
-def test_loops_of_inductor_are_one_kernel_each() -> None:
-    count = 4 * len(inductor_loops.DRAWN)
-    taken = [case for case in inductor_loops.cases(count) if case is not None]
+@pytest.mark.parametrize("series", inductor_loops.DRAWN)
+def test_loops_of_inductor_are_one_kernel_each(series: str) -> None:
+    count = 4 * len(inductor_loops.DRAWN[series])
+    taken = [case for case in inductor_loops.cases(count, series=series) if case is not None]
     assert len({case.id for case in taken}) == count
     assert {case.kernel.family for case in taken} == {"triton"}
     assert {case.kernel.dims["rows"] > 0 for case in taken} == {True, False}
     assert {case.kernel.dims["contiguous"] for case in taken} == {0.0, 1.0}
-    assert [c.kernel for c in taken[:4]] == [c.kernel for c in inductor_loops.cases(4) if c is not None]
+    assert [c.kernel for c in taken[:4]] == [c.kernel for c in inductor_loops.cases(4, series=series) if c is not None]
 
 
 def test_a_loop_of_inductor_compiles_and_runs_for_real() -> None:
