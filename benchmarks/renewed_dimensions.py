@@ -18,14 +18,19 @@ from calibrate.measure.sweep import dims_of
 from calibrate.samples.files import Samples
 from calibrate.samples.records import Dims, KernelSample
 from calibrate.workloads import sweeps
+from calibrate.workloads.isolated import inductor_loops
 from predictor.calibration.files import find
 from predictor.kernels.families import FAMILIES
+
+SCALE = sweeps.FULL.scale
 
 
 def todays(sample: KernelSample) -> Dims | None:
     """Dimensions of a sample's case; None where the case is another one now."""
+    id = sample.id
     try:
-        case = sweeps.make_case(sample.id.family, sample.id.series, sample.id.index, sweeps.FULL.scale)
+        alone = id.family == inductor_loops.FAMILY
+        case = inductor_loops.case_of(id) if alone else sweeps.make_case(id.family, id.series, id.index, SCALE)
     except RuntimeError:
         return None
     dims, size = dims_of(case), next(iter(FAMILIES[sample.id.family].dims))

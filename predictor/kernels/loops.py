@@ -3,7 +3,8 @@ what is bound by instructions or thread blocks rather than by traffic, reduction
 and integers of few bits have fits of their own where they were measured.
 
 rows: of a row-wise one, 0 for others; contiguous: all is read in the order in which it is written; kind: 1 for
-transcendental functions, further numbers as in ``ops.ort.Kind``. Of ONNX Runtime's kernels, blocks: thread blocks,
+transcendental functions, further numbers as in ``ops.ort.Kind``; work: of a generated loop, lane cycles of an element,
+0 where nobody has counted them. Of ONNX Runtime's kernels, blocks: thread blocks,
 where they are many for what is in them; steps: that every thread takes one after another.
 """
 
@@ -62,6 +63,29 @@ def _loop_features(d: Dims, size: int, sms: int) -> list[Array]:
     return [log(d["elements"]), ratio, *flags, *rows, *waves(d["elements"] / 512, sms)]
 
 
+USUAL_WORK, HEAVY_WORK = 4.0, 12.0
+"""Lane cycles of an element of a loop of which they are not known, and beside them where it computes a transcendental
+function: about a chain of two operators.
+"""
+
+LANE_CYCLES_PER_S = 128 * 1.755e9
+"""Of a multiprocessor: lanes times the clock of an H200."""
+
+
+def _work(d: Dims) -> Array:
+    return np.where(d["work"] > 0, d["work"], USUAL_WORK + HEAVY_WORK * d["kind"])
+
+
+def _loop_issue_s(d: Dims, size: int, sms: int) -> Array:
+    """Instructions of a generated loop, which all multiprocessors share."""
+    return np.asarray(d["elements"] * _work(d) / (sms * LANE_CYCLES_PER_S))
+
+
+def _triton_features(d: Dims, size: int, sms: int) -> list[Array]:
+    beside_traffic = _loop_issue_s(d, size, sms) * TRAFFIC / np.maximum(streamed(d, size), 1.0)
+    return [*_loop_features(d, size, sms), log(_work(d)), log(beside_traffic + 1)]
+
+
 def _traffic(d: Dims, size: int) -> Array:
     """Of a slice its part is read, of a running sum the same again and again: as much as is written."""
     return np.minimum(d["bytes_read"], d["inputs"] * d["bytes_written"]) + d["bytes_written"]
@@ -113,7 +137,14 @@ _ORT = r"onnxruntime::|op_tensor|op_generic|reduce_tensor|pooling|bn_fw|transpos
 
 ROWS = (
     _loop(name="nnc", profiler_names=r"^fused_"),
-    _loop(name="triton", profiler_names=r"^triton_", factor_group="pointwise"),
+    _loop(
+        name="triton",
+        profiler_names=r"^triton_",
+        factor_group="pointwise",
+        dims={**STREAM, "inputs": 1, "contiguous": 1, "kind": 0, "rows": 0, "work": 0},
+        features=_triton_features,
+        issue_s=_loop_issue_s,
+    ),
     _ort(name="ort", profiler_names=_ORT),
     _ort(name="ort_issued", profiler_names=_ORT, stand_in="ort", factor_group="ort"),
     _ort(name="ort_reduction", profiler_names=_ORT, measured_in=MeasuredIn.SESSIONS, stand_in="ort"),

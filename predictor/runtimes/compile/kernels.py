@@ -9,6 +9,7 @@ from dataclasses import replace
 from predictor.graph.dataflow import Dataflow
 from predictor.ops.arguments import pair
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
+from predictor.runtimes.compile.instructions import cycles_of
 from predictor.runtimes.compile.loops import SCATTERS, Group, Loops, rows_of
 from predictor.runtimes.fusion import fused_kernel
 
@@ -68,7 +69,17 @@ def _kernel(loops: Loops, group: Group, rows: int | None = None) -> Kernel:
         )
     written = _bytes_written(loops, group) or kernel.dims["bytes_written"]
     read = max(_bytes_read(loops.flow, group), kernel.dims["bytes_read"])
-    return replace(kernel, dims={**kernel.dims, "bytes_read": read, "bytes_written": written})
+    work = _cycles(loops.flow, group) / max(kernel.dims["elements"], 1)
+    return replace(kernel, dims={**kernel.dims, "bytes_read": read, "bytes_written": written, "work": work})
+
+
+def _cycles(flow: Dataflow, group: Group) -> float:
+    """Lane cycles of all that a group computes; of a reduction, of what it reads."""
+    return sum(
+        cycles_of(call) * max(t.elements for t in (*call.outputs, *(call.tensors if rows_of(call) else ())))
+        for call in (flow.calls[i] for i in group.calls)
+        if call.outputs
+    )
 
 
 def _bytes_read(flow: Dataflow, group: Group) -> float:
