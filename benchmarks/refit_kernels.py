@@ -13,7 +13,7 @@ changed: each line has the errors that are left.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
+from calibrate.fit import runtimes
 from calibrate.fit.kernel_tables import merged
 from calibrate.fit.kernels import by_fit, fit_family, unseen_seconds
 from calibrate.samples.files import Samples
@@ -34,6 +35,7 @@ from predictor.calibration.schema import Device, Fit, Kernels
 from predictor.errors import PredictorError
 from predictor.kernels.families import FAMILIES
 from predictor.pricing.kernels import price_kernels
+from predictor.runtimes.eager.lowering import NAME as EAGER
 
 Array = NDArray[np.float64]
 
@@ -100,6 +102,16 @@ def refit(family: str, old: Sequence[MeasuredKernel], new: Sequence[MeasuredKern
     return Refit(fit, alone, by_all[: len(old)], as_is, by_all[len(old) :])
 
 
+def seen(families: Collection[str], calibration: Calibration) -> list[MeasuredKernel]:
+    """Kernels of some families that profiles of modules show: such as a runtime alone makes."""
+    if not runtimes.MADE.intersection(families):
+        return []
+    file, host = Samples.of(files.find(calibration.gpu)).runtimes, calibration.own_host(EAGER)
+    ran = (runtimes.modules(file, name, calibration, host) for name in runtimes.fitted())
+    kernels = (kernel for modules in ran for kernel in runtimes.made_kernels(modules, calibration))
+    return [kernel for kernel in kernels if kernel.family in families]
+
+
 def main() -> None:
     """Print the errors; write where it is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -114,10 +126,11 @@ def main() -> None:
     check_gpu(Samples.of(folder).constants, options.more)
     more = [sample for path in options.more for sample in SampleFile(path).of(KernelSample)]
     more = [sample for sample in more if not own.has(KernelSample, sample.id)]
-    old = by_fit(measured_kernels(own))
+    wanted = options.families.split(",")
+    old = by_fit([*measured_kernels(own), *seen(wanted, load_calibration(options.gpu))])
     new = by_fit([s for path in options.more for s in measured_kernels(SampleFile(path))])
     measured = new if options.more else old
-    chosen = [key for key in measured if not options.families or key[0] in options.families.split(",")]
+    chosen = [key for key in measured if not options.families or key[0] in wanted]
     device, kernels = load_calibration(options.gpu).device, files.read(folder / "kernels.json", Kernels, options.gpu)
     print(HEADER)
     fits = []
@@ -127,9 +140,7 @@ def main() -> None:
         print(found.line, flush=True)
         fits.append(found.fit)
     if options.write:
-        own.append(
-            [sample for sample in more if not options.families or sample.id.family in options.families.split(",")]
-        )
+        own.append([sample for sample in more if not options.families or sample.id.family in wanted])
         files.write_calibration(folder, [msgspec.structs.replace(kernels, fits=merged(kernels.fits, fits))])
 
 
