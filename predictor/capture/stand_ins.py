@@ -51,7 +51,7 @@ class Copies:
                 f"{type(module).__name__} has lazy layers whose sizes are not known: run it once on its inputs"
             )
         for parameter in parameters:
-            self._memo[id(parameter)] = _parameter_of(weight(parameter))
+            self._memo[id(parameter)] = _parameter_of(weight(parameter), parameter.requires_grad)
         for buffer in buffers:
             self._memo[id(buffer)] = weight(buffer)
         copied: torch.nn.Module = self.of(module, constant)
@@ -107,12 +107,14 @@ class Copies:
         return rebuilt
 
 
-def _parameter_of(data: torch.Tensor) -> torch.nn.Parameter:
-    """A parameter without gradients."""
+def _parameter_of(data: torch.Tensor, requires_grad: bool) -> torch.nn.Parameter:
+    """A parameter, which says whether it has gradients: ``matmul`` multiplies by one that has as by a single matrix,
+    even where nothing is recorded (``should_fold`` in ATen/native/LinearAlgebra.cpp).
+    """
     if type(data) is torch.Tensor:  # what the class does itself, once it has looked at what it is given
-        made: torch.nn.Parameter = torch.Tensor._make_subclass(torch.nn.Parameter, data, False)
+        made: torch.nn.Parameter = torch.Tensor._make_subclass(torch.nn.Parameter, data, requires_grad)
         return made
-    return torch.nn.Parameter(data, requires_grad=False)
+    return torch.nn.Parameter(data, requires_grad=requires_grad)
 
 
 _SIZED = frozenset({torch.Tensor, torch.nn.Parameter})
