@@ -105,12 +105,12 @@ def length_headroom(question: Question) -> Headroom | None:
 
 
 class _Lengths:
-    """Latencies of a model at other lengths. stored: whether the plan knows them without a capture."""
+    """Latencies of a model at other lengths. stored: whether the plan knows such without a capture."""
 
     def __init__(self, question: Question) -> None:
         self._question = question
         self._known: dict[int, float | None] = {}
-        self.stored = question.is_stored(question.batch, question.length)
+        self.stored = any(self._is_stored(question.length + step) for step in (-FINEST_LENGTH, FINEST_LENGTH))
 
     def latency_s(self, length: int) -> float | None:
         """Seconds, None where the model does not take the length."""

@@ -221,6 +221,15 @@ def test_lengths_have_steps_and_plateaus_too() -> None:
     assert flat_s <= 1.05 * step_s
 
 
+@pytest.mark.parametrize(("batch", "how"), [(1, "predicted"), (512, "interpolated")])
+def test_the_lengths_of_a_module_are_captured(batch: int, how: str) -> None:
+    plan = predictor.plan(nn.Sequential(nn.Embedding(9, 256), nn.Linear(256, 256)), torch.ones(batch, 64).long())
+    length = next(row for row in plan.headroom(GPU) if row.dimension == "length")
+    assert (length.now, length.how) == (64, how)
+    until_s, base_s = (plan.report(GPU, length=int(size)).latency_s for size in (length.until, length.now))
+    assert until_s == pytest.approx(1.05 * base_s, rel=0.02) if length.step else until_s <= 1.05 * base_s
+
+
 def test_blocks_that_cost_little_are_not_the_depth_of_a_model() -> None:
     assert blocks_of(*question(zoo("googlenet"), GPU).priced()) is None  # two convolutions of a branch
 
