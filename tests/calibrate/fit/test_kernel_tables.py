@@ -18,7 +18,7 @@ from tests.calibrate.builders import gemm_table, seconds_of
 
 def test_a_table_in_single_precision_is_used_for_single_precision(folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "fp32.csv"
-    lines = gemm_table(3).splitlines()
+    lines = gemm_table(3, pairs=10).splitlines()
     path.write_text("\n".join([f"dtype,{lines[0]}", *(f"fp32,{line}" for line in lines[1:])]), encoding="utf-8")
     fit_published("x1", folder, [path], "h200")
     found = load_calibration("x1")
