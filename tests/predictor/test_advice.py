@@ -226,8 +226,14 @@ def test_the_lengths_of_a_module_are_captured(batch: int, how: str) -> None:
     plan = predictor.plan(nn.Sequential(nn.Embedding(9, 256), nn.Linear(256, 256)), torch.ones(batch, 64).long())
     length = next(row for row in plan.headroom(GPU) if row.dimension == "length")
     assert (length.now, length.how) == (64, how)
-    until_s, base_s = (plan.report(GPU, length=int(size)).latency_s for size in (length.until, length.now))
-    assert until_s == pytest.approx(1.05 * base_s, rel=0.02) if length.step else until_s <= 1.05 * base_s
+    base_s = plan.report(GPU).latency_s
+    if length.step is None:
+        assert plan.report(GPU, length=int(length.until)).latency_s <= 1.05 * base_s
+    else:
+        assert length.now < length.until < length.step.value
+        step_s = plan.report(GPU, length=int(length.step.value)).latency_s
+        assert length.step.growth == pytest.approx(step_s / base_s - 1)
+        assert length.step.growth > 0.05
 
 
 def test_blocks_that_cost_little_are_not_the_depth_of_a_model() -> None:
