@@ -105,12 +105,15 @@ def length_headroom(question: Question) -> Headroom | None:
 
 
 class _Lengths:
-    """Latencies of a model at other lengths. stored: whether the plan knows such without a capture."""
+    """Latencies of a model at other lengths. stored: whether those alone are asked for that the plan knows: it knows
+    others, or nothing of it was captured, as that is to take no time.
+    """
 
     def __init__(self, question: Question) -> None:
         self._question = question
         self._known: dict[int, float | None] = {}
-        self.stored = any(self._is_stored(question.length + step) for step in (-FINEST_LENGTH, FINEST_LENGTH))
+        known = any(self._is_stored(question.length + step) for step in (-FINEST_LENGTH, FINEST_LENGTH))
+        self.stored = known or not question.plan.is_captured
 
     def latency_s(self, length: int) -> float | None:
         """Seconds, None where the model does not take the length."""

@@ -445,9 +445,10 @@ def test_what_advice_does_not_take_is_refused(options: tuple[str, ...]) -> None:
     assert "--advise" in result.stderr
 
 
-def test_advice_on_a_shipped_graph_imports_no_torch() -> None:
+@pytest.mark.parametrize("model", ["resnet50", "gpt2-generate"])  # the latter's are of one length
+def test_advice_on_a_shipped_graph_imports_no_torch(model: str) -> None:
     code = (
-        "import sys; from predictor.sources import plan_of; plan_of('resnet50').advise('h200'); "
+        f"import sys; from predictor.sources import plan_of; plan_of('{model}').advise('h200', 'cudagraph'); "
         "print([name for name in ('torch', 'transformers', 'sklearn', 'matplotlib', 'pandas') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
