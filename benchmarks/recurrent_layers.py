@@ -31,13 +31,12 @@ from msgspec import structs
 from numpy.typing import NDArray
 
 from calibrate.fit.kernel_tables import merged
-from calibrate.fit.kernels import by_fit, fit_family, work_of
+from calibrate.fit.kernels import by_fit, fit_family, floor_and_residual, work_of
 from calibrate.measure.timers import pass_seconds, profile_events, short_name, tight_seconds
 from calibrate.samples.kernels import MeasuredKernel
 from predictor.calibration import files
 from predictor.calibration.load import load_calibration
 from predictor.calibration.schema import Device, Kernels
-from predictor.calibration.trees import Forest
 from predictor.capture.recorder import capture
 from predictor.kernels.families import FAMILIES
 from predictor.records import Kernel, Trait
@@ -202,11 +201,10 @@ def unseen_errors(
     """Family and units, and errors of log time of the kernels of rows, by a fit of those of others."""
     known = by_fit([sample for row in learnt for sample in samples_of(row)])
     for (family, name), group in by_fit([sample for row in held_out for sample in samples_of(row)]).items():
-        learnt_fit = fit_family(known[family, name], family, device)
+        floor_s, residual = floor_and_residual(known[family, name], family, device)
         base_s, features = work_of(group, family, device)
-        residual = Forest.from_record(learnt_fit.residual).predict(features)
         seconds = np.array([sample.seconds for sample in group])
-        yield family, name, np.log((base_s + learnt_fit.floor_s) / seconds) + residual
+        yield family, name, np.log((base_s + floor_s) / seconds) + residual.predict(features)
 
 
 def fit(path: Path, gpus: Sequence[str]) -> None:

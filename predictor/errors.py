@@ -36,6 +36,10 @@ class CannotRunError(PredictorError):
     """A runtime that cannot run a model: not a mistake in the request, an answer to it."""
 
 
+class NotExportedError(CannotRunError):
+    """A module that would have to be exported to ONNX first, which takes seconds."""
+
+
 class MissingLibraryError(PredictorError):
     """A library that is not installed: the message names the extra that brings it."""
 

@@ -261,6 +261,12 @@ class _Key(NamedTuple):
     multiplied: bool
     length: int
 
+    @classmethod
+    def of(cls, runtime: str, target: Target, dtype: str, multiplied: bool, length: int) -> _Key:
+        """The key of what a runtime makes for a target."""
+        kind = runtimes.load(runtime)
+        return cls(runtime, kind.mode_on(target), kind.generation(target), dtype, multiplied, length)
+
 
 @dataclass(eq=False)
 class _Programs:
@@ -587,11 +593,11 @@ class Plan:
         self, runtime: str, target: Target, dtype: str, batch: int | None = None, length: int | None = None
     ) -> Lowered:
         """What a runtime runs on a target at a size, priced by nothing yet. Attention is multiplied out where the
-        target's torch has no fused one. Raises as ``report`` does.
+        target's torch has no fused one. However many sizes are asked for, each is lowered by itself. Raises as
+        ``report`` does.
         """
-        multiplied = attention_of(target.torch) == "eager"
-        sizes = [self._batch(batch)], self._length(length)
-        return self._programs_of(runtime, target, dtype, multiplied, *sizes)[0][1]
+        key = _Key.of(runtime, target, dtype, attention_of(target.torch) == "eager", self._length(length))
+        return self._single(self._programs.setdefault(key, _Programs()), key, target, self._batch(batch))
 
     def priced(
         self, chosen: Settings, batch: int | None = None, length: int | None = None
@@ -771,8 +777,7 @@ class Plan:
     def _programs_of(
         self, name: str, target: Target, dtype: str, multiplied: bool, batches: Sequence[int], length: int
     ) -> list[tuple[list[int], Lowered]]:
-        runtime = runtimes.load(name)
-        key = _Key(name, runtime.mode_on(target), runtime.generation(target), dtype, multiplied, length)
+        key = _Key.of(name, target, dtype, multiplied, length)
         known = self._programs.setdefault(key, _Programs())
         asked = set(batches) - {1}
         if len(asked - set(known.single)) + len(known.single) > FEW:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, fields, replace
 from functools import cache, partial
 from pathlib import Path
@@ -25,7 +27,17 @@ if TYPE_CHECKING:
     from predictor.capture.onnx_files.bindings import Bindings
     from predictor.capture.onnx_files.reading import OnnxFile
 
-__all__ = ["GpuCalibration", "Plan", "Predictor", "graph_of", "load_calibration", "load_plan", "plan", "plan_file"]
+__all__ = [
+    "GpuCalibration",
+    "Plan",
+    "Predictor",
+    "graph_of",
+    "load_calibration",
+    "load_plan",
+    "plan",
+    "plan_file",
+    "without_exports",
+]
 
 
 @dataclass(frozen=True)
@@ -210,6 +222,21 @@ class _OnnxSource:
         return graph(self.file, self.bindings.at(batch), dtype, self.name)
 
 
+_exports = ContextVar("exports", default=True)
+
+
+@contextmanager
+def without_exports() -> Iterator[None]:
+    """Modules are not exported to ONNX meanwhile, which takes seconds: NotExportedError is raised where that was not
+    done before.
+    """
+    before = _exports.set(False)
+    try:
+        yield
+    finally:
+        _exports.reset(before)
+
+
 def graph_of(
     module: Any,
     inputs: Any,
@@ -235,7 +262,7 @@ def graph_of(
             from predictor.capture.assumption_texts import EVERYTHING
             from predictor.capture.onnx_files.modules import exported
 
-            graph = exported(module, inputs, dtype, name)
+            graph = exported(module, inputs, dtype, name, only_kept=not _exports.get())
             if options.keep != 1 and EVERYTHING in graph.assumptions:
                 raise CannotRunError("of an exported graph all that it selects is kept: leave keep at 1")
             return graph

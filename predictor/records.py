@@ -836,8 +836,11 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A model under one of several runtimes: its report, or why it cannot run."""
+    """A model under one of several runtimes: its report, or why it cannot run. untried: it was not priced, because that
+    would take long; the reason says how to.
+    """
 
     runtime: str
     report: Report | None
     reason: str = ""
+    untried: bool = False

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import settings
 
 import models_zoo
-from predictor import load_calibration
+from predictor import collection, load_calibration
 from predictor.graph import files
 from predictor.plans import Plan
 from predictor.predict import GpuCalibration
@@ -45,10 +45,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """What libraries and tests are made of lives to the end: no garbage collection looks at it again. Of what a file
-    makes little is in cycles, and most is kept until its end: it is looked at seldom.
+    makes little is in cycles, and most is kept until its end: it is looked at seldom, also by captures, of which every
+    64th would look at all.
     """
     gc.freeze()
     gc.set_threshold(20_000, 20, 100)
+    collection.OFTEN = 4096
 
 
 @pytest.hookimpl(trylast=True)

@@ -28,11 +28,12 @@ from predictor.advice.records import (
 )
 from predictor.breakdown import AROUND, Breakdown
 from predictor.calibration.load import load_calibration
-from predictor.errors import CannotRunError, PredictorError
+from predictor.errors import CannotRunError, MissingLibraryError, NotExportedError, PredictorError
 from predictor.kernels.families import FAMILIES
 from predictor.kernels.family import itemsize
 from predictor.lowered import Lowered
 from predictor.plans import Plan, Settings, check_batch, check_length
+from predictor.predict import without_exports
 from predictor.pricing.kernels import kernel_fit
 from predictor.pricing.limits import peak_flops
 from predictor.records import Compared, PricedProgram, Report
@@ -130,17 +131,24 @@ def advise(asked: Question, tell: Tell = lambda what: None) -> Advice:
 
 
 def _compared(asked: Question, tell: Tell) -> tuple[Compared, ...]:
-    """The model under every runtime. Of a model whose graphs are shipped nothing is captured: it is to take no time."""
+    """The model under every runtime, but what takes long: of a model whose graphs are shipped nothing is captured, and
+    no module is exported that was not before.
+    """
     shipped = asked.is_stored(asked.batch, asked.length) and not asked.plan.is_captured
     rows = []
     for runtime in load_calibration(asked.gpu).runtimes:
         try:
             under = replace(asked, runtime=runtime)
             if shipped and not under.is_stored(asked.batch, asked.length):
-                rows.append(Compared(runtime, None, "its graph is not shipped: --runtime captures it"))
+                rows.append(Compared(runtime, None, "no graph of it is shipped: --compare captures it", untried=True))
                 continue
             tell(f"capturing {asked.plan.name} for {runtime}")
-            rows.append(Compared(runtime, under.report()))
+            with without_exports():
+                rows.append(Compared(runtime, under.report()))
+        except NotExportedError as error:
+            rows.append(Compared(runtime, None, f"{error}: --compare exports it, in some seconds", untried=True))
+        except MissingLibraryError as error:
+            rows.append(Compared(runtime, None, str(error), untried=True))
         except CannotRunError as error:
             rows.append(Compared(runtime, None, str(error)))
     return tuple(rows)
@@ -232,5 +240,6 @@ def runtime_rows(compared: Sequence[Compared]) -> tuple[RuntimeRow, ...]:
         )
         for report, tied in zip(able, overlaps, strict=True)
     ]
-    cannot = [RuntimeRow(row.runtime, None, None, "", False, row.reason) for row in compared if row.report is None]
+    unable = [row for row in compared if row.report is None]
+    cannot = [RuntimeRow(row.runtime, None, None, "", False, row.reason, row.untried) for row in unable]
     return (*rows, *cannot)

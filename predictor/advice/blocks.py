@@ -60,9 +60,13 @@ def numbered(lowered: Lowered) -> Mask:
     return inside if has_paths and inside.any() else np.ones_like(inside)
 
 
+LEAST_BODY = 0.1
+"""Of host and kernel time, below which blocks that are alike are a detail, not the depth of a model. A judgement."""
+
+
 def blocks_of(lowered: Lowered, priced: PricedProgram) -> Blocks | None:
     """The blocks that are alike and cost most together: two or more modules that a container numbers, with the same
-    operators. None where nothing repeats, or no call says its module.
+    operators. None where nothing repeats that costs ``LEAST_BODY``, or no call says its module.
     """
     members: dict[tuple[str, int], list[tuple[int, int, HostCall]]] = defaultdict(list)
     for number, kernel, call in sources(lowered):
@@ -84,6 +88,8 @@ def blocks_of(lowered: Lowered, priced: PricedProgram) -> Blocks | None:
     if not repeated:
         return None
     path, labels = max(repeated, key=cost_s)
+    if cost_s((path, labels)) < LEAST_BODY * float(host_s.sum() + kernel_s.sum()):
+        return None
     numbers = alike[path, labels]
     of_calls = np.zeros((len(numbers), priced.host_s.shape[1]), dtype=bool)
     kernels = np.zeros((len(numbers), priced.kernel_s.shape[1]), dtype=bool)

@@ -38,7 +38,7 @@ def changes(
     """
     proposed = [
         *_other_runtimes(question, report, compared),
-        *_without_waits(question, report),
+        *_without_waits(question, report, compared),
         *_other_dtypes(question, report),
         *_fused_attention(question, report),
         *_channels_last(question, report),
@@ -58,7 +58,9 @@ def _other_runtimes(question: Question, report: Report, compared: Sequence[Compa
     others = [row.report for row in compared if row.report and row.runtime != question.runtime]
     if others:
         best = min(others, key=lambda other: other.latency_s)
-        yield _change(report, "runtime", f"runtime {best.runtime}", best.latency_s)
+        tied = report.interval_s[0] <= best.interval_s[1]
+        uncertain = f", tied with {question.runtime}: measure both" if tied else ""
+        yield _change(report, "runtime", f"runtime {best.runtime}{uncertain}", best.latency_s)
         graphs = [other for other in others if other.runtime == GRAPHS and other is not best]
         for other in graphs:
             yield _change(report, "cuda graphs", f"CUDA graphs alone, runtime {GRAPHS}", other.latency_s)
@@ -68,8 +70,8 @@ GRAPHS = "cudagraph"
 """The runtime that replays what eager mode launches."""
 
 
-def _without_waits(question: Question, report: Report) -> Iterator[Change]:
-    """Lines where the host waits for the device left out; and a CUDA graph of the rest."""
+def _without_waits(question: Question, report: Report, compared: Sequence[Compared]) -> Iterator[Change]:
+    """Lines where the host waits for the device left out; and a CUDA graph of the rest, where they stand in its way."""
     lowered, priced = question.priced()
     waiting = [call for _, _, call in sources(lowered) if call.sync]
     if not waiting or question.settings.calibration.lanes.serial:
@@ -79,17 +81,18 @@ def _without_waits(question: Question, report: Report) -> Iterator[Change]:
     unsynced = replace(priced, sync=priced.sync & False)
     seconds = float(latencies_s(unsynced, chosen)[0])
     yield _change(report, "waits", f"no waiting for the device: {where}", seconds, estimated=True)
-    if runtimes.load(question.runtime).capture_mode is not CaptureMode.EAGER:
+    captured = any(row.report for row in compared if row.runtime == GRAPHS)
+    if captured or runtimes.load(question.runtime).capture_mode is not CaptureMode.EAGER:
         return
     graph = question.plan.graph_in(chosen.dtype, question.runtime, question.mode, question.batch, question.length)
     rest = replace(graph, calls=tuple(c for c in graph.calls if not _waits(c)))
     try:
-        captured = replace(question, runtime=GRAPHS).settings
-        replayed = lower(rest, GRAPHS, captured.target, captured.multiplied)
-        seconds = float(latencies_s(question.plan.price(replayed.program, captured), captured)[0])
+        replaying = replace(question, runtime=GRAPHS).settings
+        replayed = lower(rest, GRAPHS, replaying.target, replaying.multiplied)
+        seconds = float(latencies_s(question.plan.price(replayed.program, replaying), replaying)[0])
     except PredictorError:
         return
-    what = f"CUDA graphs, once {where} is gone"
+    what = f"CUDA graphs, without {where}"
     yield _change(report, "cuda graphs", what, seconds, estimated=True)
 
 

@@ -12,7 +12,7 @@ from predictor.advice.blocks import Blocks, numbered, repeated, sources
 from predictor.advice.crossover import LIMIT
 from predictor.advice.passes import Batches, Question, latencies_s, passes, sizes_of
 from predictor.advice.rebuilt import Rebuilt
-from predictor.advice.records import Headroom
+from predictor.advice.records import Headroom, Step
 from predictor.advice.widening import widened
 from predictor.errors import PredictorError
 from predictor.lowered import Lowered
@@ -39,21 +39,46 @@ def batch_headroom(question: Question, few: Sequence[int] = ()) -> Headroom:
     """
     now = question.batch
     if few:
-        fit = _last_free(passes(question, few).latency_s)
-        return Headroom("batch", now, few[fit], fit + 1 == len(few), "predicted", "of powers of two" if fit else "")
-    steps = np.unique(np.round(np.geomspace(now, max(LIMIT, 2 * now), 60)).astype(int))
+        until, most, step = _stepped(few, passes(question, few).latency_s)
+        return Headroom("batch", now, until, most, "predicted", "of powers of two", step)
+    until, most = _flat_batches(question, now)
+    if most:
+        return Headroom("batch", now, until, most, "predicted")
+    now_s, over_s = passes(question, [now, until + 1]).latency_s.tolist()
+    step = Step(until + 1, over_s / now_s - 1, *_flat_batches(question, until + 1))
+    return Headroom("batch", now, until, most, "predicted", step=step)
+
+
+def _flat_batches(question: Question, first: int) -> tuple[int, bool]:
+    """(The last batch size before the latency exceeds that of the first by ``GROWTH``, whether the search ended)."""
+    steps = np.unique(np.round(np.geomspace(first, max(LIMIT, 2 * first), 60)).astype(int))
     fit = _last_free(passes(question, steps.tolist()).latency_s)
-    until = int(steps[fit])
-    if fit + 1 < len(steps) and steps[fit + 1] > until + 1:
-        between = np.arange(until, steps[fit + 1])
-        until = int(between[_last_free(passes(question, [now, *between.tolist()]).latency_s) - 1])
-    return Headroom("batch", now, until, fit + 1 == len(steps), "predicted")
+    last = int(steps[fit])
+    if fit + 1 < len(steps) and steps[fit + 1] > last + 1:
+        between = np.arange(last, steps[fit + 1])
+        last = int(between[_last_free(passes(question, [first, *between.tolist()]).latency_s) - 1])
+    return last, fit + 1 == len(steps)
 
 
 def _last_free(latency_s: NDArray[np.float64]) -> int:
     """The last position before the latency exceeds that of the first by ``GROWTH``."""
     over = np.flatnonzero(latency_s > GROWTH * latency_s[0])
     return int(over[0]) - 1 if len(over) else len(latency_s) - 1
+
+
+def _stepped(values: Sequence[float], latency_s: NDArray[np.float64]) -> tuple[float, bool, Step | None]:
+    """(The last value that is free, whether the search ended there, the step that follows) of ascending values, of
+    which the first is that of now.
+
+    >>> _stepped([1, 2, 4, 8], np.array([1.0, 1.25, 1.25, 2.0]))
+    (1, False, Step(value=2, growth=0.25, flat_until=4, most=False))
+    """
+    step = _last_free(latency_s) + 1
+    if step == len(values):
+        return values[-1], True, None
+    flat = step + _last_free(latency_s[step:])
+    growth = float(latency_s[step] / latency_s[0]) - 1
+    return values[step - 1], False, Step(values[step], growth, values[flat], flat + 1 == len(values))
 
 
 def length_headroom(question: Question) -> Headroom | None:
@@ -63,42 +88,67 @@ def length_headroom(question: Question) -> Headroom | None:
     now = question.length
     if not now:
         return None
-    latencies: dict[int, float] = {}
+    lengths = _Lengths(question)
+    now_s = lengths.latency_s(now) or 0.0
+    last, over = lengths.flat_from(now)
+    if over is None:
+        return Headroom("length", now, last, True, "predicted", "longest that was tried") if last > now else None
+    last_s, over_s = lengths.latency_s(last) or now_s, lengths.latency_s(over) or now_s
+    growth = over_s / now_s - 1
+    if lengths.stored:
+        flat_until, further = lengths.flat_from(over)
+        return Headroom("length", now, last, False, "predicted", "", Step(over, growth, flat_until, further is None))
+    share = np.log(GROWTH * now_s / last_s) / np.log(over_s / last_s)
+    until = int(np.exp(np.log(last) + share * np.log(over / last)))
+    note = f"interpolated from {last}"
+    return Headroom("length", now, max(until, last), False, "interpolated", note, Step(over, growth, over))
 
-    def latency_s(length: int) -> float | None:
-        """None where the model does not take the length."""
-        if length not in latencies:
+
+class _Lengths:
+    """Latencies of a model at other lengths. stored: whether those alone are asked for that the plan knows: it knows
+    others, or nothing of it was captured, as that is to take no time.
+    """
+
+    def __init__(self, question: Question) -> None:
+        self._question = question
+        self._known: dict[int, float | None] = {}
+        known = any(self._is_stored(question.length + step) for step in (-FINEST_LENGTH, FINEST_LENGTH))
+        self.stored = known or not question.plan.is_captured
+
+    def latency_s(self, length: int) -> float | None:
+        """Seconds, None where the model does not take the length."""
+        if length not in self._known:
             try:
-                latencies[length] = question.report(length=length).latency_s
+                self._known[length] = self._question.report(length=length).latency_s
             except PredictorError:
-                return None
-        return latencies[length]
+                self._known[length] = None
+        return self._known[length]
 
-    base_s = latency_s(now) or 0.0
-    low, high, stored = now, None, question.is_stored(question.batch, now)
-    while high is None and low < LONGEST * now:
-        longer = min(2 * low, LONGEST * now)
-        if stored:
-            while longer > low and not question.is_stored(question.batch, longer):
+    def flat_from(self, first: int) -> tuple[int, int | None]:
+        """The last length before the latency exceeds that of the first by ``GROWTH``, and one that does, None where
+        the search ended: among the known ones the next, else up to twice as long.
+        """
+        limit_s, longest = GROWTH * (self.latency_s(first) or 0.0), LONGEST * self._question.length
+        low, high = first, None
+        while high is None and low < longest:
+            longer = min(2 * low, longest)
+            while self.stored and longer > low and not self._is_stored(longer):
                 longer = (longer - 1) // FINEST_LENGTH * FINEST_LENGTH
-        seconds = latency_s(longer) if longer > low else None
-        if seconds is None:
-            break
-        low, high = (low, longer) if seconds > GROWTH * base_s else (longer, None)
-    if high is None:
-        return Headroom("length", now, low, True, "predicted", "longest that was tried") if low > now else None
-    while stored and high - low > FINEST_LENGTH:
-        middle = (low + high) // 2 // FINEST_LENGTH * FINEST_LENGTH
-        middle = middle if middle > low else low + FINEST_LENGTH
-        if middle >= high:
-            break
-        seconds = latency_s(middle)
-        low, high = (low, middle) if seconds is None or seconds > GROWTH * base_s else (middle, high)
-    if stored:
-        return Headroom("length", now, low, False, "predicted")
-    share = np.log(GROWTH * base_s / latencies[low]) / np.log(latencies[high] / latencies[low])
-    until = int(np.exp(np.log(low) + share * np.log(high / low)))
-    return Headroom("length", now, max(until, low), False, "interpolated", f"between {low} and {high}")
+            seconds = self.latency_s(longer) if longer > low else None
+            if seconds is None:
+                break
+            low, high = (low, longer) if seconds > limit_s else (longer, None)
+        while self.stored and high is not None and high - low > FINEST_LENGTH:
+            middle = (low + high) // 2 // FINEST_LENGTH * FINEST_LENGTH
+            middle = middle if middle > low else low + FINEST_LENGTH
+            seconds = self.latency_s(middle) if middle < high else None
+            if seconds is None:
+                break
+            low, high = (low, middle) if seconds > limit_s else (middle, high)
+        return low, high
+
+    def _is_stored(self, length: int) -> bool:
+        return self._question.is_stored(self._question.batch, length)
 
 
 def width_headroom(question: Question) -> Headroom | None:
@@ -110,17 +160,32 @@ def width_headroom(question: Question) -> Headroom | None:
     if not len(lowered.program.kernel_of):
         return None
     latency_s = widths_s(question, lowered, WIDTHS)
-    last = _last_free(latency_s)
+    factor, most, step = _stepped(WIDTHS, latency_s)
     rebuilt = Rebuilt(question, "width")
-    now = rebuilt.now or _features(lowered)
-    factor, most, how = WIDTHS[last], last + 1 == len(WIDTHS), "estimated"
+    now, how = rebuilt.now or _features(lowered), "estimated"
     values = [int(now * factor) for factor in WIDTHS[1:] if now * factor % 1 == 0] if rebuilt.now else []
-    start = sum(value <= now * factor for value in values) - 1
-    found = rebuilt.last_free(values, max(start, 0), GROWTH * float(latency_s[0]))
+    now_s = float(latency_s[0])
+    found = rebuilt.last_free(values, _last_up_to(values, now * factor), GROWTH * now_s)
     if found is not None:
-        factor, most, how = max(found[0], now) / now, not found[1], "predicted"
+        last, over = found
+        start_flat = now * (step.flat_until if step else WIDTHS[-1])
+        step = _rebuilt_step(rebuilt, now, now_s, over, values, start_flat) if over else None
+        factor, most, how = max(last, now) / now, not over, "predicted"
     at = f"{now} to {round(now * factor)} features" if now and factor > 1 else ""
-    return Headroom("width", 1.0, factor, most, how, at)
+    return Headroom("width", 1.0, factor, most, how, at, step)
+
+
+def _rebuilt_step(rebuilt: Rebuilt, now: int, now_s: float, over: int, values: Sequence[int], start: float) -> Step:
+    """The step at a width of the model built anew. start: the width at which the end of its plateau is looked for."""
+    over_s = rebuilt.latency_s(over) or now_s
+    wider = [value for value in values if value > over]
+    last, end = rebuilt.last_free(wider, _last_up_to(wider, start), GROWTH * over_s) or (over, 0)
+    return Step(over / now, over_s / now_s - 1, max(last, over) / now, not end)
+
+
+def _last_up_to(values: Sequence[int], value: float) -> int:
+    """Position of the last of ascending values that does not exceed one, 0 where all do."""
+    return max(sum(other <= value for other in values) - 1, 0)
 
 
 def widths_s(question: Question, lowered: Lowered, factors: tuple[float, ...]) -> NDArray[np.float64]:
@@ -156,12 +221,15 @@ def depth_headroom(question: Question, blocks: Blocks | None) -> Headroom | None
     each_s, free_s = max(more_s - now_s, 0.0), (GROWTH - 1) * now_s
     until = now + (DEEPEST if each_s * DEEPEST <= free_s else int(free_s / each_s))
     most, how = until == now + DEEPEST, "estimated"
+    step_s = now_s + (until + 1 - now) * each_s
     values = list(range(now + 1, now + DEEPEST + 1)) if rebuilt.now else []
     found = rebuilt.last_free(values, max(until - now - 1, 0), GROWTH * now_s)
     if found is not None:
         until, most, how = max(found[0], now), not found[1], "predicted"
+        step_s = rebuilt.latency_s(found[1]) or now_s
     block = f"a block of {blocks.where}" if blocks else "one more"
-    return Headroom("depth", now, until, most, how, f"{block} costs {each_s * 1e3:.3g} ms, {each_s / now_s:.1%}")
+    step = None if most else Step(until + 1, step_s / now_s - 1, until + 1)  # blocks add up: nothing is flat
+    return Headroom("depth", now, until, most, how, f"{each_s * 1e3:.3g} ms {block}", step)
 
 
 def headroom(question: Question, batches: Batches, blocks: Blocks | None) -> tuple[Headroom, ...]:

@@ -36,13 +36,37 @@ class SizeRow:
     samples_per_s: float
 
 
+PLATEAU = 2
+"""Times a value up to which the latency has to stay flat, for that to be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The first value that is no longer free, and what follows it.
+
+    value: of the dimension, of the width a factor; growth: of the latency from what it is now, 0.054 for 5.4 %;
+    flat_until: the last value whose latency, and all before it, exceeds that of the step by ``headroom.GROWTH`` at
+    most; most: the search ended there, so it may be flat further.
+    """
+
+    value: float
+    growth: float
+    flat_until: float
+    most: bool = False
+
+    @property
+    def is_plateau(self) -> bool:
+        """Whether it stays flat far enough to be told."""
+        return self.flat_until >= PLATEAU * self.value
+
+
 @dataclass(frozen=True, slots=True)
 class Headroom:
     """How far one dimension grows before the latency does by ``headroom.GROWTH``.
 
     dimension: "batch", "length", "width" or "depth"; now, until: its values, of the width a factor; most: the search
     ended there, so it may grow further; how: "predicted", "interpolated" between captures, or "estimated" from the
-    graph; note: what one more costs, or what was searched.
+    graph; note: what one more costs, or what was searched; step: what follows, None where the search ended.
     """
 
     dimension: str
@@ -51,6 +75,7 @@ class Headroom:
     most: bool
     how: str
     note: str = ""
+    step: Step | None = None
 
     @property
     def factor(self) -> float:
@@ -96,7 +121,9 @@ class ModuleCost:
 
 @dataclass(frozen=True, slots=True)
 class RuntimeRow:
-    """A runtime, or why it cannot run the model. tied: its interval overlaps that of the fastest."""
+    """A runtime, or why it cannot run the model. tied: its interval overlaps that of the fastest; untried: it was not
+    priced, because that would take long; the reason says how to.
+    """
 
     runtime: str
     latency_s: float | None
@@ -104,6 +131,7 @@ class RuntimeRow:
     bound: str
     tied: bool
     reason: str = ""
+    untried: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
+from math import ceil
 from textwrap import shorten, wrap
 
 from predictor.advice.records import Advice, Change, Headroom, RuntimeRow
@@ -18,6 +20,9 @@ CHANGES, MODULES = 7, 3
 CELLS = 9
 """Columns of the table of batch sizes that fit."""
 
+MOST_GAIN = 0.99
+"""Above it a gain is told as more than this: none is all of the latency."""
+
 
 def render(advice: Advice) -> str:
     """The screen."""
@@ -28,7 +33,7 @@ def render(advice: Advice) -> str:
         [*_wrapped("", title), *_wrapped("", setting(report))],
         _verdict(advice),
         _sizes(advice),
-        ["Free until the latency has grown by 5 % (~ estimated from the graph)", *map(_headroom, advice.headroom)],
+        ["Free: at most 5 % more latency (~ estimated from the graph)", *chain(*map(_headroom, advice.headroom))],
         _changes(advice.changes),
         _modules(advice),
         _runtimes(advice.runtimes),
@@ -51,7 +56,7 @@ def _verdict(advice: Advice) -> list[str]:
     return [
         *_wrapped("", sentence),
         *(
-            f"  {name:5}{'#' * max(round(seconds / longest * BAR), 1):{BAR}} {milliseconds(seconds):>8} {what}"
+            f"  {name:5}{'#' * max(round(seconds / longest * BAR), 1):{BAR}} {_short(seconds):>5} ms {what}"
             for name, seconds, what in (("host", verdict.host_s, "to issue"), ("GPU", verdict.device_s, "of kernels"))
         ),
         f"  A pass takes {milliseconds(report.latency_s)}, 90 % interval {low} to {high} ms.",
@@ -71,17 +76,52 @@ def _sizes(advice: Advice) -> list[str]:
         return [*lines, "  The model takes no other batch size."]
     if advice.crossover is None:
         return [*lines, f"  Bound by the host at every batch size up to {advice.crossover_limit}."]
-    first = advice.crossover <= advice.sizes[0].batch
-    return [*lines, f"  Bound by the GPU {'at every batch size' if first else f'from batch {advice.crossover} on'}."]
+    return [*lines, f"  {bound_from(advice.crossover)}"]
 
 
-def _headroom(row: Headroom) -> str:
-    sizes = "" if row.dimension == "width" else f"{row.now:.0f} to {row.until:.0f}, "
-    more = "at least " if row.most else ""
-    value = "nothing" if row.factor == 1 else f"{more}{sizes}x{row.factor:.3g}"
+def bound_from(crossover: int) -> str:
+    """From which batch size on the GPU decides, in a sentence."""
+    return f"Bound by the GPU {'at every batch size' if crossover == 1 else f'from batch {crossover} on'}."
+
+
+def _headroom(row: Headroom) -> list[str]:
+    """ "batch  1 to 27; 28 costs 5.3%", "batch  nothing; 2 costs 5.2%, then flat to 28"."""
     mark = "" if row.how == "predicted" else "~"
-    note = f"; {row.note}" if row.note else ""
-    return f"  {shorten(f'{row.dimension:6} {mark}{value}{note}', WIDTH - 2, placeholder=' ...')}"
+    return _wrapped(f"  {row.dimension:6} ", mark + "; ".join(filter(None, (_free(row), row.note, following(row)))))
+
+
+def _value(row: Headroom, value: float) -> str:
+    return f"x{value:.4g}" if row.dimension == "width" else f"{value:.0f}"
+
+
+def _free(row: Headroom) -> str:
+    """How far a dimension grows: "128 to 448 or more, x3.5"."""
+    if row.until == row.now:
+        return "nothing"
+    values = _value(row, row.until) if row.dimension == "width" else f"{row.now:.0f} to {row.until:.0f}"
+    more = " or more" if row.most else ""
+    factor = f", x{row.factor:.3g}" if row.dimension == "length" else ""
+    return f"{values}{more}{factor}"
+
+
+def following(row: Headroom) -> str:
+    """What comes after that: "2 costs 5.2%, then flat to 28", empty where the search ended."""
+    step = row.step
+    if step is None:
+        return ""
+    flat = f", then flat to {_value(row, step.flat_until)}{' or more' if step.most else ''}" if step.is_plateau else ""
+    next_one = row.dimension == "depth" and step.value == row.now + 1
+    return f"{'one more' if next_one else _value(row, step.value)} costs {_percent(step.growth)}{flat}"
+
+
+def _percent(share: float) -> str:
+    """Rounded up, so that what is not free is never told as the 5 % that are.
+
+    >>> _percent(0.0503), _percent(0.1234), _percent(2.5)
+    ('5.1%', '13%', '250%')
+    """
+    digits = 1 if share < 0.1 else 0
+    return f"{ceil(round(share * 100 * 10**digits, 6)) / 10**digits:.{digits}f}%"
 
 
 def _changes(changes: Sequence[Change]) -> list[str]:
@@ -91,7 +131,8 @@ def _changes(changes: Sequence[Change]) -> list[str]:
     for change in changes[:CHANGES]:
         each = "/sample" if change.per_sample else ""
         mark = "~" if change.estimated else ""
-        rows.append((f"{change.gain:.0%}", f"{mark}{milliseconds(change.latency_s)}{each}", change.what))
+        gain = f"{change.gain:.0%}" if change.gain < MOST_GAIN else f">{MOST_GAIN:.0%}"
+        rows.append((gain, f"{mark}{milliseconds(change.latency_s)}{each}", change.what))
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
     lines = ["What to change: gain, latency afterwards"]
     for gain, latency, what in rows:
@@ -100,12 +141,15 @@ def _changes(changes: Sequence[Change]) -> list[str]:
 
 
 def _modules(advice: Advice) -> list[str]:
+    """Empty where the device decides: what the host needs meanwhile costs nothing."""
+    if advice.verdict.bound not in ("framework", "borderline"):
+        return []
     rows = [
         (
             f"{module.host_share:.0%}",
             f"{module.mac_share:.0%}",
-            f"{module.host_s_per_gmac * 1e3:.3g} ms" if module.host_s_per_gmac else "-",
-            module.path if len(module.path) <= PATH else f"..{module.path[2 - PATH :]}",
+            f"{_short(module.host_s_per_gmac)} ms" if module.host_s_per_gmac else "-",
+            _path(module.path),
         )
         for module in advice.modules[:MODULES]
         if module.host_share > module.mac_share
@@ -120,6 +164,18 @@ PATH = 50
 """Columns of a module's path."""
 
 
+def _path(path: str) -> str:
+    """The end of a long path, from a module on.
+
+    >>> _path("efficientnet.encoder.blocks.*.squeeze_excite.reduce")
+    '..encoder.blocks.*.squeeze_excite.reduce'
+    """
+    if len(path) <= PATH:
+        return path
+    shown = path[2 - PATH :]
+    return f"..{shown[shown.find('.') + 1 :]}"
+
+
 def _runtimes(runtimes: Sequence[RuntimeRow]) -> list[str]:
     able = [row for row in runtimes if row.latency_s is not None and row.interval_s is not None]
     rows = []
@@ -129,22 +185,27 @@ def _runtimes(runtimes: Sequence[RuntimeRow]) -> list[str]:
     tied = [row for row in able if row.tied]
     header = ("runtime", "ms", "90 %", "bound", "tied: measure these" if tied else "")
     lines = [f"  {line}" for line in table([header, *rows], "<>><<")]
-    unable: dict[str, list[str]] = {}
+    unable: dict[tuple[str, str], list[str]] = {}
     for row in runtimes:
         if row.latency_s is None:
             reason = row.reason.removeprefix(f"{row.runtime} ")
-            unable.setdefault(row.reason if reason == row.reason else f"it {reason}", []).append(row.runtime)
-    for reason, names in unable.items():
-        text = f"{', '.join(names)} cannot: {shorten(reason, 2 * WIDTH, placeholder=' ...')}"
+            sentence = row.reason if reason == row.reason else f"it {reason}"
+            unable.setdefault(("not priced" if row.untried else "cannot", sentence), []).append(row.runtime)
+    for (answer, reason), names in unable.items():
+        text = f"{', '.join(names)} {answer}: {shorten(reason, 2 * WIDTH, placeholder=' ...')}"
         lines += [f"  {line}" for line in wrap(text, WIDTH - 2, subsequent_indent="  ")][:3]
     return lines
+
+
+def _few(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.01 else "<1%"
 
 
 def _trust(advice: Advice) -> list[str]:
     trust = advice.trust
     shares = [
-        *([f"{trust.unmodelled_share:.0%} of the kernel time not modelled"] if trust.unmodelled_share else []),
-        *([f"{trust.extrapolated_share:.0%} of the kernels extrapolated"] if trust.extrapolated_share else []),
+        *([f"{_few(trust.unmodelled_share)} of the kernel time not modelled"] if trust.unmodelled_share else []),
+        *([f"{_few(trust.extrapolated_share)} of the kernels extrapolated"] if trust.extrapolated_share else []),
     ]
     text = (
         f"device {trust.device}, host {trust.host}; 9 of 10 measurements within a factor {trust.spread:.2g}"

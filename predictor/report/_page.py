@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from predictor.errors import PredictorError
+from predictor.report._advice import bound_from, following
 from predictor.report.text import _number, dtype, milliseconds, setting
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def body(advice: Advice, svg: str = "") -> str:
             f'<p class="verdict">{escape(_verdict(advice))}</p>',
             f'<div class="wide">{svg}</div>' if svg else "",
             *_section("Over the batch size", _sizes(advice)),
-            *_section("Free until the latency has grown by 5 %", _headroom(advice.headroom)),
+            *_section("Free: at most 5 % more latency", _headroom(advice.headroom)),
             *_section("What to change", _changes(advice)),
             *_section("Which runtime", _runtimes(advice)),
             *_section("Where the time goes, by module", _modules(report)),
@@ -123,7 +124,7 @@ def _sizes(advice: Advice) -> str:
     elif advice.crossover is None:
         caption = f"Bound by the host at every batch size up to {advice.crossover_limit}."
     else:
-        caption = f"Bound by the GPU from batch {advice.crossover} on."
+        caption = bound_from(advice.crossover)
     return _table(header, rows, numbers=range(7), caption=caption)
 
 
@@ -134,12 +135,13 @@ def _headroom(rows: Sequence[Headroom]) -> str:
             "" if row.dimension == "width" else f"{row.now:.0f}",
             "" if row.dimension == "width" else f"{row.until:.0f}",
             f"{'at least ' if row.most else ''}x{row.factor:.3g}",
+            following(row),
             row.how,
             row.note,
         )
         for row in rows
     ]
-    return _table(("dimension", "now", "until", "factor", "how", ""), cells, numbers=(1, 2, 3))
+    return _table(("dimension", "now", "until", "factor", "then", "how", ""), cells, numbers=(1, 2, 3))
 
 
 def _changes(advice: Advice) -> str:
@@ -159,7 +161,7 @@ def _runtimes(advice: Advice) -> str:
     rows = []
     for row in advice.runtimes:
         if row.latency_s is None or row.interval_s is None:
-            rows.append((row.runtime, "", "", "", row.reason))
+            rows.append((row.runtime, "", "", "", f"{'not priced: ' if row.untried else ''}{row.reason}"))
             continue
         low, high = (_number(seconds * 1e3) for seconds in row.interval_s)
         tied = "tied: measure these" if row.tied else ""

@@ -59,7 +59,7 @@ class Interrupted:
     messages: str
 
 
-FEW = ("gemm", "pointwise", "layer_norm", "softmax", "copy")
+FEW = ("gemm", "pointwise")
 """Families that are fitted where it does not matter which."""
 
 

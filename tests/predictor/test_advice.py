@@ -16,10 +16,11 @@ from typer.testing import CliRunner
 
 import predictor
 from predictor import Plan
-from predictor.advice import Advice, question
+from predictor.advice import Advice, RuntimeRow, question
 from predictor.advice.blocks import Blocks, blocks_of, numbered, repeated
 from predictor.advice.crossover import interpolated
 from predictor.advice.headroom import WIDTHS
+from predictor.advice.records import Step
 from predictor.advice.widening import UNCHANGED, WIDER, widened
 from predictor.cli.main import app
 from predictor.kernels.families import FAMILIES
@@ -191,6 +192,52 @@ def test_headroom_ends_where_the_latency_has_grown_by_five_percent() -> None:
     assert zoo("bert-base").report(GPU, length=int(rows["length"].until)).latency_s <= 1.05 * base_s
     assert rows["width"].factor > 1
     assert rows["depth"].factor == 1  # a twelfth of the pass
+    assert rows["depth"].step == Step(13, pytest.approx(1 / 12, rel=0.1), 13)
+
+
+def test_a_step_is_told_with_the_plateau_behind_it() -> None:
+    batch = next(row for row in advised("bert-base", gpu="a100").headroom if row.dimension == "batch")
+    step = batch.step
+    assert step is not None
+    base_s, step_s = (zoo("bert-base").report("a100", batch=size).latency_s for size in (1, 2))
+    assert (batch.until, step.value, step.growth) == (1, 2, pytest.approx(step_s / base_s - 1))
+    assert step.growth > 0.05
+    assert step.is_plateau
+    flat, over = (zoo("bert-base").report("a100", batch=int(step.flat_until) + more).latency_s for more in (0, 1))
+    assert flat <= 1.05 * step_s < over
+    line = f"batch  nothing; 2 costs 5.2%, then flat to {step.flat_until:.0f}"
+    assert line in str(advised("bert-base", gpu="a100"))
+
+
+def test_lengths_have_steps_and_plateaus_too() -> None:
+    length = next(row for row in zoo("mobilebert").headroom(GPU, "cudagraph") if row.dimension == "length")
+    assert length.step is not None
+    until, value, flat = (int(size) for size in (length.until, length.step.value, length.step.flat_until))
+    base_s, until_s, step_s, flat_s = (
+        zoo("mobilebert").report(GPU, "cudagraph", length=size).latency_s for size in (128, until, value, flat)
+    )
+    assert until_s <= 1.05 * base_s < step_s
+    assert length.step.growth == pytest.approx(step_s / base_s - 1)
+    assert flat_s <= 1.05 * step_s
+
+
+@pytest.mark.parametrize(("batch", "how"), [(1, "predicted"), (512, "interpolated")])
+def test_the_lengths_of_a_module_are_captured(batch: int, how: str) -> None:
+    plan = predictor.plan(nn.Sequential(nn.Embedding(9, 256), nn.Linear(256, 256)), torch.ones(batch, 64).long())
+    length = next(row for row in plan.headroom(GPU) if row.dimension == "length")
+    assert (length.now, length.how) == (64, how)
+    base_s = plan.report(GPU).latency_s
+    if length.step is None:
+        assert plan.report(GPU, length=int(length.until)).latency_s <= 1.05 * base_s
+    else:
+        assert length.now < length.until < length.step.value
+        step_s = plan.report(GPU, length=int(length.step.value)).latency_s
+        assert length.step.growth == pytest.approx(step_s / base_s - 1)
+        assert length.step.growth > 0.05
+
+
+def test_blocks_that_cost_little_are_not_the_depth_of_a_model() -> None:
+    assert blocks_of(*question(zoo("googlenet"), GPU).priced()) is None  # two convolutions of a branch
 
 
 SHAPED = """
@@ -222,6 +269,12 @@ def test_a_factory_is_called_with_the_widths_and_depths_between_which_headroom_e
     depth, width = int(rows["depth"].until), round(512 * rows["width"].until)
     assert latency_s(depth=depth) <= limit_s < latency_s(depth=depth + 1)
     assert latency_s(width=width) <= limit_s
+    assert rows["depth"].step is not None
+    assert rows["depth"].step.growth == pytest.approx(latency_s(depth=depth + 1) * 1.05 / limit_s - 1)
+    if step := rows["width"].step:
+        over_s = latency_s(width=round(512 * step.value))
+        assert step.growth == pytest.approx(over_s * 1.05 / limit_s - 1)
+        assert latency_s(width=round(512 * step.flat_until)) <= 1.05 * over_s
     tried = [round(512 * factor) for factor in WIDTHS if 512 * factor % 128 == 0 and 512 * factor > width]
     assert rows["width"].most == (not tried)
     assert all(latency_s(width=wider) > limit_s for wider in tried[:1])
@@ -254,6 +307,20 @@ def test_runtimes_whose_intervals_overlap_are_tied() -> None:
         assert row.interval_s is not None
         assert row.tied == (row.interval_s[0] <= rows[0].interval_s[1])
     assert rows[0].tied == any(row.tied for row in rows[1:])
+
+
+def test_a_faster_runtime_that_is_tied_with_the_one_at_hand_is_to_be_measured() -> None:
+    change = next(change for change in advised("swin", "cudagraph").changes if change.kind == "runtime")
+    rows = {row.runtime: row for row in advised("swin", "cudagraph").runtimes}
+    assert rows["cudagraph"].tied
+    assert change.what == "runtime compile-cudagraph, tied with cudagraph: measure both"
+    assert "tied" not in next(change for change in advised("swin").changes if change.kind == "runtime").what
+
+
+def test_waiting_stands_in_the_way_of_cuda_graphs_only_where_they_cannot_be_captured() -> None:
+    advice = advised("squeezebert", gpu="h100")  # it looks at its mask, but not while a graph is captured
+    assert next(row for row in advice.runtimes if row.runtime == "cudagraph").latency_s
+    assert not [change for change in advice.changes if change.kind == "cuda graphs" and "without" in change.what]
 
 
 class Waits(nn.Module):
@@ -318,6 +385,25 @@ def test_what_modules_cost_the_host_is_theirs_alone() -> None:
     assert norm.calls == 12
 
 
+def test_no_module_is_exported_for_advice_but_one_that_was_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREDICTOR_CACHE", str(tmp_path))
+
+    def plan() -> Plan:
+        return predictor.plan(nn.Sequential(nn.Linear(8, 8), nn.ReLU()).eval(), torch.ones(1, 8))
+
+    def onnx(advice: Advice) -> RuntimeRow:
+        return next(row for row in advice.runtimes if row.runtime == "onnx")
+
+    advice = plan().advise(GPU)
+    assert onnx(advice).untried
+    assert "onnx, onnx-cudagraph not priced" in str(advice)
+    compared = {row.runtime: row for row in plan().compare(GPU)}
+    assert compared["onnx"].report is not None
+    assert onnx(plan().advise(GPU)).latency_s == compared["onnx"].report.latency_s
+
+
 # the screen
 
 
@@ -330,6 +416,12 @@ def test_advice_is_one_screen(model: str, runtime: str, gpu: str) -> None:
     assert max(map(len, lines)) <= 80
     assert len(lines) <= 48
     assert lines[0].startswith(f"{model}, batch 1")
+
+
+def test_where_the_device_decides_no_module_is_blamed_for_host_time() -> None:
+    screen = str(advised("bert-base", batch=512))
+    assert "modules that cost the host" not in screen
+    assert f"Bound by the GPU from batch {advised('bert-base').crossover} on." in screen
 
 
 def invoke(*arguments: str) -> str:
@@ -353,9 +445,10 @@ def test_what_advice_does_not_take_is_refused(options: tuple[str, ...]) -> None:
     assert "--advise" in result.stderr
 
 
-def test_advice_on_a_shipped_graph_imports_no_torch() -> None:
+@pytest.mark.parametrize("model", ["resnet50", "gpt2-generate"])  # the latter's are of one length
+def test_advice_on_a_shipped_graph_imports_no_torch(model: str) -> None:
     code = (
-        "import sys; from predictor.sources import plan_of; plan_of('resnet50').advise('h200'); "
+        f"import sys; from predictor.sources import plan_of; plan_of('{model}').advise('h200', 'cudagraph'); "
         "print([name for name in ('torch', 'transformers', 'sklearn', 'matplotlib', 'pandas') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -23,16 +23,16 @@ from predictor.capture.onnx_files.graphs import HALF, graph_of
 from predictor.capture.onnx_files.optimiser import optimise_here
 from predictor.capture.onnx_files.reading import is_hole, read
 from predictor.collection import without_collection
-from predictor.errors import CannotRunError, missing_library
+from predictor.errors import CannotRunError, NotExportedError, missing_library
 from predictor.graph.inputs import batch_of as inputs_batch
 from predictor.graph.inputs import flat
 from predictor.records import CaptureMode, Graph
 
 
-def exported(module: Any, inputs: Any, dtype: str, name: str | None = None) -> Graph:
+def exported(module: Any, inputs: Any, dtype: str, name: str | None = None, *, only_kept: bool = False) -> Graph:
     """Graph of a module: exported on the CPU, in half precision for either half-precision type, so that what the module
     does in fp32 itself stays told apart; if it has no weights, with ``_StandIns``. Raises CannotRunError where it
-    cannot be exported.
+    cannot be exported, with only_kept NotExportedError where it was not before.
     """
     from predictor.capture.isolation import isolated
     from predictor.capture.recorder import versions
@@ -41,6 +41,8 @@ def exported(module: Any, inputs: Any, dtype: str, name: str | None = None) -> G
     kept = cache.kept_at(_fingerprint(module, inputs, own), package_versions())
     with isolated(), without_collection():
         data = cache.from_cache(kept)
+        if data is None and only_kept:
+            raise NotExportedError("it was not exported to ONNX yet")
         if data is None:
             data = _optimised(module, inputs, own)
             cache.to_cache(kept, data)

@@ -12,7 +12,7 @@ from msgspec.structs import replace as changed
 
 from calibrate.fit import few_kernels
 from calibrate.fit.errors import log_sd
-from calibrate.fit.kernels import fit_family, work_of
+from calibrate.fit.kernels import floor_and_residual, work_of
 from calibrate.measure.constants import architecture_of
 from calibrate.measure.modules import eager_cases
 from calibrate.pipeline import effort_of, fit
@@ -32,7 +32,6 @@ from calibrate.validate.quality import checked
 from calibrate.workloads import sweeps
 from predictor.calibration import files
 from predictor.calibration.files import SHIPPED
-from predictor.calibration.kernel_models import KernelFit
 from predictor.calibration.load import Calibration, forget, load_calibration
 from predictor.calibration.schema import Device, Kernels
 from predictor.errors import PredictorError
@@ -99,9 +98,9 @@ def test_a_fit_of_a_few_kernels_alone_would_be_further_off(
     device: Device, quick: list[MeasuredKernel], others: list[MeasuredKernel], family: str, dtype: str
 ) -> None:
     own, unseen = ([s for s in group if (s.family, s.dtype) == (family, dtype)] for group in (quick, others))
-    alone = KernelFit.of(fit_family(own, family, device))
+    floor_s, residual = floor_and_residual(own, family, device)
     base, features = work_of(unseen, family, device)
-    alone_s = (base + alone.floor_s) * np.exp(alone.residual.predict(features))
+    alone_s = (base + floor_s) * np.exp(residual.predict(features))
     of_own = np.log([s.seconds for s in unseen]) - np.log(alone_s)
     calibration = Calibration.of(*few_kernels.departing("h100", device, quick))
     (of_factors,) = few_kernels.log_ratios(calibration, unseen).values()

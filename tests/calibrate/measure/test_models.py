@@ -46,7 +46,7 @@ class Server:
 
     def count(self, path: Path) -> None:
         """Write a line again and again, for a while."""
-        for _ in range(500):
+        for _ in range(200):
             with path.open("a") as file:
                 file.write("x")
             time.sleep(0.01)
@@ -160,6 +160,7 @@ def reasons(file: SampleFile) -> dict[str, str]:
 def test_a_hang_a_crash_and_an_exception_cost_one_case_each(factories: Path, tmp_path: Path) -> None:
     names = ("good", "hangs", "raises", "dies_at_two", "dies_later", "hangs_later")
     wanted = [Case(f"{factories}:{name}", batch, "fp32", "eager") for name in names for batch in (1, 2)]
+    wanted.remove(Case(f"{factories}:hangs_later", 2, "fp32", "eager"))  # every hang is waited for
     file, steps = SampleFile(tmp_path / "rows.jsonl.gz"), list[int]()
     protocol = Protocol(rounds=2, passes=3, profiles=1, prepare_limit_s=4, answer_limit_s=4)
     measure(wanted, file, "cpu", protocol, steps.append)

@@ -63,7 +63,7 @@ def test_a_file_is_broken_down_by_its_modules_and_its_depth_is_known(exported: P
     assert {"layers.0", "layers.1", "layers.2", "head"} <= set(parts)
     assert parts["layers.0"].cost.macs == 2 * 16 * 64 * 128
     depth = {row.dimension: row for row in plan.headroom("h200", "onnx")}["depth"]
-    assert (depth.now, "a block of layers costs" in depth.note) == (3, True)
+    assert (depth.now, depth.note.endswith(" ms a block of layers")) == (3, True)
 
 
 def test_names_without_scopes_and_metadata_that_is_not_torch_s_say_nothing() -> None:
