@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from types import CodeType, FrameType
 from typing import Any
 
-from predictor.graph.coldness import HALF_LINES, coldness
+from predictor.graph.coldness import HALF_LINES, OPERATOR_LINES, STEEPNESS, coldness
 from predictor.records import PythonWork
 
 _SUBCLASS_CHECK = ABCMeta.__subclasscheck__.__code__
@@ -150,15 +150,20 @@ class PythonTrace:
         """Calls of modules in the pass."""
         return sum(frame is not None and frame.module is not None for frame in self._ran)
 
-    def work(self) -> list[PythonWork]:
-        """The Python before each mark, and after the last."""
+    def work(self, operators: Sequence[str]) -> list[PythonWork]:
+        """The Python before each mark, and after the last. operators: by their names in the order of their marks, which
+        push Python's code out of the caches, too.
+        """
         frames = [frame for frame in self._ran if frame is not None]
-        sizes: dict[int, int] = {}
+        sizes: dict[int | str, float] = dict.fromkeys(operators, OPERATOR_LINES)
         for frame in frames:
             lines_of = len(frame.lines)
             if lines_of > sizes.get(frame.code, -1):
                 sizes[frame.code] = lines_of
-        code_cold = iter(coldness([frame.code for frame in frames], HALF_LINES, sizes))
+        names = iter(operators)
+        ran_in_order = [next(names) if frame is None else frame.code for frame in self._ran]
+        cold = coldness(ran_in_order, HALF_LINES, sizes, STEEPNESS)
+        code_cold = (value for frame, value in zip(self._ran, cold, strict=True) if frame is not None)
         module_cold = iter(coldness([frame.module for frame in frames if frame.module is not None]))
         work_by_mark = []
         calls, lines, modules = 0, 0.0, 0.0

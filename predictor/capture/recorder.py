@@ -681,7 +681,7 @@ class _Recorder(TorchDispatchMode):
 
     def graph(self, name: str, dtype: str, batch: int) -> Graph:
         """What was seen, the Python between two operators given to the second."""
-        *before, tail = self.python.work()
+        *before, tail = self.python.work([call.op for call in self.calls])
         before += [PythonWork()] * (len(self.calls) - len(before))  # where a library has taken the hook away
         calls = tuple(
             call.call(work) if isinstance(call, Repeated) else replace(call, python=work)

@@ -135,6 +135,11 @@ class Repeated:
     first: int
     origin: Origin
 
+    @property
+    def op(self) -> str:
+        """The operator."""
+        return self.signature.template.noted.op
+
     def call(self, python: PythonWork = _NO_PYTHON) -> OpCall:
         """The record of it."""
         return self.signature.template.call(self.input_ids, self.first, self.origin, python)

@@ -451,3 +451,18 @@ def test_python_calls_belong_to_the_operator_that_follows_them() -> None:
     assert after.calls[0].python.calls == graph.calls[0].python.calls + 1
     assert after.tail.calls == graph.tail.calls + 19
     assert graph.python_calls == sum(call.python.calls for call in graph.calls) + graph.tail.calls
+
+
+def test_operators_push_python_out_of_the_caches() -> None:
+    """The lines of a function are colder the more other operators its code calls between two runs of it."""
+
+    def lines(*operators: Callable[[torch.Tensor], torch.Tensor]) -> float:
+        def forward(x: torch.Tensor) -> torch.Tensor:
+            for operator in operators:
+                x = operator(x)
+            return x
+
+        return sum(call.python.cold_lines for call in of(forward, torch.empty(3)).calls)
+
+    few = lines(*(torch.exp,) * 8)
+    assert few < lines(torch.exp, torch.sin, torch.cos, torch.tanh, torch.neg, torch.abs, torch.erf, torch.relu)

@@ -31,6 +31,11 @@ def test_with_sizes_the_distance_is_their_sum(sequence: list[str]) -> None:
         assert found == distance / (distance + 10)
 
 
+def test_a_steep_law_is_cold_where_a_cache_overflows() -> None:
+    found = [coldness(range(length), 100, steepness=3)[0] for length in (51, 101, 201)]
+    assert found == [pytest.approx(expected) for expected in (1 / 9, 1 / 2, 8 / 9)]
+
+
 def test_what_runs_alone_is_hot() -> None:
     assert coldness(["only"] * 5) == [0.0] * 5
     assert coldness([]) == []
