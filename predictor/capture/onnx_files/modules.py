@@ -54,7 +54,7 @@ def _optimised(module: Any, inputs: Any, dtype: str) -> dict[str, Any]:
     import torch
 
     from predictor.capture.redirected import names_cuda, to
-    from predictor.capture.stand_ins import Copies
+    from predictor.capture.stand_ins import Copies, modules_in
 
     floats = torch.float16 if dtype == "fp16" else torch.float32
     stand_ins = _StandIns(module)
@@ -70,7 +70,7 @@ def _optimised(module: Any, inputs: Any, dtype: str) -> dict[str, Any]:
 
     def write(path: Path) -> None:
         copies = Copies()
-        _export(copies.module(module, placed, placed), copies.of(inputs, placed), path)
+        _export(copies.module(modules_in(module), placed, placed), copies.of(inputs, placed), path)
 
     with without_collection(whole=True), tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
