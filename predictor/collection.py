@@ -21,9 +21,13 @@ class _Looks:
     def __init__(self) -> None:
         self._times = self._left = OFTEN
 
-    def is_due(self) -> bool:
-        """Whether they are after this time."""
-        self._left -= 1
+    def count(self, times: int) -> None:
+        """Collection was left out so many times more."""
+        self._left -= times
+
+    @property
+    def are_due(self) -> bool:
+        """Whether it is time for the next."""
         return self._left <= 0
 
     def look(self) -> None:
@@ -55,10 +59,10 @@ _set_aside = _SetAside()
 
 
 @contextmanager
-def without_collection(whole: bool = False) -> Iterator[None]:
+def without_collection(times: int = 1) -> Iterator[None]:
     """Without garbage collection in the body. What it made counts as old afterwards: Python would look at each of its
-    objects, and often at all of the program, as soon as collection is back. Now and then they are. whole: they are this
-    time, as the body leaves much behind that is in cycles.
+    objects, and often at all of the program, as soon as collection is back. Now and then they are. times: that the body
+    counts as, more for one that leaves much behind in cycles.
 
     >>> with without_collection():
     ...     gc.isenabled()
@@ -69,8 +73,9 @@ def without_collection(whole: bool = False) -> Iterator[None]:
     try:
         yield
     finally:
+        _looks.count(times)
         if collects:
-            if _looks.is_due() or whole:
+            if _looks.are_due:
                 _looks.look()
             elif not _set_aside.known():  # objects that the user has set aside stay there
                 gc.freeze()
