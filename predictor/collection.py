@@ -5,12 +5,39 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import count
 
-OFTEN = 64
-"""Times that collection was left out until all objects are looked at once: it takes as long as two captures."""
+OFTEN, SELDOM = 64, 1024
+"""Times that collection was left out until all objects are looked at once, which takes as long as ten captures: as
+long as much is found, and at most where it is little each time.
+"""
 
-_times = count(1)
+LITTLE = 10
+"""Objects of each time that are found in cycles, up to which it is twice as long until the next look."""
+
+
+class _Looks:
+    """When all objects are looked at."""
+
+    def __init__(self) -> None:
+        self._times = self._left = OFTEN
+
+    def count(self, times: int) -> None:
+        """Collection was left out so many times more."""
+        self._left -= times
+
+    @property
+    def are_due(self) -> bool:
+        """Whether it is time for the next."""
+        return self._left <= 0
+
+    def look(self) -> None:
+        """Collect what is in cycles."""
+        found = gc.collect()
+        self._times = min(2 * self._times, SELDOM) if found <= LITTLE * self._times else OFTEN
+        self._left = self._times
+
+
+_looks = _Looks()
 
 
 class _SetAside:
@@ -19,22 +46,23 @@ class _SetAside:
     """
 
     def __init__(self) -> None:
-        self._until = 0
+        self._times = 0
 
-    def known(self, time: int) -> bool:
-        if time >= self._until and gc.get_freeze_count():
-            self._until = time + OFTEN
-        return time < self._until
+    def known(self) -> bool:
+        self._times -= 1
+        if self._times <= 0 and gc.get_freeze_count():
+            self._times = OFTEN
+        return self._times > 0
 
 
 _set_aside = _SetAside()
 
 
 @contextmanager
-def without_collection(whole: bool = False) -> Iterator[None]:
+def without_collection(times: int = 1) -> Iterator[None]:
     """Without garbage collection in the body. What it made counts as old afterwards: Python would look at each of its
-    objects, and often at all of the program, as soon as collection is back. Now and then they are. whole: they are this
-    time, as the body leaves much behind that is in cycles.
+    objects, and often at all of the program, as soon as collection is back. Now and then they are. times: that the body
+    counts as, more for one that leaves much behind in cycles.
 
     >>> with without_collection():
     ...     gc.isenabled()
@@ -45,11 +73,11 @@ def without_collection(whole: bool = False) -> Iterator[None]:
     try:
         yield
     finally:
+        _looks.count(times)
         if collects:
-            time = next(_times)
-            if whole or time % OFTEN == 0:
-                gc.collect()
-            elif not _set_aside.known(time):  # objects that the user has set aside stay there
+            if _looks.are_due:
+                _looks.look()
+            elif not _set_aside.known():  # objects that the user has set aside stay there
                 gc.freeze()
                 gc.unfreeze()
             gc.enable()

@@ -536,16 +536,15 @@ class _Candidate:
             self.error = one_line(error)
 
     def _program(self, target: Target) -> tuple[Settings, StoredProgram]:
-        cache = self.job.disk
+        cache, is_asked = self.job.disk, bool(self.job.predictor.dtype)
         if not self.key:
             if isinstance(self._read, _Programs):
                 return self._sent(self._read, target)
             assert self.plan  # which may give it a key
         if not self.key or cache is None:
-            chosen = self.settings(target, self.plan.dtype)
+            chosen = self.settings(target, None if is_asked else self.plan.dtype)
             return chosen, stored(self.plan.program(chosen, self.job.batch, self.job.length))
-        dtype = self.job.predictor.dtype
-        chosen = self.settings(target, None if dtype else self._own(cache).dtype)
+        chosen = self.settings(target, None if is_asked else self._own(cache).dtype)
         name = disk_cache.named(self.key, "program", *_identity(chosen), self.job.batch, self.job.length)
         content = cache.read(name)
         if content is not None:

@@ -15,7 +15,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
@@ -839,7 +839,7 @@ def capture(
         if is_left_to_eager_mode(graph.calls):  # whose code is told so
             eager = _recorded(replace(user, mode=CaptureMode.EAGER)).graph(name or kind, dtype, batch)
             graph = replace(eager, calls=(graph.calls[0], *eager.calls))
-    if any(isinstance(child, _DIFFER_IN_TRAINING) and child.training for child in modules_in(module)):
+    if any(isinstance(child, _DIFFER_IN_TRAINING) and child.training for child in user.modules):
         return replace(graph, assumptions=(*graph.assumptions, assumptions.EVALUATION))
     return graph
 
@@ -860,19 +860,29 @@ class _Pass:
     options: CaptureOptions
     inference: bool = True
 
+    @cached_property
+    def modules(self) -> list[torch.nn.Module]:
+        """The module and those in it."""
+        return modules_in(self.module)
+
+    @cached_property
+    def is_scripted(self) -> bool:
+        """Whether torch.jit runs any of it."""
+        return any(isinstance(child, torch.jit.ScriptModule) for child in self.modules)
+
     def copied(self) -> tuple[torch.nn.Module, tuple[Any, ...], dict[str, Any], Set[int]]:
         """Copies for one pass, which may change them: the module, positional and keyword arguments; and the identities
         of their tensors.
         """
         dtype = DTYPES[self.dtype]
         copies, stand_in = Copies(), partial(abstract, dtype=dtype)
-        weight = partial(abstract, dtype=None if runs_in(self.module, dtype) else dtype)
+        weight = partial(abstract, dtype=None if runs_in(self.modules, dtype) else dtype)
         if self.options.channels_last:
             stand_in, weight = (partial(layouts.channels_last_copy, copied) for copied in (stand_in, weight))
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                copy = copies.module(self.module, weight, abstract_constant)
+                copy = copies.module(self.modules, weight, abstract_constant)
                 args, kwargs = copies.of(call_arguments(self.inputs), stand_in)
         except PredictorError:
             raise
@@ -944,7 +954,7 @@ def _record(user: _Pass, device: torch.device = capture_mode.META) -> _Recorder:
     try:
         with torch.inference_mode(user.inference), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            if any(isinstance(child, torch.jit.ScriptModule) for child in modules_in(module)):
+            if user.is_scripted:
                 _optimise(module, user)
             with (
                 recorder,

@@ -40,11 +40,12 @@ class Copies:
         self._memo: dict[int, Any] = {}
         self._alive: list[Any] = []  # what is copied, so that no other object has its identity meanwhile
 
-    def module(self, module: torch.nn.Module, weight: StandIn, constant: StandIn) -> torch.nn.Module:
-        """A copy in evaluation mode. weight: what replaces a parameter or a buffer; constant: what replaces any other
-        tensor that it holds. Raises PredictorError for lazy layers that have no weights yet.
+    def module(self, modules: Sequence[torch.nn.Module], weight: StandIn, constant: StandIn) -> torch.nn.Module:
+        """A copy in evaluation mode. modules: the module and those in it; weight: what replaces a parameter or a
+        buffer; constant: what replaces any other tensor that it holds. Raises PredictorError for lazy layers that have
+        no weights yet.
         """
-        modules = modules_in(module)
+        module = modules[0]
         parameters, buffers = weights_in(modules, "parameters"), weights_in(modules, "buffers")
         if any(type(tensor) not in _SIZED and is_lazy(tensor) for tensor in (*parameters, *buffers)):
             raise PredictorError(
@@ -55,13 +56,13 @@ class Copies:
         for buffer in buffers:
             self._memo[id(buffer)] = weight(buffer)
         copied: torch.nn.Module = self.of(module, constant)
-        modules = modules_in(copied)
-        for child in modules:
+        copies = modules_in(copied)
+        for child in copies:
             if isinstance(child, torch.jit.ScriptModule):
                 _cast(child, weight)
-        if not all(_is_evaluated_as_usual(type(child)) for child in modules):
+        if not all(_is_evaluated_as_usual(type(child)) for child in copies):
             return copied.eval()
-        for child in modules:
+        for child in copies:
             vars(child)["training"] = False
         return copied
 
@@ -283,12 +284,12 @@ class _Replacing(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def runs_in(module: torch.nn.Module, dtype: torch.dtype) -> bool:
+def runs_in(modules: Sequence[torch.nn.Module], dtype: torch.dtype) -> bool:
     """Whether a module runs in a dtype as it is, whatever dtypes its other tensors have: most of its weights are in it,
-    or are stored in eight bits.
+    or are stored in eight bits. modules: itself and those in it.
     """
     elements: Counter[torch.dtype] = Counter()
-    for weight in weights_in(modules_in(module), "parameters"):
+    for weight in weights_in(modules, "parameters"):
         if weight.is_floating_point() and not is_lazy(weight):
             elements[weight.dtype] += weight.numel()
     main = max(elements, key=elements.__getitem__, default=None)

@@ -39,8 +39,10 @@ def coldness(
     >>> [round(c, 2) for c in coldness("aab", half=30, sizes={"a": 10, "b": 15})]
     [0.33, 0.0, 0.25]
     """
-    scaled = (distance**steepness for distance in reuse_distances(sequence, sizes))
-    return [distance / (distance + half**steepness) for distance in scaled]
+    distances = reuse_distances(sequence, sizes)
+    scaled = {distance: distance**steepness for distance in set(distances)}
+    cold = {distance: power / (power + half**steepness) for distance, power in scaled.items()}
+    return [cold[distance] for distance in distances]
 
 
 def reuse_distances(sequence: Sequence[Entry], sizes: Mapping[Entry, float] | None = None) -> list[float]:
@@ -51,6 +53,9 @@ def reuse_distances(sequence: Sequence[Entry], sizes: Mapping[Entry, float] | No
     [1, 0, 1]
     """
     recent = list(dict.fromkeys(reversed(sequence)))  # most recent first, as the pass before left them
+    if len(recent) == len(sequence):  # between two runs of one lie all others
+        total = len(recent) if sizes is None else sum(sizes[entry] for entry in recent)
+        return [total - (1 if sizes is None else sizes[entry]) for entry in sequence]
     if len(recent) > MANY:
         return list(_distances(sequence, recent, sizes))
     result: list[float] = []

@@ -144,6 +144,8 @@ def weights_on_meta() -> Iterator[None]:
     from torch.nn.modules import module
     from torch.overrides import TorchFunctionMode
 
+    from predictor.sources.copied_layers import copied_layers
+
     class WithoutMemory(TorchFunctionMode):
         """Large tensors that nobody has filled yet are made on meta: a parameter may fit nowhere before it is moved."""
 
@@ -171,13 +173,14 @@ def weights_on_meta() -> Iterator[None]:
 
         return filled
 
-    with _one_build, torch.no_grad(), WithoutMemory(), without_collection():
+    with _one_build, torch.no_grad(), WithoutMemory() as without_memory, without_collection():
         handle = module.register_module_parameter_registration_hook(moved)
         fills = {name: getattr(torch.nn.init, name) for name in FILLS}
         for name, fill in fills.items():
             setattr(torch.nn.init, name, unfilled(fill))
         try:
-            yield
+            with copied_layers(without_memory):
+                yield
         finally:
             for name, fill in fills.items():
                 setattr(torch.nn.init, name, fill)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gc
 
-from predictor.collection import without_collection
+import pytest
+
+from predictor import collection
+from predictor.collection import LITTLE, OFTEN, SELDOM, without_collection
 
 
 def test_objects_that_are_set_aside_stay_there() -> None:
@@ -15,3 +18,28 @@ def test_objects_that_are_set_aside_stay_there() -> None:
             assert not gc.isenabled()
     assert gc.isenabled()
     assert gc.get_freeze_count() > 0.9 * aside  # some may have ended meanwhile
+
+
+@pytest.mark.parametrize(("cycles", "looks"), [(0, 4), (LITTLE + 5, SELDOM // OFTEN)])
+def test_objects_are_looked_at_less_often_where_little_is_found(
+    cycles: int, looks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collection, "_looks", collection._Looks())
+    found: list[int] = []
+
+    def look(phase: str, info: dict[str, int]) -> None:
+        if phase == "stop" and info["generation"] == 2:
+            found.append(info["collected"])
+
+    gc.collect()
+    gc.callbacks.append(look)
+    try:
+        for _ in range(SELDOM):
+            with without_collection():
+                for _ in range(cycles):
+                    alone: list[object] = []
+                    alone.append(alone)
+    finally:
+        gc.callbacks.remove(look)
+    assert len(found) == looks
+    assert sum(found) >= cycles * (SELDOM - 1)

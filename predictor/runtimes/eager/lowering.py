@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from predictor.kernels.families import FAMILIES
 from predictor.ops import OPS, UNMODELLED, is_transcendental, is_wrapper, operator_of
@@ -86,25 +86,43 @@ NUMBERS = frozenset({"scalar_tensor"})
 
 
 def _same(call: OpCall) -> tuple[Any, ...]:
-    """Equal for calls that are lowered alike, as long as their graph lives: a capture gives repeated calls the same
-    arguments and results.
+    """Equal for calls that are lowered alike, as long as they live: a capture gives repeated calls the same arguments
+    and results, and so does the next one.
     """
     parts = call.parts
     return call.op, call.trait, id(call.args), id(call.outputs), tuple([_same(part) for part in parts]) if parts else ()
 
 
+class _Lowered(NamedTuple):
+    """What a call was lowered to, and what of it nobody models. call: it, so that nothing takes its arguments' places;
+    values: of the host call, by name.
+    """
+
+    call: OpCall
+    values: dict[str, Any]
+    unmodelled: Counter[str]
+
+
+MOST = 4096
+"""Lowered calls that are kept, in this graph and for the next. One takes 2 kB."""
+
+_known: dict[tuple[Any, ...], _Lowered] = {}
+
+
 def _host_calls(graph: Graph, unmodelled: Counter[str]) -> Iterator[HostCall]:
     """All calls; repeated ones are lowered once."""
-    seen: dict[tuple[Any, ...], tuple[dict[str, Any], Counter[str]]] = {}
     for call in graph.calls:
-        key = _same(call)
-        if key in seen:
-            values, counted = seen[key]
-            host = HostCall(**{**values, "python": call.python, "origin": call.origin})
-        else:
-            counted = Counter()
+        key = graph.dtype, len(OPS), _same(call)
+        known = _known.get(key)
+        if known is None:
+            counted: Counter[str] = Counter()
             host = host_call(call, graph.dtype, counted)
-            seen[key] = {name: getattr(host, name) for name in _FIELDS}, counted
+            if len(_known) >= MOST:
+                _known.clear()
+            _known[key] = _Lowered(call, {name: getattr(host, name) for name in _FIELDS}, counted)
+        else:
+            counted = known.unmodelled
+            host = HostCall(**{**known.values, "python": call.python, "origin": call.origin})
         if counted:
             unmodelled += counted
         yield host

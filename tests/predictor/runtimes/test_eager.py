@@ -36,6 +36,34 @@ def only(function: Callable[..., Any], *inputs: torch.Tensor, dtype: str = "fp16
     return kernel
 
 
+def test_what_was_lowered_in_another_graph_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Distances(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(16, 16)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return F.pdist(self.layer(x)) + F.pdist(x)
+
+    monkeypatch.setattr(eager, "_known", {})
+    first, second, other = (capture(Distances(), torch.empty(4, 16), dtype) for dtype in ("fp16", "fp16", "tf32"))
+    eager.lower(first)
+    anew, usual = [], eager.host_call
+
+    def host_call(call: OpCall, *more: Any) -> HostCall:
+        anew.append(call.op)
+        return usual(call, *more)
+
+    monkeypatch.setattr(eager, "host_call", host_call)
+    known = eager.lower(second)
+    assert anew == []
+    assert known.unmodelled == {"_pdist_forward": 2}
+    eager.lower(other)
+    assert sorted(anew) == sorted({call.op for call in other.calls})
+    monkeypatch.setattr(eager, "_known", {})
+    assert eager.lower(second) == known
+
+
 def test_a_linear_layer_is_one_matrix_product_over_all_rows() -> None:
     kernel = only(lambda x: F.linear(x, torch.ones(32, 16), torch.ones(32)), torch.empty(2, 8, 16))
     assert (kernel.family, kernel.dtype) == ("gemm", "fp16")

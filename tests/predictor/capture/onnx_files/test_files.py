@@ -8,11 +8,13 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
+from torch._export import utils as export_utils
 from typer.testing import CliRunner
 
 from predictor import runtimes
@@ -87,6 +89,44 @@ def test_a_module_on_meta_is_exported_with_the_weights_that_it_would_have() -> N
     found = modules.exported(module, torch.empty(2, 16, 64, device="meta"), "fp16")
     real = modules.exported(Block().eval(), torch.rand(2, 16, 64), "fp16")
     assert [c.op for c in found.calls] == [c.op for c in real.calls]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for the memory of a process")
+def test_weights_without_data_take_no_memory() -> None:
+    def pages() -> int:
+        return int(Path("/proc/self/statm").read_text("utf-8").split()[1])
+
+    for _ in range(2):  # memory that the process had before
+        [np.ones(2**22, np.float16) for _ in range(8)].clear()
+    before = pages()
+    weights = [modules._untouched((2**10, 2**12), torch.float16) for _ in range(8)]
+    assert pages() - before < 1000
+    assert {(weight.dtype, weight.shape, int(weight.count_nonzero())) for weight in weights} == {
+        (torch.float16, (2**10, 2**12), 0)
+    }
+    weights[0][0, 0] = 1.0
+    assert not weights[1].any()
+
+
+def test_the_exporter_finds_new_operators_and_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def look() -> None:
+        seen.append(1)
+
+    monkeypatch.setattr(export_utils, "_materialize_cpp_cia_ops", look)
+    monkeypatch.setattr(modules, "_composites", set())
+    with modules._made_once():
+        for _ in range(2):
+            export_utils._materialize_cpp_cia_ops()
+        assert len(seen) == 1
+        torch.library.define("of_a_test::twice", "(Tensor x) -> Tensor")
+        torch.library.impl("of_a_test::twice", "CompositeImplicitAutograd", lambda x: 2 * x)
+        for _ in range(2):
+            export_utils._materialize_cpp_cia_ops()
+        assert len(seen) == 2
+    assert export_utils._materialize_cpp_cia_ops is look
+    assert not torch.fx.config.do_not_emit_stack_traces
 
 
 def test_a_half_precision_file_is_the_same_graph(path: Path, tmp_path: Path) -> None:
