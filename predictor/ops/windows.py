@@ -13,12 +13,19 @@ from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
 
 def is_channels_last(x: TensorSpec) -> bool:
-    """Whether the channels of images (batch, channels, ...) are neighbours in memory. Of one-pixel images the
-    strides say it, as they do for torch (``is_channels_last_strides_2d``).
+    """Whether the channels of images (batch, channels, ...) are neighbours in memory, as strides say it to torch
+    (``is_channels_last_strides_2d`` in c10/core/MemoryFormat.h): also of one-pixel images, and not of a batch of one
+    whose stride is not that of a whole image.
     """
     if len(x.shape) <= 3 or x.shape[1] == 1 or x.stride[1] != 1:
         return False
-    return not x.is_contiguous or min(x.stride[2:]) >= x.shape[1]
+    least = 0
+    for dim in (1, *range(len(x.shape) - 1, 1, -1), 0):
+        size, stride = x.shape[dim], x.stride[dim]
+        if not size or stride < least or (dim == 0 and least == x.stride[1]):
+            return False
+        least = stride * size if size > 1 else stride
+    return True
 
 
 def pool(call: OpCall, *, spatial: int = 2, maximum: bool = False, adaptive: bool = False) -> tuple[Kernel, ...]:

@@ -117,6 +117,50 @@ def conv_depthwise(rng: Rng, scale: Scale) -> Recipe:
     return _image_conv(rng, scale, channels, channels, pick(rng, 7, 8, 14, 16, 28, 32, 56, 64), window, channels)
 
 
+def conv_transposed(rng: Rng, scale: Scale) -> Recipe:
+    """Long signals of few channels made longer, images made larger a channel at a time, wide windows of images."""
+    kind = pick(rng, "signal", "signal", "signal", "each channel", "wide", "wide")
+    if kind == "signal":
+        c_in, c_out = _channels(rng), pick(rng, 1, 1, 2, _channels(rng), _channels(rng), _channels(rng))
+        stride = pick(rng, 1, 2, 2, 4, 4, 5, 8)
+        window, length = stride * pick(rng, 1, 2, 2) + pick(rng, 0, 0, 0, 1), log_uniform(rng, 64, 65536)
+        macs = length * c_in * c_out * window
+        batch = _batch(rng, scale, length * max(c_in, c_out * stride), macs)
+        operands = Operand((batch, c_in, length)), Operand((c_in, c_out, window), warm=False)
+        bias = (Operand((c_out,), warm=False),) if rng.random() < 0.6 else ()
+        return Recipe(Conv(F.conv_transpose1d, stride, pick(rng, 0, (window - stride) // 2), 1), (*operands, *bias))
+    side, groups = pick(rng, 7, 8, 10, 16, 20, 32, 40, 64, 128), 1
+    if kind == "each channel":
+        c_in = c_out = groups = pick(rng, 1, 4, 16, 21, 32, 64, 128, 256)
+        stride = pick(rng, 2, 2, 2, 4, 8)
+        window, pad = 2 * stride, stride // 2
+    else:
+        c_in, c_out = _channels(rng, 256), pick(rng, 1, 3, 4, _channels(rng, 256), _channels(rng, 256))
+        window, stride = pick(rng, 3, 5, 5, 6), pick(rng, 1, 1, 2, 2)
+        pad = pick(rng, window // 2, (window - stride) // 2)
+    macs = side**2 * c_in * c_out / groups * window**2
+    batch = _batch(rng, scale, side**2 * max(c_in, c_out * stride**2), macs)
+    last = rng.random() < 0.3
+    x = Operand((batch, side, side, c_in), permute=(0, 3, 1, 2)) if last else Operand((batch, c_in, side, side))
+    weight = Operand((c_in, c_out // groups, window, window), warm=False)
+    bias = (Operand((c_out,), warm=False),) if rng.random() < 0.6 else ()
+    return Recipe(Conv(F.conv_transpose2d, stride, pad, groups), (x, weight, *bias))
+
+
+def grouped_signal(rng: Rng, scale: Scale) -> Recipe:
+    """Long windows of signals in groups, as positions of speech are convolved, some of them with a stride."""
+    groups, width = pick(rng, 2, 4, 8, 16, 16, 32), pick(rng, 8, 16, 24, 32, 48, 64, 64, 80)
+    window, stride = pick(rng, 3, 5, 9, 19, 31, 64, 95, 128, 128), pick(rng, 1, 1, 1, 2, 2, 4)
+    length = log_uniform(rng, 32, 4096)
+    channels = groups * width
+    batch = _batch(rng, scale, length * channels, length / stride * channels * width * window)
+    swapped = rng.random() < 0.4
+    x = Operand((batch, length, channels), permute=(0, 2, 1)) if swapped else Operand((batch, channels, length))
+    bias = (Operand((channels,), warm=False),) if rng.random() < 0.7 else ()
+    weight = Operand((channels, width, window), warm=False)
+    return Recipe(Conv(F.conv1d, stride, window // 2, groups), (x, weight, *bias))
+
+
 def cat(rng: Rng, scale: Scale) -> Recipe:
     """Features stacked along a new last dimension, many inputs, tokens behind a cache, a cache that begins empty."""
     kind = pick(rng, "stack", "stack", "many", "cache", "cache", "empty", "empty")
@@ -194,6 +238,7 @@ VARIED = (
     FamilyRecipe("conv", conv, 900, dtypes=("fp16", "tf32")),
     FamilyRecipe("conv_grouped", conv_grouped, 240, dtypes=("fp16", "tf32")),
     FamilyRecipe("conv_depthwise", conv_depthwise, 240, dtypes=("fp16", "tf32")),
+    FamilyRecipe("conv_transposed", conv_transposed, 320, dtypes=("fp16", "tf32")),
     FamilyRecipe("cat", cat, 260),
     FamilyRecipe("gather", gather, 200),
     FamilyRecipe("reduce", reduce, 200),
@@ -201,4 +246,7 @@ VARIED = (
     FamilyRecipe("pointwise", pointwise, 160),
 )
 
-BATCHED = (FamilyRecipe("conv", batched_conv, 1500, dtypes=("fp16",)),)
+BATCHED = (
+    FamilyRecipe("conv", batched_conv, 1500, dtypes=("fp16",)),
+    FamilyRecipe("conv_grouped", grouped_signal, 240, dtypes=("fp16", "tf32")),
+)

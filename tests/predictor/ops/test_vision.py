@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 
 from predictor.capture.assumptions import keeps
 from predictor.ops import OPS
+from predictor.ops.windows import is_channels_last
 from predictor.records import CaptureOptions, OpCall, TensorSpec, Trait
 from tests.helpers import of
 
@@ -75,3 +77,20 @@ def test_every_box_is_kept() -> None:
     graph = of(forward, torch.rand(20, 4), torch.rand(20))
     assert graph.calls[-1].outputs[0].shape == (20, 4)
     assert keeps(CaptureOptions()) in graph.assumptions
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 4, 4), (2, 8, 4, 4), (1, 8, 1, 1), (3, 8, 1, 1), (1, 1, 4, 4), (2, 8, 1, 4)])
+@pytest.mark.parametrize("lies", ["contiguous", "channels_last", "tokens"])
+def test_images_are_channels_last_where_torch_says_so(shape: tuple[int, ...], lies: str) -> None:
+    """Held against the layout that torch gives to what it resizes. Tokens that become an image of a batch of one keep a
+    stride that is no whole image's.
+    """
+    n, c, h, w = shape
+    image = {
+        "contiguous": torch.rand(shape),
+        "channels_last": torch.rand(shape).contiguous(memory_format=torch.channels_last),
+        "tokens": torch.rand(n, h * w, c).permute(0, 2, 1).reshape(shape),
+    }[lies]
+    resized = torch.nn.functional.interpolate(image, size=(6, 5), mode="bilinear")
+    is_last = resized.stride() == (30 * c, 1, 5 * c, c) and c > 1
+    assert is_channels_last(TensorSpec(shape, "fp32", image.stride())) == is_last
