@@ -199,7 +199,7 @@ def _inner_operators(call: HostCall, timed_launches: float, by_shape: bool, host
 PRODUCTS = frozenset({Trait.GEMM, Trait.PRODUCT, Trait.CONV})
 """Traits of calls whose own cost holds a product's."""
 
-IN_A_LAYER, IN_A_SESSIONS_LAYER = 0.8, 1 / 3
+IN_A_LAYER, IN_A_SESSIONS_LAYER = 0.825, 1 / 3
 """Of what a product's library takes before it launches, what a step of a recurrent layer takes: the layer's library has
 chosen its products by then. Measured from torch, where a step of a product and a kernel of its gates takes 12.7 us, two
 launches 7.5 and a linear layer 6.3 more than its launch; and under ONNX Runtime, four models with LSTM or GRU layers,
