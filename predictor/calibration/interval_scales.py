@@ -56,8 +56,10 @@ def known_scales() -> dict[tuple[str, str, str], float]:
 
 
 def interval_scale(provenances: tuple[str, str], runtime: str, lane: Lane) -> float:
-    """The scale of a prediction, 1 where none is known. provenances: of the device's and of the host's figures, of
-    which the weaker counts.
+    """The scale of a prediction: of its lane, else of the other one, 1 where none is known. provenances: of the
+    device's and of the host's figures, of which the weaker counts.
     """
     weaker = next((p for p in ("derived", "fitted") if p in provenances), "measured")
-    return known_scales().get((weaker, runtime, lane), 1.0)
+    other = "device" if lane == "host" else "host"
+    scales = known_scales()
+    return scales.get((weaker, runtime, lane), scales.get((weaker, runtime, other), 1.0))
