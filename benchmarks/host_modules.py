@@ -2,8 +2,9 @@
 
     python -m benchmarks.host_modules calibrations/h200/battery/learn*.jsonl.gz --gpu h200 --runtime compile
 
-Appends the learning part under a runtime (batch 1, fp16), with its programs captured anew, to the calibration's
-samples; ``calibrate --refit --host-only`` fits them. The learning part is then no test of that runtime any more.
+Appends models under a runtime (batch 1, fp16), with their programs captured anew, to the calibration's samples;
+``calibrate --refit --host-only`` fits them. They are then no test of that runtime any more: the learning part, and sets
+that have been read.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from predictor.runtimes.eager.lowering import NAME as REFERENCE
 def main() -> None:
     """Append what is not there yet."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("files", type=Path, nargs="+", help="measurements of the battery's learning part")
+    parser.add_argument("files", type=Path, nargs="+", help="measurements of models that are no test any more")
     parser.add_argument("--gpu", default="h200")
     parser.add_argument("--runtime", default=REFERENCE)
     parser.add_argument("--seconds", type=int, default=90, help="for one model to be captured")

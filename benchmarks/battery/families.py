@@ -4,7 +4,7 @@ Two thirds of the families are learned from. The others are measured and predict
 their errors while something is tuned. ``draw`` made the split, before anything was measured; the table keeps it.
 ``FRESH`` holds families of a later test, written when the held-out third had been read, ``STRANGERS`` those of the
 next one, written when the fresh ones had been, ``NEWCOMERS`` those of the one after that, ``VISITORS`` those of the
-one after the newcomers'.
+one after the newcomers'. Hosts have since been fitted to the latencies of strangers and newcomers, too.
 """
 
 from __future__ import annotations
