@@ -210,7 +210,8 @@ def _host(name: str, costs: RuntimeCosts) -> Iterator[Finding]:
         few = error.modules < FEWEST_MODULES
         yield _graded(f"host {name}", found, error.log_sd > LARGEST_ERROR or few, error.log_sd > LARGE_ERROR)
     if runtimes.load(name).host_terms is None:  # eager: Python is what remains of a pass
-        python = {"a line": costs.line_s, "a module": costs.module_s, "fixed": costs.fixed_s}
+        by_call = {"a line": costs.line_s, "a module": costs.module_s, "a function": costs.function_s}
+        python = {**by_call, "fixed": costs.fixed_s}
         nothing = [what for what, seconds in python.items() if seconds <= 0]
         if nothing:
             found = f"no cost of {', '.join(nothing)}: at the bound of the fit"

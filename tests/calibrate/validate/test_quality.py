@@ -54,9 +54,9 @@ def test_a_host_of_few_modules_is_doubted(h100: Calibration) -> None:
 
 
 def test_coefficients_that_are_all_at_their_bounds_are_doubted(h100: Calibration) -> None:
-    at_bounds = {"op_factor": 1.0, "line_s": 0.0, "module_s": 0.0, "fixed_s": 0.0}
+    at_bounds = {"op_factor": 1.0, **dict.fromkeys(("line_s", "module_s", "function_s", "fixed_s"), 0.0)}
     (doubt,) = quality.doubts(with_costs(h100, **at_bounds))
-    assert "no cost of a line, a module, fixed" in doubt
+    assert "no cost of a line, a module, a function, fixed" in doubt
     assert quality.doubts(with_costs(h100, fixed_s=0.0)) == []
 
 
