@@ -22,7 +22,7 @@ from predictor.capture.capture_mode import QUESTIONS, ROUNDED
 from predictor.capture.recorder import batch_of, capture
 from predictor.errors import PredictorError
 from predictor.graph.coldness import HALF_DISTANCE
-from predictor.records import CaptureMode, Graph, OpCall, PythonWork
+from predictor.records import CaptureMode, Graph, OpCall, PythonWork, Trait
 from predictor.runtimes.eager import lowering as eager
 from tests.helpers import of, only
 
@@ -466,3 +466,26 @@ def test_operators_push_python_out_of_the_caches() -> None:
 
     few = lines(*(torch.exp,) * 8)
     assert few < lines(torch.exp, torch.sin, torch.cos, torch.tanh, torch.neg, torch.abs, torch.erf, torch.relu)
+
+
+@pytest.mark.parametrize(("trained", "product"), [(True, "mm"), (False, "bmm")])
+def test_a_weight_with_gradients_is_one_matrix_to_many_columns(trained: bool, product: str) -> None:
+    """As torch multiplies, also where it records nothing: eight products of a matrix and a column are one."""
+
+    class Mixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.rand(5, 4), requires_grad=trained)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.weight @ x
+
+    (call,) = capture(Mixed().eval(), torch.rand(8, 4, 1)).calls
+    assert product in [part.op for part in call.parts]
+
+
+def test_an_empty_tensor_is_not_copied_to_the_device() -> None:
+    """A cache that begins empty makes one: there is nothing to copy, and nothing to wait for."""
+    graph = of(lambda x: torch.cat((torch.tensor([], dtype=x.dtype, device=x.device), x)), torch.rand(3))
+    assert ops(graph) == ["lift_fresh", "detach_", "to", "cat"]
+    assert Trait.SYNC not in {call.trait for call in graph.calls}

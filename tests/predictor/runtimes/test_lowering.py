@@ -17,6 +17,7 @@ from predictor.capture.recorder import capture
 from predictor.errors import CannotRunError
 from predictor.predict import Predictor, graph_of
 from predictor.records import Graph, OpCall, Program, PythonWork, Target, TensorSpec, Trait
+from predictor.runtimes.compile.instructions import CYCLES, OF_A_NUMBER, USUAL_CYCLES
 from tests.helpers import Function
 
 X = torch.rand(2, 16, 64)
@@ -469,3 +470,18 @@ def test_a_function_with_a_recurrent_layer_is_not_compiled() -> None:
     assert calls("compile-cudagraph") == calls("compile") == calls("eager")
     assert calls("cudagraph") == ["replay"]
     assert "rnn" in calls("torchscript")
+
+
+def test_a_loop_counts_the_instructions_of_an_element() -> None:
+    """Chains of sines and powers are bound by these: eight cosines of 98,304 elements take 7 us on an H200."""
+    x = torch.rand(64, 64)
+
+    def work(function: Callable[[torch.Tensor], torch.Tensor]) -> float:
+        (kernel,) = (k for call in lowered("compile", function, x).calls for k in call.kernels)
+        return float(kernel.dims["work"])
+
+    assert work(lambda x: x + 1) == USUAL_CYCLES
+    assert work(lambda x: x.cos().cos()) == 2 * CYCLES["cos"]
+    assert work(lambda x: x**3) == USUAL_CYCLES
+    assert work(lambda x: x**1.7) == CYCLES["pow"]
+    assert work(lambda x: 1.3**x) == OF_A_NUMBER
