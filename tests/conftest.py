@@ -50,7 +50,7 @@ def pytest_collection_finish() -> None:
     """
     gc.freeze()
     gc.set_threshold(20_000, 20, 100)
-    collection.OFTEN = 4096
+    collection.OFTEN = collection.SELDOM = 4096
 
 
 @pytest.hookimpl(trylast=True)

@@ -7,7 +7,10 @@ import gc
 import pytest
 
 from predictor import collection
-from predictor.collection import LITTLE, OFTEN, SELDOM, without_collection
+from predictor.collection import LITTLE, without_collection
+
+OFTEN, SELDOM = 64, 1024
+"""As outside of tests, which are looked at more seldom."""
 
 
 def test_objects_that_are_set_aside_stay_there() -> None:
@@ -24,6 +27,8 @@ def test_objects_that_are_set_aside_stay_there() -> None:
 def test_objects_are_looked_at_less_often_where_little_is_found(
     cycles: int, looks: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(collection, "OFTEN", OFTEN)
+    monkeypatch.setattr(collection, "SELDOM", SELDOM)
     monkeypatch.setattr(collection, "_looks", collection._Looks())
     found: list[int] = []
 

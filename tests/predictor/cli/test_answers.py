@@ -141,7 +141,7 @@ def test_a_budget_decides_the_exit_code(strict: bool) -> None:
 
 
 def test_a_budget_of_a_sweep_is_that_of_its_worst_size() -> None:
-    text = good(*ASKED, "--batch", "1,512", "--budget", "10ms", exit_code=1)
+    text = good(*ASKED, "--batch", "1,512", "--budget", "5ms", exit_code=1)
     header, *rows = text.partition("\n\n")[2].splitlines()[:3]
     assert [line.split()[-1] for line in (header, *rows)] == ["budget", "within", "over"]
 
