@@ -5,6 +5,11 @@
 They are compiled by many processes, whose results stay in Inductor's cache on disk, and then measured by one. Rows are
 on disk as they are taken, and a run with the same file goes on where the last one stopped. The file is of the format of
 ``calibrations/<gpu>/samples/kernels.jsonl.gz``; ``benchmarks.refit_kernels --more`` fits both.
+
+    python -m benchmarks.inductor_sweep --cycles h200
+
+prints what an element of each step costs by the samples of a calibration, in lane cycles: what ``CYCLES`` of
+``predictor/runtimes/compile/instructions.py`` was made of.
 """
 
 from __future__ import annotations
@@ -16,13 +21,20 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import torch
 
+from calibrate.fit.robust import non_negative
 from calibrate.measure.sweep import run_sweep
+from calibrate.samples.files import Samples
 from calibrate.samples.records import KernelSample
+from calibrate.samples.rounds import lower_quartile
 from calibrate.samples.store import SampleFile
 from calibrate.workloads.cases import KernelId
 from calibrate.workloads.isolated import inductor_loops
+from predictor.calibration.files import find
+from predictor.calibration.load import load_calibration
+from predictor.kernels.loops import LANE_CYCLES_PER_S
 
 SERIES = "varied"
 
@@ -41,15 +53,42 @@ def compiled(index: int, device: str) -> int:
     return index
 
 
+def cycles_by_step(gpu: str) -> tuple[dict[str, float], float]:
+    """Lane cycles of each step of ``inductor_loops.STEPS``, and the mean error on what they are fitted to: the chains
+    of a calibration's samples, each taking a floor, its bytes at a pace, and the cycles of its steps.
+    """
+    device, names = load_calibration(gpu).device, list(inductor_loops.STEPS)
+    rows, seconds = [], []
+    for sample in Samples.of(find(gpu)).kernels.of(KernelSample):
+        if (sample.id.family, sample.id.series) != (inductor_loops.FAMILY, SERIES) or sample.launches != 1:
+            continue
+        if (steps := inductor_loops.steps_of(sample.id)) is None:
+            continue
+        dims, lanes = sample.dims, device.sms * LANE_CYCLES_PER_S
+        traffic_s = (dims["bytes_read"] + dims["bytes_written"]) / device.bandwidth_bytes_per_s
+        rows.append([1e-6, traffic_s, *(dims["elements"] / lanes * steps.count(name) for name in names)])
+        seconds.append(lower_quartile(sample.repeats_s))
+    x, y = np.array(rows), np.array(seconds)
+    coefficients = non_negative(x, y, y)
+    return dict(zip(names, coefficients[2:].tolist(), strict=True)), float(np.mean(np.abs(x @ coefficients / y - 1)))
+
+
 def main() -> None:
     """Measure until the time is over."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="file of samples, appended to")
+    parser.add_argument("--out", type=Path, help="file of samples, appended to")
+    parser.add_argument("--cycles", metavar="GPU", help="print what its samples say of each step, and measure nothing")
     parser.add_argument("--count", type=int, default=480)
     parser.add_argument("--seconds", type=float, default=400.0, help="when to stop")
     parser.add_argument("--processes", type=int, default=14, help="that compile")
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     options = parser.parse_args()
+    if options.cycles:
+        cycles, error = cycles_by_step(options.cycles)
+        print("\n".join(f"{name:20} {value:5.1f}" for name, value in cycles.items()), f"\nmean error {error:.1%}")
+        return
+    if options.out is None:
+        parser.error("--out says where samples go")
     start, file = time.monotonic(), SampleFile(options.out)
     done = {sample.id for sample in file.of(KernelSample)}
     wanted = [i for i in range(options.count) if KernelId(inductor_loops.FAMILY, SERIES, i) not in done]

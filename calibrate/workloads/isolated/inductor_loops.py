@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -143,13 +144,20 @@ STEPS: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
 """Name -> a step of a chain."""
 
 
-def _stepped(steps: Sequence[str], shape: tuple[int, ...]) -> Recipe:
-    def call(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        for step in steps:
-            x = STEPS[step](x, y)
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    """A chain."""
+
+    names: tuple[str, ...]
+
+    def __call__(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        for name in self.names:
+            x = STEPS[name](x, y)
         return x
 
-    return Recipe(call, (Operand(shape), Operand(shape)))
+
+def _stepped(steps: Sequence[str], shape: tuple[int, ...]) -> Recipe:
+    return Recipe(_Steps(tuple(steps)), (Operand(shape), Operand(shape)))
 
 
 def _repeated(rng: Rng) -> Recipe:
@@ -257,6 +265,13 @@ def case_of(id: KernelId) -> KernelCase:
         if len(kernels) == 1 and kernels[0].family == FAMILY and 1e3 <= kernels[0].dims["elements"] <= LARGEST:
             return KernelCase(id, recipe, dtype, kernels[0], "loop")
     raise RuntimeError(f"{drawn[index % len(drawn)].__name__} draws no loop that is one kernel")
+
+
+def steps_of(id: KernelId) -> tuple[str, ...] | None:
+    """The steps of a case that is a chain of ``STEPS``, None for others."""
+    drawn = DRAWN[id.series]
+    recipe = case_of(id).recipe if drawn[id.index % len(drawn)] in (_repeated, _mixed) else None
+    return recipe.call.names if recipe is not None and isinstance(recipe.call, _Steps) else None
 
 
 def maker(case: KernelCase, device: str) -> Made:

@@ -14,9 +14,9 @@ CYCLES = {
     **{"hardsigmoid": 8.0, "hardswish": 10.0, "elu": 12.0, "mish": 40.0, "log_sigmoid": 32.0, "log_softmax": 12.0},
 }
 """Lane cycles of a GPU for one element by operator, where they are not the usual ones of an addition. Measured on an
-H200: 270 loops of up to 12 operators (``benchmarks/inductor_sweep.py``), whose times they describe to 10 %. Those that
-the loops do not hold are sums of what they are made of: ``erf``, ``softmax`` and its logarithm, one-sided clamps,
-``hardsigmoid``, ``hardswish``, ``elu``, ``mish``, ``log_sigmoid``, ``rsqrt``.
+H200: 270 loops of up to 12 operators, whose times they describe to 10 % (``benchmarks.inductor_sweep --cycles h200``).
+Those that the loops do not hold are sums of what they are made of: ``erf``, ``softmax`` and its logarithm, one-sided
+clamps, ``hardsigmoid``, ``hardswish``, ``elu``, ``mish``, ``log_sigmoid``, ``rsqrt``.
 """
 
 OF_A_NUMBER = 37.0
