@@ -533,3 +533,265 @@ _layer(
 _calls("one_hot", lambda x: F.one_hot(x, 256), ints(256, 16, 1024), ints(256, 64, 7))
 _calls("one_hot_to_half", lambda x: F.one_hot(x, 8).permute(2, 1, 0).to(torch.float16), ints(8, 4096, 2))
 _calls("beam_reorder", lambda x, i: x.index_select(0, i), (normal(16, 12, 512, 64), ints(16, 16)))
+
+
+# memory layout: joins, splits, copies of views
+
+_calls("cat_first", lambda a, b: torch.cat((a, b)), (normal(2048, 768), normal(2048, 768)))
+_calls(
+    "cat_last",
+    lambda a, b: torch.cat((a, b), -1),
+    (normal(4096, 512), normal(4096, 13)),
+    (normal(8, 12, 512, 64), normal(8, 12, 512, 64)),
+)
+_calls(
+    "cat_channels",
+    lambda a, b: torch.cat((a, b), 1),
+    (normal(8, 256, 56, 56), normal(8, 128, 56, 56)),
+    (nhwc(8, 128, 64, 64), nhwc(8, 64, 64, 64)),
+)
+_calls("cat_cache", lambda a, b: torch.cat((a, b), 2), (normal(8, 8, 2047, 128), normal(8, 8, 1, 128)))
+_calls(
+    "cat_class_token",
+    lambda x, c: torch.cat((c.expand(len(x), -1, -1), x), 1),
+    (normal(32, 196, 768), normal(1, 1, 768)),
+)
+_calls("cat_of_26", lambda x: torch.cat([x[:, n] for n in range(26)], -1), normal(4096, 26, 16))
+_calls(
+    "cat_dense_block", lambda x: torch.cat([x[:, n * 32 : n * 32 + 32] for n in range(12)], 1), normal(16, 384, 28, 28)
+)
+_calls("cat_mixed", lambda a, b: torch.cat((a.float(), b), 1), (normal(4096, 64), ints(9, 4096, 8)))
+_calls("stack_first", lambda a, b: torch.stack((a, b)), (normal(8, 512, 512), normal(8, 512, 512)))
+_calls("stack_last", lambda a, b: torch.stack((a, b), -1).flatten(-2), (normal(8, 12, 512, 32), normal(8, 12, 512, 32)))
+_calls("stack_time", lambda x: torch.stack([x[:, t] * 2 for t in range(8)], 1), normal(64, 8, 512))
+_calls("chunk_contiguous", lambda x: [part.contiguous() for part in x.chunk(3, -1)], normal(8, 512, 2304))
+_calls("split_uneven", lambda x: [part.contiguous() for part in x.split([64, 128, 192], 1)], normal(8, 384, 28, 28))
+_calls("split_heads", lambda x: x.view(8, 512, 3, 12, 64).permute(2, 0, 3, 1, 4).contiguous(), normal(8, 512, 2304))
+_calls("merge_heads", lambda x: x.transpose(1, 2).reshape(8, 512, -1), normal(8, 12, 512, 64))
+_calls("transpose_copy", lambda x: x.mT.contiguous(), normal(4096, 4096), normal(64, 197, 768), normal(1000, 33, 65))
+_calls("permute_0213", lambda x: x.permute(0, 2, 1, 3).contiguous(), normal(8, 1024, 16, 64), normal(4, 77, 5, 31))
+_calls("permute_0231", lambda x: x.permute(0, 2, 3, 1).contiguous(), normal(16, 256, 56, 56), normal(4, 3, 512, 512))
+_calls("permute_0312", lambda x: x.permute(0, 3, 1, 2).contiguous(), normal(16, 56, 56, 256))
+_calls("permute_3210", lambda x: x.permute(3, 2, 1, 0).contiguous(), normal(64, 48, 32, 56))
+_calls("permute_20413", lambda x: x.permute(2, 0, 4, 1, 3).contiguous(), normal(8, 64, 16, 12, 32))
+_calls(
+    "permute_of_ints",
+    lambda x: x.permute(0, 2, 1).contiguous(),
+    ints(9, 64, 128, 256),
+    ints(9, 64, 128, 128, dtype=torch.uint8),
+)
+_calls(
+    "to_channels_last",
+    lambda x: x.contiguous(memory_format=torch.channels_last),
+    normal(32, 3, 224, 224),
+    normal(8, 128, 64, 64),
+)
+_calls("from_channels_last", lambda x: x.contiguous(), nhwc(8, 128, 64, 64))
+_calls("expand_contiguous", lambda x: x.expand(64, -1, -1).contiguous(), normal(1, 512, 768))
+_calls(
+    "expand_grouped_heads",
+    lambda x: x[:, :, None].expand(-1, -1, 4, -1, -1).reshape(4, 32, 1024, 128),
+    normal(4, 8, 1024, 128),
+)
+_calls("repeat", lambda x: x.repeat(8, 1, 1), normal(4, 512, 256))
+_calls("repeat_last", lambda x: x.repeat(1, 1, 4), normal(32, 512, 64))
+_calls("tile", lambda x: x.tile(4, 4), normal(512, 512))
+_calls("repeat_interleave", lambda x: x.repeat_interleave(4, dim=1), normal(4, 8, 1024, 128), normal(64, 50, 80))
+_calls("repeat_interleave_durations", lambda x, n: x.repeat_interleave(n, dim=0), (normal(512, 384), ints(9, 512)))
+_calls("roll_window", lambda x: x.roll((-3, -3), (1, 2)), normal(16, 56, 56, 96), normal(4, 14, 14, 384))
+_calls("roll_last", lambda x: x.roll(1, -1), normal(512, 4096))
+_calls("flip_time", lambda x: x.flip(1), normal(32, 1024, 256))
+_calls("flip_pixels", lambda x: x.flip(-1), normal(16, 3, 512, 512))
+_calls("rot90", lambda x: x.rot90(1, (2, 3)), normal(16, 16, 128, 128))
+_calls("tril", lambda x: x.tril(), normal(64, 512, 512))
+_calls("triu_mask", lambda x: torch.ones(2048, 2048, dtype=torch.bool, device=x.device).triu(1), normal(1))
+_calls("triu_float_mask", lambda x: torch.full((1024, 1024), -math.inf, device=x.device).triu(1), normal(1))
+_calls("diagonal_copy", lambda x: x.diagonal(dim1=-2, dim2=-1).contiguous(), normal(64, 256, 256))
+_calls("diag_embed", lambda x: x.diag_embed(), normal(64, 256))
+_calls("trace", lambda x: x.trace(), normal(1024, 1024))
+_calls("slice_strided", lambda x: x[:, :, ::2, ::2].contiguous(), normal(16, 64, 112, 112))
+_calls(
+    "focus_slices",
+    lambda x: torch.cat((x[..., ::2, ::2], x[..., 1::2, ::2], x[..., ::2, 1::2], x[..., 1::2, 1::2]), 1),
+    normal(8, 3, 640, 640),
+)
+_calls(
+    "patch_merging",
+    lambda x: torch.cat((x[:, ::2, ::2], x[:, 1::2, ::2], x[:, ::2, 1::2], x[:, 1::2, 1::2]), -1),
+    normal(16, 56, 56, 96),
+)
+_calls(
+    "window_partition", lambda x: x.view(16, 8, 7, 8, 7, 96).transpose(2, 3).reshape(-1, 49, 96), normal(16, 56, 56, 96)
+)
+_calls(
+    "window_reverse", lambda x: x.view(16, 8, 8, 7, 7, 96).transpose(2, 3).reshape(16, 56, 56, 96), normal(1024, 49, 96)
+)
+_calls(
+    "patchify",
+    lambda x: x.view(32, 3, 14, 16, 14, 16).permute(0, 2, 4, 3, 5, 1).reshape(32, 196, 768),
+    normal(32, 3, 224, 224),
+)
+_calls(
+    "unpatchify",
+    lambda x: torch.einsum("nhwpqc->nchpwq", x.view(16, 32, 32, 2, 2, 8)).reshape(16, 8, 64, 64),
+    normal(16, 1024, 32),
+)
+_calls("frames_by_unfold", lambda x: x.unfold(-1, 400, 160).contiguous(), normal(16, 160000))
+_calls("shift_of_channels", lambda x: torch.cat((x[:, 1:, :8], x[:, -1:, :8].mul(0)), 1), normal(8, 8, 64, 56, 56))
+_calls("token_shift", lambda x: F.pad(x, (0, 0, 1, -1)), normal(8, 1024, 768))
+_calls(
+    "relative_shift",
+    lambda x: F.pad(x, (1, 0)).view(8, 8, 512, 256)[:, :, 1:].reshape(8, 8, 256, 511)[..., :256].contiguous(),
+    normal(8, 8, 256, 511),
+)
+_calls("clone", lambda x: x.clone(), TOKENS, normal(16))
+_calls("copy_into_slice", lambda c, x: c[:, :, 100:116].copy_(x), (normal(8, 8, 1024, 128), normal(8, 8, 16, 128)))
+_calls("copy_of_transposed", lambda a, b: a.copy_(b.mT), (normal(2048, 1024), normal(1024, 2048)))
+_calls("fill", lambda x: x.fill_(1.0), normal(4096, 2048))
+_calls("zeros_like", torch.zeros_like, normal(4096, 2048))
+_calls("new_full", lambda x: x.new_full((64, 512, 256), 2.0), normal(1))
+_calls("linspace", lambda x: torch.linspace(0, 1, 100000, device=x.device), normal(1))
+_calls(
+    "meshgrid_anchors",
+    lambda x: (
+        torch.stack(
+            torch.meshgrid(torch.arange(256, device=x.device), torch.arange(256, device=x.device), indexing="ij"), -1
+        ).reshape(-1, 2)
+        * 8.0
+    ),
+    normal(1),
+)
+_calls(
+    "coordinate_channels",
+    lambda x: torch.cat((x, torch.linspace(-1, 1, 64, device=x.device, dtype=x.dtype).expand(16, 1, 64, 64)), 1),
+    normal(16, 32, 64, 64),
+)
+for _type in ("float32", "bfloat16", "float8_e4m3fn", "int8", "int64", "bool"):
+    _calls(f"to_{_type}", lambda x, kind=_type: x.to(getattr(torch, kind)), TOKENS)
+_calls("to_float_of_transposed", lambda x: x.mT.float().contiguous(), normal(16, 512, 512))
+_fp32("to_double_and_back", lambda x: (x.double() * 0.1).float(), normal(2048, 2048))
+
+
+# random numbers
+
+_RANDOM: dict[str, Callable[..., Any]] = {
+    "rand_like": torch.rand_like,
+    "randn_like": torch.randn_like,
+    "bernoulli": lambda x: torch.bernoulli(x.sigmoid()),
+    "dropout_on": lambda x: F.dropout(x, 0.1, training=True),
+    "randint": lambda x: torch.randint(0, 1000, x.shape, device=x.device),
+    "exponential": lambda x: torch.empty_like(x).exponential_(),
+    "reparametrise": lambda x: x + torch.exp(0.5 * x) * torch.randn_like(x),
+    "drop_path_on": lambda x: x * x.new_empty(len(x), 1, 1).bernoulli_(0.9).div_(0.9),
+}
+for _name, _function in _RANDOM.items():
+    _calls(_name, _function, TOKENS)
+_fp32("randn_like", torch.randn_like, normal(64, 4, 64, 64))
+_fp32("uniform_in_place", lambda x: torch.empty_like(x).uniform_(-1, 1), normal(2048, 2048))
+_calls("randperm", lambda x: torch.randperm(50000, device=x.device), normal(1))
+_calls("multinomial", lambda x: torch.multinomial(x, 1), uniform(64, 32000), uniform(4096, 6))
+_calls("multinomial_many", lambda x: torch.multinomial(x, 100), uniform(64, 8192))
+
+
+# convolutions
+
+
+def _conv(
+    name: str, kind: Callable[..., nn.Module], sizes: tuple[Any, ...], *cases: Case, dtype: str = "fp16", **options: Any
+) -> None:
+    """A convolution of (channels in, channels out, kernel)."""
+    _layer(name, functools.partial(kind, *sizes, **options), *cases, dtype=dtype)
+
+
+_conv("conv2d_1x1", nn.Conv2d, (256, 64, 1), normal(16, 256, 56, 56), nhwc(8, 256, 64, 64), bias=False)
+_conv(
+    "conv2d_3x3",
+    nn.Conv2d,
+    (128, 128, 3),
+    normal(16, 128, 28, 28),
+    nhwc(16, 128, 56, 56),
+    normal(1, 128, 7, 7),
+    padding=1,
+)
+_conv("conv2d_3x3", nn.Conv2d, (64, 64, 3), normal(8, 64, 56, 56), padding=1, dtype="fp32")
+_conv("conv2d_odd_channels", nn.Conv2d, (33, 65, 3), normal(8, 33, 57, 59), nhwc(8, 33, 57, 61), padding=1)
+_conv(
+    "conv2d_stem_7x7",
+    nn.Conv2d,
+    (3, 64, 7),
+    normal(16, 3, 224, 224),
+    nhwc(8, 3, 224, 224),
+    stride=2,
+    padding=3,
+    bias=False,
+)
+_conv("conv2d_patches_16", nn.Conv2d, (3, 768, 16), normal(16, 3, 224, 224), stride=16)
+_conv("conv2d_stride_2", nn.Conv2d, (128, 256, 3), normal(16, 128, 56, 56), stride=2, padding=1)
+_conv("conv2d_one_channel", nn.Conv2d, (1, 32, 3), normal(16, 1, 80, 300), padding=1)
+_conv("conv2d_to_one_channel", nn.Conv2d, (64, 1, 7), normal(8, 64, 128, 128), padding=3)
+_conv("conv2d_to_images", nn.Conv2d, (128, 3, 3), normal(1, 128, 352, 352), padding=1)
+_conv("conv2d_dilated_2", nn.Conv2d, (128, 128, 3), normal(8, 128, 64, 64), padding=2, dilation=2)
+_conv("conv2d_dilated_12", nn.Conv2d, (512, 256, 3), normal(2, 512, 33, 33), padding=12, dilation=12)
+_conv("conv2d_1x7", nn.Conv2d, (192, 192, (1, 7)), normal(8, 192, 17, 17), padding=(0, 3))
+_conv("conv2d_reflect", nn.Conv2d, (64, 64, 3), normal(8, 64, 64, 64), padding=1, padding_mode="reflect")
+_conv("conv2d_circular", nn.Conv2d, (32, 32, 3), normal(8, 32, 128, 128), padding=1, padding_mode="circular")
+_conv("conv2d_same_even", nn.Conv2d, (32, 32, 4), normal(8, 32, 64, 64), padding="same")
+_conv("conv2d_groups_2", nn.Conv2d, (128, 128, 3), normal(8, 128, 28, 28), groups=2, padding=1)
+_conv("conv2d_groups_32", nn.Conv2d, (256, 256, 3), normal(8, 256, 28, 28), nhwc(8, 256, 28, 30), groups=32, padding=1)
+_conv(
+    "depthwise_3x3",
+    nn.Conv2d,
+    (192, 192, 3),
+    normal(16, 192, 56, 56),
+    nhwc(16, 192, 28, 28),
+    normal(1, 192, 14, 14),
+    groups=192,
+    padding=1,
+)
+_conv("depthwise_3x3", nn.Conv2d, (96, 96, 3), normal(8, 96, 56, 56), groups=96, padding=1, dtype="fp32")
+_conv("depthwise_5x5_stride_2", nn.Conv2d, (144, 144, 5), normal(16, 144, 56, 56), groups=144, padding=2, stride=2)
+_conv("depthwise_7x7", nn.Conv2d, (96, 96, 7), normal(16, 96, 56, 56), nhwc(16, 96, 56, 58), groups=96, padding=3)
+_conv("depthwise_31x31", nn.Conv2d, (64, 64, 31), normal(2, 64, 32, 32), groups=64, padding=15)
+_conv("depthwise_multiplier_2", nn.Conv2d, (64, 128, 3), normal(8, 64, 56, 56), groups=64, padding=1)
+_conv("conv1d_1", nn.Conv1d, (512, 2048, 1), normal(16, 512, 250))
+_conv("conv1d_3", nn.Conv1d, (80, 384, 3), normal(8, 80, 3000), normal(1, 80, 100), padding=1)
+_conv("conv1d_wave", nn.Conv1d, (1, 512, 10), normal(4, 1, 80000), stride=5, bias=False)
+_conv("conv1d_dilated", nn.Conv1d, (64, 128, 3), normal(4, 64, 16000), padding=512, dilation=512)
+_conv("conv1d_depthwise_31", nn.Conv1d, (256, 256, 31), normal(16, 256, 500), groups=256, padding=15)
+_conv("conv1d_depthwise_causal", nn.Conv1d, (1536, 1536, 4), normal(4, 1536, 1024), groups=1536, padding=3)
+_conv("conv1d_positions", nn.Conv1d, (768, 768, 128), normal(2, 768, 249), groups=16, padding=64)
+_conv("conv1d_points", nn.Conv1d, (3, 64, 1), normal(16, 3, 4096))
+_conv("conv3d_3x3x3", nn.Conv3d, (16, 32, 3), normal(2, 16, 16, 56, 56), nhwc(2, 16, 16, 28, 28), padding=1)
+_conv("conv3d_3x3x3", nn.Conv3d, (8, 16, 3), normal(1, 8, 32, 64, 64), padding=1, dtype="fp32")
+_conv("conv3d_stem", nn.Conv3d, (3, 64, (3, 7, 7)), normal(1, 3, 16, 112, 112), stride=(1, 2, 2), padding=(1, 3, 3))
+_conv("conv3d_time", nn.Conv3d, (64, 64, (3, 1, 1)), normal(2, 64, 16, 28, 28), padding=(1, 0, 0))
+_conv("conv3d_tubelets", nn.Conv3d, (3, 384, (2, 16, 16)), normal(2, 3, 16, 224, 224), stride=(2, 16, 16))
+_conv("conv3d_depthwise", nn.Conv3d, (64, 64, 3), normal(2, 64, 8, 28, 28), groups=64, padding=1)
+_conv("conv_transpose2d_2x2", nn.ConvTranspose2d, (128, 64, 2), normal(8, 128, 32, 32), nhwc(4, 128, 64, 64), stride=2)
+_conv("conv_transpose2d_4x4", nn.ConvTranspose2d, (256, 128, 4), normal(8, 256, 16, 16), stride=2, padding=1)
+_conv("conv_transpose2d_latent", nn.ConvTranspose2d, (100, 512, 4), normal(64, 100, 1, 1))
+_conv(
+    "conv_transpose2d_output_padding",
+    nn.ConvTranspose2d,
+    (64, 32, 3),
+    normal(4, 64, 64, 64),
+    stride=2,
+    padding=1,
+    output_padding=1,
+    dtype="fp32",
+)
+_conv(
+    "conv_transpose2d_depthwise", nn.ConvTranspose2d, (64, 64, 4), normal(4, 64, 32, 32), stride=2, padding=1, groups=64
+)
+_conv("conv_transpose1d", nn.ConvTranspose1d, (256, 128, 16), normal(4, 256, 400), stride=8, padding=4)
+_conv("conv_transpose3d", nn.ConvTranspose3d, (32, 16, 2), normal(1, 32, 16, 32, 32), stride=2)
+_calls(
+    "conv2d_dynamic",
+    lambda x, w: F.conv2d(x.view(1, -1, 56, 56), w.view(-1, 32, 3, 3), padding=1, groups=8),
+    (normal(8, 32, 56, 56), normal(8, 32, 32, 3, 3)),
+)
+_calls(
+    "conv2d_correlation",
+    lambda x, w: F.conv2d(x.view(1, -1, 31, 31), w.view(-1, 1, 7, 7), groups=2048).view(8, 256, 25, 25),
+    (normal(8, 256, 31, 31), normal(8, 256, 7, 7)),
+)
