@@ -27,6 +27,7 @@ class Input(NamedTuple):
 
     shape: tuple[int, ...]
     make: Callable[[torch.Generator], Tensor]
+    layout: str = ""
 
 
 Case = Input | tuple[Input, ...]
@@ -59,7 +60,7 @@ def _calls(
             made = tuple(each.make(random) for each in inputs)
             return _Of(function, *(layer() for layer in layers)).eval(), made, dtype
 
-        words = [name, "x".join(map(str, inputs[0].shape)), *([] if dtype == "fp16" else [dtype])]
+        words = [name, "x".join(map(str, inputs[0].shape)), inputs[0].layout, dtype.replace("fp16", "")]
         key = "_".join(word for word in words if word)
         if key in CALLS:
             raise ValueError(f"two calls have the name {key}")
@@ -97,7 +98,7 @@ def bools(*shape: int, share: float = 0.5) -> Input:
 def nhwc(*shape: int) -> Input:
     """An image, or a volume, in channels-last memory."""
     layout = torch.channels_last if len(shape) == 4 else torch.channels_last_3d
-    return Input(shape, lambda random: torch.randn(shape, generator=random).to(memory_format=layout))
+    return Input(shape, lambda random: torch.randn(shape, generator=random).to(memory_format=layout), "nhwc")
 
 
 def definite(*shape: int) -> Input:
@@ -794,4 +795,721 @@ _calls(
     "conv2d_correlation",
     lambda x, w: F.conv2d(x.view(1, -1, 31, 31), w.view(-1, 1, 7, 7), groups=2048).view(8, 256, 25, 25),
     (normal(8, 256, 31, 31), normal(8, 256, 7, 7)),
+)
+
+
+# pooling, resizing, sampling, padding of images
+
+_calls("max_pool2d", lambda x: F.max_pool2d(x, 2), normal(16, 64, 112, 112), nhwc(16, 64, 112, 114))
+_calls("max_pool2d_3_stride_2", lambda x: F.max_pool2d(x, 3, 2, 1), normal(16, 64, 112, 112), nhwc(8, 64, 112, 112))
+_calls("max_pool2d_5_same", lambda x: F.max_pool2d(x, 5, 1, 2), normal(8, 256, 20, 20))
+_calls("max_pool2d_13_same", lambda x: F.max_pool2d(x, 13, 1, 6), normal(8, 512, 19, 19))
+_calls(
+    "max_pool_and_unpool",
+    lambda x: F.max_unpool2d(*F.max_pool2d(x, 2, return_indices=True), [2, 2]),
+    normal(4, 64, 128, 128),
+)
+_calls("max_pool1d", lambda x: F.max_pool1d(x, 3, 3), normal(8, 128, 16000))
+_calls("max_pool1d_whole", lambda x: F.max_pool1d(x, x.shape[-1]), normal(64, 100, 500))
+_calls("max_pool3d", lambda x: F.max_pool3d(x, 2), normal(2, 64, 16, 56, 56))
+_calls("avg_pool2d", lambda x: F.avg_pool2d(x, 3, 2, 1), normal(16, 64, 112, 112), nhwc(8, 64, 112, 112))
+_calls("avg_pool2d_7", lambda x: F.avg_pool2d(x, 7), normal(64, 1024, 7, 7))
+_calls("avg_pool2d_25_same", lambda x: F.avg_pool2d(x, 25, 1, 12), normal(4, 16, 64, 64))
+_calls("avg_pool1d_moving", lambda x: F.avg_pool1d(x, 25, 1, 12), normal(64, 321, 336))
+_calls("avg_pool3d", lambda x: F.avg_pool3d(x, (1, 2, 2)), normal(2, 64, 16, 56, 56))
+_calls("lp_pool2d", lambda x: F.lp_pool2d(x, 2, 2), normal(8, 64, 56, 56))
+_calls("fractional_max_pool2d", lambda x: F.fractional_max_pool2d(x, 3, output_ratio=(0.6, 0.6)), normal(8, 32, 64, 64))
+for _size in (1, 7):
+    _calls(
+        f"adaptive_avg_pool2d_{_size}",
+        lambda x, n=_size: F.adaptive_avg_pool2d(x, n),
+        normal(16, 512, 15, 15),
+        nhwc(16, 512, 14, 14),
+    )
+_calls("adaptive_avg_pool2d_6", lambda x: F.adaptive_avg_pool2d(x, 6), normal(2, 2048, 60, 60))
+_calls("adaptive_avg_pool1d", lambda x: F.adaptive_avg_pool1d(x, 50), normal(16, 512, 1000))
+_calls("adaptive_avg_pool3d_1", lambda x: F.adaptive_avg_pool3d(x, 1), normal(8, 512, 2, 7, 7))
+_calls("adaptive_avg_pool3d_axis", lambda x: F.adaptive_avg_pool3d(x, (None, 7, 7)), normal(2, 256, 8, 16, 16))
+_calls("adaptive_max_pool1d_1", lambda x: F.adaptive_max_pool1d(x, 1), normal(16, 1024, 1024))
+_calls("adaptive_max_pool2d_1", lambda x: F.adaptive_max_pool2d(x, 1), normal(16, 512, 28, 28))
+_calls("adaptive_max_pool2d_7", lambda x: F.adaptive_max_pool2d(x, 7), normal(16, 256, 25, 38))
+_calls("adaptive_max_pool3d", lambda x: F.adaptive_max_pool3d(x, (1, 4, 4)), normal(4, 128, 8, 14, 14))
+_calls("gem_pool", lambda x: F.avg_pool2d(x.clamp(min=1e-6).pow(3), x.shape[-2:]).pow(1 / 3), uniform(32, 1024, 14, 14))
+
+for _mode in ("nearest", "nearest-exact", "bilinear", "bicubic", "area"):
+    _calls(
+        f"interpolate_{_mode}_x2",
+        lambda x, mode=_mode: F.interpolate(x, scale_factor=2.0, mode=mode),
+        normal(8, 64, 64, 64),
+    )
+_calls("interpolate_nearest_nhwc", lambda x: F.interpolate(x, scale_factor=2), nhwc(8, 128, 64, 64))
+_calls("interpolate_bilinear_nhwc", lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"), nhwc(4, 128, 64, 64))
+_calls(
+    "interpolate_bilinear_corners",
+    lambda x: F.interpolate(x, (512, 512), mode="bilinear", align_corners=True),
+    normal(2, 21, 65, 65),
+)
+_calls(
+    "interpolate_bilinear_down", lambda x: F.interpolate(x, scale_factor=0.5, mode="bilinear"), normal(8, 64, 127, 129)
+)
+_calls(
+    "interpolate_antialias",
+    lambda x: F.interpolate(x, (224, 224), mode="bilinear", antialias=True),
+    normal(8, 3, 640, 480),
+)
+_calls(
+    "interpolate_bicubic_antialias",
+    lambda x: F.interpolate(x, (96, 96), mode="bicubic", antialias=True),
+    normal(8, 3, 256, 256),
+)
+_calls("interpolate_positions", lambda x: F.interpolate(x, (40, 53), mode="bicubic"), normal(1, 768, 14, 14))
+_calls("interpolate_linear", lambda x: F.interpolate(x, scale_factor=4, mode="linear"), normal(16, 128, 1000))
+_calls("interpolate_nearest_1d", lambda x: F.interpolate(x, scale_factor=300), normal(4, 1, 200))
+_calls("interpolate_trilinear", lambda x: F.interpolate(x, scale_factor=2, mode="trilinear"), normal(1, 32, 16, 32, 32))
+_calls("interpolate_nearest_3d", lambda x: F.interpolate(x, scale_factor=2), normal(1, 32, 16, 32, 32))
+GRID = Input((8, 64, 64, 2), lambda random: torch.rand(8, 64, 64, 2, generator=random) * 2 - 1)
+for _mode in ("bilinear", "nearest", "bicubic"):
+    _calls(
+        f"grid_sample_{_mode}",
+        lambda x, g, mode=_mode: F.grid_sample(x, g, mode=mode, align_corners=False),
+        (normal(8, 64, 64, 64), GRID),
+    )
+_calls(
+    "grid_sample_border",
+    lambda x, g: F.grid_sample(x, g, padding_mode="border", align_corners=True),
+    (normal(8, 3, 256, 256), GRID),
+)
+_fp32(
+    "grid_sample_3d",
+    lambda x, g: F.grid_sample(x, g, align_corners=True),
+    (normal(1, 16, 64, 64, 64), uniform(1, 1, 1, 65536, 3)),
+)
+_calls(
+    "grid_sample_planes",
+    lambda x, g: F.grid_sample(x, g, align_corners=False).sum(0),
+    (normal(3, 32, 256, 256), uniform(3, 1, 65536, 2)),
+)
+_calls(
+    "deformable_sampling",
+    lambda x, g, w: (F.grid_sample(x, g, align_corners=False) * w).sum(-1),
+    (normal(64, 32, 32, 32), uniform(64, 300, 4, 2), uniform(64, 1, 300, 4)),
+)
+_calls(
+    "roi_align_by_grids",
+    lambda x, g: F.grid_sample(x.expand(100, -1, -1, -1), g, align_corners=False),
+    (normal(1, 256, 50, 50), uniform(100, 7, 7, 2)),
+)
+_calls("affine_grid", lambda t: F.affine_grid(t, [32, 3, 128, 128], align_corners=False), normal(32, 2, 3))
+_calls(
+    "warp_by_flow",
+    lambda x, f: F.grid_sample(x, (f.permute(0, 2, 3, 1) / 64).tanh(), align_corners=True),
+    (normal(4, 32, 128, 160), normal(4, 2, 128, 160)),
+)
+_calls("unfold_3x3", lambda x: F.unfold(x, 3, padding=1), normal(8, 64, 56, 56), normal(1, 3, 224, 224))
+_calls("unfold_patches", lambda x: F.unfold(x, 16, stride=16).mT.contiguous(), normal(16, 3, 224, 224))
+_calls("unfold_dilated", lambda x: F.unfold(x, 3, dilation=4, padding=4), normal(4, 32, 64, 64))
+_calls("fold_overlapping", lambda x: F.fold(x, (56, 56), 7, padding=3, stride=4), normal(8, 49 * 32, 196))
+_calls("fold_patches", lambda x: F.fold(x, (224, 224), 16, stride=16), normal(16, 768, 196))
+_calls("pixel_shuffle", lambda x: F.pixel_shuffle(x, 2), normal(4, 256, 64, 64), nhwc(4, 256, 48, 48))
+_calls("pixel_shuffle_4", lambda x: F.pixel_shuffle(x, 4), normal(1, 48, 180, 320))
+_calls("pixel_unshuffle", lambda x: F.pixel_unshuffle(x, 2), normal(8, 64, 128, 128))
+_calls("channel_shuffle", lambda x: F.channel_shuffle(x, 2), normal(16, 116, 28, 28), nhwc(16, 116, 28, 28))
+_calls(
+    "channel_shuffle_by_views",
+    lambda x: x.view(16, 3, 80, 28, 28).transpose(1, 2).reshape(16, 240, 28, 28),
+    normal(16, 240, 28, 28),
+)
+for _mode in ("constant", "reflect", "replicate", "circular"):
+    _calls(f"pad_{_mode}_2d", lambda x, mode=_mode: F.pad(x, (3, 3, 3, 3), mode), normal(8, 64, 64, 64))
+    _calls(f"pad_{_mode}_1d", lambda x, mode=_mode: F.pad(x, (200, 200), mode), normal(4, 8, 16000))
+_calls("pad_constant_right", lambda x: F.pad(x, (0, 1, 0, 1)), nhwc(8, 64, 64, 64), normal(8, 3, 333, 500))
+_calls("pad_rows", lambda x: F.pad(x, (0, 0, 0, 24), value=-1.0), normal(16, 1000, 256))
+_calls("pad_3d", lambda x: F.pad(x, (1, 1, 1, 1, 2, 0), "replicate"), normal(1, 32, 16, 64, 64))
+_calls("pad_negative", lambda x: F.pad(x, (-4, -4, -4, -4)), normal(16, 64, 64, 64))
+_calls(
+    "blur",
+    lambda x, k: F.conv2d(F.pad(x, (1, 1, 1, 1), "reflect"), k.expand(64, 1, 3, 3), stride=2, groups=64),
+    (normal(8, 64, 56, 56), normal(1, 1, 3, 3)),
+)
+
+
+# norms
+
+_layer("batch_norm2d", lambda: nn.BatchNorm2d(64), normal(16, 64, 112, 112), nhwc(8, 64, 112, 112))
+_layer("batch_norm2d_many_channels", lambda: nn.BatchNorm2d(2048), normal(16, 2048, 7, 7))
+_layer("batch_norm2d", lambda: nn.BatchNorm2d(64), normal(4, 64, 56, 56), dtype="fp32")
+_layer("batch_norm1d", lambda: nn.BatchNorm1d(512), normal(4096, 512), normal(16, 512, 300))
+_layer("batch_norm3d", lambda: nn.BatchNorm3d(32), normal(2, 32, 16, 56, 56))
+_layer("batch_norm_of_the_batch", lambda: nn.BatchNorm2d(64, track_running_stats=False), normal(8, 64, 56, 56))
+_layer("group_norm_32", lambda: nn.GroupNorm(32, 320), normal(4, 320, 64, 64), nhwc(4, 320, 64, 60))
+_layer("group_norm_1", lambda: nn.GroupNorm(1, 96), normal(16, 96, 56, 56))
+_layer("group_norm_of_sequences", lambda: nn.GroupNorm(8, 256), normal(16, 256, 1000), normal(64, 256))
+_layer("instance_norm2d", lambda: nn.InstanceNorm2d(64), normal(4, 64, 256, 128), nhwc(4, 64, 128, 128))
+_layer("instance_norm1d_affine", lambda: nn.InstanceNorm1d(512, affine=True), normal(4, 512, 2000))
+_layer("instance_norm3d", lambda: nn.InstanceNorm3d(32), normal(1, 32, 32, 64, 64))
+_layer("layer_norm", lambda: nn.LayerNorm(768), normal(32, 197, 768), normal(1, 768), normal(4, 7, 768))
+_layer("layer_norm_narrow", lambda: nn.LayerNorm(96), normal(16, 56, 56, 96), normal(100000, 96))
+_layer("layer_norm_wide", lambda: nn.LayerNorm(8192), normal(1024, 8192))
+_layer("layer_norm_odd", lambda: nn.LayerNorm(333), normal(4096, 333))
+_layer("layer_norm_no_affine", lambda: nn.LayerNorm(1152, elementwise_affine=False), normal(8, 1024, 1152))
+_layer("layer_norm_2d", lambda: nn.LayerNorm((64, 64)), normal(64, 16, 64, 64))
+_layer("layer_norm_3d", lambda: nn.LayerNorm((64, 32, 32)), normal(16, 64, 32, 32))
+_layer("layer_norm", lambda: nn.LayerNorm(1000), normal(2000, 1000), dtype="fp32")
+_layer("layer_norm", lambda: nn.LayerNorm(1024), normal(4096, 1024), dtype="bf16")
+_calls(
+    "layer_norm_channels_first",
+    lambda m, x: m(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2),
+    normal(8, 192, 56, 56),
+    layers=(lambda: nn.LayerNorm(192),),
+)
+_layer("rms_norm", lambda: nn.RMSNorm(2048), normal(4, 1024, 2048))
+_layer("rms_norm_heads", lambda: nn.RMSNorm(128), normal(4, 1024, 16, 128), dtype="bf16")
+_calls(
+    "rms_norm_by_hand",
+    lambda x, w: w * (x.float() * torch.rsqrt(x.float().pow(2).mean(-1, keepdim=True) + 1e-6)).to(x.dtype),
+    (normal(2, 1024, 2048), normal(2048)),
+)
+_layer("local_response_norm", lambda: nn.LocalResponseNorm(5), normal(8, 96, 55, 55))
+_calls(
+    "global_response_norm",
+    lambda x: x * (lambda g: g / (g.mean(-1, keepdim=True) + 1e-6))(x.norm(dim=(1, 2), keepdim=True)) + x,
+    normal(16, 28, 28, 768),
+)
+_calls(
+    "adaptive_instance_norm",
+    lambda x, s: (x - x.mean((2, 3), True)) / (x.std((2, 3), keepdim=True) + 1e-5) * s[..., None, None],
+    (normal(4, 256, 64, 64), normal(4, 256)),
+)
+_calls(
+    "reversible_instance_norm",
+    lambda x: (x - x.mean(1, True)) / torch.sqrt(x.var(1, keepdim=True, unbiased=False) + 1e-5),
+    normal(64, 336, 321),
+)
+_calls("pixel_norm", lambda x: x * torch.rsqrt(x.square().mean(1, keepdim=True) + 1e-8), normal(8, 512, 64, 64))
+_calls(
+    "standardised_weights",
+    lambda w: (w - w.mean((1, 2, 3), keepdim=True)) / w.std((1, 2, 3), keepdim=True),
+    normal(512, 256, 3, 3),
+)
+_layer("weight_norm_old", lambda: torch.nn.utils.weight_norm(nn.Conv1d(256, 256, 7, padding=3)), normal(4, 256, 1000))
+_layer("weight_norm", lambda: nn.utils.parametrizations.weight_norm(nn.Linear(512, 512)), normal(256, 512))
+_layer("spectral_norm_old", lambda: torch.nn.utils.spectral_norm(nn.Conv2d(64, 128, 3)), normal(8, 64, 64, 64))
+_layer("spectral_norm", lambda: nn.utils.parametrizations.spectral_norm(nn.Linear(512, 512)), normal(256, 512))
+_layer("orthogonal", lambda: nn.utils.parametrizations.orthogonal(nn.Linear(64, 64)), normal(256, 64), dtype="fp32")
+
+
+# losses and distances
+
+_calls("cross_entropy", F.cross_entropy, (normal(4096, 1000), ints(1000, 4096)), (normal(256, 32000), ints(32000, 256)))
+_calls("cross_entropy_of_pixels", F.cross_entropy, (normal(8, 21, 128, 128), ints(21, 8, 128, 128)))
+_calls(
+    "cross_entropy_smooth",
+    lambda x, y: F.cross_entropy(x, y, label_smoothing=0.1),
+    (normal(1024, 1000), ints(1000, 1024)),
+)
+_calls(
+    "cross_entropy_each", lambda x, y: F.cross_entropy(x, y, reduction="none"), (normal(2048, 5000), ints(5000, 2048))
+)
+_calls("cross_entropy_of_probabilities", F.cross_entropy, (normal(1024, 1000), uniform(1024, 1000)))
+_calls("nll_loss", lambda x, y: F.nll_loss(x, y), (normal(8192, 40), ints(40, 8192)))
+for _loss in (F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.huber_loss, F.binary_cross_entropy_with_logits):
+    _calls(_loss.__name__, _loss, (uniform(4096, 1024), uniform(4096, 1024)))
+_calls("binary_cross_entropy", F.binary_cross_entropy, (uniform(64, 8400), uniform(64, 8400)))
+_calls(
+    "kl_div",
+    lambda x, y: F.kl_div(x.log_softmax(-1), y.softmax(-1), reduction="batchmean"),
+    (normal(512, 1000), normal(512, 1000)),
+)
+_calls(
+    "kl_of_latents",
+    lambda m, v: -0.5 * (1 + v - m.pow(2) - v.exp()).sum((1, 2, 3)),
+    (normal(8, 4, 64, 64), normal(8, 4, 64, 64)),
+)
+_calls(
+    "focal_loss",
+    lambda x, y: (F.binary_cross_entropy_with_logits(x, y, reduction="none") * (x.sigmoid() - y).pow(2)).sum(),
+    (normal(8, 8400, 20), uniform(8, 8400, 20)),
+)
+_calls(
+    "dice",
+    lambda x, y: 2 * (x * y).sum((2, 3)) / (x.sum((2, 3)) + y.sum((2, 3)) + 1e-5),
+    (uniform(8, 4, 256, 256), uniform(8, 4, 256, 256)),
+)
+_fp32(
+    "ctc_loss",
+    lambda x, y: nn.CTCLoss()(x.log_softmax(-1), y + 1, [200] * 16, [20] * 16),
+    (normal(200, 16, 64), ints(63, 16, 20)),
+)
+_calls(
+    "cosine_similarity",
+    lambda a, b: F.cosine_similarity(a, b, dim=-1),
+    (normal(4096, 512), normal(4096, 512)),
+    (normal(64, 1, 128), normal(1, 512, 128)),
+)
+_calls("pairwise_distance", F.pairwise_distance, (normal(4096, 256), normal(4096, 256)))
+_fp32(
+    "cdist_2",
+    torch.cdist,
+    (normal(8, 1024, 3), normal(8, 1024, 3)),
+    (normal(2048, 256), normal(1024, 256)),
+    (normal(4, 20, 64), normal(4, 20, 64)),
+)
+_fp32(
+    "cdist_1",
+    lambda a, b: torch.cdist(a, b, p=1),
+    (normal(8, 300, 4), normal(8, 50, 4)),
+    (normal(1024, 64), normal(1024, 64)),
+)
+_fp32(
+    "cdist_exact",
+    lambda a, b: torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist"),
+    (normal(4, 1024, 3), normal(4, 1024, 3)),
+)
+_fp32("pdist", F.pdist, normal(512, 32))
+_calls(
+    "squared_distances",
+    lambda a: a.square().sum(-1)[..., None] - 2 * a @ a.mT + a.square().sum(-1)[..., None, :],
+    normal(8, 1024, 64),
+)
+_calls(
+    "contrastive",
+    lambda a, b: F.normalize(a, dim=-1) @ F.normalize(b, dim=-1).T * 14.3,
+    (normal(512, 512), normal(512, 512)),
+)
+_calls("triplet_margin", F.triplet_margin_loss, (normal(1024, 128), normal(1024, 128), normal(1024, 128)))
+_calls(
+    "charbonnier",
+    lambda a, b: torch.sqrt((a - b) ** 2 + 1e-6).mean(),
+    (uniform(4, 3, 256, 256), uniform(4, 3, 256, 256)),
+)
+_calls("total_variation", lambda x: x.diff(dim=-1).abs().mean() + x.diff(dim=-2).abs().mean(), uniform(8, 3, 256, 256))
+
+
+# matrix products
+
+_calls(
+    "matmul",
+    torch.matmul,
+    (normal(512, 512), normal(512, 512)),
+    (normal(2048, 1000), normal(1000, 3000)),
+    (normal(127, 129), normal(129, 131)),
+)
+_fp32("matmul", torch.matmul, (normal(512, 512), normal(512, 512)), (normal(1024, 1024), normal(1024, 1024)))
+_bf16("matmul", torch.matmul, (normal(2048, 2048), normal(2048, 2048)))
+_calls(
+    "matmul_transposed",
+    lambda a, b: a @ b.mT,
+    (normal(1024, 768), normal(30522, 768)),
+    (normal(8, 12, 197, 64), normal(8, 12, 197, 64)),
+)
+_calls(
+    "matmul_first_transposed",
+    lambda a, b: a.mT @ b,
+    (normal(16, 1024, 256), normal(16, 1024, 256)),
+    (normal(50000, 64), normal(50000, 64)),
+)
+_calls("matmul_vector", torch.matmul, (normal(4096, 4096), normal(4096)), (normal(8, 1024, 256), normal(256)))
+_calls("vector_matmul", torch.matmul, (normal(1024), normal(1024, 4096)))
+_calls("dot", torch.dot, (normal(100000), normal(100000)))
+_calls("mv", torch.mv, (normal(10000, 300), normal(300)))
+_calls(
+    "matmul_shared_right",
+    torch.matmul,
+    (normal(64, 200, 256), normal(256, 512)),
+    (normal(8, 12, 256, 64), normal(64, 64)),
+)
+_calls(
+    "matmul_shared_left", torch.matmul, (normal(207, 207), normal(64, 207, 64)), (normal(49, 49), normal(32, 8, 49, 32))
+)
+_calls(
+    "matmul_broadcast_batches",
+    torch.matmul,
+    (normal(8, 1, 64, 128), normal(12, 128, 64)),
+    (normal(1, 12, 64, 64), normal(32, 1, 64, 64)),
+)
+_calls("matmul_batch_by_vector", lambda a, v: a @ v[..., None], (normal(4096, 32, 32), normal(4096, 32)))
+_calls("matmul_tall_skinny", torch.matmul, (normal(100000, 64), normal(64, 8)), (normal(16, 4096), normal(4096, 16)))
+_calls("matmul_long_inner", torch.matmul, (normal(64, 100000), normal(100000, 64)))
+_fp32("bmm_3x3", torch.bmm, (normal(10000, 3, 3), normal(10000, 3, 3)), (normal(16, 3, 3), normal(16, 3, 2048)))
+_fp32("bmm_4x4", torch.bmm, (normal(20000, 4, 4), normal(20000, 4, 4)))
+_calls("bmm_rotate_points", lambda r, p: p @ r.mT, (normal(64, 3, 3), normal(64, 2048, 3)))
+_calls(
+    "bmm",
+    torch.bmm,
+    (normal(96, 197, 197), normal(96, 197, 64)),
+    (normal(8, 64, 64), normal(8, 64, 64)),
+    (normal(256, 33, 65), normal(256, 65, 31)),
+)
+_calls(
+    "bmm_heads_last",
+    lambda a, b: a.transpose(1, 2) @ b.permute(0, 2, 3, 1),
+    (normal(8, 512, 12, 64), normal(8, 512, 12, 64)),
+)
+_calls(
+    "addmm",
+    torch.addmm,
+    (normal(512), normal(2048, 512), normal(512, 512)),
+    (normal(256, 256), normal(256, 128), normal(128, 256)),
+)
+_calls(
+    "baddbmm",
+    lambda c, a, b: torch.baddbmm(c, a, b, beta=1, alpha=0.125),
+    (normal(96, 128, 128), normal(96, 128, 64), normal(96, 64, 128)),
+)
+_calls("int8_matmul", torch._int_mm, (ints(127, 1024, 1024, dtype=torch.int8), ints(127, 1024, 1024, dtype=torch.int8)))
+for _in, _out in ((768, 3072), (1000, 10), (64, 1), (13, 37), (4096, 32000)):
+    _layer(f"linear_{_out}", functools.partial(nn.Linear, _in, _out), normal(256, _in))
+_layer("linear_3072", lambda: nn.Linear(768, 3072), normal(1, 768), normal(8, 512, 768))
+_layer("linear_512", lambda: nn.Linear(512, 512), normal(2048, 512), dtype="fp32")
+_calls(
+    "linear_of_transposed", lambda m, x: m(x.transpose(1, 2)), normal(32, 96, 321), layers=(lambda: nn.Linear(96, 336),)
+)
+_calls(
+    "linear_of_channels",
+    lambda m, x: m(x.permute(0, 2, 3, 1)),
+    normal(8, 128, 28, 28),
+    layers=(lambda: nn.Linear(128, 512),),
+)
+_layer("bilinear", lambda: nn.Bilinear(64, 64, 32), (normal(256, 64), normal(256, 64)))
+_calls(
+    "experts_by_bmm",
+    lambda x, w, v: torch.bmm(F.silu(torch.bmm(x, w)), v),
+    (normal(8, 256, 512), normal(8, 512, 1024), normal(8, 1024, 512)),
+)
+_calls(
+    "lora",
+    lambda x, w, a, b: x @ w + (x @ a) @ b * 2.0,
+    (normal(2048, 1024), normal(1024, 1024), normal(1024, 8), normal(8, 1024)),
+)
+
+_EINSUMS: dict[str, tuple[tuple[int, ...], ...]] = {
+    "bhid,bhjd->bhij": ((8, 12, 256, 64), (8, 12, 256, 64)),
+    "bhij,bhjd->bhid": ((8, 12, 256, 256), (8, 12, 256, 64)),
+    "bqhd,bkhd->bhqk": ((8, 256, 12, 64), (8, 256, 12, 64)),
+    "bhqk,bkhd->bqhd": ((8, 12, 256, 256), (8, 256, 12, 64)),
+    "bi,bj->bij": ((4096, 64), (4096, 64)),
+    "nkctv,kvw->nctw": ((16, 3, 64, 75, 25), (3, 25, 25)),
+    "ncvl,vw->ncwl": ((32, 32, 207, 12), (207, 207)),
+    "bhwc,hkc->bhwk": ((16, 14, 14, 64), (14, 14, 64)),
+    "bixy,ioxy->boxy": ((16, 32, 16, 16), (32, 32, 16, 16)),
+    "bnd,bmd->bnm": ((8, 1024, 128), (8, 1024, 128)),
+    "bfd,bgd->bfg": ((2048, 26, 16), (2048, 26, 16)),
+    "bld,dn->bldn": ((2, 512, 256), (256, 16)),
+    "bldn,bln->bld": ((2, 512, 256, 16), (2, 512, 16)),
+    "bhnd,bhne->bhde": ((8, 8, 4096, 32), (8, 8, 4096, 32)),
+    "bsd,edf->besf": ((4, 256, 512), (8, 512, 256)),
+    "bqc,bchw->bqhw": ((2, 100, 256), (2, 256, 64, 64)),
+    "bikc,bjkc->bijc": ((1, 128, 128, 32), (1, 128, 128, 32)),
+    "i,j->ij": ((2048,), (64,)),
+    "bii->b": ((64, 256, 256),),
+}
+for _equation, _shapes in _EINSUMS.items():
+    _calls(
+        f"einsum_{_equation}", functools.partial(torch.einsum, _equation), tuple(normal(*shape) for shape in _shapes)
+    )
+_calls("outer", torch.outer, (normal(4096), normal(4096)))
+_calls("kron", torch.kron, (normal(32, 32), normal(64, 64)))
+_calls(
+    "tensordot",
+    lambda a, b: torch.tensordot(a, b, dims=([2, 3], [0, 1])),
+    (normal(8, 128, 16, 64), normal(16, 64, 512)),
+)
+_calls("cross_product", lambda a, b: torch.cross(a, b, dim=-1), (normal(100000, 3), normal(100000, 3)))
+_calls("cross_product_first", lambda a, b: torch.linalg.cross(a, b, dim=1), (normal(64, 3, 4096), normal(64, 3, 4096)))
+
+
+# attention
+
+
+def _attention(name: str, query: tuple[int, ...], keys: tuple[int, ...], dtype: str = "fp16", **options: Any) -> None:
+    """A scaled dot product of queries and keys of (batch, heads, length, width)."""
+    _calls(
+        f"attention_{name}",
+        lambda q, k, v: F.scaled_dot_product_attention(q, k, v, **options),
+        (normal(*query), normal(*keys), normal(*keys)),
+        dtype=dtype,
+    )
+
+
+for _width in (32, 40, 64, 80, 96, 128, 256):
+    _attention(f"of_width_{_width}", (4, 8, 512, _width), (4, 8, 512, _width))
+    _attention(f"causal_of_width_{_width}", (2, 8, 1024, _width), (2, 8, 1024, _width), is_causal=True)
+_attention("of_images", (16, 12, 197, 64), (16, 12, 197, 64))
+_attention("of_windows", (1024, 3, 49, 32), (1024, 3, 49, 32))
+_attention("of_pixels", (2, 8, 4096, 40), (2, 8, 4096, 40))
+_attention("of_pixels_one_head", (1, 1, 4096, 512), (1, 1, 4096, 512))
+_attention("to_text", (2, 8, 4096, 40), (2, 8, 77, 40))
+_attention("of_queries", (8, 8, 100, 32), (8, 8, 1064, 32))
+_attention("of_latents", (4, 8, 64, 64), (4, 8, 4096, 64))
+_attention("one_query", (8, 32, 1, 128), (8, 32, 1024, 128))
+_attention("one_query_long", (1, 32, 1, 128), (1, 32, 4096, 128), dtype="bf16")
+_attention("one_query_grouped", (8, 32, 1, 128), (8, 8, 2048, 128), enable_gqa=True)
+_attention("grouped_causal", (2, 32, 1024, 128), (2, 8, 1024, 128), dtype="bf16", enable_gqa=True, is_causal=True)
+_attention("of_tiny_sequences", (512, 4, 8, 16), (512, 4, 8, 16))
+_attention("fp32", (4, 8, 512, 64), (4, 8, 512, 64), dtype="fp32")
+_attention("causal_fp32", (2, 8, 1000, 80), (2, 8, 1000, 80), dtype="fp32", is_causal=True)
+_HEADS = (normal(8, 12, 384, 64), normal(8, 12, 384, 64), normal(8, 12, 384, 64))
+_attend = F.scaled_dot_product_attention
+_calls("attention_bool_mask", lambda q, k, v, m: _attend(q, k, v, attn_mask=m), (*_HEADS, bools(8, 1, 1, 384)))
+_calls("attention_full_bool_mask", lambda q, k, v, m: _attend(q, k, v, attn_mask=m), (*_HEADS, bools(8, 1, 384, 384)))
+_calls("attention_float_mask", lambda q, k, v, m: _attend(q, k, v, attn_mask=m), (*_HEADS, normal(1, 12, 384, 384)))
+_calls(
+    "attention_expanded_mask",
+    lambda q, k, v, m: _attend(q, k, v, attn_mask=m.expand(8, 12, 384, 384)),
+    (*_HEADS, normal(8, 1, 1, 384)),
+)
+_calls(
+    "attention_of_heads_last",
+    lambda q, k, v: _attend(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)),
+    tuple(normal(8, 384, 12, 64) for _ in "qkv"),
+)
+_calls(
+    "attention_of_packed", lambda x: _attend(*x.view(8, 384, 3, 12, 64).permute(2, 0, 3, 1, 4)), normal(8, 384, 2304)
+)
+_calls(
+    "attention_odd_mask",
+    lambda q, k, v, m: _attend(q, k, v, attn_mask=m),
+    (normal(4, 8, 333, 64), normal(4, 8, 217, 64), normal(4, 8, 217, 64), normal(333, 217)),
+)
+_calls("attention_by_hand", lambda q, k, v: (q @ k.mT / 8).softmax(-1) @ v, _HEADS)
+_calls(
+    "attention_by_hand_of_channels",
+    lambda q, k, v: v @ (q.mT @ k / 8).softmax(-1).mT,
+    tuple(normal(2, 64, 1024) for _ in "qkv"),
+)
+_calls(
+    "attention_linear",
+    lambda q, k, v: q.softmax(-1) @ (k.softmax(-2).mT @ v),
+    tuple(normal(4, 8, 4096, 32) for _ in "qkv"),
+)
+_calls(
+    "attention_of_channels",
+    lambda q, k, v: (F.normalize(q, dim=-1) @ F.normalize(k, dim=-1).mT).softmax(-1) @ v,
+    tuple(normal(2, 4, 48, 16384) for _ in "qkv"),
+)
+_calls(
+    "multi_head_attention",
+    lambda m, x: m(x, x, x, need_weights=False)[0],
+    normal(8, 256, 512),
+    layers=(lambda: nn.MultiheadAttention(512, 8, batch_first=True),),
+)
+_calls(
+    "multi_head_attention_weights",
+    lambda m, x: m(x, x, x)[0],
+    normal(100, 16, 256),
+    layers=(lambda: nn.MultiheadAttention(256, 8),),
+)
+_calls(
+    "multi_head_attention_crossed",
+    lambda m, q, x: m(q, x, x)[0],
+    (normal(8, 32, 256), normal(8, 600, 256)),
+    layers=(lambda: nn.MultiheadAttention(256, 8, batch_first=True),),
+)
+_layer("encoder_layer", lambda: nn.TransformerEncoderLayer(512, 8, 2048, batch_first=True), normal(8, 256, 512))
+_layer(
+    "encoder_layer_norm_first",
+    lambda: nn.TransformerEncoderLayer(256, 4, 1024, norm_first=True, activation="gelu"),
+    normal(100, 16, 256),
+)
+_layer(
+    "decoder_layer",
+    lambda: nn.TransformerDecoderLayer(256, 8, 1024, batch_first=True),
+    (normal(8, 100, 256), normal(8, 600, 256)),
+)
+_calls(
+    "rope_by_halves",
+    lambda x, c, s: x * c + torch.cat((-x[..., 64:], x[..., :64]), -1) * s,
+    (normal(4, 32, 512, 128), normal(512, 128), normal(512, 128)),
+)
+_calls(
+    "rope_by_pairs",
+    lambda x, c, s: torch.stack((x[..., ::2] * c - x[..., 1::2] * s, x[..., ::2] * s + x[..., 1::2] * c), -1).flatten(
+        -2
+    ),
+    (normal(4, 16, 512, 64), normal(512, 32), normal(512, 32)),
+)
+_fp32(
+    "rope_complex",
+    lambda x, a: torch.view_as_real(
+        torch.view_as_complex(x.reshape(4, 512, 16, 32, 2)) * torch.polar(torch.ones_like(a), a)
+    ).flatten(3),
+    (normal(4, 512, 16, 64), normal(512, 1, 32)),
+)
+_fp32(
+    "rope_table",
+    lambda x: (lambda a: (a.cos(), a.sin()))(torch.outer(torch.arange(2048, device=x.device).float(), 10000 ** (-x))),
+    uniform(64),
+)
+_fp32(
+    "sinusoids_of_steps",
+    lambda t: (lambda a: torch.cat((a.sin(), a.cos()), -1))(
+        t[:, None] * torch.exp(torch.arange(160, device=t.device) * -0.058)
+    ),
+    uniform(16),
+)
+_calls(
+    "fourier_features",
+    lambda x: (lambda a: torch.cat((x, a.sin().flatten(1), a.cos().flatten(1)), -1))(
+        x[..., None] * 2.0 ** torch.arange(10, device=x.device)
+    ),
+    uniform(65536, 3),
+)
+
+
+# recurrent layers
+
+_layer("lstm_cell", lambda: nn.LSTMCell(512, 512), normal(64, 512))
+_layer("gru_cell", lambda: nn.GRUCell(128, 256), normal(256, 128))
+_layer("rnn_cell", lambda: nn.RNNCell(64, 128), normal(32, 64))
+_layer("lstm", lambda: nn.LSTM(256, 256, batch_first=True), normal(16, 64, 256))
+_layer("lstm_both_ways", lambda: nn.LSTM(64, 128, 2, bidirectional=True), normal(50, 32, 64))
+_layer("lstm_projected", lambda: nn.LSTM(80, 256, proj_size=64), normal(40, 8, 80))
+_layer("gru", lambda: nn.GRU(64, 256, batch_first=True), normal(64, 20, 64))
+_layer("gru_wide", lambda: nn.GRU(1024, 1024), normal(16, 8, 1024), dtype="fp32")
+_layer("rnn", lambda: nn.RNN(32, 64, nonlinearity="relu"), normal(30, 128, 32))
+_calls(
+    "lstm_gates_by_hand",
+    lambda g, c: (lambda i, f, o, u: o.sigmoid() * (f.sigmoid() * c + i.sigmoid() * u.tanh()).tanh())(*g.chunk(4, 1)),
+    (normal(64, 2048), normal(64, 512)),
+)
+_calls(
+    "conv_lstm_gates",
+    lambda g, c: (lambda i, f, o, u: o.sigmoid() * (f.sigmoid() * c + i.sigmoid() * u.tanh()).tanh())(*g.chunk(4, 1)),
+    (normal(8, 256, 64, 64), normal(8, 64, 64, 64)),
+)
+_calls(
+    "scan_step",
+    lambda h, a, b: torch.addcmul(b, a, h),
+    (normal(8, 1536, 16), uniform(8, 1536, 16), normal(8, 1536, 16)),
+)
+_calls(
+    "scan_by_cumsum",
+    lambda a, x: (lambda s: (x * (-s).exp()).cumsum(1) * s.exp())(a.log().cumsum(1)),
+    (uniform(4, 64, 512), normal(4, 64, 512)),
+)
+_calls(
+    "discretise",
+    lambda d, a, b, x: (torch.exp(d[..., None] * a), d[..., None] * b[:, :, None] * x[..., None]),
+    (uniform(2, 256, 512), normal(512, 16), normal(2, 256, 16), normal(2, 256, 512)),
+)
+
+
+# linear algebra of small matrices
+
+_LINEAR_ALGEBRA: dict[str, Callable[..., Any]] = {
+    "inverse": torch.linalg.inv,
+    "determinant": torch.linalg.det,
+    "log_determinant": lambda x: torch.linalg.slogdet(x)[1],
+    "cholesky": torch.linalg.cholesky,
+    "qr": torch.linalg.qr,
+    "svd": lambda x: torch.linalg.svd(x, full_matrices=False),
+    "eigh": torch.linalg.eigh,
+    "matrix_exp": torch.linalg.matrix_exp,
+    "matrix_power": lambda x: torch.linalg.matrix_power(x, 3),
+    "pseudo_inverse": torch.linalg.pinv,
+    "lu": torch.linalg.lu_factor,
+    "frobenius_norm": torch.linalg.matrix_norm,
+}
+for _name, _function in _LINEAR_ALGEBRA.items():
+    _fp32(_name, _function, definite(256, 3, 3), definite(8, 64, 64))
+_fp32("inverse", torch.linalg.inv, definite(1000, 4, 4), definite(512, 512))
+_fp32("solve", torch.linalg.solve, (definite(64, 8, 8), normal(64, 8, 1)), (definite(4, 128, 128), normal(4, 128, 16)))
+_fp32(
+    "solve_triangular",
+    lambda a, b: torch.linalg.solve_triangular(a.tril(), b, upper=False),
+    (definite(16, 64, 64), normal(16, 64, 32)),
+)
+_fp32(
+    "cholesky_solve",
+    lambda a, b: torch.cholesky_solve(b, torch.linalg.cholesky(a)),
+    (definite(8, 64, 64), normal(8, 64, 4)),
+)
+_fp32("least_squares", lambda a, b: torch.linalg.lstsq(a, b).solution, (normal(16, 64, 8), normal(16, 64, 1)))
+_fp32(
+    "procrustes",
+    lambda a, b: (lambda u, s, v: u @ v)(*torch.linalg.svd(a.mT @ b)),
+    (normal(32, 100, 3), normal(32, 100, 3)),
+)
+_fp32("newton_schulz", lambda x: (lambda a: 3.4445 * x + (-4.775 * a + 2.0315 * a @ a) @ x)(x @ x.mT), normal(256, 512))
+_fp32(
+    "moore_penrose_steps",
+    lambda k, z: (
+        lambda m: 0.25 * z @ (13 * torch.eye(64, device=k.device) - m @ (15 * torch.eye(64, device=k.device) - m))
+    )(k @ z),
+    (normal(32, 64, 64), normal(32, 64, 64)),
+)
+
+
+# Fourier transforms and complex numbers
+
+_fp32("rfft", torch.fft.rfft, normal(64, 16000), normal(8, 512, 1000), normal(16, 8191))
+_fp32("rfft_time", lambda x: torch.fft.rfft(x, dim=1), normal(32, 336, 321))
+_fp32("rfft_and_back", lambda x: torch.fft.irfft(torch.fft.rfft(x, n=4096), n=4096)[..., :2048], normal(4, 256, 2048))
+_fp32(
+    "long_convolution",
+    lambda x, k: torch.fft.irfft(torch.fft.rfft(x, n=2048) * torch.fft.rfft(k, n=2048), n=2048),
+    (normal(4, 256, 1024), normal(256, 1024)),
+)
+_fp32("fft_real", lambda x: torch.fft.fft(torch.fft.fft(x, dim=-1), dim=-2).real, normal(8, 512, 768))
+_fp32("rfft2", lambda x: torch.fft.rfft2(x, norm="ortho"), normal(16, 64, 64, 64), normal(8, 14, 14, 384))
+_fp32("rfft2_and_back", lambda x: torch.fft.irfft2(torch.fft.rfft2(x), s=(64, 64)), normal(16, 32, 64, 64))
+_fp32(
+    "global_filter",
+    lambda x, w: torch.fft.irfft2(torch.fft.rfft2(x, dim=(1, 2)) * torch.view_as_complex(w), s=(14, 14), dim=(1, 2)),
+    (normal(16, 14, 14, 384), normal(14, 8, 384, 2)),
+)
+_fp32(
+    "spectral_convolution",
+    lambda x, w: torch.einsum("bix,iox->box", torch.fft.rfft(x)[..., :16], torch.view_as_complex(w)),
+    (normal(32, 64, 1024), normal(64, 64, 16, 2)),
+)
+_fp32("fftn", lambda x: torch.fft.fftn(x, dim=(-3, -2, -1)), normal(2, 8, 32, 32, 32))
+_fp32("fftshift", lambda x: torch.fft.fftshift(torch.fft.fft2(x)).abs(), normal(8, 3, 256, 256))
+_fp32(
+    "autocorrelation",
+    lambda q, k: torch.fft.irfft(torch.fft.rfft(q) * torch.conj(torch.fft.rfft(k))),
+    (normal(32, 8, 64, 96), normal(32, 8, 64, 96)),
+)
+_fp32(
+    "stft",
+    lambda x: torch.stft(x, 400, 160, window=torch.hann_window(400, device=x.device), return_complex=True),
+    normal(8, 160000),
+)
+_fp32(
+    "stft_power",
+    lambda x: (
+        torch.stft(x, 1024, 256, window=torch.hann_window(1024, device=x.device), return_complex=True).abs().square()
+    ),
+    normal(4, 65536),
+)
+_fp32(
+    "stft_and_back",
+    lambda x: torch.istft(
+        torch.stft(x, 512, 128, window=torch.hann_window(512, device=x.device), return_complex=True),
+        512,
+        128,
+        window=torch.hann_window(512, device=x.device),
+    ),
+    normal(4, 64000),
+)
+_fp32(
+    "complex_product",
+    lambda a, b: torch.view_as_real(torch.view_as_complex(a) * torch.view_as_complex(b)),
+    (normal(1024, 1024, 2), normal(1024, 1024, 2)),
+)
+_fp32(
+    "complex_matmul",
+    lambda a, b: (torch.view_as_complex(a) @ torch.view_as_complex(b)).abs(),
+    (normal(8, 256, 256, 2), normal(8, 256, 256, 2)),
+)
+_fp32("complex_exponential", lambda x: torch.exp(1j * x).real, normal(2048, 1024))
+_fp32(
+    "magnitude_and_phase", lambda x: (lambda c: (c.abs(), c.angle()))(torch.view_as_complex(x)), normal(8, 257, 1001, 2)
+)
+_fp32("complex_sum", lambda x: torch.view_as_complex(x).sum(1).abs(), normal(64, 512, 32, 2))
+_fp32("from_polar", lambda r, t: torch.polar(r, t), (uniform(8, 257, 1001), uniform(8, 257, 1001)))
+_fp32(
+    "vandermonde_kernel",
+    lambda a: torch.exp(torch.view_as_complex(-a.abs())[..., None] * torch.arange(1024, device=a.device)).sum(1).real,
+    normal(256, 32, 2),
 )
