@@ -51,6 +51,8 @@ layer("prelu_channels", lambda: nn.PReLU(64), MAP)
 
 calls("softmax", lambda x: x.softmax(-1), normal(8, 12, 197, 197), normal(64, 10), normal(16, 50257), normal(1, 128256))
 calls("softmax_rows", lambda x: x.softmax(-1), normal(4, 12, 512, 512), normal(2048, 1500), normal(65536, 20))
+bf16("softmax", lambda x: x.softmax(-1), normal(4, 16, 512, 513))
+fp32("softmax", lambda x: x.softmax(-1), normal(8, 8, 256, 256), normal(4, 3, 1000, 1025))
 calls("softmax_first", lambda x: x.softmax(0), normal(512, 4096))
 calls("softmax_dim_1", lambda x: x.softmax(1), normal(8, 21, 256, 256), normal(8, 2, 4096), normal(32, 1000, 17))
 calls("softmax_in_fp32", lambda x: x.softmax(-1, dtype=torch.float32).to(x.dtype), normal(2, 32, 512, 512))

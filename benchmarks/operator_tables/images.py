@@ -29,6 +29,7 @@ _conv("conv2d_1x1", nn.Conv2d, (256, 64, 1), normal(16, 256, 56, 56), nhwc(8, 25
 _conv("conv2d_3x3", nn.Conv2d, (128, 128, 3), normal(16, 128, 28, 28), nhwc(16, 128, 56, 56), normal(1, 128, 7, 7),
     padding=1)
 _conv("conv2d_3x3", nn.Conv2d, (64, 64, 3), normal(8, 64, 56, 56), padding=1, dtype="fp32")
+_conv("conv2d_3x3", nn.Conv2d, (96, 96, 3), normal(8, 96, 32, 32), nhwc(8, 96, 32, 32), padding=1, dtype="bf16")
 _conv("conv2d_odd_channels", nn.Conv2d, (33, 65, 3), normal(8, 33, 57, 59), nhwc(8, 33, 57, 61), padding=1)
 _conv("conv2d_stem_7x7", nn.Conv2d, (3, 64, 7), normal(16, 3, 224, 224), nhwc(8, 3, 224, 224), stride=2, padding=3,
     bias=False)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from benchmarks.operator_tables.table import Input, bools, calls, fp32, ints, layer, normal
+from benchmarks.operator_tables.table import Input, bf16, bools, calls, fp32, ints, layer, normal, uniform
 
 # fmt: off
 # A row is a call: one that does not fit a line goes on in the next one.
@@ -64,6 +64,14 @@ calls("softmax_of_edges", lambda x, i: (lambda e: e / e.new_zeros(4096, 8).index
     (normal(65536, 8), ints(4096, 65536)))
 fp32("segment_reduce", lambda x: torch.segment_reduce(x, "mean", lengths=torch.full((256,), 64, device=x.device)),
     normal(16384, 64))
+calls("masked_scatter", lambda x, m, v: x.masked_scatter(m[..., None], v),
+    (normal(4, 1024, 1024), bools(4, 1024, share=0.5), normal(4096, 1024)))
+calls("take", torch.take, (normal(512, 512), ints(512 * 512, 100000)))
+calls("assign_slice", lambda x: x[:, 16:48].zero_(), normal(64, 128, 512))
+calls("upper_triangle", lambda x: x[:, *torch.triu_indices(27, 27, 1, device=x.device)], normal(2048, 27, 27))
+calls("tokens_by_expert", lambda x, e: x[e.flatten().argsort() // 2], (normal(4096, 1024), ints(8, 4096, 2)))
+calls("end_of_text", lambda x, t: x[torch.arange(64, device=x.device), t.to(torch.int32).argmax(-1)],
+    (normal(64, 77, 512), ints(49408, 64, 77)))
 layer("embedding", lambda: nn.Embedding(50257, 768), ints(50257, 8, 512), ints(50257, 1, 1))
 layer("embedding_wide", lambda: nn.Embedding(4000, 4096), ints(4000, 8, 2048))
 layer("embedding_of_categories", lambda: nn.Embedding(100000, 16), ints(100000, 4096, 26),
@@ -74,6 +82,10 @@ for _mode in ("sum", "mean", "max"):
     layer(f"embedding_bag_{_mode}", functools.partial(nn.EmbeddingBag, 100000, 64, mode=_mode), ints(100000, 2048, 32))
 layer("embedding_bag_offsets", lambda: nn.EmbeddingBag(100000, 128, mode="sum"),
     (ints(100000, 40000), Input((4000,), lambda r: torch.arange(0, 40000, 10))))
+calls("embedding_bag_weighted",
+    lambda i, t, w: F.embedding_bag(i, t, per_sample_weights=w, mode="sum"),
+    (ints(50000, 2048, 20), normal(50000, 64), uniform(2048, 20)))
+bf16("embedding", F.embedding, (ints(32000, 4, 1024), normal(32000, 480)))
 calls("one_hot", lambda x: F.one_hot(x, 256), ints(256, 16, 1024), ints(256, 64, 7))
 calls("one_hot_to_half", lambda x: F.one_hot(x, 8).permute(2, 1, 0).to(torch.float16), ints(8, 4096, 2))
 calls("beam_reorder", lambda x, i: x.index_select(0, i), (normal(16, 12, 512, 64), ints(16, 16)))

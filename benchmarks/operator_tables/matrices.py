@@ -49,6 +49,12 @@ calls("addmm", torch.addmm, (normal(512), normal(2048, 512), normal(512, 512)),
     (normal(256, 256), normal(256, 128), normal(128, 256)))
 calls("baddbmm", lambda c, a, b: torch.baddbmm(c, a, b, beta=1, alpha=0.125),
     (normal(96, 128, 128), normal(96, 128, 64), normal(96, 64, 128)))
+calls("matmul_of_volumes", torch.matmul, (normal(2, 8, 16, 64, 32), normal(2, 8, 16, 32, 64)))
+calls("addmv", torch.addmv, (normal(4096), normal(4096, 1024), normal(1024)))
+calls("addbmm", torch.addbmm, (normal(64, 128), normal(32, 64, 256), normal(32, 256, 128)))
+bf16("grouped_matmul",
+    lambda x, w: torch._grouped_mm(x, w, offs=torch.arange(256, 2049, 256, device=x.device, dtype=torch.int32)),
+    (normal(2048, 512), normal(8, 512, 1024)))
 calls("int8_matmul", torch._int_mm, (ints(127, 1024, 1024, dtype=torch.int8), ints(127, 1024, 1024, dtype=torch.int8)))
 for _in, _out in ((768, 3072), (1000, 10), (64, 1), (13, 37), (4096, 32000)):
     layer(f"linear_{_out}", functools.partial(nn.Linear, _in, _out), normal(256, _in))
@@ -147,6 +153,7 @@ fp32("spectral_convolution",
     (normal(32, 64, 1024), normal(64, 64, 16, 2)))
 fp32("fftn", lambda x: torch.fft.fftn(x, dim=(-3, -2, -1)), normal(2, 8, 32, 32, 32))
 fp32("fftshift", lambda x: torch.fft.fftshift(torch.fft.fft2(x)).abs(), normal(8, 3, 256, 256))
+fp32("periods_of_series", lambda x: torch.fft.rfft(x, dim=1).abs().mean((0, -1)).topk(5), normal(32, 96, 64))
 fp32("autocorrelation", lambda q, k: torch.fft.irfft(torch.fft.rfft(q) * torch.conj(torch.fft.rfft(k))),
     (normal(32, 8, 64, 96), normal(32, 8, 64, 96)))
 fp32("stft", lambda x: torch.stft(x, 400, 160, window=torch.hann_window(400, device=x.device), return_complex=True),

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from benchmarks.operator_tables.table import TOKENS, calls, fp32, ints, nhwc, normal, uniform
 
@@ -85,6 +86,9 @@ calls("token_shift", lambda x: F.pad(x, (0, 0, 1, -1)), normal(8, 1024, 768))
 calls("relative_shift",
     lambda x: F.pad(x, (1, 0)).view(8, 8, 512, 256)[:, :, 1:].reshape(8, 8, 256, 511)[..., :256].contiguous(),
     normal(8, 8, 256, 511))
+calls("pad_sequence", lambda x: nn.utils.rnn.pad_sequence([x[n, : 512 - 16 * n] for n in range(16)], batch_first=True),
+    normal(16, 512, 80))
+calls("dropout_off", lambda x, r: r + F.dropout(x, 0.1, training=False), (normal(16, 197, 768), normal(16, 197, 768)))
 calls("clone", lambda x: x.clone(), TOKENS, normal(16))
 calls("copy_into_slice", lambda c, x: c[:, :, 100:116].copy_(x), (normal(8, 8, 1024, 128), normal(8, 8, 16, 128)))
 calls("copy_of_transposed", lambda a, b: a.copy_(b.mT), (normal(2048, 1024), normal(1024, 2048)))
@@ -120,6 +124,8 @@ for _name, _function in _RANDOM.items():
     calls(_name, _function, TOKENS)
 fp32("randn_like", torch.randn_like, normal(64, 4, 64, 64))
 fp32("uniform_in_place", lambda x: torch.empty_like(x).uniform_(-1, 1), normal(2048, 2048))
+fp32("normal_in_place", lambda x: torch.empty_like(x).normal_(0, 0.02), normal(2048, 2048))
+calls("poisson", lambda x: torch.poisson(x * 4), uniform(1024, 1024))
 calls("randperm", lambda x: torch.randperm(50000, device=x.device), normal(1))
 calls("multinomial", lambda x: torch.multinomial(x, 1), uniform(64, 32000), uniform(4096, 6))
 calls("multinomial_many", lambda x: torch.multinomial(x, 100), uniform(64, 8192))

@@ -101,6 +101,10 @@ layer("lstm", lambda: nn.LSTM(256, 256, batch_first=True), normal(16, 64, 256))
 layer("lstm_both_ways", lambda: nn.LSTM(64, 128, 2, bidirectional=True), normal(50, 32, 64))
 layer("lstm_projected", lambda: nn.LSTM(80, 256, proj_size=64), normal(40, 8, 80))
 layer("gru", lambda: nn.GRU(64, 256, batch_first=True), normal(64, 20, 64))
+layer("gru_both_ways", lambda: nn.GRU(256, 256, bidirectional=True, batch_first=True), normal(16, 50, 256))
+calls("lstm_packed",
+    lambda m, x: m(nn.utils.rnn.pack_padded_sequence(x, torch.arange(48, 16, -2), batch_first=True))[0].data,
+    normal(16, 48, 128), layers=(lambda: nn.LSTM(128, 128, batch_first=True),))
 layer("gru_wide", lambda: nn.GRU(1024, 1024), normal(16, 8, 1024), dtype="fp32")
 layer("rnn", lambda: nn.RNN(32, 64, nonlinearity="relu"), normal(30, 128, 32))
 calls("lstm_gates_by_hand",
