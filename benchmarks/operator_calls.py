@@ -18,5 +18,6 @@ from benchmarks.operator_tables import (
 from benchmarks.operator_tables.table import CALLS, Made
 
 AREAS = (elementwise, reductions, indexing, memory, images, norms, matrices, sequences, idioms)
+"""The tables; importing them fills ``CALLS``."""
 
 __all__ = ["AREAS", "CALLS", "Made"]

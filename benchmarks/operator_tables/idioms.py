@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.operator_tables.table import Input, bools, boxes, calls, fp32, ints, nhwc, normal, uniform
+from benchmarks.operator_tables.table import Input, bools, boxes, call, calls, fp32, ints, nhwc, normal, uniform
 
 
 def _overlaps(a: Tensor, b: Tensor) -> Tensor:
@@ -24,7 +24,7 @@ def _overlaps(a: Tensor, b: Tensor) -> Tensor:
 
 
 # fmt: off
-# A row is a call: one that does not fit a line goes on in the next one.
+# A row is a line; what does not fit goes on in the next one.
 
 # idioms of vision
 
@@ -80,18 +80,9 @@ fp32("boxes_unbound",
 calls("decode_boxes",
     lambda d, a: torch.cat((d[..., :2] * 0.1 * a[..., 2:] + a[..., :2], torch.exp(d[..., 2:] * 0.2) * a[..., 2:]), -1),
     (normal(4, 8732, 4), uniform(8732, 4)))
-calls("decode_grid",
-    lambda x: (lambda y: torch.cat(((y[..., :2] * 2 - 0.5) * 8, (y[..., 2:4] * 2) ** 2 * 16, y[..., 4:]), -1))(x.view(8,
-    3, 85, 80, 80).permute(0, 1, 3, 4, 2).sigmoid()), normal(8, 255, 80, 80))
-fp32("anchors",
-    lambda x: (torch.stack(torch.meshgrid(torch.arange(100, device=x.device), torch.arange(152, device=x.device),
-    indexing="ij"), -1) .view(-1, 1, 2) .repeat(1, 1, 2) * 8 + x).view(-1, 4), normal(9, 4))
 calls("clip_boxes",
     lambda x: x.clamp(min=0).minimum(torch.tensor([640.0, 480.0, 640.0, 480.0], device=x.device, dtype=x.dtype)),
     boxes(8, 1000))
-calls("best_of_queries",
-    lambda s, b: (lambda t: b.gather(1, (t.indices // 91)[..., None].expand(-1, -1,
-    4)))(s.sigmoid().flatten(1).topk(300)), (normal(8, 900, 91), boxes(8, 900)))
 calls("keep_confident", lambda s, b: b[s.max(-1).values > 0.9], (uniform(8400, 4), boxes(8400)))
 
 
@@ -99,15 +90,6 @@ calls("keep_confident", lambda s, b: b[s.max(-1).values > 0.9], (uniform(8400, 4
 
 fp32("nearest_20_points", lambda x: torch.cdist(x, x).topk(20, largest=False).indices, normal(4, 1024, 3),
     normal(1, 4096, 3))
-fp32("ball_query",
-    lambda c, x: (torch.where(torch.cdist(c, x) < 0.5, torch.arange(2048, device=x.device), 2048).sort(-1).values[...,
-    :32]), (normal(4, 512, 3), normal(4, 2048, 3)))
-fp32("farthest_point_step",
-    lambda x, d, f: (lambda e: (e, e.argmax(-1)))(torch.minimum(d, ((x - x.gather(1, f[:, None, None].expand(-1, 1, 3)))
-    ** 2).sum(-1))), (normal(16, 4096, 3), uniform(16, 4096), ints(4096, 16)))
-calls("edge_features",
-    lambda x, i: (lambda n: torch.cat((n - x[:, :, None], x[:, :, None].expand_as(n)), -1))(x[torch.arange(4,
-    device=x.device)[:, None, None], i]), (normal(4, 1024, 64), ints(1024, 4, 1024, 20)))
 fp32("interpolate_three_neighbours",
     lambda f, d: (lambda t: (f[t.indices] * (1 / (t.values + 1e-8))[..., None]).sum(-2))(d.topk(3, largest=False)),
     (normal(1024, 128), uniform(4096, 1024)))
@@ -131,9 +113,6 @@ fp32("distances_of_edges", lambda p, s, t: (p[s] - p[t]).norm(dim=-1, keepdim=Tr
 fp32("radial_basis", lambda d: torch.exp(-10.0 * (d - torch.linspace(0, 5, 50, device=d.device)) ** 2),
     uniform(100000, 1))
 fp32("cosine_cutoff", lambda d: 0.5 * (torch.cos(d * math.pi / 5.0) + 1.0) * (d < 5.0), uniform(200000))
-fp32("quaternion_to_matrix",
-    lambda q: (lambda r, i, j, k: torch.stack((1 - 2 * (j * j + k * k), 2 * (i * j - k * r), 2 * (i * k + j * r)),
-    -1))(*(q / q.norm(dim=-1, keepdim=True)).unbind(-1)), normal(100000, 4))
 fp32("project_points",
     lambda p, k: (lambda y: y[..., :2] / y[..., 2:].clamp(min=1e-3))(F.pad(p, (0, 1), value=1.0) @ k.mT),
     (normal(4, 50000, 3), normal(4, 3, 4)))
@@ -213,25 +192,16 @@ calls("length_mask", lambda n: torch.arange(512, device=n.device)[None] >= n[:, 
 calls("causal_and_padding", lambda m: torch.ones(512, 512, dtype=torch.bool, device=m.device).tril() & m[:, None, None],
     bools(16, 512))
 calls("mask_to_bias", lambda m: (1.0 - m[:, None, None].to(torch.float16)) * -65504.0, bools(64, 512))
-calls("buckets_of_positions",
-    lambda n: (lambda d: torch.where(d < 16, d, (16 + (d.float() / 16).log() * 7.7).long().clamp(max=31)))((n[:, None] -
-    n[None]).abs()), ints(512, 512))
 calls("relative_bias", lambda m, i: m(i).permute(2, 0, 1)[None].contiguous(), ints(32, 512, 512),
     layers=(lambda: nn.Embedding(32, 12),))
 
 
 # idioms of sampling, diffusion and reinforcement learning
 
-fp32("top_p",
-    lambda x: (lambda s: x.masked_fill((s.values.softmax(-1).cumsum(-1) > 0.9).scatter(1, s.indices, s.values > 0),
-    -1e9))(x.sort(-1, descending=True)), normal(8, 32000), normal(1, 128256))
 fp32("top_k_mask", lambda x: x.masked_fill(x < x.topk(50).values[..., -1:], -1e9).softmax(-1), normal(16, 32000))
 fp32("repetition_penalty",
     lambda x, i: (lambda s: x.scatter(1, i, torch.where(s < 0, s * 1.2, s / 1.2)))(x.gather(1, i)),
     (normal(16, 50257), ints(50257, 16, 256)))
-fp32("beam_step",
-    lambda x, s: (lambda t: (t.values, t.indices // 32000, t.indices % 32000))((x.log_softmax(-1) + s[...,
-    None]).flatten(1).topk(8)), (normal(8, 4, 32000), normal(8, 4)))
 fp32("sample_token", lambda x: torch.multinomial((x / 0.7).softmax(-1), 1), normal(16, 50257))
 fp32("gumbel_max", lambda x: (x - torch.empty_like(x).exponential_().log()).argmax(-1), normal(64, 32000))
 calls("guidance", lambda x: (lambda u, c: u + 7.5 * (c - u))(*x.chunk(2)), normal(16, 4, 64, 64))
@@ -257,3 +227,69 @@ fp32("sinkhorn_step", lambda x: (lambda y: y - y.logsumexp(-2, keepdim=True))(x 
     normal(16, 256, 256))
 fp32("random_projection", lambda x, w: torch.cat((torch.cos(x @ w), torch.sin(x @ w)), -1) * 0.0625,
     (normal(8, 1024, 64), normal(64, 256)))
+
+# fmt: on
+# Calls that take statements.
+
+
+@call(normal(8, 255, 80, 80))
+def decode_grid(x: Tensor) -> Tensor:
+    y = x.view(8, 3, 85, 80, 80).permute(0, 1, 3, 4, 2).sigmoid()
+    return torch.cat(((y[..., :2] * 2 - 0.5) * 8, (y[..., 2:4] * 2) ** 2 * 16, y[..., 4:]), -1)
+
+
+@call(normal(9, 4), dtype="fp32")
+def anchors(x: Tensor) -> Tensor:
+    rows, columns = torch.arange(100, device=x.device), torch.arange(152, device=x.device)
+    places = torch.stack(torch.meshgrid(rows, columns, indexing="ij"), -1).view(-1, 1, 2)
+    return (places.repeat(1, 1, 2) * 8 + x).view(-1, 4)
+
+
+@call((normal(8, 900, 91), boxes(8, 900)))
+def best_of_queries(scores: Tensor, found: Tensor) -> Tensor:
+    chosen = scores.sigmoid().flatten(1).topk(300).indices // 91
+    return found.gather(1, chosen[..., None].expand(-1, -1, 4))
+
+
+@call((normal(4, 512, 3), normal(4, 2048, 3)), dtype="fp32")
+def ball_query(centres: Tensor, points: Tensor) -> Tensor:
+    numbers = torch.arange(2048, device=points.device)
+    return torch.where(torch.cdist(centres, points) < 0.5, numbers, 2048).sort(-1).values[..., :32]
+
+
+@call((normal(16, 4096, 3), uniform(16, 4096), ints(4096, 16)), dtype="fp32")
+def farthest_point_step(points: Tensor, nearest: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+    centre = points.gather(1, chosen[:, None, None].expand(-1, 1, 3))
+    nearest = torch.minimum(nearest, ((points - centre) ** 2).sum(-1))
+    return nearest, nearest.argmax(-1)
+
+
+@call((normal(4, 1024, 64), ints(1024, 4, 1024, 20)))
+def edge_features(x: Tensor, neighbours: Tensor) -> Tensor:
+    there = x[torch.arange(4, device=x.device)[:, None, None], neighbours]
+    return torch.cat((there - x[:, :, None], x[:, :, None].expand_as(there)), -1)
+
+
+@call(normal(100000, 4), dtype="fp32")
+def quaternion_to_row(x: Tensor) -> Tensor:
+    r, i, j, k = F.normalize(x, dim=-1).unbind(-1)
+    return torch.stack((1 - 2 * (j * j + k * k), 2 * (i * j - k * r), 2 * (i * k + j * r)), -1)
+
+
+@call(ints(512, 512))
+def buckets_of_positions(positions: Tensor) -> Tensor:
+    apart = (positions[:, None] - positions[None]).abs()
+    return torch.where(apart < 16, apart, (16 + (apart.float() / 16).log() * 7.7).long().clamp(max=31))
+
+
+@call(normal(8, 32000), normal(1, 128256), dtype="fp32")
+def top_p(x: Tensor) -> Tensor:
+    ordered, indices = x.sort(-1, descending=True)
+    outside = ordered.softmax(-1).cumsum(-1) > 0.9
+    return x.masked_fill(outside.scatter(1, indices, outside), -1e9)
+
+
+@call((normal(8, 4, 32000), normal(8, 4)), dtype="fp32")
+def beam_step(x: Tensor, scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    best = (x.log_softmax(-1) + scores[..., None]).flatten(1).topk(8)
+    return best.values, best.indices // 32000, best.indices % 32000

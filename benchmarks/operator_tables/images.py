@@ -21,7 +21,7 @@ def _conv(
 
 
 # fmt: off
-# A row is a call: one that does not fit a line goes on in the next one.
+# A row is a line; what does not fit goes on in the next one.
 
 # convolutions
 

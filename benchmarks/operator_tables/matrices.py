@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
-from benchmarks.operator_tables.table import bf16, calls, definite, fp32, ints, layer, normal, uniform
+from benchmarks.operator_tables.table import bf16, call, calls, definite, fp32, ints, layer, normal, uniform
 
 # fmt: off
-# A row is a call: one that does not fit a line goes on in the next one.
+# A row is a line; what does not fit goes on in the next one.
 
 # matrix products
 
@@ -130,9 +130,6 @@ fp32("least_squares", lambda a, b: torch.linalg.lstsq(a, b).solution, (normal(16
 fp32("procrustes", lambda a, b: (lambda u, s, v: u @ v)(*torch.linalg.svd(a.mT @ b)),
     (normal(32, 100, 3), normal(32, 100, 3)))
 fp32("newton_schulz", lambda x: (lambda a: 3.4445 * x + (-4.775 * a + 2.0315 * a @ a) @ x)(x @ x.mT), normal(256, 512))
-fp32("moore_penrose_steps",
-    lambda k, z: (lambda m: 0.25 * z @ (13 * torch.eye(64, device=k.device) - m @ (15 * torch.eye(64, device=k.device) -
-    m)))(k @ z), (normal(32, 64, 64), normal(32, 64, 64)))
 
 
 # Fourier transforms and complex numbers
@@ -158,12 +155,6 @@ fp32("autocorrelation", lambda q, k: torch.fft.irfft(torch.fft.rfft(q) * torch.c
     (normal(32, 8, 64, 96), normal(32, 8, 64, 96)))
 fp32("stft", lambda x: torch.stft(x, 400, 160, window=torch.hann_window(400, device=x.device), return_complex=True),
     normal(8, 160000))
-fp32("stft_power",
-    lambda x: (torch.stft(x, 1024, 256, window=torch.hann_window(1024, device=x.device),
-    return_complex=True).abs().square()), normal(4, 65536))
-fp32("stft_and_back",
-    lambda x: torch.istft(torch.stft(x, 512, 128, window=torch.hann_window(512, device=x.device), return_complex=True),
-    512, 128, window=torch.hann_window(512, device=x.device)), normal(4, 64000))
 fp32("complex_product", lambda a, b: torch.view_as_real(torch.view_as_complex(a) * torch.view_as_complex(b)),
     (normal(1024, 1024, 2), normal(1024, 1024, 2)))
 fp32("complex_matmul", lambda a, b: (torch.view_as_complex(a) @ torch.view_as_complex(b)).abs(),
@@ -176,3 +167,24 @@ fp32("from_polar", lambda r, t: torch.polar(r, t), (uniform(8, 257, 1001), unifo
 fp32("vandermonde_kernel",
     lambda a: torch.exp(torch.view_as_complex(-a.abs())[..., None] * torch.arange(1024, device=a.device)).sum(1).real,
     normal(256, 32, 2))
+
+# fmt: on
+# Calls that take statements.
+
+
+@call((normal(32, 64, 64), normal(32, 64, 64)), dtype="fp32")
+def pseudo_inverse_step(x: Tensor, z: Tensor) -> Tensor:
+    product, identity = x @ z, torch.eye(64, device=x.device)
+    return 0.25 * z @ (13 * identity - product @ (15 * identity - product @ (7 * identity - product)))
+
+
+@call(normal(4, 65536), dtype="fp32")
+def stft_power(x: Tensor) -> Tensor:
+    window = torch.hann_window(1024, device=x.device)
+    return torch.stft(x, 1024, 256, window=window, return_complex=True).abs().square()
+
+
+@call(normal(4, 64000), dtype="fp32")
+def stft_and_back(x: Tensor) -> Tensor:
+    window = torch.hann_window(512, device=x.device)
+    return torch.istft(torch.stft(x, 512, 128, window=window, return_complex=True), 512, 128, window=window)

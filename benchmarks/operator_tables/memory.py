@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
-from benchmarks.operator_tables.table import TOKENS, calls, fp32, ints, nhwc, normal, uniform
+from benchmarks.operator_tables.table import TOKENS, call, calls, fp32, ints, nhwc, normal, uniform
 
 # fmt: off
-# A row is a call: one that does not fit a line goes on in the next one.
+# A row is a line; what does not fit goes on in the next one.
 
 # memory layout: joins, splits, copies of views
 
@@ -96,9 +96,6 @@ calls("fill", lambda x: x.fill_(1.0), normal(4096, 2048))
 calls("zeros_like", torch.zeros_like, normal(4096, 2048))
 calls("new_full", lambda x: x.new_full((64, 512, 256), 2.0), normal(1))
 calls("linspace", lambda x: torch.linspace(0, 1, 100000, device=x.device), normal(1))
-calls("meshgrid_anchors",
-    lambda x: (torch.stack(torch.meshgrid(torch.arange(256, device=x.device), torch.arange(256, device=x.device),
-    indexing="ij"), -1).reshape(-1, 2) * 8.0), normal(1))
 calls("coordinate_channels",
     lambda x: torch.cat((x, torch.linspace(-1, 1, 64, device=x.device, dtype=x.dtype).expand(16, 1, 64, 64)), 1),
     normal(16, 32, 64, 64))
@@ -129,3 +126,12 @@ calls("poisson", lambda x: torch.poisson(x * 4), uniform(1024, 1024))
 calls("randperm", lambda x: torch.randperm(50000, device=x.device), normal(1))
 calls("multinomial", lambda x: torch.multinomial(x, 1), uniform(64, 32000), uniform(4096, 6))
 calls("multinomial_many", lambda x: torch.multinomial(x, 100), uniform(64, 8192))
+
+# fmt: on
+# Calls that take statements.
+
+
+@call(normal(1))
+def meshgrid_of_pixels(x: Tensor) -> Tensor:
+    numbers = torch.arange(256, device=x.device)
+    return torch.stack(torch.meshgrid(numbers, numbers, indexing="ij"), -1).reshape(-1, 2) * 8.0

@@ -9,7 +9,7 @@ from torch import nn
 from benchmarks.operator_tables.table import calls, fp32, ints, layer, nhwc, normal, uniform
 
 # fmt: off
-# A row is a call: one that does not fit a line goes on in the next one.
+# A row is a line; what does not fit goes on in the next one.
 
 # norms
 

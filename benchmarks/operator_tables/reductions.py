@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from benchmarks.operator_tables.table import TOKENS, Input, bf16, bools, calls, fp32, ints, nhwc, normal, uniform
 
 # fmt: off
-# A row is a call: one that does not fit a line goes on in the next one.
+# A row is a line; what does not fit goes on in the next one.
 
 # reductions over first, middle, last and several dimensions
 

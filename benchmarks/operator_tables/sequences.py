@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
-from benchmarks.operator_tables.table import bools, calls, fp32, layer, normal, uniform
+from benchmarks.operator_tables.table import bools, call, calls, fp32, layer, normal, uniform
 
 
 def _attention(name: str, query: tuple[int, ...], keys: tuple[int, ...], dtype: str = "fp16", **options: Any) -> None:
@@ -22,7 +22,7 @@ def _attention(name: str, query: tuple[int, ...], keys: tuple[int, ...], dtype: 
 
 
 # fmt: off
-# A row is a call: one that does not fit a line goes on in the next one.
+# A row is a line; what does not fit goes on in the next one.
 
 # attention
 
@@ -75,21 +75,9 @@ layer("decoder_layer", lambda: nn.TransformerDecoderLayer(256, 8, 1024, batch_fi
     (normal(8, 100, 256), normal(8, 600, 256)))
 calls("rope_by_halves", lambda x, c, s: x * c + torch.cat((-x[..., 64:], x[..., :64]), -1) * s,
     (normal(4, 32, 512, 128), normal(512, 128), normal(512, 128)))
-calls("rope_by_pairs",
-    lambda x, c, s: torch.stack((x[..., ::2] * c - x[..., 1::2] * s, x[..., ::2] * s + x[..., 1::2] * c),
-    -1).flatten(-2), (normal(4, 16, 512, 64), normal(512, 32), normal(512, 32)))
-fp32("rope_complex",
-    lambda x, a: torch.view_as_real(torch.view_as_complex(x.reshape(4, 512, 16, 32, 2)) *
-    torch.polar(torch.ones_like(a), a)).flatten(3), (normal(4, 512, 16, 64), normal(512, 1, 32)))
 fp32("rope_table",
     lambda x: (lambda a: (a.cos(), a.sin()))(torch.outer(torch.arange(2048, device=x.device).float(), 10000 ** (-x))),
     uniform(64))
-fp32("sinusoids_of_steps",
-    lambda t: (lambda a: torch.cat((a.sin(), a.cos()), -1))(t[:, None] * torch.exp(torch.arange(160, device=t.device) *
-    -0.058)), uniform(16))
-calls("fourier_features",
-    lambda x: (lambda a: torch.cat((x, a.sin().flatten(1), a.cos().flatten(1)), -1))(x[..., None] * 2.0 **
-    torch.arange(10, device=x.device)), uniform(65536, 3))
 
 
 # recurrent layers
@@ -107,15 +95,43 @@ calls("lstm_packed",
     normal(16, 48, 128), layers=(lambda: nn.LSTM(128, 128, batch_first=True),))
 layer("gru_wide", lambda: nn.GRU(1024, 1024), normal(16, 8, 1024), dtype="fp32")
 layer("rnn", lambda: nn.RNN(32, 64, nonlinearity="relu"), normal(30, 128, 32))
-calls("lstm_gates_by_hand",
-    lambda g, c: (lambda i, f, o, u: o.sigmoid() * (f.sigmoid() * c + i.sigmoid() * u.tanh()).tanh())(*g.chunk(4, 1)),
-    (normal(64, 2048), normal(64, 512)))
-calls("conv_lstm_gates",
-    lambda g, c: (lambda i, f, o, u: o.sigmoid() * (f.sigmoid() * c + i.sigmoid() * u.tanh()).tanh())(*g.chunk(4, 1)),
-    (normal(8, 256, 64, 64), normal(8, 64, 64, 64)))
 calls("scan_step", lambda h, a, b: torch.addcmul(b, a, h),
     (normal(8, 1536, 16), uniform(8, 1536, 16), normal(8, 1536, 16)))
 calls("scan_by_cumsum", lambda a, x: (lambda s: (x * (-s).exp()).cumsum(1) * s.exp())((a * 0.1 + 0.9).log().cumsum(1)),
     (uniform(4, 64, 512), normal(4, 64, 512)))
 calls("discretise", lambda d, a, b, x: (torch.exp(d[..., None] * a), d[..., None] * b[:, :, None] * x[..., None]),
     (uniform(2, 256, 512), normal(512, 16), normal(2, 256, 16), normal(2, 256, 512)))
+
+# fmt: on
+# Calls that take statements.
+
+
+@call((normal(4, 16, 512, 64), normal(512, 32), normal(512, 32)))
+def rope_by_pairs(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    even, odd = x[..., ::2], x[..., 1::2]
+    return torch.stack((even * cos - odd * sin, even * sin + odd * cos), -1).flatten(-2)
+
+
+@call((normal(4, 512, 16, 64), normal(512, 1, 32)), dtype="fp32")
+def rope_complex(x: Tensor, angles: Tensor) -> Tensor:
+    turned = torch.view_as_complex(x.reshape(4, 512, 16, 32, 2)) * torch.polar(torch.ones_like(angles), angles)
+    return torch.view_as_real(turned).flatten(3)
+
+
+@call(uniform(16), dtype="fp32")
+def sinusoids_of_steps(steps: Tensor) -> Tensor:
+    angles = steps[:, None] * torch.exp(torch.arange(160, device=steps.device) * -0.058)
+    return torch.cat((angles.sin(), angles.cos()), -1)
+
+
+@call(uniform(65536, 3))
+def fourier_features(x: Tensor) -> Tensor:
+    angles = x[..., None] * 2.0 ** torch.arange(10, device=x.device)
+    return torch.cat((x, angles.sin().flatten(1), angles.cos().flatten(1)), -1)
+
+
+@call((normal(64, 2048), normal(64, 512)), (normal(8, 256, 64, 64), normal(8, 64, 64, 64)))
+def lstm_gates(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+    i, f, o, update = gates.chunk(4, 1)
+    cell = f.sigmoid() * cell + i.sigmoid() * update.tanh()
+    return o.sigmoid() * cell.tanh(), cell

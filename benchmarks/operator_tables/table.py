@@ -68,6 +68,16 @@ def layer(name: str, make_layer: Callable[[], nn.Module], *cases: Case, dtype: s
     calls(name, lambda module, *inputs: module(*inputs), *cases, layers=(make_layer,), dtype=dtype)
 
 
+def call(*cases: Case, dtype: str = "fp16") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The function below is a row of its name: for what takes statements."""
+
+    def add(function: Callable[..., Any]) -> Callable[..., Any]:
+        calls(function.__name__, function, *cases, dtype=dtype)
+        return function
+
+    return add
+
+
 fp32, bf16 = functools.partial(calls, dtype="fp32"), functools.partial(calls, dtype="bf16")
 
 
