@@ -36,31 +36,32 @@ from predictor.calibration.files import find
 from predictor.calibration.load import load_calibration
 from predictor.kernels.loops import LANE_CYCLES_PER_S
 
-SERIES = "varied"
+SERIES = {"varied": 720, "integers": 120}
+"""Name -> cases."""
 
 AT_ONCE = 48
 """Cases that one run of the profiler holds."""
 
 
-def compiled(index: int, device: str) -> int:
-    """Compile a case, for the cache alone: its number."""
+def compiled(id: KernelId, device: str) -> KernelId:
+    """Compile a case, for the cache alone."""
     torch.set_num_threads(1)
     torch._inductor.config.compile_threads = 1
-    case = inductor_loops.case_of(KernelId(inductor_loops.FAMILY, SERIES, index))
+    case = inductor_loops.case_of(id)
     with torch.inference_mode():
         run, _ = inductor_loops.maker(case, device)()
         run()
-    return index
+    return id
 
 
 def cycles_by_step(gpu: str) -> tuple[dict[str, float], float]:
     """Lane cycles of each step of ``inductor_loops.STEPS``, and the mean error on what they are fitted to: the chains
     of a calibration's samples, each taking a floor, its bytes at a pace, and the cycles of its steps.
     """
-    device, names = load_calibration(gpu).device, list(inductor_loops.STEPS)
+    device, names = load_calibration(gpu).device, [*inductor_loops.STEPS, *inductor_loops.INTEGER_STEPS]
     rows, seconds = [], []
     for sample in Samples.of(find(gpu)).kernels.of(KernelSample):
-        if (sample.id.family, sample.id.series) != (inductor_loops.FAMILY, SERIES) or sample.launches != 1:
+        if sample.id.family != inductor_loops.FAMILY or sample.id.series not in SERIES or sample.launches != 1:
             continue
         if (steps := inductor_loops.steps_of(sample.id)) is None:
             continue
@@ -78,7 +79,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, help="file of samples, appended to")
     parser.add_argument("--cycles", metavar="GPU", help="print what its samples say of each step, and measure nothing")
-    parser.add_argument("--count", type=int, default=480)
+    parser.add_argument("--series", default=",".join(SERIES), help="these alone, comma-separated")
     parser.add_argument("--seconds", type=float, default=400.0, help="when to stop")
     parser.add_argument("--processes", type=int, default=14, help="that compile")
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
@@ -91,11 +92,12 @@ def main() -> None:
         parser.error("--out says where samples go")
     start, file = time.monotonic(), SampleFile(options.out)
     done = {sample.id for sample in file.of(KernelSample)}
-    wanted = [i for i in range(options.count) if KernelId(inductor_loops.FAMILY, SERIES, i) not in done]
+    every = [KernelId(inductor_loops.FAMILY, name, i) for name in options.series.split(",") for i in range(SERIES[name])]
+    wanted = [id for id in every if id not in done]
     with multiprocessing.get_context("spawn").Pool(options.processes, maxtasksperchild=40) as pool:
         ready = pool.imap_unordered(partial(compiled, device=options.device), wanted)
         while (chunk := list(islice(ready, AT_ONCE))) and time.monotonic() - start < options.seconds:
-            cases = [inductor_loops.case_of(KernelId(inductor_loops.FAMILY, SERIES, i)) for i in chunk]
+            cases = [inductor_loops.case_of(id) for id in chunk]
             run_sweep(cases, file, options.device, lambda _: None, inductor_loops.maker)
             taken = sum(1 for sample in file.of(KernelSample) if sample.repeats_s)
             print(f"{time.monotonic() - start:5.0f} s: {taken} measured", flush=True)

@@ -456,7 +456,11 @@ def placed(module: torch.nn.Module, inputs: Any, dtype: str, device: str) -> tup
 
 
 def _profile(run: Run, passes: int) -> Profile:
-    profiles: list[list[KernelEvent]] = [profile_events(run) for _ in range(passes)]
+    return in_short([profile_events(run) for _ in range(passes)])
+
+
+def in_short(profiles: Sequence[Sequence[KernelEvent]]) -> Profile:
+    """What is kept of profiles of one pass."""
     last = profiles[-1]
     names = sorted({short_name(e.name) for e in last})
     order = tuple((names.index(short_name(e.name)), ns) for e, ns in zip(last, added_ns(last), strict=True))

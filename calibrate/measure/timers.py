@@ -95,6 +95,19 @@ class CaseProfiler:
     def __init__(self) -> None:
         self.scratch = torch.empty(FLUSH_BYTES, dtype=torch.uint8, device="cuda")
 
+    def once(self, call: Run, warm: Sequence[torch.Tensor]) -> None:
+        """One repeat, between markers."""
+        self.scratch.zero_()
+        for tensor in warm:
+            tensor.mul_(1)
+        torch.cuda._sleep(1)
+        call()
+        torch.cuda._sleep(1)
+
+    def events(self, call: Run, warm: Sequence[torch.Tensor]) -> list[KernelEvent]:
+        """Every kernel of one call."""
+        return between_markers(profile_events(lambda: self.once(call, warm)))[0]
+
     def measure(self, makers: Sequence[Callable[[], tuple[Run, Sequence[torch.Tensor]]]]) -> list[KernelTime | None]:
         """One sample per maker; None where the case could not run. A maker returns the call and its warm tensors."""
         repeats: list[int] = []
@@ -112,14 +125,9 @@ class CaseProfiler:
                     continue
                 repeats.append(REPEATS if seconds < LONG_S else 1)
                 for _ in range(repeats[-1]):
-                    self.scratch.zero_()
-                    for tensor in warm:
-                        tensor.mul_(1)
-                    torch.cuda._sleep(1)
-                    call()
-                    torch.cuda._sleep(1)
+                    self.once(call, warm)
 
-        groups = _between_markers(profile_events(run))
+        groups = between_markers(profile_events(run))
         if len(groups) != sum(repeats):
             raise RuntimeError(f"the profiler lost events: {len(groups)} repeats seen, {sum(repeats)} made")
         samples: list[KernelTime | None] = []
@@ -145,13 +153,14 @@ def launch_counts(calls: Sequence[Run]) -> list[int]:
             call()
             torch.cuda._sleep(1)
 
-    groups = _between_markers(profile_events(run))
+    groups = between_markers(profile_events(run))
     if len(groups) != len(calls):
         raise RuntimeError(f"the profiler lost events: {len(groups)} calls seen, {len(calls)} made")
     return [len(group) for group in groups]
 
 
-def _between_markers(events: Sequence[KernelEvent]) -> list[list[KernelEvent]]:
+def between_markers(events: Sequence[KernelEvent]) -> list[list[KernelEvent]]:
+    """What ran between each pair of ``torch.cuda._sleep``."""
     groups: list[list[KernelEvent]] = []
     inside = False
     for event in events:

@@ -144,6 +144,21 @@ STEPS: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
 """Name -> a step of a chain."""
 
 
+INTEGER_STEPS: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
+    "integer add": lambda x, y: x + y,
+    "integer multiply": lambda x, y: x * y,
+    "integer choose": lambda x, y: torch.where(x > y, x - 1, y),
+    "bits": lambda x, y: (x & 255) ^ y,
+    "shift": lambda x, y: (x >> 1) + y,
+    "integer division by a number": lambda x, y: torch.div(x + y, 196, rounding_mode="floor"),
+    "integer division": lambda x, y: torch.div(x, y + 3, rounding_mode="floor"),
+    "integer remainder of a number": lambda x, y: torch.remainder(x + y, 196),
+    "integer remainder": lambda x, y: torch.remainder(x, y + 3),
+    "to a float and back": lambda x, y: (x.float() * 0.5).to(x.dtype) + y,
+}
+"""Name -> a step of a chain of whole numbers."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Steps:
     """A chain."""
@@ -152,7 +167,7 @@ class _Steps:
 
     def __call__(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         for name in self.names:
-            x = STEPS[name](x, y)
+            x = (STEPS | INTEGER_STEPS)[name](x, y)
         return x
 
 
@@ -168,6 +183,14 @@ def _repeated(rng: Rng) -> Recipe:
 def _mixed(rng: Rng) -> Recipe:
     """Several steps."""
     return _stepped([pick(rng, *STEPS) for _ in range(pick(rng, 2, 3, 5, 8, 12))], _sequence(rng))
+
+
+def _integers(rng: Rng) -> Recipe:
+    """Steps of whole numbers, one several times or several."""
+    one = [pick(rng, *INTEGER_STEPS)] * pick(rng, 1, 2, 4, 8)
+    names = one if rng.random() < 0.6 else [pick(rng, *INTEGER_STEPS) for _ in range(pick(rng, 2, 4, 6))]
+    operand = Operand(_sequence(rng), high=1000, dtype="int64")
+    return Recipe(_Steps(tuple(names)), (operand, operand))
 
 
 def _rotary(rng: Rng) -> Recipe:
@@ -236,6 +259,7 @@ def _root_mean_square(rng: Rng) -> Recipe:
 DRAWN: Mapping[str, Sequence[Callable[[Rng], Recipe]]] = {
     "alone": (_chain, _scores, _norm, _batch_norm, _chain, _scores, _pooled, _moved),
     "varied": (_repeated, _mixed, _rotary, _across, _mixed, _looked_up, _joined, _root_mean_square),
+    "integers": (_integers,),
 }
 """Series -> what draws its cases, each in turn. A calibration measures the first, ``benchmarks/inductor_sweep.py`` the
 others.
@@ -270,7 +294,8 @@ def case_of(id: KernelId) -> KernelCase:
 def steps_of(id: KernelId) -> tuple[str, ...] | None:
     """The steps of a case that is a chain of ``STEPS``, None for others."""
     drawn = DRAWN[id.series]
-    recipe = case_of(id).recipe if drawn[id.index % len(drawn)] in (_repeated, _mixed) else None
+    stepped = drawn[id.index % len(drawn)] in (_repeated, _mixed, _integers)
+    recipe = case_of(id).recipe if stepped else None
     return recipe.call.names if recipe is not None and isinstance(recipe.call, _Steps) else None
 
 

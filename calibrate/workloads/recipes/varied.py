@@ -234,6 +234,25 @@ def _choice(places: Any, x: Any, other: Any) -> Any:
     return torch.where(places, x, other)
 
 
+def pool(rng: Rng, scale: Scale) -> Recipe:
+    """Windows as large as the image, or as long as the sequence, and large ones side by side."""
+    kind = pick(rng, "image", "image", "image", "tiles", "tiles", "sequence")
+    channels = pick(rng, 3, 8, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048)
+    if kind == "sequence":
+        length = log_uniform(rng, 16, 2048)
+        x = Operand((_batch(rng, scale, channels * length, channels * length), channels, length))
+        return Recipe(_call(pick(rng, F.avg_pool1d, torch.max_pool1d), length // pick(rng, 1, 1, 2, 4)), (x,))
+    side = pick(rng, 4, 6, 7, 8, 9, 12, 14, 16, 20, 28, 32, 48, 64)
+    window = side if kind == "image" else pick(rng, 4, 7, 8, 14, 16, 32)
+    side = side if kind == "image" else window * pick(rng, 1, 2, 3, 4, 8)
+    batch = _batch(rng, scale, channels * side**2, channels * side**2)
+    if rng.random() < 0.2:
+        x = Operand((batch, side, side, channels), permute=(0, 3, 1, 2))
+    else:
+        x = Operand((batch, channels, side, side))
+    return Recipe(_call(pick(rng, F.avg_pool2d, F.avg_pool2d, torch.max_pool2d), window), (x,))
+
+
 VARIED = (
     FamilyRecipe("conv", conv, 900, dtypes=("fp16", "tf32")),
     FamilyRecipe("conv_grouped", conv_grouped, 240, dtypes=("fp16", "tf32")),
@@ -244,6 +263,7 @@ VARIED = (
     FamilyRecipe("reduce", reduce, 200),
     FamilyRecipe("fill", fill, 40),
     FamilyRecipe("pointwise", pointwise, 160),
+    FamilyRecipe("pool", pool, 140),
 )
 
 BATCHED = (
