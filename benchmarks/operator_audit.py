@@ -1,7 +1,7 @@
 """Operators of torch one by one: measure the calls of ``operator_calls`` on the GPU at hand, or read what was measured.
 
     python -m benchmarks.operator_audit --out FILE.jsonl.gz --runtimes eager,compile --seconds 400
-    python -m benchmarks.operator_audit --read FILE.jsonl.gz --gpu h200
+    python -m benchmarks.operator_audit --read calibrations/h200/samples/operators.jsonl.gz --gpu h200
 
 Calls are prepared side by side, some in a process; then passes and kernels are measured, one process at a time, kernels
 with cold weights and warm inputs, as in a model. A row is on disk as it is taken, and a run with the same file goes on
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import re
 import sys
 import threading
 import time
@@ -185,12 +186,12 @@ def line(profile: CaseProfile, program: Program, calibration: Calibration) -> tu
     return error, f"{case:44} {1e6 * seconds:9.1f} of {1e6 * taken:9.1f} us {launches:>7} {families:30.30} {names:.90}"
 
 
-def read(path: Path, calibration: Calibration, chosen: Sequence[str]) -> None:
-    """Print every call, and errors in all."""
+def read(path: Path, calibration: Calibration, chosen: Sequence[str], names: str) -> None:
+    """Print every call whose name fits, and errors in all."""
     for runtime in chosen:
         lines = []
         for profile in SampleFile(path).of(CaseProfile):
-            if profile.case.runtime == runtime:
+            if profile.case.runtime == runtime and re.search(names, profile.case.model):
                 try:
                     lines.append(line(profile, program_of(profile.case), calibration))
                 except PredictorError as error:
@@ -207,6 +208,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="measure into this file")
     parser.add_argument("--read", type=Path, help="read this file")
     parser.add_argument("--gpu", default="h200")
+    parser.add_argument("--calls", default="", help="those whose names a regular expression finds, of what is read")
     parser.add_argument("--runtimes", default="eager")
     parser.add_argument("--seconds", type=float, default=400.0, help="when to stop")
     parser.add_argument("--processes", type=int, default=13)
@@ -214,7 +216,7 @@ def main() -> None:
     if options.out:
         measure(options.out, options.runtimes.split(","), options.seconds, options.processes)
     if options.read:
-        read(options.read, load_calibration(options.gpu), options.runtimes.split(","))
+        read(options.read, load_calibration(options.gpu), options.runtimes.split(","), options.calls)
 
 
 if __name__ == "__main__":
