@@ -34,7 +34,7 @@ from calibrate.workloads.cases import KernelId
 from calibrate.workloads.isolated import inductor_loops
 from predictor.calibration.files import find
 from predictor.calibration.load import load_calibration
-from predictor.kernels.loops import LANE_CYCLES_PER_S
+from predictor.kernels.streams import LANE_CYCLES_PER_S
 
 SERIES = {"varied": 720, "integers": 120}
 """Name -> cases."""

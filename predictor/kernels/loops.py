@@ -15,7 +15,7 @@ from functools import partial
 import numpy as np
 
 from predictor.kernels.family import Array, Dims, Family, MeasuredIn, log, waves
-from predictor.kernels.streams import SIZES, STREAM, elements, streamed
+from predictor.kernels.streams import LANE_CYCLES_PER_S, SIZES, STREAM, elements, streamed
 
 NORM, CLIPPED, GELU, SHUFFLED, PADDED = 4, 7, 11, 13, 14
 SIGMOID, POWER, SPREAD, BROADCAST, UNEVEN, SPLIT = 15, 16, 17, 18, 19, 20
@@ -67,10 +67,6 @@ USUAL_WORK, HEAVY_WORK = 4.0, 12.0
 """Lane cycles of an element of a loop of which they are not known, and beside them where it computes a transcendental
 function: about a chain of two operators.
 """
-
-LANE_CYCLES_PER_S = 128 * 1.755e9
-"""Of a multiprocessor: lanes times the clock of an H200."""
-
 
 def _work(d: Dims) -> Array:
     return np.where(d["work"] > 0, d["work"], USUAL_WORK + HEAVY_WORK * d["kind"])

@@ -1,6 +1,7 @@
 """Kernels that stream tensors: no matrix work, time follows bytes and access pattern.
 
-contiguous: all is read in the order in which it is written; heavy: a transcendental function; run: elements in one run;
+contiguous: all is read in the order in which it is written; heavy: a transcendental function; work: lane cycles of an
+element, see ``ops.instructions``, 0 where traffic hides them; run: elements in one run;
 channels_last: images with channels last in memory; adaptive: windows that the result's size says; volume: windows of
 three dimensions; sampled: at places that a tensor says.
 """
@@ -24,9 +25,18 @@ def elements(d: Dims) -> Array:
     return d["elements"]
 
 
+LANE_CYCLES_PER_S = 128 * 1.755e9
+"""Of a multiprocessor: lanes times the clock of an H200."""
+
+
+def _element_issue_s(d: Dims, size: int, sms: int) -> Array:
+    """Instructions of all elements, which the multiprocessors share."""
+    return np.asarray(d["elements"] * d["work"] / (sms * LANE_CYCLES_PER_S))
+
+
 def _pointwise_features(d: Dims, size: int, sms: int) -> list[Array]:
     ratio = log(streamed(d, size) / np.maximum(d["elements"], 1))
-    kernel = [d["contiguous"], d["converts"], d["heavy"]]
+    kernel = [d["contiguous"], d["converts"], d["heavy"], d["work"]]
     return [log(d["elements"]), ratio, d["inputs"], *kernel, *waves(d["elements"] / 512, sms)]
 
 
@@ -120,7 +130,7 @@ def _pool_bytes(d: Dims, size: int) -> Array:
 
 
 def _fill_features(d: Dims, size: int, sms: int) -> list[Array]:
-    return [log(d["elements"]), log(d["bytes_read"] + 1)]
+    return [log(d["elements"]), log(d["bytes_read"] + 1), d["work"]]
 
 
 SIZES = ("elements", "bytes_read", "bytes_written")
@@ -131,8 +141,9 @@ _stream = partial(Family, flops=elements, nbytes=streamed, sizes=SIZES)
 ROWS = (
     _stream(
         name="pointwise",
-        dims={**STREAM, "inputs": 1, "contiguous": 1, "converts": 0, "heavy": 0},
+        dims={**STREAM, "inputs": 1, "contiguous": 1, "converts": 0, "heavy": 0, "work": 0},
         features=_pointwise_features,
+        issue_s=_element_issue_s,
         profiler_names=r"elementwise",
     ),
     _stream(
@@ -171,12 +182,13 @@ ROWS = (
     ),
     Family(
         name="fill",
-        dims={"elements": None, "bytes_written": None, "bytes_read": 0},
+        dims={"elements": None, "bytes_written": None, "bytes_read": 0, "work": 0},
         flops=elements,
         nbytes=streamed,
         features=_fill_features,
+        issue_s=_element_issue_s,
         sizes=("elements", "bytes_written"),
-        profiler_names=r"FillFunctor|Memset|arange|tri[lu]_",
+        profiler_names=r"FillFunctor|Memset|arange|tri[lu]_|distribution_elementwise",
         factor_group="other",
     ),
 )

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from predictor.kernels.unmodelled import UNMODELLED
+from predictor.ops.instructions import CAST_CYCLES, offset_cycles
 from predictor.records import Kernel, OpCall, TensorSpec
 
 
@@ -31,23 +32,31 @@ VECTORISED = {("fp32", "fp16"), ("fp32", "bf16")}
 
 
 def pointwise_of(
-    inputs: tuple[TensorSpec, ...], out: TensorSpec, heavy: float = 0.0, converts: bool | None = None
+    inputs: tuple[TensorSpec, ...],
+    out: TensorSpec,
+    heavy: float = 0.0,
+    converts: bool | None = None,
+    cycles: int = 0,
 ) -> tuple[Kernel, ...]:
     """A pass over every element of ``out``. heavy: transcendental functions of each; converts: whether it turns each
-    number into another dtype as it reads it; None: where its inputs are of several.
+    number into another dtype as it reads it; None: where its inputs are of several; cycles: of a lane for each element,
+    beside those that find its place.
     """
     if out.elements == 0:
         return ()
     if converts is None:
         converts = len({t.dtype for t in inputs if t.dtype != "bool"}) > 1
+    contiguous = all(is_vectorised(t, out) for t in inputs)
+    placing = 0 if contiguous else offset_cycles(inputs, out)
     dims = {
         "elements": out.elements,
         "bytes_read": sum(min(t.nbytes, t.elements * t.itemsize) for t in inputs),
         "bytes_written": out.elements * out.itemsize,
         "inputs": len([t for t in inputs if t.elements > 1]),
-        "contiguous": float(all(is_vectorised(t, out) for t in inputs)),
+        "contiguous": float(contiguous),
         "converts": float(converts),
         "heavy": float(heavy),
+        "work": float(cycles + placing + (CAST_CYCLES if converts else 0)),
     }
     return (Kernel("pointwise", out.dtype, dims),)
 
@@ -104,11 +113,12 @@ def contiguous_of(x: TensorSpec) -> tuple[Kernel, ...]:
     return () if x.is_contiguous else copy_of(x)
 
 
-def fill_of(out: TensorSpec) -> tuple[Kernel, ...]:
-    """Writing a value into every element."""
+def fill_of(out: TensorSpec, cycles: int = 0) -> tuple[Kernel, ...]:
+    """Writing a value into every element. cycles: of a lane for each, where it is computed."""
     if out.elements == 0:
         return ()
-    return (Kernel("fill", out.dtype, {"elements": out.elements, "bytes_written": out.nbytes}),)
+    work = {"work": float(cycles)} if cycles else {}
+    return (Kernel("fill", out.dtype, {"elements": out.elements, "bytes_written": out.nbytes, **work}),)
 
 
 def rows_of(family: str, x: TensorSpec, rows: int, cols: int) -> tuple[Kernel, ...]:

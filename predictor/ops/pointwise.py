@@ -8,18 +8,21 @@ from typing import Any
 
 from predictor.ops import ort
 from predictor.ops.elementary import copy_of, dropped, fill_of, pointwise_of, scalar_of
+from predictor.ops.instructions import CYCLES, cycles_of
 from predictor.ops.row import EVERY_FUSER, LOOP, NOT_NNC, NOT_NVFUSER, RARE, Example, Fuser, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait, Variant
 
 
 def pointwise(call: OpCall) -> tuple[Kernel, ...]:
     """A pass over the elements."""
-    return pointwise_of(call.tensors, call.outputs[0]) if call.outputs else ()
+    return pointwise_of(call.tensors, call.outputs[0], cycles=cycles_of(call)) if call.outputs else ()
 
 
 def transcendental(call: OpCall, *, functions: int = 1) -> tuple[Kernel, ...]:
     """A pass that computes transcendental functions, so many of each element."""
-    return pointwise_of(call.tensors, call.outputs[0], heavy=float(functions)) if call.outputs else ()
+    if not call.outputs:
+        return ()
+    return pointwise_of(call.tensors, call.outputs[0], heavy=float(functions), cycles=cycles_of(call))
 
 
 def masked_scatter(call: OpCall) -> tuple[Kernel, ...]:
@@ -57,7 +60,7 @@ def power(call: OpCall) -> tuple[Kernel, ...]:
     if isinstance(number, TensorSpec):
         return transcendental(call)
     base = scalar_of("int64" if isinstance(number, int) else "fp64")
-    return (*fill_of(base), *pointwise_of((base, *call.tensors), call.outputs[0], heavy=1.0))
+    return (*fill_of(base), *pointwise_of((base, *call.tensors), call.outputs[0], heavy=1.0, cycles=CYCLES["pow"]))
 
 
 def infinite(call: OpCall, *, answers: int = 1) -> tuple[Kernel, ...]:
