@@ -197,10 +197,10 @@ ROWS = (
         lower=_BILINEAR,
         example=lambda o: partial(o.functional.interpolate, o.image, scale_factor=2, mode="bilinear"),
     ),
-    _row(("_upsample_bilinear2d_aa",), lower=partial(_BILINEAR, antialiased=True), untimed=RARE),
+    _row(("_upsample_bilinear2d_aa",), lower=partial(_BILINEAR, antialiased=True), fused_by=NO_FUSER, untimed=RARE),
     _row(("upsample_trilinear3d",), lower=_TRILINEAR, untimed=RARE),
     _row(("upsample_bicubic2d",), lower=_BICUBIC, untimed=RARE),
-    _row(("_upsample_bicubic2d_aa",), lower=partial(_BICUBIC, antialiased=True), untimed=RARE),
+    _row(("_upsample_bicubic2d_aa",), lower=partial(_BICUBIC, antialiased=True), fused_by=NO_FUSER, untimed=RARE),
     _row(
         ("grid_sampler_2d",),
         lower=partial(_BILINEAR, sampled=True),

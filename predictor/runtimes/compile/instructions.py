@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
+from predictor.ops.arguments import pair
+from predictor.ops.windows import is_channels_last
 from predictor.records import OpCall, Trait
 
 USUAL_CYCLES = 2.0
@@ -23,11 +27,66 @@ OF_A_NUMBER = 37.0
 """Of a number to the power of a tensor: measured likewise."""
 
 
+INTERPOLATION_CYCLES = {
+    **{"upsample_linear1d": 40.0, "upsample_bilinear2d": 80.0, "upsample_trilinear3d": 150.0},
+    **{"upsample_bicubic2d": 300.0, "grid_sampler_2d": 250.0},
+}
+"""Of an element that is made of several, whose places and weights are computed for each: measured likewise
+(``benchmarks.operator_audit --runtimes compile``), bilinear 79, trilinear 152, bicubic 230 to 400, bilinear at places that
+a tensor says 247.
+"""
+
+BICUBIC_SAMPLED, NEAREST_SAMPLED = 1000.0, 110.0
+"""The same of images sampled at places that a tensor says, by sixteen or one of their pixels."""
+
+SHARED_CHANNELS = 0.25
+"""Share of that which is left where channels are neighbours in memory, and share their places."""
+
+WINDOW_CYCLES, WINDOW_TAP_CYCLES, LARGE_WINDOW_TAP_CYCLES = 8.0, 0.75, 30.0
+"""Of each pixel of a window: more of them in larger windows, up to a limit. Measured likewise: maxima of 9 pixels 13, of
+25 27, of 169 30.
+"""
+
+MEAN_SHARE = 0.7
+"""Of a mean instead of a maximum: of 25 pixels 19."""
+
+
+def window_of(call: OpCall) -> float:
+    """Pixels of the window of a pool, however its result's size says them."""
+    x, out = call.tensors[0], call.outputs[0]
+    if "kernel_size" in call.args:
+        return math.prod(pair(call.args["kernel_size"], spatial_dims(call.op)))
+    dims = spatial_dims(call.op)
+    both = zip(x.shape[-dims:], out.shape[-dims:], strict=True)
+    return math.prod(n // m if n % m == 0 else math.ceil((n + m - 1) / m) for n, m in both if m)
+
+
+def spatial_dims(op: str) -> int:
+    """Dimensions of an image, by the name of a pool."""
+    return 1 if "1d" in op else 3 if "3d" in op else 2
+
+
+def _window_cycles(call: OpCall) -> float:
+    shared = SHARED_CHANNELS if is_channels_last(call.tensors[0]) else 1.0
+    if call.op == "grid_sampler_2d":
+        sampled = (INTERPOLATION_CYCLES[call.op], NEAREST_SAMPLED, BICUBIC_SAMPLED)
+        return sampled[int(call.args.get("interpolation_mode") or 0)]
+    if call.op in INTERPOLATION_CYCLES:
+        return INTERPOLATION_CYCLES[call.op] * shared
+    if "pool" not in call.op:
+        return USUAL_CYCLES
+    window = window_of(call)
+    tap = min(WINDOW_CYCLES + WINDOW_TAP_CYCLES * window, LARGE_WINDOW_TAP_CYCLES)
+    return window * tap * shared * (1.0 if "max" in call.op else MEAN_SHARE)
+
+
 def cycles_of(call: OpCall) -> float:
-    """Lane cycles of one element of an operator's result."""
+    """Lane cycles of one element of an operator's result; of a mean that is a reduction, of what it reads."""
     op = call.op.rstrip("_")
     if call.trait is Trait.VIEW:
         return 0.0
+    if call.trait is Trait.POOL and call.tensors:
+        return _window_cycles(call)
     if op == "pow" and isinstance(call.args.get("self"), (int, float)):
         return OF_A_NUMBER
     exponent = call.args.get("exponent")

@@ -7,32 +7,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from predictor.graph.dataflow import Dataflow
-from predictor.ops.arguments import pair
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
-from predictor.runtimes.compile.instructions import cycles_of
-from predictor.runtimes.compile.loops import SCATTERS, Group, Loops, rows_of
+from predictor.runtimes.compile.instructions import USUAL_CYCLES, cycles_of, spatial_dims, window_of
+from predictor.runtimes.compile.loops import SCATTERS, Group, Loops, is_reduced_window, rows_of
 from predictor.runtimes.fusion import fused_kernel
-
-UNROLLED = 25
-"""Pixels of a window, up to which Inductor writes an average out; above it loops over all, also those that lie outside
-of the image.
-"""
-
-
-ITERATION = 24
-"""Elements of a pointwise loop that take as long as one pixel of such a window: an average over 1280 x 1280 pixels of
-an image of 7 x 7 took 29 ms on an H100 for 20,480 channels and 1.4 ms for 1280, which are 28 and 20 (EfficientNet, the
-only model seen to do that); not measured by a calibration.
-"""
-
-
-def _looped(call: OpCall) -> float:
-    """Iterations of the loop that averages over large windows, 0 for anything else."""
-    if not call.op.startswith("avg_pool"):
-        return 0.0
-    window = math.prod(pair(call.args["kernel_size"], 1 if "1d" in call.op else 2))
-    return call.outputs[0].elements * window if window > UNROLLED else 0.0
-
 
 def _slices(loops: Loops, group: Group) -> list[TensorSpec]:
     """Parts of a loop's result that library calls read, where nothing reads all of it: each is written apart."""
@@ -69,17 +47,28 @@ def _kernel(loops: Loops, group: Group, rows: int | None = None) -> Kernel:
         )
     written = _bytes_written(loops, group) or kernel.dims["bytes_written"]
     read = max(_bytes_read(loops.flow, group), kernel.dims["bytes_read"])
-    work = _cycles(loops.flow, group) / max(kernel.dims["elements"], 1)
-    return replace(kernel, dims={**kernel.dims, "bytes_read": read, "bytes_written": written, "work": work})
+    elements = max(kernel.dims["elements"], group.size if rows else 0)
+    work = _cycles(loops.flow, group) / max(elements, 1)
+    dims = {"elements": elements, "bytes_read": read, "bytes_written": written, "work": work}
+    return replace(kernel, dims={**kernel.dims, **dims})
 
 
 def _cycles(flow: Dataflow, group: Group) -> float:
     """Lane cycles of all that a group computes; of a reduction, of what it reads."""
-    return sum(
-        cycles_of(call) * max(t.elements for t in (*call.outputs, *(call.tensors if rows_of(call) else ())))
-        for call in (flow.calls[i] for i in group.calls)
-        if call.outputs
-    )
+    return sum(_own_cycles(call) for call in (flow.calls[i] for i in group.calls) if call.outputs)
+
+
+WINDOW_PLACE_CYCLES = 80.0
+"""Lane cycles of a pixel that is averaged with others of a window that is not the whole image, and whose place is found
+by divisions. Measured: 92 in windows of 10 x 10 (``benchmarks.operator_audit --runtimes compile``).
+"""
+
+
+def _own_cycles(call: OpCall) -> float:
+    if is_reduced_window(call):
+        whole = math.prod(call.outputs[0].shape[-spatial_dims(call.op) :]) == 1
+        return call.outputs[0].elements * window_of(call) * (USUAL_CYCLES if whole else WINDOW_PLACE_CYCLES)
+    return cycles_of(call) * max(t.elements for t in (*call.outputs, *(call.tensors if rows_of(call) else ())))
 
 
 def _bytes_read(flow: Dataflow, group: Group) -> float:
@@ -112,8 +101,6 @@ def kernels(loops: Loops, group: Group) -> Iterator[Kernel]:
     flow = loops.flow
     if group.rows is None:
         kernel = _kernel(loops, group)
-        looped = ITERATION * sum(_looped(flow.calls[i]) for i in group.calls)
-        kernel = replace(kernel, dims={**kernel.dims, "elements": max(kernel.dims["elements"], looped)})
         slices = _slices(loops, group)
         for part in slices:
             share = part.elements / group.size

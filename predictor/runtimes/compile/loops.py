@@ -15,6 +15,7 @@ from functools import partial
 from predictor.graph.dataflow import Dataflow, is_in_place
 from predictor.ops import Fuser, is_fused, is_transcendental, operator_of
 from predictor.records import OpCall, TensorSpec, Trait
+from predictor.runtimes.compile.instructions import spatial_dims, window_of
 from predictor.runtimes.compile.layout import is_of_images
 
 ALONG_ROWS = frozenset({Trait.REDUCTION, Trait.SCAN})
@@ -269,7 +270,53 @@ def is_library_call(call: OpCall) -> bool:
     if call.trait is Trait.VIEW:
         return False
     is_complex = any(tensor.dtype.startswith("complex") for tensor in (*call.tensors, *call.outputs))
-    return is_complex or not is_fused(call, Fuser.INDUCTOR) or _cannot_be_added(call)
+    return is_complex or not is_fused(call, Fuser.INDUCTOR) or _cannot_be_added(call) or _is_large_window(call)
+
+
+UNROLLED_WINDOW = 25
+"""Pixels of a window up to which a pool is a loop that writes them out (``_avg_poolnd``, ``_adaptive_avg_pool2d`` in
+torch/_inductor/lowering.py).
+"""
+
+
+def is_reduced_window(call: OpCall) -> bool:
+    """Whether windows that are too large to be written out are rows of a reduction: means of windows side by side,
+    and maxima of whole images.
+    """
+    if not _is_pool(call) or window_of(call) <= UNROLLED_WINDOW:
+        return False
+    return _are_side_by_side(call) if "avg" in call.op else _is_of_whole_images(call)
+
+
+def _is_pool(call: OpCall) -> bool:
+    """Whether a call pools windows whose places only its sizes say."""
+    return call.trait is Trait.POOL and "_pool" in call.op and "fractional" not in call.op
+
+
+def _is_of_whole_images(call: OpCall) -> bool:
+    dims = spatial_dims(call.op)
+    return math.prod(call.outputs[0].shape[-dims:]) == 1
+
+
+def _are_side_by_side(call: OpCall) -> bool:
+    """Whether windows neither overlap nor leave pixels out."""
+    if "kernel_size" in call.args:
+        return not call.args.get("stride") or call.args["stride"] == call.args["kernel_size"]
+    dims = spatial_dims(call.op)
+    return all(n % m == 0 for n, m in zip(call.tensors[0].shape[-dims:], call.outputs[0].shape[-dims:], strict=True))
+
+
+def _is_large_window(call: OpCall) -> bool:
+    """Whether eager mode's kernel pools: means of windows that are too large to be written out, and adaptive maxima of
+    such, where they do not lie side by side; adaptive ones of volumes, but the mean of all.
+    """
+    if not _is_pool(call):
+        return False
+    if "adaptive" in call.op and "3d" in call.op:
+        return not ("avg" in call.op and _is_of_whole_images(call))
+    if not ("avg" in call.op or "adaptive" in call.op):
+        return False
+    return window_of(call) > UNROLLED_WINDOW and not _are_side_by_side(call)
 
 
 NOT_ATOMIC = ("int64", "bool")
@@ -327,6 +374,8 @@ def rows_of(call: OpCall) -> int | None:
     if not call.tensors or (call.op in BATCH_NORMS and not call.args.get("training")):
         return None
     x = call.tensors[0]
+    if is_reduced_window(call):
+        return call.outputs[0].elements
     kernels = operator_of(call.op).lower(call) if call.trait in (*ALONG_ROWS, Trait.POOL) else ()
     rows = [k.dims["rows"] for k in kernels if "rows" in k.dims]
     return int(rows[0]) if rows and x.elements >= UNROLLED_ROW * rows[0] else None
@@ -335,6 +384,8 @@ def rows_of(call: OpCall) -> int | None:
 def _size(call: OpCall) -> int:
     if call.op in SCATTERS:
         return call.tensors[-1].elements
+    if is_reduced_window(call):
+        return int(call.outputs[0].elements * window_of(call))
     if call.tensors and rows_of(call) is not None:
         return max(call.tensors[0].elements, call.outputs[0].elements)
     return call.outputs[0].elements if call.outputs else 0
