@@ -45,21 +45,23 @@ def xlnet(batch: int) -> Made:
     return Reviewer().eval(), {**tokens, "token_type_ids": 3 * (1 - tokens["attention_mask"])}
 
 
-def nystromformer(batch: int) -> Made:
-    """Nyströmformer: names marked in 512 tokens by way of 64 landmarks whose matrix is inverted step by step."""
-    config = tf.NystromformerConfig(segment_means_seq_len=512, max_position_embeddings=512, num_labels=9)
+def x_clip(batch: int) -> Made:
+    """X-CLIP, ViT-B/32: eight frames that send each other messages, which of ten actions of 16 tokens they show."""
+    config = tf.XCLIPConfig(vision_config={"num_frames": 8}, text_config={"num_hidden_layers": 6})
 
-    class Tagger(nn.Module):
+    class Watcher(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.model = tf.NystromformerForTokenClassification(config)
+            self.model = tf.XCLIPModel(config)
 
-        def forward(self, input_ids: Tensor) -> tuple[Tensor, Tensor]:
-            probabilities = self.model(input_ids).logits.softmax(-1)
-            score, tag = probabilities.max(-1)
-            return score, tag
+        def forward(self, input_ids: Tensor, attention_mask: Tensor, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
+            out = self.model(input_ids=input_ids, attention_mask=attention_mask, pixel_values=pixel_values)
+            probabilities = out.logits_per_video.softmax(dim=1)
+            return probabilities, out.video_embeds
 
-    return Tagger().eval(), _inputs.token_ids(batch, 512)
+    actions = _padded(10, 16, 9)
+    actions["input_ids"][:, 8] = 49_407
+    return Watcher().eval(), {**actions, "pixel_values": torch.randn(batch, 8, 3, 224, 224)}
 
 
 def bloom(batch: int) -> Made:
@@ -108,17 +110,16 @@ def griffin(batch: int) -> Made:
     return Prompt().eval(), _inputs.token_ids(batch, 48)
 
 
-def mimi(batch: int) -> Made:
-    """Mimi: a second of speech becomes eight codes a frame and sound again, transformers on either side."""
-    config = tf.MimiConfig(num_quantizers=8, use_cache=False)
+def encodec(batch: int) -> Made:
+    """EnCodec: a second of sound at 24 kHz becomes eight codes a frame and sound again, an LSTM on either side."""
 
     class Codec(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.codec = tf.MimiModel(config)
+            self.codec = tf.EncodecModel(tf.EncodecConfig())
 
         def forward(self, input_values: Tensor) -> tuple[Tensor, Tensor]:
-            out = self.codec(input_values, num_quantizers=8)
+            out = self.codec(input_values, bandwidth=6.0)
             return out.audio_codes, out.audio_values
 
     return Codec().eval(), {"input_values": torch.randn(batch, 1, 24_000) * 0.1}
