@@ -1084,11 +1084,15 @@ def voice_changer(batch: int) -> Made:
     class Coupling(nn.Module):
         def __init__(self, channels: int = 192) -> None:
             super().__init__()
-            self.half = channels // 2
-            self.pre, self.enc, self.post = nn.Conv1d(self.half, 192, 1), WN(192, 4), nn.Conv1d(192, self.half, 1)
+            self.half_channels = channels // 2
+            self.pre, self.enc, self.post = (
+                nn.Conv1d(self.half_channels, 192, 1),
+                WN(192, 4),
+                nn.Conv1d(192, self.half_channels, 1),
+            )
 
         def forward(self, x: Tensor, mask: Tensor, g: Tensor, reverse: bool = False) -> Tensor:
-            x0, x1 = torch.split(x, [self.half] * 2, 1)
+            x0, x1 = torch.split(x, [self.half_channels] * 2, 1)
             m = self.post(self.enc(self.pre(x0) * mask, mask, g)) * mask
             x1 = (x1 - m) * mask if reverse else m + x1 * mask
             return torch.cat([x0, x1], 1)
@@ -1175,7 +1179,7 @@ def liquid_driver(batch: int) -> Made:
             super().__init__()
             self.groups, self.layers = groups, nn.ModuleList()
             for size in groups:
-                kept = (_random(size, inputs, below=2) > 0).float()
+                kept = (torch.rand(size, inputs) > 0.5).float()
                 self.layers.append(CfCCell(inputs, size, torch.cat([kept, torch.ones(size, size)], dim=1)))
                 inputs = size
 
@@ -1266,9 +1270,8 @@ def spline_flow(batch: int) -> Made:
         def __init__(self, features: int, context: int, even: bool, bins: int = 10, bound: float = 3.0) -> None:
             super().__init__()
             self.bins, self.bound = bins, bound
-            places = torch.arange(features)
-            self.register_buffer("identity", places[places % 2 == int(even)])
-            self.register_buffer("transform", places[places % 2 != int(even)])
+            self.register_buffer("identity", torch.arange(int(even), features, 2))
+            self.register_buffer("transform", torch.arange(1 - int(even), features, 2))
             self.net = ResidualNet(features // 2, features // 2 * (3 * bins - 1), context)
             self.register_buffer("permutation", torch.randperm(features))
 
