@@ -23,6 +23,7 @@ SMALLEST = (
     "strangers:ecg_resnet",
     "newcomers_vision:distilled_upscaler",
     "visitors:searched_encoder",
+    "guests:liquid_driver",
 )
 
 

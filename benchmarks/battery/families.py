@@ -4,7 +4,8 @@ Two thirds of the families are learned from. The others are measured and predict
 their errors while something is tuned. ``draw`` made the split, before anything was measured; the table keeps it.
 ``FRESH`` holds families of a later test, written when the held-out third had been read, ``STRANGERS`` those of the
 next one, written when the fresh ones had been, ``NEWCOMERS`` those of the one after that, ``VISITORS`` those of the
-one after the newcomers'. Hosts have since been fitted to the latencies of strangers and newcomers, too.
+one after the newcomers', ``GUESTS`` those of the one after the visitors'. Hosts have since been fitted to the latencies
+of strangers and newcomers, too.
 """
 
 from __future__ import annotations
@@ -197,11 +198,51 @@ VISITORS: dict[str, tuple[str, ...]] = {
 }
 """Like ``NEWCOMERS``, of the test after theirs: other kinds of models, in the habits of many authors."""
 
+GUESTS: dict[str, tuple[str, ...]] = {
+    "guests: adapters": ("guests:adapted_int8",),
+    "guests: alignment by attention": ("guests:tacotron",),
+    "guests: caption": ("guests_library:captioner",),
+    "guests: codec with recurrence": ("guests_library:encodec",),
+    "guests: controlled diffusion": ("guests_vision:control_net",),
+    "guests: decoder with slopes": ("guests_library:bloom",),
+    "guests: detection by few points": ("guests_library:deformable_detr",),
+    "guests: driving": ("guests:liquid_driver",),
+    "guests: forest": ("guests:oblivious_trees",),
+    "guests: form": ("guests_library:lilt",),
+    "guests: gated recurrence": ("guests_library:griffin",),
+    "guests: genome": ("guests:enformer",),
+    "guests: graph": ("guests:principal_aggregation",),
+    "guests: guessed tokens": ("guests:medusa",),
+    "guests: image assistant": ("guests_library:smol_vlm",),
+    "guests: image repair": ("guests_vision:inpainting", "guests_vision:restormer"),
+    "guests: lidar": ("guests_vision:point_pillars",),
+    "guests: lips": ("guests_vision:wav2lip",),
+    "guests: memory": ("guests:turing_machine",),
+    "guests: music": ("guests:demucs",),
+    "guests: norm-free convolution": ("guests_vision:nf_net",),
+    "guests: outlook attention": ("guests_vision:volo",),
+    "guests: particles": ("guests:jet_transformer",),
+    "guests: pose in space": ("guests_vision:pose_lifter",),
+    "guests: posterior": ("guests:spline_flow",),
+    "guests: protein": ("guests:evoformer",),
+    "guests: robot": ("guests:action_chunker",),
+    "guests: segmentation by words": ("guests_library:clip_segmenter",),
+    "guests: sleep": ("guests:sleep_stager",),
+    "guests: stereo": ("guests_vision:stereo",),
+    "guests: tasks": ("guests:multi_task",),
+    "guests: text by distance": ("guests_library:xlnet",),
+    "guests: video and text": ("guests_library:x_clip",),
+    "guests: voice": ("guests:voice_changer",),
+    "guests: weather": ("guests:weather",),
+}
+"""Like ``VISITORS``, of the test after theirs, by someone who predicted none of them."""
+
 UNSEEN: dict[str, dict[str, tuple[str, ...]]] = {
     "fresh": FRESH,
     "strangers": STRANGERS,
     "newcomers": NEWCOMERS,
     "visitors": VISITORS,
+    "guests": GUESTS,
 }
 """Split -> its families, of those that nothing is tuned on and that are read once."""
 
