@@ -36,7 +36,7 @@ from predictor.calibration.files import find
 from predictor.calibration.load import load_calibration
 from predictor.kernels.streams import LANE_CYCLES_PER_S
 
-SERIES = {"varied": 720, "integers": 120}
+SERIES = {"varied": 720, "integers": 120, "reduced": 210}
 """Name -> cases."""
 
 AT_ONCE = 48

@@ -4,7 +4,7 @@ and integers of few bits have fits of their own where they were measured.
 
 rows: of a row-wise one, 0 for others; contiguous: all is read in the order in which it is written; kind: 1 for
 transcendental functions, further numbers as in ``ops.ort.Kind``; work: of a generated loop, lane cycles of an element,
-0 where nobody has counted them. Of ONNX Runtime's kernels, blocks: thread blocks,
+0 where nobody has counted them; strided: its rows do not lie in one piece. Of ONNX Runtime's kernels, blocks: thread blocks,
 where they are many for what is in them; steps: that every thread takes one after another.
 """
 
@@ -79,7 +79,9 @@ def _loop_issue_s(d: Dims, size: int, sms: int) -> Array:
 
 def _triton_features(d: Dims, size: int, sms: int) -> list[Array]:
     beside_traffic = _loop_issue_s(d, size, sms) * TRAFFIC / np.maximum(streamed(d, size), 1.0)
-    return [*_loop_features(d, size, sms), log(_work(d)), log(beside_traffic + 1)]
+    row = np.maximum(log(d["elements"] / np.maximum(d["rows"], 1)), 0.0)
+    unused = np.where(d["rows"] > 0, np.ceil(row) - row, 0.0)  # a block is as wide as a power of two
+    return [*_loop_features(d, size, sms), log(_work(d)), log(beside_traffic + 1), d["strided"], unused]
 
 
 def _traffic(d: Dims, size: int) -> Array:
@@ -137,7 +139,7 @@ ROWS = (
         name="triton",
         profiler_names=r"^triton_",
         factor_group="pointwise",
-        dims={**STREAM, "inputs": 1, "contiguous": 1, "kind": 0, "rows": 0, "work": 0},
+        dims={**STREAM, "inputs": 1, "contiguous": 1, "kind": 0, "rows": 0, "work": 0, "strided": 0},
         features=_triton_features,
         issue_s=_loop_issue_s,
     ),

@@ -256,10 +256,58 @@ def _root_mean_square(rng: Rng) -> Recipe:
     return Recipe(call, (Operand((width,), warm=False), *[Operand((batch, length, width))] * count))
 
 
+REDUCTIONS: tuple[Callable[..., Any], ...] = (
+    *(torch.sum, torch.mean, torch.amax, torch.amin, torch.var, torch.std, torch.argmax, torch.softmax, torch.softmax),
+    *(F.log_softmax, torch.any, torch.sum, torch.mean),
+)
+
+
+def _reduced(rng: Rng) -> Recipe:
+    """A reduction of any dimensions of a tensor that lies in any order, or a normalisation of uneven rows."""
+    while True:
+        shape = [int(np.exp(rng.uniform(np.log(3), np.log(pick(rng, 32, 512, 4096))))) for _ in range(pick(rng, 2, 3, 4))]
+        if 1e4 <= np.prod(shape) <= LARGEST / 2:
+            break
+    order = tuple(int(d) for d in rng.permutation(len(shape))) if rng.random() < 0.3 else tuple(range(len(shape)))
+    lying = [shape[order.index(d)] for d in range(len(shape))]
+    x = Operand(tuple(lying), permute=order)
+    function, dim = pick(rng, *REDUCTIONS), int(rng.integers(len(shape)))
+    if rng.random() < 0.15:
+        return Recipe(lambda x: F.layer_norm(x, x.shape[-1:]), (x,))
+    scaled = rng.random() < 0.4
+
+    def call(x: torch.Tensor) -> Any:
+        return function(x * 0.5 if scaled else x, dim)
+
+    return Recipe(call, (x,))
+
+
+def _windowed(rng: Rng) -> Recipe:
+    """A pool, or an image that is interpolated, in either layout."""
+    n, c, h, w = _image(rng)
+    x = Operand((n, h, w, c), permute=(0, 3, 1, 2)) if rng.random() < 0.35 else Operand((n, c, h, w))
+    kind = pick(rng, "max", "max", "mean", "bilinear", "bilinear", "bicubic", "nearest", "adaptive")
+    window, stride, side = pick(rng, 2, 3, 3, 5), pick(rng, 1, 2), pick(rng, 1, 2, 3, 5, 7)
+    scale, corners = pick(rng, 0.5, 2.0, 2.0, 4.0), rng.random() < 0.3
+
+    def call(x: torch.Tensor) -> torch.Tensor:
+        if kind in ("max", "mean"):
+            pool = F.max_pool2d if kind == "max" else F.avg_pool2d
+            return pool(x, window, stride, window // 2)
+        if kind == "adaptive":
+            return F.adaptive_avg_pool2d(x, side)
+        if kind == "nearest":
+            return F.interpolate(x, scale_factor=scale)
+        return F.interpolate(x, scale_factor=scale, mode=kind, align_corners=corners)
+
+    return Recipe(call, (x,))
+
+
 DRAWN: Mapping[str, Sequence[Callable[[Rng], Recipe]]] = {
     "alone": (_chain, _scores, _norm, _batch_norm, _chain, _scores, _pooled, _moved),
     "varied": (_repeated, _mixed, _rotary, _across, _mixed, _looked_up, _joined, _root_mean_square),
     "integers": (_integers,),
+    "reduced": (_reduced, _reduced, _windowed),
 }
 """Series -> what draws its cases, each in turn. A calibration measures the first, ``benchmarks/inductor_sweep.py`` the
 others.

@@ -136,7 +136,7 @@ def _operand(flow: Dataflow, product: OpCall, position: int, shape: tuple[int, .
         if call.op != "clone" and call.trait is not Trait.VIEW:
             return None
         value = _Value(call.input_ids[0], call.tensors[0], value.copied or call.op == "clone")
-    return None
+    return value if value.tensor.shape == shape else None
 
 
 PERMUTING = ("transpose", "permute")

@@ -15,6 +15,7 @@ CYCLES = {
     **{"div": 7.0, "clamp": 8.0, "clamp_min": 4.0, "clamp_max": 4.0, "hardtanh": 8.0, "remainder": 16.0},
     **{"exp": 8.0, "sigmoid": 12.0, "silu": 14.0, "tanh": 19.0, "log": 24.0, "softplus": 32.0, "gelu": 32.0},
     **{"sqrt": 11.0, "rsqrt": 11.0, "sin": 29.0, "cos": 28.0, "pow": 78.0, "erf": 24.0, "softmax": 12.0},
+    **{"argmax": 16.0, "argmin": 16.0, "digamma": 235.0, "lgamma": 75.0, "erfc": 53.0, "atan2": 54.0},
     **{"hardsigmoid": 8.0, "hardswish": 10.0, "elu": 12.0, "mish": 40.0, "log_sigmoid": 32.0, "log_softmax": 12.0},
 }
 """Lane cycles of a GPU for one element by operator, where they are not the usual ones of an addition. Measured on an

@@ -9,7 +9,7 @@ from dataclasses import replace
 from predictor.graph.dataflow import Dataflow
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 from predictor.runtimes.compile.instructions import USUAL_CYCLES, cycles_of, spatial_dims, window_of
-from predictor.runtimes.compile.loops import SCATTERS, Group, Loops, is_reduced_window, rows_of
+from predictor.runtimes.compile.loops import SCATTERS, Group, Loops, is_reduced_window, is_strided, rows_of
 from predictor.runtimes.fusion import fused_kernel
 
 def _slices(loops: Loops, group: Group) -> list[TensorSpec]:
@@ -91,12 +91,14 @@ def _bytes_read(flow: Dataflow, group: Group) -> float:
     return total
 
 
+SOFTMAX = frozenset({"softmax", "_softmax", "log_softmax", "_log_softmax"})
+
 _GROUP_NORMS = frozenset({"group_norm", "native_group_norm"})
 
 
 def kernels(loops: Loops, group: Group) -> Iterator[Kernel]:
     """The kernels of a group: mostly one. A reduction whose rows are split takes three: parts of the rows, the rows,
-    and the loop that uses them; that of a group norm channels-last two, for its rows are not what the loop runs over.
+    and the loop that uses them, of a softmax five; that of a group norm channels-last two, for its rows are not what the loop runs over.
     """
     flow = loops.flow
     if group.rows is None:
@@ -112,6 +114,7 @@ def kernels(loops: Loops, group: Group) -> Iterator[Kernel]:
     reduction = next(i for i in group.members if rows_of(flow.calls[i]) is not None)
     call = flow.calls[reduction]
     whole, loop = _kernel(loops, group, group.rows), _kernel(loops, group)
+    whole = replace(whole, dims={**whole.dims, "strided": float(is_strided(loops, group))})
     if loops.channels_last and call.op in _GROUP_NORMS and len(call.tensors[0].shape) == 4:
         yield replace(whole, dims={**whole.dims, "bytes_written": group.rows * 8.0})
         yield loop
@@ -121,8 +124,10 @@ def kernels(loops: Loops, group: Group) -> Iterator[Kernel]:
         return
     parts = group.rows * group.parts
     written = parts * 4.0
-    yield replace(whole, dims={**whole.dims, "bytes_written": written, "rows": float(parts), "contiguous": 0.0})
+    of_parts = {"bytes_written": written, "rows": float(parts), "contiguous": 0.0}
     small = {"elements": float(parts), "bytes_read": written, "bytes_written": group.rows * 4.0, "inputs": 1.0}
-    yield Kernel("triton", "fp32", {**small, "contiguous": 1.0, "kind": 0.0, "rows": float(group.rows)})
+    for _ in range(2 if call.op in SOFTMAX else 1):  # the largest of a row, then the sum of its exponentials
+        yield replace(whole, dims={**whole.dims, **of_parts})
+        yield Kernel("triton", "fp32", {**small, "contiguous": 1.0, "kind": 0.0, "rows": float(group.rows)})
     if any(flow.calls[i].outputs[0].elements > group.rows for i in group.members):
         yield loop

@@ -185,15 +185,20 @@ class Loops:
         return len(makers) <= JOINED and ((any(copied) and pointwise) or (all(copied) and not reduces))
 
     def _write_one_by_one(self, index: int, left: Left) -> None:
-        """Each of the joined tensors is written to its place by what makes it, or copied there."""
-        call = self.flow.calls[index]
-        copied = []
+        """Each of the joined tensors is written to its place by what makes it, or copied there: inputs of the graph by
+        one kernel for all of them (``register_operation_list`` in ``ConcatKernel.create``).
+        """
+        flow, call = self.flow, self.flow.calls[index]
+        copied: list[TensorSpec] = []
+        given: list[TensorSpec] = []
         for value, tensor in zip(call.input_ids, call.tensors, strict=True):
-            maker = self.flow.maker.get(value)
+            maker = flow.maker.get(value)
             if maker in left:
                 self.values[maker], self.written[maker] = left.pop(maker)
             elif maker not in self.written:
-                copied.append(tensor)
+                (copied if flow.root(value) in flow.maker else given).append(tensor)
+        if given:
+            copied.append(TensorSpec((sum(tensor.elements for tensor in given),), given[0].dtype, (1,)))
         self.copied[index] = copied
 
     def _is_written(self, index: int, readers: set[int], values: set[int], operations: int) -> bool:
@@ -546,17 +551,25 @@ def _strided_reads(loops: Loops, inlined: Collection[int], index: int, dim: int)
             yield (tensor.stride[along] > 1) != is_turned
 
 
-def _is_strided(loops: Loops, group: Group) -> bool:
+def is_strided(loops: Loops, group: Group) -> bool:
     """Whether the rows of a reduction are strided, as Inductor tells it (``Reduction.num_splits``): no fewer reads of
     full size are, along what is reduced, than are not.
     """
     reduction = group.members[0]
     call = loops.flow.calls[reduction]
-    if any(k.dims.get("inner", 1.0) > 1 for k in operator_of(call.op).lower(call)):
-        return not call.tensors[0].is_contiguous
+    inner = [k.dims.get("inner", 1.0) for k in operator_of(call.op).lower(call)]
+    if any(n > 1 for n in inner):
+        return call.tensors[0].is_contiguous
+    if any(n == 0 for n in inner) and call.tensors[0].is_contiguous:
+        return True
     last = len(call.tensors[0].shape) - 1
     found = list(_strided_reads(loops, group.inlined, reduction, last))
     return any(found) and 2 * sum(found) >= len(found)
+
+
+def _finds_places(call: OpCall) -> bool:
+    """Whether a reduction finds where its rows are largest or smallest: such are not split."""
+    return call.op in ("argmax", "argmin") or (call.op in ("max", "min") and len(call.outputs) > 1)
 
 
 THREADS = MULTIPROCESSORS * 2048
@@ -574,13 +587,12 @@ def _parts(loops: Loops, group: Group) -> int:
         return 1
     reduction = group.members[0]
     rows, cols = group.rows, group.size // group.rows
-    if (
-        loops.flow.calls[reduction].trait not in (Trait.REDUCTION, Trait.POOL)
-        or cols <= SHORT
-        or rows >= 64 * MULTIPROCESSORS
-    ):
+    call = loops.flow.calls[reduction]
+    if call.trait not in (Trait.REDUCTION, Trait.POOL) or _finds_places(call):
         return 1
-    if _is_strided(loops, group):
+    if cols <= SHORT or rows >= 64 * MULTIPROCESSORS:
+        return 1
+    if is_strided(loops, group):
         blocks = math.ceil(rows / 128)
         each = SHORT if rows * cols < SHORT * THREADS else max(SHORT, cols * blocks * 256 // (4 * THREADS))
         return math.ceil(cols / (4 * each))

@@ -102,7 +102,7 @@ def _compiled(graph: Graph, unmodelled: Counter[str]) -> list[HostCall]:
     channels_last = wants_channels_last(flow.calls)
     flow = Dataflow.of([_not_copied(flow, call) for call in flow.calls], graph.outputs)
     flow = Dataflow.of([part for call in flow.calls for part in _decomposed(call)], graph.outputs).live().once()
-    flow = Dataflow.of([part for call in flow.calls for part in _around_attention(call)], flow.outputs)
+    flow = Dataflow.of([part for call in flow.calls for part in _around_attention(flow, call)], flow.outputs)
     loops = Loops.of(flow, channels_last)
     last = {max(group.members): group for group in groups(loops)}
     weights = {v for c in flow.calls for v in c.input_ids if v not in flow.maker}
@@ -179,6 +179,10 @@ def _passed_on(call: OpCall, number: int) -> int:
     return -3 * call.output_ids[0] - number
 
 
+SUMMED = frozenset({"mv", "dot", "vdot"})
+"""Products with a vector, which are a loop that multiplies and sums (``mv`` in torch/_inductor/decomposition.py)."""
+
+
 def _decomposed(call: OpCall) -> Iterator[OpCall]:
     """What is put into a copy of a tensor is put there by a loop of its own, or by a library, after the loop that
     copies. A bias that the
@@ -190,6 +194,11 @@ def _decomposed(call: OpCall) -> Iterator[OpCall]:
         yield _copied(call, call.input_ids[0], call.tensors[0], out, call.outputs[0])
         op = f"{call.op}_" if is_library_call(call) else call.op
         yield replace(call, op=op, input_ids=(out, *call.input_ids[1:]))
+        return
+    if call.op in SUMMED:
+        matrix, vector = call.tensors
+        args = {"self": matrix, "other": vector, "dim": (-1,)}
+        yield replace(call, op="sum", args=args, trait=Trait.REDUCTION)
         return
     apart = call.trait is Trait.CONV or (
         call.op == "linear" and not (adds_bias(call) and call.outputs[0].itemsize == 2)
@@ -212,17 +221,19 @@ def _decomposed(call: OpCall) -> Iterator[OpCall]:
     )
 
 
-def _around_attention(call: OpCall) -> Iterator[OpCall]:
-    """Fused attention takes a mask in its own dtype and layout: each call has a loop that writes it so. Its result lies
-    as its queries do: where that is not heads side by side, a loop brings it there.
+def _around_attention(flow: Dataflow, call: OpCall) -> Iterator[OpCall]:
+    """Fused attention takes a mask in its own dtype and layout: each call has a loop that writes it so, but where the
+    graph is given it in that dtype. Its result lies as its queries do: where that is not heads side by side, a loop brings it there.
     """
     if not is_attention(call.op):
         yield call
         return
     mask, query, out = call.args.get("attn_mask"), call.args["query"], call.outputs[0]
-    if isinstance(mask, TensorSpec):
-        names = [name for name, value in call.args.items() if isinstance(value, TensorSpec)]
-        position, written = names.index("attn_mask"), _passed_on(call, 2)
+    names = [name for name, value in call.args.items() if isinstance(value, TensorSpec)]
+    position = names.index("attn_mask") if isinstance(mask, TensorSpec) else -1
+    is_given = position >= 0 and flow.root(call.input_ids[position]) not in flow.maker and mask.dtype == out.dtype
+    if isinstance(mask, TensorSpec) and not is_given:
+        written = _passed_on(call, 2)
         read, mask = call.input_ids[position], replace(mask, dtype=out.dtype)
         yield _copied(call, read, call.args["attn_mask"], written, mask)
         input_ids = (*call.input_ids[:position], written, *call.input_ids[position + 1 :])
