@@ -128,16 +128,19 @@ lie in one sector of the cache, of so many bytes. Measured on an H200: 46 ns wit
 95 with 12, 169 with 32, 190 with 100.
 """
 
-SCAN_THREADS, SCAN_ROUND_S = 512, 1.2e-6
-"""Of a block that scans rows, and its round of two elements a thread (aten/src/ATen/native/cuda/ScanUtils.cuh): on an
-H200 1.37 us of 1024 elements, 0.8 of 32.
+SCAN_THREADS, SCAN_ROUND_S, FULL_ROUND_S = 512, 1.2e-6, 2.4e-6
+"""Of a block that scans rows, and its round of two elements a thread (aten/src/ATen/native/cuda/ScanUtils.cuh), alone
+on a multiprocessor and where blocks fill it: on an H200 1.37 us of 1024 elements and 0.8 of 32, 2.1 where they do.
 """
 
 
 def _scan_rounds(d: Dims) -> tuple[Array, Array]:
-    """Rounds of a block that scans rows, and rows of a block: threads are shared as rows and columns are many."""
+    """Rounds of a block that scans rows, and rows of a block: threads are shared as rows and columns are many, but that
+    torch subtracts without a sign: of very many rows each has a block (``get_log_num_threads_x_inner_scan``).
+    """
     wide, many = np.ceil(np.log2(np.maximum(d["cols"], 1))), np.ceil(np.log2(np.maximum(d["rows"], 1)))
-    across = 2 ** np.clip(np.floor((9 + wide - many) / 2), 4, 9)
+    difference = 9 + wide - many
+    across = np.where(difference < 0, 2.0**9, 2 ** np.clip(np.floor(difference / 2), 4, 9))
     return np.ceil(d["cols"] / (2 * across)), SCAN_THREADS / across
 
 
@@ -145,8 +148,8 @@ def _scan_issue_s(d: Dims, size: int, sms: int) -> Array:
     """Columns: an element after another. Rows: round after round, but for a single one, which all share."""
     column_s = d["cols"] * (SCAN_STEP_S + SECTOR_STEP_S * np.minimum(d["stride"] * size / SECTOR, 1))
     rounds, rows = _scan_rounds(d)
-    waves = np.maximum(np.ceil(d["rows"] / rows) * SCAN_THREADS / (sms * THREADS_OF_SM), 1)
-    row_s = np.where(d["rows"] > 1, rounds * waves * SCAN_ROUND_S, 0.0)
+    waves = np.ceil(d["rows"] / rows) * SCAN_THREADS / (sms * THREADS_OF_SM)
+    row_s = np.where(d["rows"] > 1, rounds * np.maximum(waves * FULL_ROUND_S, SCAN_ROUND_S), 0.0)
     return np.asarray(np.where(d["stride"] > 1, column_s, row_s))
 
 
