@@ -29,6 +29,9 @@ each once; zero elements of a family where they run none.
 Impossible = Callable[[Dims], Iterable[tuple[NDArray[np.bool_], str]]]
 """Dimensions -> (where they cannot be, why not) for each reason; in braces the dimensions that a reason names."""
 
+WARP = 32
+"""Threads of a GPU that go together."""
+
 MAYBE_NONE = ("bytes", "bytes_read", "bytes_written", "flops", "steps")
 """Dimensions that every call says and that may be 0."""
 

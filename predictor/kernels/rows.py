@@ -15,7 +15,7 @@ from functools import partial
 
 import numpy as np
 
-from predictor.kernels.family import Array, Dims, Family, aligned, log, row_blocks, waves
+from predictor.kernels.family import WARP, Array, Dims, Family, aligned, log, row_blocks, waves
 
 
 def _rows_flops(d: Dims) -> Array:
@@ -40,9 +40,9 @@ def _reduce_bytes(d: Dims, size: int) -> Array:
     return size * (d["rows"] * d["cols"] + d["rows"])
 
 
-THREADS_OF_SM, WARP, VECTOR_OF_RESULTS = 2048, 32, 4
-"""Threads that a multiprocessor holds, threads that go together, and results that a thread of a reduction makes at once
-where they are neighbours (aten/src/ATen/native/cuda/Reduce.cuh).
+THREADS_OF_SM, AT_ONCE = 2048, 4
+"""Threads that a multiprocessor holds, and results that a thread of a reduction makes at once where they are
+neighbours, as well as values of a row that it reads at once (aten/src/ATen/native/cuda/Reduce.cuh).
 """
 
 REDUCE_THREADS, SPLIT_VALUES, LEAST_VALUES = 512, 256, 16
@@ -66,9 +66,9 @@ class _Grid:
     def of(cls, d: Dims, sms: int) -> _Grid:
         """As ``setReduceConfig`` says (aten/src/ATen/native/cuda/Reduce.cuh)."""
         inner, beside = d["inner"] > 0, np.where(d["beside"] > 0, d["beside"], d["rows"])
-        at_once = np.where(inner, 1, np.where(beside % 4 == 0, VECTOR_OF_RESULTS, np.where(beside % 2 == 0, 2, 1)))
+        at_once = np.where(inner, 1, np.where(beside % AT_ONCE == 0, AT_ONCE, np.where(beside % 2 == 0, 2, 1)))
         loads = inner & (d["cols"] >= 128) & (d["whole"] > 0) & (d["heavy"] == 0)
-        fastest = np.where(inner, d["cols"] / np.where(loads, 4, 1), d["rows"] / at_once)
+        fastest = np.where(inner, d["cols"] / np.where(loads, AT_ONCE, 1), d["rows"] / at_once)
         other = np.where(inner, d["rows"], d["cols"])
         most = REDUCE_THREADS / at_once
         across, along = _largest_power(fastest, most), _largest_power(other, most)

@@ -12,11 +12,7 @@ from functools import partial
 
 import numpy as np
 
-from predictor.kernels.family import Array, Dims, Family, log, waves
-
-
-WARP = 32
-"""Threads that go together."""
+from predictor.kernels.family import WARP, Array, Dims, Family, log, waves
 
 
 def streamed(d: Dims, size: int) -> Array:
@@ -67,10 +63,10 @@ def _pool_features(d: Dims, size: int, sms: int) -> list[Array]:
     return [log(d["elements"]), d["window"], d["maximum"], log(d["bytes_read"]), apart, *kernel, warps]
 
 
-ADAPTIVE_WARP_S, ADAPTIVE_STEP_S, ADAPTIVE_WARPS = 3.6e-8, 2.2e-9, 8
-"""Of a multiprocessor that pools adaptively, whose windows' places are found by divisions: for each warp, for each pixel
-of its windows, and warps that share an image (aten/src/ATen/native/cuda/AdaptiveAveragePooling.cu). Measured on an
-H200: 2.27 ns a pixel of windows of 100, 2.2 of maxima of 1024, 2.8 of 784, 38 ns a warp of windows of one.
+ADAPTIVE_WARP_S, ADAPTIVE_STEP_S = 3.6e-8, 2.2e-9
+"""Of a multiprocessor that pools adaptively, whose windows' places are found by divisions: for each warp, and for each
+pixel of its windows (aten/src/ATen/native/cuda/AdaptiveAveragePooling.cu). Measured on an H200: 2.27 ns a pixel of
+windows of 100, 2.2 of maxima of 1024, 2.8 of 784, 38 ns a warp of windows of one.
 """
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import pairwise, takewhile
 
+from predictor.kernels.family import WARP
 from predictor.kernels.unmodelled import UNMODELLED
 from predictor.records import Kernel, OpCall, TensorSpec
 
@@ -51,10 +52,6 @@ def pointwise_of(
         "heavy": float(heavy),
     }
     return (Kernel("pointwise", out.dtype, dims),)
-
-
-WARP = 32
-"""Threads of a GPU that read together."""
 
 
 def run_length(source: TensorSpec, out: TensorSpec | None = None) -> tuple[int, bool]:

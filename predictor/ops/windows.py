@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from functools import partial
 
+from predictor.kernels.family import WARP
 from predictor.ops import ort
 from predictor.ops.arguments import pair, tensor
-from predictor.ops.elementary import WARP, copy_of, fill_of, product, reduction_of
+from predictor.ops.elementary import copy_of, fill_of, product, reduction_of
 from predictor.ops.row import LOOP, NO_FUSER, RARE, SPELLED_OTHERWISE, OnnxForm, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
