@@ -62,7 +62,7 @@ def grow_batch(dims: Dims, times: float) -> dict[str, Array]:
 
 def grow_stream(dims: Dims, times: float) -> dict[str, Array]:
     """More of all that it streams."""
-    streamed = ("elements", "bytes_read", "bytes_written", "rows", "blocks", "threads")
+    streamed = ("elements", "bytes_read", "bytes_written", "rows", "blocks", "threads", "warps")
     return {**dims, **{name: dims[name] * times for name in streamed if name in dims}}
 
 

@@ -2,10 +2,10 @@
 
 stride: of a row's elements in memory; strided: they are not neighbours; indexed: the place of what is found, too. Of
 reductions, inner: along the innermost dimension; beside: results that are neighbours in memory, 0 for all; whole: the
-reduced dimensions are one in memory; compares: the largest or smallest, or any; heavy: variances and powers; paired: a
-row is the distance of two. Of normalisations, of_batch: elements of a channel whose statistics are computed, 0 where
-they are given; rms: without a mean. Of gathers, written: rows are written to places
-that indices say, not read from them; adds: and added to what is there; shared: rows that meet in one place.
+reduced dimensions are one in memory; compares: the largest or smallest, or any; heavy: variances, powers and sums of
+exponentials; paired: a row is the distance of two. Of normalisations, of_batch: elements of a channel whose statistics
+are computed, 0 where they are given; rms: without a mean. Of gathers, written: rows are written to places that indices
+say, not read from them; adds: and added to what is there; shared: rows that meet in one place.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ neighbours, as well as values of a row that it reads at once (aten/src/ATen/nati
 """
 
 REDUCE_THREADS, SPLIT_VALUES, LEAST_VALUES = 512, 256, 16
-"""Of the same file: threads of a block, values of a thread from which blocks share a result, and how few each gets."""
+"""Of the same file: threads of a block, values of a thread from which blocks share a result, and how few each gets.
+"""
 
 
 def _largest_power(x: Array, most: Array | float) -> Array:
@@ -56,11 +57,12 @@ def _largest_power(x: Array, most: Array | float) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class _Grid:
-    """How torch shares a reduction: values of a thread, warps of all blocks, blocks of each result, of all of them."""
+    """How torch shares a reduction: values of a thread, all warps, blocks of a result, and results of a thread."""
 
     values: Array
     warps: Array
     sharing: Array
+    at_once: Array
 
     @classmethod
     def of(cls, d: Dims, sms: int) -> _Grid:
@@ -84,7 +86,7 @@ class _Grid:
         wanted = np.minimum(np.ceil(target / blocks), np.ceil(values / LEAST_VALUES))
         shared = split & (values >= SPLIT_VALUES) & (blocks <= target)
         sharing = np.where(shared, np.maximum(wanted, np.ceil(values / SPLIT_VALUES)), 1)
-        return cls(np.ceil(values / sharing), blocks * sharing * np.maximum(threads / WARP, 1), sharing)
+        return cls(np.ceil(values / sharing), blocks * sharing * np.maximum(threads / WARP, 1), sharing, at_once)
 
 
 def _reduce_features(d: Dims, size: int, sms: int) -> list[Array]:
@@ -95,14 +97,15 @@ def _reduce_features(d: Dims, size: int, sms: int) -> list[Array]:
 
 
 VALUE_STEP_S, SLOW_STEP_S = 5e-8, 2.2e-7
-"""Of a thread that reduces, each value after another: sums, and variances, powers, and maxima across rows, whose loads
-wait for each other. Measured on an H200: 64 values of sums 4.2 us, 96 of them 7.7; 94 of a variance 19.6; of maxima
-across rows 64 values 16.8, with their places 128 values 41.
+"""Of a thread that reduces, each value after another: sums, and variances, powers, maxima across rows, and dimensions
+apart from each other, whose loads wait for each other. Measured on an H200: 64 values of sums 4.2 us, 96 of them 7.7;
+94 of a variance 19.6; of maxima across rows 64 values 16.8, with their places 128 values 41.
 """
 
-REDUCE_WARP_S, WARP_VALUE_S, SLOW_VALUE_S = 2.6e-8, 1e-9, 8e-9
-"""Of a multiprocessor that reduces: for each warp, and each of its values, of those that are slow. Measured likewise:
-29 ns a warp of means of 32, 30 of sums of 3, 41 of maxima of 54, 53 of maxima of 20 with their places.
+REDUCE_WARP_S, INDEXED_WARP_S, WARP_VALUE_S, SLOW_VALUE_S = 2.6e-8, 4.5e-8, 1e-9, 5e-9
+"""Of a multiprocessor that reduces: for each warp, of those that say places, for each value of a warp, of those that
+are slow. Measured likewise: 29 ns a warp of means of 32, 30 of sums of 3, 41 of maxima of 54; with their places 53 of
+maxima of 20, 187 of 1024.
 """
 
 PAIR_S = 1.33e-9
@@ -115,22 +118,24 @@ def _reduce_issue_s(d: Dims, size: int, sms: int) -> Array:
     """The values of a thread one after another, or the instructions of all warps, or the blocks of pairs."""
     grid = _Grid.of(d, sms)
     across = (d["inner"] == 0) & ((d["indexed"] > 0) | ((d["compares"] > 0) & (size < 4)))
-    slow = across | (d["heavy"] > 0)
+    slow = across | (d["heavy"] > 0) | ((d["inner"] > 0) & (d["whole"] == 0))
     step_s = np.where(slow, SLOW_STEP_S, VALUE_STEP_S)
-    value_s = np.where(slow | (d["indexed"] > 0), SLOW_VALUE_S, WARP_VALUE_S)
-    threads_s = np.maximum(grid.values * step_s, grid.warps / sms * (REDUCE_WARP_S + grid.values * value_s))
+    value_s = grid.at_once * np.where(slow | (d["indexed"] > 0), SLOW_VALUE_S, WARP_VALUE_S)
+    warp_s = np.where(d["indexed"] > 0, INDEXED_WARP_S, REDUCE_WARP_S) + grid.values * value_s
+    threads_s = np.maximum(grid.values * step_s, grid.warps / sms * warp_s)
     return np.asarray(np.where(d["paired"] > 0, d["rows"] * PAIR_S, threads_s))
 
 
-SCAN_STEP_S, SECTOR_STEP_S, SECTOR = 5e-8, 1.4e-7, 32
-"""Of a thread that goes down a column: each element, and what of that is added as far as neighbours of its row do not
-lie in one sector of the cache, of so many bytes. Measured on an H200: 46 ns with 4 bytes beside each other, 74 with 6,
-95 with 12, 169 with 32, 190 with 100.
+SCAN_STEP_S, SECTOR_STEP_S, EXPONENTIAL_STEP_S, SECTOR = 4e-8, 1.4e-7, 1.3e-7, 32
+"""Of a thread that goes down a column: each element, what is added as far as neighbours of its row do not lie in one
+sector of the cache, of so many bytes, and for sums of exponentials (322 ns an element in all). Measured on an H200: 46
+ns with 4 bytes beside each other, 74 with 6, 95 with 12, 169 with 32, 190 with 100.
 """
 
-SCAN_THREADS, SCAN_ROUND_S, FULL_ROUND_S = 512, 1.2e-6, 2.4e-6
+SCAN_THREADS, SCAN_ROUND_S, FULL_ROUND_S, INDEXED_ROUNDS = 512, 1.2e-6, 2.4e-6, 2
 """Of a block that scans rows, and its round of two elements a thread (aten/src/ATen/native/cuda/ScanUtils.cuh), alone
-on a multiprocessor and where blocks fill it: on an H200 1.37 us of 1024 elements and 0.8 of 32, 2.1 where they do.
+on a multiprocessor and where blocks fill it, and as how many one with places counts: on an H200 1.37 us of 1024
+elements and 0.8 of 32, 2.1 where they fill it, and of maxima with their places.
 """
 
 
@@ -144,24 +149,30 @@ def _scan_rounds(d: Dims) -> tuple[Array, Array]:
     return np.ceil(d["cols"] / (2 * across)), SCAN_THREADS / across
 
 
+def _down(d: Dims) -> Array:
+    """Whether a thread goes down each column: along any dimension but the last, whatever lies inside of it."""
+    return np.asarray((d["stride"] > 1) | (d["down"] > 0))
+
+
 def _scan_issue_s(d: Dims, size: int, sms: int) -> Array:
     """Columns: an element after another. Rows: round after round, but for a single one, which all share."""
-    column_s = d["cols"] * (SCAN_STEP_S + SECTOR_STEP_S * np.minimum(d["stride"] * size / SECTOR, 1))
+    step_s = SCAN_STEP_S + SECTOR_STEP_S * np.minimum(d["stride"] * size / SECTOR, 1) + EXPONENTIAL_STEP_S * d["heavy"]
     rounds, rows = _scan_rounds(d)
     waves = np.ceil(d["rows"] / rows) * SCAN_THREADS / (sms * THREADS_OF_SM)
-    row_s = np.where(d["rows"] > 1, rounds * np.maximum(waves * FULL_ROUND_S, SCAN_ROUND_S), 0.0)
-    return np.asarray(np.where(d["stride"] > 1, column_s, row_s))
+    round_s = np.maximum(waves * FULL_ROUND_S, SCAN_ROUND_S) * np.where(d["indexed"] > 0, INDEXED_ROUNDS, 1)
+    row_s = np.where(d["rows"] > 1, rounds * round_s, 0.0)
+    return np.asarray(np.where(_down(d), d["cols"] * step_s, row_s))
 
 
 def _scan_features(d: Dims, size: int, sms: int) -> list[Array]:
     rounds, rows = _scan_rounds(d)
-    return [*_strided_features(d, size, sms), d["indexed"], d["heavy"], log(rounds), log(rows)]
+    return [*_strided_features(d, size, sms), d["indexed"], d["heavy"], log(rounds), log(rows), _down(d)]
 
 
-SOFTMAX_STEP_S, SOFTMAX_WARP_S, PASSES = 1.85e-7, 8e-9, 3
-"""Of a thread that goes down a column, each element; of a multiprocessor, each element of a warp; and how often it
-does: for the largest, the sum and the result. Measured on an H200: 550 ns an element of columns of 192 to 1792 on few
-threads; 8.5 a warp's on all.
+SOFTMAX_STEP_S, SOFTMAX_WARP_S, LOG_SOFTMAX_WARP_S, PASSES = 1.85e-7, 8e-9, 4e-9, 3
+"""Of a thread that goes down a column, each element; of a multiprocessor, each element of a warp, and of one whose
+results are no exponentials; and how often it does: for the largest, the sum and the result. Measured on an H200: 550 ns
+an element of columns of 192 to 1792 on few threads; 8.4 and 3.8 ns a warp's each time on all.
 """
 
 SOFTMAX_THREADS, SHARED_WIDTH, SHARED_LENGTH = 1024, 64, 64
@@ -187,7 +198,8 @@ def _softmax_issue_s(d: Dims, size: int, sms: int) -> Array:
     """Columns: an element after another, thrice. Long rows: what a block reads and writes."""
     steps, threads = _softmax_grid(d)
     warps = np.maximum(threads / WARP / sms, 1)
-    column_s = PASSES * steps * np.maximum(SOFTMAX_STEP_S, warps * SOFTMAX_WARP_S)
+    warp_s = np.where(d["logarithm"] > 0, LOG_SOFTMAX_WARP_S, SOFTMAX_WARP_S)
+    column_s = PASSES * steps * np.maximum(SOFTMAX_STEP_S, warps * warp_s)
     side_by_side = np.maximum(d["rows"] / sms / ROWS_OF_SM, 1)
     row_s = np.where(d["cols"] > SOFTMAX_THREADS, d["cols"] * 2 / ROW_BYTES_PER_S * side_by_side, 0.0)
     return np.asarray(np.where(d["stride"] > 1, column_s, row_s))
@@ -195,7 +207,7 @@ def _softmax_issue_s(d: Dims, size: int, sms: int) -> Array:
 
 def _softmax_features(d: Dims, size: int, sms: int) -> list[Array]:
     steps, threads = _softmax_grid(d)
-    return [*_strided_features(d, size, sms), log(steps), log(threads)]
+    return [*_strided_features(d, size, sms), log(steps), log(threads), d["logarithm"]]
 
 
 CHANNEL_THREADS, CHANNEL_STEP_S = 512, 2e-7
@@ -306,7 +318,7 @@ _MATRIX: dict[str, float | None] = {"rows": None, "cols": None}
 ROWS = (
     _row(
         name="softmax",
-        dims={**_MATRIX, "stride": 1},
+        dims={**_MATRIX, "stride": 1, "logarithm": 0},
         features=_softmax_features,
         issue_s=_softmax_issue_s,
         profiler_names=r"[sS]oft[mM]ax",
@@ -353,7 +365,7 @@ ROWS = (
     ),
     _row(
         name="scan",
-        dims={**_MATRIX, "stride": 1, "indexed": 0, "heavy": 0},
+        dims={**_MATRIX, "stride": 1, "indexed": 0, "heavy": 0, "down": 0},
         features=_scan_features,
         issue_s=_scan_issue_s,
         profiler_names=r"scan",

@@ -148,7 +148,7 @@ def unrolled(call: OpCall) -> tuple[Kernel, ...]:
     images = x.shape[0] if len(x.shape) > 3 else 1
     sizes = {"elements": out.elements, "bytes_read": min(x.nbytes, out.nbytes), "bytes_written": out.nbytes}
     dims = {**{name: size / images for name, size in sizes.items()}, "run": 1, "transposed": 1.0}
-    dims["steps"] = math.prod(pair(call.args["kernel_size"]))
+    dims["steps"] = math.prod(pair(call.args.get("kernel_size", 1)))
     return (Kernel("copy", x.dtype, dims),) * images
 
 

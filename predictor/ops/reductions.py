@@ -97,7 +97,8 @@ def softmax(call: OpCall) -> tuple[Kernel, ...]:
     cast: tuple[Kernel, ...] = ()
     if (x.dtype, out.dtype) not in ((out.dtype, out.dtype), ("fp16", "fp32"), ("bf16", "fp32")):
         cast, x = copy_of(x, out), out
-    return cast + contiguous_of(x) + along(x, "softmax", int(call.args["dim"]))
+    logarithm = float("log" in call.op)
+    return cast + contiguous_of(x) + along(x, "softmax", int(call.args["dim"]), logarithm=logarithm)
 
 
 def safe_softmax(call: OpCall) -> tuple[Kernel, ...]:

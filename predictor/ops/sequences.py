@@ -18,7 +18,8 @@ def scan(call: OpCall, *, heavy: float = 0.0) -> tuple[Kernel, ...]:
     indexed = len(call.outputs) > 1
     cast = () if indexed else widened(x, out)
     x = replace(x, dtype=out.dtype) if cast else x
-    return cast + along(x, "scan", dim, indexed=float(indexed), heavy=heavy)
+    down = bool(x.shape) and dim % len(x.shape) != len(x.shape) - 1
+    return cast + along(x, "scan", dim, indexed=float(indexed), heavy=heavy, down=float(down))
 
 
 def sort(call: OpCall, *, k: float = 0.0) -> tuple[Kernel, ...]:
