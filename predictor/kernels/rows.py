@@ -56,7 +56,7 @@ def _largest_power(x: Array, most: Array | float) -> Array:
 
 
 @dataclass(frozen=True, slots=True)
-class _Grid:
+class ReductionGrid:
     """How torch shares a reduction: values of a thread, all warps, blocks of a result, and results of a thread."""
 
     values: Array
@@ -65,7 +65,7 @@ class _Grid:
     at_once: Array
 
     @classmethod
-    def of(cls, d: Dims, sms: int) -> _Grid:
+    def of(cls, d: Dims, sms: int) -> ReductionGrid:
         """As ``setReduceConfig`` says (aten/src/ATen/native/cuda/Reduce.cuh)."""
         inner, beside = d["inner"] > 0, np.where(d["beside"] > 0, d["beside"], d["rows"])
         at_once = np.where(inner, 1, np.where(beside % AT_ONCE == 0, AT_ONCE, np.where(beside % 2 == 0, 2, 1)))
@@ -90,7 +90,7 @@ class _Grid:
 
 
 def _reduce_features(d: Dims, size: int, sms: int) -> list[Array]:
-    grid = _Grid.of(d, sms)
+    grid = ReductionGrid.of(d, sms)
     shared = [log(grid.values), log(grid.warps / sms), log(grid.sharing)]
     kind = [d["compares"], d["heavy"], d["paired"]]
     return [*_rows_features(d, size, sms), d["inner"], d["indexed"], *shared, *kind]
@@ -116,7 +116,7 @@ PAIR_S = 1.33e-9
 
 def _reduce_issue_s(d: Dims, size: int, sms: int) -> Array:
     """The values of a thread one after another, or the instructions of all warps, or the blocks of pairs."""
-    grid = _Grid.of(d, sms)
+    grid = ReductionGrid.of(d, sms)
     across = (d["inner"] == 0) & ((d["indexed"] > 0) | ((d["compares"] > 0) & (size < 4)))
     slow = across | (d["heavy"] > 0) | ((d["inner"] > 0) & (d["whole"] == 0))
     step_s = np.where(slow, SLOW_STEP_S, VALUE_STEP_S)

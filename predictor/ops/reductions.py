@@ -162,7 +162,7 @@ def batch_norm(call: OpCall) -> tuple[Kernel, ...]:
         return ()
     if len(x.shape) == 2 or (not x.is_contiguous and x.stride[1] == 1):
         return rows_of("batch_norm", x, math.ceil(x.elements / TILE), min(x.elements, TILE))
-    computes = call.args.get("training") or not any(spec.elements for spec in call.tensors[3:5])
+    computes = call.args.get("training") or call.args.get("use_input_stats")
     dims = {"rows": math.prod(x.shape[:2]), "cols": math.prod(x.shape[2:])}
     dims["of_batch"] = x.elements // x.shape[1] if computes else 0
     return (Kernel("batch_norm", x.dtype, dims),)
