@@ -164,7 +164,8 @@ def batch_norm(call: OpCall) -> tuple[Kernel, ...]:
         return rows_of("batch_norm", x, math.ceil(x.elements / TILE), min(x.elements, TILE))
     computes = call.args.get("training") or call.args.get("use_input_stats")
     dims = {"rows": math.prod(x.shape[:2]), "cols": math.prod(x.shape[2:])}
-    dims["of_batch"] = x.elements // x.shape[1] if computes else 0
+    if computes:
+        dims["of_batch"] = x.elements // x.shape[1]
     return (Kernel("batch_norm", x.dtype, dims),)
 
 

@@ -48,7 +48,7 @@ def pool(call: OpCall, *, spatial: int = 2, maximum: bool = False, adaptive: boo
         "adaptive": float(adaptive),
         "volume": float(spatial == 3),
     }
-    if adaptive:
+    if adaptive or spatial == 3:
         width = out.shape[-1]
         dims["warps"] = out.elements // max(width, 1) * math.ceil(width / WARP)
     return (Kernel("pool", x.dtype, dims),)

@@ -82,7 +82,7 @@ def test_what_a_norm_computes() -> None:
     """Statistics of the batch where none are given; no mean in an RMS norm."""
     image, channels = torch.rand(2, 4, 8, 8), torch.rand(4)
     assert only(lambda x: F.batch_norm(x, None, None, training=True), image)["of_batch"] == 2 * 8 * 8
-    assert only(F.batch_norm, image, channels, channels)["of_batch"] == 0
+    assert "of_batch" not in only(F.batch_norm, image, channels, channels)
     assert only(lambda x: F.instance_norm(x), image)["of_batch"] == 8 * 8
     assert only(lambda x: F.rms_norm(x, (8,)), image)["rms"] == 1
     assert "rms" not in only(lambda x: F.layer_norm(x, (8,)), image)
