@@ -122,6 +122,22 @@ def test_windows_unrolled_and_folded() -> None:
     assert only(lambda x: F.fold(x, 8, 4, stride=4), torch.rand(2, 3 * 16, 4))["windows"] == 1
 
 
+@pytest.mark.parametrize(
+    ("shape", "reduction", "families"),
+    [
+        ((8, 4), "mean", ["gather"]),
+        ((8, 4), "none", ["gather", "fill"]),
+        ((2, 4, 3, 3), "mean", ["fill", "fill", "gather", "pointwise"]),
+        ((2, 4, 3, 3), "sum", ["fill", "fill", "gather"]),
+    ],
+)
+def test_losses_of_classes(shape: tuple[int, ...], reduction: str, families: list[str]) -> None:
+    """As an H200 launched them: of rows one kernel, of pixels four."""
+    classes = torch.zeros(shape[0], *shape[2:], dtype=torch.int64)
+    found = kernels(lambda x, y: F.nll_loss(x, y, reduction=reduction), torch.rand(shape), classes)
+    assert [kernel.family for kernel in found] == families
+
+
 def test_distances_are_of_pairs() -> None:
     dims = only(lambda x, y: torch.cdist(x, y, p=1.0), torch.rand(5, 3), torch.rand(7, 3))
     assert (dims["paired"], dims["rows"], dims["cols"]) == (1, 35, 3)
