@@ -4,8 +4,8 @@ stride: of a row's elements in memory; strided: they are not neighbours; indexed
 reductions, inner: along the innermost dimension; beside: results that are neighbours in memory, 0 for all; whole: the
 reduced dimensions are one in memory; compares: the largest or smallest, or any; heavy: variances, powers and sums of
 exponentials; paired: a row is the distance of two. Of normalisations, of_batch: elements of a channel whose statistics
-are computed, 0 where they are given; rms: without a mean. Of gathers, written: rows are written to places that indices
-say, not read from them; adds: and added to what is there; shared: rows that meet in one place.
+are computed, 0 where they are given; rms: without a mean; flat: without pixels. Of gathers, written: rows are written
+to places that indices say, not read from them; adds: and added to what is there; shared: rows that meet in one place.
 """
 
 from __future__ import annotations
@@ -226,6 +226,10 @@ def _batch_norm_features(d: Dims, size: int, sms: int) -> list[Array]:
     return [*_rows_features(d, size, sms), log(d["of_batch"] + 1)]
 
 
+def _group_norm_features(d: Dims, size: int, sms: int) -> list[Array]:
+    return [*_rows_features(d, size, sms), d["flat"]]
+
+
 def _layer_norm_features(d: Dims, size: int, sms: int) -> list[Array]:
     return [*_rows_features(d, size, sms), d["rms"]]
 
@@ -340,7 +344,8 @@ ROWS = (
     ),
     _row(
         name="group_norm",
-        dims=_MATRIX,
+        dims={**_MATRIX, "flat": 0},
+        features=_group_norm_features,
         profiler_names=r"GroupNorm|RowwiseMoments|ComputeFusedParams|group_norm",
         factor_group="norm",
     ),

@@ -170,11 +170,18 @@ def batch_norm(call: OpCall) -> tuple[Kernel, ...]:
 
 
 def group_norm(call: OpCall) -> tuple[Kernel, ...]:
-    """A row for every group of every image."""
+    """A row for every group of every image, copied where its channels are not the first; without pixels torch has no
+    factors of channels to compute before it applies them.
+    """
     x = tensor(call, "input")
+    if not x.elements:
+        return ()
     groups = int(call.args.get("num_groups", call.args.get("group", 1)))
     rows = x.shape[0] * groups
-    return rows_of("group_norm", x, rows, x.elements // max(rows, 1))
+    dims = {"rows": rows, "cols": x.elements // rows}
+    if x.elements == math.prod(x.shape[:2]):
+        dims["flat"] = 1
+    return (*contiguous_of(x), Kernel("group_norm", x.dtype, dims))
 
 
 _reduction = partial(Operator, trait=Trait.REDUCTION, lower=reduce, fused_by=LOOP)

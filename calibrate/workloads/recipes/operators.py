@@ -136,6 +136,20 @@ def _normed_by_image(x: Any, weight: Any = None, bias: Any = None) -> Any:
     return F.instance_norm(x, weight=weight, bias=bias)
 
 
+def group_norm(rng: Rng, scale: Scale) -> Recipe:
+    """Of rows without pixels, of sequences, of images that are small or oblong."""
+    groups = pick(rng, 1, 2, 4, 8, 16, 32, 32)
+    channels = groups * pick(rng, 1, 2, 3, 4, 8, 10, 16, 32)
+    shape = pick(rng, (), (), (log_uniform(rng, 2, 8192),), (pick(rng, *SIDES), pick(rng, *SIDES)))
+    batch = _fitting(rng, scale, channels * math.prod(shape), 64) if shape else log_uniform(rng, 1, 16384)
+    factors = tuple(Operand((channels,), warm=False) for _ in range(2))
+    return Recipe(_call(_group_norm, groups), (Operand((batch, channels, *shape)), *factors))
+
+
+def _group_norm(x: Any, weight: Any, bias: Any, groups: int) -> Any:
+    return F.group_norm(x, groups, weight, bias)
+
+
 def pool(rng: Rng, scale: Scale) -> Recipe:
     """Adaptive ones of any size, the largest of a whole image, windows of volumes that lie apart or overlap."""
     kind = pick(rng, "mean", "mean", "maximum", "whole", "whole", "volume", "volume", "adaptive volume", "sequence")
@@ -229,6 +243,7 @@ OPERATORS = (
     FamilyRecipe("softmax", softmax, 140),
     FamilyRecipe("layer_norm", layer_norm, 70),
     FamilyRecipe("batch_norm", batch_norm, 110),
+    FamilyRecipe("group_norm", group_norm, 80),
     FamilyRecipe("pool", pool, 240),
     FamilyRecipe("interpolate", interpolate, 240),
     FamilyRecipe("copy", copy, 120),

@@ -88,6 +88,15 @@ def test_what_a_norm_computes() -> None:
     assert "rms" not in only(lambda x: F.layer_norm(x, (8,)), image)
 
 
+def test_a_group_norm_copies_images_whose_channels_are_last() -> None:
+    norm, image = (lambda x: F.group_norm(x, 2)), torch.rand(2, 4, 8, 8)
+    assert [kernel.family for kernel in kernels(norm, image)] == ["group_norm"]
+    last = image.contiguous(memory_format=torch.channels_last)
+    assert [kernel.family for kernel in kernels(norm, last)] == ["copy", "group_norm"]
+    assert "flat" not in only(norm, image)
+    assert only(norm, torch.rand(2, 4))["flat"] == 1
+
+
 def test_a_logarithm_of_a_softmax_is_told_from_a_softmax() -> None:
     assert only(lambda x: x.softmax(1), STACK)["logarithm"] == 0
     assert only(lambda x: x.log_softmax(1), STACK)["logarithm"] == 1
