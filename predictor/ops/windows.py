@@ -34,7 +34,7 @@ def pool(call: OpCall, *, spatial: int = 2, maximum: bool = False, adaptive: boo
     the result says the windows.
     """
     x, out = tensor(call, "self"), call.outputs[0]
-    window = x.elements / max(out.elements, 1)
+    window = max(x.elements / max(out.elements, 1), 1.0)
     if "kernel_size" in call.args:  # a window larger than the image sees the image
         kernel = pair(call.args["kernel_size"], spatial)
         window = math.prod(min(k, n) for k, n in zip(kernel, x.shape[-spatial:], strict=True))
