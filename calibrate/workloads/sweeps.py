@@ -13,7 +13,7 @@ import torch
 
 from calibrate.workloads.cases import KernelId
 from calibrate.workloads.device import Run, set_precision
-from calibrate.workloads.recipes import BATCHED, COMMON, RARE, RECIPES, SINGLE, VARIED, FamilyRecipe, Recipe, Scale
+from calibrate.workloads.recipes import BATCHED, COMMON, OPERATORS, RARE, RECIPES, VARIED, FamilyRecipe, Recipe, Scale
 from predictor.capture.calls import DTYPES
 from predictor.capture.recorder import capture
 from predictor.errors import PredictorError
@@ -27,7 +27,10 @@ MEMORY_DTYPES = ("fp32", "fp16")
 SHARED = 0.7
 """Share of the samples that a dtype takes where one fit learns from two."""
 
-TABLES = {"": RECIPES, "rare ": RARE, "common ": COMMON, "varied ": VARIED, "batched ": BATCHED, "single ": SINGLE}
+TABLES = {
+    **{"": RECIPES, "rare ": RARE, "common ": COMMON, "varied ": VARIED, "batched ": BATCHED},
+    "operator ": OPERATORS,
+}
 """Beginning of a series' name -> its recipes."""
 
 ALWAYS = ("", "rare ")

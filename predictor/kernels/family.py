@@ -29,6 +29,9 @@ each once; zero elements of a family where they run none.
 Impossible = Callable[[Dims], Iterable[tuple[NDArray[np.bool_], str]]]
 """Dimensions -> (where they cannot be, why not) for each reason; in braces the dimensions that a reason names."""
 
+WARP = 32
+"""Threads of a GPU that go together."""
+
 MAYBE_NONE = ("bytes", "bytes_read", "bytes_written", "flops", "steps")
 """Dimensions that every call says and that may be 0."""
 
@@ -59,7 +62,7 @@ def grow_batch(dims: Dims, times: float) -> dict[str, Array]:
 
 def grow_stream(dims: Dims, times: float) -> dict[str, Array]:
     """More of all that it streams."""
-    streamed = ("elements", "bytes_read", "bytes_written", "rows", "blocks", "threads")
+    streamed = ("elements", "bytes_read", "bytes_written", "rows", "blocks", "threads", "warps")
     return {**dims, **{name: dims[name] * times for name in streamed if name in dims}}
 
 

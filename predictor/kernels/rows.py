@@ -1,17 +1,21 @@
 """Kernels that go along the rows of a matrix: normalisations, reductions, scans, sorts, gathers, transforms.
 
 stride: of a row's elements in memory; strided: they are not neighbours; indexed: the place of what is found, too. Of
-gathers, written: rows are written to places
-that indices say, not read from them; adds: and added to what is there; shared: rows that meet in one place.
+reductions, inner: along the innermost dimension; beside: results that are neighbours in memory, 0 for all; whole: the
+reduced dimensions are one in memory; compares: the largest or smallest, or any; heavy: variances, powers and sums of
+exponentials; paired: a row is the distance of two. Of normalisations, of_batch: elements of a channel whose statistics
+are computed, 0 where they are given; rms: without a mean; flat: without pixels. Of gathers, written: rows are written
+to places that indices say, not read from them; adds: and added to what is there; shared: rows that meet in one place.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
-from predictor.kernels.family import Array, Dims, Family, aligned, log, row_blocks, waves
+from predictor.kernels.family import WARP, Array, Dims, Family, aligned, log, row_blocks, waves
 
 
 def _rows_flops(d: Dims) -> Array:
@@ -36,8 +40,198 @@ def _reduce_bytes(d: Dims, size: int) -> Array:
     return size * (d["rows"] * d["cols"] + d["rows"])
 
 
+THREADS_OF_SM, AT_ONCE = 2048, 4
+"""Threads that a multiprocessor holds, and results that a thread of a reduction makes at once where they are
+neighbours, as well as values of a row that it reads at once (aten/src/ATen/native/cuda/Reduce.cuh).
+"""
+
+REDUCE_THREADS, SPLIT_VALUES, LEAST_VALUES = 512, 256, 16
+"""Of the same file: threads of a block, values of a thread from which blocks share a result, and how few each gets.
+"""
+
+
+def _largest_power(x: Array, most: Array | float) -> Array:
+    """Largest power of two that is neither more than ``x`` nor than ``most``, one at the least."""
+    return np.asarray(2 ** np.floor(np.log2(np.maximum(np.minimum(x, most), 1))))
+
+
+@dataclass(frozen=True, slots=True)
+class ReductionGrid:
+    """How torch shares a reduction: values of a thread, all warps, blocks of a result, and results of a thread."""
+
+    values: Array
+    warps: Array
+    sharing: Array
+    at_once: Array
+
+    @classmethod
+    def of(cls, d: Dims, sms: int) -> ReductionGrid:
+        """As ``setReduceConfig`` says (aten/src/ATen/native/cuda/Reduce.cuh)."""
+        inner, beside = d["inner"] > 0, np.where(d["beside"] > 0, d["beside"], d["rows"])
+        at_once = np.where(inner, 1, np.where(beside % AT_ONCE == 0, AT_ONCE, np.where(beside % 2 == 0, 2, 1)))
+        loads = inner & (d["cols"] >= 128) & (d["whole"] > 0) & (d["heavy"] == 0)
+        fastest = np.where(inner, d["cols"] / np.where(loads, AT_ONCE, 1), d["rows"] / at_once)
+        other = np.where(inner, d["rows"], d["cols"])
+        most = REDUCE_THREADS / at_once
+        across, along = _largest_power(fastest, most), _largest_power(other, most)
+        height = np.minimum(along, most / np.minimum(across, WARP))
+        width = np.minimum(across, most / height)
+        values = np.ceil(d["cols"] / np.where(inner, width, 1))
+        split = values >= np.minimum(height * 16, SPLIT_VALUES)
+        values = np.where(split, np.ceil(values / height), values)
+        results = np.where(inner, 1, width) * np.where(split, 1, height)
+        blocks = np.ceil(d["rows"] / at_once / results)
+        threads = width * height
+        target = sms * np.floor(THREADS_OF_SM / threads)
+        wanted = np.minimum(np.ceil(target / blocks), np.ceil(values / LEAST_VALUES))
+        shared = split & (values >= SPLIT_VALUES) & (blocks <= target)
+        sharing = np.where(shared, np.maximum(wanted, np.ceil(values / SPLIT_VALUES)), 1)
+        return cls(np.ceil(values / sharing), blocks * sharing * np.maximum(threads / WARP, 1), sharing, at_once)
+
+
 def _reduce_features(d: Dims, size: int, sms: int) -> list[Array]:
-    return [*_rows_features(d, size, sms), d["inner"], d["indexed"]]
+    grid = ReductionGrid.of(d, sms)
+    shared = [log(grid.values), log(grid.warps / sms), log(grid.sharing)]
+    kind = [d["compares"], d["heavy"], d["paired"]]
+    return [*_rows_features(d, size, sms), d["inner"], d["indexed"], *shared, *kind]
+
+
+VALUE_STEP_S, SLOW_STEP_S = 5e-8, 2.2e-7
+"""Of a thread that reduces, each value after another: sums, and variances, powers, maxima across rows, and dimensions
+apart from each other, whose loads wait for each other. Measured on an H200: 64 values of sums 4.2 us, 96 of them 7.7;
+94 of a variance 19.6; of maxima across rows 64 values 16.8, with their places 128 values 41.
+"""
+
+REDUCE_WARP_S, INDEXED_WARP_S, WARP_VALUE_S, SLOW_VALUE_S = 2.6e-8, 4.5e-8, 1e-9, 5e-9
+"""Of a multiprocessor that reduces: for each warp, of those that say places, for each value of a warp, of those that
+are slow. Measured likewise: 29 ns a warp of means of 32, 30 of sums of 3, 41 of maxima of 54; with their places 53 of
+maxima of 20, 187 of 1024.
+"""
+
+PAIR_S = 1.33e-9
+"""In which a GPU computes the distance of two points, a block for each: 1.32 ns of 4.2 million pairs of 3 coordinates,
+1.34 of a million of 64, measured on an H200; 0.96 of the pairs of one set.
+"""
+
+
+def _reduce_issue_s(d: Dims, size: int, sms: int) -> Array:
+    """The values of a thread one after another, or the instructions of all warps, or the blocks of pairs."""
+    grid = ReductionGrid.of(d, sms)
+    across = (d["inner"] == 0) & ((d["indexed"] > 0) | ((d["compares"] > 0) & (size < 4)))
+    slow = across | (d["heavy"] > 0) | ((d["inner"] > 0) & (d["whole"] == 0))
+    step_s = np.where(slow, SLOW_STEP_S, VALUE_STEP_S)
+    value_s = grid.at_once * np.where(slow | (d["indexed"] > 0), SLOW_VALUE_S, WARP_VALUE_S)
+    warp_s = np.where(d["indexed"] > 0, INDEXED_WARP_S, REDUCE_WARP_S) + grid.values * value_s
+    threads_s = np.maximum(grid.values * step_s, grid.warps / sms * warp_s)
+    return np.asarray(np.where(d["paired"] > 0, d["rows"] * PAIR_S, threads_s))
+
+
+SCAN_STEP_S, SECTOR_STEP_S, EXPONENTIAL_STEP_S, SECTOR = 4e-8, 1.4e-7, 1.3e-7, 32
+"""Of a thread that goes down a column: each element, what is added as far as neighbours of its row do not lie in one
+sector of the cache, of so many bytes, and for sums of exponentials (322 ns an element in all). Measured on an H200: 46
+ns with 4 bytes beside each other, 74 with 6, 95 with 12, 169 with 32, 190 with 100.
+"""
+
+SCAN_THREADS, SCAN_ROUND_S, FULL_ROUND_S, INDEXED_ROUNDS = 512, 1.2e-6, 2.4e-6, 2
+"""Of a block that scans rows, and its round of two elements a thread (aten/src/ATen/native/cuda/ScanUtils.cuh), alone
+on a multiprocessor and where blocks fill it, and as how many one with places counts: on an H200 1.37 us of 1024
+elements and 0.8 of 32, 2.1 where they fill it, and of maxima with their places.
+"""
+
+
+def _scan_rounds(d: Dims) -> tuple[Array, Array]:
+    """Rounds of a block that scans rows, and rows of a block: threads are shared as rows and columns are many, but that
+    torch subtracts without a sign: of very many rows each has a block (``get_log_num_threads_x_inner_scan``).
+    """
+    wide, many = np.ceil(np.log2(np.maximum(d["cols"], 1))), np.ceil(np.log2(np.maximum(d["rows"], 1)))
+    difference = 9 + wide - many
+    across = np.where(difference < 0, 2.0**9, 2 ** np.clip(np.floor(difference / 2), 4, 9))
+    return np.ceil(d["cols"] / (2 * across)), SCAN_THREADS / across
+
+
+def _down(d: Dims) -> Array:
+    """Whether a thread goes down each column: along any dimension but the last, whatever lies inside of it."""
+    return np.asarray((d["stride"] > 1) | (d["down"] > 0))
+
+
+def _scan_issue_s(d: Dims, size: int, sms: int) -> Array:
+    """Columns: an element after another. Rows: round after round, but for a single one, which all share."""
+    step_s = SCAN_STEP_S + SECTOR_STEP_S * np.minimum(d["stride"] * size / SECTOR, 1) + EXPONENTIAL_STEP_S * d["heavy"]
+    rounds, rows = _scan_rounds(d)
+    waves = np.ceil(d["rows"] / rows) * SCAN_THREADS / (sms * THREADS_OF_SM)
+    round_s = np.maximum(waves * FULL_ROUND_S, SCAN_ROUND_S) * np.where(d["indexed"] > 0, INDEXED_ROUNDS, 1)
+    row_s = np.where(d["rows"] > 1, rounds * round_s, 0.0)
+    return np.asarray(np.where(_down(d), d["cols"] * step_s, row_s))
+
+
+def _scan_features(d: Dims, size: int, sms: int) -> list[Array]:
+    rounds, rows = _scan_rounds(d)
+    return [*_strided_features(d, size, sms), d["indexed"], d["heavy"], log(rounds), log(rows), _down(d)]
+
+
+SOFTMAX_STEP_S, SOFTMAX_WARP_S, LOG_SOFTMAX_WARP_S, PASSES = 1.85e-7, 8e-9, 4e-9, 3
+"""Of a thread that goes down a column, each element; of a multiprocessor, each element of a warp, and of one whose
+results are no exponentials; and how often it does: for the largest, the sum and the result. Measured on an H200: 550 ns
+an element of columns of 192 to 1792 on few threads; 8.4 and 3.8 ns a warp's each time on all.
+"""
+
+SOFTMAX_THREADS, SHARED_WIDTH, SHARED_LENGTH = 1024, 64, 64
+"""Of a block for columns, the widest rows and the shortest columns whose threads share columns
+(aten/src/ATen/native/cuda/SoftMax.cu).
+"""
+
+ROW_BYTES_PER_S, ROWS_OF_SM = 9.5e9, 2
+"""Of a block that computes a softmax of a long row, and how many run side by side on a multiprocessor: 128,256 elements
+of 2 bytes take 28.6 us on an H200, 50,257 of 16 rows 12.6, 223,488 of 4 bytes 55.9 (twice as fast a byte).
+"""
+
+
+def _softmax_grid(d: Dims) -> tuple[Array, Array]:
+    """Of columns: elements of a thread, and threads of all blocks."""
+    wide = np.minimum(d["stride"], SOFTMAX_THREADS)
+    share = (wide <= SHARED_WIDTH) & (d["cols"] >= SHARED_LENGTH)
+    of_column = np.where(share, _largest_power(SOFTMAX_THREADS / wide, d["cols"]), 1)
+    return np.ceil(d["cols"] / of_column), np.ceil(d["rows"] / wide) * wide * of_column
+
+
+def _softmax_issue_s(d: Dims, size: int, sms: int) -> Array:
+    """Columns: an element after another, thrice. Long rows: what a block reads and writes."""
+    steps, threads = _softmax_grid(d)
+    warps = np.maximum(threads / WARP / sms, 1)
+    warp_s = np.where(d["logarithm"] > 0, LOG_SOFTMAX_WARP_S, SOFTMAX_WARP_S)
+    column_s = PASSES * steps * np.maximum(SOFTMAX_STEP_S, warps * warp_s)
+    side_by_side = np.maximum(d["rows"] / sms / ROWS_OF_SM, 1)
+    row_s = np.where(d["cols"] > SOFTMAX_THREADS, d["cols"] * 2 / ROW_BYTES_PER_S * side_by_side, 0.0)
+    return np.asarray(np.where(d["stride"] > 1, column_s, row_s))
+
+
+def _softmax_features(d: Dims, size: int, sms: int) -> list[Array]:
+    steps, threads = _softmax_grid(d)
+    return [*_strided_features(d, size, sms), log(steps), log(threads), d["logarithm"]]
+
+
+CHANNEL_THREADS, CHANNEL_STEP_S = 512, 2e-7
+"""Of a block that computes the statistics of a channel (aten/src/ATen/native/cuda/Normalization.cuh), and of each
+element that a thread adds to them: 49 of a thread take 13 us on an H200 beside what all others do.
+"""
+
+
+def _statistics_s(d: Dims, size: int, sms: int) -> Array:
+    channels = d["rows"] * d["cols"] / np.maximum(d["of_batch"], 1)
+    waves = np.maximum(channels * CHANNEL_THREADS / (sms * THREADS_OF_SM), 1)
+    return np.asarray(np.where(d["of_batch"] > 0, d["of_batch"] / CHANNEL_THREADS * CHANNEL_STEP_S * waves, 0.0))
+
+
+def _batch_norm_features(d: Dims, size: int, sms: int) -> list[Array]:
+    return [*_rows_features(d, size, sms), log(d["of_batch"] + 1)]
+
+
+def _group_norm_features(d: Dims, size: int, sms: int) -> list[Array]:
+    return [*_rows_features(d, size, sms), d["flat"]]
+
+
+def _layer_norm_features(d: Dims, size: int, sms: int) -> list[Array]:
+    return [*_rows_features(d, size, sms), d["rms"]]
 
 
 def _gather_features(d: Dims, size: int, sms: int) -> list[Array]:
@@ -126,12 +320,32 @@ _row = partial(
 _MATRIX: dict[str, float | None] = {"rows": None, "cols": None}
 
 ROWS = (
-    _row(name="softmax", dims={**_MATRIX, "stride": 1}, features=_strided_features, profiler_names=r"[sS]oft[mM]ax"),
-    _row(name="layer_norm", dims=_MATRIX, profiler_names=r"layer_norm", factor_group="norm"),
-    _row(name="batch_norm", dims=_MATRIX, profiler_names=r"batch_norm|bn_fw", factor_group="norm"),
+    _row(
+        name="softmax",
+        dims={**_MATRIX, "stride": 1, "logarithm": 0},
+        features=_softmax_features,
+        issue_s=_softmax_issue_s,
+        profiler_names=r"[sS]oft[mM]ax",
+    ),
+    _row(
+        name="layer_norm",
+        dims={**_MATRIX, "rms": 0},
+        features=_layer_norm_features,
+        profiler_names=r"layer_norm",
+        factor_group="norm",
+    ),
+    _row(
+        name="batch_norm",
+        dims={**_MATRIX, "of_batch": 0},
+        features=_batch_norm_features,
+        issue_s=_statistics_s,
+        profiler_names=r"batch_norm|bn_fw",
+        factor_group="norm",
+    ),
     _row(
         name="group_norm",
-        dims=_MATRIX,
+        dims={**_MATRIX, "flat": 0},
+        features=_group_norm_features,
         profiler_names=r"GroupNorm|RowwiseMoments|ComputeFusedParams|group_norm",
         factor_group="norm",
     ),
@@ -144,16 +358,21 @@ ROWS = (
     ),
     _row(
         name="reduce",
-        dims={**_MATRIX, "inner": 1, "indexed": 0},
+        dims={
+            **{**_MATRIX, "inner": 1, "indexed": 0, "beside": 0, "whole": 1},
+            **{"compares": 0, "heavy": 0, "paired": 0},
+        },
         nbytes=_reduce_bytes,
         features=_reduce_features,
-        profiler_names=r"reduce_kernel",
+        issue_s=_reduce_issue_s,
+        profiler_names=r"reduce_kernel|dist_kernel",
         factor_group="norm",
     ),
     _row(
         name="scan",
-        dims={**_MATRIX, "stride": 1},
-        features=_strided_features,
+        dims={**_MATRIX, "stride": 1, "indexed": 0, "heavy": 0, "down": 0},
+        features=_scan_features,
+        issue_s=_scan_issue_s,
         profiler_names=r"scan",
         factor_group="other",
     ),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 
 from predictor.ops import ort
-from predictor.ops.arguments import tensor
+from predictor.ops.arguments import pair, tensor
 from predictor.ops.elementary import contiguous_of, copy_of, fill_of
 from predictor.ops.row import EVERY_FUSER, LOOP, NOT_NVFUSER, RARE, SPELLED_OTHERWISE, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
@@ -147,7 +148,15 @@ def unrolled(call: OpCall) -> tuple[Kernel, ...]:
     images = x.shape[0] if len(x.shape) > 3 else 1
     sizes = {"elements": out.elements, "bytes_read": min(x.nbytes, out.nbytes), "bytes_written": out.nbytes}
     dims = {**{name: size / images for name, size in sizes.items()}, "run": 1, "transposed": 1.0}
+    dims["steps"] = math.prod(pair(call.args.get("kernel_size", 1)))
     return (Kernel("copy", x.dtype, dims),) * images
+
+
+def folded(call: OpCall) -> tuple[Kernel, ...]:
+    """Pixels, each the sum of what the windows that cover it have there."""
+    x, out = call.tensors[0], call.outputs[0]
+    windows = x.elements / max(out.elements, 1)
+    return tuple(replace(kernel, dims={**kernel.dims, "windows": windows}) for kernel in rearranged(call))
 
 
 def placed(call: OpCall) -> tuple[Kernel, ...]:
@@ -247,7 +256,7 @@ ROWS = (
         ("_jagged_to_padded_dense_forward", "_padded_dense_to_jagged_forward"), Trait.COPY, rearranged, untimed=RARE
     ),
     Operator(("im2col",), Trait.COPY, unrolled, fused_by=LOOP, untimed=RARE),
-    Operator(("col2im",), Trait.COPY, rearranged, fused_by=LOOP, untimed=RARE),
+    Operator(("col2im",), Trait.COPY, folded, fused_by=LOOP, untimed=RARE),
     Operator(("channel_shuffle",), Trait.COPY, channels_shuffled, fused_by=LOOP, untimed=RARE),
     Operator(
         ("pixel_shuffle",), Trait.COPY, pixels_shuffled, onnx=_SHUFFLED("DepthToSpace"), fused_by=LOOP, untimed=RARE

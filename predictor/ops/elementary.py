@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import pairwise, takewhile
 
+from predictor.kernels.family import WARP
 from predictor.kernels.unmodelled import UNMODELLED
 from predictor.ops.instructions import CAST_CYCLES, offset_cycles
 from predictor.records import Kernel, OpCall, TensorSpec
@@ -61,10 +63,6 @@ def pointwise_of(
     return (Kernel("pointwise", out.dtype, dims),)
 
 
-WARP = 32
-"""Threads of a GPU that read together."""
-
-
 def run_length(source: TensorSpec, out: TensorSpec | None = None) -> tuple[int, bool]:
     """Elements read and written in one run in the order of the output, and whether the fastest dimension of the source
     is not that of the output, which is the last one's if not given. Where few elements lie inside of the fastest
@@ -108,6 +106,11 @@ def copy_of(source: TensorSpec, out: TensorSpec | None = None) -> tuple[Kernel, 
     return (Kernel("copy", out.dtype, dims),)
 
 
+def widened(x: TensorSpec, out: TensorSpec) -> tuple[Kernel, ...]:
+    """The cast of truth values or short whole numbers before they are added up to long ones."""
+    return copy_of(x, replace(x, dtype=out.dtype)) if out.dtype == "int64" and x.dtype != "int64" else ()
+
+
 def contiguous_of(x: TensorSpec) -> tuple[Kernel, ...]:
     """The copy that torch makes of a transposed input before kernels that go along its rows."""
     return () if x.is_contiguous else copy_of(x)
@@ -130,19 +133,24 @@ def reduction_of(x: TensorSpec, rows: int, axes: Iterable[int]) -> tuple[Kernel,
     """A reduction to rows elements over some axes, none for all: along the innermost dimension of the memory, or across
     it.
     """
-    reduced = {axis % max(len(x.shape), 1) for axis in axes}
+    reduced = {axis % max(len(x.shape), 1) for axis in axes} or set(range(len(x.shape)))
     strides = {d: s for d, (n, s) in enumerate(zip(x.shape, x.stride, strict=True)) if n > 1 and s}
-    inner = not reduced or not strides or min(strides, key=lambda d: strides[d]) in reduced
-    return (Kernel("reduce", x.dtype, {"rows": rows, "cols": x.elements // rows, "inner": float(inner)}),)
+    order = sorted(strides, key=lambda d: strides[d])
+    inner = not order or order[0] in reduced
+    beside = math.prod(x.shape[d] for d in takewhile(lambda d: d not in reduced, order))
+    steps = [(x.shape[d], strides[d]) for d in order if d in reduced]
+    whole = all(n * s == above for (n, s), (_, above) in pairwise(steps))
+    dims = {"rows": rows, "cols": x.elements // rows, "inner": float(inner), "beside": beside, "whole": float(whole)}
+    return (Kernel("reduce", x.dtype, dims),)
 
 
-def along(x: TensorSpec, family: str, dim: int) -> tuple[Kernel, ...]:
-    """A kernel of a family that goes along a dimension of a contiguous tensor."""
+def along(x: TensorSpec, family: str, dim: int, **kind: float) -> tuple[Kernel, ...]:
+    """A kernel of a family that goes along a dimension of a contiguous tensor. kind: dimensions of it besides."""
     if not x.elements:
         return ()
     cols = x.shape[dim] if x.shape else 1
     stride = math.prod(x.shape[dim % len(x.shape) + 1 :]) if x.shape else 1
-    return (Kernel(family, x.dtype, {"rows": x.elements // cols, "cols": cols, "stride": stride}),)
+    return (Kernel(family, x.dtype, {"rows": x.elements // cols, "cols": cols, "stride": stride, **kind}),)
 
 
 def dropped(call: OpCall) -> tuple[Kernel, ...]:

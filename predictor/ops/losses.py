@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
-from predictor.ops.elementary import pointwise_of
+from predictor.ops.elementary import fill_of, pointwise_of, scalar_of
 from predictor.ops.row import LOOP, RARE, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
-NO_REDUCTION = 0
-"""``at::Reduction::None``; 1 is the mean, 2 the sum."""
+NO_REDUCTION, MEAN = 0, 1
+"""``at::Reduction::None`` and ``Mean``; 2 is the sum."""
 
 
 def loss(call: OpCall, *, passes: int = 1, heavy: bool = False) -> tuple[Kernel, ...]:
@@ -29,10 +29,21 @@ def loss(call: OpCall, *, passes: int = 1, heavy: bool = False) -> tuple[Kernel,
 
 
 def of_classes(call: OpCall) -> tuple[Kernel, ...]:
-    """A number picked out of each row by its class, and their mean, in one kernel: a row at a time, or a pixel."""
-    x = call.tensors[0]
+    """A number picked out of each row by its class, or of each pixel. Rows: and their mean in the same kernel; where
+    none is asked for, a zero as the sum of their weights. Pixels: the mean and that sum begin as zeros, and are divided
+    at last.
+    """
+    x, reduction = call.tensors[0], int(call.args.get("reduction", 1))
+    if not x.elements:
+        return ()
     rows = x.elements // max(x.shape[1] if len(x.shape) > 1 else x.elements, 1)
-    return (Kernel("gather", x.dtype, {"rows": rows, "cols": 1}),) if x.elements else ()
+    picked, one = (Kernel("gather", x.dtype, {"rows": rows, "cols": 1}),), scalar_of(x.dtype)
+    if call.op != "nll_loss2d_forward":
+        return picked if reduction != NO_REDUCTION else (*picked, *fill_of(one))
+    if reduction == NO_REDUCTION:
+        return picked
+    divided = pointwise_of((one, one), one) if reduction == MEAN else ()
+    return (*fill_of(one), *fill_of(one), *picked, *divided)
 
 
 def of_margins(call: OpCall) -> tuple[Kernel, ...]:

@@ -212,13 +212,14 @@ def distances_macs(call: OpCall) -> int:
 
 def each_distance(call: OpCall) -> tuple[Kernel, ...]:
     """A kernel that sums over the coordinates for every pair."""
-    out, width = call.outputs[0], tensor(call, "x1").shape[-1]
-    return (Kernel("reduce", out.dtype, {"rows": out.elements, "cols": width, "inner": 1.0}),) if out.elements else ()
+    out, width = call.outputs[0], call.tensors[0].shape[-1]
+    dims = {"rows": out.elements, "cols": width, "inner": 1.0, "paired": 1.0}
+    return (Kernel("reduce", out.dtype, dims),) if out.elements and width else ()
 
 
 def each_distance_macs(call: OpCall) -> int:
     """A power for every coordinate of every pair."""
-    return call.outputs[0].elements * tensor(call, "x1").shape[-1]
+    return call.outputs[0].elements * call.tensors[0].shape[-1]
 
 
 @dataclass(frozen=True, slots=True)

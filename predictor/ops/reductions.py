@@ -17,25 +17,47 @@ from predictor.ops.elementary import (
     reduction_of,
     rows_of,
     scalar_of,
+    widened,
 )
 from predictor.ops.row import LOOP, NO_FUSER, NOT_NVFUSER, RARE, SPELLED_OTHERWISE, Fuser, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
 
-def reduce(call: OpCall) -> tuple[Kernel, ...]:
-    """A row for every element of the result."""
+def reduce(call: OpCall, **kind: float) -> tuple[Kernel, ...]:
+    """A row for every element of the result; before sums of truth values or short whole numbers, a cast to long ones.
+    kind: dimensions of the kernel besides.
+    """
     x, out = tensor(call, "self"), call.outputs[0]
     if not x.elements:
         return ()
     dims = call.args.get("dim")
     axes = dims if isinstance(dims, (tuple, list)) else range(len(x.shape)) if dims is None else (dims,)
-    return reduction_of(x, max(out.elements, 1), axes)
+    cast = widened(x, out) if call.op in SUMS else ()
+    (kernel,) = reduction_of(replace(x, dtype=out.dtype) if cast else x, max(out.elements, 1), axes)
+    return (*cast, replace(kernel, dims={**kernel.dims, **kind}))
+
+
+SUMS = ("sum", "nansum", "prod")
+"""Operators whose result is of long numbers where they are given truth values or short ones."""
+
+EXTREME = float("inf"), float("-inf")
+"""Orders of norms that are the largest and the smallest magnitude."""
+
+
+def vector_norm(call: OpCall) -> tuple[Kernel, ...]:
+    """A reduction, of powers where its order is none that has a kernel of its own."""
+    order = call.args.get("ord", call.args.get("p", 2))
+    order = 2.0 if order is None else float(order)
+    return reduce(call, compares=float(order in EXTREME), heavy=float(order not in (0, 1, 2, *EXTREME)))
 
 
 def found(call: OpCall) -> tuple[Kernel, ...]:
     """A reduction that says where it has found what it looks for, as ``max`` along a dimension does, too."""
-    is_indexed = call.op.startswith("arg") or len(call.outputs) > 1
-    return tuple(replace(kernel, dims={**kernel.dims, "indexed": float(is_indexed)}) for kernel in reduce(call))
+    return reduce(call, compares=1.0, indexed=float(call.op.startswith("arg") or len(call.outputs) > 1))
+
+
+compared, of_squares = partial(reduce, compares=1.0), partial(reduce, heavy=1.0)
+"""Reductions to the largest or smallest, or to whether any is true; and to variances, by Welford's algorithm."""
 
 
 def counted(call: OpCall) -> tuple[Kernel, ...]:
@@ -75,7 +97,8 @@ def softmax(call: OpCall) -> tuple[Kernel, ...]:
     cast: tuple[Kernel, ...] = ()
     if (x.dtype, out.dtype) not in ((out.dtype, out.dtype), ("fp16", "fp32"), ("bf16", "fp32")):
         cast, x = copy_of(x, out), out
-    return cast + contiguous_of(x) + along(x, "softmax", int(call.args["dim"]))
+    logarithm = float("log" in call.op)
+    return cast + contiguous_of(x) + along(x, "softmax", int(call.args["dim"]), logarithm=logarithm)
 
 
 def safe_softmax(call: OpCall) -> tuple[Kernel, ...]:
@@ -112,6 +135,14 @@ def layer_norm(call: OpCall) -> tuple[Kernel, ...]:
     return contiguous_of(x) + rows_of("layer_norm", x, x.elements // max(cols, 1), cols)
 
 
+def rms_norm(call: OpCall) -> tuple[Kernel, ...]:
+    """A kernel along the rows that computes no mean."""
+    return tuple(
+        replace(kernel, dims={**kernel.dims, "rms": 1.0}) if kernel.family == "layer_norm" else kernel
+        for kernel in layer_norm(call)
+    )
+
+
 def weight_norm(call: OpCall) -> tuple[Kernel, ...]:
     """A kernel along all dimensions but one."""
     v, dim = tensor(call, "v"), int(call.args.get("dim", 0))
@@ -127,17 +158,30 @@ TILE = 1024
 def batch_norm(call: OpCall) -> tuple[Kernel, ...]:
     """A row for every channel of every image; where channels are last, as without pixels, the kernel knows no rows."""
     x = tensor(call, "input")
+    if not x.elements:
+        return ()
     if len(x.shape) == 2 or (not x.is_contiguous and x.stride[1] == 1):
         return rows_of("batch_norm", x, math.ceil(x.elements / TILE), min(x.elements, TILE))
-    return rows_of("batch_norm", x, math.prod(x.shape[:2]), math.prod(x.shape[2:]))
+    computes = call.args.get("training") or call.args.get("use_input_stats")
+    dims = {"rows": math.prod(x.shape[:2]), "cols": math.prod(x.shape[2:])}
+    if computes:
+        dims["of_batch"] = x.elements // x.shape[1]
+    return (Kernel("batch_norm", x.dtype, dims),)
 
 
 def group_norm(call: OpCall) -> tuple[Kernel, ...]:
-    """A row for every group of every image."""
+    """A row for every group of every image, copied where its channels are not the first; without pixels torch has no
+    factors of channels to compute before it applies them.
+    """
     x = tensor(call, "input")
+    if not x.elements:
+        return ()
     groups = int(call.args.get("num_groups", call.args.get("group", 1)))
     rows = x.shape[0] * groups
-    return rows_of("group_norm", x, rows, x.elements // max(rows, 1))
+    dims = {"rows": rows, "cols": x.elements // rows}
+    if x.elements == math.prod(x.shape[:2]):
+        dims["flat"] = 1
+    return (*contiguous_of(x), Kernel("group_norm", x.dtype, dims))
 
 
 _reduction = partial(Operator, trait=Trait.REDUCTION, lower=reduce, fused_by=LOOP)
@@ -164,22 +208,31 @@ ROWS = (
         ),
         example=lambda o: partial(o.x.sum, -1),
     ),
-    _reduction(("amax",), fused_by=_BY_NVFUSER, onnx=_BY_LIBRARY("ReduceMax"), example=lambda o: partial(o.x.amax, -1)),
-    _reduction(("amin",), onnx=_BY_LIBRARY("ReduceMin"), untimed=RARE),
+    _reduction(
+        ("amax",),
+        lower=compared,
+        fused_by=_BY_NVFUSER,
+        onnx=_BY_LIBRARY("ReduceMax"),
+        example=lambda o: partial(o.x.amax, -1),
+    ),
+    _reduction(("amin",), lower=compared, onnx=_BY_LIBRARY("ReduceMin"), untimed=RARE),
     _reduction(("max",), lower=found, fused_by=NOT_NVFUSER, example=lambda o: partial(o.x.max, -1)),
     _reduction(("min",), lower=found, fused_by=NOT_NVFUSER, example=lambda o: partial(o.torch.min, o.x, o.y)),
     _reduction(("argmax",), lower=found, onnx=_REDUCED("ArgMax"), example=lambda o: partial(o.x.argmax, -1)),
     _reduction(("argmin",), lower=found, onnx=_REDUCED("ArgMin"), untimed=RARE),
-    _reduction(("any",), example=lambda o: partial(o.mask.any)),
-    _reduction(("all",), example=lambda o: partial(o.mask.all)),
+    _reduction(("any",), lower=compared, example=lambda o: partial(o.mask.any)),
+    _reduction(("all",), lower=compared, example=lambda o: partial(o.mask.all)),
     _reduction(("prod",), onnx=_BY_LIBRARY("ReduceProd"), untimed=RARE),
-    _reduction(("var", "std", "norm", "var_mean", "std_mean", "nansum", "aminmax"), untimed=RARE),
-    _reduction(("_is_all_true", "_is_any_true"), untimed=RARE),
+    _reduction(("var", "std", "var_mean", "std_mean"), lower=of_squares, untimed=RARE),
+    _reduction(("norm",), lower=vector_norm, untimed=RARE),
+    _reduction(("nansum",), untimed=RARE),
+    _reduction(("aminmax", "_is_all_true", "_is_any_true"), lower=compared, untimed=RARE),
     _reduction(("segment_reduce",), fused_by=NO_FUSER, untimed=RARE),
     _reduction(("count_nonzero",), lower=counted, untimed=RARE),
     _reduction(("trace",), lower=trace, untimed=RARE),
     _reduction(
         ("linalg_vector_norm",),
+        lower=vector_norm,
         onnx=_BY_LIBRARY("ReduceL1", "ReduceL2"),
         example=lambda o: partial(o.torch.linalg.vector_norm, o.x, 2, -1),
     ),
@@ -218,7 +271,7 @@ ROWS = (
     _reduction(("native_layer_norm",), lower=layer_norm, untimed=SPELLED_OTHERWISE),
     _reduction(
         ("rms_norm",),
-        lower=layer_norm,
+        lower=rms_norm,
         onnx=(
             *_NORM("SimplifiedLayerNormalization", "RMSNormalization"),
             *_SKIPPED("SkipSimplifiedLayerNormalization"),

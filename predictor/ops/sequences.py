@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from predictor.ops import ort
 from predictor.ops.arguments import tensor
-from predictor.ops.elementary import along, copy_of, pointwise_of
+from predictor.ops.elementary import along, copy_of, pointwise_of, widened
 from predictor.ops.row import LOOP, RARE, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
 
-def scan(call: OpCall) -> tuple[Kernel, ...]:
-    """A kernel along the rows."""
-    x, dim = tensor(call, "self"), int(call.args.get("dim", -1))
-    return along(x, "scan", dim)
+def scan(call: OpCall, *, heavy: float = 0.0) -> tuple[Kernel, ...]:
+    """A kernel along the rows, after a cast of truth values or short whole numbers. heavy: of exponentials."""
+    x, out, dim = tensor(call, "self"), call.outputs[0], int(call.args.get("dim", -1))
+    indexed = len(call.outputs) > 1
+    cast = () if indexed else widened(x, out)
+    x = replace(x, dtype=out.dtype) if cast else x
+    down = bool(x.shape) and dim % len(x.shape) != len(x.shape) - 1
+    return cast + along(x, "scan", dim, indexed=float(indexed), heavy=heavy, down=float(down))
 
 
 def sort(call: OpCall, *, k: float = 0.0) -> tuple[Kernel, ...]:
@@ -77,7 +82,8 @@ ROWS = (
         fused_by=LOOP,
         example=lambda o: partial(o.x.cumsum, -1),
     ),
-    Operator(("cumprod", "cummax", "cummin", "logcumsumexp"), Trait.SCAN, scan, fused_by=LOOP, untimed=RARE),
+    Operator(("cumprod", "cummax", "cummin"), Trait.SCAN, scan, fused_by=LOOP, untimed=RARE),
+    Operator(("logcumsumexp",), Trait.SCAN, partial(scan, heavy=1.0), fused_by=LOOP, untimed=RARE),
     Operator(("sort",), Trait.SORT, sort, example=lambda o: partial(o.x.sort)),
     Operator(
         ("topk",),

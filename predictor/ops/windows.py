@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from functools import partial
 
+from predictor.kernels.family import WARP
 from predictor.ops import ort
 from predictor.ops.arguments import pair, tensor
 from predictor.ops.elementary import copy_of, fill_of, product, reduction_of
@@ -33,7 +34,7 @@ def pool(call: OpCall, *, spatial: int = 2, maximum: bool = False, adaptive: boo
     the result says the windows.
     """
     x, out = tensor(call, "self"), call.outputs[0]
-    window = x.elements / max(out.elements, 1)
+    window = max(x.elements / max(out.elements, 1), 1.0)
     if "kernel_size" in call.args:  # a window larger than the image sees the image
         kernel = pair(call.args["kernel_size"], spatial)
         window = math.prod(min(k, n) for k, n in zip(kernel, x.shape[-spatial:], strict=True))
@@ -47,13 +48,16 @@ def pool(call: OpCall, *, spatial: int = 2, maximum: bool = False, adaptive: boo
         "adaptive": float(adaptive),
         "volume": float(spatial == 3),
     }
+    if adaptive or spatial == 3:
+        width = out.shape[-1]
+        dims["warps"] = out.elements // max(width, 1) * math.ceil(width / WARP)
     return (Kernel("pool", x.dtype, dims),)
 
 
 def adaptive_pool(call: OpCall, *, spatial: int = 2, maximum: bool = False) -> tuple[Kernel, ...]:
-    """A pool; to a single pixel torch computes it as a mean over the pixels."""
+    """A pool; a mean of all pixels is a reduction, their maximum is not."""
     x, out = tensor(call, "self"), call.outputs[0]
-    if math.prod(out.shape[2:]) != 1:
+    if maximum or math.prod(out.shape[-spatial:]) != 1:
         return pool(call, spatial=spatial, maximum=maximum, adaptive=True)
     return reduction_of(x, out.elements, range(-spatial, 0))
 
@@ -82,8 +86,21 @@ def interpolate(call: OpCall, *, taps: int, antialiased: bool = False, sampled: 
     else:
         threads = out.elements // out.shape[0] if taps == 1 else math.prod(out.shape[2:])
     dims |= {"threads": threads, "pixel_stride": x.shape[1] if channels_last else 1}
-    dims |= {"antialiased": float(antialiased), "sampled": float(sampled)}
+    dims |= {"antialiased": float(antialiased), "sampled": float(sampled), "volume": float(len(out.shape) == 5)}
     return (Kernel("interpolate", x.dtype, dims),)
+
+
+SAMPLED_TAPS = {"nearest": 1, "linear": 4, "bilinear": 4, "cubic": 16, "bicubic": 16}
+"""Mode of ``grid_sample`` -> pixels of an image that each output is made of; of a volume twice as many, but the nearest
+one.
+"""
+
+
+def sampled(call: OpCall) -> tuple[Kernel, ...]:
+    """Pixels at the places that a tensor says, in one of three modes, by number or by name."""
+    mode = call.args.get("interpolation_mode", 0)
+    taps = SAMPLED_TAPS[mode] if isinstance(mode, str) else (4, 1, 16)[int(mode)]
+    return interpolate(call, taps=2 * taps if taps > 1 and len(call.outputs[0].shape) == 5 else taps, sampled=True)
 
 
 def affine_grid(call: OpCall) -> tuple[Kernel, ...]:
@@ -203,10 +220,10 @@ ROWS = (
     _row(("_upsample_bicubic2d_aa",), lower=partial(_BICUBIC, antialiased=True), fused_by=NO_FUSER, untimed=RARE),
     _row(
         ("grid_sampler_2d",),
-        lower=partial(_BILINEAR, sampled=True),
+        lower=sampled,
         onnx=(OnnxForm(("GridSample",), ort.pooled, Trait.POOL, cpu_elements=sampled_elements),),
         untimed=RARE,
     ),
-    _row(("grid_sampler_3d",), lower=partial(_TRILINEAR, sampled=True), fused_by=NO_FUSER, untimed=RARE),
+    _row(("grid_sampler_3d",), lower=sampled, fused_by=NO_FUSER, untimed=RARE),
     _row(("affine_grid_generator",), lower=affine_grid, macs=affine_grid_macs, untimed=RARE),
 )

@@ -4,8 +4,8 @@ A recipe is a torch call and its operands. Which kernel that is, with which dime
 capture that a prediction uses, so the sweep and the cost model cannot disagree about a feature. Recipes stand in the
 modules of this folder, each in its module's ``ROWS``, and are found by the name of their family. What fewer models run,
 of any family, stands in ``RARE``, layers that nearly all models of a kind share in ``COMMON``, and shapes that
-strangers' models have in ``VARIED``, on batches in ``BATCHED``, single calls of any kind in ``SINGLE``: series of their
-own, none of which is changed once it has been measured.
+strangers' models have in ``VARIED``, on batches in ``BATCHED``, and operators that the others leave out in
+``OPERATORS``: series of their own.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pkgutil
 
 from calibrate.workloads.recipes.base import FamilyRecipe, Operand, Recipe, Scale
 
-__all__ = ["BATCHED", "COMMON", "RARE", "RECIPES", "SINGLE", "VARIED", "FamilyRecipe", "Operand", "Recipe", "Scale"]
+__all__ = ["BATCHED", "COMMON", "OPERATORS", "RARE", "RECIPES", "VARIED", "FamilyRecipe", "Operand", "Recipe", "Scale"]
 
 RECIPES: dict[str, FamilyRecipe] = {}
 """Family -> what its sweep runs."""
@@ -32,8 +32,9 @@ VARIED: dict[str, FamilyRecipe] = {}
 BATCHED: dict[str, FamilyRecipe] = {}
 """Family -> what its sweep runs besides: layers on batches, where a library's choice turns on the batch."""
 
-SINGLE: dict[str, FamilyRecipe] = {}
-"""Family -> what its sweep runs besides: operators that one model in a hundred calls, in any layout."""
+
+OPERATORS: dict[str, FamilyRecipe] = {}
+"""Family -> what its sweep runs besides: operators whose kernels no other recipe reaches."""
 
 
 def _add(rows: dict[str, FamilyRecipe], row: FamilyRecipe) -> None:
@@ -42,7 +43,10 @@ def _add(rows: dict[str, FamilyRecipe], row: FamilyRecipe) -> None:
     rows[row.family] = row
 
 
-_TABLES = {"ROWS": RECIPES, "RARE": RARE, "COMMON": COMMON, "VARIED": VARIED, "BATCHED": BATCHED, "SINGLE": SINGLE}
+_TABLES = {
+    **{"ROWS": RECIPES, "RARE": RARE, "COMMON": COMMON, "VARIED": VARIED, "BATCHED": BATCHED},
+    "OPERATORS": OPERATORS,
+}
 
 for _name in sorted(m.name for m in pkgutil.iter_modules(__path__)):
     _module = importlib.import_module(f"{__name__}.{_name}")

@@ -12,6 +12,7 @@ from calibrate.samples.store import SampleFile
 from predictor.calibration.files import SHIPPED
 from predictor.kernels.convolutions import conv_out, is_direct, of_library
 from predictor.kernels.families import FAMILIES, itemsize
+from predictor.kernels.rows import ReductionGrid
 from predictor.kernels.slices import LANE_S, STEP_S, THREAD_S
 
 
@@ -303,3 +304,29 @@ def test_torchs_own_depthwise_kernel_takes_its_time_an_output(
 def test_torch_leaves_some_depthwise_convolutions_to_cudnn(changes: dict[str, int], size: int, library: bool) -> None:
     dims = FAMILIES["conv_depthwise"].complete(DEPTHWISE | changes)
     assert bool(of_library(dims, size)) is library
+
+
+def test_blocks_share_results_of_reductions_as_in_a_sweep() -> None:
+    """Of 1,308 on an H200, by their launches: where blocks share results, torch sets semaphores to zero before."""
+    sms, told, measured = 132, [], []
+    for sample in SampleFile(SHIPPED / "h200/samples/kernels.jsonl.gz").of(KernelSample):
+        if sample.id.family == "reduce" and sample.repeats_s and sample.id.series != "operator any":
+            told.append(1 + int(ReductionGrid.of(FAMILIES["reduce"].complete(sample.dims), sms).sharing > 1))
+            measured.append(sample.launches)
+    assert len(told) > 1300
+    assert set(measured) == {1, 2}
+    assert told == measured
+
+
+@pytest.mark.parametrize(
+    ("family", "least", "most"), [("reduce", 0.55, 1.1), ("scan", 0.7, 1.3), ("softmax", 0.55, 1.5)]
+)
+def test_what_reductions_take_before_any_fit(family: str, least: float, most: float) -> None:
+    """Of all on an H200 that take 10 us and more, median of predicted over measured by physics alone."""
+    row, ratios = FAMILIES[family], []
+    for sample in SampleFile(SHIPPED / "h200/samples/kernels.jsonl.gz").of(KernelSample):
+        if sample.id.family == family and sample.repeats_s and sample.seconds > 1e-5:
+            dims = row.complete(sample.dims)
+            ratios.append(float(max(row.roofline_s(dims, sample.dtype, 6e13, 4.2e12, 132))) / sample.seconds)
+    assert len(ratios) > 100
+    assert least < np.median(ratios) < most

@@ -1,5 +1,5 @@
-"""Recipes of single calls that an audit of operators found: functions of every kind, tensors that are spread over each
-other in any dimensions, casts, random numbers.
+"""Recipes of operators that few models call, each a pass over elements: functions of every kind, tensors that are spread
+over each other in any dimensions, casts, random numbers.
 """
 
 from __future__ import annotations
@@ -86,4 +86,4 @@ def _exponential(x: Any) -> Any:
     return x.exponential_()
 
 
-SINGLE = (FamilyRecipe("pointwise", pointwise, 420), FamilyRecipe("fill", fill, 80))
+OPERATORS = (FamilyRecipe("pointwise", pointwise, 420), FamilyRecipe("fill", fill, 80))
