@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from predictor.kernels.unmodelled import UNMODELLED
+from predictor.ops.walks import WARP, axes_of, walk
 from predictor.records import Kernel, OpCall, TensorSpec
 
 
@@ -52,10 +53,6 @@ def pointwise_of(
     return (Kernel("pointwise", out.dtype, dims),)
 
 
-WARP = 32
-"""Threads of a GPU that read together."""
-
-
 def run_length(source: TensorSpec, out: TensorSpec | None = None) -> tuple[int, bool]:
     """Elements read and written in one run in the order of the output, and whether the fastest dimension of the source
     is not that of the output, which is the last one's if not given. Where few elements lie inside of the fastest
@@ -89,14 +86,21 @@ def copy_of(source: TensorSpec, out: TensorSpec | None = None) -> tuple[Kernel, 
     if source.dtype != out.dtype:
         return pointwise_of((source,), out, converts=(source.dtype, out.dtype) not in VECTORISED)
     run, transposed = run_length(source, given)
+    written = given.stride if given is not None and given.shape == source.shape else in_order(source.shape)
     dims = {
         "elements": out.elements,
         "bytes_read": source.nbytes,
         "bytes_written": out.elements * out.itemsize,
         "run": run,
         "transposed": float(transposed),
+        **walk(axes_of(source.shape, source.stride, written), out.itemsize),
     }
     return (Kernel("copy", out.dtype, dims),)
+
+
+def in_order(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Strides of a contiguous tensor."""
+    return tuple(math.prod(shape[d + 1 :]) for d in range(len(shape)))
 
 
 def contiguous_of(x: TensorSpec) -> tuple[Kernel, ...]:
