@@ -2,7 +2,8 @@
 
 contiguous: all is read in the order in which it is written; heavy: a transcendental function; run: elements in one run;
 axes: dimensions that a copy goes along, none where it is in order; lines: of the cache, that a warp of it reads at
-once; inner: elements of the dimension that is written fastest; pitch: bytes between two of them where they are read;
+once; reuse: elements written until the same lines are read again; pitch: bytes between two neighbours that it reads;
+divisions: of 64 bits, for each thread; steps: elements that a thread writes one after another;
 channels_last: images with channels last in memory; adaptive: windows that the result's size says; volume: windows of
 three dimensions; sampled: at places that a tensor says.
 """
@@ -34,7 +35,7 @@ def _pointwise_features(d: Dims, size: int, sms: int) -> list[Array]:
 
 def _copy_features(d: Dims, size: int, sms: int) -> list[Array]:
     run = log(d["run"])
-    walk = [d["axes"], log(d["lines"] + 1), log(d["inner"] + 1), _powers(d["pitch"])]
+    walk = [d["axes"], log(d["lines"] + 1), log(d["reuse"] + 1), _powers(d["pitch"]), d["divisions"], log(d["steps"])]
     return [log(d["elements"]), run, d["transposed"], log(d["bytes_read"]), log(d["bytes_written"]), *walk]
 
 
@@ -56,19 +57,32 @@ two and 2.70 in four; deviations are a percent.
 """
 
 WARP_LINES_S, KEPT_FROM = 2.6e-11, 384
-"""Of a line of the cache that a warp reads, and elements of the dimension that is written fastest from which on no line
-is left in the cache when the next element of it is wanted. Measured likewise: where each of 32 threads reads another
+"""Of a line of the cache that a warp reads, and elements written meanwhile from which on no line is left in the cache
+when its next element is wanted. Measured likewise: where each of 32 threads reads another
 line, an element takes 5.9 to 6.4 ps from 512 elements on, 4.9 to 5.2 of 128, 2.4 to 5.4 of 64; of lines that two
 threads share 4, that four share 2.4 to 2.9.
+"""
+
+
+DIVISION_S, STEP_ELEMENT_S, COPY_STEP_S = 3e-10, 4e-10, 1.2e-7
+"""Of a multiprocessor: a division of 64 bits, by which kernels of pads, rolls and windows find an element's place; an
+element of several that a thread writes one after another; and such a step of a thread alone. Measured likewise: a
+rolled element takes 4.1 ps on all 132, one of a padded image 4.9 to 6.1, of a padded volume 7.7, one that is folded 24
+where windows lie side by side, 43 where three overlap; unrolled windows of 256 pixels 31 us.
 """
 
 
 def _copy_issue_s(d: Dims, size: int, sms: int) -> Array:
     """What each element takes, or the lines that it is read from; a copy in order has no axes and takes its bytes."""
     element_s, axis_s = (ELEMENT_S, AXIS_S) if size < WIDE_BYTES else (WIDE_ELEMENT_S, WIDE_AXIS_S)
-    kept = np.minimum(d["inner"] / KEPT_FROM, 1) ** 0.25
-    each_s = np.maximum(element_s + axis_s * d["axes"], d["lines"] * WARP_LINES_S * kept)
-    return np.asarray(np.where(d["axes"] > 0, d["elements"] * each_s / sms, 0.0))
+    kept = np.minimum(d["reuse"] / KEPT_FROM, 1) ** 0.25
+    each_s = np.maximum(element_s + axis_s * d["axes"], d["lines"] * WARP_LINES_S * kept) * (d["axes"] > 0)
+    found_s = DIVISION_S * d["divisions"] / d["steps"] + STEP_ELEMENT_S * (d["steps"] > 1)
+    return np.asarray(d["elements"] * (each_s + found_s) / sms)
+
+
+def _copy_waiting_s(d: Dims, sms: int) -> Array:
+    return np.asarray(np.where(d["steps"] > 1, COPY_STEP_S * d["steps"], 0.0))
 
 
 def _cat_features(d: Dims, size: int, sms: int) -> list[Array]:
@@ -162,6 +176,8 @@ def _fill_features(d: Dims, size: int, sms: int) -> list[Array]:
 SIZES = ("elements", "bytes_read", "bytes_written")
 STREAM: dict[str, float | None] = dict.fromkeys(SIZES)
 
+_WALK: dict[str, float | None] = {"axes": 0, "lines": 0, "reuse": 0, "pitch": 0}
+
 _stream = partial(Family, flops=elements, nbytes=streamed, sizes=SIZES)
 
 ROWS = (
@@ -173,9 +189,10 @@ ROWS = (
     ),
     _stream(
         name="copy",
-        dims={**STREAM, "run": 1, "transposed": 0, "axes": 0, "lines": 0, "inner": 0, "pitch": 0},
+        dims={**STREAM, "run": 1, "transposed": 0, **_WALK, "divisions": 0, "steps": 1},
         features=_copy_features,
         issue_s=_copy_issue_s,
+        latency_s=_copy_waiting_s,
         profiler_names=r"copy|Memcpy|im2col|col2im",
     ),
     _stream(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 
 from predictor.ops import ort
-from predictor.ops.arguments import tensor
-from predictor.ops.elementary import contiguous_of, copy_of, fill_of
+from predictor.ops.arguments import pair, tensor
+from predictor.ops.elementary import contiguous_of, copy_of, element_copy, fill_of, in_order
 from predictor.ops.row import EVERY_FUSER, LOOP, NOT_NVFUSER, RARE, SPELLED_OTHERWISE, Operator
+from predictor.ops.walks import axes_of, walk
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
 
@@ -59,18 +61,15 @@ def cat(call: OpCall, *, stacks: bool = False) -> tuple[Kernel, ...]:
 
 
 def pad(call: OpCall) -> tuple[Kernel, ...]:
-    """A fill, and a copy into the middle."""
+    """A fill, and a copy into the middle; where nothing is added, a copy of what is kept."""
     x, out = tensor(call, "self"), call.outputs[0]
-    if x.elements == out.elements:
-        return copy_of(x, out)
-    dims = {
-        "elements": x.elements,
-        "bytes_read": x.nbytes,
-        "bytes_written": x.elements * x.itemsize,
-        "run": x.shape[-1],
-        "transposed": 0.0,
-    }
-    return (*fill_of(out), Kernel("copy", x.dtype, dims)) if x.elements else fill_of(out)
+    pads = [int(n) for n in call.args["pad"]]
+    pads = [0] * (2 * len(x.shape) - len(pads)) + [n for pair in zip(pads[-2::-2], pads[::-2]) for n in pair]
+    shape = tuple(n + min(b, 0) + min(a, 0) for n, b, a in zip(x.shape, pads[::2], pads[1::2], strict=True))
+    kept = TensorSpec(shape, x.dtype, x.stride)
+    if max(pads) <= 0:
+        return copy_of(kept)
+    return (*fill_of(out), *copy_of(kept, TensorSpec(shape, out.dtype, out.stride)))
 
 
 def put_into(call: OpCall) -> tuple[Kernel, ...]:
@@ -79,14 +78,33 @@ def put_into(call: OpCall) -> tuple[Kernel, ...]:
     return (*copy_of(whole, call.outputs[0]), *copy_of(part, part))
 
 
-def rearranged(call: OpCall, *, in_rows: bool = False) -> tuple[Kernel, ...]:
-    """A copy of its output's size, the elements read in another order: windows unrolled; in_rows: edges repeated."""
-    x, out = call.tensors[0], call.outputs[0]
-    dims = {
-        **{"elements": out.elements, "bytes_read": min(x.nbytes, out.nbytes), "bytes_written": out.nbytes},
-        **{"run": out.shape[-1] if in_rows else 1, "transposed": float(not in_rows)},
-    }
-    return (Kernel("copy", x.dtype, dims),) if out.elements else ()
+def rearranged(call: OpCall) -> tuple[Kernel, ...]:
+    """A copy of its output's size, the elements read in another order."""
+    return element_copy(call.tensors[0], call.outputs[0], transposed=1.0)
+
+
+def edges_repeated(call: OpCall) -> tuple[Kernel, ...]:
+    """A kernel that finds the place of each element by a division for every dimension that is padded."""
+    out = call.outputs[0]
+    return element_copy(call.tensors[0], out, run=out.shape[-1], divisions=len(call.args["padding"]) / 2)
+
+
+def flipped(call: OpCall) -> tuple[Kernel, ...]:
+    """A copy that reads some dimensions backwards."""
+    x, out = tensor(call, "self"), call.outputs[0]
+    backwards = {int(d) % len(x.shape) for d in call.args["dims"]}
+    read = [-s if d in backwards else s for d, s in enumerate(x.stride)]
+    return element_copy(x, out, **walk(axes_of(x.shape, read, out.stride), x.itemsize))
+
+
+def turned(call: OpCall) -> tuple[Kernel, ...]:
+    """By a quarter one dimension is flipped, seen transposed; by a half both are; by nothing, a copy."""
+    x, quarters = tensor(call, "self"), int(call.args.get("k", 1)) % 4
+    dims = tuple(int(d) for d in call.args.get("dims", (0, 1)))
+    if not quarters:
+        return copy_of(x)
+    chosen = {1: dims[1:], 2: dims, 3: dims[:1]}[quarters]
+    return flipped(replace(call, args={**call.args, "dims": chosen}, outputs=(x,)))
 
 
 def pixels_shuffled(call: OpCall) -> tuple[Kernel, ...]:
@@ -119,14 +137,18 @@ def channels_shuffled(call: OpCall) -> tuple[Kernel, ...]:
     return copy_of(TensorSpec(shape, x.dtype, stride))
 
 
+ROLL_DIVISIONS = 2
+"""Of an element that is rolled: where it is along the dimension (aten/src/ATen/native/cuda/TensorTransformations.cu,
+roll_cuda_kernel).
+"""
+
+
 def rolled(call: OpCall) -> tuple[Kernel, ...]:
     """For each dimension a copy whose threads find the place of each element by itself."""
     x, dims = tensor(call, "self"), call.args.get("dims") or (0,)
-    if not x.elements:
-        return ()
-    written = x.elements * x.itemsize
-    sizes = {"elements": x.elements, "bytes_read": written, "bytes_written": written, "run": 1, "transposed": 0.0}
-    return (*contiguous_of(x), *(Kernel("copy", x.dtype, sizes),) * (len(dims) if isinstance(dims, tuple) else 1))
+    dense = TensorSpec(x.shape, x.dtype, in_order(x.shape))
+    times = len(dims) if isinstance(dims, tuple) else 1
+    return (*contiguous_of(x), *element_copy(dense, dense, divisions=ROLL_DIVISIONS) * times)
 
 
 def repeated(call: OpCall) -> tuple[Kernel, ...]:
@@ -139,15 +161,27 @@ def repeated(call: OpCall) -> tuple[Kernel, ...]:
     return copy_of(TensorSpec(shape, x.dtype, stride), TensorSpec(out.shape, out.dtype, out.stride))
 
 
+UNROLL_DIVISIONS, FOLD_DIVISIONS, READ_DIVISIONS = 2, 8, 4
+"""Of a thread that unrolls windows, of one that folds them, and of each element that it adds
+(aten/src/ATen/native/cuda/im2col.cuh).
+"""
+
+
 def unrolled(call: OpCall) -> tuple[Kernel, ...]:
-    """Windows of each image unrolled by a kernel of its own."""
+    """Windows of each image unrolled by a kernel of its own, whose threads write a window's pixels one by one."""
     x, out = tensor(call, "self"), call.outputs[0]
-    if not out.elements:
-        return ()
     images = x.shape[0] if len(x.shape) > 3 else 1
-    sizes = {"elements": out.elements, "bytes_read": min(x.nbytes, out.nbytes), "bytes_written": out.nbytes}
-    dims = {**{name: size / images for name, size in sizes.items()}, "run": 1, "transposed": 1.0}
-    return (Kernel("copy", x.dtype, dims),) * images
+    of_image = TensorSpec((x.elements // max(images, 1),), x.dtype, (1,))
+    columns = TensorSpec((out.elements // max(images, 1),), x.dtype, (1,))
+    steps = math.prod(pair(call.args["kernel_size"], 2))
+    return element_copy(of_image, columns, transposed=1.0, divisions=UNROLL_DIVISIONS, steps=steps) * images
+
+
+def folded(call: OpCall) -> tuple[Kernel, ...]:
+    """A kernel that sums up for each pixel the elements of all windows that hold it."""
+    x, out = call.tensors[0], call.outputs[0]
+    divisions = FOLD_DIVISIONS + READ_DIVISIONS * x.elements / max(out.elements, 1)
+    return element_copy(x, out, transposed=1.0, divisions=divisions)
 
 
 def placed(call: OpCall) -> tuple[Kernel, ...]:
@@ -195,7 +229,7 @@ ROWS = (
         example=lambda o: partial(o.x.repeat_interleave, 2, 1),
     ),
     Operator(("roll",), Trait.COPY, rolled, fused_by=LOOP, example=lambda o: partial(o.x.roll, 1, 1)),
-    Operator(("flip",), Trait.COPY, copy, fused_by=LOOP, example=lambda o: partial(o.x.flip, 1)),
+    Operator(("flip",), Trait.COPY, flipped, fused_by=LOOP, example=lambda o: partial(o.x.flip, 1)),
     Operator(
         ("cat",),
         Trait.COPY,
@@ -223,19 +257,20 @@ ROWS = (
     Operator(
         ("reflection_pad1d", "reflection_pad2d", "replication_pad1d", "replication_pad2d"),
         Trait.COPY,
-        partial(rearranged, in_rows=True),
+        edges_repeated,
         fused_by=LOOP,
         untimed=RARE,
     ),
     Operator(
         ("reflection_pad3d", "replication_pad3d"),
         Trait.COPY,
-        partial(rearranged, in_rows=True),
+        edges_repeated,
         fused_by=LOOP,
         untimed=RARE,
     ),
     Operator(("diag_embed", "block_diag"), Trait.COPY, placed, fused_by=LOOP, untimed=RARE),
-    Operator(("diagonal_copy", "rot90"), Trait.COPY, rearranged, fused_by=LOOP, untimed=RARE),
+    Operator(("diagonal_copy",), Trait.COPY, rearranged, fused_by=LOOP, untimed=RARE),
+    Operator(("rot90",), Trait.COPY, turned, fused_by=LOOP, untimed=RARE),
     Operator(
         ("select_scatter", "slice_scatter", "diagonal_scatter", "as_strided_scatter"),
         Trait.COPY,
@@ -247,7 +282,7 @@ ROWS = (
         ("_jagged_to_padded_dense_forward", "_padded_dense_to_jagged_forward"), Trait.COPY, rearranged, untimed=RARE
     ),
     Operator(("im2col",), Trait.COPY, unrolled, fused_by=LOOP, untimed=RARE),
-    Operator(("col2im",), Trait.COPY, rearranged, fused_by=LOOP, untimed=RARE),
+    Operator(("col2im",), Trait.COPY, folded, fused_by=LOOP, untimed=RARE),
     Operator(("channel_shuffle",), Trait.COPY, channels_shuffled, fused_by=LOOP, untimed=RARE),
     Operator(
         ("pixel_shuffle",), Trait.COPY, pixels_shuffled, onnx=_SHUFFLED("DepthToSpace"), fused_by=LOOP, untimed=RARE

@@ -98,6 +98,14 @@ def copy_of(source: TensorSpec, out: TensorSpec | None = None) -> tuple[Kernel, 
     return (Kernel("copy", out.dtype, dims),)
 
 
+def element_copy(x: TensorSpec, out: TensorSpec, **dims: float) -> tuple[Kernel, ...]:
+    """A kernel that finds the place of each element of ``out`` in ``x`` by itself."""
+    if out.elements == 0:
+        return ()
+    sizes = {"elements": out.elements, "bytes_read": min(x.nbytes, out.nbytes), "bytes_written": out.nbytes}
+    return (Kernel("copy", x.dtype, {**sizes, "run": 1, "transposed": 0.0, **dims}),)
+
+
 def in_order(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Strides of a contiguous tensor."""
     return tuple(math.prod(shape[d + 1 :]) for d in range(len(shape)))

@@ -6,11 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from predictor.kernels.streams import LINE_BYTES
+
 WARP = 32
 """Threads of a GPU that read together."""
-
-LINE_BYTES = 128
-"""Of a line of a multiprocessor's cache."""
 
 
 class Axis(NamedTuple):
@@ -27,7 +26,7 @@ def axes_of(shape: Sequence[int], read: Sequence[int], written: Sequence[int]) -
     """
     dims = [Axis(*dim) for dim in zip(shape, read, written, strict=True) if dim[0] != 1]
     axes: list[Axis] = []
-    for dim in sorted(reversed(dims), key=lambda axis: axis.written):
+    for dim in sorted(dims, key=lambda axis: axis.written):
         inner = axes[-1] if axes else None
         if inner and (dim.read, dim.written) == (inner.size * inner.read, inner.size * inner.written):
             axes[-1] = inner._replace(size=inner.size * dim.size)
@@ -51,6 +50,12 @@ def lines_of(axes: Sequence[Axis], itemsize: int) -> float:
     return min(lines * max(span / LINE_BYTES, 1.0), float(WARP))
 
 
+def reuse_of(axes: Sequence[Axis], itemsize: int) -> int:
+    """Elements that are written until the lines just read are read again: all where no two elements share one."""
+    narrow = [n for n, axis in enumerate(axes) if 0 < abs(axis.read) * itemsize < LINE_BYTES]
+    return math.prod(axis.size for axis in axes[: narrow[-1] if narrow else None])
+
+
 def walk(axes: Sequence[Axis], itemsize: int) -> dict[str, float]:
     """Dimensions of a kernel that copies along axes, of which a copy in order has none."""
     if not axes or (len(axes) == 1 and axes[0].read == axes[0].written == 1):
@@ -58,6 +63,6 @@ def walk(axes: Sequence[Axis], itemsize: int) -> dict[str, float]:
     return {
         "axes": len(axes),
         "lines": lines_of(axes, itemsize),
-        "inner": axes[0].size,
+        "reuse": reuse_of(axes, itemsize),
         "pitch": abs(axes[0].read) * itemsize,
     }

@@ -5,15 +5,17 @@ begin empty, narrow tables, the largest of a row, triangles.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
 from calibrate.workloads.recipes.base import FamilyRecipe, Operand, Recipe, Rng, Scale, log_uniform, pick, power_of_two
 from calibrate.workloads.recipes.common_memory import _Cat, _index, _select
 from calibrate.workloads.recipes.matrix import Conv
-from calibrate.workloads.recipes.rare_memory import _call
+from calibrate.workloads.recipes.rare_memory import _call, _dense
 
 
 def _channels(rng: Rng, most: float = 512) -> int:
@@ -184,6 +186,68 @@ def cat(rng: Rng, scale: Scale) -> Recipe:
     return Recipe(_Cat(-1), tuple(Operand((rows, width)) for _ in range(count)))
 
 
+def copies(rng: Rng, scale: Scale) -> Recipe:
+    """Dimensions in any order, expanded ones and steps; dimensions flipped and rolled, edges repeated, windows folded.
+    Whole numbers in some.
+    """
+    kind = pick(
+        rng, *("order",) * 4, *("expand",) * 3, "step", "step", "part", "flip", "flip", "roll", "edges", "edges", "fold"
+    )
+    whole = {"dtype": pick(rng, "int64", "uint8"), "high": 9} if rng.random() < 0.15 else {}
+    if kind in ("edges", "fold"):
+        return _padded(rng, scale) if kind == "edges" else _folded(rng, scale)
+    count = pick(rng, 2, 3, 3, 4, 4, 5) if kind != "order" else pick(rng, 2, 3, 3, 4, 4, 5, 6)
+    elements = log_uniform(rng, 1e4, scale.elements / 4)
+    cuts = np.sort(rng.uniform(0, 1, count - 1))
+    shares = np.diff(np.concatenate(([0.0], cuts, [1.0])))
+    shape = tuple(log_uniform(rng, max(elements**share / 1.5, 1), max(elements**share, 1)) for share in shares)
+    if kind == "order":
+        return Recipe(_dense, (Operand(shape, permute=tuple(map(int, rng.permutation(count))), **whole),))
+    dim = int(rng.integers(count))
+    if kind == "expand":
+        times = pick(rng, 2, 4, 4, 8, 16, 64)
+        narrow = (*shape[:dim], 1, *shape[dim:])
+        return Recipe(_dense, (Operand(narrow, expand=(*shape[:dim], times, *shape[dim:]), **whole),))
+    if kind == "step":
+        steps = tuple(slice(None, None, pick(rng, 1, 2, 2, 3, 4)) for _ in shape)
+        return Recipe(_Part(steps), (Operand(shape, **whole),))
+    if kind == "part":
+        start = int(rng.integers(shape[dim]))
+        return Recipe(_Part((*(slice(None),) * dim, slice(start, None))), (Operand(shape, **whole),))
+    dims = tuple(map(int, rng.permutation(count)[: pick(rng, 1, 1, 2)]))
+    if kind == "flip":
+        return Recipe(_call(torch.flip, dims), (Operand(shape, **whole),))
+    return Recipe(_call(torch.roll, 1, dims[0]), (Operand(shape, **whole),))
+
+
+def _padded(rng: Rng, scale: Scale) -> Recipe:
+    dims, mode = pick(rng, 1, 2, 2, 2, 3), pick(rng, "reflect", "replicate")
+    side = {1: log_uniform(rng, 64, 65536), 2: pick(rng, 8, 14, 32, 56, 64, 128, 256), 3: pick(rng, 8, 16, 32, 48)}[
+        dims
+    ]
+    channels, pad = pick(rng, 1, 3, 8, 32, 64, 128, 256), pick(rng, 1, 1, 2, 3, 5)
+    batch = _batch(rng, scale, channels * side**dims, channels * side**dims)
+    return Recipe(_call(F.pad, (pad, pad) * dims, mode=mode), (Operand((batch, channels, *[side] * dims)),))
+
+
+def _folded(rng: Rng, scale: Scale) -> Recipe:
+    window, rows, channels = pick(rng, 2, 3, 4, 7, 8, 16), pick(rng, 4, 7, 14, 16, 28), pick(rng, 1, 3, 16, 32, 64)
+    stride = pick(rng, window, window, max(window // 2, 1))
+    side, width = window + (rows - 1) * stride, channels * window**2
+    batch = _batch(rng, scale, width * rows**2, width * rows**2)
+    return Recipe(_call(F.fold, (side, side), window, stride=stride), (Operand((batch, width, rows**2)),))
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of a tensor, copied."""
+
+    places: tuple[slice, ...]
+
+    def __call__(self, x: Any) -> Any:
+        return x[self.places].clone(memory_format=torch.contiguous_format)
+
+
 def gather(rng: Rng, scale: Scale) -> Recipe:
     """Rows of small and large tables, narrow ones mostly, more or fewer than the table has."""
     cols = 8 * int(rng.integers(1, 17)) if rng.random() < 0.7 else log_uniform(rng, 1, 512)
@@ -258,6 +322,7 @@ VARIED = (
     FamilyRecipe("conv_grouped", conv_grouped, 240, dtypes=("fp16", "tf32")),
     FamilyRecipe("conv_depthwise", conv_depthwise, 240, dtypes=("fp16", "tf32")),
     FamilyRecipe("conv_transposed", conv_transposed, 320, dtypes=("fp16", "tf32")),
+    FamilyRecipe("copy", copies, 300),
     FamilyRecipe("cat", cat, 260),
     FamilyRecipe("gather", gather, 200),
     FamilyRecipe("reduce", reduce, 200),

@@ -247,6 +247,49 @@ def test_rearranged_channels_are_read_as_they_lie() -> None:
         assert (kernel.family, kernel.dims["run"], kernel.dims["transposed"]) == ("copy", run, transposed)
 
 
+def walked(function: Callable[..., Any], *shape: int) -> tuple[float, ...]:
+    """Dimensions that a copy goes along, lines of a warp, elements until they are read again."""
+    (kernel,) = kernels(function, torch.rand(shape).half(), dtype="fp16")
+    assert kernel.family == "copy"
+    return tuple(kernel.dims.get(name, 0) for name in ("axes", "lines", "reuse"))
+
+
+def test_a_copy_goes_along_the_dimensions_that_are_no_neighbours() -> None:
+    assert walked(lambda x: x.clone(), 8, 64, 256) == (0, 0, 0)
+    assert walked(lambda x: x[:, :32].contiguous(), 8, 64, 256) == (2, 1, 1)
+    assert walked(lambda x: x.expand(64, -1, -1).contiguous(), 1, 64, 256)[:2] == (2, 1)
+    assert walked(lambda x: x.view(8, 64, 4, 64).transpose(1, 2).contiguous(), 8, 64, 256) == (4, 1, 1)
+    assert walked(lambda x: x.mT.contiguous(), 8, 64, 256) == (3, 32, 64)
+    assert walked(lambda x: x.permute(2, 1, 0).contiguous(), 64, 256, 128) == (3, 32, 64 * 256)
+    assert walked(lambda x: x[:, ::2, ::2].contiguous(), 8, 64, 256) == (2, 1, 1)
+    assert walked(lambda x: x.mT.contiguous(), 8, 256, 16) == (3, 8, 256)  # 32 bytes apart: four threads share a line
+
+
+def test_a_flip_is_a_copy_that_reads_backwards() -> None:
+    assert walked(lambda x: x.flip(-1), 8, 64, 256)[:2] == (2, 1)
+    assert walked(lambda x: x.flip(1), 8, 64, 256)[:2] == (3, 1)
+    assert walked(lambda x: x.rot90(1, (1, 2)), 8, 64, 256) == walked(lambda x: x.flip(2), 8, 64, 256)
+    assert walked(lambda x: x.rot90(2, (1, 2)), 8, 64, 256) == walked(lambda x: x.flip((1, 2)), 8, 64, 256)
+
+
+def test_pads_copy_what_is_kept() -> None:
+    assert named(lambda x: F.pad(x, (0, 0, 1, -1)), X) == [("fill", 1600), ("copy", 1584)]
+    assert named(lambda x: F.pad(x, (-1, -1)), X) == [("copy", 1400)]
+    for dims in (1, 2, 3):
+        x = torch.rand(2, 3, *[8] * dims)
+        (ends,) = kernels(lambda x, dims=dims: F.pad(x, (1, 1) * dims, "replicate"), x)
+        assert (ends.family, ends.dims["divisions"]) == ("copy", dims)
+
+
+def test_windows_are_unrolled_pixel_by_pixel_and_folded_by_divisions() -> None:
+    image = torch.rand(1, 3, 16, 16)
+    (unrolled,) = kernels(lambda x: F.unfold(x, 4, stride=4), image)
+    assert (unrolled.dims["elements"], unrolled.dims["steps"]) == (768, 16)
+    windows = torch.rand(1, 48, 16)
+    (folded,) = kernels(lambda x: F.fold(x, (16, 16), 4, stride=4), windows)
+    assert (folded.dims["elements"], folded.dims["divisions"]) == (768, 12)
+
+
 @pytest.mark.parametrize(("widths", "alignment"), [((64, 64), 16), ((64, 63), 2), ((4, 8), 8)])
 def test_words_that_joined_tensors_are_read_in(widths: tuple[int, int], alignment: int) -> None:
     parts = [torch.rand(3, width).half() for width in widths]
