@@ -30,10 +30,25 @@ MOST_JOINED_DIMS = 4
 """Dimensions of tensors that one kernel joins (aten/src/ATen/native/cuda/Shape.cu, CAT_ARRAY_MAX_INPUT_DIMS)."""
 
 
+CHANNELS_LAST = (0, 2, 3, 1)
+"""Dimensions of images in the order of their memory, where channels are last in it."""
+
+
+def is_channels_last(t: TensorSpec) -> bool:
+    """Whether images fill one block of memory with their channels last."""
+    return len(t.shape) == len(CHANNELS_LAST) and not t.is_contiguous and channels_last(t).is_contiguous
+
+
+def channels_last(t: TensorSpec) -> TensorSpec:
+    """The view of images with their channels as the last dimension."""
+    return TensorSpec(tuple(t.shape[d] for d in CHANNELS_LAST), t.dtype, tuple(t.stride[d] for d in CHANNELS_LAST))
+
+
 def cat(call: OpCall, *, stacks: bool = False) -> tuple[Kernel, ...]:
     """One kernel that joins tensors; where they have more dimensions than it knows, or several dtypes, a copy of each
     to its place. stacks: along a new dimension, which takes one more dimension only behind all others. An empty tensor
-    of one dimension, which joins any, has no strides in common with them: the kernel then reads by strides.
+    of one dimension, which joins any, has no strides in common with them: the kernel then reads by strides. Images with
+    channels last are joined in the order of their memory, an element at a time.
     """
     out = call.outputs[0]
     parts = [t for t in call.tensors if t.elements]
@@ -45,6 +60,9 @@ def cat(call: OpCall, *, stacks: bool = False) -> tuple[Kernel, ...]:
         stride = out.stride[:dim] + out.stride[dim + stacks :]
         return tuple(k for t in parts for k in copy_of(t, TensorSpec(t.shape, out.dtype, stride)))
     has_skipped = any(len(t.shape) == 1 and not t.elements for t in call.tensors) and len(out.shape) > 1
+    in_words = stacks or not all(is_channels_last(t) for t in parts)
+    if not in_words:
+        parts, out, dim = [channels_last(t) for t in parts], channels_last(out), CHANNELS_LAST.index(dim)
     inner = math.prod(out.shape[dim + 1 :])
     run = inner * (1 if stacks else parts[0].shape[dim])
     runs = inner * out.itemsize * (1 if stacks else math.gcd(*(t.shape[dim] for t in parts)))
@@ -55,7 +73,8 @@ def cat(call: OpCall, *, stacks: bool = False) -> tuple[Kernel, ...]:
         "inputs": len(call.tensors),  # an empty one too: a single one would be copied by another kernel
         "run": run,
         "contiguous": float(not has_skipped and all(t.is_contiguous for t in parts)),
-        "alignment": math.gcd(runs, VECTOR_BYTES),
+        "alignment": math.gcd(runs, VECTOR_BYTES) if in_words else out.itemsize,
+        "largest": max(t.elements for t in parts),
     }
     return (Kernel("cat", out.dtype, dims),)
 
