@@ -3,7 +3,8 @@
 contiguous: all is read in the order in which it is written; heavy: a transcendental function; run: elements in one run;
 axes: dimensions that a copy goes along, none where it is in order; lines: of the cache, that a warp of it reads at
 once; reuse: elements written until the same lines are read again; pitch: bytes between two neighbours that it reads;
-divisions: of 64 bits, for each thread; largest: elements of the largest tensor that is joined; steps: elements that a thread writes one after another;
+divisions: of 64 bits, for each thread; steps: elements that a thread writes one after another; largest: elements of the
+largest tensor that is joined;
 channels_last: images with channels last in memory; adaptive: windows that the result's size says; volume: windows of
 three dimensions; sampled: at places that a tensor says.
 """
@@ -92,9 +93,9 @@ def _cat_features(d: Dims, size: int, sms: int) -> list[Array]:
 
 
 LONE_JOINED_S, JOINED_S, INPUT_S = 7.9e-10, 5.3e-10, 4.2e-7
-"""Of a multiprocessor that joins tensors by strides: an element of the largest, whose blocks fill half of it, an element
-where blocks of two run side by side, and the least for each tensor, whatever the GPU. Measured on an H200: 5.9 to 6.1
-ps an element of one tensor, 3.6 to 4.2 of two to four, 12 us for 26 tensors of 65,536 elements.
+"""Of a multiprocessor that joins tensors by strides: an element of the largest, whose blocks fill half of it, one where
+blocks of two run side by side, and the least for each tensor, whatever the GPU. Measured on an H200: 5.9 to 6.1 ps an
+element of one tensor, 3.6 to 4.2 of two to four, 12 us for 26 tensors of 65,536 elements.
 """
 
 

@@ -5,6 +5,7 @@ begin empty, narrow tables, the largest of a row, triangles.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -259,6 +260,93 @@ def gather(rng: Rng, scale: Scale) -> Recipe:
     return Recipe(pick(rng, _index, _select), (table, index))
 
 
+def batched_gather(rng: Rng, scale: Scale) -> Recipe:
+    """Beams of a cache, points and tokens of each of a batch, columns and channels by a list, sums along rows."""
+    kind = pick(rng, "beams", "pairs", "pairs", "tokens", "tokens", "behind", "behind", "along", "sums", "sums")
+    width, length = pick(rng, 3, 16, 64, 96, 128, 256, 512, 768), pick(rng, 32, 64, 128, 197, 512, 1024, 4096)
+    batch = _batch(rng, scale, width * length, width * length)
+    count = max(int(length * pick(rng, 0.1, 0.25, 0.5, 1, 2, 4)), 1)
+    x, places = Operand((batch, length, width)), Operand((count,), high=length)
+    if kind == "beams":
+        beams = pick(rng, 1, 2, 4, 5, 8, 10, 16, 20, 32, 64)
+        length = max(min(length, int(scale.elements / 4 / (beams * width))), 1)
+        return Recipe(_select, (Operand((beams, length, width)), Operand((beams,), high=beams)))
+    if kind == "pairs":
+        count = log_uniform(rng, 16, max(scale.elements / 4 / width, 16))
+        return Recipe(_pairs, (x, Operand((count,), high=batch), Operand((count,), high=length)))
+    if kind == "tokens":
+        index = Operand((batch, count, 1), high=length, expand=(batch, count, width))
+        return Recipe(_Along(1, torch.gather), (x, index))
+    if kind == "behind":
+        if rng.random() < 0.5:
+            return Recipe(_Along(1, torch.index_select), (x, places))
+        return Recipe(_columns, (Operand((batch, width, length)), places))
+    index = Operand((batch, width, count), high=length)
+    if rng.random() < 0.5:
+        index = Operand((batch, 1, count), high=length, expand=(batch, width, count))
+    rows = Operand((batch, width, length))
+    if kind == "along":
+        return Recipe(_Along(2, torch.gather), (rows, index))
+    add = pick(rng, torch.Tensor.scatter_add_, torch.Tensor.scatter_add_, torch.Tensor.scatter_)
+    return Recipe(_Along(2, add), (rows, index, Operand((batch, width, count))))
+
+
+@dataclass(frozen=True, slots=True)
+class _Along:
+    """A function of a tensor along a dimension, and of others."""
+
+    dim: int
+    function: Callable[..., Any]
+
+    def __call__(self, x: Any, *others: Any) -> Any:
+        return self.function(x, self.dim, *others)
+
+
+def _pairs(x: Any, first: Any, second: Any) -> Any:
+    return x[first, second]
+
+
+def _columns(x: Any, places: Any) -> Any:
+    return x[..., places]
+
+
+def batched_cat(rng: Rng, scale: Scale) -> Recipe:
+    """Parts of a tensor joined again: pixels beside each other, groups of channels, features of a table; a token or a
+    few channels that are one for the whole batch; images with channels last.
+    """
+    kind = pick(rng, "pixels", "parts", "parts", "few", "few", "last")
+    width, side = pick(rng, 3, 8, 16, 32, 64, 96, 128, 256), pick(rng, 8, 14, 16, 28, 32, 56, 64, 112)
+    batch = _batch(rng, scale, width * side**2, width * side**2)
+    if kind == "pixels":
+        return Recipe(_beside, (Operand((batch, width, side, side)),))
+    if kind == "parts":
+        count = pick(rng, 2, 3, 4, 6, 8, 12, 16, 26)
+        batch = _batch(rng, scale, count * width * side, count * width * side)
+        return Recipe(_Rejoined(count, pick(rng, 1, -1)), (Operand((batch, count, side, width)),))
+    if kind == "few":
+        few = pick(rng, 1, 1, 2, 4)
+        first = Operand((1, few, width), expand=(batch, few, width))
+        return Recipe(_Cat(1), (first, Operand((batch, side**2, width))))
+    other = pick(rng, width, 2 * width, max(width // 2, 1))
+    images = tuple(Operand((batch, side, side, c), permute=(0, 3, 1, 2)) for c in (width, other))
+    return Recipe(_Cat(1), images)
+
+
+def _beside(x: Any) -> Any:
+    return torch.cat([x[..., row::2, column::2] for column in (0, 1) for row in (0, 1)], 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rejoined:
+    """Parts of the first dimension behind the batch, joined along another."""
+
+    count: int
+    dim: int
+
+    def __call__(self, x: Any) -> Any:
+        return torch.cat([x[:, part] for part in range(self.count)], self.dim)
+
+
 def reduce(rng: Rng, scale: Scale) -> Recipe:
     """The largest of a row with its place, or its place alone, of few long rows or many short ones; along columns."""
     rows, cols = log_uniform(rng, 1, 65536), log_uniform(rng, 2, 65536)
@@ -334,4 +422,6 @@ VARIED = (
 BATCHED = (
     FamilyRecipe("conv", batched_conv, 1500, dtypes=("fp16",)),
     FamilyRecipe("conv_grouped", grouped_signal, 240, dtypes=("fp16", "tf32")),
+    FamilyRecipe("gather", batched_gather, 240),
+    FamilyRecipe("cat", batched_cat, 160),
 )

@@ -56,7 +56,8 @@ def test_messages_of_a_graph_meet_where_they_are_added(
     """800 edges into 100 nodes: eight messages a node."""
     (kernel,) = kernels(function, X, MESSAGES, EDGES)
     expected = {"rows": rows, "cols": cols, "written": 1, "adds": adds, "shared": 8}
-    assert (kernel.family, dict(kernel.dims)) == ("gather", expected)
+    shared_index = {"run": 16} if cols == 1 else {}
+    assert (kernel.family, dict(kernel.dims)) == ("gather", expected | shared_index)
 
 
 MEANS = ("fill", "fill", "gather", "pointwise", "pointwise", "pointwise")
@@ -245,6 +246,30 @@ def test_rearranged_channels_are_read_as_they_lie() -> None:
     }
     for (kernel,), run, transposed in runs.values():
         assert (kernel.family, kernel.dims["run"], kernel.dims["transposed"]) == ("copy", run, transposed)
+
+
+def test_what_is_found_element_by_element_is_no_slice() -> None:
+    x, first, second = torch.rand(8, 64, 32), ids(5, 8), ids(5, 64)
+
+    def read(function: Callable[..., Any], *places: torch.Tensor) -> tuple[float, ...]:
+        (kernel,) = kernels(function, x, *places)
+        return tuple(kernel.dims.get(name, 0) for name in ("rows", "cols", "apart"))
+
+    assert read(lambda x, i: x[i], first) == (5, 64 * 32, 0)
+    assert read(lambda x, i: x.index_select(0, i), first) == (5, 64 * 32, 0)
+    assert read(lambda x, i, j: x[i, j], first, second) == (5, 32, 1)
+    assert read(lambda x, i: x[:, i], second) == (8 * 5, 32, 1)
+    assert read(lambda x, i: x.index_select(1, i), second) == (5, 8 * 32, 1)
+    (tokens,) = kernels(lambda x, i: x.gather(1, i[..., None].expand(-1, -1, 32)), x, ids(8, 64).repeat(8, 1)[:, :7])
+    assert (tokens.dims["rows"], tokens.dims["run"]) == (8 * 7 * 32, 32)
+
+
+def test_images_with_channels_last_are_joined_in_the_order_of_their_memory() -> None:
+    image = torch.rand(2, 16, 8, 8).half().to(memory_format=torch.channels_last)
+    (last,) = kernels(lambda x: torch.cat((x, x), 1), image, dtype="fp16")
+    assert (last.dims["contiguous"], last.dims["run"], last.dims["alignment"]) == (1, 16, 2)
+    (mixed,) = kernels(lambda x: torch.cat((x, x.contiguous()), 1), image, dtype="fp16")[1:]
+    assert (mixed.dims["contiguous"], mixed.dims["largest"]) == (0, image.numel())
 
 
 def walked(function: Callable[..., Any], *shape: int) -> tuple[float, ...]:
