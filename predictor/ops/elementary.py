@@ -15,10 +15,12 @@ def product(
     dtype: str, m: float, n: float, k: float, batch: float = 1, nt: bool = True, bias: bool = False
 ) -> tuple[Kernel, ...]:
     """batch x (m, k) @ (k, n), sizes that are a mean where they need not be whole. nt: the second operand is stored as
-    (n, k); bias: added in the epilogue.
+    (n, k); bias: added in the epilogue. Of complex numbers it is four products of real ones.
     """
     if min(m, n, k, batch) == 0:
         return ()
+    if dtype.startswith("complex"):
+        m, k = 2 * m, 2 * k
     return (Kernel("gemm", dtype, {"m": m, "n": n, "k": k, "batch": batch, "nt": float(nt), "bias": float(bias)}),)
 
 

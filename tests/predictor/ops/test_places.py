@@ -11,6 +11,7 @@ import torch.nn.functional as F
 
 from predictor.calibration.load import load_calibration
 from predictor.capture.recorder import capture
+from predictor.kernels.families import FAMILIES
 from predictor.pricing.kernels import price_kernels
 from predictor.records import Kernel
 from predictor.runtimes.eager import lowering as eager
@@ -270,6 +271,40 @@ def test_images_with_channels_last_are_joined_in_the_order_of_their_memory() -> 
     assert (last.dims["contiguous"], last.dims["run"], last.dims["alignment"]) == (1, 16, 2)
     (mixed,) = kernels(lambda x: torch.cat((x, x.contiguous()), 1), image, dtype="fp16")[1:]
     assert (mixed.dims["contiguous"], mixed.dims["largest"]) == (0, image.numel())
+
+
+def test_operands_without_rows_or_columns_side_by_side_are_copied_before_a_product() -> None:
+    x, y = torch.rand(2, 16, 8, 4), torch.rand(2, 16, 8, 4)
+    last = kernels(lambda x, y: torch.einsum("bikc,bjkc->bijc", x, y), x[:1], y[:1])
+    assert [k.family for k in last] == ["copy", "copy", "gemm"]
+    rows = kernels(lambda x, y: torch.einsum("bihd,bjhd->bhij", x, y), x[:1], y[:1])
+    assert [k.family for k in rows] == ["gemm"]
+
+
+def test_a_complex_product_is_four_of_real_numbers() -> None:
+    x = torch.rand(4, 8, 8, 2)
+    (real,) = kernels(lambda x: x[..., 0] @ x[..., 1], x)[-1:]
+    (product,) = kernels(lambda x: torch.view_as_complex(x) @ torch.view_as_complex(x), x)
+    assert (
+        product.dims["m"] * product.dims["n"] * product.dims["k"]
+        == 4 * real.dims["m"] * real.dims["n"] * real.dims["k"]
+    )
+
+
+def test_a_transposed_volume_is_a_transposed_image_of_its_planes() -> None:
+    x, w = torch.rand(1, 4, 3, 5, 5), torch.rand(4, 2, 2, 2, 2)
+    (kernel,) = kernels(lambda x, w: F.conv_transpose3d(x, w, stride=2), x, w)
+    assert kernel.family == "conv_transposed"
+    assert {name: kernel.dims[name] for name in ("h", "w", "r", "s", "out_h", "out_w")} == {
+        **{"h": 15, "w": 5, "r": 4, "s": 2},
+        **{"out_h": 60, "out_w": 10},
+    }
+    for stride, padding, output_padding, window in ((1, 0, 0, 3), (2, 1, 1, 3), (2, 1, 0, 4), (3, 0, 0, 2)):
+        w = torch.rand(4, 2, *[window] * 3)
+        (kernel,) = kernels(
+            lambda x, w, s=stride, p=padding, o=output_padding: F.conv_transpose3d(x, w, None, s, p, o), x, w
+        )
+        FAMILIES["conv_transposed"].check(kernel.dims)
 
 
 def walked(function: Callable[..., Any], *shape: int) -> tuple[float, ...]:
