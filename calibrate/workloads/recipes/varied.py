@@ -376,6 +376,51 @@ def transposed_volume(rng: Rng, scale: Scale) -> Recipe:
     return Recipe(Conv(F.conv_transpose3d, stride, pad, 1), (*operands, *bias))
 
 
+def batched_depthwise(rng: Rng, scale: Scale) -> Recipe:
+    """Windows of signals, one for each channel, causal ones among them, and several windows for each channel."""
+    channels = pick(rng, 16, 32, 64, 96, 144, 256, 384, 512, 768, 1024, 1536, 2048)
+    if rng.random() < 0.4:
+        times, side, window = pick(rng, 2, 2, 3, 4), pick(rng, 7, 14, 16, 28, 32, 56, 64), pick(rng, 3, 3, 5, 7)
+        batch = _batch(rng, scale, side**2 * channels * times, side**2 * channels * times * window**2)
+        x, weight = Operand((batch, channels, side, side)), Operand((channels * times, 1, window, window), warm=False)
+        call = Conv(F.conv2d, pick(rng, 1, 1, 2), (window // 2, window // 2), channels)
+    else:
+        times, length, window = 1, log_uniform(rng, 16, 8192), pick(rng, 2, 3, 4, 4, 5, 7, 9, 15, 31, 31, 63)
+        batch = _batch(rng, scale, length * channels, length * channels * window)
+        x, weight = Operand((batch, channels, length)), Operand((channels, 1, window), warm=False)
+        call = Conv(F.conv1d, 1, pick(rng, window - 1, window // 2), channels)
+    bias = (Operand((channels * times,), warm=False),) if rng.random() < 0.7 else ()
+    return Recipe(call, (x, weight, *bias))
+
+
+def volumes(rng: Rng, scale: Scale) -> Recipe:
+    """Layers on volumes and videos: cubes, windows of time, of space, each channel alone; channels last in many."""
+    window = pick(rng, (3, 3, 3), (3, 3, 3), (3, 1, 1), (1, 3, 3), (1, 1, 1), (3, 7, 7), (5, 5, 5))
+    depth, side = pick(rng, 4, 8, 8, 16, 32), pick(rng, 7, 14, 16, 28, 32, 56, 64)
+    c_in, c_out = pick(rng, 1, 3, 8, 16, 32, 64, 128, 256), pick(rng, 8, 16, 32, 64, 128, 256)
+    groups = 1
+    if rng.random() < 0.2:
+        groups = c_out = c_in = max(c_in, 16)
+    stride = pick(rng, 1, 1, 1, 2, (1, 2, 2))
+    pixels = depth * side**2
+    macs = pixels * c_in * c_out / groups * window[0] * window[1] * window[2]
+    batch = _batch(rng, scale, pixels * max(c_in, c_out), macs)
+    shapes = (batch, depth, side, side, c_in), (c_out, *window, c_in // groups)
+    if rng.random() < 0.4:
+        operands = tuple(Operand(shape, permute=(0, 4, 1, 2, 3), warm=i == 0) for i, shape in enumerate(shapes))
+    else:
+        operands = tuple(Operand((n, c, *sides), warm=i == 0) for i, (n, *sides, c) in enumerate(shapes))
+    operands += (Operand((c_out,), warm=False),) if rng.random() < 0.5 else ()
+    return Recipe(Conv(F.conv3d, stride, tuple(size // 2 for size in window), groups), operands)
+
+
+def decomposition(rng: Rng, scale: Scale) -> Recipe:
+    """Of narrow matrices, alone and many at once, as rotations and covariances are."""
+    n, batch = pick(rng, 2, 3, 3, 3, 4, 4, 6, 8, 12, 16, 24, 32), log_uniform(rng, 1, 1024)
+    call = pick(rng, *(torch.linalg.qr,) * 3, torch.linalg.lu_factor_ex, torch.linalg.inv_ex, torch.linalg.cholesky_ex)
+    return Recipe(call, (Operand((batch, n, n), definite=True),))
+
+
 def batched_cat(rng: Rng, scale: Scale) -> Recipe:
     """Parts of a tensor joined again: pixels beside each other, groups of channels, features of a table; a token or a
     few channels that are one for the whole batch; images with channels last.
@@ -488,7 +533,10 @@ VARIED = (
 BATCHED = (
     FamilyRecipe("conv", batched_conv, 1500, dtypes=("fp16",)),
     FamilyRecipe("conv_grouped", grouped_signal, 240, dtypes=("fp16", "tf32")),
+    FamilyRecipe("conv_depthwise", batched_depthwise, 140, dtypes=("fp16", "tf32")),
     FamilyRecipe("conv_transposed", transposed_volume, 100, dtypes=("fp16", "tf32")),
+    FamilyRecipe("conv3d", volumes, 140, dtypes=("fp16", "tf32")),
+    FamilyRecipe("decomposition", decomposition, 80, dtypes=("fp32",)),
     FamilyRecipe("gemm", batched_product, 200, dtypes=("fp16", "fp32")),
     FamilyRecipe("gather", batched_gather, 240),
     FamilyRecipe("cat", batched_cat, 160),
