@@ -8,7 +8,7 @@ from functools import partial
 
 from predictor.ops import ort
 from predictor.ops.arguments import pair, tensor
-from predictor.ops.elementary import contiguous_of, copy_of, element_copy, fill_of, in_order
+from predictor.ops.elementary import contiguous_of, copy_of, dense, element_copy, fill_of
 from predictor.ops.row import EVERY_FUSER, LOOP, NOT_NVFUSER, RARE, SPELLED_OTHERWISE, Operator
 from predictor.ops.walks import axes_of, walk
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
@@ -165,9 +165,9 @@ roll_cuda_kernel).
 def rolled(call: OpCall) -> tuple[Kernel, ...]:
     """For each dimension a copy whose threads find the place of each element by itself."""
     x, dims = tensor(call, "self"), call.args.get("dims") or (0,)
-    dense = TensorSpec(x.shape, x.dtype, in_order(x.shape))
+    in_order = dense(x.shape, x.dtype)
     times = len(dims) if isinstance(dims, tuple) else 1
-    return (*contiguous_of(x), *element_copy(dense, dense, divisions=ROLL_DIVISIONS) * times)
+    return (*contiguous_of(x), *element_copy(in_order, in_order, divisions=ROLL_DIVISIONS) * times)
 
 
 def repeated(call: OpCall) -> tuple[Kernel, ...]:

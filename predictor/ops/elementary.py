@@ -108,6 +108,11 @@ def element_copy(x: TensorSpec, out: TensorSpec, **dims: float) -> tuple[Kernel,
     return (Kernel("copy", x.dtype, {**sizes, "run": 1, "transposed": 0.0, **dims}),)
 
 
+def dense(shape: tuple[int, ...], dtype: str) -> TensorSpec:
+    """A contiguous tensor."""
+    return TensorSpec(shape, dtype, in_order(shape))
+
+
 def in_order(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Strides of a contiguous tensor."""
     return tuple(math.prod(shape[d + 1 :]) for d in range(len(shape)))

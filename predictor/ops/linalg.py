@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from predictor.ops.arguments import tensor
-from predictor.ops.elementary import copy_of, pointwise_of, product, scalar_of
+from predictor.ops.elementary import copy_of, dense, fill_of, pointwise_of, product, scalar_of
 from predictor.ops.row import RARE, Lower, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
@@ -116,13 +116,31 @@ def solve_with(call: OpCall, *, matrix: tuple[str, ...], times: int = 1) -> tupl
     return triangular(factors, call.outputs[0], times)
 
 
-def determinant(call: OpCall) -> tuple[Kernel, ...]:
-    """A decomposition, and the product of the diagonal."""
+def determinant(call: OpCall, *, is_log: bool = False) -> tuple[Kernel, ...]:
+    """A decomposition, the product of the diagonal, and its sign: how many pivots are not in their place, in steps for
+    each matrix. Of its logarithm the signs of the diagonal besides, and the sum of the logarithms.
+    """
     matrix, width = call.tensors[0], call.tensors[0].shape[-1]
     if not matrix.elements:
         return ()
-    rows = {"rows": matrix.elements // width**2, "cols": width, "inner": 1.0}
-    return (*decomposition(call, routine=LU), Kernel("reduce", matrix.dtype, rows))
+    batch = matrix.elements // width**2
+    each, diagonal = dense((batch,), matrix.dtype), dense((batch, width), matrix.dtype)
+    pivots, moved, counted = (dense((batch, width), dtype) for dtype in ("int32", "bool", "int64"))
+    count = dense((batch,), "int64")
+    along = {"rows": batch, "cols": width, "inner": 1.0}
+    sign = (
+        *fill_of(dense((width,), "int32")),
+        *pointwise_of((pivots, dense((width,), "int32")), moved),
+        *pointwise_of((moved,), counted),
+        Kernel("reduce", "int64", along),
+        *pointwise_of((count,), count) * 3,
+    )
+    multiplied = (Kernel("reduce", matrix.dtype, along), *pointwise_of((each, each), each))
+    if not is_log:
+        return (*decomposition(call, routine=LU), *sign, *multiplied)
+    logarithm = (*pointwise_of((diagonal,), diagonal), *pointwise_of((diagonal,), diagonal, heavy=1.0))
+    signs, summed = pointwise_of((diagonal,), diagonal), Kernel("reduce", matrix.dtype, along)
+    return (*decomposition(call, routine=LU), *sign, *signs, *multiplied, *logarithm, summed)
 
 
 def pseudo_inverse(call: OpCall) -> tuple[Kernel, ...]:
@@ -176,7 +194,8 @@ ROWS = (
     _row("linalg_lu", "linalg_lu_factor_ex", "linalg_ldl_factor_ex", lower=partial(decomposition, routine=LU)),
     _row("_linalg_solve_ex", "linalg_inv_ex", lower=partial(solve, routine=LU)),
     _row("linalg_lstsq", lower=partial(solve, routine=LEAST_SQUARES)),
-    _row("_linalg_det", "_linalg_slogdet", lower=determinant),
+    _row("_linalg_det", lower=determinant),
+    _row("_linalg_slogdet", lower=partial(determinant, is_log=True)),
     _row("linalg_pinv", lower=pseudo_inverse),
     _row("linalg_lu_solve", "linalg_ldl_solve", lower=partial(solve_with, matrix=("LU", "LD"), times=2)),
     _row("linalg_solve_triangular", lower=partial(solve_with, matrix=("self",))),

@@ -281,6 +281,31 @@ def test_operands_without_rows_or_columns_side_by_side_are_copied_before_a_produ
     assert [k.family for k in rows] == ["gemm"]
 
 
+def test_few_are_compared_with_each() -> None:
+    x = ids(1000, 50)
+    assert [k.family for k in kernels(lambda x, y: torch.isin(x, y), x, ids(16, 16))][-4:] == [
+        *("fill", "pointwise", "reduce", "copy"),
+    ]
+    assert "sort" in [k.family for k in kernels(lambda x, y: torch.isin(x, y), x, ids(500, 500))]
+
+
+def test_kernels_of_determinants_beside_the_decomposition() -> None:
+    """As profiled on an H200, where a decomposition is three: 12 kernels and 16."""
+    x = torch.rand(8, 3, 3)
+    assert len(kernels(torch.linalg.det, x)) == 12 - 3 + 1
+    assert len(kernels(lambda x: torch.linalg.slogdet(x)[1], x)) == 16 - 3 + 1
+
+
+def test_one_draw_by_weights_is_14_kernels() -> None:
+    """As profiled on an H200."""
+    assert len(kernels(lambda x: torch.multinomial(x, 1), torch.rand(64, 6))) == 14
+
+
+def test_narrow_matrices_are_decomposed_one_after_another() -> None:
+    (one,), (many,) = (kernels(lambda x: torch.linalg.qr(x)[0], torch.rand(n, 4, 4)) for n in (1, 64))
+    assert many.dims["steps"] == pytest.approx(64 * one.dims["steps"])
+
+
 def test_a_complex_product_is_four_of_real_numbers() -> None:
     x = torch.rand(4, 8, 8, 2)
     (real,) = kernels(lambda x: x[..., 0] @ x[..., 1], x)[-1:]
