@@ -7,12 +7,19 @@ from functools import partial
 
 from predictor.ops import node_macs, ort
 from predictor.ops.arguments import pair, tensor
-from predictor.ops.elementary import product
+from predictor.ops.elementary import copy_of, product
 from predictor.ops.row import LOOP, RARE, SPELLED_OTHERWISE, OnnxForm, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait, Variant
 
 
 def conv(call: OpCall) -> tuple[Kernel, ...]:
+    """A convolution; a window that is expanded, one for all channels, is copied first."""
+    w = tensor(call, "weight")
+    is_expanded = any(n > 1 and not s for n, s in zip(w.shape, w.stride, strict=True))
+    return (*(copy_of(w) if is_expanded else ()), *convolved(call))
+
+
+def convolved(call: OpCall) -> tuple[Kernel, ...]:
     """A kernel of a family by what is convolved and how its channels are grouped; one over a sequence has an image of
     height one.
     """

@@ -306,6 +306,13 @@ def test_narrow_matrices_are_decomposed_one_after_another() -> None:
     assert many.dims["steps"] == pytest.approx(64 * one.dims["steps"])
 
 
+def test_a_window_for_all_channels_is_copied() -> None:
+    image, window = torch.rand(1, 8, 9, 9), torch.rand(3, 3)
+    blurred = kernels(lambda x, w: F.conv2d(x, w.expand(8, 1, 3, 3), groups=8), image, window)
+    assert [k.family for k in blurred] == ["copy", "conv_depthwise"]
+    assert blurred[0].dims["elements"] == 72
+
+
 def test_a_complex_product_is_four_of_real_numbers() -> None:
     x = torch.rand(4, 8, 8, 2)
     (real,) = kernels(lambda x: x[..., 0] @ x[..., 1], x)[-1:]
