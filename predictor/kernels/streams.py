@@ -2,9 +2,12 @@
 
 contiguous: all is read in the order in which it is written; heavy: a transcendental function; work: lane cycles of an
 element, see ``ops.instructions``, 0 where traffic hides them; run: elements in one run;
+axes: dimensions that a copy goes along, none where it is in order; lines: of the cache, that a warp of it reads at
+once; reuse: elements written until the same lines are read again; pitch: bytes between two neighbours that it reads;
+divisions: of 64 bits, for each thread; steps: elements that a thread writes one after another; largest: elements of the
+largest tensor that is joined;
 channels_last: images with channels last in memory; adaptive: windows that the result's size says; volume: windows of
-three dimensions; sampled: at places that a tensor says; steps: elements that a thread writes one after another;
-windows: those that an element is the sum of; warps: 32 neighbours of a row of results each.
+three dimensions; sampled: at places that a tensor says; warps: 32 neighbours of a row of results each.
 """
 
 from __future__ import annotations
@@ -43,27 +46,76 @@ def _pointwise_features(d: Dims, size: int, sms: int) -> list[Array]:
 
 def _copy_features(d: Dims, size: int, sms: int) -> list[Array]:
     run = log(d["run"])
-    unrolled = [log(d["steps"]), d["windows"]]
-    return [log(d["elements"]), run, d["transposed"], log(d["bytes_read"]), log(d["bytes_written"]), *unrolled]
+    walk = [d["axes"], log(d["lines"] + 1), log(d["reuse"] + 1), _powers(d["pitch"]), d["divisions"], log(d["steps"])]
+    return [log(d["elements"]), run, d["transposed"], log(d["bytes_read"]), log(d["bytes_written"]), *walk]
 
 
-UNROLLED_STEP_S, FOLDED_WARP_S, FOLDED_WINDOW_S = 1e-7, 5.8e-8, 4.3e-8
-"""Of a thread that unrolls a window, each element (256 of them take 29 us on an H200, 81 take 10.4); of a
-multiprocessor that folds windows to images, each warp, and each window that its elements are sums of: 102 ns of one,
-189 of three (aten/src/ATen/native/cuda/im2col.cuh).
+def _powers(x: Array) -> Array:
+    """How often 2 divides x, up to ten times, as a set of the cache holds neighbours that lie a power of two apart."""
+    return np.asarray(np.sum([x % 2**p == 0 for p in range(1, 11)], axis=0), dtype=float)
+
+
+WIDE_BYTES = 4
+"""Of elements of which a thread copies two, of smaller ones four (aten/src/ATen/native/cuda/CUDALoops.cuh)."""
+
+ELEMENT_S, WIDE_ELEMENT_S = 1.36e-10, 2.75e-10
+"""Of a multiprocessor that copies element by element: an element, one of two a thread."""
+
+AXIS_S, WIDE_AXIS_S = 4.8e-11, 2e-11
+"""What each dimension adds, a division to find an element's place. Measured on an H200 of tensors that fit in its
+cache: 1.76 ps an element of two bytes in two dimensions on all 132, 2.02 in three, 2.49 in four; of four bytes 2.39 in
+two and 2.70 in four; deviations are a percent.
+"""
+
+WARP_LINES_S, KEPT_FROM = 2.6e-11, 384
+"""Of a line of the cache that a warp reads, and elements written meanwhile from which on no line is left in the cache
+when its next element is wanted. Measured likewise: where each of 32 threads reads another
+line, an element takes 5.9 to 6.4 ps from 512 elements on, 4.9 to 5.2 of 128, 2.4 to 5.4 of 64; of lines that two
+threads share 4, that four share 2.4 to 2.9.
+"""
+
+
+DIVISION_S, STEP_ELEMENT_S, COPY_STEP_S = 3e-10, 4e-10, 1.2e-7
+"""Of a multiprocessor: a division of 64 bits, by which kernels of pads, rolls and windows find an element's place; an
+element of several that a thread writes one after another; and such a step of a thread alone. Measured likewise: a
+rolled element takes 4.1 ps on all 132, one of a padded image 4.9 to 6.1, of a padded volume 7.7, one that is folded 24
+where windows lie side by side, 43 where three overlap; unrolled windows of 256 pixels 31 us.
 """
 
 
 def _copy_issue_s(d: Dims, size: int, sms: int) -> Array:
-    """Windows: the elements of each, one after another. Images made of windows: where each element comes from."""
-    unrolled_s = np.where(d["steps"] > 1, d["steps"] * UNROLLED_STEP_S, 0.0)
-    warp_s = np.where(d["windows"] > 0, FOLDED_WARP_S + FOLDED_WINDOW_S * d["windows"], 0.0)
-    return np.asarray(np.maximum(unrolled_s, d["elements"] / WARP / sms * warp_s))
+    """What each element takes, or the lines that it is read from; a copy in order has no axes and takes its bytes."""
+    element_s, axis_s = (ELEMENT_S, AXIS_S) if size < WIDE_BYTES else (WIDE_ELEMENT_S, WIDE_AXIS_S)
+    kept = np.minimum(d["reuse"] / KEPT_FROM, 1) ** 0.25
+    each_s = np.maximum(element_s + axis_s * d["axes"], d["lines"] * WARP_LINES_S * kept) * (d["axes"] > 0)
+    found_s = DIVISION_S * d["divisions"] / d["steps"] + STEP_ELEMENT_S * (d["steps"] > 1)
+    return np.asarray(d["elements"] * (each_s + found_s) / sms)
+
+
+def _copy_waiting_s(d: Dims, sms: int) -> Array:
+    return np.asarray(np.where(d["steps"] > 1, COPY_STEP_S * d["steps"], 0.0))
 
 
 def _cat_features(d: Dims, size: int, sms: int) -> list[Array]:
     ratio = log(streamed(d, size) / np.maximum(d["elements"], 1))
-    return [log(d["elements"]), d["inputs"], log(d["run"]), ratio, d["contiguous"], log(d["alignment"])]
+    kernel = [d["contiguous"], log(d["alignment"]), d["largest"] / np.maximum(d["elements"], 1)]
+    return [log(d["elements"]), d["inputs"], log(d["run"]), ratio, *kernel]
+
+
+LONE_JOINED_S, JOINED_S, INPUT_S = 7.9e-10, 5.3e-10, 4.2e-7
+"""Of a multiprocessor that joins tensors by strides: an element of the largest, whose blocks fill half of it, one where
+blocks of two run side by side, and the least for each tensor, whatever the GPU. Measured on an H200: 5.9 to 6.1 ps an
+element of one tensor, 3.6 to 4.2 of two to four, 12 us for 26 tensors of 65,536 elements.
+"""
+
+
+def _cat_issue_s(d: Dims, size: int, sms: int) -> Array:
+    """Of each tensor two blocks a multiprocessor, of which two fit, go through its elements (aten/src/ATen/native/cuda/
+    Shape.cu, CatArrayBatchedCopy); tensors that are read in order are joined by other kernels.
+    """
+    joined_s = np.maximum(LONE_JOINED_S * d["largest"], JOINED_S * d["elements"]) / sms
+    by_strides = (d["contiguous"] == 0) & (d["largest"] > 0)
+    return np.asarray(np.where(by_strides, np.maximum(joined_s, INPUT_S * d["inputs"]), 0.0))
 
 
 def _pool_features(d: Dims, size: int, sms: int) -> list[Array]:
@@ -194,6 +246,8 @@ def _fill_features(d: Dims, size: int, sms: int) -> list[Array]:
 SIZES = ("elements", "bytes_read", "bytes_written")
 STREAM: dict[str, float | None] = dict.fromkeys(SIZES)
 
+_WALK: dict[str, float | None] = {"axes": 0, "lines": 0, "reuse": 0, "pitch": 0}
+
 _stream = partial(Family, flops=elements, nbytes=streamed, sizes=SIZES)
 
 ROWS = (
@@ -206,15 +260,17 @@ ROWS = (
     ),
     _stream(
         name="copy",
-        dims={**STREAM, "run": 1, "transposed": 0, "steps": 1, "windows": 0},
+        dims={**STREAM, "run": 1, "transposed": 0, **_WALK, "divisions": 0, "steps": 1},
         features=_copy_features,
         issue_s=_copy_issue_s,
+        latency_s=_copy_waiting_s,
         profiler_names=r"copy|Memcpy|im2col|col2im",
     ),
     _stream(
         name="cat",
-        dims={**STREAM, "inputs": 2, "run": 1, "contiguous": 1, "alignment": 16},
+        dims={**STREAM, "inputs": 2, "run": 1, "contiguous": 1, "alignment": 16, "largest": 0},
         features=_cat_features,
+        issue_s=_cat_issue_s,
         profiler_names=r"CatArray",
         factor_group="copy",
     ),

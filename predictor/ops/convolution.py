@@ -7,19 +7,26 @@ from functools import partial
 
 from predictor.ops import node_macs, ort
 from predictor.ops.arguments import pair, tensor
-from predictor.ops.elementary import product
+from predictor.ops.elementary import copy_of, product
 from predictor.ops.row import LOOP, RARE, SPELLED_OTHERWISE, OnnxForm, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait, Variant
 
 
 def conv(call: OpCall) -> tuple[Kernel, ...]:
+    """A convolution; a window that is expanded, one for all channels, is copied first."""
+    w = tensor(call, "weight")
+    is_expanded = any(n > 1 and not s for n, s in zip(w.shape, w.stride, strict=True))
+    return (*(copy_of(w) if is_expanded else ()), *convolved(call))
+
+
+def convolved(call: OpCall) -> tuple[Kernel, ...]:
     """A kernel of a family by what is convolved and how its channels are grouped; one over a sequence has an image of
     height one.
     """
     x, w = tensor(call, "input", "self"), tensor(call, "weight")
     spatial = len(w.shape) - 2
     transposed = bool(call.args.get("transposed"))
-    if spatial not in (1, 2, 3) or (transposed and spatial == 3):
+    if spatial not in (1, 2, 3):
         return as_product(call, x, w)
     unbatched = len(x.shape) == spatial + 1
     shape = (1, *x.shape) if unbatched else x.shape
@@ -51,7 +58,10 @@ def conv(call: OpCall) -> tuple[Kernel, ...]:
     }
     if transposed:
         out = call.outputs[0].shape
-        return (Kernel("conv_transposed", x.dtype, {**dims, "out_h": 1 if flat else out[-2], "out_w": out[-1]}),)
+        dims |= {"out_h": 1 if flat else out[-2], "out_w": out[-1]}
+        if spatial == 3:
+            dims |= images_above_each_other(shape, w.shape, out, stride, dilation)
+        return (Kernel("conv_transposed", x.dtype, dims),)
     if spatial == 3:
         volume = {"depth": shape[2], "t": w.shape[2], "stride_d": stride[0], "pad_d": pads[0]}
         return (Kernel("conv3d", x.dtype, {**dims, **volume}),)
@@ -59,8 +69,23 @@ def conv(call: OpCall) -> tuple[Kernel, ...]:
     return (Kernel(family, x.dtype, dims),)
 
 
+def images_above_each_other(
+    x: tuple[int, ...], w: tuple[int, ...], out: tuple[int, ...], stride: tuple[float, ...], dilation: tuple[float, ...]
+) -> dict[str, float]:
+    """Height of a transposed convolution of volumes as one of images: as many pixels and products, the result as high
+    as such an image can become.
+    """
+    height, window, step = x[2] * x[3], w[2] * w[3], stride[0] * stride[1]
+    least = (height - 1) * step + dilation[-1] * (window - 1) + 1
+    out_height = min(out[-3] * out[-2], least + max(step, dilation[-1]) - 1)
+    return {
+        **{"h": height, "r": window, "stride_h": step},
+        **{"out_h": out_height, "pad_h": max(least - out_height, 0) / 2},
+    }
+
+
 def as_product(call: OpCall, x: TensorSpec, w: TensorSpec) -> tuple[Kernel, ...]:
-    """A transposed 3-D convolution, or one of more dimensions, as a matrix product: no sweep covers its kernels."""
+    """A convolution of more than three dimensions as a matrix product: no sweep covers its kernels."""
     transposed = bool(call.args.get("transposed"))
     pixels = (x if transposed else call.outputs[0]).elements
     groups = int(call.args.get("groups", 1))

@@ -8,8 +8,9 @@ from functools import partial
 
 from predictor.ops import ort
 from predictor.ops.arguments import pair, tensor
-from predictor.ops.elementary import contiguous_of, copy_of, fill_of
+from predictor.ops.elementary import contiguous_of, copy_of, dense, element_copy, fill_of
 from predictor.ops.row import EVERY_FUSER, LOOP, NOT_NVFUSER, RARE, SPELLED_OTHERWISE, Operator
+from predictor.ops.walks import axes_of, walk
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
 
@@ -29,10 +30,25 @@ MOST_JOINED_DIMS = 4
 """Dimensions of tensors that one kernel joins (aten/src/ATen/native/cuda/Shape.cu, CAT_ARRAY_MAX_INPUT_DIMS)."""
 
 
+CHANNELS_LAST = (0, 2, 3, 1)
+"""Dimensions of images in the order of their memory, where channels are last in it."""
+
+
+def is_channels_last(t: TensorSpec) -> bool:
+    """Whether images fill one block of memory with their channels last."""
+    return len(t.shape) == len(CHANNELS_LAST) and not t.is_contiguous and channels_last(t).is_contiguous
+
+
+def channels_last(t: TensorSpec) -> TensorSpec:
+    """The view of images with their channels as the last dimension."""
+    return TensorSpec(tuple(t.shape[d] for d in CHANNELS_LAST), t.dtype, tuple(t.stride[d] for d in CHANNELS_LAST))
+
+
 def cat(call: OpCall, *, stacks: bool = False) -> tuple[Kernel, ...]:
     """One kernel that joins tensors; where they have more dimensions than it knows, or several dtypes, a copy of each
     to its place. stacks: along a new dimension, which takes one more dimension only behind all others. An empty tensor
-    of one dimension, which joins any, has no strides in common with them: the kernel then reads by strides.
+    of one dimension, which joins any, has no strides in common with them: the kernel then reads by strides. Images with
+    channels last are joined in the order of their memory, an element at a time.
     """
     out = call.outputs[0]
     parts = [t for t in call.tensors if t.elements]
@@ -44,6 +60,9 @@ def cat(call: OpCall, *, stacks: bool = False) -> tuple[Kernel, ...]:
         stride = out.stride[:dim] + out.stride[dim + stacks :]
         return tuple(k for t in parts for k in copy_of(t, TensorSpec(t.shape, out.dtype, stride)))
     has_skipped = any(len(t.shape) == 1 and not t.elements for t in call.tensors) and len(out.shape) > 1
+    in_words = stacks or not all(is_channels_last(t) for t in parts)
+    if not in_words:
+        parts, out, dim = [channels_last(t) for t in parts], channels_last(out), CHANNELS_LAST.index(dim)
     inner = math.prod(out.shape[dim + 1 :])
     run = inner * (1 if stacks else parts[0].shape[dim])
     runs = inner * out.itemsize * (1 if stacks else math.gcd(*(t.shape[dim] for t in parts)))
@@ -54,24 +73,22 @@ def cat(call: OpCall, *, stacks: bool = False) -> tuple[Kernel, ...]:
         "inputs": len(call.tensors),  # an empty one too: a single one would be copied by another kernel
         "run": run,
         "contiguous": float(not has_skipped and all(t.is_contiguous for t in parts)),
-        "alignment": math.gcd(runs, VECTOR_BYTES),
+        "alignment": math.gcd(runs, VECTOR_BYTES) if in_words else out.itemsize,
+        "largest": max(t.elements for t in parts),
     }
     return (Kernel("cat", out.dtype, dims),)
 
 
 def pad(call: OpCall) -> tuple[Kernel, ...]:
-    """A fill, and a copy into the middle."""
+    """A fill, and a copy into the middle; where nothing is added, a copy of what is kept."""
     x, out = tensor(call, "self"), call.outputs[0]
-    if x.elements == out.elements:
-        return copy_of(x, out)
-    dims = {
-        "elements": x.elements,
-        "bytes_read": x.nbytes,
-        "bytes_written": x.elements * x.itemsize,
-        "run": x.shape[-1],
-        "transposed": 0.0,
-    }
-    return (*fill_of(out), Kernel("copy", x.dtype, dims)) if x.elements else fill_of(out)
+    pads = [int(n) for n in call.args["pad"]]
+    pads = [0] * (2 * len(x.shape) - len(pads)) + [n for pair in zip(pads[-2::-2], pads[::-2]) for n in pair]
+    shape = tuple(n + min(b, 0) + min(a, 0) for n, b, a in zip(x.shape, pads[::2], pads[1::2], strict=True))
+    kept = TensorSpec(shape, x.dtype, x.stride)
+    if max(pads) <= 0:
+        return copy_of(kept)
+    return (*fill_of(out), *copy_of(kept, TensorSpec(shape, out.dtype, out.stride)))
 
 
 def put_into(call: OpCall) -> tuple[Kernel, ...]:
@@ -80,14 +97,33 @@ def put_into(call: OpCall) -> tuple[Kernel, ...]:
     return (*copy_of(whole, call.outputs[0]), *copy_of(part, part))
 
 
-def rearranged(call: OpCall, *, in_rows: bool = False) -> tuple[Kernel, ...]:
-    """A copy of its output's size, the elements read in another order: windows unrolled; in_rows: edges repeated."""
-    x, out = call.tensors[0], call.outputs[0]
-    dims = {
-        **{"elements": out.elements, "bytes_read": min(x.nbytes, out.nbytes), "bytes_written": out.nbytes},
-        **{"run": out.shape[-1] if in_rows else 1, "transposed": float(not in_rows)},
-    }
-    return (Kernel("copy", x.dtype, dims),) if out.elements else ()
+def rearranged(call: OpCall) -> tuple[Kernel, ...]:
+    """A copy of its output's size, the elements read in another order."""
+    return element_copy(call.tensors[0], call.outputs[0], transposed=1.0)
+
+
+def edges_repeated(call: OpCall) -> tuple[Kernel, ...]:
+    """A kernel that finds the place of each element by a division for every dimension that is padded."""
+    out = call.outputs[0]
+    return element_copy(call.tensors[0], out, run=out.shape[-1], divisions=len(call.args["padding"]) / 2)
+
+
+def flipped(call: OpCall) -> tuple[Kernel, ...]:
+    """A copy that reads some dimensions backwards."""
+    x, out = tensor(call, "self"), call.outputs[0]
+    backwards = {int(d) % len(x.shape) for d in call.args["dims"]}
+    read = [-s if d in backwards else s for d, s in enumerate(x.stride)]
+    return element_copy(x, out, **walk(axes_of(x.shape, read, out.stride), x.itemsize))
+
+
+def turned(call: OpCall) -> tuple[Kernel, ...]:
+    """By a quarter one dimension is flipped, seen transposed; by a half both are; by nothing, a copy."""
+    x, quarters = tensor(call, "self"), int(call.args.get("k", 1)) % 4
+    dims = tuple(int(d) for d in call.args.get("dims", (0, 1)))
+    if not quarters:
+        return copy_of(x)
+    chosen = {1: dims[1:], 2: dims, 3: dims[:1]}[quarters]
+    return flipped(replace(call, args={**call.args, "dims": chosen}, outputs=(x,)))
 
 
 def pixels_shuffled(call: OpCall) -> tuple[Kernel, ...]:
@@ -120,14 +156,18 @@ def channels_shuffled(call: OpCall) -> tuple[Kernel, ...]:
     return copy_of(TensorSpec(shape, x.dtype, stride))
 
 
+ROLL_DIVISIONS = 2
+"""Of an element that is rolled: where it is along the dimension (aten/src/ATen/native/cuda/TensorTransformations.cu,
+roll_cuda_kernel).
+"""
+
+
 def rolled(call: OpCall) -> tuple[Kernel, ...]:
     """For each dimension a copy whose threads find the place of each element by itself."""
     x, dims = tensor(call, "self"), call.args.get("dims") or (0,)
-    if not x.elements:
-        return ()
-    written = x.elements * x.itemsize
-    sizes = {"elements": x.elements, "bytes_read": written, "bytes_written": written, "run": 1, "transposed": 0.0}
-    return (*contiguous_of(x), *(Kernel("copy", x.dtype, sizes),) * (len(dims) if isinstance(dims, tuple) else 1))
+    in_order = dense(x.shape, x.dtype)
+    times = len(dims) if isinstance(dims, tuple) else 1
+    return (*contiguous_of(x), *element_copy(in_order, in_order, divisions=ROLL_DIVISIONS) * times)
 
 
 def repeated(call: OpCall) -> tuple[Kernel, ...]:
@@ -140,23 +180,27 @@ def repeated(call: OpCall) -> tuple[Kernel, ...]:
     return copy_of(TensorSpec(shape, x.dtype, stride), TensorSpec(out.shape, out.dtype, out.stride))
 
 
+UNROLL_DIVISIONS, FOLD_DIVISIONS, READ_DIVISIONS = 2, 8, 4
+"""Of a thread that unrolls windows, of one that folds them, and of each element that it adds
+(aten/src/ATen/native/cuda/im2col.cuh).
+"""
+
+
 def unrolled(call: OpCall) -> tuple[Kernel, ...]:
-    """Windows of each image unrolled by a kernel of its own."""
+    """Windows of each image unrolled by a kernel of its own, whose threads write a window's pixels one by one."""
     x, out = tensor(call, "self"), call.outputs[0]
-    if not out.elements:
-        return ()
     images = x.shape[0] if len(x.shape) > 3 else 1
-    sizes = {"elements": out.elements, "bytes_read": min(x.nbytes, out.nbytes), "bytes_written": out.nbytes}
-    dims = {**{name: size / images for name, size in sizes.items()}, "run": 1, "transposed": 1.0}
-    dims["steps"] = math.prod(pair(call.args.get("kernel_size", 1)))
-    return (Kernel("copy", x.dtype, dims),) * images
+    of_image = TensorSpec((x.elements // max(images, 1),), x.dtype, (1,))
+    columns = TensorSpec((out.elements // max(images, 1),), x.dtype, (1,))
+    steps = math.prod(pair(call.args["kernel_size"], 2))
+    return element_copy(of_image, columns, transposed=1.0, divisions=UNROLL_DIVISIONS, steps=steps) * images
 
 
 def folded(call: OpCall) -> tuple[Kernel, ...]:
-    """Pixels, each the sum of what the windows that cover it have there."""
+    """A kernel that sums up for each pixel the elements of all windows that hold it."""
     x, out = call.tensors[0], call.outputs[0]
-    windows = x.elements / max(out.elements, 1)
-    return tuple(replace(kernel, dims={**kernel.dims, "windows": windows}) for kernel in rearranged(call))
+    divisions = FOLD_DIVISIONS + READ_DIVISIONS * x.elements / max(out.elements, 1)
+    return element_copy(x, out, transposed=1.0, divisions=divisions)
 
 
 def placed(call: OpCall) -> tuple[Kernel, ...]:
@@ -204,7 +248,7 @@ ROWS = (
         example=lambda o: partial(o.x.repeat_interleave, 2, 1),
     ),
     Operator(("roll",), Trait.COPY, rolled, fused_by=LOOP, example=lambda o: partial(o.x.roll, 1, 1)),
-    Operator(("flip",), Trait.COPY, copy, fused_by=LOOP, example=lambda o: partial(o.x.flip, 1)),
+    Operator(("flip",), Trait.COPY, flipped, fused_by=LOOP, example=lambda o: partial(o.x.flip, 1)),
     Operator(
         ("cat",),
         Trait.COPY,
@@ -232,19 +276,20 @@ ROWS = (
     Operator(
         ("reflection_pad1d", "reflection_pad2d", "replication_pad1d", "replication_pad2d"),
         Trait.COPY,
-        partial(rearranged, in_rows=True),
+        edges_repeated,
         fused_by=LOOP,
         untimed=RARE,
     ),
     Operator(
         ("reflection_pad3d", "replication_pad3d"),
         Trait.COPY,
-        partial(rearranged, in_rows=True),
+        edges_repeated,
         fused_by=LOOP,
         untimed=RARE,
     ),
     Operator(("diag_embed", "block_diag"), Trait.COPY, placed, fused_by=LOOP, untimed=RARE),
-    Operator(("diagonal_copy", "rot90"), Trait.COPY, rearranged, fused_by=LOOP, untimed=RARE),
+    Operator(("diagonal_copy",), Trait.COPY, rearranged, fused_by=LOOP, untimed=RARE),
+    Operator(("rot90",), Trait.COPY, turned, fused_by=LOOP, untimed=RARE),
     Operator(
         ("select_scatter", "slice_scatter", "diagonal_scatter", "as_strided_scatter"),
         Trait.COPY,

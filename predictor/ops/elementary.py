@@ -10,6 +10,7 @@ from itertools import pairwise, takewhile
 from predictor.kernels.family import WARP
 from predictor.kernels.unmodelled import UNMODELLED
 from predictor.ops.instructions import CAST_CYCLES, offset_cycles
+from predictor.ops.walks import axes_of, walk
 from predictor.records import Kernel, OpCall, TensorSpec
 
 
@@ -17,10 +18,12 @@ def product(
     dtype: str, m: float, n: float, k: float, batch: float = 1, nt: bool = True, bias: bool = False
 ) -> tuple[Kernel, ...]:
     """batch x (m, k) @ (k, n), sizes that are a mean where they need not be whole. nt: the second operand is stored as
-    (n, k); bias: added in the epilogue.
+    (n, k); bias: added in the epilogue. Of complex numbers it is four products of real ones.
     """
     if min(m, n, k, batch) == 0:
         return ()
+    if dtype.startswith("complex"):
+        m, k = 2 * m, 2 * k
     return (Kernel("gemm", dtype, {"m": m, "n": n, "k": k, "batch": batch, "nt": float(nt), "bias": float(bias)}),)
 
 
@@ -96,12 +99,14 @@ def copy_of(source: TensorSpec, out: TensorSpec | None = None) -> tuple[Kernel, 
     if source.dtype != out.dtype:
         return pointwise_of((source,), out, converts=(source.dtype, out.dtype) not in VECTORISED)
     run, transposed = run_length(source, given)
+    written = given.stride if given is not None and given.shape == source.shape else in_order(source.shape)
     dims = {
         "elements": out.elements,
         "bytes_read": source.nbytes,
         "bytes_written": out.elements * out.itemsize,
         "run": run,
         "transposed": float(transposed),
+        **walk(axes_of(source.shape, source.stride, written), out.itemsize),
     }
     return (Kernel("copy", out.dtype, dims),)
 
@@ -109,6 +114,24 @@ def copy_of(source: TensorSpec, out: TensorSpec | None = None) -> tuple[Kernel, 
 def widened(x: TensorSpec, out: TensorSpec) -> tuple[Kernel, ...]:
     """The cast of truth values or short whole numbers before they are added up to long ones."""
     return copy_of(x, replace(x, dtype=out.dtype)) if out.dtype == "int64" and x.dtype != "int64" else ()
+
+
+def element_copy(x: TensorSpec, out: TensorSpec, **dims: float) -> tuple[Kernel, ...]:
+    """A kernel that finds the place of each element of ``out`` in ``x`` by itself."""
+    if out.elements == 0:
+        return ()
+    sizes = {"elements": out.elements, "bytes_read": min(x.nbytes, out.nbytes), "bytes_written": out.nbytes}
+    return (Kernel("copy", x.dtype, {**sizes, "run": 1, "transposed": 0.0, **dims}),)
+
+
+def dense(shape: tuple[int, ...], dtype: str) -> TensorSpec:
+    """A contiguous tensor."""
+    return TensorSpec(shape, dtype, in_order(shape))
+
+
+def in_order(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Strides of a contiguous tensor."""
+    return tuple(math.prod(shape[d + 1 :]) for d in range(len(shape)))
 
 
 def contiguous_of(x: TensorSpec) -> tuple[Kernel, ...]:

@@ -74,7 +74,12 @@ def multinomial(call: OpCall) -> tuple[Kernel, ...]:
         return (*checks, Kernel("scan", x.dtype, {"rows": rows, "cols": cols}), *pointwise_of((x,), out))
     largest = Kernel("reduce", x.dtype, {"rows": rows, "cols": cols, "inner": 1.0, "indexed": 1.0})
     several = Kernel("sort", x.dtype, {"rows": rows, "cols": cols, "k": float(draws)})
-    return (*checks, *fill_of(x), *pointwise_of((x, x), x), largest if draws == 1 else several)
+    truth, each = scalar_of("bool"), TensorSpec((rows,), "bool", (1,))
+    bounds = (*pointwise_of((truth,), truth) * 3, *check(call))  # both, together
+    summed = Kernel("reduce", x.dtype, {"rows": rows, "cols": cols, "inner": 1.0})
+    empty = Kernel("reduce", "bool", {"rows": 1, "cols": rows, "inner": 1.0})
+    sums = (summed, *pointwise_of((each,), each), empty, *pointwise_of((truth,), truth), *check(call))
+    return (*checks, *bounds, *sums, *fill_of(x), *pointwise_of((x, x), x), largest if draws == 1 else several)
 
 
 def check(call: OpCall) -> tuple[Kernel, ...]:

@@ -14,16 +14,65 @@ from predictor.ops.row import LOOP, NO_FUSER, RARE, SPELLED_OTHERWISE, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
 
-def gather(call: OpCall, *, by_rows: bool = False, selects: bool = False) -> tuple[Kernel, ...]:
-    """A read for every index. by_rows: of whole rows; selects: those of a list of indices, as ``index_select`` reads
-    them.
-    """
+def gather(call: OpCall) -> tuple[Kernel, ...]:
+    """A read for every index, of neighbours where one index stands for several."""
+    out, index = call.outputs[0], next((t for t in call.tensors if t.dtype in INDICES), None)
+    dims = {"rows": out.elements, "cols": 1, "selects": 0.0}
+    run = shared_run(index) if index else 1
+    if run > 1:
+        dims["run"] = run
+    return (Kernel("gather", out.dtype, dims),) if out.elements else ()
+
+
+INDICES = ("int64", "int32")
+"""Dtypes of indices."""
+
+
+def shared_run(index: TensorSpec) -> int:
+    """Neighbours that share an index: of one that is expanded along the last dimensions."""
+    run = 1
+    for n, s in zip(reversed(index.shape), reversed(index.stride), strict=True):
+        if s and n != 1:
+            break
+        run *= n
+    return run
+
+
+def look_up(call: OpCall) -> tuple[Kernel, ...]:
+    """A row of a table for every index."""
     out = call.outputs[0]
+    return rows_read(out, out.shape[-1]) if out.elements else ()
+
+
+def select(call: OpCall) -> tuple[Kernel, ...]:
+    """A slice for every index; behind a first dimension, each element for itself."""
+    x, index, out = tensor(call, "self"), tensor(call, "index"), call.outputs[0]
+    dim = int(call.args.get("dim", 0)) % max(len(x.shape), 1)
+    of_slices = x.is_contiguous and math.prod(x.shape[:dim]) == 1
+    return rows_read(out, out.elements // max(index.elements, 1), of_slices=of_slices)
+
+
+def index(call: OpCall) -> tuple[Kernel, ...]:
+    """A slice for every index; of several indices, or behind a first dimension, each element for itself."""
+    x, out = tensor(call, "self"), call.outputs[0]
+    dim, indexed = 0, list[int]()
+    for one in call.args.get("indices") or ():
+        width = len(one.shape) if isinstance(one, TensorSpec) and one.dtype == "bool" else 1
+        indexed += range(dim, dim + width) if isinstance(one, TensorSpec) else ()
+        dim += width
+    last = indexed[-1] if indexed else 0
+    of_slices = x.is_contiguous and len(indexed) < 2 and math.prod(x.shape[:last]) == 1
+    return rows_read(out, math.prod(x.shape[last + 1 :]), selects=False, of_slices=of_slices)
+
+
+def rows_read(out: TensorSpec, cols: int, *, selects: bool = True, of_slices: bool = True) -> tuple[Kernel, ...]:
+    """Rows of so many elements, which a list of indices says. selects: as ``index_select`` reads them; of_slices: where
+    each row is a slice of what is read, else each element is found by itself.
+    """
     if not out.elements:
         return ()
-    cols = out.shape[-1] if by_rows and out.shape else 1
     dims = {"rows": out.elements // max(cols, 1), "cols": cols, "selects": float(selects)}
-    return (Kernel("gather", out.dtype, dims),)
+    return (Kernel("gather", out.dtype, dims if of_slices else {**dims, "apart": 1.0}),)
 
 
 def scatter(call: OpCall, *, in_place: bool = False, adds: bool = False, by_rows: bool = False) -> tuple[Kernel, ...]:
@@ -40,7 +89,8 @@ def scatter(call: OpCall, *, in_place: bool = False, adds: bool = False, by_rows
     dim = int(call.args.get("dim", 0))
     listed = index.elements if by_rows or not index.shape else index.shape[dim]
     shared = listed / max(x.shape[dim], 1) if x.shape else 1.0
-    return (*copied, written(x.dtype, places // cols, cols, adds=adds, shared=shared))
+    run = 1 if by_rows else shared_run(index)
+    return (*copied, written(x.dtype, places // cols, cols, adds=adds, shared=shared, run=run))
 
 
 def reduced_into(call: OpCall, *, in_place: bool = False) -> tuple[Kernel, ...]:
@@ -70,11 +120,12 @@ def called_by_scatter_reduce(call: OpCall) -> tuple[str, ...]:
     return (*begun, "scatter_add_", *(counted if call.args.get("reduce") == "mean" else ()))
 
 
-def written(dtype: str, rows: float, cols: float, *, adds: bool = False, shared: float = 1.0) -> Kernel:
-    """Rows written to places that indices say. adds: to what is there; shared: rows that meet in one place."""
-    return Kernel(
-        "gather", dtype, {"rows": rows, "cols": cols, "written": 1.0, "adds": float(adds), "shared": float(shared)}
-    )
+def written(dtype: str, rows: float, cols: float, *, adds: bool = False, shared: float = 1.0, run: int = 1) -> Kernel:
+    """Rows written to places that indices say. adds: to what is there; shared: rows that meet in one place; run:
+    neighbours that share an index.
+    """
+    found = {"written": 1.0, "adds": float(adds), "shared": float(shared)}
+    return Kernel("gather", dtype, {"rows": rows, "cols": cols, **found, **({"run": run} if run > 1 else {})})
 
 
 def bag(call: OpCall) -> tuple[Kernel, ...]:
@@ -169,23 +220,24 @@ def unpool(call: OpCall) -> tuple[Kernel, ...]:
 
 _row = partial(Operator, trait=Trait.GATHER, fused_by=LOOP)
 _alone = partial(_row, fused_by=NO_FUSER)
-_of_rows = partial(_row, lower=partial(gather, by_rows=True))
-_selected = partial(_row, lower=partial(gather, by_rows=True, selects=True))
 _GATHERED = partial(ort.form, trait=Trait.COPY, lower=ort.gathered)
 
 ROWS = (
-    _selected(
+    _row(
         ("embedding",),
+        lower=look_up,
         onnx=ort.form("Gather", trait=Trait.COPY, lower=ort.looked_up),
         example=lambda o: partial(o.torch.embedding, o.weight, o.ids),
     ),
-    _selected(
+    _row(
         ("index_select",),
+        lower=select,
         example=lambda o: lambda: o.torch.index_select(o.matrix, 0, o.ids[0]),
         example_calls=("select",),
     ),
-    _of_rows(
+    _row(
         ("index",),
+        lower=index,
         onnx=ort.form("GatherND", trait=Trait.COPY, lower=ort.gathered_slices),
         example=lambda o: lambda: o.matrix[o.ids[0]],
         example_calls=("select",),

@@ -49,10 +49,20 @@ def is_column_major(t: TensorSpec) -> bool:
     return len(t.stride) > 1 and t.stride[-2] == 1 and t.shape[-1] > 1
 
 
+def copied(*operands: TensorSpec) -> tuple[Kernel, ...]:
+    """Copies of operands that have their elements side by side neither in rows nor in columns, which cuBLAS does not
+    take (aten/src/ATen/native/cuda/Blas.cpp, prepare_batch_matrix_for_cublas).
+    """
+    strided = [t for t in operands if len(t.shape) > 1 and not t.is_contiguous and 1 not in t.stride[-2:]]
+    return tuple(kernel for t in strided for kernel in copy_of(t))
+
+
 def mm(call: OpCall) -> tuple[Kernel, ...]:
     """One product, of ``addmm`` with its bias."""
     a, b = tensor(call, "self" if "mat1" not in call.args else "mat1"), tensor(call, "mat2")
-    return product(a.dtype, a.shape[-2], b.shape[-1], a.shape[-1], nt=is_column_major(b), bias="mat1" in call.args)
+    return copied(a, b) + product(
+        a.dtype, a.shape[-2], b.shape[-1], a.shape[-1], nt=is_column_major(b), bias="mat1" in call.args
+    )
 
 
 def mv(call: OpCall) -> tuple[Kernel, ...]:
@@ -70,7 +80,8 @@ def dot(call: OpCall) -> tuple[Kernel, ...]:
 def bmm(call: OpCall) -> tuple[Kernel, ...]:
     """A batch of products; of ``baddbmm`` what is added is copied into the result first."""
     a, b = tensor(call, "batch1", "self"), tensor(call, "batch2", "mat2")
-    gemm = product(a.dtype, a.shape[1], b.shape[2], a.shape[2], batch=a.shape[0], nt=is_column_major(b))
+    whole = product(a.dtype, a.shape[1], b.shape[2], a.shape[2], batch=a.shape[0], nt=is_column_major(b))
+    gemm = copied(a, b) + whole
     added = call.args.get("self")
     if "batch1" in call.args and isinstance(added, TensorSpec) and call.args.get("beta", 1) != 0:
         return copy_of(added, call.outputs[0]) + gemm

@@ -7,7 +7,7 @@ from functools import partial
 
 from predictor.ops import ort
 from predictor.ops.arguments import tensor
-from predictor.ops.elementary import along, copy_of, pointwise_of, widened
+from predictor.ops.elementary import along, copy_of, fill_of, pointwise_of, widened
 from predictor.ops.row import LOOP, RARE, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
@@ -34,9 +34,23 @@ def sort(call: OpCall, *, k: float = 0.0) -> tuple[Kernel, ...]:
     return (*copy, Kernel("sort", x.dtype, {"rows": x.elements // cols, "cols": cols, "k": k}))
 
 
+FEW_TIMES, FEW_POWER = 10, 0.145
+"""Of how many elements the others are few: so many times a power of their number (aten/src/ATen/native/
+TensorCompare.cpp, isin_Tensor_Tensor_out).
+"""
+
+
 def is_in(call: OpCall) -> tuple[Kernel, ...]:
-    """Which elements are among others: all joined and sorted, neighbours compared, and the answers put back."""
+    """Which elements are among others: each compared with each where those are few, else all joined and sorted,
+    neighbours compared, and the answers put back.
+    """
     x, out = call.tensors[0], call.outputs[0]
+    others = call.tensors[1].elements if len(call.tensors) > 1 else 1
+    if out.elements and others < int(FEW_TIMES * x.elements**FEW_POWER):
+        equal = TensorSpec((x.elements, others), "bool", (others, 1))
+        each = TensorSpec(equal.shape, x.dtype, (1, 0))
+        answers = Kernel("reduce", "bool", {"rows": x.elements, "cols": others, "inner": 1.0})
+        return (*fill_of(out), *pointwise_of((each, call.tensors[-1]), equal), answers, *copy_of(out))
     count = sum(t.elements for t in call.tensors)
     if not out.elements:
         return ()

@@ -5,15 +5,28 @@ begin empty, narrow tables, the largest of a row, triangles.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
-from calibrate.workloads.recipes.base import FamilyRecipe, Operand, Recipe, Rng, Scale, log_uniform, pick, power_of_two
+from calibrate.workloads.recipes.base import (
+    WIDTHS,
+    FamilyRecipe,
+    Operand,
+    Recipe,
+    Rng,
+    Scale,
+    log_uniform,
+    pick,
+    power_of_two,
+)
 from calibrate.workloads.recipes.common_memory import _Cat, _index, _select
 from calibrate.workloads.recipes.matrix import Conv
-from calibrate.workloads.recipes.rare_memory import _call
+from calibrate.workloads.recipes.rare_memory import _call, _dense
 
 
 def _channels(rng: Rng, most: float = 512) -> int:
@@ -184,6 +197,68 @@ def cat(rng: Rng, scale: Scale) -> Recipe:
     return Recipe(_Cat(-1), tuple(Operand((rows, width)) for _ in range(count)))
 
 
+def copies(rng: Rng, scale: Scale) -> Recipe:
+    """Dimensions in any order, expanded ones and steps; dimensions flipped and rolled, edges repeated, windows folded.
+    Whole numbers in some.
+    """
+    kind = pick(
+        rng, *("order",) * 4, *("expand",) * 3, "step", "step", "part", "flip", "flip", "roll", "edges", "edges", "fold"
+    )
+    whole = {"dtype": pick(rng, "int64", "uint8"), "high": 9} if rng.random() < 0.15 else {}
+    if kind in ("edges", "fold"):
+        return _padded(rng, scale) if kind == "edges" else _folded(rng, scale)
+    count = pick(rng, 2, 3, 3, 4, 4, 5) if kind != "order" else pick(rng, 2, 3, 3, 4, 4, 5, 6)
+    elements = log_uniform(rng, 1e4, scale.elements / 4)
+    cuts = np.sort(rng.uniform(0, 1, count - 1))
+    shares = np.diff(np.concatenate(([0.0], cuts, [1.0])))
+    shape = tuple(log_uniform(rng, max(elements**share / 1.5, 1), max(elements**share, 1)) for share in shares)
+    if kind == "order":
+        return Recipe(_dense, (Operand(shape, permute=tuple(map(int, rng.permutation(count))), **whole),))
+    dim = int(rng.integers(count))
+    if kind == "expand":
+        times = pick(rng, 2, 4, 4, 8, 16, 64)
+        narrow = (*shape[:dim], 1, *shape[dim:])
+        return Recipe(_dense, (Operand(narrow, expand=(*shape[:dim], times, *shape[dim:]), **whole),))
+    if kind == "step":
+        steps = tuple(slice(None, None, pick(rng, 1, 2, 2, 3, 4)) for _ in shape)
+        return Recipe(_Part(steps), (Operand(shape, **whole),))
+    if kind == "part":
+        start = int(rng.integers(shape[dim]))
+        return Recipe(_Part((*(slice(None),) * dim, slice(start, None))), (Operand(shape, **whole),))
+    dims = tuple(map(int, rng.permutation(count)[: pick(rng, 1, 1, 2)]))
+    if kind == "flip":
+        return Recipe(_call(torch.flip, dims), (Operand(shape, **whole),))
+    return Recipe(_call(torch.roll, 1, dims[0]), (Operand(shape, **whole),))
+
+
+def _padded(rng: Rng, scale: Scale) -> Recipe:
+    dims, mode = pick(rng, 1, 2, 2, 2, 3), pick(rng, "reflect", "replicate")
+    side = {1: log_uniform(rng, 64, 65536), 2: pick(rng, 8, 14, 32, 56, 64, 128, 256), 3: pick(rng, 8, 16, 32, 48)}[
+        dims
+    ]
+    channels, pad = pick(rng, 1, 3, 8, 32, 64, 128, 256), pick(rng, 1, 1, 2, 3, 5)
+    batch = _batch(rng, scale, channels * side**dims, channels * side**dims)
+    return Recipe(_call(F.pad, (pad, pad) * dims, mode=mode), (Operand((batch, channels, *[side] * dims)),))
+
+
+def _folded(rng: Rng, scale: Scale) -> Recipe:
+    window, rows, channels = pick(rng, 2, 3, 4, 7, 8, 16), pick(rng, 4, 7, 14, 16, 28), pick(rng, 1, 3, 16, 32, 64)
+    stride = pick(rng, window, window, max(window // 2, 1))
+    side, width = window + (rows - 1) * stride, channels * window**2
+    batch = _batch(rng, scale, width * rows**2, width * rows**2)
+    return Recipe(_call(F.fold, (side, side), window, stride=stride), (Operand((batch, width, rows**2)),))
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of a tensor, copied."""
+
+    places: tuple[slice, ...]
+
+    def __call__(self, x: Any) -> Any:
+        return x[self.places].clone(memory_format=torch.contiguous_format)
+
+
 def gather(rng: Rng, scale: Scale) -> Recipe:
     """Rows of small and large tables, narrow ones mostly, more or fewer than the table has."""
     cols = 8 * int(rng.integers(1, 17)) if rng.random() < 0.7 else log_uniform(rng, 1, 512)
@@ -193,6 +268,194 @@ def gather(rng: Rng, scale: Scale) -> Recipe:
     if rng.random() < 0.4:
         return Recipe(F.embedding, (index, table))
     return Recipe(pick(rng, _index, _select), (table, index))
+
+
+def batched_gather(rng: Rng, scale: Scale) -> Recipe:
+    """Beams of a cache, points and tokens of each of a batch, columns and channels by a list, sums along rows."""
+    kind = pick(rng, "beams", "pairs", "pairs", "tokens", "tokens", "behind", "behind", "along", "sums", "sums")
+    width, length = pick(rng, 3, 16, 64, 96, 128, 256, 512, 768), pick(rng, 32, 64, 128, 197, 512, 1024, 4096)
+    batch = _batch(rng, scale, width * length, width * length)
+    count = max(int(length * pick(rng, 0.1, 0.25, 0.5, 1, 2, 4)), 1)
+    x, places = Operand((batch, length, width)), Operand((count,), high=length)
+    if kind == "beams":
+        beams = pick(rng, 1, 2, 4, 5, 8, 10, 16, 20, 32, 64)
+        length = max(min(length, int(scale.elements / 4 / (beams * width))), 1)
+        return Recipe(_select, (Operand((beams, length, width)), Operand((beams,), high=beams)))
+    if kind == "pairs":
+        count = log_uniform(rng, 16, max(scale.elements / 4 / width, 16))
+        return Recipe(_pairs, (x, Operand((count,), high=batch), Operand((count,), high=length)))
+    if kind == "tokens":
+        index = Operand((batch, count, 1), high=length, expand=(batch, count, width))
+        return Recipe(_Along(1, torch.gather), (x, index))
+    if kind == "behind":
+        if rng.random() < 0.5:
+            return Recipe(_Along(1, torch.index_select), (x, places))
+        return Recipe(_columns, (Operand((batch, width, length)), places))
+    index = Operand((batch, width, count), high=length)
+    if rng.random() < 0.5:
+        index = Operand((batch, 1, count), high=length, expand=(batch, width, count))
+    rows = Operand((batch, width, length))
+    if kind == "along":
+        return Recipe(_Along(2, torch.gather), (rows, index))
+    add = pick(rng, torch.Tensor.scatter_add_, torch.Tensor.scatter_add_, torch.Tensor.scatter_)
+    return Recipe(_Along(2, add), (rows, index, Operand((batch, width, count))))
+
+
+@dataclass(frozen=True, slots=True)
+class _Along:
+    """A function of a tensor along a dimension, and of others."""
+
+    dim: int
+    function: Callable[..., Any]
+
+    def __call__(self, x: Any, *others: Any) -> Any:
+        return self.function(x, self.dim, *others)
+
+
+def _pairs(x: Any, first: Any, second: Any) -> Any:
+    return x[first, second]
+
+
+def _columns(x: Any, places: Any) -> Any:
+    return x[..., places]
+
+
+def batched_product(rng: Rng, scale: Scale) -> Recipe:
+    """A matrix by a vector and a vector by a matrix, of each of a batch, too; points turned by small matrices; rows of
+    two activations, tall ones, wide ones and uneven ones among them; a long dimension summed over.
+    """
+    kind = pick(rng, "vector", "vector", "vectors", "points", "points", "rows", "rows", "rows", "sum")
+    width, length = pick(rng, *WIDTHS), log_uniform(rng, 16, 32768)
+    length = max(int(min(length, scale.elements / 4 / width)), 1)
+    if kind == "vector":
+        matrix, vector = Operand((length, width)), Operand((width,))
+        return Recipe(torch.matmul, (matrix, vector)) if rng.random() < 0.5 else Recipe(_from_left, (matrix, vector))
+    if kind == "vectors":
+        m, k, batch = log_uniform(rng, 2, 512), log_uniform(rng, 2, 256), log_uniform(rng, 4, 8192)
+        batch = max(int(min(batch, scale.elements / 4 / (m * k))), 1)
+        swapped = rng.random() < 0.3
+        x = Operand((batch, k, m), permute=(0, 2, 1)) if swapped else Operand((batch, m, k))
+        return Recipe(torch.bmm, (x, Operand((batch, k, 1))))
+    if kind == "points":
+        size, points = pick(rng, 2, 3, 3, 3, 4, 4), log_uniform(rng, 4, 8192)
+        batch = max(int(min(log_uniform(rng, 1, 4096), scale.elements / 64 / points)), 1)
+        turn = Operand((batch, size, size), permute=pick(rng, (), (0, 2, 1)))
+        if rng.random() < 0.5:
+            return Recipe(torch.bmm, (Operand((batch, points, size)), turn))
+        return Recipe(torch.bmm, (turn, Operand((batch, size, points))))
+    if kind == "sum":
+        m, n = pick(rng, 16, 32, 64, 128, 256), pick(rng, 16, 32, 64, 128, 256)
+        k = max(int(min(log_uniform(rng, 4096, 131072), scale.elements / 4 / max(m, n))), 1)
+        first = Operand((k, m), permute=(1, 0)) if rng.random() < 0.5 else Operand((m, k))
+        return Recipe(torch.mm, (first, Operand((k, n))))
+    m, n, k = log_uniform(rng, 16, 4096), log_uniform(rng, 16, 32768), pick(rng, 32, 49, 64, 100, 207, *WIDTHS)
+    batch = pick(rng, 1, 1, 8, 32, 96)
+    while batch * m * n * k > scale.macs / 4 or batch * max(m * n, n * k, m * k) > scale.elements / 4:
+        m, n = max(m // 2, 1), max(n // 2, 1)
+        batch = max(batch // 2, 1)
+        if m * n == 1:
+            break
+    second = Operand((batch, n, k), permute=(0, 2, 1)) if rng.random() < 0.6 else Operand((batch, k, n))
+    return Recipe(torch.bmm, (Operand((batch, m, k)), second))
+
+
+def _from_left(matrix: Any, vector: Any) -> Any:
+    return torch.matmul(vector, matrix.mT)
+
+
+def transposed_volume(rng: Rng, scale: Scale) -> Recipe:
+    """Volumes made larger, as those of segmented scans are."""
+    side, depth = pick(rng, 4, 6, 8, 12, 16, 24, 32), pick(rng, 2, 4, 8, 8, 16, 16)
+    c_in, c_out = pick(rng, 8, 16, 32, 32, 64, 128, 256), pick(rng, 1, 8, 16, 32, 64, 128)
+    window, stride, pad = pick(rng, (2, 2, 0), (2, 2, 0), (3, 2, 1), (4, 2, 1), (3, 1, 1))
+    pixels = depth * side**2
+    macs = pixels * c_in * c_out * window**3
+    batch = _batch(rng, scale, pixels * max(c_in, c_out * stride**3), macs)
+    bias = (Operand((c_out,), warm=False),) if rng.random() < 0.6 else ()
+    operands = Operand((batch, c_in, depth, side, side)), Operand((c_in, c_out, *[window] * 3), warm=False)
+    return Recipe(Conv(F.conv_transpose3d, stride, pad, 1), (*operands, *bias))
+
+
+def batched_depthwise(rng: Rng, scale: Scale) -> Recipe:
+    """Windows of signals, one for each channel, causal ones among them, and several windows for each channel."""
+    channels = pick(rng, 16, 32, 64, 96, 144, 256, 384, 512, 768, 1024, 1536, 2048)
+    if rng.random() < 0.4:
+        times, side, window = pick(rng, 2, 2, 3, 4), pick(rng, 7, 14, 16, 28, 32, 56, 64), pick(rng, 3, 3, 5, 7)
+        batch = _batch(rng, scale, side**2 * channels * times, side**2 * channels * times * window**2)
+        x, weight = Operand((batch, channels, side, side)), Operand((channels * times, 1, window, window), warm=False)
+        call = Conv(F.conv2d, pick(rng, 1, 1, 2), (window // 2, window // 2), channels)
+    else:
+        times, length, window = 1, log_uniform(rng, 16, 8192), pick(rng, 2, 3, 4, 4, 5, 7, 9, 15, 31, 31, 63)
+        batch = _batch(rng, scale, length * channels, length * channels * window)
+        x, weight = Operand((batch, channels, length)), Operand((channels, 1, window), warm=False)
+        call = Conv(F.conv1d, 1, pick(rng, window - 1, window // 2), channels)
+    bias = (Operand((channels * times,), warm=False),) if rng.random() < 0.7 else ()
+    return Recipe(call, (x, weight, *bias))
+
+
+def volumes(rng: Rng, scale: Scale) -> Recipe:
+    """Layers on volumes and videos: cubes, windows of time, of space, each channel alone; channels last in many."""
+    window = pick(rng, (3, 3, 3), (3, 3, 3), (3, 1, 1), (1, 3, 3), (1, 1, 1), (3, 7, 7), (5, 5, 5))
+    depth, side = pick(rng, 4, 8, 8, 16, 32), pick(rng, 7, 14, 16, 28, 32, 56, 64)
+    c_in, c_out = pick(rng, 1, 3, 8, 16, 32, 64, 128, 256), pick(rng, 8, 16, 32, 64, 128, 256)
+    groups = 1
+    if rng.random() < 0.2:
+        groups = c_out = c_in = max(c_in, 16)
+    stride = pick(rng, 1, 1, 1, 2, (1, 2, 2))
+    pixels = depth * side**2
+    macs = pixels * c_in * c_out / groups * window[0] * window[1] * window[2]
+    batch = _batch(rng, scale, pixels * max(c_in, c_out), macs)
+    shapes = (batch, depth, side, side, c_in), (c_out, *window, c_in // groups)
+    if rng.random() < 0.4:
+        operands = tuple(Operand(shape, permute=(0, 4, 1, 2, 3), warm=i == 0) for i, shape in enumerate(shapes))
+    else:
+        operands = tuple(Operand((n, c, *sides), warm=i == 0) for i, (n, *sides, c) in enumerate(shapes))
+    operands += (Operand((c_out,), warm=False),) if rng.random() < 0.5 else ()
+    return Recipe(Conv(F.conv3d, stride, tuple(size // 2 for size in window), groups), operands)
+
+
+def decomposition(rng: Rng, scale: Scale) -> Recipe:
+    """Of narrow matrices, alone and many at once, as rotations and covariances are."""
+    n, batch = pick(rng, 2, 3, 3, 3, 4, 4, 6, 8, 12, 16, 24, 32), log_uniform(rng, 1, 1024)
+    call = pick(rng, *(torch.linalg.qr,) * 3, torch.linalg.lu_factor_ex, torch.linalg.inv_ex, torch.linalg.cholesky_ex)
+    return Recipe(call, (Operand((batch, n, n), definite=True),))
+
+
+def batched_cat(rng: Rng, scale: Scale) -> Recipe:
+    """Parts of a tensor joined again: pixels beside each other, groups of channels, features of a table; a token or a
+    few channels that are one for the whole batch; images with channels last.
+    """
+    kind = pick(rng, "pixels", "parts", "parts", "few", "few", "last")
+    width, side = pick(rng, 3, 8, 16, 32, 64, 96, 128, 256), pick(rng, 8, 14, 16, 28, 32, 56, 64, 112)
+    batch = _batch(rng, scale, width * side**2, width * side**2)
+    if kind == "pixels":
+        return Recipe(_beside, (Operand((batch, width, side, side)),))
+    if kind == "parts":
+        count = pick(rng, 2, 3, 4, 6, 8, 12, 16, 26)
+        batch = _batch(rng, scale, count * width * side, count * width * side)
+        return Recipe(_Rejoined(count, pick(rng, 1, -1)), (Operand((batch, count, side, width)),))
+    if kind == "few":
+        few = pick(rng, 1, 1, 2, 4)
+        first = Operand((1, few, width), expand=(batch, few, width))
+        return Recipe(_Cat(1), (first, Operand((batch, side**2, width))))
+    other = pick(rng, width, 2 * width, max(width // 2, 1))
+    images = tuple(Operand((batch, side, side, c), permute=(0, 3, 1, 2)) for c in (width, other))
+    return Recipe(_Cat(1), images)
+
+
+def _beside(x: Any) -> Any:
+    return torch.cat([x[..., row::2, column::2] for column in (0, 1) for row in (0, 1)], 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rejoined:
+    """Parts of the first dimension behind the batch, joined along another."""
+
+    count: int
+    dim: int
+
+    def __call__(self, x: Any) -> Any:
+        return torch.cat([x[:, part] for part in range(self.count)], self.dim)
 
 
 def reduce(rng: Rng, scale: Scale) -> Recipe:
@@ -258,6 +521,7 @@ VARIED = (
     FamilyRecipe("conv_grouped", conv_grouped, 240, dtypes=("fp16", "tf32")),
     FamilyRecipe("conv_depthwise", conv_depthwise, 240, dtypes=("fp16", "tf32")),
     FamilyRecipe("conv_transposed", conv_transposed, 320, dtypes=("fp16", "tf32")),
+    FamilyRecipe("copy", copies, 300),
     FamilyRecipe("cat", cat, 260),
     FamilyRecipe("gather", gather, 200),
     FamilyRecipe("reduce", reduce, 200),
@@ -269,4 +533,11 @@ VARIED = (
 BATCHED = (
     FamilyRecipe("conv", batched_conv, 1500, dtypes=("fp16",)),
     FamilyRecipe("conv_grouped", grouped_signal, 240, dtypes=("fp16", "tf32")),
+    FamilyRecipe("conv_depthwise", batched_depthwise, 140, dtypes=("fp16", "tf32")),
+    FamilyRecipe("conv_transposed", transposed_volume, 100, dtypes=("fp16", "tf32")),
+    FamilyRecipe("conv3d", volumes, 140, dtypes=("fp16", "tf32")),
+    FamilyRecipe("decomposition", decomposition, 80, dtypes=("fp32",)),
+    FamilyRecipe("gemm", batched_product, 200, dtypes=("fp16", "fp32")),
+    FamilyRecipe("gather", batched_gather, 240),
+    FamilyRecipe("cat", batched_cat, 160),
 )

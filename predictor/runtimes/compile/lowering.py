@@ -223,7 +223,8 @@ def _decomposed(call: OpCall) -> Iterator[OpCall]:
 
 def _around_attention(flow: Dataflow, call: OpCall) -> Iterator[OpCall]:
     """Fused attention takes a mask in its own dtype and layout: each call has a loop that writes it so, but where the
-    graph is given it in that dtype. Its result lies as its queries do: where that is not heads side by side, a loop brings it there.
+    graph is given it in that dtype. Its result lies as its queries do: where that is not heads side by side, a loop
+    brings it there.
     """
     if not is_attention(call.op):
         yield call

@@ -151,6 +151,13 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     **{name: {"self": SQUARE, "dim": 0, "index": packed(8, dtype="int64")} for name in ("index_fill", "index_fill_")},
     **{name: {"self": SQUARE, "mask": TRUTH, "source": SQUARE} for name in ("masked_scatter", "masked_scatter_")},
     **{"masked_select": {"self": SQUARE, "mask": TRUTH}, "renorm": {"self": SQUARE, "p": 2, "dim": 0, "maxnorm": 1}},
+    **{
+        f"{kind}_pad{n}d": {"self": IMAGE, "padding": (1, 1) * n}
+        for kind in ("reflection", "replication")
+        for n in (1, 2, 3)
+    },
+    **{"constant_pad_nd": {"self": IMAGE, "pad": (1, 1)}, "flip": {"self": IMAGE, "dims": (1,)}},
+    "im2col": {"self": IMAGE, "kernel_size": (1, 1)},
     "channel_shuffle": {"self": IMAGE, "groups": 2},
     "pixel_shuffle": {"self": IMAGE, "upscale_factor": 2},
     "pixel_unshuffle": {"self": IMAGE, "downscale_factor": 2},

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 
 from predictor.calibration.load import load_calibration
 from predictor.capture.recorder import capture
+from predictor.kernels.families import FAMILIES
 from predictor.pricing.kernels import price_kernels
 from predictor.records import Kernel
 from predictor.runtimes.eager import lowering as eager
@@ -56,7 +57,8 @@ def test_messages_of_a_graph_meet_where_they_are_added(
     """800 edges into 100 nodes: eight messages a node."""
     (kernel,) = kernels(function, X, MESSAGES, EDGES)
     expected = {"rows": rows, "cols": cols, "written": 1, "adds": adds, "shared": 8}
-    assert (kernel.family, dict(kernel.dims)) == ("gather", expected)
+    shared_index = {"run": 16} if cols == 1 else {}
+    assert (kernel.family, dict(kernel.dims)) == ("gather", expected | shared_index)
 
 
 MEANS = ("fill", "fill", "gather", "pointwise", "pointwise", "pointwise")
@@ -245,6 +247,139 @@ def test_rearranged_channels_are_read_as_they_lie() -> None:
     }
     for (kernel,), run, transposed in runs.values():
         assert (kernel.family, kernel.dims["run"], kernel.dims["transposed"]) == ("copy", run, transposed)
+
+
+def test_what_is_found_element_by_element_is_no_slice() -> None:
+    x, first, second = torch.rand(8, 64, 32), ids(5, 8), ids(5, 64)
+
+    def read(function: Callable[..., Any], *places: torch.Tensor) -> tuple[float, ...]:
+        (kernel,) = kernels(function, x, *places)
+        return tuple(kernel.dims.get(name, 0) for name in ("rows", "cols", "apart"))
+
+    assert read(lambda x, i: x[i], first) == (5, 64 * 32, 0)
+    assert read(lambda x, i: x.index_select(0, i), first) == (5, 64 * 32, 0)
+    assert read(lambda x, i, j: x[i, j], first, second) == (5, 32, 1)
+    assert read(lambda x, i: x[:, i], second) == (8 * 5, 32, 1)
+    assert read(lambda x, i: x.index_select(1, i), second) == (5, 8 * 32, 1)
+    (tokens,) = kernels(lambda x, i: x.gather(1, i[..., None].expand(-1, -1, 32)), x, ids(8, 64).repeat(8, 1)[:, :7])
+    assert (tokens.dims["rows"], tokens.dims["run"]) == (8 * 7 * 32, 32)
+
+
+def test_images_with_channels_last_are_joined_in_the_order_of_their_memory() -> None:
+    image = torch.rand(2, 16, 8, 8).half().to(memory_format=torch.channels_last)
+    (last,) = kernels(lambda x: torch.cat((x, x), 1), image, dtype="fp16")
+    assert (last.dims["contiguous"], last.dims["run"], last.dims["alignment"]) == (1, 16, 2)
+    (mixed,) = kernels(lambda x: torch.cat((x, x.contiguous()), 1), image, dtype="fp16")[1:]
+    assert (mixed.dims["contiguous"], mixed.dims["largest"]) == (0, image.numel())
+
+
+def test_operands_without_rows_or_columns_side_by_side_are_copied_before_a_product() -> None:
+    x, y = torch.rand(2, 16, 8, 4), torch.rand(2, 16, 8, 4)
+    last = kernels(lambda x, y: torch.einsum("bikc,bjkc->bijc", x, y), x[:1], y[:1])
+    assert [k.family for k in last] == ["copy", "copy", "gemm"]
+    rows = kernels(lambda x, y: torch.einsum("bihd,bjhd->bhij", x, y), x[:1], y[:1])
+    assert [k.family for k in rows] == ["gemm"]
+
+
+def test_few_are_compared_with_each() -> None:
+    x = ids(1000, 50)
+    assert [k.family for k in kernels(lambda x, y: torch.isin(x, y), x, ids(16, 16))][-4:] == [
+        *("fill", "pointwise", "reduce", "copy"),
+    ]
+    assert "sort" in [k.family for k in kernels(lambda x, y: torch.isin(x, y), x, ids(500, 500))]
+
+
+def test_kernels_of_determinants_beside_the_decomposition() -> None:
+    """As profiled on an H200, where a decomposition is three: 12 kernels and 16."""
+    x = torch.rand(8, 3, 3)
+    assert len(kernels(torch.linalg.det, x)) == 12 - 3 + 1
+    assert len(kernels(lambda x: torch.linalg.slogdet(x)[1], x)) == 16 - 3 + 1
+
+
+def test_one_draw_by_weights_is_14_kernels() -> None:
+    """As profiled on an H200."""
+    assert len(kernels(lambda x: torch.multinomial(x, 1), torch.rand(64, 6))) == 14
+
+
+def test_narrow_matrices_are_decomposed_one_after_another() -> None:
+    (one,), (many,) = (kernels(lambda x: torch.linalg.qr(x)[0], torch.rand(n, 4, 4)) for n in (1, 64))
+    assert many.dims["steps"] == pytest.approx(64 * one.dims["steps"])
+
+
+def test_a_window_for_all_channels_is_copied() -> None:
+    image, window = torch.rand(1, 8, 9, 9), torch.rand(3, 3)
+    blurred = kernels(lambda x, w: F.conv2d(x, w.expand(8, 1, 3, 3), groups=8), image, window)
+    assert [k.family for k in blurred] == ["copy", "conv_depthwise"]
+    assert blurred[0].dims["elements"] == 72
+
+
+def test_a_complex_product_is_four_of_real_numbers() -> None:
+    x = torch.rand(4, 8, 8, 2)
+    (real,) = kernels(lambda x: x[..., 0] @ x[..., 1], x)[-1:]
+    (product,) = kernels(lambda x: torch.view_as_complex(x) @ torch.view_as_complex(x), x)
+    assert (
+        product.dims["m"] * product.dims["n"] * product.dims["k"]
+        == 4 * real.dims["m"] * real.dims["n"] * real.dims["k"]
+    )
+
+
+def test_a_transposed_volume_is_a_transposed_image_of_its_planes() -> None:
+    x, w = torch.rand(1, 4, 3, 5, 5), torch.rand(4, 2, 2, 2, 2)
+    (kernel,) = kernels(lambda x, w: F.conv_transpose3d(x, w, stride=2), x, w)
+    assert kernel.family == "conv_transposed"
+    assert {name: kernel.dims[name] for name in ("h", "w", "r", "s", "out_h", "out_w")} == {
+        **{"h": 15, "w": 5, "r": 4, "s": 2},
+        **{"out_h": 60, "out_w": 10},
+    }
+    for stride, padding, output_padding, window in ((1, 0, 0, 3), (2, 1, 1, 3), (2, 1, 0, 4), (3, 0, 0, 2)):
+        w = torch.rand(4, 2, *[window] * 3)
+        (kernel,) = kernels(
+            lambda x, w, s=stride, p=padding, o=output_padding: F.conv_transpose3d(x, w, None, s, p, o), x, w
+        )
+        FAMILIES["conv_transposed"].check(kernel.dims)
+
+
+def walked(function: Callable[..., Any], *shape: int) -> tuple[float, ...]:
+    """Dimensions that a copy goes along, lines of a warp, elements until they are read again."""
+    (kernel,) = kernels(function, torch.rand(shape).half(), dtype="fp16")
+    assert kernel.family == "copy"
+    return tuple(kernel.dims.get(name, 0) for name in ("axes", "lines", "reuse"))
+
+
+def test_a_copy_goes_along_the_dimensions_that_are_no_neighbours() -> None:
+    assert walked(lambda x: x.clone(), 8, 64, 256) == (0, 0, 0)
+    assert walked(lambda x: x[:, :32].contiguous(), 8, 64, 256) == (2, 1, 1)
+    assert walked(lambda x: x.expand(64, -1, -1).contiguous(), 1, 64, 256)[:2] == (2, 1)
+    assert walked(lambda x: x.view(8, 64, 4, 64).transpose(1, 2).contiguous(), 8, 64, 256) == (4, 1, 1)
+    assert walked(lambda x: x.mT.contiguous(), 8, 64, 256) == (3, 32, 64)
+    assert walked(lambda x: x.permute(2, 1, 0).contiguous(), 64, 256, 128) == (3, 32, 64 * 256)
+    assert walked(lambda x: x[:, ::2, ::2].contiguous(), 8, 64, 256) == (2, 1, 1)
+    assert walked(lambda x: x.mT.contiguous(), 8, 256, 16) == (3, 8, 256)  # 32 bytes apart: four threads share a line
+
+
+def test_a_flip_is_a_copy_that_reads_backwards() -> None:
+    assert walked(lambda x: x.flip(-1), 8, 64, 256)[:2] == (2, 1)
+    assert walked(lambda x: x.flip(1), 8, 64, 256)[:2] == (3, 1)
+    assert walked(lambda x: x.rot90(1, (1, 2)), 8, 64, 256) == walked(lambda x: x.flip(2), 8, 64, 256)
+    assert walked(lambda x: x.rot90(2, (1, 2)), 8, 64, 256) == walked(lambda x: x.flip((1, 2)), 8, 64, 256)
+
+
+def test_pads_copy_what_is_kept() -> None:
+    assert named(lambda x: F.pad(x, (0, 0, 1, -1)), X) == [("fill", 1600), ("copy", 1584)]
+    assert named(lambda x: F.pad(x, (-1, -1)), X) == [("copy", 1400)]
+    for dims in (1, 2, 3):
+        x = torch.rand(2, 3, *[8] * dims)
+        (ends,) = kernels(lambda x, dims=dims: F.pad(x, (1, 1) * dims, "replicate"), x)
+        assert (ends.family, ends.dims["divisions"]) == ("copy", dims)
+
+
+def test_windows_are_unrolled_pixel_by_pixel_and_folded_by_divisions() -> None:
+    image = torch.rand(1, 3, 16, 16)
+    (unrolled,) = kernels(lambda x: F.unfold(x, 4, stride=4), image)
+    assert (unrolled.dims["elements"], unrolled.dims["steps"]) == (768, 16)
+    windows = torch.rand(1, 48, 16)
+    (folded,) = kernels(lambda x: F.fold(x, (16, 16), 4, stride=4), windows)
+    assert (folded.dims["elements"], folded.dims["divisions"]) == (768, 12)
 
 
 @pytest.mark.parametrize(("widths", "alignment"), [((64, 64), 16), ((64, 63), 2), ((4, 8), 8)])
