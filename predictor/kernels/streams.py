@@ -133,9 +133,10 @@ maxima of 1024, 2.8 of 784, 38 ns a warp of windows of one; with channels last 6
 348.
 """
 
-LAST_STEP_S, LAST_AT_ONCE = 4.5e-7, 90
+LAST_STEP_S, LAST_AT_ONCE = 4.5e-7, 300
 """Of adaptive means with channels last: each pixel of a window, and results of a multiprocessor at once. Measured
-likewise: windows of 64 take 28 us, of 784 378; of 16 with 403 results a multiprocessor 33, of 348 with 803 1159.
+likewise: windows of 64 take 28 us, of 784 378; of 7 with 5027 results a multiprocessor 39, of 4 with 3041 20, but of
+348 with 803 1159.
 """
 
 VOLUME_WARP_S, VOLUME_STEP_S = 4e-8, 3.9e-9
