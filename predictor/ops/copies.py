@@ -9,7 +9,7 @@ from functools import partial
 from predictor.ops import ort
 from predictor.ops.arguments import pair, tensor
 from predictor.ops.elementary import contiguous_of, copy_of, dense, element_copy, fill_of
-from predictor.ops.row import EVERY_FUSER, LOOP, NOT_NVFUSER, RARE, SPELLED_OTHERWISE, Operator
+from predictor.ops.row import EVERY_FUSER, LOOP, NOT_NVFUSER, RARE, SPELLED_OTHERWISE, Operator, always_calls
 from predictor.ops.walks import axes_of, walk
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
@@ -213,6 +213,8 @@ def placed(call: OpCall) -> tuple[Kernel, ...]:
 _MOVED = partial(ort.form, trait=Trait.COPY, lower=ort.moved)
 _SHUFFLED = partial(ort.form, trait=Trait.COPY, lower=ort.shuffled)
 
+_SPREAD = always_calls("zeros", "diagonal", "copy_")
+
 ROWS = (
     Operator(("clone",), Trait.COPY, copy, fused_by=LOOP, example=lambda o: partial(o.x.clone)),
     Operator(
@@ -287,7 +289,8 @@ ROWS = (
         fused_by=LOOP,
         untimed=RARE,
     ),
-    Operator(("diag_embed", "block_diag"), Trait.COPY, placed, fused_by=LOOP, untimed=RARE),
+    Operator(("diag_embed",), Trait.COPY, placed, fused_by=LOOP, calls=_SPREAD, untimed=RARE),
+    Operator(("block_diag",), Trait.COPY, placed, fused_by=LOOP, untimed=RARE),
     Operator(("diagonal_copy",), Trait.COPY, rearranged, fused_by=LOOP, untimed=RARE),
     Operator(("rot90",), Trait.COPY, turned, fused_by=LOOP, untimed=RARE),
     Operator(

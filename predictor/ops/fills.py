@@ -7,7 +7,7 @@ from functools import partial
 
 from predictor.ops import ort
 from predictor.ops.elementary import fill_of, pointwise_of, scalar_of
-from predictor.ops.row import LOOP, NO_FUSER, RARE, Operator
+from predictor.ops.row import LOOP, NO_FUSER, RARE, Operator, always_calls
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
 
@@ -87,6 +87,12 @@ def check(call: OpCall) -> tuple[Kernel, ...]:
     return fill_of(scalar_of("bool"))
 
 
+_DRAWS = always_calls(
+    *("amax", "lt", "amin", "ge", "logical_and", "_assert_async", "sum", "eq", "sum", "_assert_async"),
+    *("exponential_", "div", "argmax"),
+)
+"""Checks of the weights, and a draw without replacement."""
+
 _row = partial(Operator, trait=Trait.FILL, lower=fill, fused_by=LOOP)
 _random = partial(_row, lower=random, is_random=True, untimed=RARE)
 
@@ -131,6 +137,6 @@ ROWS = (
     _random(("normal",), lower=drawn),
     _random(("poisson", "binomial"), lower=drawn, fused_by=NO_FUSER),
     _random(("randperm",), lower=permutation, fused_by=NO_FUSER),
-    _random(("multinomial",), lower=multinomial, fused_by=NO_FUSER),
+    _random(("multinomial",), lower=multinomial, calls=_DRAWS, fused_by=NO_FUSER),
     _row(("_assert_async",), lower=check, untimed=RARE),
 )

@@ -10,7 +10,7 @@ from itertools import pairwise
 from predictor.ops import node_macs, ort
 from predictor.ops.arguments import tensor
 from predictor.ops.elementary import copy_of, fill_of, pointwise_of, product
-from predictor.ops.row import LOOP, RARE, OnnxForm, Operator
+from predictor.ops.row import LOOP, RARE, OnnxForm, Operator, always_calls
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
 
@@ -328,7 +328,14 @@ ROWS = (
     ),
     Operator(("addbmm",), Trait.GEMM, addbmm, baddbmm_macs, untimed=RARE),
     Operator(("conv_tbc",), Trait.CONV, conv_tbc, conv_tbc_macs, untimed=RARE),
-    Operator(("_euclidean_dist",), Trait.GEMM, distances, distances_macs, untimed=RARE),
+    Operator(
+        ("_euclidean_dist",),
+        Trait.GEMM,
+        distances,
+        distances_macs,
+        calls=always_calls(*("pow", "sum", "ones_like") * 2, "mul", "cat", "cat", "matmul", "clamp_min", "sqrt"),
+        untimed=RARE,
+    ),
     Operator(("_cdist_forward",), Trait.REDUCTION, each_distance, each_distance_macs, untimed=RARE),
     Operator(("_trilinear",), Trait.GEMM, trilinear, trilinear_macs, untimed=RARE),
     Operator(("bmm",), Trait.GEMM, bmm, mm_macs, example=lambda o: partial(o.torch.bmm, o.x, o.sequence)),

@@ -19,7 +19,7 @@ from predictor.ops.elementary import (
     scalar_of,
     widened,
 )
-from predictor.ops.row import LOOP, NO_FUSER, NOT_NVFUSER, RARE, SPELLED_OTHERWISE, Fuser, Operator
+from predictor.ops.row import LOOP, NO_FUSER, NOT_NVFUSER, RARE, SPELLED_OTHERWISE, Fuser, Operator, always_calls
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
 
@@ -228,8 +228,8 @@ ROWS = (
     _reduction(("nansum",), untimed=RARE),
     _reduction(("aminmax", "_is_all_true", "_is_any_true"), lower=compared, untimed=RARE),
     _reduction(("segment_reduce",), fused_by=NO_FUSER, untimed=RARE),
-    _reduction(("count_nonzero",), lower=counted, untimed=RARE),
-    _reduction(("trace",), lower=trace, untimed=RARE),
+    _reduction(("count_nonzero",), lower=counted, calls=always_calls("ne", "sum"), untimed=RARE),
+    _reduction(("trace",), lower=trace, calls=always_calls("diagonal", "sum"), untimed=RARE),
     _reduction(
         ("linalg_vector_norm",),
         lower=vector_norm,
@@ -240,6 +240,7 @@ ROWS = (
         ("logsumexp",),
         lower=logsumexp,
         onnx=ort.form("ReduceLogSumExp", trait=Trait.REDUCTION, lower=ort.log_sum_exp),
+        calls=always_calls("amax", "squeeze", "abs", "eq", "masked_fill", "sub", "exp", "sum", "log", "add"),
         untimed=RARE,
     ),
     _reduction(

@@ -121,6 +121,11 @@ def no_kernels(call: OpCall) -> tuple[Kernel, ...]:
     return ()
 
 
+def always_calls(*names: str) -> Callable[[OpCall], tuple[str, ...]]:
+    """What ``Operator.calls`` says of an operator that calls the same ones whatever its arguments."""
+    return lambda call: names
+
+
 def no_macs(call: OpCall) -> int:
     """Of an operator that multiplies nothing."""
     return 0

@@ -9,7 +9,7 @@ from predictor.kernels.family import WARP
 from predictor.ops import ort
 from predictor.ops.arguments import pair, tensor
 from predictor.ops.elementary import copy_of, fill_of, product, reduction_of
-from predictor.ops.row import LOOP, NO_FUSER, RARE, SPELLED_OTHERWISE, OnnxForm, Operator
+from predictor.ops.row import LOOP, NO_FUSER, RARE, SPELLED_OTHERWISE, OnnxForm, Operator, always_calls
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
 
@@ -158,6 +158,10 @@ _POOLED = partial(ort.form, trait=Trait.POOL, lower=ort.pooled)
 _REDUCED = partial(ort.form, trait=Trait.REDUCTION, lower=ort.reduced)
 _NEAREST, _LINEAR, _BILINEAR, _TRILINEAR, _BICUBIC = (partial(interpolate, taps=taps) for taps in (1, 2, 4, 8, 16))
 
+_PLACED = always_calls(
+    *("linspace", "mul", "select", "copy_") * 2, "select", "fill_", "view", "transpose", "bmm", "view"
+)
+
 ROWS = (
     _row(
         ("max_pool2d",),
@@ -225,5 +229,5 @@ ROWS = (
         untimed=RARE,
     ),
     _row(("grid_sampler_3d",), lower=sampled, fused_by=NO_FUSER, untimed=RARE),
-    _row(("affine_grid_generator",), lower=affine_grid, macs=affine_grid_macs, untimed=RARE),
+    _row(("affine_grid_generator",), lower=affine_grid, macs=affine_grid_macs, calls=_PLACED, untimed=RARE),
 )

@@ -24,6 +24,12 @@ Those that the loops do not hold are sums of what they are made of: ``erf``, ``s
 clamps, ``hardsigmoid``, ``hardswish``, ``elu``, ``mish``, ``log_sigmoid``, ``rsqrt``.
 """
 
+INTEGER_CYCLES = {"mul": 9.0, "where": 13.0, "div": 37.0, "floor_divide": 37.0, "remainder": 78.0, "fmod": 78.0}
+"""The same of whole numbers of 64 bits."""
+
+BY_A_NUMBER_CYCLES = {"div": 20.0, "floor_divide": 20.0, "remainder": 32.0, "fmod": 32.0}
+"""Of those that are divided by a number, which is known as the loop is compiled."""
+
 OF_A_NUMBER = 37.0
 """Of a number to the power of a tensor: measured likewise."""
 
@@ -88,6 +94,9 @@ def cycles_of(call: OpCall) -> float:
         return 0.0
     if call.trait is Trait.POOL and call.tensors:
         return _window_cycles(call)
+    if op in INTEGER_CYCLES and call.outputs and call.outputs[0].dtype == "int64":
+        divides_by_number = op in BY_A_NUMBER_CYCLES and isinstance(call.args.get("other"), (int, float))
+        return BY_A_NUMBER_CYCLES[op] if divides_by_number else INTEGER_CYCLES[op]
     if op == "pow" and isinstance(call.args.get("self"), (int, float)):
         return OF_A_NUMBER
     exponent = call.args.get("exponent")
