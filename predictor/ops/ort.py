@@ -200,6 +200,34 @@ def scattered(call: OpCall) -> tuple[Kernel, ...]:
     return (Kernel("scattered_slices", updates.dtype, dims),)
 
 
+def windowed(call: OpCall, maximum: bool = False) -> tuple[Kernel, ...]:
+    """A pool by cuDNN: the largest or the mean of a window for every output, see ``kernels.ort_steps``."""
+    x, out = call.tensors[0], call.outputs[0]
+    window = call.args.get("kernel_shape")
+    if not out.elements or not isinstance(window, tuple):
+        return pooled(call)
+    dims = {"elements": out.elements, "bytes_read": x.nbytes, "bytes_written": out.nbytes}
+    dims |= {"window": math.prod(window), "maximum": maximum, "volume": len(window) == 3}
+    return (Kernel("ort_pool", x.dtype, {name: float(size) for name, size in dims.items()}),)
+
+
+def resized(call: OpCall) -> tuple[Kernel, ...]:
+    """An image of another size; of the same it is copied."""
+    x, out = call.tensors[0], call.outputs[0]
+    return copies_of(out) if x.shape == out.shape else pooled(call)
+
+
+def scattered_elements(call: OpCall) -> tuple[Kernel, ...]:
+    """Elements written to places that indices say, or added there, to a copy of the data."""
+    data, _, updates = call.tensors[:3]
+    if call.args.get("reduction", "none") == "none" or not updates.elements or not updates.shape:
+        return kernel(call, Kind.GATHERED, straight=False)
+    axis = int(call.args.get("axis", 0)) % len(updates.shape)
+    row = math.prod(updates.shape[axis + 1 :])
+    dims = {"elements": updates.elements, "row": row, "shared": updates.elements / max(data.elements, 1)}
+    return (*copies_of(data), Kernel("scattered_elements", updates.dtype, dims))
+
+
 def form(
     *names: str, trait: Trait = Trait.POINTWISE, lower: Lower = pointwise, cpu_passes: int = 1
 ) -> tuple[OnnxForm, ...]:
@@ -520,13 +548,70 @@ def log_sum(call: OpCall) -> tuple[Kernel, ...]:
     return (*summed(call), *kernel(_node_of(call.outputs[0], Trait.POINTWISE), Kind.TRANSCENDENTAL))
 
 
+PART_SIZES, PARTS = (1792, 2304, 2816, 3328), (2, 4, 8, 16, 32, 64, 128, 256)
+"""Elements of a part of a long row, of which the size is taken that fills the next of these numbers of parts best
+(onnxruntime, topk_hybrid: EstimateBestPartitionSize).
+"""
+
+LONG_ROW, MOST_BEST, MOST_JOINED = 8192, 256, 1056
+"""Columns from which a row is sorted in parts, the most that are kept of one, and the most blocks that join parts: all
+have to be on an H100 or H200 at the same time, eight on a multiprocessor (onnxruntime, IsPreferred, IsSupported).
+"""
+
+JOINED_AT_ONCE = {1: (), 4: (4,), 8: (8,), 16: (16,), 32: (8, 4), 64: (8, 8), 128: (8, 8, 2), 256: (8, 8, 4)}
+"""Most parts -> how many are joined in each step (onnxruntime, GetReductionFactors)."""
+
+
 def best_few(call: OpCall) -> tuple[Kernel, ...]:
-    """The largest or smallest of every row, a block a row, see ``kernels.ort_steps``."""
-    x = call.tensors[0]
-    if not x.elements or not x.shape:
+    """The largest or smallest of every row, a block a row; of long rows, where they are few for the number kept, of
+    parts, which are then joined (onnxruntime, topk_impl.cuh), see ``kernels.ort_selections``.
+    """
+    x, out = call.tensors[0], call.outputs[0]
+    if not out.elements or not x.shape:
         return ()
-    cols = x.shape[int(call.args.get("axis", -1))]
-    return (Kernel("ort_top_k", x.dtype, {"rows": x.elements // cols, "cols": cols, "itemsize": float(x.itemsize)}),)
+    axis = int(call.args.get("axis", -1))
+    cols, kept = x.shape[axis], out.shape[axis]
+    rows = x.elements // cols
+
+    def of_rows(family: str, rows: int, cols: int) -> Kernel:
+        return Kernel(family, x.dtype, {"rows": rows, "cols": cols, "itemsize": float(x.itemsize)})
+
+    few_rows = kept >= 64 or (rows <= 4 and kept >= 32) or (rows <= 2 and kept >= 8)
+    size = min(PART_SIZES, key=lambda size: _empty_parts(cols, size))
+    parts = math.ceil(cols / size)
+    if cols < LONG_ROW or not few_rows or kept > MOST_BEST or parts > PARTS[-1] or x.dtype in ("int64", "int32"):
+        return (of_rows("ort_top_k", rows, cols),)
+    factors = next(factors for most, factors in JOINED_AT_ONCE.items() if parts <= most)
+    if factors and rows * math.ceil(parts / factors[0]) > MOST_JOINED:
+        return (of_rows("ort_top_k", rows, cols),)
+    padded = max(4, 1 << (kept - 1).bit_length())
+    joined = [of_rows("ort_top_joined", rows, padded * sum(factors))] if factors else []
+    return (of_rows("ort_top_parts", rows * parts, size), *joined, *copies_of(out))
+
+
+def _empty_parts(cols: int, size: int) -> float:
+    """Share of the parts of a row that hold nothing."""
+    parts = math.ceil(cols / size)
+    filled = next((most for most in PARTS if parts <= most), None)
+    return 1 - parts / filled if filled else math.inf
+
+
+def place_of_extreme(call: OpCall) -> tuple[Kernel, ...]:
+    """Where the largest or smallest is: along the last axis a kernel of ONNX Runtime's own; along others cuDNN's, in
+    fp32, which a cast goes before, and one of the places to int64 after (onnxruntime, reduction_ops.cc).
+    """
+    x, out = call.tensors[0], call.outputs[0]
+    if not out.elements or not x.elements:
+        return ()
+    axis = int(call.args.get("axis", 0)) % max(len(x.shape), 1)
+    dims = {"rows": out.elements, "cols": x.elements // out.elements, "itemsize": float(x.itemsize)}
+    if math.prod(x.shape[axis + 1 :]) == 1:
+        return (Kernel("ort_extreme", x.dtype, dims),)
+    single, best = (replace(tensor, dtype="fp32") for tensor in (x, out))
+    cast = checked(OpCall("Cast", {"input0": x}, (single,), Trait.POINTWISE)) if x.dtype != "fp32" else ()
+    found = Kernel("ort_extreme_across", "fp32", {**dims, "itemsize": 4.0})
+    zeroed = copies_of(TensorSpec((1,), "fp32", (1,)))
+    return (*cast, *zeroed, found, *copies_of(best, best), *checked(_node_of(out, Trait.POINTWISE)))
 
 
 def log_sum_exp(call: OpCall) -> tuple[Kernel, ...]:
@@ -587,13 +672,16 @@ def instance_norm(call: OpCall) -> tuple[Kernel, ...]:
 
 
 def batch_norm(call: OpCall) -> tuple[Kernel, ...]:
-    """A row of pixels for every channel and image, a block each (cuDNN's bn_fw_inf_1C11): of channels without pixels
-    0.60 ns. In half precision what it normalises with is cast.
+    """A block for the pixels of every channel and image, see ``kernels.ort_steps``. In half precision what it
+    normalises with is cast.
     """
-    rows = max(math.prod(call.outputs[0].shape[:2]), 1)
-    cast = call.tensors[1:5] if call.outputs[0].itemsize == 2 else ()
-    casts = [k for t in cast for k in checked(_node_of(t, Trait.POINTWISE))] if call.outputs[0].elements else []
-    return (*casts, *kernel(call, Kind.REDUCED, rows, straight=True, blocks=float(rows), family="ort_issued"))
+    out = call.outputs[0]
+    if not out.elements:
+        return ()
+    rows = math.prod(out.shape[:2])
+    cast = call.tensors[1:5] if out.itemsize == 2 else ()
+    casts = (k for t in cast for k in checked(_node_of(t, Trait.POINTWISE)))
+    return (*casts, Kernel("ort_batch_norm", out.dtype, {"rows": rows, "cols": out.elements // rows}))
 
 
 POINTERS = 4
