@@ -323,7 +323,7 @@ def _families() -> Iterator[Family]:
                 nbytes=_PLAIN.nbytes,
                 traffic=_PLAIN.traffic,
                 issue_s=issue_s,
-                latency_s=_bias_s if in_session and variant is not Variant.GROUPED else None,
+                latency_s=_bias_s if in_session and variant is Variant.DEPTHWISE else None,
                 features=_PLAIN.features,
                 blocks=_PLAIN.blocks,
                 sizes=_SIZES,
@@ -336,6 +336,7 @@ def _families() -> Iterator[Family]:
                 has_winograd=variant is Variant.USUAL,
                 converts_layouts=variant is Variant.USUAL,
                 changes_abruptly=True,
+                may_run_by_groups=variant is Variant.DEPTHWISE and in_session,
                 groups_run_at_once=variant is not Variant.USUAL,
                 variant=variant,
                 impossible=_depthwise_impossible if variant is Variant.DEPTHWISE else _impossible,
@@ -344,10 +345,6 @@ def _families() -> Iterator[Family]:
                 most_kernels=192,
                 runs_as=of_one_pixel if variant is Variant.USUAL else None,
             )
-
-
-def _bias_of_transposed_s(d: Dims, sms: int) -> Array:
-    return np.asarray(ADDED_BIAS_S * d["bias"] * d["batch"] * d["out_h"] * d["out_w"] * d["c_out"] / sms)
 
 
 _other = partial(
@@ -367,7 +364,6 @@ def _transposed() -> Iterator[Family]:
         in_session = measured_in is MeasuredIn.SESSIONS
         yield _other(
             name="ort_conv_transposed" if in_session else "conv_transposed",
-            latency_s=_bias_of_transposed_s if in_session else None,
             dims={**_DIMS, "out_h": None, "out_w": None},
             flops=_TRANSPOSED.flops,
             nbytes=_TRANSPOSED.nbytes,
@@ -386,7 +382,7 @@ def _with_long(families: Iterable[Family]) -> Iterator[Family]:
     for family in families:
         yield family
         if family.variant is Variant.DEPTHWISE and family.measured_in is MeasuredIn.SESSIONS:
-            yield replace(family, name=LONG, stand_in=family.name, may_run_by_groups=True)
+            yield replace(family, name=LONG, stand_in=family.name)
 
 
 ROWS = (

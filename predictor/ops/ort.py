@@ -211,10 +211,19 @@ def windowed(call: OpCall, maximum: bool = False) -> tuple[Kernel, ...]:
     return (Kernel("ort_pool", x.dtype, {name: float(size) for name, size in dims.items()}),)
 
 
+TAPS = {"nearest": 1.0, "linear": 4.0, "cubic": 16.0}
+"""Elements that one of an image of another size is made of, by mode."""
+
+
 def resized(call: OpCall) -> tuple[Kernel, ...]:
-    """An image of another size; of the same it is copied."""
+    """An image of another size: where its rows and columns come from, then its elements; one of the same is copied."""
     x, out = call.tensors[0], call.outputs[0]
-    return copies_of(out) if x.shape == out.shape else pooled(call)
+    if x.shape == out.shape or not out.elements:
+        return copies_of(*[out] * bool(out.elements))
+    dims = {"elements": out.elements, "bytes_read": x.nbytes, "bytes_written": out.nbytes}
+    taps = TAPS.get(str(call.args.get("mode", "nearest")), TAPS["linear"])
+    places = TensorSpec((sum(out.shape[2:]),), "int64", (1,))
+    return (*copies_of(places), Kernel("ort_resize", x.dtype, {**{n: float(d) for n, d in dims.items()}, "taps": taps}))
 
 
 def scattered_elements(call: OpCall) -> tuple[Kernel, ...]:
@@ -290,8 +299,8 @@ def gemm(call: OpCall) -> tuple[Kernel, ...]:
 
 
 OPERANDS = 3
-"""Arrays of addresses, of the operands and of the result, that a batch of products takes where an operand is spread
-over a part of the batch (onnxruntime, matmul.cc: CanUseStridedBatchedGemm).
+"""Arrays of addresses, of the operands and of the result, that a batch of products takes but where the operands have
+equally many matrices (onnxruntime, matmul.cc: CanUseStridedBatchedGemm).
 """
 
 
@@ -306,8 +315,8 @@ def matmul(call: OpCall) -> tuple[Kernel, ...]:
     rows = out.elements // max(n * batch, 1)
     if not min(rows, n, k, batch):
         return ()
-    batches = {math.prod(operand[:-2]) for operand in (a, b)}
-    addresses = sent(batch) * OPERANDS if len(batches - {1}) > 1 else ()
+    strided = len(a) > 2 and math.prod(a[:-2]) == math.prod(b[:-2])
+    addresses = sent(batch) * OPERANDS if batch > 1 and not strided else ()
     return (*addresses, product(call.tensors[0].dtype, rows, n, k, batch, bool(call.args.get("transB"))))
 
 
@@ -611,7 +620,7 @@ def place_of_extreme(call: OpCall) -> tuple[Kernel, ...]:
     cast = checked(OpCall("Cast", {"input0": x}, (single,), Trait.POINTWISE)) if x.dtype != "fp32" else ()
     found = Kernel("ort_extreme_across", "fp32", {**dims, "itemsize": 4.0})
     zeroed = copies_of(TensorSpec((1,), "fp32", (1,)))
-    return (*cast, *zeroed, found, *copies_of(best, best), *checked(_node_of(out, Trait.POINTWISE)))
+    return (*zeroed, *cast, found, *copies_of(best, best), *checked(_node_of(out, Trait.POINTWISE)))
 
 
 def log_sum_exp(call: OpCall) -> tuple[Kernel, ...]:
