@@ -75,7 +75,7 @@ WIDER: dict[str, Callable[[Dims, Array], Dims]] = {
     **dict.fromkeys(
         (
             *("gemm", "gemm_8bit", "gemm_grouped", "ort_gemm_8bit", "ort_recurrent_product", "ort_integer_product"),
-            *("ort_few_bits", "ort_experts", "recurrent_product"),
+            *("ort_few_bits", "ort_experts", "ort_vector_products", "recurrent_product"),
         ),
         _product,
     ),

@@ -305,7 +305,9 @@ equally many matrices (onnxruntime, matmul.cc: CanUseStridedBatchedGemm).
 
 
 def matmul(call: OpCall) -> tuple[Kernel, ...]:
-    """A batch of products, one where the second operand is a matrix; an operand of one dimension is a row or column."""
+    """A batch of products, one where the second operand is a matrix; an operand of one dimension is a row or column.
+    Batches in which either operand is a vector run kernels of their own.
+    """
     (a, b), out = operand_shapes(call), call.outputs[0]
     if not out.elements or not a or not b:
         return ()
@@ -317,7 +319,10 @@ def matmul(call: OpCall) -> tuple[Kernel, ...]:
         return ()
     strided = len(a) > 2 and math.prod(a[:-2]) == math.prod(b[:-2])
     addresses = sent(batch) * OPERANDS if batch > 1 and not strided else ()
-    return (*addresses, product(call.tensors[0].dtype, rows, n, k, batch, bool(call.args.get("transB"))))
+    dtype = call.tensors[0].dtype
+    if batch > 1 and 1 in (rows, n):
+        return (*addresses, Kernel("ort_vector_products", dtype, {"batch": batch, "outputs": rows * n, "k": k}))
+    return (*addresses, product(dtype, rows, n, k, batch, bool(call.args.get("transB"))))
 
 
 def conv(call: OpCall) -> tuple[Kernel, ...]:
