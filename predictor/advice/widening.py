@@ -106,15 +106,8 @@ WIDER: dict[str, Callable[[Dims, Array], Dims]] = {
     **dict.fromkeys(
         (
             *("pointwise", "copy", "cat", "pool", "fill", "unmodelled", "nnc", "triton", "ort"),
-            *(
-                "ort_issued",
-                "ort_reduction",
-                "ort_pool",
-                "ort_resize",
-                "ort_quantised",
-                "ort_cache_copy",
-                "ort_unpacked_bits",
-            ),
+            *("ort_issued", "ort_reduction", "ort_pool", "ort_resize", "ort_conv3d_depthwise", "ort_quantised"),
+            *("ort_cache_copy", "ort_unpacked_bits"),
         ),
         _STREAMED,
     ),

@@ -200,6 +200,18 @@ def scattered(call: OpCall) -> tuple[Kernel, ...]:
     return (Kernel("scattered_slices", updates.dtype, dims),)
 
 
+def sampled(call: OpCall) -> tuple[Kernel, ...]:
+    """An image sampled at places that a tensor says."""
+    x, out = call.tensors[0], call.outputs[0]
+    if not out.elements:
+        return ()
+    mode = str(call.args.get("mode", "linear")).removeprefix("bi")
+    read = float(x.nbytes + call.tensors[1].nbytes)
+    dims = {"elements": float(out.elements), "bytes_read": read, "bytes_written": float(out.nbytes)}
+    dims |= {"taps": TAPS.get(mode, TAPS["linear"]), "sampled": 1.0}
+    return (Kernel("ort_resize", x.dtype, dims),)
+
+
 def windowed(call: OpCall, maximum: bool = False) -> tuple[Kernel, ...]:
     """A pool by cuDNN: the largest or the mean of a window for every output, see ``kernels.ort_steps``."""
     x, out = call.tensors[0], call.outputs[0]
@@ -220,10 +232,10 @@ def resized(call: OpCall) -> tuple[Kernel, ...]:
     x, out = call.tensors[0], call.outputs[0]
     if x.shape == out.shape or not out.elements:
         return copies_of(*[out] * bool(out.elements))
-    dims = {"elements": out.elements, "bytes_read": x.nbytes, "bytes_written": out.nbytes}
+    dims = {"elements": float(out.elements), "bytes_read": float(x.nbytes), "bytes_written": float(out.nbytes)}
     taps = TAPS.get(str(call.args.get("mode", "nearest")), TAPS["linear"])
     places = TensorSpec((sum(out.shape[2:]),), "int64", (1,))
-    return (*copies_of(places), Kernel("ort_resize", x.dtype, {**{n: float(d) for n, d in dims.items()}, "taps": taps}))
+    return (*copies_of(places), Kernel("ort_resize", x.dtype, {**dims, "taps": taps}))
 
 
 def scattered_elements(call: OpCall) -> tuple[Kernel, ...]:
@@ -326,20 +338,30 @@ def matmul(call: OpCall) -> tuple[Kernel, ...]:
 
 
 def conv(call: OpCall) -> tuple[Kernel, ...]:
-    """A convolution of cuDNN, of volumes as torch runs it; a bias is added by a kernel of its own, part of what is
-    measured but of volumes.
-    """
+    """A convolution of cuDNN; a bias is added by a kernel of its own, part of what is measured but of volumes."""
     x, w = call.tensors[0], call.tensors[1]
     if len(w.shape) not in (3, 4, 5):
         return conv_as_product(call)
     dims = _window(call, w.shape[0])
     if len(w.shape) == 5:
-        return (Kernel("conv3d", units(x.dtype), {**dims, "bias": 0.0}), *added_bias(call))
+        return (_volume_conv(call, dims), *added_bias(call))
     family = "ort_conv" if dims["groups"] == 1 else "ort_conv_grouped"
     if 1 < dims["groups"] == x.shape[1]:
         is_long = dims["h"] == dims["r"] == 1 and dims["s"] > LONG_WINDOW
         family = LONG if is_long else "ort_conv_depthwise"
     return (Kernel(family, units(x.dtype), dims),)
+
+
+def _volume_conv(call: OpCall, dims: dict[str, float]) -> Kernel:
+    """A convolution of volumes: one of single channels has a kernel of cuDNN's own, one of single elements is a product."""
+    (x, w), out = call.tensors[:2], call.outputs[0]
+    if 1 < dims["groups"] == x.shape[1]:
+        stream = {"elements": out.elements, "bytes_read": x.nbytes, "bytes_written": out.nbytes}
+        stream |= {"window": math.prod(w.shape[2:])}
+        return Kernel("ort_conv3d_depthwise", x.dtype, {name: float(size) for name, size in stream.items()})
+    if w.elements == w.shape[0] * w.shape[1] and x.shape[2:] == out.shape[2:] and dims["groups"] == 1:
+        return product(x.dtype, out.elements // out.shape[1], w.shape[0], w.shape[1], 1, False)
+    return Kernel("conv3d", units(x.dtype), {**dims, "bias": 0.0})
 
 
 def transposed_conv(call: OpCall) -> tuple[Kernel, ...]:

@@ -203,7 +203,7 @@ ROWS = (
     _row(
         ("grid_sampler_2d",),
         lower=partial(_BILINEAR, sampled=True),
-        onnx=(OnnxForm(("GridSample",), ort.pooled, Trait.POOL, cpu_elements=sampled_elements),),
+        onnx=(OnnxForm(("GridSample",), ort.sampled, Trait.POOL, cpu_elements=sampled_elements),),
         untimed=RARE,
     ),
     _row(("grid_sampler_3d",), lower=partial(_TRILINEAR, sampled=True), fused_by=NO_FUSER, untimed=RARE),
