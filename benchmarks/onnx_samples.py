@@ -12,9 +12,11 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from msgspec import structs
@@ -106,7 +108,7 @@ def is_one_kernel(sample: KernelSample) -> bool:
 
 
 def lowered_again(sample: KernelSample) -> KernelSample:
-    """A sample of the sweep with the family and dimensions of today; as it is where today's sweep draws another node."""
+    """A sample of the sweep with the family and dimensions of today; as it is where another node is drawn today."""
     if sample.id.family not in FITTED or sample.id.series != "node" or not sample.op.startswith(REDRAWN):
         return sample
     case = onnx_nodes.case_of(sample.id.index)
@@ -147,6 +149,14 @@ def siblings(gpu: str, sibling: str) -> list[MeasuredKernel]:
     return found
 
 
+def once_each(samples: Iterable[MeasuredKernel]) -> list[MeasuredKernel]:
+    """Kernels of profiles, those that models run again and again as one with the median of their times."""
+    groups: dict[Any, list[MeasuredKernel]] = defaultdict(list)
+    for sample in samples:
+        groups[sample.family, sample.dtype, sample.launches, tuple(sorted(sample.dims.items()))].append(sample)
+    return [replace(group[0], seconds=float(np.median([s.seconds for s in group]))) for group in groups.values()]
+
+
 def refitted(folder: Path, sibling: str) -> None:
     """Fits of ONNX Runtime's own kernels, ``FITTED``, in a calibration's file, from its samples, its profiles, and a
     sibling's nodes. A fit says how many of its samples are the sibling's.
@@ -156,7 +166,7 @@ def refitted(folder: Path, sibling: str) -> None:
     kernels = files.read(folder / "kernels.json", Kernels, gpu)
     known = [sample for sample in measured_kernels(samples.kernels) if sample.family in FITTED]
     ran = runtimes.modules(samples.runtimes, lowering.NAME, calibration, calibration.own_host("eager"))
-    seen = [sample for sample in runtimes.made_kernels(ran, calibration) if sample.family in FITTED]
+    seen = once_each(sample for sample in runtimes.made_kernels(ran, calibration) if sample.family in FITTED)
     lent = siblings(gpu, sibling) if sibling else []
     own = {fit: len(group) for fit, group in by_fit([*known, *seen]).items()}
     fits = []

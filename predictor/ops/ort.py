@@ -353,7 +353,7 @@ def conv(call: OpCall) -> tuple[Kernel, ...]:
 
 
 def _volume_conv(call: OpCall, dims: dict[str, float]) -> Kernel:
-    """A convolution of volumes: one of single channels has a kernel of cuDNN's own, one of single elements is a product."""
+    """A convolution of volumes: of single channels a kernel of cuDNN's own, of windows of one element a product."""
     (x, w), out = call.tensors[:2], call.outputs[0]
     if 1 < dims["groups"] == x.shape[1]:
         stream = {"elements": out.elements, "bytes_read": x.nbytes, "bytes_written": out.nbytes}
