@@ -219,7 +219,8 @@ def windowed(call: OpCall, maximum: bool = False) -> tuple[Kernel, ...]:
     if not out.elements or not isinstance(window, tuple):
         return pooled(call)
     dims = {"elements": out.elements, "bytes_read": x.nbytes, "bytes_written": out.nbytes}
-    dims |= {"window": math.prod(window), "maximum": maximum, "volume": len(window) == 3}
+    seen = math.prod(map(min, window, x.shape[2:]))  # a window larger than the image sees the image
+    dims |= {"window": seen, "maximum": maximum, "volume": len(window) == 3}
     return (Kernel("ort_pool", x.dtype, {name: float(size) for name, size in dims.items()}),)
 
 
