@@ -90,7 +90,7 @@ their roofline: 7 % mean error of 60 sizes of profiles on an H200, 64 to 4 milli
 
 POOL_START_S, POOL_OUTPUT_S, VOLUME_OUTPUT_S = 4e-7, 5.5e-10, 1.3e-9
 POOL_STEP_S = {2: 3e-8, 3: 6e-8}
-POOL_ELEMENT_S = {(2, 0): 6.85e-11, (2, 1): 8.4e-11, (3, 0): 2.8e-11, (3, 1): 5.8e-11}
+POOL_ELEMENT_S = {(2, 0): 6.85e-11, (2, 1): 8.4e-11, (3, 0): 2.8e-11, (3, 1): 6.9e-11}
 """Of a pool by cuDNN (pooling_fw_4d and _5d) at the beginning, of an output on a multiprocessor, of one of the mean of
 a volume, and of an element of its window by (dimensions, whether the largest is taken): instructions decide, in single
 precision as in half. A thread takes a step for each element. Beside what families without a fit take beyond their

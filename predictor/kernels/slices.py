@@ -48,8 +48,8 @@ error; where every element of a row goes elsewhere, as in single nodes drawn at 
 """
 
 MOST_MEETINGS, BUSY = 8, 2.0
-"""Rows of a warp up to which each makes its turns longer, and by how much all are where every thread of the GPU has an
-element. Measured: rows of 3 and 4 beside those of 112 and 128; 5,000 elements beside half a million.
+"""Rows of a warp up to which each makes its turns longer, and by how much these are where every thread of the GPU has
+an element. Measured: rows of 3 and 4 beside those of 112 and 128; 5,000 elements beside half a million.
 """
 
 
@@ -57,7 +57,9 @@ def _added_s(d: Dims, size: int, sms: int) -> Array:
     start_s, element_s = ADDED_START_S[min(size, 4)], ADDED_ELEMENT_S[min(size, 4)]
     each_s = element_s + (AGAIN_ELEMENT_S * d["shared"] if size == 2 else 0.0)
     busy = 1 + BUSY * np.minimum(d["elements"] / (sms * SM_THREADS), 1.0)
-    meeting_s = MEETING_S * d["shared"] * np.clip(WARP / d["row"], 1.0, MOST_MEETINGS) * busy if size == 2 else 0.0
+    of_warp = np.clip(WARP / d["row"], 1.0, MOST_MEETINGS)
+    longer = np.where(of_warp > 1, of_warp * busy, 1.0)
+    meeting_s = MEETING_S * d["shared"] * longer if size == 2 else 0.0
     return np.asarray(start_s + each_s * d["elements"] / sms + meeting_s)
 
 
