@@ -125,6 +125,7 @@ _of_rows = partial(
     sizes=("rows", "cols"),
     measured_in=MeasuredIn.NOWHERE,
     factor_group="other",
+    closed_form=True,
 )
 
 ROWS = (

@@ -324,6 +324,7 @@ def _features(*names: str) -> Callable[[Dims, int, int], list[Array]]:
 ROWS = (
     _analytic(
         name="ort_vector_products",
+        closed_form=True,
         dims={"batch": None, "outputs": None, "k": None},
         flops=_vectors_flops,
         nbytes=_vectors_bytes,
@@ -358,6 +359,7 @@ ROWS = (
     ),
     _analytic(
         name="ort_channel_norm",
+        closed_form=True,
         dims={"rows": None, "cols": None, "itemsize": None},
         flops=_scores,
         nbytes=_scores_bytes,
@@ -369,6 +371,7 @@ ROWS = (
     ),
     _analytic(
         name="ort_batch_norm",
+        closed_form=True,
         dims={"rows": None, "cols": None},
         flops=_scores,
         nbytes=_scores_bytes,
@@ -380,6 +383,7 @@ ROWS = (
     ),
     _analytic(
         name="ort_pool",
+        closed_form=True,
         dims={**STREAM, "window": 1, "maximum": 0, "volume": 0},
         flops=elements,
         nbytes=_stream_bytes,
@@ -390,6 +394,7 @@ ROWS = (
     ),
     _analytic(
         name="ort_resize",
+        closed_form=True,
         dims={**STREAM, "taps": 1, "sampled": 0},
         flops=elements,
         nbytes=_stream_bytes,
@@ -400,6 +405,7 @@ ROWS = (
     ),
     _analytic(
         name="ort_conv3d_depthwise",
+        closed_form=True,
         dims={**STREAM, "window": 1},
         flops=_volume_macs,
         nbytes=_stream_bytes,
@@ -410,6 +416,7 @@ ROWS = (
     ),
     _analytic(
         name="ort_row_sums",
+        closed_form=True,
         dims={"rows": None, "cols": None},
         flops=_scores,
         nbytes=_row_bytes,

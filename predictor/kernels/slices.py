@@ -110,6 +110,7 @@ ROWS = (
         sizes=("elements", "row"),
         profiler_names=r"GatherScatterElements",
         issue_s=_added_s,
+        closed_form=True,
         measured_in=MeasuredIn.NOWHERE,
         factor_group="other",
     ),
