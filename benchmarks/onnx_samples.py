@@ -37,7 +37,7 @@ from predictor.calibration.load import load_calibration
 from predictor.calibration.schema import Kernels, Provenance
 from predictor.capture.onnx_files.files import read_own
 from predictor.errors import PredictorError
-from predictor.kernels.families import FAMILIES
+from predictor.kernels.families import FAMILIES, MeasuredIn
 from predictor.pricing.kernels import roofline_s
 from predictor.pricing.transfer import transferred
 from predictor.records import Kernel
@@ -52,14 +52,17 @@ REDRAWN = ("Reduce", "Transpose", "Gelu", "Clip", "LayerNormalization", "SkipLay
 
 
 def single_kernel(sample: KernelSample, path: Path) -> tuple[str, Kernel] | None:
-    """(Operator, kernel) of a node that is one kernel of ONNX Runtime's own; None for others."""
+    """(Operator, kernel) of a node that is one kernel of ONNX Runtime's own; None for others, and for those whose price
+    is a closed form, which no sample is fitted to.
+    """
     node(sample.id.family, sample.id.series, sample.id.index).save(path)
     try:
         calls = [call for call in lower(read_own(path, sample.id.series)).calls if call.kernels]
     except PredictorError:
         return None
     kernels = [(call.op, kernel) for call in calls for kernel in call.kernels]
-    return kernels[0] if len(kernels) == 1 and kernels[0][1].family.startswith(OWN) else None
+    is_fitted = len(kernels) == 1 and FAMILIES[kernels[0][1].family].measured_in is not MeasuredIn.NOWHERE
+    return kernels[0] if is_fitted and kernels[0][1].family.startswith(OWN) else None
 
 
 def of_nodes(measured: SampleFile) -> Iterator[KernelSample]:
