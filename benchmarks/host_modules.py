@@ -28,6 +28,7 @@ def main() -> None:
     parser.add_argument("--gpu", default="h200")
     parser.add_argument("--runtime", default=REFERENCE)
     parser.add_argument("--seconds", type=int, default=90, help="for one model to be captured")
+    parser.add_argument("--graphs", type=Path, help="folder of captured graphs, see battery_accuracy")
     options = parser.parse_args()
     options.runtimes, options.dtypes, options.batches = options.runtime, "fp16", "1"
     samples = Samples.of(find(options.gpu))
@@ -36,7 +37,8 @@ def main() -> None:
     added: set[str] = set()
     with tempfile.TemporaryDirectory() as folder:
         for number, path in enumerate(options.files):
-            file = with_programs(SampleFile(path), Path(folder) / f"{number}.jsonl.gz", options)
+            kept = Path(folder) / f"{number}.jsonl.gz"
+            file = with_programs(SampleFile(path), kept, options, options.graphs)
             recorded = [r for r in file.of(ProgramRecord) if r.program is not None and str(r.case) not in known]
             programs = [record for record in recorded if str(record.case) not in added]
             cases = {str(record.case) for record in recorded}

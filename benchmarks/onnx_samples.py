@@ -12,9 +12,11 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from msgspec import structs
@@ -35,7 +37,7 @@ from predictor.calibration.load import load_calibration
 from predictor.calibration.schema import Kernels, Provenance
 from predictor.capture.onnx_files.files import read_own
 from predictor.errors import PredictorError
-from predictor.kernels.families import FAMILIES
+from predictor.kernels.families import FAMILIES, MeasuredIn
 from predictor.pricing.kernels import roofline_s
 from predictor.pricing.transfer import transferred
 from predictor.records import Kernel
@@ -50,14 +52,17 @@ REDRAWN = ("Reduce", "Transpose", "Gelu", "Clip", "LayerNormalization", "SkipLay
 
 
 def single_kernel(sample: KernelSample, path: Path) -> tuple[str, Kernel] | None:
-    """(Operator, kernel) of a node that is one kernel of ONNX Runtime's own; None for others."""
+    """(Operator, kernel) of a node that is one kernel of ONNX Runtime's own; None for others, and for those whose price
+    is a closed form, which no sample is fitted to.
+    """
     node(sample.id.family, sample.id.series, sample.id.index).save(path)
     try:
         calls = [call for call in lower(read_own(path, sample.id.series)).calls if call.kernels]
     except PredictorError:
         return None
     kernels = [(call.op, kernel) for call in calls for kernel in call.kernels]
-    return kernels[0] if len(kernels) == 1 and kernels[0][1].family.startswith(OWN) else None
+    is_fitted = len(kernels) == 1 and FAMILIES[kernels[0][1].family].measured_in is not MeasuredIn.NOWHERE
+    return kernels[0] if is_fitted and kernels[0][1].family.startswith(OWN) else None
 
 
 def of_nodes(measured: SampleFile) -> Iterator[KernelSample]:
@@ -106,11 +111,13 @@ def is_one_kernel(sample: KernelSample) -> bool:
 
 
 def lowered_again(sample: KernelSample) -> KernelSample:
-    """A sample of the sweep with the family and dimensions of today."""
+    """A sample of the sweep with the family and dimensions of today; as it is where another node is drawn today."""
     if sample.id.family not in FITTED or sample.id.series != "node" or not sample.op.startswith(REDRAWN):
         return sample
     case = onnx_nodes.case_of(sample.id.index)
-    return structs.replace(sample, id=case.id, dims=dims_of(case))
+    dims = dims_of(case)
+    is_same = all(dims.get(name) == sample.dims.get(name) for name in ("bytes_read", "bytes_written"))
+    return structs.replace(sample, id=case.id, dims=dims) if is_same else sample
 
 
 def added(measured: Path) -> list[KernelSample]:
@@ -145,6 +152,14 @@ def siblings(gpu: str, sibling: str) -> list[MeasuredKernel]:
     return found
 
 
+def once_each(samples: Iterable[MeasuredKernel]) -> list[MeasuredKernel]:
+    """Kernels of profiles, those that models run again and again as one with the median of their times."""
+    groups: dict[Any, list[MeasuredKernel]] = defaultdict(list)
+    for sample in samples:
+        groups[sample.family, sample.dtype, sample.launches, tuple(sorted(sample.dims.items()))].append(sample)
+    return [replace(group[0], seconds=float(np.median([s.seconds for s in group]))) for group in groups.values()]
+
+
 def refitted(folder: Path, sibling: str) -> None:
     """Fits of ONNX Runtime's own kernels, ``FITTED``, in a calibration's file, from its samples, its profiles, and a
     sibling's nodes. A fit says how many of its samples are the sibling's.
@@ -154,7 +169,7 @@ def refitted(folder: Path, sibling: str) -> None:
     kernels = files.read(folder / "kernels.json", Kernels, gpu)
     known = [sample for sample in measured_kernels(samples.kernels) if sample.family in FITTED]
     ran = runtimes.modules(samples.runtimes, lowering.NAME, calibration, calibration.own_host("eager"))
-    seen = [sample for sample in runtimes.made_kernels(ran, calibration) if sample.family in FITTED]
+    seen = once_each(sample for sample in runtimes.made_kernels(ran, calibration) if sample.family in FITTED)
     lent = siblings(gpu, sibling) if sibling else []
     own = {fit: len(group) for fit, group in by_fit([*known, *seen]).items()}
     fits = []

@@ -75,7 +75,7 @@ WIDER: dict[str, Callable[[Dims, Array], Dims]] = {
     **dict.fromkeys(
         (
             *("gemm", "gemm_8bit", "gemm_grouped", "ort_gemm_8bit", "ort_recurrent_product", "ort_integer_product"),
-            *("ort_few_bits", "ort_experts", "recurrent_product"),
+            *("ort_few_bits", "ort_experts", "ort_vector_products", "recurrent_product"),
         ),
         _product,
     ),
@@ -92,19 +92,22 @@ WIDER: dict[str, Callable[[Dims, Array], Dims]] = {
     "recurrent_cell": _along("elements"),
     "ort_cache_append": _along("blocks"),
     "scattered_slices": _along("indices"),
+    "scattered_elements": _along("elements"),
     **dict.fromkeys(("layer_norm", "group_norm", "gather"), _COLUMNS),
     "weight_norm": _along("rows", "cols"),
     **dict.fromkeys(
         (
             *("softmax", "batch_norm", "reduce", "scan", "sort", "fft"),
-            *("ort_attention_softmax", "ort_top_k", "ort_channel_norm", "ort_row_sums"),
+            *("ort_attention_softmax", "ort_channel_norm", "ort_batch_norm", "ort_row_sums"),
+            *("ort_top_k", "ort_top_parts", "ort_top_joined", "ort_extreme", "ort_extreme_across"),
         ),
         _ROWS,
     ),
     **dict.fromkeys(
         (
             *("pointwise", "copy", "cat", "pool", "fill", "unmodelled", "nnc", "triton", "ort"),
-            *("ort_issued", "ort_reduction", "ort_quantised", "ort_cache_copy", "ort_unpacked_bits"),
+            *("ort_issued", "ort_reduction", "ort_pool", "ort_resize", "ort_conv3d_depthwise", "ort_quantised"),
+            *("ort_cache_copy", "ort_unpacked_bits"),
         ),
         _STREAMED,
     ),

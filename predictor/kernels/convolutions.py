@@ -94,6 +94,45 @@ def _depthwise_s(d: Dims, size: int, sms: int) -> Array:
     return np.asarray(_conv_pixels(d) * d["c_out"] * output_s / sms)
 
 
+ADDED_BIAS_S = 5.0e-10
+"""Seconds that one multiprocessor takes for an element to which cuDNN adds a bias, by a kernel of its own behind the
+convolution (op_generic_tensor_kernel), which divides for its channel: 250 to 270 billion in a second on an H200 and an
+H100, in half precision as in single.
+"""
+
+ROW_WISE_S, ROW_WISE_ELEMENT_S, SEQUENCE_ELEMENT_S, ROW_WISE_STEP_S = 5.3e-10, 8.8e-11, 1.85e-10, 1.1e-7
+"""Seconds that one multiprocessor takes for an output of cuDNN's direct kernel where channels are apart in memory
+(conv2d_grouped_direct_kernel), for each element of its window, and for one of a window over a sequence; what a thread
+takes for an element. Measured in sessions of ONNX Runtime on an H200: 142 calls, windows of 3 to 7 by as many and of 3
+to 31, in fp16 as in TF32.
+"""
+
+TILED_S, TILED_ELEMENT_S, TILED_STRIDE, PACKED_S = 1.3e-10, 3.4e-11, 1.3, 5.5e-10
+"""The same of its kernels for square windows of 3, 5 and 7 in half precision (conv2d_c1_k1_nchw_shmem_tiling: an output
+and an element, and how many times longer in steps of two), and of one for 3 x 3 step by step in single precision
+(hw_packed). 158 calls.
+"""
+
+
+def _session_depthwise_s(d: Dims, size: int, sms: int) -> Array:
+    """Seconds of depthwise convolutions for whose algorithms ONNX Runtime asks cuDNN, beside their traffic."""
+    square = np.equal(d["r"], d["s"]) & np.isin(d["r"], (3, 5, 7)) & np.equal(d["dilation"], 1) & (d["h"] > 1)
+    steps = np.equal(d["stride_h"], d["stride_w"]) & np.less_equal(d["stride_w"], 2)
+    element_s = np.where(d["h"] > 1, ROW_WISE_ELEMENT_S, SEQUENCE_ELEMENT_S)
+    direct_s = ROW_WISE_S + element_s * d["r"] * d["s"]
+    tiled_s = (TILED_S + TILED_ELEMENT_S * d["r"] * d["s"]) * np.where(d["stride_w"] > 1, TILED_STRIDE, 1.0)
+    packed = square & np.equal(d["r"], 3) & np.equal(d["stride_w"], 1) & np.equal(d["stride_h"], 1)
+    outputs = _conv_pixels(d) * d["c_out"] / sms
+    direct_s = np.maximum(outputs * direct_s, ROW_WISE_STEP_S * d["r"] * d["s"])
+    if size == 2:
+        return np.where(square & steps, outputs * tiled_s, direct_s)
+    return np.where(packed, outputs * PACKED_S, direct_s)
+
+
+def _bias_s(d: Dims, sms: int) -> Array:
+    return np.asarray(ADDED_BIAS_S * d["bias"] * _conv_pixels(d) * d["c_out"] / sms)
+
+
 @dataclass(frozen=True, slots=True)
 class _Work:
     """Sizes of a kind of convolution: pixels that a window is at, elements of a window, pixels that are read and
@@ -275,14 +314,16 @@ def _families() -> Iterator[Family]:
     for name, variant in kinds.items():
         for measured_in in (MeasuredIn.CALLS, MeasuredIn.SESSIONS):
             in_session = measured_in is MeasuredIn.SESSIONS
-            own_kernel = variant is Variant.DEPTHWISE and not in_session
+            depthwise_s = _session_depthwise_s if in_session else _depthwise_s
+            issue_s = depthwise_s if variant is Variant.DEPTHWISE else None
             yield Family(
                 name=f"ort_{name}" if in_session else name,
                 dims=_DIMS,
                 flops=_PLAIN.flops,
                 nbytes=_PLAIN.nbytes,
                 traffic=_PLAIN.traffic,
-                issue_s=_depthwise_s if own_kernel else None,
+                issue_s=issue_s,
+                latency_s=_bias_s if in_session and variant is Variant.DEPTHWISE else None,
                 features=_PLAIN.features,
                 blocks=_PLAIN.blocks,
                 sizes=_SIZES,
@@ -295,6 +336,7 @@ def _families() -> Iterator[Family]:
                 has_winograd=variant is Variant.USUAL,
                 converts_layouts=variant is Variant.USUAL,
                 changes_abruptly=True,
+                may_run_by_groups=variant is Variant.DEPTHWISE and in_session,
                 groups_run_at_once=variant is not Variant.USUAL,
                 variant=variant,
                 impossible=_depthwise_impossible if variant is Variant.DEPTHWISE else _impossible,
@@ -340,7 +382,7 @@ def _with_long(families: Iterable[Family]) -> Iterator[Family]:
     for family in families:
         yield family
         if family.variant is Variant.DEPTHWISE and family.measured_in is MeasuredIn.SESSIONS:
-            yield replace(family, name=LONG, stand_in=family.name, may_run_by_groups=True)
+            yield replace(family, name=LONG, stand_in=family.name)
 
 
 ROWS = (

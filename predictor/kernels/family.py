@@ -106,7 +106,8 @@ class Family:
 
     impossible: what sizes cannot be together, see ``check``.
 
-    over_link: its bytes go between the memories of device and host, at the pace of the link between them.
+    over_link: its bytes go between the memories of device and host, at the pace of the link between them. closed_form:
+    its price is a formula whose constants were measured over all sizes that models have, so that no fit says its range.
 
     latency_s: seconds of what is neither arithmetic nor traffic, steps that wait for each other, from dims and
     multiprocessors; None: nothing; latency_by_clock: they take so long on another GPU as instructions do. issue_s:
@@ -142,6 +143,7 @@ class Family:
     variant: Variant = Variant.USUAL
     traffic: Callable[[Dims, int], Array] | None = None
     over_link: bool = False
+    closed_form: bool = False
     impossible: Impossible = lambda d: ()
     latency_s: Callable[[Dims, int], Array] | None = None
     latency_by_clock: bool = False

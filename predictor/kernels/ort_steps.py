@@ -5,12 +5,20 @@ steps that wait for each other rather than of arithmetic or traffic: single node
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import numpy as np
 
 from predictor.kernels.family import Array, Dims, Family, MeasuredIn, log, row_blocks, tile_blocks
+from predictor.kernels.streams import SIZES, STREAM, elements
+
+VECTORS_START_S, VECTOR_OUTPUT_S, VECTOR_STEP_S = 7e-7, 2.3e-9, 6.3e-11
+"""Of a batch of products of matrices with vectors (gemvx, gemv2T, gemvNSP and others) at the beginning, of an output on
+a multiprocessor, and of each of its k. Measured on an H200 in 16 models, 4 to 8,192 products, 32 to 1,024 outputs, k of
+4 to 1,024, in half precision: 23 % mean error, of which more than half is the choice among kernels. Beside what
+families without a fit take beyond their roofline.
+"""
 
 FEW_ROWS = 16
 """Rows up to which a product of integers has a kernel of its own: measured are 1 and 16, then 128 and more."""
@@ -58,31 +66,6 @@ ROWS_WEIGHT_S = {2: 6.2e-14, 4: 3.3e-13}
 UNPACKED_S = 6.7e-12
 """Of a weight of four bits written in single precision, beside its traffic: that kernel writes one at a time."""
 
-DIGIT_BITS, TOP_THREADS, TOP_BLOCKS = 2, 256, 8
-"""Of the best few of a row: bits that a pass decides (RadixTopK<T, 256, 2>), threads of a row's block, blocks that a
-multiprocessor holds.
-"""
-
-TOP_PASS_S, TOP_TURN_S = 1.7e-6, 7e-7
-"""Of a pass, and of a turn of the threads over a row in it. Measured: rows of 384 and 512, 26 to 32 us in fp16, 43 to
-52 in fp32; that both terms grow so is a judgement.
-"""
-
-TOP_SORT_S = 6.3e-7
-"""Of a step in which a block's threads compare a row that they sort at once (BitonicTopK): log2(n) (log2(n) + 1) / 2
-steps. Measured: rows of 8 take 3.4 us, of 256 23.3, in fp16 as in fp32.
-"""
-
-TOP_PARTITION, TOP_LONG = 3328, 8192
-"""Elements of a part of a long row, which a block sorts, before the parts' best are joined
-(hybrid_topk::FindPartitionTopK); columns from which a row is long, a judgement: seen are 900 and 48,960.
-"""
-
-TOP_PART_S, TOP_JOINED_S = 1.55e-5, 1.8e-5
-"""Of a part on a multiprocessor, and of what comes before and behind. Measured on an H100, 48,960 columns: 34 us for 1
-and 4 rows, 45 for 16, 72 for 32.
-"""
-
 CHANNEL_START_S, CHANNEL_BLOCK_S = 7.3e-7, 7e-7
 """Of a norm of channels by cuDNN in training, whose blocks take a channel of an instance each (bn_fw_tr_1C11), and of a
 block, beside what families without a fit take beyond their roofline.
@@ -97,6 +80,39 @@ elements, 1 to 16,384 blocks.
 READ_ONCE = 2**17
 """Bytes of a channel that a block keeps from one reading to the next: 98,304 it does, 262,144 not; where between is a
 judgement.
+"""
+
+BATCH_START_S, BATCH_BLOCK_S, BATCH_ELEMENT_S = 3e-7, 6.55e-8, 2.2e-10
+"""Of a batch norm by cuDNN, a block for every channel of every image (bn_fw_inf_1C11): at the beginning, of a block on
+a multiprocessor, and where that is longer of each of its elements. Beside what families without a fit take beyond
+their roofline: 7 % mean error of 60 sizes of profiles on an H200, 64 to 4 million blocks of 1 to 3,136 elements.
+"""
+
+POOL_START_S, POOL_OUTPUT_S, VOLUME_OUTPUT_S = 4e-7, 5.5e-10, 1.3e-9
+POOL_STEP_S = {2: 3e-8, 3: 6e-8}
+POOL_ELEMENT_S = {(2, 0): 6.85e-11, (2, 1): 8.4e-11, (3, 0): 2.8e-11, (3, 1): 6.9e-11}
+"""Of a pool by cuDNN (pooling_fw_4d and _5d) at the beginning, of an output on a multiprocessor, of one of the mean of
+a volume, and of an element of its window by (dimensions, whether the largest is taken): instructions decide, in single
+precision as in half. A thread takes a step for each element. Beside what families without a fit take beyond their
+roofline: 13 % mean error of 86 single nodes on an H200, 3 thousand to 26 million outputs, windows of 4 to 125.
+"""
+
+RESIZE_START_S, RESIZED_S = 3e-7, {"nearest": 3.3e-10, "linear": 4.5e-10, "cubic": 8.8e-10}
+"""Of an image of another size at the beginning, and of an output on a multiprocessor, by mode: instructions decide, in
+single precision as in half. Beside what families without a fit take beyond their roofline: 8 % mean error of 90 single
+nodes on an H100.
+"""
+
+SAMPLED_START_S, SAMPLED_S = 5e-7, {"nearest": 1.6e-9, "linear": 1.6e-9, "cubic": 4.5e-9}
+"""The same of an image that is sampled at places that a tensor says (GridSample), which divides for the place of each
+output: 8 % mean error of 39 single nodes in single precision on an H200.
+"""
+
+VOLUME_DEPTHWISE_S, VOLUME_DEPTHWISE_ELEMENT_S, VOLUME_DEPTHWISE_STEP_S = 1.1e-9, 1.4e-10, 1.0e-7
+"""Of an output of a depthwise convolution of volumes by cuDNN (convNd_grouped_direct_kernel) on a multiprocessor, of an
+element of its window, and what a thread takes for an element: in single precision as in half. Beside what families
+without a fit take beyond their roofline and the bias, which a kernel of its own adds: 8 % mean error of 17 single nodes
+on an H200, windows of 1 to 125.
 """
 
 SUM_START_S, SUM_BLOCK_S, SUM_ELEMENT_S, SUM_NEXT_S = 3.2e-7, 6.9e-8, 2e-10, 1.7e-8
@@ -135,6 +151,19 @@ def _integer_s(d: Dims, sms: int) -> Array:
     waves = np.ceil(np.ceil(d["m"] / TILE) * np.ceil(d["n"] / TILE) / sms)
     many_s = INTEGER_START_S + INTEGER_STEP_S * d["k"] * waves
     return np.where(d["m"] <= FEW_ROWS, FEW_INTEGER_START_S + FEW_INTEGER_STEP_S * d["k"], many_s)
+
+
+def _vectors_flops(d: Dims) -> Array:
+    return 2 * d["batch"] * d["outputs"] * d["k"]
+
+
+def _vectors_bytes(d: Dims, size: int) -> Array:
+    return size * d["batch"] * (d["outputs"] * d["k"] + d["outputs"] + d["k"])
+
+
+def _vectors_s(d: Dims, size: int, sms: int) -> Array:
+    output_s = VECTOR_OUTPUT_S + VECTOR_STEP_S * d["k"]
+    return np.asarray(VECTORS_START_S + d["batch"] * d["outputs"] * output_s / sms)
 
 
 def _scores(d: Dims) -> Array:
@@ -229,31 +258,49 @@ def _unpacked_s(d: Dims, sms: int) -> Array:
     return np.where((d["bits"] == 4) & (d["itemsize"] == 4), UNPACKED_S * d["elements"], 0.0)
 
 
-def _top_elements(d: Dims) -> Array:
-    return d["rows"] * d["cols"]
-
-
-def _top_bytes(d: Dims, size: int) -> Array:
-    return size * d["rows"] * d["cols"]
-
-
-def _top_s(d: Dims, sms: int) -> Array:
-    passes = 8 * d["itemsize"] / DIGIT_BITS
-    turns = np.ceil(d["cols"] / TOP_THREADS)
-    steps = np.ceil(np.log2(np.maximum(d["cols"], 2)))
-    sorted_s = TOP_SORT_S * steps * (steps + 1) / 2
-    row_s = np.where(turns <= 1, sorted_s, passes * (TOP_PASS_S + TOP_TURN_S * turns))
-    short_s = row_s * np.ceil(d["rows"] / (TOP_BLOCKS * sms))
-    parts = d["rows"] * np.ceil(d["cols"] / TOP_PARTITION) / sms
-    return np.where(d["cols"] >= TOP_LONG, TOP_JOINED_S + TOP_PART_S * np.maximum(parts, 1.0), short_s)
-
-
 def _channel_norm_s(d: Dims, size: int, sms: int) -> Array:
     in_pairs = (d["itemsize"] == 2) & (d["cols"] % 2 == 0)
     once_s = np.where(in_pairs, CHANNEL_PAIR_S, CHANNEL_ELEMENT_S)
     element_s = np.where(d["cols"] * d["itemsize"] > READ_ONCE, CHANNEL_AGAIN_S, once_s)
     blocks = np.maximum(d["rows"] / sms, 1.0)
     return np.asarray(CHANNEL_START_S + blocks * (CHANNEL_BLOCK_S + element_s * d["cols"]))
+
+
+def _batch_norm_s(d: Dims, size: int, sms: int) -> Array:
+    block_s = np.maximum(BATCH_BLOCK_S, BATCH_ELEMENT_S * d["cols"])
+    return np.asarray(BATCH_START_S + np.maximum(d["rows"] / sms, 1.0) * block_s)
+
+
+def _stream_bytes(d: Dims, size: int) -> Array:
+    return d["bytes_read"] + d["bytes_written"]
+
+
+def _pool_s(d: Dims, size: int, sms: int) -> Array:
+    is_volume, is_largest = d["volume"] > 0, d["maximum"] > 0
+    output_s = np.where(is_volume & ~is_largest, VOLUME_OUTPUT_S, POOL_OUTPUT_S)
+    of_image, of_volume = (np.where(is_largest, POOL_ELEMENT_S[sides, 1], POOL_ELEMENT_S[sides, 0]) for sides in (2, 3))
+    output_s = output_s + d["window"] * np.where(is_volume, of_volume, of_image)
+    step_s = np.where(is_volume, POOL_STEP_S[3], POOL_STEP_S[2])
+    return np.asarray(POOL_START_S + np.maximum(d["elements"] * output_s / sms, d["window"] * step_s))
+
+
+def _by_taps(d: Dims, table: Mapping[str, float]) -> Array:
+    return np.select([d["taps"] <= 1, d["taps"] <= 8], [table["nearest"], table["linear"]], table["cubic"])
+
+
+def _resized_s(d: Dims, size: int, sms: int) -> Array:
+    sampled = d["sampled"] > 0
+    output_s = np.where(sampled, _by_taps(d, SAMPLED_S), _by_taps(d, RESIZED_S))
+    return np.asarray(np.where(sampled, SAMPLED_START_S, RESIZE_START_S) + d["elements"] * output_s / sms)
+
+
+def _volume_macs(d: Dims) -> Array:
+    return 2 * d["elements"] * d["window"]
+
+
+def _volume_s(d: Dims, size: int, sms: int) -> Array:
+    output_s = VOLUME_DEPTHWISE_S + VOLUME_DEPTHWISE_ELEMENT_S * d["window"]
+    return np.asarray(np.maximum(d["elements"] * output_s / sms, VOLUME_DEPTHWISE_STEP_S * d["window"]))
 
 
 def _row_bytes(d: Dims, size: int) -> Array:
@@ -275,6 +322,18 @@ def _features(*names: str) -> Callable[[Dims, int, int], list[Array]]:
 
 
 ROWS = (
+    _analytic(
+        name="ort_vector_products",
+        closed_form=True,
+        dims={"batch": None, "outputs": None, "k": None},
+        flops=_vectors_flops,
+        nbytes=_vectors_bytes,
+        features=_features("batch", "outputs", "k"),
+        blocks=lambda d: d["batch"],
+        sizes=("batch", "outputs", "k"),
+        profiler_names=r"gemm|nvjet|cutlass|gemv|Memset|dot_kernel",
+        issue_s=_vectors_s,
+    ),
     _analytic(
         name="ort_integer_product",
         dims={"m": None, "n": None, "k": None},
@@ -299,18 +358,8 @@ ROWS = (
         latency_s=_softmax_s,
     ),
     _analytic(
-        name="ort_top_k",
-        dims={"rows": None, "cols": None, "itemsize": None},
-        flops=_top_elements,
-        nbytes=_top_bytes,
-        features=_features("rows", "cols"),
-        blocks=row_blocks,
-        sizes=("rows", "cols"),
-        profiler_names=r"RadixTopK|BitonicTopK|hybrid_topk",
-        latency_s=_top_s,
-    ),
-    _analytic(
         name="ort_channel_norm",
+        closed_form=True,
         dims={"rows": None, "cols": None, "itemsize": None},
         flops=_scores,
         nbytes=_scores_bytes,
@@ -321,7 +370,53 @@ ROWS = (
         issue_s=_channel_norm_s,
     ),
     _analytic(
+        name="ort_batch_norm",
+        closed_form=True,
+        dims={"rows": None, "cols": None},
+        flops=_scores,
+        nbytes=_scores_bytes,
+        features=_features("rows", "cols"),
+        blocks=row_blocks,
+        sizes=("rows", "cols"),
+        profiler_names=r"bn_fw_inf",
+        issue_s=_batch_norm_s,
+    ),
+    _analytic(
+        name="ort_pool",
+        closed_form=True,
+        dims={**STREAM, "window": 1, "maximum": 0, "volume": 0},
+        flops=elements,
+        nbytes=_stream_bytes,
+        features=_features("elements", "window"),
+        sizes=SIZES,
+        profiler_names=r"pooling_fw",
+        issue_s=_pool_s,
+    ),
+    _analytic(
+        name="ort_resize",
+        closed_form=True,
+        dims={**STREAM, "taps": 1, "sampled": 0},
+        flops=elements,
+        nbytes=_stream_bytes,
+        features=_features("elements", "taps"),
+        sizes=SIZES,
+        profiler_names=r"_Resize|GridSample",
+        issue_s=_resized_s,
+    ),
+    _analytic(
+        name="ort_conv3d_depthwise",
+        closed_form=True,
+        dims={**STREAM, "window": 1},
+        flops=_volume_macs,
+        nbytes=_stream_bytes,
+        features=_features("elements", "window"),
+        sizes=SIZES,
+        profiler_names=r"convNd_grouped_direct",
+        issue_s=_volume_s,
+    ),
+    _analytic(
         name="ort_row_sums",
+        closed_form=True,
         dims={"rows": None, "cols": None},
         flops=_scores,
         nbytes=_row_bytes,

@@ -220,7 +220,6 @@ def unpool(call: OpCall) -> tuple[Kernel, ...]:
 
 _row = partial(Operator, trait=Trait.GATHER, fused_by=LOOP)
 _alone = partial(_row, fused_by=NO_FUSER)
-_GATHERED = partial(ort.form, trait=Trait.COPY, lower=ort.gathered)
 
 ROWS = (
     _row(
@@ -245,7 +244,7 @@ ROWS = (
     _row(
         ("gather",),
         lower=gather,
-        onnx=_GATHERED("GatherElements"),
+        onnx=ort.form("GatherElements", trait=Trait.COPY, lower=ort.gathered),
         example=lambda o: partial(o.torch.gather, o.x, 2, o.index),
     ),
     _row(("take_along_dim",), lower=gather, untimed=RARE),
@@ -270,7 +269,12 @@ ROWS = (
     _row(("index_fill_",), lower=partial(index_fill, in_place=True), untimed=RARE),
     _alone(("histc",), lower=histogram, untimed=RARE),
     _row(("max_unpool2d", "max_unpool3d", "unfold_backward"), lower=unpool, untimed=RARE),
-    _row(("scatter", "put"), lower=scatter, onnx=_GATHERED("ScatterElements"), untimed=RARE),
+    _row(
+        ("scatter", "put"),
+        lower=scatter,
+        onnx=ort.form("ScatterElements", trait=Trait.COPY, lower=ort.scattered_elements),
+        untimed=RARE,
+    ),
     _row(("scatter_", "put_"), lower=partial(scatter, in_place=True), untimed=RARE),
     _row(("scatter_add",), lower=partial(scatter, adds=True), untimed=RARE),
     _row(("scatter_add_",), lower=partial(scatter, in_place=True, adds=True), untimed=RARE),

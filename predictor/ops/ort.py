@@ -200,6 +200,56 @@ def scattered(call: OpCall) -> tuple[Kernel, ...]:
     return (Kernel("scattered_slices", updates.dtype, dims),)
 
 
+def sampled(call: OpCall) -> tuple[Kernel, ...]:
+    """An image sampled at places that a tensor says."""
+    x, out = call.tensors[0], call.outputs[0]
+    if not out.elements:
+        return ()
+    mode = str(call.args.get("mode", "linear")).removeprefix("bi")
+    read = float(x.nbytes + call.tensors[1].nbytes)
+    dims = {"elements": float(out.elements), "bytes_read": read, "bytes_written": float(out.nbytes)}
+    dims |= {"taps": TAPS.get(mode, TAPS["linear"]), "sampled": 1.0}
+    return (Kernel("ort_resize", x.dtype, dims),)
+
+
+def windowed(call: OpCall, maximum: bool = False) -> tuple[Kernel, ...]:
+    """A pool by cuDNN: the largest or the mean of a window for every output, see ``kernels.ort_steps``."""
+    x, out = call.tensors[0], call.outputs[0]
+    window = call.args.get("kernel_shape")
+    if not out.elements or not isinstance(window, tuple):
+        return pooled(call)
+    dims = {"elements": out.elements, "bytes_read": x.nbytes, "bytes_written": out.nbytes}
+    seen = math.prod(map(min, window, x.shape[2:]))  # a window larger than the image sees the image
+    dims |= {"window": seen, "maximum": maximum, "volume": len(window) == 3}
+    return (Kernel("ort_pool", x.dtype, {name: float(size) for name, size in dims.items()}),)
+
+
+TAPS = {"nearest": 1.0, "linear": 4.0, "cubic": 16.0}
+"""Elements that one of an image of another size is made of, by mode."""
+
+
+def resized(call: OpCall) -> tuple[Kernel, ...]:
+    """An image of another size: where its rows and columns come from, then its elements; one of the same is copied."""
+    x, out = call.tensors[0], call.outputs[0]
+    if x.shape == out.shape or not out.elements:
+        return copies_of(*[out] * bool(out.elements))
+    dims = {"elements": float(out.elements), "bytes_read": float(x.nbytes), "bytes_written": float(out.nbytes)}
+    taps = TAPS.get(str(call.args.get("mode", "nearest")), TAPS["linear"])
+    places = TensorSpec((sum(out.shape[2:]),), "int64", (1,))
+    return (*copies_of(places), Kernel("ort_resize", x.dtype, {**dims, "taps": taps}))
+
+
+def scattered_elements(call: OpCall) -> tuple[Kernel, ...]:
+    """Elements written to places that indices say, or added there, to a copy of the data."""
+    data, _, updates = call.tensors[:3]
+    if call.args.get("reduction", "none") == "none" or not updates.elements or not updates.shape:
+        return kernel(call, Kind.GATHERED, straight=False)
+    axis = int(call.args.get("axis", 0)) % len(updates.shape)
+    row = math.prod(updates.shape[axis + 1 :])
+    dims = {"elements": updates.elements, "row": row, "shared": updates.elements / max(data.elements, 1)}
+    return (*copies_of(data), Kernel("scattered_elements", updates.dtype, dims))
+
+
 def form(
     *names: str, trait: Trait = Trait.POINTWISE, lower: Lower = pointwise, cpu_passes: int = 1
 ) -> tuple[OnnxForm, ...]:
@@ -262,13 +312,15 @@ def gemm(call: OpCall) -> tuple[Kernel, ...]:
 
 
 OPERANDS = 3
-"""Arrays of addresses, of the operands and of the result, that a batch of products takes where an operand is spread
-over a part of the batch (onnxruntime, matmul.cc: CanUseStridedBatchedGemm).
+"""Arrays of addresses, of the operands and of the result, that a batch of products takes but where the operands have
+equally many matrices (onnxruntime, matmul.cc: CanUseStridedBatchedGemm).
 """
 
 
 def matmul(call: OpCall) -> tuple[Kernel, ...]:
-    """A batch of products, one where the second operand is a matrix; an operand of one dimension is a row or column."""
+    """A batch of products, one where the second operand is a matrix; an operand of one dimension is a row or column.
+    Batches in which either operand is a vector run kernels of their own.
+    """
     (a, b), out = operand_shapes(call), call.outputs[0]
     if not out.elements or not a or not b:
         return ()
@@ -278,26 +330,39 @@ def matmul(call: OpCall) -> tuple[Kernel, ...]:
     rows = out.elements // max(n * batch, 1)
     if not min(rows, n, k, batch):
         return ()
-    batches = {math.prod(operand[:-2]) for operand in (a, b)}
-    addresses = sent(batch) * OPERANDS if len(batches - {1}) > 1 else ()
-    return (*addresses, product(call.tensors[0].dtype, rows, n, k, batch, bool(call.args.get("transB"))))
+    strided = len(a) > 2 and math.prod(a[:-2]) == math.prod(b[:-2])
+    addresses = sent(batch) * OPERANDS if batch > 1 and not strided else ()
+    dtype = call.tensors[0].dtype
+    if batch > 1 and 1 in (rows, n):
+        return (*addresses, Kernel("ort_vector_products", dtype, {"batch": batch, "outputs": rows * n, "k": k}))
+    return (*addresses, product(dtype, rows, n, k, batch, bool(call.args.get("transB"))))
 
 
 def conv(call: OpCall) -> tuple[Kernel, ...]:
-    """A convolution of cuDNN, of volumes as torch runs it; a bias is added by a kernel of its own, part of what is
-    measured but of volumes.
-    """
+    """A convolution of cuDNN; a bias is added by a kernel of its own, part of what is measured but of volumes."""
     x, w = call.tensors[0], call.tensors[1]
     if len(w.shape) not in (3, 4, 5):
         return conv_as_product(call)
     dims = _window(call, w.shape[0])
     if len(w.shape) == 5:
-        return (Kernel("conv3d", units(x.dtype), {**dims, "bias": 0.0}), *added_bias(call))
+        return (_volume_conv(call, dims), *added_bias(call))
     family = "ort_conv" if dims["groups"] == 1 else "ort_conv_grouped"
     if 1 < dims["groups"] == x.shape[1]:
         is_long = dims["h"] == dims["r"] == 1 and dims["s"] > LONG_WINDOW
         family = LONG if is_long else "ort_conv_depthwise"
     return (Kernel(family, units(x.dtype), dims),)
+
+
+def _volume_conv(call: OpCall, dims: dict[str, float]) -> Kernel:
+    """A convolution of volumes: of single channels a kernel of cuDNN's own, of windows of one element a product."""
+    (x, w), out = call.tensors[:2], call.outputs[0]
+    if 1 < dims["groups"] == x.shape[1]:
+        stream = {"elements": out.elements, "bytes_read": x.nbytes, "bytes_written": out.nbytes}
+        stream |= {"window": math.prod(w.shape[2:])}
+        return Kernel("ort_conv3d_depthwise", x.dtype, {name: float(size) for name, size in stream.items()})
+    if w.elements == w.shape[0] * w.shape[1] and x.shape[2:] == out.shape[2:] and dims["groups"] == 1:
+        return product(x.dtype, out.elements // out.shape[1], w.shape[0], w.shape[1], 1, False)
+    return Kernel("conv3d", units(x.dtype), {**dims, "bias": 0.0})
 
 
 def transposed_conv(call: OpCall) -> tuple[Kernel, ...]:
@@ -520,13 +585,70 @@ def log_sum(call: OpCall) -> tuple[Kernel, ...]:
     return (*summed(call), *kernel(_node_of(call.outputs[0], Trait.POINTWISE), Kind.TRANSCENDENTAL))
 
 
+PART_SIZES, PARTS = (1792, 2304, 2816, 3328), (2, 4, 8, 16, 32, 64, 128, 256)
+"""Elements of a part of a long row, of which the size is taken that fills the next of these numbers of parts best
+(onnxruntime, topk_hybrid: EstimateBestPartitionSize).
+"""
+
+LONG_ROW, MOST_BEST, MOST_JOINED = 8192, 256, 1056
+"""Columns from which a row is sorted in parts, the most that are kept of one, and the most blocks that join parts: all
+have to be on an H100 or H200 at the same time, eight on a multiprocessor (onnxruntime, IsPreferred, IsSupported).
+"""
+
+JOINED_AT_ONCE = {1: (), 4: (4,), 8: (8,), 16: (16,), 32: (8, 4), 64: (8, 8), 128: (8, 8, 2), 256: (8, 8, 4)}
+"""Most parts -> how many are joined in each step (onnxruntime, GetReductionFactors)."""
+
+
 def best_few(call: OpCall) -> tuple[Kernel, ...]:
-    """The largest or smallest of every row, a block a row, see ``kernels.ort_steps``."""
-    x = call.tensors[0]
-    if not x.elements or not x.shape:
+    """The largest or smallest of every row, a block a row; of long rows, where they are few for the number kept, of
+    parts, which are then joined (onnxruntime, topk_impl.cuh), see ``kernels.ort_selections``.
+    """
+    x, out = call.tensors[0], call.outputs[0]
+    if not out.elements or not x.shape:
         return ()
-    cols = x.shape[int(call.args.get("axis", -1))]
-    return (Kernel("ort_top_k", x.dtype, {"rows": x.elements // cols, "cols": cols, "itemsize": float(x.itemsize)}),)
+    axis = int(call.args.get("axis", -1))
+    cols, kept = x.shape[axis], out.shape[axis]
+    rows = x.elements // cols
+
+    def of_rows(family: str, rows: int, cols: int) -> Kernel:
+        return Kernel(family, x.dtype, {"rows": rows, "cols": cols, "itemsize": float(x.itemsize)})
+
+    few_rows = kept >= 64 or (rows <= 4 and kept >= 32) or (rows <= 2 and kept >= 8)
+    size = min(PART_SIZES, key=lambda size: _empty_parts(cols, size))
+    parts = math.ceil(cols / size)
+    if cols < LONG_ROW or not few_rows or kept > MOST_BEST or parts > PARTS[-1] or x.dtype in ("int64", "int32"):
+        return (of_rows("ort_top_k", rows, cols),)
+    factors = next(factors for most, factors in JOINED_AT_ONCE.items() if parts <= most)
+    if factors and rows * math.ceil(parts / factors[0]) > MOST_JOINED:
+        return (of_rows("ort_top_k", rows, cols),)
+    padded = max(4, 1 << (kept - 1).bit_length())
+    joined = [of_rows("ort_top_joined", rows, padded * sum(factors))] if factors else []
+    return (of_rows("ort_top_parts", rows * parts, size), *joined, *copies_of(out))
+
+
+def _empty_parts(cols: int, size: int) -> float:
+    """Share of the parts of a row that hold nothing."""
+    parts = math.ceil(cols / size)
+    filled = next((most for most in PARTS if parts <= most), None)
+    return 1 - parts / filled if filled else math.inf
+
+
+def place_of_extreme(call: OpCall) -> tuple[Kernel, ...]:
+    """Where the largest or smallest is: along the last axis a kernel of ONNX Runtime's own; along others cuDNN's, in
+    fp32, which a cast goes before, and one of the places to int64 after (onnxruntime, reduction_ops.cc).
+    """
+    x, out = call.tensors[0], call.outputs[0]
+    if not out.elements or not x.elements:
+        return ()
+    axis = int(call.args.get("axis", 0)) % max(len(x.shape), 1)
+    dims = {"rows": out.elements, "cols": x.elements // out.elements, "itemsize": float(x.itemsize)}
+    if math.prod(x.shape[axis + 1 :]) == 1:
+        return (Kernel("ort_extreme", x.dtype, dims),)
+    single, best = (replace(tensor, dtype="fp32") for tensor in (x, out))
+    cast = checked(OpCall("Cast", {"input0": x}, (single,), Trait.POINTWISE)) if x.dtype != "fp32" else ()
+    found = Kernel("ort_extreme_across", "fp32", {**dims, "itemsize": 4.0})
+    zeroed = copies_of(TensorSpec((1,), "fp32", (1,)))
+    return (*zeroed, *cast, found, *copies_of(best, best), *checked(_node_of(out, Trait.POINTWISE)))
 
 
 def log_sum_exp(call: OpCall) -> tuple[Kernel, ...]:
@@ -587,13 +709,16 @@ def instance_norm(call: OpCall) -> tuple[Kernel, ...]:
 
 
 def batch_norm(call: OpCall) -> tuple[Kernel, ...]:
-    """A row of pixels for every channel and image, a block each (cuDNN's bn_fw_inf_1C11): of channels without pixels
-    0.60 ns. In half precision what it normalises with is cast.
+    """A block for the pixels of every channel and image, see ``kernels.ort_steps``. In half precision what it
+    normalises with is cast.
     """
-    rows = max(math.prod(call.outputs[0].shape[:2]), 1)
-    cast = call.tensors[1:5] if call.outputs[0].itemsize == 2 else ()
-    casts = [k for t in cast for k in checked(_node_of(t, Trait.POINTWISE))] if call.outputs[0].elements else []
-    return (*casts, *kernel(call, Kind.REDUCED, rows, straight=True, blocks=float(rows), family="ort_issued"))
+    out = call.outputs[0]
+    if not out.elements:
+        return ()
+    rows = math.prod(out.shape[:2])
+    cast = call.tensors[1:5] if out.itemsize == 2 else ()
+    casts = (k for t in cast for k in checked(_node_of(t, Trait.POINTWISE)))
+    return (*casts, Kernel("ort_batch_norm", out.dtype, {"rows": rows, "cols": out.elements // rows}))
 
 
 POINTERS = 4

@@ -185,7 +185,7 @@ def group_norm(call: OpCall) -> tuple[Kernel, ...]:
 
 
 _reduction = partial(Operator, trait=Trait.REDUCTION, lower=reduce, fused_by=LOOP)
-_REDUCED = partial(ort.form, trait=Trait.REDUCTION, lower=ort.reduced)
+_EXTREME = partial(ort.form, trait=Trait.REDUCTION, lower=ort.place_of_extreme)
 _BY_LIBRARY = partial(ort.form, trait=Trait.REDUCTION, lower=ort.by_library)
 _NORM = partial(ort.form, trait=Trait.REDUCTION, lower=ort.norm)
 _SKIPPED = partial(ort.form, trait=Trait.REDUCTION, lower=ort.skipped_norm)
@@ -218,8 +218,8 @@ ROWS = (
     _reduction(("amin",), lower=compared, onnx=_BY_LIBRARY("ReduceMin"), untimed=RARE),
     _reduction(("max",), lower=found, fused_by=NOT_NVFUSER, example=lambda o: partial(o.x.max, -1)),
     _reduction(("min",), lower=found, fused_by=NOT_NVFUSER, example=lambda o: partial(o.torch.min, o.x, o.y)),
-    _reduction(("argmax",), lower=found, onnx=_REDUCED("ArgMax"), example=lambda o: partial(o.x.argmax, -1)),
-    _reduction(("argmin",), lower=found, onnx=_REDUCED("ArgMin"), untimed=RARE),
+    _reduction(("argmax",), lower=found, onnx=_EXTREME("ArgMax"), example=lambda o: partial(o.x.argmax, -1)),
+    _reduction(("argmin",), lower=found, onnx=_EXTREME("ArgMin"), untimed=RARE),
     _reduction(("any",), lower=compared, example=lambda o: partial(o.mask.any)),
     _reduction(("all",), lower=compared, example=lambda o: partial(o.mask.all)),
     _reduction(("prod",), onnx=_BY_LIBRARY("ReduceProd"), untimed=RARE),

@@ -154,7 +154,6 @@ def sampled_elements(call: OpCall) -> int:
     return images * places * each * SAMPLED[mode] * (1 if is_image else 2)  # of a volume twice as many neighbours
 
 
-_POOLED = partial(ort.form, trait=Trait.POOL, lower=ort.pooled)
 _REDUCED = partial(ort.form, trait=Trait.REDUCTION, lower=ort.reduced)
 _NEAREST, _LINEAR, _BILINEAR, _TRILINEAR, _BICUBIC = (partial(interpolate, taps=taps) for taps in (1, 2, 4, 8, 16))
 
@@ -166,7 +165,7 @@ ROWS = (
     _row(
         ("max_pool2d",),
         lower=partial(pool, maximum=True),
-        onnx=_POOLED("MaxPool"),
+        onnx=ort.form("MaxPool", trait=Trait.POOL, lower=partial(ort.windowed, maximum=True)),
         example=lambda o: partial(o.torch.max_pool2d, o.image, 3, 2, 1),
     ),
     _row(("max_pool2d_with_indices",), lower=partial(pool, maximum=True), untimed=SPELLED_OTHERWISE),
@@ -183,7 +182,7 @@ ROWS = (
     _row(
         ("avg_pool2d",),
         lower=pool,
-        onnx=_POOLED("AveragePool"),
+        onnx=ort.form("AveragePool", trait=Trait.POOL, lower=ort.windowed),
         example=lambda o: partial(o.functional.avg_pool2d, o.image, 2),
     ),
     _row(("avg_pool1d",), lower=partial(pool, spatial=1), untimed=RARE),
@@ -204,7 +203,7 @@ ROWS = (
     _row(
         ("upsample_nearest2d",),
         lower=_NEAREST,
-        onnx=_POOLED("Resize", "Upsample"),
+        onnx=ort.form("Resize", "Upsample", trait=Trait.POOL, lower=ort.resized),
         example=lambda o: partial(o.functional.interpolate, o.image, scale_factor=2),
     ),
     _row(
@@ -225,7 +224,7 @@ ROWS = (
     _row(
         ("grid_sampler_2d",),
         lower=sampled,
-        onnx=(OnnxForm(("GridSample",), ort.pooled, Trait.POOL, cpu_elements=sampled_elements),),
+        onnx=(OnnxForm(("GridSample",), ort.sampled, Trait.POOL, cpu_elements=sampled_elements),),
         untimed=RARE,
     ),
     _row(("grid_sampler_3d",), lower=sampled, fused_by=NO_FUSER, untimed=RARE),

@@ -293,7 +293,7 @@ def _usual_prices(calibration: Calibration, family: str, dtype: str, arrays: Dim
         for i, (known_s, _) in _exceptions(fit, row, dtype, arrays):
             seconds[i] = known_s
     launches = _usual_launches(calibration, family, dtype, arrays, context)
-    outside = is_extrapolated(fit, row, arrays) & (not row.over_link)  # no fit: the link's pace is its generation's
+    outside = is_extrapolated(fit, row, arrays) & (not (row.over_link or row.closed_form))  # these have no fit
     return KernelPrices(seconds, least, launches, compute > memory, outside)
 
 

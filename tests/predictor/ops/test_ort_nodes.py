@@ -225,7 +225,7 @@ def test_a_bias_is_a_product_with_ones_or_a_copy(rows: int, bias: tuple[int, ...
     [
         ((128, 16, 8, 64), (128, 16, 8, 64), (16, 8, 128, 128), {"transBatchA": 1, "transB": 1}, (128, 128, 64)),
         ((16, 8, 128, 96), (96, 16, 8, 64), (16, 8, 128, 64), {}, (128, 64, 96)),
-        ((6, 1, 196), (196, 6, 64), (6, 1, 64), {}, (1, 64, 196)),
+        ((6, 2, 196), (196, 6, 64), (6, 2, 64), {}, (2, 64, 196)),
     ],
     ids=["scores", "what they weigh", "three dimensions"],
 )
@@ -394,14 +394,16 @@ def test_slices_are_gathered_behind_where_they_begin() -> None:
     [
         ((2, 6, 9, 8), (2, 6, 8, 7), 0),
         ((2, 6, 9, 8), (8, 7), 0),
-        ((1, 1, 9, 8), (2, 6, 8, 7), 0),
+        ((1, 1, 9, 8), (2, 6, 8, 7), 3),
+        ((9, 8), (2, 6, 8, 7), 3),
         ((2, 6, 9, 8), (1, 6, 8, 7), 3),
     ],
-    ids=["alike", "a matrix", "one for all", "spread over a part"],
+    ids=["alike", "a matrix", "one for all", "a matrix on the left", "spread over a part"],
 )
-def test_a_batch_that_is_spread_in_part_takes_addresses(
+def test_a_batch_whose_operands_differ_takes_addresses(
     left: tuple[int, ...], right: tuple[int, ...], addresses: int
 ) -> None:
+    """CanUseStridedBatchedGemm in matmul.cc; profiles of DeBERTa and of a recommender (a matrix on the left)."""
     *copies, whole = kernels(node("MatMul", [spec(*left), spec(*right)], [spec(2, 6, 9, 7)]))
     assert [copy.family for copy in copies] == ["host_copy"] * addresses
     assert all(copy.dims["bytes"] == 8 * 12 for copy in copies)
@@ -447,18 +449,6 @@ def test_a_graph_waits_for_a_copy_between_its_kernels() -> None:
     assert row.latency_s is not None
     assert float(row.latency_s(row.complete(copy.dims), 132)) == pytest.approx(2.4e-6)
     assert "replayed" not in lowering.lower(graph).calls[0].kernels[0].dims
-
-
-@pytest.mark.parametrize(
-    ("rows", "cols", "microseconds"),
-    [(64, 8, 3.4), (1024, 256, 23.3), (1, 48960, 34), (4, 48960, 34), (16, 48960, 45), (32, 48960, 72)],
-)
-def test_the_best_few_take_as_long_as_measured(rows: int, cols: int, microseconds: float) -> None:
-    """TopK in fp16 in models and alone, on an H100 (calibrations/h100/battery, calibrations/h100/onnx_files)."""
-    (kernel,) = kernels(node("TopK", [spec(rows, cols), spec(1, dtype="int64")], [spec(rows, 5)]))
-    row = FAMILIES[kernel.family]
-    assert row.latency_s is not None
-    assert float(row.latency_s(row.complete(kernel.dims), 132)) == pytest.approx(microseconds * 1e-6, rel=0.15)
 
 
 def window(x: tuple[int, ...], w: tuple[int, ...], out: tuple[int, ...], **attributes: Any) -> dict[str, float]:
@@ -572,7 +562,7 @@ def test_a_batch_norm_is_a_block_for_every_channel_and_image(
 ) -> None:
     x, weights = spec(*shape), [spec(shape[1])] * 4
     *casts, norm = kernels(node("BatchNormalization", [x, *weights], [x]))
-    assert (len(casts), norm.dims["blocks"]) == (4, math.prod(shape[:2]))
+    assert (len(casts), norm.dims["rows"]) == (4, math.prod(shape[:2]))
     seconds = kernel_seconds(load_calibration(gpu), norm.family, norm.dtype, **norm.dims)
     assert seconds == pytest.approx(measured_s, rel=0.3)
 

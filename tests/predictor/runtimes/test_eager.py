@@ -374,7 +374,7 @@ def test_onnx_runtime_casts_what_a_half_precision_batch_norm_is_made_of() -> Non
     assert norm.dims["rows"] == 8 * 64
     assert len(node("BatchNormalization", *inputs, dtype="fp32")) == 1
     without_pixels = node("BatchNormalization", (4096, 64), *[(64,)] * 4)[-1]
-    assert without_pixels.dims["blocks"] == 4096 * 64
+    assert (without_pixels.dims["rows"], without_pixels.dims["cols"]) == (4096 * 64, 1)
 
 
 def test_onnx_runtime_s_recurrent_layer_is_a_step_after_another() -> None:
