@@ -92,7 +92,9 @@ def main() -> None:
         parser.error("--out says where samples go")
     start, file = time.monotonic(), SampleFile(options.out)
     done = {sample.id for sample in file.of(KernelSample)}
-    every = [KernelId(inductor_loops.FAMILY, name, i) for name in options.series.split(",") for i in range(SERIES[name])]
+    every = [
+        KernelId(inductor_loops.FAMILY, name, i) for name in options.series.split(",") for i in range(SERIES[name])
+    ]
     wanted = [id for id in every if id not in done]
     with multiprocessing.get_context("spawn").Pool(options.processes, maxtasksperchild=40) as pool:
         ready = pool.imap_unordered(partial(compiled, device=options.device), wanted)

@@ -68,6 +68,7 @@ USUAL_WORK, HEAVY_WORK = 4.0, 12.0
 function: about a chain of two operators.
 """
 
+
 def _work(d: Dims) -> Array:
     return np.where(d["work"] > 0, d["work"], USUAL_WORK + HEAVY_WORK * d["kind"])
 

@@ -265,7 +265,9 @@ REDUCTIONS: tuple[Callable[..., Any], ...] = (
 def _reduced(rng: Rng) -> Recipe:
     """A reduction of any dimensions of a tensor that lies in any order, or a normalisation of uneven rows."""
     while True:
-        shape = [int(np.exp(rng.uniform(np.log(3), np.log(pick(rng, 32, 512, 4096))))) for _ in range(pick(rng, 2, 3, 4))]
+        shape = [
+            int(np.exp(rng.uniform(np.log(3), np.log(pick(rng, 32, 512, 4096))))) for _ in range(pick(rng, 2, 3, 4))
+        ]
         if 1e4 <= np.prod(shape) <= LARGEST / 2:
             break
     order = tuple(int(d) for d in rng.permutation(len(shape))) if rng.random() < 0.3 else tuple(range(len(shape)))

@@ -13,7 +13,17 @@ from calibrate.workloads.recipes.base import FamilyRecipe, Operand, Recipe, Rng,
 from calibrate.workloads.recipes.rare_memory import _call
 
 ONE = (
-    *(torch.digamma, torch.lgamma, torch.erf, torch.erfc, torch.erfinv, torch.expm1, torch.log, torch.log2, torch.log10),
+    *(
+        torch.digamma,
+        torch.lgamma,
+        torch.erf,
+        torch.erfc,
+        torch.erfinv,
+        torch.expm1,
+        torch.log,
+        torch.log2,
+        torch.log10,
+    ),
     *(torch.log1p, torch.sin, torch.cos, torch.tan, torch.asin, torch.acos, torch.atan, torch.sinh, torch.cosh),
     *(torch.asinh, torch.atanh, torch.tanh, torch.exp, torch.sqrt, torch.rsqrt, torch.sigmoid, torch.sinc, torch.logit),
     *(F.gelu, F.silu, F.mish, F.elu, F.celu, F.selu, F.softplus, F.hardswish, F.hardsigmoid, F.softshrink, F.relu6),
@@ -22,7 +32,16 @@ ONE = (
 """Functions of one tensor, each a kernel."""
 
 TWO = (
-    *(torch.floor_divide, torch.remainder, torch.fmod, torch.atan2, torch.hypot, torch.pow, torch.logaddexp, torch.xlogy),
+    *(
+        torch.floor_divide,
+        torch.remainder,
+        torch.fmod,
+        torch.atan2,
+        torch.hypot,
+        torch.pow,
+        torch.logaddexp,
+        torch.xlogy,
+    ),
     *(torch.add, torch.sub, torch.mul, torch.div, torch.maximum, torch.minimum, torch.eq, torch.lt, torch.ge),
 )
 """Functions of two."""
@@ -49,7 +68,9 @@ def _spread(rng: Rng, shape: list[int]) -> Operand:
 
 def pointwise(rng: Rng, scale: Scale) -> Recipe:
     """Functions of one and two tensors, which lie alike, are spread over each other, or turned; casts; three tensors."""
-    kind = pick(rng, "one", "one", "one", "two", "two", "spread", "spread", "spread", "outer", "turned", "cast", "three")
+    kind = pick(
+        rng, "one", "one", "one", "two", "two", "spread", "spread", "spread", "outer", "turned", "cast", "three"
+    )
     shape = _shape(rng, scale, pick(rng, 1, 2, 3, 3, 4, 4))
     x = Operand(tuple(shape))
     if kind == "one":
@@ -78,7 +99,9 @@ def pointwise(rng: Rng, scale: Scale) -> Recipe:
 def fill(rng: Rng, scale: Scale) -> Recipe:
     """Random numbers of several distributions, ranges, ones."""
     x = Operand(tuple(_shape(rng, scale, pick(rng, 1, 2, 3))))
-    kind = pick(rng, torch.rand_like, torch.rand_like, torch.randn_like, torch.randn_like, _exponential, torch.ones_like)
+    kind = pick(
+        rng, torch.rand_like, torch.rand_like, torch.randn_like, torch.randn_like, _exponential, torch.ones_like
+    )
     return Recipe(kind, (x,))
 
 

@@ -12,6 +12,7 @@ from predictor.runtimes.compile.instructions import USUAL_CYCLES, cycles_of, spa
 from predictor.runtimes.compile.loops import SCATTERS, Group, Loops, is_reduced_window, is_strided, rows_of
 from predictor.runtimes.fusion import fused_kernel
 
+
 def _slices(loops: Loops, group: Group) -> list[TensorSpec]:
     """Parts of a loop's result that library calls read, where nothing reads all of it: each is written apart."""
     flow = loops.flow
