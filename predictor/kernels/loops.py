@@ -4,8 +4,8 @@ and integers of few bits have fits of their own where they were measured.
 
 rows: of a row-wise one, 0 for others; contiguous: all is read in the order in which it is written; kind: 1 for
 transcendental functions, further numbers as in ``ops.ort.Kind``; work: of a generated loop, lane cycles of an element,
-0 where nobody has counted them; strided: its rows do not lie in one piece. Of ONNX Runtime's kernels, blocks: thread blocks,
-where they are many for what is in them; steps: that every thread takes one after another.
+0 where nobody has counted them; strided: its rows do not lie in one piece. Of ONNX Runtime's kernels, blocks: thread
+blocks, where they are many for what is in them; steps: that every thread takes one after another.
 """
 
 from __future__ import annotations

@@ -212,8 +212,8 @@ def _softmax_features(d: Dims, size: int, sms: int) -> list[Array]:
 
 
 IMAGE_STEP_S = 3.9e-7
-"""Of a block that normalises a channel of an image, 512 pixels at once. Measured: volumes of 393,216 pixels, 32 channels
-of one 313 us, whose time no traffic explains.
+"""Of a block that normalises a channel of an image, 512 pixels at once. Measured: volumes of 393,216 pixels, 32
+channels of one 313 us, whose time no traffic explains.
 """
 
 CHANNEL_THREADS, CHANNEL_STEP_S = 512, 2e-7

@@ -1,5 +1,5 @@
-"""Recipes of operators that few models call, each a pass over elements: functions of every kind, tensors that are spread
-over each other in any dimensions, casts, random numbers.
+"""Recipes of operators that few models call, each a pass over elements: functions of every kind, tensors that are
+spread over each other in any dimensions, casts, random numbers.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _spread(rng: Rng, shape: list[int]) -> Operand:
 
 
 def pointwise(rng: Rng, scale: Scale) -> Recipe:
-    """Functions of one and two tensors, which lie alike, are spread over each other, or turned; casts; three tensors."""
+    """Functions of one and two tensors, that lie alike, are spread over each other, or turned; casts; three tensors."""
     kind = pick(
         rng, "one", "one", "one", "two", "two", "spread", "spread", "spread", "outer", "turned", "cast", "three"
     )

@@ -39,8 +39,8 @@ INTERPOLATION_CYCLES = {
     **{"upsample_bicubic2d": 300.0, "grid_sampler_2d": 250.0},
 }
 """Of an element that is made of several, whose places and weights are computed for each: measured likewise
-(``benchmarks.operator_audit --runtimes compile``), bilinear 79, trilinear 152, bicubic 230 to 400, bilinear at places that
-a tensor says 247.
+(``benchmarks.operator_audit --runtimes compile``), bilinear 79, trilinear 152, bicubic 230 to 400, bilinear at
+places that a tensor says 247.
 """
 
 BICUBIC_SAMPLED, NEAREST_SAMPLED = 1000.0, 110.0
@@ -50,8 +50,8 @@ SHARED_CHANNELS = 0.25
 """Share of that which is left where channels are neighbours in memory, and share their places."""
 
 WINDOW_CYCLES, WINDOW_TAP_CYCLES, LARGE_WINDOW_TAP_CYCLES = 8.0, 0.75, 30.0
-"""Of each pixel of a window: more of them in larger windows, up to a limit. Measured likewise: maxima of 9 pixels 13, of
-25 27, of 169 30.
+"""Of each pixel of a window: more of them in larger windows, up to a limit. Measured likewise: maxima of 9 pixels 13,
+of 25 27, of 169 30.
 """
 
 MEAN_SHARE = 0.7

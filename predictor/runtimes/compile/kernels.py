@@ -99,7 +99,8 @@ _GROUP_NORMS = frozenset({"group_norm", "native_group_norm"})
 
 def kernels(loops: Loops, group: Group) -> Iterator[Kernel]:
     """The kernels of a group: mostly one. A reduction whose rows are split takes three: parts of the rows, the rows,
-    and the loop that uses them, of a softmax five; that of a group norm channels-last two, for its rows are not what the loop runs over.
+    and the loop that uses them, of a softmax five; that of a group norm channels-last two, for its rows are not what
+    the loop runs over.
     """
     flow = loops.flow
     if group.rows is None:

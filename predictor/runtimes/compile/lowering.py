@@ -231,9 +231,9 @@ def _around_attention(flow: Dataflow, call: OpCall) -> Iterator[OpCall]:
         return
     mask, query, out = call.args.get("attn_mask"), call.args["query"], call.outputs[0]
     names = [name for name, value in call.args.items() if isinstance(value, TensorSpec)]
-    position = names.index("attn_mask") if isinstance(mask, TensorSpec) else -1
-    is_given = position >= 0 and flow.root(call.input_ids[position]) not in flow.maker and mask.dtype == out.dtype
-    if isinstance(mask, TensorSpec) and not is_given:
+    position = names.index("attn_mask") if "attn_mask" in names else -1
+    is_given = position >= 0 and flow.root(call.input_ids[position]) not in flow.maker
+    if isinstance(mask, TensorSpec) and not (is_given and mask.dtype == out.dtype):
         written = _passed_on(call, 2)
         read, mask = call.input_ids[position], replace(mask, dtype=out.dtype)
         yield _copied(call, read, call.args["attn_mask"], written, mask)
