@@ -217,17 +217,6 @@ THREADS_AT_ONCE, THREADS_OF_BLOCK = 2048, 1024
 """Of a multiprocessor."""
 
 
-VOLUME_TAP_CYCLES = 70
-"""Lane cycles of each tap of a thread that interpolates volumes. Measured on an H200: 25 million threads of eight taps
-519 us.
-"""
-
-
-def _interpolate_issue_s(d: Dims, size: int, sms: int) -> Array:
-    """Instructions of threads that find their places in volumes."""
-    return np.asarray(d["volume"] * d["threads"] * d["taps"] * VOLUME_TAP_CYCLES / (sms * LANE_CYCLES_PER_S))
-
-
 def _interpolate_waiting_s(d: Dims, sms: int) -> Array:
     """A thread of most of torch's kernels computes one pixel of all channels or of the whole batch, one after another;
     a step of it waits for its taps, and for those of the threads beside it, which each need a line of the cache where
@@ -308,7 +297,6 @@ ROWS = (
         },
         flops=lambda d: d["elements"] * d["taps"],
         features=_interpolate_features,
-        issue_s=_interpolate_issue_s,
         latency_s=_interpolate_waiting_s,
         traffic=lambda d, size: np.minimum(d["bytes_read"], d["taps"] * d["bytes_written"]) + d["bytes_written"],
         profiler_names=r"upsample|interpolate|grid_sampler",
