@@ -1,11 +1,12 @@
 """How wide intervals must be to hold nine tenths of the models that no fit had seen:
 
     python -m benchmarks.conformal_intervals --write --programs \\
+        h200=calibrations/h200/battery/guests-as_read.jsonl.gz \\
         h200=calibrations/h200/battery/visitors-programs.jsonl.gz \\
         h200=calibrations/h200/battery/newcomers-programs.jsonl.gz
 
-Predicts the models of the two latest readings. Captures are those after the mends that followed, so that a model that
-comes next may have faults that these scales know nothing of. With files of measurements instead of ``--programs``
+Predicts the models of the three latest readings. Captures of the last are those that were read, of the others those
+after the mends that followed, so that a model that comes next may have faults that these scales know nothing of. With files of measurements instead of ``--programs``
 (``calibrations/h200/battery/learn*.jsonl.gz --gpu h200``) each model is captured anew. The score of a case is its
 error in units of the predicted standard deviation. For every runtime and lane that decides,
 ``calibrations/intervals.json`` gets the scale that makes intervals hold 90 % of the scores, with the finite-sample
