@@ -51,8 +51,9 @@ def test_loops_of_inductor_are_one_kernel_each(series: str) -> None:
     taken = [case for case in inductor_loops.cases(count, series=series) if case is not None]
     assert len({case.id for case in taken}) == count
     assert {case.kernel.family for case in taken} == {"triton"}
-    assert {case.kernel.dims["rows"] > 0 for case in taken} == {True, False}
-    assert {case.kernel.dims["contiguous"] for case in taken} == {0.0, 1.0}
+    of_elements = series == "integers"  # passes over whole numbers
+    assert {case.kernel.dims["rows"] > 0 for case in taken} == ({False} if of_elements else {True, False})
+    assert {case.kernel.dims["contiguous"] for case in taken} == ({1.0} if of_elements else {0.0, 1.0})
     assert [c.kernel for c in taken[:4]] == [c.kernel for c in inductor_loops.cases(4, series=series) if c is not None]
 
 

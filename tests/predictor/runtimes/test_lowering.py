@@ -506,3 +506,44 @@ def test_a_loop_counts_the_instructions_of_an_element() -> None:
     assert work(lambda x: x**3) == USUAL_CYCLES
     assert work(lambda x: x**1.7) == CYCLES["pow"]
     assert work(lambda x: 1.3**x) == OF_A_NUMBER
+
+
+X3, X4 = torch.rand(8, 64, 4096), torch.rand(8, 12, 384, 64)
+
+
+@pytest.mark.parametrize(
+    ("forward", "inputs", "launches"),
+    [
+        (lambda x: x.sum(0), (torch.rand(2048, 768),), 2),
+        (lambda x: x.sum(-1), (torch.rand(2048, 768),), 1),
+        (lambda x: x.var(0), (torch.rand(2048, 768),), 2),
+        (lambda x: x.softmax(-1), (torch.rand(16, 50257),), 5),
+        (lambda x: x.softmax(-1), (torch.rand(2048, 1500),), 1),
+        (lambda x: x.argmax(-1), (torch.rand(256, 32000),), 1),
+        (lambda x, v: x @ v, (torch.rand(4096, 4096), torch.rand(4096)), 1),
+        (lambda *xs: torch.cat(xs, 1), tuple(torch.rand(64, 16) for _ in range(26)), 1),
+    ],
+)
+def test_compiled_loops_are_as_many_as_in_a_profile_of_the_call(forward: Any, inputs: Any, launches: int) -> None:
+    """Reductions across rows are split, softmax of long rows into five, places of the largest are not; products with
+    vectors are loops; inputs are joined by one kernel. As an H200 ran them (``benchmarks.operator_audit``).
+    """
+    assert families(lowered("compile", forward, *inputs)) == ["triton"] * launches
+
+
+def test_attention_of_inputs_written_out_is_fused() -> None:
+    program = lowered("compile", lambda q, k, v: (q @ k.mT / 8).softmax(-1) @ v, X4, X4, X4)
+    assert "attention" in families(program)
+    assert "gemm" not in families(program)
+
+
+def test_a_mask_that_the_graph_is_given_is_not_copied() -> None:
+    def copies(mask: torch.Tensor) -> int:
+        def attend(q: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+            heads = q.transpose(1, 2)
+            return F.scaled_dot_product_attention(heads, heads, heads, mask).transpose(1, 2)
+
+        return families(lowered("compile", attend, torch.rand(8, 384, 12, 64), mask)).count("triton")
+
+    assert copies(torch.rand(8, 12, 384, 384)) == copies(torch.rand(8, 1, 384, 384).expand(-1, 12, -1, -1)) == 0
+    assert copies(torch.rand(8, 12, 384, 384) > 0.5) == 1
