@@ -51,7 +51,7 @@ DTYPES = ("float32", "float16", "bfloat16", "int64", "int32", "int8", "uint8", "
 
 def _shape(rng: Rng, scale: Scale, dims: int) -> list[int]:
     """Of a tensor of so many dimensions, large in many cases."""
-    least = pick(rng, 1e3, 1e4, 1e5, 1e6) if dims > 1 else 10.0
+    least = min(pick(rng, 1e3, 1e4, 1e5, 1e6), scale.elements / 100) if dims > 1 else 10.0
     while True:
         shape = [log_uniform(rng, 2, pick(rng, 16, 64, 512, 4096)) for _ in range(dims)]
         elements = 1
