@@ -39,6 +39,9 @@ from predictor.kernels.streams import LANE_CYCLES_PER_S
 SERIES = {"varied": 720, "integers": 120, "reduced": 210}
 """Name -> cases."""
 
+STEPS = {"varied": inductor_loops.STEPS, "integers": inductor_loops.INTEGER_STEPS}
+"""Series of chains -> the steps that they are made of."""
+
 AT_ONCE = 48
 """Cases that one run of the profiler holds."""
 
@@ -54,14 +57,14 @@ def compiled(id: KernelId, device: str) -> KernelId:
     return id
 
 
-def cycles_by_step(gpu: str) -> tuple[dict[str, float], float]:
-    """Lane cycles of each step of ``inductor_loops.STEPS``, and the mean error on what they are fitted to: the chains
-    of a calibration's samples, each taking a floor, its bytes at a pace, and the cycles of its steps.
+def cycles_by_step(gpu: str, series: str) -> tuple[dict[str, float], float]:
+    """Lane cycles of each step of ``STEPS``, and the mean error on what they are fitted to: the chains of a
+    calibration's samples, each taking a floor, its bytes at a pace, and the cycles of its steps.
     """
-    device, names = load_calibration(gpu).device, [*inductor_loops.STEPS, *inductor_loops.INTEGER_STEPS]
+    device, names = load_calibration(gpu).device, list(STEPS[series])
     rows, seconds = [], []
     for sample in Samples.of(find(gpu)).kernels.of(KernelSample):
-        if sample.id.family != inductor_loops.FAMILY or sample.id.series not in SERIES or sample.launches != 1:
+        if (sample.id.family, sample.id.series) != (inductor_loops.FAMILY, series) or sample.launches != 1:
             continue
         if (steps := inductor_loops.steps_of(sample.id)) is None:
             continue
@@ -85,8 +88,9 @@ def main() -> None:
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     options = parser.parse_args()
     if options.cycles:
-        cycles, error = cycles_by_step(options.cycles)
-        print("\n".join(f"{name:20} {value:5.1f}" for name, value in cycles.items()), f"\nmean error {error:.1%}")
+        for series in STEPS:
+            cycles, error = cycles_by_step(options.cycles, series)
+            print("\n".join(f"{name:30} {value:5.1f}" for name, value in cycles.items()), f"\nmean error {error:.1%}")
         return
     if options.out is None:
         parser.error("--out says where samples go")

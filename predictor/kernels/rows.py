@@ -284,10 +284,13 @@ gathers and scatters of a million elements and more on an H200 take 2.6 ps an el
 
 
 def _gather_issue_s(d: Dims, size: int, sms: int) -> Array:
-    """Blocks, or elements one by one but for the few rows that are selected one after another."""
+    """Blocks, or elements one by one but for the few rows that are selected one after another, and bags, which add up
+    what they read.
+    """
     blocks_s = d["rows"] * np.ceil(d["cols"] * size / SLICE_BYTES) * BLOCK_S
     few = (d["selects"] > 0) & (d["rows"] <= FEW_INDICES)
-    each_s = np.where(few, 0.0, d["rows"] * d["cols"] * PLACE_S / sms)
+    bags = (d["shared"] > 0) & (d["written"] == 0)
+    each_s = np.where(few | bags, 0.0, d["rows"] * d["cols"] * PLACE_S / sms)
     return np.asarray(np.where(_in_vectors(d, size) > 0, blocks_s, each_s))
 
 

@@ -151,12 +151,6 @@ def _slice(rng: Rng) -> Nodes:
     return Nodes({"x": shape}, [("Slice", ["x", *ends], "y", {})], constants=ends)
 
 
-def _pool(rng: Rng) -> Nodes:
-    op = pick(rng, "MaxPool", "MaxPool", "AveragePool")
-    window, stride, pad = pick(rng, (3, 2, 1), (2, 2, 0), (3, 2, 0), (3, 1, 1))
-    return _one(op, {"x": _image(rng)}, kernel_shape=[window] * 2, strides=[stride] * 2, pads=[pad] * 4)
-
-
 def _reduced(rng: Rng) -> Nodes:
     op = pick(rng, "ReduceSum", "ReduceMax", "ReduceSum")
     shape = _any(rng)
@@ -189,7 +183,7 @@ def _biased_softmax(rng: Rng) -> Nodes:
 DRAWN: Sequence[Callable[[Rng], Nodes]] = (
     *(_unary("Relu", "Neg", "Sqrt", "Abs"), _unary("Relu"), _unary("Sigmoid", "Tanh", "Erf", "Exp")),
     *(_gelu, _clip, _clip, _binary, _binary, _binary, _masked, _compare, _cast),
-    *(_transpose, _transpose, _transpose, _gather, _concat, _slice, _pool, _pool, _reduced, _reduced, _pooled),
+    *(_transpose, _transpose, _transpose, _gather, _concat, _slice, _concat, _slice, _reduced, _reduced, _pooled),
     *(_norm, _norm, _norm, _biased_softmax, _biased_softmax, _norm),
 )
 """What draws a case: each in turn."""

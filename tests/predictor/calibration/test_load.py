@@ -330,10 +330,11 @@ def test_monotone_prices_broadcast_as_others_do() -> None:
 
 def test_a_family_that_a_calibration_does_not_have_is_priced_as_extrapolated(copied: Path) -> None:
     """Families that are newer than a calibration: the analytic base, at the efficiency of pointwise kernels."""
-    edit(copied / "kernels.json", lambda data: drop(data, "pool", "any"))
+    edit(copied / "kernels.json", lambda data: drop(data, "interpolate", "any"))
     calibration = load_calibration("h200")
     dims = {"elements": 1e8, "bytes_read": 2e8, "bytes_written": 2e8}
     expected = calibration.kernel_seconds("pointwise", "fp16", **dims, inputs=1)
-    assert calibration.kernel_seconds("pool", "fp16", **dims) == pytest.approx(expected, rel=0.5)
-    assert price_kernels(calibration, "pool", "fp16", dims).extrapolated.all()
+    one_each = {**dims, "threads": 1e8}
+    assert calibration.kernel_seconds("interpolate", "fp16", **one_each) == pytest.approx(expected, rel=0.5)
+    assert price_kernels(calibration, "interpolate", "fp16", one_each).extrapolated.all()
     assert not price_kernels(calibration, "pointwise", "fp16", dims).extrapolated.any()

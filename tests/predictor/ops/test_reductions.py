@@ -125,10 +125,12 @@ def test_pixels_of_volumes_at_given_places(mode: str, taps: int) -> None:
 
 
 def test_windows_unrolled_and_folded() -> None:
-    """A kernel for each image, a thread of which writes a whole window; one for all, a pixel the sum of its windows."""
+    """A kernel for each image, a thread of which writes a whole window; one for all, a pixel the sum of its windows,
+    of which it divides to find itself and each.
+    """
     unrolled = kernels(lambda x: F.unfold(x, (3, 5)), torch.rand(2, 4, 8, 8))
     assert [kernel.dims["steps"] for kernel in unrolled] == [15, 15]
-    assert only(lambda x: F.fold(x, 8, 4, stride=4), torch.rand(2, 3 * 16, 4))["windows"] == 1
+    assert only(lambda x: F.fold(x, 8, 4, stride=4), torch.rand(2, 3 * 16, 4))["divisions"] == 8 + 4
 
 
 @pytest.mark.parametrize(
