@@ -14,7 +14,6 @@ import torch
 import torch.nn.functional as F
 
 from calibrate.workloads.recipes.base import (
-    WIDTHS,
     FamilyRecipe,
     Operand,
     Recipe,
@@ -320,49 +319,6 @@ def _columns(x: Any, places: Any) -> Any:
     return x[..., places]
 
 
-def batched_product(rng: Rng, scale: Scale) -> Recipe:
-    """A matrix by a vector and a vector by a matrix, of each of a batch, too; points turned by small matrices; rows of
-    two activations, tall ones, wide ones and uneven ones among them; a long dimension summed over.
-    """
-    kind = pick(rng, "vector", "vector", "vectors", "points", "points", "rows", "rows", "rows", "sum")
-    width, length = pick(rng, *WIDTHS), log_uniform(rng, 16, 32768)
-    length = max(int(min(length, scale.elements / 4 / width)), 1)
-    if kind == "vector":
-        matrix, vector = Operand((length, width)), Operand((width,))
-        return Recipe(torch.matmul, (matrix, vector)) if rng.random() < 0.5 else Recipe(_from_left, (matrix, vector))
-    if kind == "vectors":
-        m, k, batch = log_uniform(rng, 2, 512), log_uniform(rng, 2, 256), log_uniform(rng, 4, 8192)
-        batch = max(int(min(batch, scale.elements / 4 / (m * k))), 1)
-        swapped = rng.random() < 0.3
-        x = Operand((batch, k, m), permute=(0, 2, 1)) if swapped else Operand((batch, m, k))
-        return Recipe(torch.bmm, (x, Operand((batch, k, 1))))
-    if kind == "points":
-        size, points = pick(rng, 2, 3, 3, 3, 4, 4), log_uniform(rng, 4, 8192)
-        batch = max(int(min(log_uniform(rng, 1, 4096), scale.elements / 64 / points)), 1)
-        turn = Operand((batch, size, size), permute=pick(rng, (), (0, 2, 1)))
-        if rng.random() < 0.5:
-            return Recipe(torch.bmm, (Operand((batch, points, size)), turn))
-        return Recipe(torch.bmm, (turn, Operand((batch, size, points))))
-    if kind == "sum":
-        m, n = pick(rng, 16, 32, 64, 128, 256), pick(rng, 16, 32, 64, 128, 256)
-        k = max(int(min(log_uniform(rng, 4096, 131072), scale.elements / 4 / max(m, n))), 1)
-        first = Operand((k, m), permute=(1, 0)) if rng.random() < 0.5 else Operand((m, k))
-        return Recipe(torch.mm, (first, Operand((k, n))))
-    m, n, k = log_uniform(rng, 16, 4096), log_uniform(rng, 16, 32768), pick(rng, 32, 49, 64, 100, 207, *WIDTHS)
-    batch = pick(rng, 1, 1, 8, 32, 96)
-    while batch * m * n * k > scale.macs / 4 or batch * max(m * n, n * k, m * k) > scale.elements / 4:
-        m, n = max(m // 2, 1), max(n // 2, 1)
-        batch = max(batch // 2, 1)
-        if m * n == 1:
-            break
-    second = Operand((batch, n, k), permute=(0, 2, 1)) if rng.random() < 0.6 else Operand((batch, k, n))
-    return Recipe(torch.bmm, (Operand((batch, m, k)), second))
-
-
-def _from_left(matrix: Any, vector: Any) -> Any:
-    return torch.matmul(vector, matrix.mT)
-
-
 def transposed_volume(rng: Rng, scale: Scale) -> Recipe:
     """Volumes made larger, as those of segmented scans are."""
     side, depth = pick(rng, 4, 6, 8, 12, 16, 24, 32), pick(rng, 2, 4, 8, 8, 16, 16)
@@ -537,7 +493,6 @@ BATCHED = (
     FamilyRecipe("conv_transposed", transposed_volume, 100, dtypes=("fp16", "tf32")),
     FamilyRecipe("conv3d", volumes, 140, dtypes=("fp16", "tf32")),
     FamilyRecipe("decomposition", decomposition, 80, dtypes=("fp32",)),
-    FamilyRecipe("gemm", batched_product, 200, dtypes=("fp16", "fp32")),
     FamilyRecipe("gather", batched_gather, 240),
     FamilyRecipe("cat", batched_cat, 160),
 )

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from predictor.graph.dataflow import Dataflow
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
+from predictor.runtimes.compile.attention import SOFTMAX
 from predictor.runtimes.compile.instructions import USUAL_CYCLES, cycles_of, spatial_dims, window_of
 from predictor.runtimes.compile.loops import SCATTERS, Group, Loops, is_reduced_window, is_strided, rows_of
 from predictor.runtimes.fusion import fused_kernel
@@ -92,7 +93,8 @@ def _bytes_read(flow: Dataflow, group: Group) -> float:
     return total
 
 
-SOFTMAX = frozenset({"softmax", "_softmax", "log_softmax", "_log_softmax"})
+TWICE = SOFTMAX | {"log_softmax", "_log_softmax"}
+"""Reductions of rows that are two: the largest, then a sum."""
 
 _GROUP_NORMS = frozenset({"group_norm", "native_group_norm"})
 
@@ -128,7 +130,7 @@ def kernels(loops: Loops, group: Group) -> Iterator[Kernel]:
     written = parts * 4.0
     of_parts = {"bytes_written": written, "rows": float(parts), "contiguous": 0.0}
     small = {"elements": float(parts), "bytes_read": written, "bytes_written": group.rows * 4.0, "inputs": 1.0}
-    for _ in range(2 if call.op in SOFTMAX else 1):  # the largest of a row, then the sum of its exponentials
+    for _ in range(2 if call.op in TWICE else 1):  # the largest of a row, then the sum of its exponentials
         yield replace(whole, dims={**whole.dims, **of_parts})
         yield Kernel("triton", "fp32", {**small, "contiguous": 1.0, "kind": 0.0, "rows": float(group.rows)})
     if any(flow.calls[i].outputs[0].elements > group.rows for i in group.members):
