@@ -6,8 +6,8 @@ that is always the same, and back afterwards, also where the model raises. One c
 
 from __future__ import annotations
 
+import _lsprof
 import contextlib
-import cProfile
 import linecache
 import random
 import sys
@@ -85,7 +85,7 @@ def _without_tracers() -> Iterator[None]:
     try:
         yield
     finally:
-        if isinstance(profile, cProfile.Profile):  # no function that ``setprofile`` could take back
+        if isinstance(profile, _lsprof.Profiler):  # no function that ``setprofile`` could take back; -m cProfile, too
             profile.enable()
         else:
             sys.setprofile(profile)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _lsprof
 import contextlib
 import cProfile
 import gc
@@ -302,11 +303,13 @@ def test_a_debugger_and_a_profiler_count_nothing_and_stay() -> None:
     assert hooks == (tracer, profiler)
 
 
-def test_cprofile_goes_on_after_a_capture() -> None:
-    module, inputs, profile = nn.Linear(4, 4), torch.rand(2, 4), cProfile.Profile()
-    with profile:
-        capture(module, inputs)
-        math.gcd(4, 6)
+@pytest.mark.parametrize("profiler", [cProfile.Profile, _lsprof.Profiler])  # python -m cProfile has a class of its own
+def test_cprofile_goes_on_after_a_capture(profiler: type[_lsprof.Profiler]) -> None:
+    module, inputs, profile = nn.Linear(4, 4), torch.rand(2, 4), profiler()
+    profile.enable()
+    capture(module, inputs)
+    math.gcd(4, 6)
+    profile.disable()
     assert any("gcd" in str(entry.code) for entry in profile.getstats())
 
 
