@@ -232,7 +232,7 @@ def test_unknown_families_and_contexts_are_answered_with_the_known(h200: GpuCali
 
 def test_shipped_kernels_stay_small() -> None:
     for path in SHIPPED.glob("*/kernels.json"):
-        assert path.stat().st_size < 2.35e6, path
+        assert path.stat().st_size < 2.4e6, path
 
 
 def test_one_kernel_is_a_number(h200: GpuCalibration) -> None:
