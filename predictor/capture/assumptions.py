@@ -69,6 +69,8 @@ def _chosen(bound: Mapping[str, Any], index: torch.Tensor) -> torch.Tensor:
     if dim is None and "descending" not in bound and "k" not in bound:  # of the flattened tensor
         return torch.zeros(index.shape, dtype=torch.int64)
     dim = -1 if dim is None else dim
+    if not x.dim():  # of one number
+        return torch.zeros(index.shape, dtype=torch.int64)
     if index.dim() == x.dim():
         return spread(tuple(index.shape), x.shape[dim], dim)
     return spread((*index.shape, 1), x.shape[dim], -1).squeeze(-1)

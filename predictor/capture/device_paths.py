@@ -323,13 +323,50 @@ def _recurrent(x: Tensor, *args: Any) -> tuple[Tensor, ...]:
     return (out, *(torch.empty_like(state) for state in states))
 
 
+def _quantised(x: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+    """Of a fake quantisation: values as they would come back, and which were within the range."""
+    return torch.empty_like(x), torch.empty_like(x, dtype=torch.bool)
+
+
+def _least_squares(a: Tensor, b: Tensor, *_: Any, **__: Any) -> tuple[Tensor, ...]:
+    """Solution, residuals, rank and singular values, as a GPU's only driver ("gels") gives them."""
+    vector = b.dim() == 1 or (a.dim() - 1 == b.dim() and a.shape[:-1] == b.shape)
+    columns = () if vector else b.shape[-1:]
+    batch = a.shape[:-2]
+    solved = a.new_empty(*batch, *columns, max(a.shape[-2:]))[..., : a.shape[-1]]  # columns lie together
+    squares = (*batch, *columns) if a.shape[-2] > a.shape[-1] else (0,)
+    empty = a.new_empty(0)
+    return solved if vector else solved.mT, a.new_empty(squares), empty.to(torch.int64), empty
+
+
+def _factorised(a: Tensor) -> tuple[Tensor, Tensor]:
+    """Of Householder reflections: in place of the matrix, whose columns lie together, and their scales."""
+    *batch, rows, columns = a.shape
+    return a.new_empty(*batch, columns, rows).mT, a.new_empty(*batch, min(rows, columns))
+
+
+def _aligned_loss(log_probs: Tensor, targets: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+    """Of a connectionist temporal classification: a loss each, and log probabilities of every state at every step, as
+    many as where targets are as long as their longest.
+    """
+    batch = (log_probs.shape[1],) if log_probs.dim() == 3 else ()
+    longest = targets.shape[-1] if targets.dim() > 1 or not batch else targets.shape[0] // log_probs.shape[1]
+    return log_probs.new_empty(batch), log_probs.new_empty(*batch, log_probs.shape[0], 2 * longest + 1)
+
+
 SHAPES: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), _recurrent),
     "_thnn_fused_lstm_cell": lambda *args: _cell_state(*args, gates=4),
     "_thnn_fused_gru_cell": lambda *args: _cell_state(*args, gates=5),
     "_grouped_mm": lambda a, b, offs=None, *rest, **named: a.new_empty(_grouped_shape(a, b, offs)),
+    "fake_quantize_per_tensor_affine_cachemask": _quantised,
+    "_fake_quantize_per_tensor_affine_cachemask_tensor_qparams": _quantised,
+    "fake_quantize_per_channel_affine_cachemask": _quantised,
+    "linalg_lstsq": _least_squares,
+    "geqrf": _factorised,
+    "_ctc_loss": _aligned_loss,
 }
-"""Operators of CUDA alone, and such as are slow on the meta device -> their results there."""
+"""Operators of CUDA alone, such as are slow on the meta device or that it does not have -> their results there."""
 
 
 def assumed(name: str, args: tuple[Any, ...]) -> str:

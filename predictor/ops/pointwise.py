@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import operator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from predictor.ops import ort
 from predictor.ops.elementary import copy_of, dropped, fill_of, pointwise_of, scalar_of
 from predictor.ops.instructions import CYCLES, cycles_of
-from predictor.ops.row import EVERY_FUSER, LOOP, NOT_NNC, NOT_NVFUSER, RARE, Example, Fuser, Operator
+from predictor.ops.row import EVERY_FUSER, LOOP, NO_FUSER, NOT_NNC, NOT_NVFUSER, RARE, Example, Fuser, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait, Variant
 
 
@@ -69,6 +70,22 @@ def infinite(call: OpCall, *, answers: int = 1) -> tuple[Kernel, ...]:
     """
     x, out = call.tensors[0], call.outputs[0]
     return (*pointwise_of((x,), x), *pointwise_of((x,), out) * answers)
+
+
+def fake_quantised(call: OpCall) -> tuple[Kernel, ...]:
+    """Values as they would come back from whole numbers, and which were in range: one kernel; by channel one for each
+    of the two (aten/src/ATen/native/quantized/cuda/FakeQuantizeCore.cu).
+    """
+    x, out, mask = call.tensors[0], call.outputs[0], call.outputs[-1]
+    if not x.elements:
+        return ()
+    if "axis" not in call.args:
+        (rounded,) = pointwise_of((x,), out)
+        return (replace(rounded, dims={**rounded.dims, "bytes_written": out.nbytes + mask.nbytes}),)
+    dim = int(call.args["axis"])
+    shape = tuple(n if d == dim else 1 for d, n in enumerate(x.shape))
+    by_channel = [TensorSpec(shape, t.dtype, tuple(int(n > 1) for n in shape)) for t in call.tensors[1:3]]
+    return tuple(k for each in (mask, out) for k in pointwise_of((x, *by_channel), each, converts=False))
 
 
 def _row(*aten: str, fused_by: frozenset[Fuser] = EVERY_FUSER, **fields: Any) -> Operator:
@@ -204,6 +221,12 @@ ROWS = (
         example=lambda o: partial(o.functional.hardswish, o.x),
     ),
     _row("hardswish_", fused_by=LOOP),
+    _row(
+        *("fake_quantize_per_tensor_affine_cachemask", "_fake_quantize_per_tensor_affine_cachemask_tensor_qparams"),
+        "fake_quantize_per_channel_affine_cachemask",
+        lower=fake_quantised,
+        fused_by=NO_FUSER,
+    ),
     _row("prelu", "glu", fused_by=LOOP, onnx=ort.form("PRelu")),
     _row("hardsigmoid", fused_by=NOT_NVFUSER, onnx=ort.form("HardSigmoid")),
     _row("leaky_relu", onnx=ort.form("LeakyRelu"), example=lambda o: partial(o.functional.leaky_relu, o.x)),

@@ -184,6 +184,11 @@ def group_norm(call: OpCall) -> tuple[Kernel, ...]:
     return (*contiguous_of(x), Kernel("group_norm", x.dtype, dims))
 
 
+def norm_macs(call: OpCall) -> int:
+    """Multiply-accumulates as fvcore counts them, whose handle takes two to five dimensions alone."""
+    return call.tensors[0].elements * (5 if isinstance(call.args.get("weight"), TensorSpec) else 4)
+
+
 _reduction = partial(Operator, trait=Trait.REDUCTION, lower=reduce, fused_by=LOOP)
 _EXTREME = partial(ort.form, trait=Trait.REDUCTION, lower=ort.place_of_extreme)
 _BY_LIBRARY = partial(ort.form, trait=Trait.REDUCTION, lower=ort.by_library)
@@ -265,6 +270,7 @@ ROWS = (
     _reduction(
         ("layer_norm",),
         lower=layer_norm,
+        macs=norm_macs,
         fused_by=_BY_NVFUSER,
         onnx=(*_NORM("LayerNormalization"), *_SKIPPED("SkipLayerNormalization")),
         example=lambda o: partial(o.torch.layer_norm, o.x, (o.width,), o.vector, o.vector, 1e-5),
@@ -290,6 +296,7 @@ ROWS = (
     _reduction(
         ("group_norm",),
         lower=group_norm,
+        macs=norm_macs,
         onnx=(
             *ort.form("InstanceNormalization", trait=Trait.REDUCTION, lower=ort.instance_norm),
             *ort.form("GroupNorm", "GroupNormalization", trait=Trait.REDUCTION, lower=ort.by_channel),

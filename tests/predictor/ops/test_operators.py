@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from fvcore.nn import FlopCountAnalysis
 
 import predictor
@@ -114,6 +115,10 @@ def test_the_rows_that_fvcore_knows_too_count_as_it_does() -> None:
     for square, x in ((lambda x: torch.mm(x, x), torch.empty(8, 8)), (lambda x: torch.bmm(x, x), torch.empty(2, 8, 8))):
         (call,) = of(square, x).calls
         assert count_macs(call) == fvcore_macs(call) == x.numel() * 8
+    norms = (lambda x, w: F.layer_norm(x, (8,), w), 5), (lambda x, w: F.group_norm(x, 2), 4)
+    for norm, flops in norms:
+        (call,) = of(norm, torch.empty(2, 8, 8), torch.empty(8)).calls
+        assert count_macs(call) == fvcore_macs(call) == flops * 128
     from fvcore.nn.flop_count import _DEFAULT_SUPPORTED_OPS
 
     counted = {name for name, row in OPS.items() if row.macs is not None}
@@ -123,6 +128,8 @@ def test_the_rows_that_fvcore_knows_too_count_as_it_does() -> None:
         "_convolution",
         "mm",
         "bmm",
+        "layer_norm",
+        "group_norm",
     }
 
 
