@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,19 @@ def test_a_model_runs_with_the_inputs_of_its_batch(model: str) -> None:
         with torch.inference_mode():
             outputs = module(**inputs)
         assert outputs.shape[0] == batch
+
+
+@pytest.mark.parametrize(("model", "library"), [("repghost", "timm"), ("pmlp", "torch_geometric")])
+def test_a_model_of_a_public_library_runs_where_that_is_installed(model: str, library: str) -> None:
+    if find_spec(library) is None:
+        pytest.skip(f"{library} is not installed")
+    rows = {}
+    for batch in (1, 2):
+        module, inputs, _ = load_model(str(ROOT / families.specification(f"wild:{model}")), batch)
+        assert not module.training
+        with torch.inference_mode():
+            rows[batch] = module(**inputs).shape[0]
+    assert rows[2] == 2 * rows[1]
 
 
 def test_what_is_measured_has_every_model_under_every_runtime() -> None:

@@ -4,8 +4,9 @@ Two thirds of the families are learned from. The others are measured and predict
 their errors while something is tuned. ``draw`` made the split, before anything was measured; the table keeps it.
 ``FRESH`` holds families of a later test, written when the held-out third had been read, ``STRANGERS`` those of the
 next one, written when the fresh ones had been, ``NEWCOMERS`` those of the one after that, ``VISITORS`` those of the
-one after the newcomers', ``GUESTS`` those of the one after the visitors'. Hosts have since been fitted to the latencies
-of strangers and newcomers, too.
+one after the newcomers', ``GUESTS`` those of the one after the visitors', ``WILD`` those of the one after the guests':
+not written for it, but drawn from public libraries. Hosts have since been fitted to the latencies of strangers and
+newcomers, too.
 """
 
 from __future__ import annotations
@@ -237,12 +238,59 @@ GUESTS: dict[str, tuple[str, ...]] = {
 }
 """Like ``VISITORS``, of the test after theirs, by someone who predicted none of them."""
 
+WILD: dict[str, tuple[str, ...]] = {
+    "wild: added branches": ("wild:repghost",),
+    "wild: attention of channels": ("wild:davit",),
+    "wild: decoder": ("wild:hunyuan",),
+    "wild: deep graph": ("wild:deeper_gcn",),
+    "wild: diffusion in one stream": ("wild:z_image",),
+    "wild: diffusion transformer": ("wild:prx",),
+    "wild: diffusion with resampled text": ("wild:fibo",),
+    "wild: experts": ("wild:flex_olmo",),
+    "wild: gated convolution": ("wild:mamba_out",),
+    "wild: gated vision transformer": ("wild:vitamin",),
+    "wild: graph at inference": ("wild:pmlp",),
+    "wild: graph of hops": ("wild:tag",),
+    "wild: growing channels": ("wild:rexnet",),
+    "wild: image codec": ("wild:image_codec",),
+    "wild: light segmentation": ("wild:lraspp",),
+    "wild: linear attention of images": ("wild:efficient_vit",),
+    "wild: masked image tokens": ("wild:amused",),
+    "wild: mesh": ("wild:feast",),
+    "wild: modulated attention": ("wild:iformer",),
+    "wild: molecules": ("wild:attentive_fp",),
+    "wild: one-shot aggregation": ("wild:vovnet",),
+    "wild: partial convolution": ("wild:fasternet",),
+    "wild: pooled keys": ("wild:next_vit",),
+    "wild: pooled tokens": ("wild:pit",),
+    "wild: pooled video": ("wild:mvit",),
+    "wild: pooling, then attention": ("wild:efficient_former",),
+    "wild: recurrent vision": ("wild:sequencer",),
+    "wild: relative positions": ("wild:relative_vit",),
+    "wild: selective kernels": ("wild:sknet",),
+    "wild: selective skips": ("wild:selec_sls",),
+    "wild: series": ("wild:timesfm",),
+    "wild: shared expert": ("wild:hunyuan_experts",),
+    "wild: sound codec": ("wild:speech_codec",),
+    "wild: sound decoder": ("wild:mimi",),
+    "wild: split attention": ("wild:resnest",),
+    "wild: state space": ("wild:falcon_mamba",),
+    "wild: talking heads": ("wild:efficient_former_v2",),
+    "wild: text with convolutions": ("wild:sam_words",),
+    "wild: tiny windows": ("wild:tiny_vit",),
+    "wild: windows of video": ("wild:video_swin",),
+}
+"""Like ``GUESTS``, of the test after theirs: models of public libraries as their authors wrote them, by a draw
+(wild.py says which). They need timm, torchvision, diffusers and torch_geometric.
+"""
+
 UNSEEN: dict[str, dict[str, tuple[str, ...]]] = {
     "fresh": FRESH,
     "strangers": STRANGERS,
     "newcomers": NEWCOMERS,
     "visitors": VISITORS,
     "guests": GUESTS,
+    "wild": WILD,
 }
 """Split -> its families, of those that nothing is tuned on and that are read once."""
 
