@@ -42,10 +42,10 @@ BATCHES: tuple[tuple[tuple[int, ...], tuple[int, int]], ...] = (((1,), (1, 1)), 
 LENGTHS, CHECKS = (128, 256, 384), (72, 320)
 DTYPES = ("fp32", "fp16")
 
-TOLD = attrgetter("calls", "tail", "module_calls", "outputs")
+TOLD = attrgetter("calls", "tail", "module_calls", "outputs", "inputs")
 """What a graph says of a pass."""
 
-ALL = attrgetter("calls", "tail", "module_calls", "outputs", "versions", "assumptions")
+ALL = attrgetter("calls", "tail", "module_calls", "outputs", "inputs", "versions", "assumptions")
 """That, where it is from and what it takes for granted."""
 
 ONE_LENGTH = ("gpt2-generate",)

@@ -230,8 +230,9 @@ class Graph:
     """Operator calls of one forward pass, in issue order.
 
     batch: size of the first dimension of the first input; module_calls: total of the pass; tail: Python after the last
-    operator; versions: of the packages that shaped the graph; outputs: values that the model returns; assumptions: what
-    was taken for granted where the model decides by values that are not computed.
+    operator; versions: of the packages that shaped the graph; outputs: values that the model returns; inputs: values
+    that it is given and that operators read; assumptions: what was taken for granted where the model decides by values
+    that are not computed.
     """
 
     name: str
@@ -243,6 +244,7 @@ class Graph:
     versions: Mapping[str, str] = field(default_factory=dict)
     outputs: tuple[int, ...] = ()
     assumptions: tuple[str, ...] = ()
+    inputs: tuple[int, ...] = ()
 
     @property
     def leaves(self) -> tuple[OpCall, ...]:

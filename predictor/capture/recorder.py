@@ -121,9 +121,10 @@ class _Recorder(TorchDispatchMode):
         self._log: list[layers.Call | None] = []  # what they have called
         self.learned: dict[layers.Key, tuple[layers.Called, layers.Layer]] = {}
         self.outputs: tuple[int, ...] = ()
+        self.inputs: tuple[int, ...] = ()
         self.failed: tuple[BaseException | None, str] = (None, "")  # what an operator raised, and the operator
         self._copies = copies
-        self._foreign: list[torch.Tensor] = []  # tensors that no operator of the pass has made
+        self._foreign: list[tuple[torch.Tensor, int]] = []  # tensors that no operator of the pass has made, as values
         self._users: list[tuple[torch.Tensor, int, torch.Tensor]] = []  # those that are no copies: version and values
         self._limits = Limits()
         self._depth = 0
@@ -213,7 +214,7 @@ class _Recorder(TorchDispatchMode):
         call = replace(call, origin=origin)
         self.calls.append(call)
         met = [] if before is None else self._foreign[before.foreign :]
-        if keyed is not None and before is not None and all(t.is_meta for t in met):
+        if keyed is not None and before is not None and all(t.is_meta for t, _ in met):
             after = signatures.After(
                 call,
                 result,
@@ -645,7 +646,7 @@ class _Recorder(TorchDispatchMode):
 
     def _meet(self, tensor: torch.Tensor) -> None:
         """Note a tensor that no operator of the pass has made; and its values, where it may be a user's (a global)."""
-        self._foreign.append(tensor)
+        self._foreign.append((tensor, self._values))
         if self._frames is not None and not tensor.is_meta and id(tensor) not in self._copies:
             self._frames.makes(self._values)
         if tensor.is_meta or id(tensor) in self._copies or tensor.numel() > MOST_KEPT_ELEMENTS:
@@ -653,9 +654,11 @@ class _Recorder(TorchDispatchMode):
         if tensor.layout is torch.strided and not tensor.is_inference():
             self._users.append((tensor, tensor._version, tensor.clone()))
 
-    def returns(self, tensors: list[torch.Tensor]) -> None:
-        """Note what the pass returned."""
+    def returns(self, tensors: list[torch.Tensor], given: list[torch.Tensor]) -> None:
+        """Note what the pass returned, and what it was given and has read."""
         self.outputs = tuple(self._number(tensor) for tensor in tensors)
+        met = {id(tensor): number for tensor, number in self._foreign}
+        self.inputs = tuple(met[id(tensor)] for tensor in given if id(tensor) in met)
 
     def forget(self) -> None:
         """Take the numbers off tensors that may be a user's, and give back the values that the pass wrote over."""
@@ -666,7 +669,7 @@ class _Recorder(TorchDispatchMode):
         self._caller = None
         if self._frames is not None:
             self._frames.forget()
-        for tensor in self._foreign:
+        for tensor, _ in self._foreign:
             if hasattr(tensor, _VALUE):
                 delattr(tensor, _VALUE)
         self._foreign.clear()
@@ -689,9 +692,8 @@ class _Recorder(TorchDispatchMode):
             for call, work in zip(self.calls, before, strict=True)
         )
         calls = calls if self._frames is None else self._frames.marked(calls)
-        return Graph(
-            name, calls, dtype, batch, tail, self.python.module_calls, versions(), self.outputs, tuple(self.assumed)
-        )
+        known = versions(), self.outputs, tuple(self.assumed), self.inputs
+        return Graph(name, calls, dtype, batch, tail, self.python.module_calls, *known)
 
 
 def _paths_in(module: torch.nn.Module) -> dict[int, str]:
@@ -970,7 +972,7 @@ def _record(user: _Pass, device: torch.device = capture_mode.META) -> _Recorder:
                     result = module(*args, **kwargs)
                 finally:
                     sys.settrace(before)
-        recorder.returns(_returned(result))
+        recorder.returns(_returned(result), _tensors_within((args, kwargs)))
     except KeyboardInterrupt:
         raise
     except Stopped as stop:
@@ -984,5 +986,8 @@ def _record(user: _Pass, device: torch.device = capture_mode.META) -> _Recorder:
 
 def _returned(result: Any) -> list[torch.Tensor]:
     """Tensors that a module returns, in whatever they are wrapped."""
-    result = result.to_tuple() if hasattr(result, "to_tuple") else result
-    return [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+    return _tensors_within(result.to_tuple() if hasattr(result, "to_tuple") else result)
+
+
+def _tensors_within(nested: Any) -> list[torch.Tensor]:
+    return [leaf for leaf in tree_leaves(nested) if isinstance(leaf, torch.Tensor)]

@@ -60,10 +60,11 @@ class Template:
     outputs: list[int]
     versions: Mapping[str, str]
     assumptions: tuple[str, ...] = ()
+    inputs: Sequence[int] = ()
 
     def shares_calls(self, other: Template) -> bool:
         """Whether it is another template's graph, for other sizes or in another mode."""
-        told = attrgetter("terms", "calls", "tail", "module_calls", "outputs", "versions", "assumptions")
+        told = attrgetter("terms", "calls", "tail", "module_calls", "outputs", "versions", "assumptions", "inputs")
         return bool(told(self) == told(other))
 
 
@@ -133,6 +134,7 @@ class GraphSet:
             list(first.outputs),
             dict(first.versions),
             tuple(first.assumptions),
+            list(first.inputs),
         )
         rows, modules, files = (tuple(table.rows) for table in tables)
         return replace(self, templates=(*self.templates, template), rows=rows, modules=modules, files=files)
@@ -181,6 +183,7 @@ class GraphSet:
             template.versions,
             tuple(template.outputs),
             assumptions=template.assumptions,
+            inputs=tuple(template.inputs),
         )
 
     def to_bytes(self) -> bytes:
@@ -234,6 +237,7 @@ def _graph_fields(t: Template) -> dict[str, Any]:
         **{"terms": t.terms, "calls": t.calls, "tail": t.tail, "module_calls": t.module_calls},
         **{"outputs": t.outputs, "versions": dict(t.versions)},
         **({"assumptions": t.assumptions} if t.assumptions else {}),
+        **({"inputs": t.inputs} if t.inputs else {}),
     }
 
 
@@ -250,6 +254,7 @@ def _read_template(t: Mapping[str, Any], graph: Mapping[str, Any]) -> Template:
         outputs=graph["outputs"],
         versions=graph["versions"],
         assumptions=tuple(graph.get("assumptions", ())),
+        inputs=graph.get("inputs", []),
     )
 
 

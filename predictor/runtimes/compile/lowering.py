@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 
 from predictor.graph.dataflow import Dataflow
@@ -50,10 +50,13 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one compiled graph runs, or eager mode between two."""
+    """What one compiled graph runs, or eager mode between two. given: what a graph reads of the model's inputs, and of
+    what eager mode has made.
+    """
 
     is_compiled: bool
     calls: tuple[HostCall, ...]
+    given: tuple[TensorSpec, ...] = ()
 
 
 def tail(graph: Graph, found: Sequence[Part]) -> PythonWork:
@@ -72,16 +75,28 @@ def parts(graph: Graph, unmodelled: Counter[str]) -> list[Part]:
     for _, calls in reversed(sections[1:]):
         read_later.append(read_later[-1].union(*(call.input_ids for call in calls)))
     found: list[Part] = []
+    outside = set(graph.inputs)
     for (is_compiled, calls), outputs in zip(sections, reversed(read_later), strict=True):
         if not is_compiled:
+            outside.update(value for call in calls for value in call.output_ids)
             left = (eager.host_call(call, graph.dtype, unmodelled) for call in calls)
             found.append(Part(False, tuple(replace(call, uncompiled=True) for call in left)))
             continue
         lowered = _compiled(replace(graph, calls=calls, outputs=tuple(outputs)), unmodelled)
         begins = [HostCall(NEXT_GRAPH, (), PythonWork(), Trait.GUARD, origin=calls[0].origin)]
         again = begins if any(part.is_compiled for part in found) else []
-        found.append(Part(True, (*again, *lowered)))
+        found.append(Part(True, (*again, *lowered), _given(calls, outside)))
     return found
+
+
+def _given(calls: Sequence[OpCall], outside: Set[int]) -> tuple[TensorSpec, ...]:
+    """Of values from outside those that calls read, as the first of them sees each."""
+    first: dict[int, TensorSpec] = {}
+    for call in calls:
+        for value, tensor in zip(call.input_ids, call.tensors, strict=False):
+            if value in outside:
+                first.setdefault(value, tensor)
+    return tuple(first.values())
 
 
 def _sections(calls: Sequence[OpCall]) -> list[tuple[bool, tuple[OpCall, ...]]]:

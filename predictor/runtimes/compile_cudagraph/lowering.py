@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 
-from predictor.records import TODAY, Graph, Program, Target
-from predictor.runtimes.compile.lowering import parts, tail
+from predictor.ops.elementary import copy_of
+from predictor.records import TODAY, Graph, HostCall, Program, PythonWork, Target, TensorSpec, Trait
+from predictor.runtimes.compile.lowering import Part, parts, tail
 from predictor.runtimes.cudagraph.lowering import replayed
 from predictor.runtimes.eager import lowering as eager
 
@@ -16,5 +18,22 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
     """Graph -> replays of Inductor's kernels, and what eager mode runs between two compiled graphs."""
     unmodelled: Counter[str] = Counter()
     found = parts(graph, unmodelled)
-    calls = tuple(call for part in found for call in (replayed(part.calls) if part.is_compiled else part.calls))
+    calls = tuple(call for part in found for call in (_replayed(part) if part.is_compiled else part.calls))
     return Program(NAME, graph.dtype, calls, tail(graph, found), dict(unmodelled), eager.unsupported_reason(graph))
+
+
+def _replayed(part: Part) -> Iterator[HostCall]:
+    """A replay, before it copies of what the graph is given into the memory that it reads."""
+    for tensor in _copied_together(part.given):
+        yield HostCall("copy_", copy_of(tensor), PythonWork(), Trait.COPY, uncompiled=True)
+    yield from replayed(part.calls)
+
+
+def _copied_together(given: Sequence[TensorSpec]) -> Sequence[TensorSpec]:
+    """What single kernels copy: all tensors, where they are of one dtype, else each by itself (``_foreach_copy_`` of
+    torch/_inductor/cudagraph_trees.py, whose fast route is in aten/src/ATen/native/cuda/ForeachBinaryOpList.cu).
+    """
+    if len({tensor.dtype for tensor in given}) > 1:
+        return given
+    elements = sum(tensor.elements for tensor in given)
+    return [TensorSpec((elements,), given[0].dtype, (1,))] if elements else ()

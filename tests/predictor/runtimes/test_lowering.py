@@ -368,10 +368,39 @@ def test_convolutions_are_made_channels_last_by_inductor() -> None:
 @pytest.mark.parametrize("runtime", ["cudagraph", "compile-cudagraph", "onnx-cudagraph"])
 def test_a_graph_is_replayed_by_one_call(runtime: str) -> None:
     program = lowered(runtime, lambda x: F.gelu(x).softmax(-1))
-    (replay,) = [call for call in program.calls if call.trait != "guard"]
+    *before, replay = [call for call in program.calls if call.trait != "guard"]
+    assert [call.op for call in before] == (["copy_"] if runtime == "compile-cudagraph" else [])
     assert (replay.op, replay.trait) == ("replay", "replay")
     assert replay.kernels
     assert not program.unsupported_reason
+
+
+def copied(function: Callable[..., Any], *inputs: torch.Tensor) -> list[tuple[float, str]]:
+    """Elements and dtypes of what is copied before replays."""
+    calls = [call for call in lowered("compile-cudagraph", function, *inputs).calls if call.op == "copy_"]
+    return [(kernel.dims["elements"], kernel.dtype) for call in calls for kernel in call.kernels]
+
+
+def test_inputs_are_copied_into_the_memory_that_a_replay_reads() -> None:
+    """By one kernel where they are of one dtype, else one by one; measured decode steps have a copy for each tensor of
+    the cache, and one of the token.
+    """
+    places = torch.zeros(2, 16, dtype=torch.int64)
+    weight = torch.rand(64)
+    assert copied(lambda x, y: (x * weight + y).softmax(-1), X, X + 1) == [(2 * X.numel(), "fp16")]
+    both = copied(lambda x, places: (x * places[..., None]).softmax(-1), X, places)
+    assert sorted(both) == [(places.numel(), "int64"), (X.numel(), "fp16")]
+    assert copied(lambda x, y: x.softmax(-1), X, places) == [(X.numel(), "fp16")]  # the other is not read
+
+
+def test_what_a_cache_gets_in_place_is_an_input_all_the_same() -> None:
+    graph = graph_of(Function(lambda cache, x: cache.add_(x).softmax(-1)), (X, X + 1), "fp16", "compile-cudagraph")
+    assert len(graph.inputs) == 2
+
+
+def test_a_replay_copies_what_eager_mode_has_made() -> None:
+    made = copied(lambda x: waits(x.tanh()).softmax(-1))
+    assert made[0] == (X.numel(), "fp16")
 
 
 def waits(x: torch.Tensor) -> torch.Tensor:
