@@ -160,7 +160,8 @@ def _given_to_operator(arguments: Iterable[Any]) -> Iterator[None]:
 
 def _factory(function: Callable[..., Any]) -> Callable[..., Any]:
     def make(*args: Any, **options: Any) -> Any:
-        if not _is_asked_by_the_model():
+        reads = any(_isinstance(value, torch.Tensor) for value in (*args, *options.values()))
+        if reads or not _is_asked_by_the_model():
             return function(*args, **options)
         with _given_to_operator((*args, *options.values())):
             return function(*args, **options)

@@ -159,6 +159,7 @@ def test_what_is_made_of_sizes_waits_for_what_may_have_them() -> None:
         ),
         pytest.param(lambda x: [y + torch.ones(y.size(-1), device=y.device) for y in (x, x.exp())], id="those of two"),
         pytest.param(lambda x: x + torch.zeros(*x.shape[1:], device=x.device), id="several"),
+        pytest.param(lambda x: x @ torch.ones(16, (x.sum() * 0 + 16).long(), device=x.device), id="one that is read"),
     ],
 )
 def test_tensors_of_numbers_are_constants_and_those_of_sizes_of_the_same_tensor_one(
@@ -173,7 +174,7 @@ def test_tensors_of_numbers_are_constants_and_those_of_sizes_of_the_same_tensor_
         traced(X)
     factories = ("arange", "full", "ones", "rand", "triu", "zeros")
     ran = re.findall(r"= aten::(\w+)", str(torch.jit.last_executed_optimized_graph()))
-    graph = graph_of(Function(made), (X.to("cpu"),), "fp32", "torchscript")
+    graph = graph_of(Function(made), (X,), "fp32", "torchscript")
     flow, _ = optimised(graph, Fuser.NNC)
     assert [call.op for call in flow.calls if call.op in factories] == [op for op in ran if op in factories]
 
