@@ -187,6 +187,19 @@ COMPILED, UNCOMPILED = "compiled", "uncompiled"
 mode runs between two begins. They cost nothing themselves.
 """
 
+SIZES = "sizes"
+"""Argument that a traced graph notes of what makes a tensor of numbers, besides its own: whose sizes it was given,
+tensors, and for each size a number, the same for what a trace computes alike. Of none it makes a constant of the trace.
+"""
+
+PYTHON_OP = "PythonOp"
+"""Name that a traced graph has for a function with a gradient of its own (``torch.autograd.Function``)."""
+
+READ_BY_OPERATOR = "Int"
+"""Name that a traced graph has for the read of a tensor because an operator takes a number; what Python reads is a
+constant of the trace.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class OpCall:

@@ -9,7 +9,7 @@ from calibrate.samples.records import ProgramRecord
 from calibrate.workloads.cases import Case
 from calibrate.workloads.sources import build
 from predictor import runtimes
-from predictor.errors import CannotRunError
+from predictor.errors import CannotRunError, PredictorError
 from predictor.predict import graph_of
 from predictor.records import Graph, Target
 from predictor.sources.built import weights_on_meta
@@ -28,8 +28,12 @@ def record(case: Case, device: str, target: Target | None = None) -> ProgramReco
 
 def captured(case: Case, device: str, target: Target) -> Graph:
     """The graph that the case's runtime makes of its model. Raises CannotRunError where it makes none."""
-    with weights_on_meta():  # inputs keep their values, which masks are skipped by, as where a user asks
-        module, inputs = build(case.model, device, case.batch, case.length, case.lengths)
+    asked = case.model, device, case.batch, case.length, case.lengths
+    try:
+        with weights_on_meta():  # inputs keep their values, which masks are skipped by, as where a user asks
+            module, inputs = build(*asked)
+    except PredictorError:  # it looks at its weights as it is made
+        module, inputs = build(*asked)
     mode = runtimes.load(case.runtime).mode_on(target)
     return graph_of(module, inputs, case.dtype, case.runtime, case.model, mode=mode)
 

@@ -107,7 +107,7 @@ WIDER: dict[str, Callable[[Dims, Array], Dims]] = {
         (
             *("pointwise", "copy", "cat", "pool", "fill", "unmodelled", "nnc", "triton", "ort"),
             *("ort_issued", "ort_reduction", "ort_pool", "ort_resize", "ort_conv3d_depthwise", "ort_quantised"),
-            *("ort_cache_copy", "ort_unpacked_bits"),
+            *("ort_cache_copy", "ort_scan", "ort_unpacked_bits"),
         ),
         _STREAMED,
     ),

@@ -77,9 +77,13 @@ def _of_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 READS = ("item", "__index__", "__int__", "__float__", "__bool__")
-"""Methods by which Python reads a tensor, at each of which ``torch.compile`` breaks its graph. What C++ reads, of a
-tensor where an operator takes a number, does not: Dynamo knows its value while it compiles.
+"""Methods by which Python reads a tensor, at each of which ``torch.compile`` breaks its graph, while a trace has a
+constant. What C++ reads, of a tensor where an operator takes a number, does not: Dynamo knows its value while it
+compiles, and a trace reads it in every pass.
 """
+
+READING_MODES = frozenset({*COMPILED_MODES, CaptureMode.TRACED})
+"""Modes in which it counts who reads a tensor."""
 
 
 def _read_by_python(method: Callable[[torch.Tensor], Any]) -> Callable[[torch.Tensor], Any]:
@@ -90,7 +94,7 @@ def _read_by_python(method: Callable[[torch.Tensor], Any]) -> Callable[[torch.Te
 
 
 READ_CODE = _read_by_python(torch.Tensor.item).__code__
-"""Of what stands for those methods while compiled code is captured."""
+"""Of what stands for those methods in these modes."""
 
 
 _Generator = torch.Generator
@@ -120,10 +124,13 @@ def _called_by_torch() -> bool:
 
 
 @contextmanager
-def answering_as(mode: CaptureMode, device: torch.device = META) -> Iterator[None]:
+def answering_as(
+    mode: CaptureMode, value_of: Callable[[torch.Tensor], int], device: torch.device = META
+) -> Iterator[None]:
     """Tensors with known values are kept on the CPU; code that asks where they are, to put others there, is told the
     model's device, and what it puts there keeps its values too. Code that asks what is going on is told the mode
-    (``QUESTIONS``). Other threads see no difference. device: what the model's device is called.
+    (``QUESTIONS``). Other threads see no difference. value_of: the number of the value that a tensor holds; device:
+    what the model's device is called.
     """
 
     def device_of(tensor: torch.Tensor) -> torch.device:
@@ -159,7 +166,7 @@ def answering_as(mode: CaptureMode, device: torch.device = META) -> Iterator[Non
     torch.Tensor.to = to  # type: ignore[assignment, method-assign]
     torch.Generator = GeneratorOfCapture  # type: ignore[misc]
     torch.tensor = tensor_of  # type: ignore[assignment]
-    for name in READS if mode in COMPILED_MODES else ():
+    for name in READS if mode in READING_MODES else ():
         setattr(torch.Tensor, name, _read_by_python(getattr(torch._C.TensorBase, name)))
     for name in ROUNDED if mode is CaptureMode.TRACED else ():
         asked.append((torch, name, getattr(torch, name)))
@@ -168,7 +175,7 @@ def answering_as(mode: CaptureMode, device: torch.device = META) -> Iterator[Non
         if mode in yes or not _says_no(getattr(home, name)):
             setattr(home, name, _answer(mode in yes, getattr(home, name)))
     try:
-        with as_traced(_size_on_host) if mode is CaptureMode.TRACED else nullcontext():
+        with as_traced(_size_on_host, value_of) if mode is CaptureMode.TRACED else nullcontext():
             yield
     finally:
         for home, name, question in asked:
@@ -176,5 +183,5 @@ def answering_as(mode: CaptureMode, device: torch.device = META) -> Iterator[Non
         torch.tensor = _tensor
         torch.Generator = _Generator  # type: ignore[misc]
         del torch.Tensor.device, torch.Tensor.is_cuda, torch.Tensor.to
-        for name in READS if mode in COMPILED_MODES else ():
+        for name in READS if mode in READING_MODES else ():
             delattr(torch.Tensor, name)

@@ -30,6 +30,7 @@ from torch.utils._pytree import tree_leaves
 from predictor.capture import (
     assumptions,
     autocast,
+    calls,
     capture_mode,
     compiled_frames,
     device_paths,
@@ -62,7 +63,7 @@ from predictor.capture.calls import (
     tensors_in,
     traffic,
 )
-from predictor.capture.capture_mode import COMPILED_MODES, answering_as, mark_on_host
+from predictor.capture.capture_mode import COMPILED_MODES, READ_CODE, answering_as, mark_on_host
 from predictor.capture.compiled_frames import CompiledFrames, is_left_to_eager_mode
 from predictor.capture.device_paths import fused_layers
 from predictor.capture.isolation import isolated, seed
@@ -92,7 +93,18 @@ from predictor.errors import PredictorError, one_line
 from predictor.graph.inputs import batch_of, call_arguments
 from predictor.ops import OPS, operator_of
 from predictor.ops.macs import count_macs
-from predictor.records import CaptureMode, CaptureOptions, Graph, OpCall, Origin, PythonWork, Trait
+from predictor.records import (
+    PYTHON_OP,
+    READ_BY_OPERATOR,
+    SIZES,
+    CaptureMode,
+    CaptureOptions,
+    Graph,
+    OpCall,
+    Origin,
+    PythonWork,
+    Trait,
+)
 
 _VALUE = "_captured_value"
 
@@ -125,6 +137,8 @@ class _Recorder(TorchDispatchMode):
         self.failed: tuple[BaseException | None, str] = (None, "")  # what an operator raised, and the operator
         self._copies = copies
         self._foreign: list[tuple[torch.Tensor, int]] = []  # tensors that no operator of the pass has made, as values
+        self._asked: dict[int, tuple[torch.Tensor, int]] = {}  # see ``holder``, by identity
+        self._numbers: dict[int, int] = {}  # that those have got since
         self._users: list[tuple[torch.Tensor, int, torch.Tensor]] = []  # those that are no copies: version and values
         self._limits = Limits()
         self._depth = 0
@@ -171,7 +185,7 @@ class _Recorder(TorchDispatchMode):
         if not self._depth:
             self._caller = caller
         keyed = None
-        if self._remembers and not self.casts.enabled:
+        if self._remembers and not self.casts.enabled and traced_tensors.sizes_given() is None:
             keyed = signatures.keyed(func, args, kwargs, self._context, self._stays_on_device, self._makes_on_device)
             if keyed is not None and (seen := signatures.find(keyed)) is not None:
                 results = seen.results_of(func, args, kwargs or {}, keyed.tensors)
@@ -211,7 +225,7 @@ class _Recorder(TorchDispatchMode):
         finally:
             self._depth -= 1
         self._ran.append(func)
-        call = replace(call, origin=origin)
+        call = replace(call, op=self._read(call), origin=origin)
         self.calls.append(call)
         met = [] if before is None else self._foreign[before.foreign :]
         if keyed is not None and before is not None and all(t.is_meta for t, _ in met):
@@ -231,6 +245,12 @@ class _Recorder(TorchDispatchMode):
             self._log.append(None)
             self._follow(call)
         return result
+
+    def _read(self, call: OpCall) -> str:
+        """The name of a call: of a read that a trace has, because an operator takes the number, another."""
+        is_one = self._mode is CaptureMode.TRACED and call.op == "item" and not self._depth
+        by_python = self._caller is not None and self._caller.f_code is READ_CODE
+        return READ_BY_OPERATOR if is_one and not by_python else call.op
 
     def _follow(self, call: OpCall) -> None:
         """Note from where an operator was called, where that decides what is compiled."""
@@ -400,6 +420,61 @@ class _Recorder(TorchDispatchMode):
                 return as_run(*args, **kwargs)
         raise Stopped(f"torch.{func.name()} is not modelled: write out what it runs")
 
+    def function(self, of: type, run: Callable[[], Any], args: Sequence[Any]) -> Any:
+        """What a function gives that has a gradient of its own: in a trace one call, which runs its Python anew in
+        every pass (``PythonOp`` in torch/csrc/jit/python/python_ir.h).
+        """
+        if self._depth:
+            return run()
+        caller = sys._getframe(2)
+        input_ids = tuple(self._number(tensor) for tensor in tensors_in(*args))
+        outer, self.calls = self.calls, []
+        self._depth += 1
+        try:
+            result = run()
+        finally:
+            self._depth -= 1
+            parts, self.calls = self.calls, outer
+        self.aside(lambda: self._called(of, args, input_ids, parts, result, caller))
+        return result
+
+    def _called(
+        self,
+        of: type,
+        args: Sequence[Any],
+        input_ids: tuple[int, ...],
+        parts: Sequence[OpCall | Repeated],
+        result: Any,
+        caller: FrameType,
+    ) -> None:
+        """Note the call of a function in Python."""
+        call = OpCall(
+            PYTHON_OP,
+            {"function": of.__name__, **{str(position): describe(value) for position, value in enumerate(args)}},
+            tuple(map(spec_of, tensors_in(result))),
+            Trait.OPAQUE,
+            parts=tuple(part for part in parts if isinstance(part, OpCall)),
+            input_ids=input_ids,
+            output_ids=tuple(map(self._number, tensors_in(result))),
+            origin=self._origin(caller),
+        )
+        read, written = traffic(call)
+        macs = sum(part.macs * part.times for part in call.parts)
+        self.calls.append(replace(call, macs=macs, bytes_read=read, bytes_written=written))
+        self.python.mark()
+        self._log.append(None)
+
+    def aside(self, work: Callable[[], Any]) -> Any:
+        """What work gives that is none of the pass."""
+        if not PAUSES_TRACE:
+            return work()
+        tracer = sys.gettrace()
+        sys.settrace(None)
+        try:
+            return work()
+        finally:
+            sys.settrace(tracer)
+
     def _origin(self, frame: FrameType | None, path: str | None = None) -> Origin:
         """The module and the line that a call comes from, seen from the frame below the recorder's; what called the
         model itself is no part of it. path: of the module, where that is known.
@@ -515,7 +590,9 @@ class _Recorder(TorchDispatchMode):
         output_ids = tuple(self._number(t, new=not parts and trait is not Trait.COMPOSITE) for t in tensors_in(result))
         call = OpCall(name, described, outputs, trait, parts=parts, input_ids=input_ids, output_ids=output_ids)
         read, written = traffic(call)
-        return result, replace(call, macs=count_macs(call), bytes_read=read, bytes_written=written)
+        call = replace(call, macs=count_macs(call), bytes_read=read, bytes_written=written)
+        sizes = traced_tensors.sizes_given() if operator_of(name).trait is Trait.FILL else None
+        return result, call if sizes is None else _with_sizes(call, sizes)
 
     def _computed(
         self, func: Any, name: str, bound: Mapping[str, Any], args: Any, kwargs: Any, given: tuple[Any, Any]
@@ -644,9 +721,23 @@ class _Recorder(TorchDispatchMode):
                 self._meet(tensor)
         return number
 
+    def holder(self, tensor: torch.Tensor) -> int:
+        """The number of the value that a tensor holds, for one whose size is asked for; a negative one, until the graph
+        is made, where no operator has read it before.
+        """
+        recorder, number = getattr(tensor, _VALUE, (None, 0))
+        asked = self._asked.get(id(tensor))
+        if asked is None and recorder is not self:
+            asked = self._asked[id(tensor)] = tensor, ~len(self._asked)
+        if asked is None or (recorder is self and self._numbers.get(asked[1]) != number):
+            return int(number)
+        return asked[1]
+
     def _meet(self, tensor: torch.Tensor) -> None:
         """Note a tensor that no operator of the pass has made; and its values, where it may be a user's (a global)."""
         self._foreign.append((tensor, self._values))
+        if id(tensor) in self._asked:
+            self._numbers[self._asked[id(tensor)][1]] = self._values
         if self._frames is not None and not tensor.is_meta and id(tensor) not in self._copies:
             self._frames.makes(self._values)
         if tensor.is_meta or id(tensor) in self._copies or tensor.numel() > MOST_KEPT_ELEMENTS:
@@ -662,6 +753,10 @@ class _Recorder(TorchDispatchMode):
 
     def forget(self) -> None:
         """Take the numbers off tensors that may be a user's, and give back the values that the pass wrote over."""
+        for asked, placeholder in self._asked.values():
+            if placeholder not in self._numbers:
+                self._number(asked)
+        self._asked.clear()
         for tensor, version, values in self._users:
             if tensor._version != version:
                 tensor.detach().copy_(values)
@@ -683,6 +778,13 @@ class _Recorder(TorchDispatchMode):
         finally:
             self.calls = outer
 
+    def _settled(self, call: OpCall) -> OpCall:
+        """A call with the numbers that values have got since."""
+        if SIZES not in call.args and not call.parts:
+            return call
+        input_ids = tuple(self._numbers.get(value, value) for value in call.input_ids)
+        return replace(call, input_ids=input_ids, parts=tuple(map(self._settled, call.parts)))
+
     def graph(self, name: str, dtype: str, batch: int) -> Graph:
         """What was seen, the Python between two operators given to the second."""
         *before, tail = self.python.work([call.op for call in self.calls])
@@ -691,9 +793,17 @@ class _Recorder(TorchDispatchMode):
             call.call(work) if isinstance(call, Repeated) else replace(call, python=work)
             for call, work in zip(self.calls, before, strict=True)
         )
+        calls = tuple(self._settled(call) for call in calls) if self._numbers else calls
         calls = calls if self._frames is None else self._frames.marked(calls)
         known = versions(), self.outputs, tuple(self.assumed), self.inputs
         return Graph(name, calls, dtype, batch, tail, self.python.module_calls, *known)
+
+
+def _with_sizes(call: OpCall, sizes: Sequence[Any]) -> OpCall:
+    """A call that makes a tensor of numbers, given these sizes of a trace."""
+    values = {value: spec_of(tensor) for size in sizes for value, tensor in size.values.items()}
+    noted = {**call.args, SIZES: (*values.values(), *(size.number for size in sizes))}
+    return replace(call, args=noted, input_ids=(*call.input_ids, *values))
 
 
 def _paths_in(module: torch.nn.Module) -> dict[int, str]:
@@ -746,10 +856,29 @@ def _known_layers(recorder: _Recorder) -> Iterator[None]:
         torch.nn.Module.__call__ = run  # type: ignore[method-assign]
 
 
+@contextlib.contextmanager
+def _traced_functions(recorder: _Recorder) -> Iterator[None]:
+    """Functions with gradients of their own are one call each."""
+    apply = vars(torch.autograd.Function)["apply"]
+
+    def applied(of: type, *args: Any, **kwargs: Any) -> Any:
+        def run() -> Any:
+            return apply.__func__(of, *args, **kwargs)
+
+        return recorder.function(of, run, args) if isolation.is_capturing() else run()
+
+    torch.autograd.Function.apply = classmethod(applied)  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        torch.autograd.Function.apply = apply  # type: ignore[method-assign]
+
+
 _OBSERVERS = (
     _Recorder.__torch_dispatch__.__code__,
     _Recorder.known.__code__,
     _Recorder.learn.__code__,
+    _Recorder.aside.__code__,
     _disable_dynamo(lambda: None).__code__,
 )
 """What watches the pass, and torch's function around what it hides from its compiler."""
@@ -773,7 +902,17 @@ _OWN_FILES = frozenset(
         *(
             str(module.__file__)
             for module in (
-                *(assumptions, autocast, capture_mode, device_paths, higher_order, isolation, layouts, redirected),
+                *(
+                    assumptions,
+                    autocast,
+                    calls,
+                    capture_mode,
+                    device_paths,
+                    higher_order,
+                    isolation,
+                    layouts,
+                    redirected,
+                ),
                 *(compiled_frames, layers, python_trace, shapes, signatures, threads, traced_tensors),
             )
         ),
@@ -944,7 +1083,7 @@ def _optimise(module: torch.nn.Module, user: _Pass) -> None:
         _, args, kwargs, copies = user.copied()
         recorder = user.recorder(module, copies)
         cast = autocast.in_effect(user.options.autocast, recorder.casts)
-        with recorder, cast, fused_layers(user.mode), answering_as(user.mode):
+        with recorder, cast, fused_layers(user.mode), answering_as(user.mode, recorder.holder):
             module(*args, **kwargs)
 
 
@@ -963,8 +1102,9 @@ def _record(user: _Pass, device: torch.device = capture_mode.META) -> _Recorder:
                 autocast.in_effect(user.options.autocast, recorder.casts),
                 fused_layers(user.mode),
                 threads.followed(),
-                answering_as(user.mode, device),
+                answering_as(user.mode, recorder.holder, device),
                 _known_layers(recorder),
+                _traced_functions(recorder) if user.mode is CaptureMode.TRACED else contextlib.nullcontext(),
             ):
                 before = sys.gettrace()
                 sys.settrace(recorder.python.hook)

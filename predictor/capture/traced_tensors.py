@@ -2,7 +2,8 @@
 
 Sizes stay numbers here, which remember where they come from; one that meets a tensor becomes a tensor of the host, too,
 which the graph has as ``scalar_tensor``, and so does one that is asked for what only a tensor has. Code that asks
-whether a size is a tensor is told yes. A number that stands in the code is no tensor there.
+whether a size is a tensor is told yes. A number that stands in the code is no tensor there. What is made of the sizes
+of one tensor and what is made of another's differ in a trace, whatever the numbers: a size knows whose it is.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from __future__ import annotations
 import builtins
 import operator
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from types import EllipsisType, NoneType
+from types import EllipsisType, MappingProxyType, NoneType
 from typing import Any
 
 import torch
@@ -27,18 +28,23 @@ class _Size:
     """What a trace has a tensor for. as_tensor: makes one of a number while something is traced."""
 
     as_tensor: Callable[[float], Any] | None = None
+    number = 0
+    """The same of two sizes that a trace computes alike of the same tensors, 0: not known."""
+    values: Mapping[int, torch.Tensor] = MappingProxyType({})
+    """Whose it is: tensors, by the number of the value that they hold."""
 
     def __getattr__(self, name: str) -> Any:
         if _Size.as_tensor is None or name.startswith("__") or not is_capturing():
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        return getattr(_Size.as_tensor(_plain(self)), name)
+        return getattr(as_tensor(self), name)
 
 
 class SizeInt(_Size, int):
     """A size, or an integer that was computed of one."""
 
     def __neg__(self) -> SizeInt:
-        return SizeInt(-int(self))
+        negative: SizeInt = _computed(SizeInt, -int(self), "neg", self)
+        return negative
 
 
 class SizeFloat(_Size, float):
@@ -52,16 +58,36 @@ def _plain(value: Any) -> float:
     return int(value) if isinstance(value, SizeInt) else float(value) if isinstance(value, SizeFloat) else value
 
 
-def _remembering(value: Any) -> Any:
-    return SizeInt(value) if type(value) is int else SizeFloat(value) if type(value) is float else value
+_numbers: dict[Any, int] = {}
+"""Of the expressions of sizes of a trace."""
 
 
-def _of_numbers(function: Callable[[Any, Any], Any], *, is_reflected: bool) -> Callable[[Any, Any], Any]:
+def _numbered(size: Any, values: Mapping[int, torch.Tensor], *expression: Any) -> Any:
+    """A size of tensors that hold these values."""
+    size.values, size.number = values, _numbers.setdefault(expression, len(_numbers) + 1)
+    return size
+
+
+def _computed(kind: type, value: float, name: str, *operands: Any) -> Any:
+    """A size that is computed of others, and of numbers."""
+    values = {number: tensor for operand in operands for number, tensor in _values(operand)}
+    return _numbered(kind(value), values, name, *((type(o) in SIZES, getattr(o, "number", o)) for o in operands))
+
+
+def _values(number: Any) -> Iterable[tuple[int, torch.Tensor]]:
+    return number.values.items() if type(number) in SIZES else ()
+
+
+def _of_numbers(name: str, *, is_reflected: bool) -> Callable[[Any, Any], Any]:
+    function = getattr(operator, name)
+
     def operate(number: Any, other: Any) -> Any:
         if not isinstance(other, (int, float)):
             return NotImplemented
         left, right = (other, number) if is_reflected else (number, other)
-        return _remembering(function(_plain(left), _plain(right)))
+        value = function(_plain(left), _plain(right))
+        kind = {int: SizeInt, float: SizeFloat}.get(type(value))
+        return value if kind is None else _computed(kind, value, name, left, right)
 
     return operate
 
@@ -72,16 +98,23 @@ COMPARISONS = ("ge", "gt", "le", "lt", "eq", "ne")
 
 for _name in ARITHMETIC:
     for _kind in SIZES:
-        setattr(_kind, f"__{_name}__", _of_numbers(getattr(operator, _name), is_reflected=False))
-        setattr(_kind, f"__r{_name}__", _of_numbers(getattr(operator, _name), is_reflected=True))
+        setattr(_kind, f"__{_name}__", _of_numbers(_name, is_reflected=False))
+        setattr(_kind, f"__r{_name}__", _of_numbers(_name, is_reflected=True))
 
 
-def _of_tensors(method: Any, of_sizes: Callable[[Any, Any], Any], as_tensor: Callable[[float], Any]) -> Any:
+def as_tensor(size: Any) -> Any:
+    """A size as the tensor of the host that a trace has for it."""
+    assert _Size.as_tensor is not None
+    with _given_to_operator((size,)):
+        return _Size.as_tensor(_plain(size))
+
+
+def _of_tensors(method: Any, of_sizes: Callable[[Any, Any], Any]) -> Any:
     """A method of tensors with one operand. of_sizes: what is called instead where that is a size that is a tensor."""
 
     def operate(tensor: Any, other: Any) -> Any:
         if isinstance(other, SIZES) and is_capturing():
-            return of_sizes(tensor, as_tensor(_plain(other)))
+            return of_sizes(tensor, as_tensor(other))
         return method(tensor, other)
 
     return operate
@@ -99,16 +132,41 @@ def _is_asked_by_the_model() -> bool:
 _shape: Any = torch._C.TensorBase.shape
 
 
-def _shape_of(tensor: torch.Tensor) -> torch.Size:
-    shape: torch.Size = _shape.__get__(tensor)
-    return torch.Size(map(SizeInt, shape)) if _is_asked_by_the_model() else shape
+FACTORIES = (
+    *("arange", "empty", "eye", "full", "linspace", "ones", "rand", "randint", "randn", "zeros"),
+    *("tril_indices", "triu_indices"),
+)
+"""Functions of torch that make a tensor of numbers alone."""
+
+_given: list[tuple[Any, ...] | None] = [None]
 
 
-def _size_of(tensor: torch.Tensor, *args: Any, **options: Any) -> Any:
-    size: Any = torch._C.TensorBase.size(tensor, *args, **options)
-    if not _is_asked_by_the_model():
-        return size
-    return SizeInt(size) if isinstance(size, int) else torch.Size(map(SizeInt, size))
+def sizes_given() -> tuple[Any, ...] | None:
+    """The sizes that what runs was given, a factory of tensors: of none it makes a constant of the trace. None: it is
+    not known, or none runs.
+    """
+    return _given[-1]
+
+
+@contextmanager
+def _given_to_operator(arguments: Iterable[Any]) -> Iterator[None]:
+    items = (item for value in arguments for item in (value if isinstance(value, (tuple, list)) else (value,)))
+    _given.append(tuple(size for size in items if type(size) in SIZES))
+    try:
+        yield
+    finally:
+        _given.pop()
+
+
+def _factory(function: Callable[..., Any]) -> Callable[..., Any]:
+    def make(*args: Any, **options: Any) -> Any:
+        reads = any(_isinstance(value, torch.Tensor) for value in (*args, *options.values()))
+        if reads or not _is_asked_by_the_model():
+            return function(*args, **options)
+        with _given_to_operator((*args, *options.values())):
+            return function(*args, **options)
+
+    return make
 
 
 _getitem: Any = torch._C.TensorBase.__getitem__
@@ -154,25 +212,48 @@ def _is_instance(value: Any, kinds: Any) -> bool:
 
 
 @contextmanager
-def as_traced(as_tensor: Callable[[float], Any]) -> Iterator[None]:
-    """Sizes remember that they are sizes, and become tensors where they meet some; every slice is a call. as_tensor: of
-    such a number.
+def as_traced(of_number: Callable[[float], Any], value_of: Callable[[torch.Tensor], int]) -> Iterator[None]:
+    """Sizes remember that they are sizes, and become tensors where they meet some; every slice is a call. of_number:
+    makes such a tensor; value_of: the number of the value that a tensor holds.
     """
-    methods: dict[str, Any] = {"shape": property(_shape_of), "size": _size_of, "__getitem__": _item_of}
+
+    def sizes_of(tensor: torch.Tensor) -> torch.Size:
+        value = value_of(tensor)
+        values = {value: tensor}
+        sizes = enumerate(_shape.__get__(tensor))
+        return torch.Size(_numbered(SizeInt(size), values, value, dim) for dim, size in sizes)
+
+    def shape_of(tensor: torch.Tensor) -> torch.Size:
+        plain: torch.Size = _shape.__get__(tensor)
+        return sizes_of(tensor) if _is_asked_by_the_model() else plain
+
+    def size_of(tensor: torch.Tensor, *args: Any, **options: Any) -> Any:
+        size: Any = torch._C.TensorBase.size(tensor, *args, **options)
+        if not _is_asked_by_the_model():
+            return size
+        return sizes_of(tensor)[args[0] if args else options["dim"]] if isinstance(size, int) else sizes_of(tensor)
+
+    methods: dict[str, Any] = {"shape": property(shape_of), "size": size_of, "__getitem__": _item_of}
     for name in (*ARITHMETIC, *COMPARISONS):
         method = getattr(torch.Tensor, f"__{name}__")
-        methods[f"__{name}__"] = _of_tensors(method, method, as_tensor)
+        methods[f"__{name}__"] = _of_tensors(method, method)
     for name in REFLECTED:
         method, reflected = getattr(torch.Tensor, f"__{name}__"), getattr(torch.Tensor, f"__r{name}__")
-        methods[f"__r{name}__"] = _of_tensors(reflected, _exchanged(method), as_tensor)
+        methods[f"__r{name}__"] = _of_tensors(reflected, _exchanged(method))
     before = {name: vars(torch.Tensor)[name] for name in methods if name in vars(torch.Tensor)}
+    factories = {name: getattr(torch, name) for name in FACTORIES}
     for name, method in methods.items():
         setattr(torch.Tensor, name, method)
-    builtins.isinstance, _Size.as_tensor = _is_instance, as_tensor
+    for name, factory in factories.items():
+        setattr(torch, name, _factory(factory))
+    builtins.isinstance, _Size.as_tensor = _is_instance, of_number
+    _numbers.clear()
     try:
         yield
     finally:
         builtins.isinstance, _Size.as_tensor = _isinstance, None
+        for name, factory in factories.items():
+            setattr(torch, name, factory)
         for name in methods:
             delattr(torch.Tensor, name)
         for name, method in before.items():

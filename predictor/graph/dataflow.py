@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from predictor.ops import OPS, GraphBreak, graph_break
-from predictor.records import OpCall, TensorSpec, Trait
+from predictor.records import READ_BY_OPERATOR, SIZES, OpCall, TensorSpec, Trait
 
 
 def is_in_place(call: OpCall) -> bool:
@@ -87,14 +87,15 @@ class Dataflow:
     def live(self, *, waits: bool = True) -> Dataflow:
         """Without calls whose results nobody reads and that write into nothing that is read, in whatever view, nor into
         what the pass is given (torch/csrc/jit/passes/dead_code_elimination.cpp). waits: but with all that wait for the
-        device.
+        device, and not those alone whose number an operator takes.
         """
         wanted = set(self.outputs)
         memory = {self._memory(value) for value in wanted}
         kept = [False] * len(self.calls)
         for index in reversed(range(len(self.calls))):
             call = self.calls[index]
-            kept[index] = (waits and call.trait is Trait.SYNC) or not wanted.isdisjoint(call.output_ids)
+            looks = call.trait is Trait.SYNC and (waits or call.op == READ_BY_OPERATOR)
+            kept[index] = looks or not wanted.isdisjoint(call.output_ids)
             if not kept[index] and is_in_place(call):
                 into = self._memory(call.input_ids[0]) if call.input_ids else None
                 kept[index] = into not in self.maker or into in memory
@@ -115,15 +116,24 @@ class Dataflow:
 
     def constant(self) -> set[int]:
         """Indices of calls that depend on no input and no weight, and into whose results nothing writes. What is made
-        of a size (a mask, positions) depends on the input, whose size it usually is.
+        of a size (a mask, positions) depends on the input, whose size it usually is, where it is not known.
         """
         constants: set[int] = set()
+        sized: set[int] = set()  # values on the host that are computed of sizes of tensors
         for index, call in enumerate(self.calls):
+            on_host = call.trait is Trait.HOST
+            if on_host and (call.args.get(SIZES) or not sized.isdisjoint(call.input_ids)):
+                sized.update(call.output_ids)
+                continue
             is_one = all(value in self.maker and self.maker[value] in constants for value in call.input_ids)
-            is_one = is_one and (bool(call.input_ids) or all(output.elements <= 1 for output in call.outputs))
-            is_one = is_one or call.trait is Trait.HOST or _is_literal(call)  # made of numbers in the code
+            of_numbers = call.args.get(SIZES) == () and not _is_random(call)
+            is_one = is_one and (
+                bool(call.input_ids) or of_numbers or all(output.elements <= 1 for output in call.outputs)
+            )
+            is_one = is_one or on_host or _is_literal(call)  # made of numbers in the code
             # a copy to the device makes a constant there
             looks = call.trait is Trait.SYNC and not (call.outputs and graph_break(call.op) is GraphBreak.NONE)
+            looks = looks and call.op != READ_BY_OPERATOR
             if is_one and not looks and self.written.isdisjoint((*call.output_ids, *call.input_ids)):
                 constants.add(index)
         return constants

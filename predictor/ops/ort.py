@@ -595,13 +595,17 @@ LONG_ROW, MOST_BEST, MOST_JOINED = 8192, 256, 1056
 have to be on an H100 or H200 at the same time, eight on a multiprocessor (onnxruntime, IsPreferred, IsSupported).
 """
 
+MOST_IN_BLOCK = 4096
+"""Numbers that a block sorts: 16 for each of 256 threads (onnxruntime, TopKImpl)."""
+
 JOINED_AT_ONCE = {1: (), 4: (4,), 8: (8,), 16: (16,), 32: (8, 4), 64: (8, 8), 128: (8, 8, 2), 256: (8, 8, 4)}
 """Most parts -> how many are joined in each step (onnxruntime, GetReductionFactors)."""
 
 
 def best_few(call: OpCall) -> tuple[Kernel, ...]:
     """The largest or smallest of every row, a block a row; of long rows, where they are few for the number kept, of
-    parts, which are then joined (onnxruntime, topk_impl.cuh), see ``kernels.ort_selections``.
+    parts, which are then joined; where more are kept than a block sorts every row is sorted, one after another
+    (onnxruntime, topk_impl.cuh), see ``kernels.ort_selections``.
     """
     x, out = call.tensors[0], call.outputs[0]
     if not out.elements or not x.shape:
@@ -613,6 +617,9 @@ def best_few(call: OpCall) -> tuple[Kernel, ...]:
     def of_rows(family: str, rows: int, cols: int) -> Kernel:
         return Kernel(family, x.dtype, {"rows": rows, "cols": cols, "itemsize": float(x.itemsize)})
 
+    if kept > MOST_IN_BLOCK and call.args.get("sorted", 1):
+        row = Kernel("sort", x.dtype, {"rows": 1, "cols": cols, "k": 0.0})
+        return repeated((row,), rows)
     few_rows = kept >= 64 or (rows <= 4 and kept >= 32) or (rows <= 2 and kept >= 8)
     size = min(PART_SIZES, key=lambda size: _empty_parts(cols, size))
     parts = math.ceil(cols / size)
@@ -659,20 +666,15 @@ def log_sum_exp(call: OpCall) -> tuple[Kernel, ...]:
 
 
 def scanned(call: OpCall) -> tuple[Kernel, ...]:
-    """Sums along an axis: a thread for every element adds up all before it (onnxruntime, cumsum_impl.cu)."""
+    """Sums along an axis: a thread for every element adds up all before it, of integers of eight bytes a block for
+    every row (onnxruntime, cumsum_impl.cu).
+    """
     x = call.tensors[0]
-    (whole,) = kernel(call, straight=False) or (None,)
-    if whole is None or not x.shape:
-        return () if whole is None else (whole,)
-    steps = max(x.shape[int(call.args.get("axis", x.shape.index(max(x.shape))))], 1)
-    read = ADDED_BYTES * x.elements * (steps + 1) / 2
-    return (replace(whole, dims={**whole.dims, "bytes_read": max(read, whole.dims["bytes_read"])}),)
-
-
-ADDED_BYTES = 4
-"""Of memory that take as long as a number that a thread of a sum along an axis reads, whatever its dtype; on an H100
-1.5 to 1.7 ms for 9.7 million elements (``benchmarks/onnx_files``, moved).
-"""
+    if not x.elements or not x.shape or x.dtype == "int64":
+        return kernel(call, straight=False)
+    axis = int(call.args.get("axis", x.shape.index(max(x.shape)))) % len(x.shape)
+    dims = {"elements": x.elements, "steps": x.shape[axis], "inner": math.prod(x.shape[axis + 1 :])}
+    return (Kernel("ort_scan", x.dtype, {**dims, "itemsize": float(x.itemsize)}),)
 
 
 def mean(call: OpCall) -> tuple[Kernel, ...]:

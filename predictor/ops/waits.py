@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 from predictor.ops.elementary import copy_of, scalar_of
-from predictor.ops.row import RARE, GraphBreak, Operator
-from predictor.records import Kernel, OpCall, Trait
+from predictor.ops.row import RARE, SPELLED_OTHERWISE, GraphBreak, Operator, always_calls
+from predictor.records import READ_BY_OPERATOR, Kernel, OpCall, Trait
 
 
 def between_host_and_device(call: OpCall) -> tuple[Kernel, ...]:
@@ -18,6 +18,12 @@ _row = partial(Operator, trait=Trait.SYNC, lower=between_host_and_device)
 
 ROWS = (
     _row(("item",), graph_break=GraphBreak.READS_DATA, example=lambda o: partial(o.scalar.item)),
+    _row(
+        (READ_BY_OPERATOR,),
+        graph_break=GraphBreak.READS_DATA,
+        untimed=SPELLED_OTHERWISE,
+        calls=always_calls("item"),
+    ),
     _row(("_local_scalar_dense", "is_nonzero", "equal"), graph_break=GraphBreak.READS_DATA, untimed=RARE),
     _row(("to device",), example=lambda o: partial(o.on_host.to, o.device, copy=True)),
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 from predictor import disk_cache
 
-FORM = "12"
+FORM = "13"
 """Version of what the cache holds."""
 
 ROOM = "onnx"

@@ -40,6 +40,9 @@ MOST_TRIPS = 2**40
 FEW_NUMBERS = 64
 """Elements of constants, and of attributes, that are kept."""
 
+AXIS_INPUTS = {"DFT": 2, "CumSum": 1}
+"""Operators whose axis is an input, and which; of a DFT it is an attribute in older opsets."""
+
 LAUNCH_S, BYTES_PER_S, MACS_PER_S = 5e-6, 1e12, 5e13
 """A judgement, to tell the costlier of two branches: a node, traffic, products."""
 
@@ -306,8 +309,9 @@ class Reader:
                 if name and (found is None or (not found.known and found.kind in ("tensor", "sequence"))):
                     raise PredictorError(_unknown(name, node, found, settled.specs))
             row = self.row(node)
-            axis = settled.known.constants.get(node.input[2]) if node.op_type == "DFT" and len(node.input) > 2 else None
-            if axis is not None and axis.size == 1:  # an attribute in older opsets
+            place = AXIS_INPUTS.get(node.op_type, len(node.input))
+            axis = settled.known.constants.get(node.input[place]) if place < len(node.input) else None
+            if axis is not None and axis.size == 1:
                 row[4]["axis"] = int(axis.ravel()[0])
             into.nodes.append([*row[:2], [said(n) for n in row[2]], [said(n) for n in row[3]], row[4], times])
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from predictor.graph.dataflow import Dataflow, is_in_place
 from predictor.ops import Fuser, is_fused
-from predictor.records import OpCall, TensorSpec, Trait
+from predictor.records import PYTHON_OP, READ_BY_OPERATOR, OpCall, TensorSpec, Trait
 
 NEVER_FIRST = ("unsqueeze", "chunk")
 """Views that a group takes in where nobody else reads them, and that begin none."""
@@ -141,14 +141,17 @@ class _Block:
 
 def _predecessors(flow: Dataflow) -> list[set[int]]:
     """The calls that each one runs after: the makers of what it reads; who used the memory that it writes into,
-    and wrote into memory that it uses. What is made of sizes alone runs after all before it: a trace takes sizes
-    from tensors, and whose they are is not known.
+    and wrote into memory that it uses. An operator runs after the reads of the numbers that it takes, which directly
+    precede it. Nothing moves past a function in Python, which may write into whatever there is. What is made of sizes
+    runs after all before it where it is not known whose they are.
     """
     memory: dict[int, int] = {}  # of a value: the value that it is a view of, or was before it was written into
     users: dict[int, set[int]] = {}  # of memory, since the last call that wrote into it, this included
     last_writer: dict[int, int] = {}
     last_made = 0
     after = []
+    reads: set[int] = set()
+    last_in_python: set[int] = set()
     for index, call in enumerate(flow.calls):
         before = {flow.maker[value] for value in call.input_ids if value in flow.maker}
         used = [memory.get(value, value) for value in call.input_ids]
@@ -163,6 +166,14 @@ def _predecessors(flow: Dataflow) -> list[set[int]]:
         if call.trait is Trait.FILL and not call.input_ids:
             before |= set(range(last_made, index))
             last_made = index
+        before |= last_in_python
+        if call.op == PYTHON_OP:
+            before, last_in_python = set(range(index)), {index}
+        if call.op == READ_BY_OPERATOR:
+            reads.add(index)
+        elif call.trait is not Trait.HOST:
+            before |= reads
+            reads = set()
         after.append(before)
     return after
 
@@ -175,7 +186,12 @@ NOT_FUSED = ("uint8", "complex32", "complex64", "complex128")
 
 def _is_fusible(call: OpCall, fuser: Fuser) -> bool:
     """Whether a call may be in a group: ``canHandle`` and ``typesAreSupported`` in tensorexpr_fuser.cpp."""
-    if not is_fused(call, fuser) or not call.outputs or not all(o.elements for o in call.outputs):
+    if (
+        call.trait is Trait.HOST
+        or not is_fused(call, fuser)
+        or not call.outputs
+        or not all(o.elements for o in call.outputs)
+    ):
         return False
     return fuser is not Fuser.NNC or (_has_overload(call) and all(t.dtype not in NOT_FUSED for t in call.tensors))
 

@@ -39,32 +39,37 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
     """
     fuser = fuser_of(target)
     flow, reading_host = optimised(graph, fuser)
+    sizes = _sizes_on_host(flow)
     unmodelled: Counter[str] = Counter()
     issued: list[HostCall] = []
     for group in in_groups(flow, fuser, reading_host):
         calls = [flow.calls[index] for index in group]
+        if calls[0].trait is Trait.HOST:
+            continue
         if len(group) > 1:
             kernel = fused_kernel(flow, group, "nnc")
             macs = sum(call.macs for call in calls)
             issued.append(HostCall("fused", (kernel,), PythonWork(), Trait.FUSED, origin=calls[0].origin, macs=macs))
         else:
-            issued.append(replace(eager.host_call(calls[0], graph.dtype, unmodelled), python=PythonWork()))
+            python = calls[0].python if calls[0].trait is Trait.OPAQUE else PythonWork()
+            call = _with_numbers(calls[0], sizes)
+            issued.append(replace(eager.host_call(call, graph.dtype, unmodelled), python=python))
     return Program(NAME, graph.dtype, tuple(issued), PythonWork(), dict(unmodelled), eager.unsupported_reason(graph))
 
 
 def optimised(graph: Graph, fuser: Fuser) -> tuple[Dataflow, frozenset[int]]:
     """The calls that are left before fusion: those whose results are wanted, constants folded, equal ones once; and the
     results of those that read a tensor of the host. What Python reads of a tensor (``if mask.all()``) is a constant of
-    the trace, nobody waits for it any more.
+    the trace, nobody waits for it any more; a number that an operator takes is read in every pass.
     """
     calls = [part for call in graph.calls for part in _decomposed(call, fuser)]
     flow = Dataflow.of(*_with_results_of_their_own(calls, graph.outputs)).live(waits=False)
     on_host, of_sizes = _values_on_host(flow)
     constant = flow.constant()
-    flow = flow.without(lambda index: index in constant or flow.calls[index].trait is Trait.HOST).live(waits=False)
+    flow = flow.without(lambda index: index in constant).live(waits=False)
     flow = flow.once()
     reading = [c for c in flow.calls if not (of_sizes if c.op in OF_NUMBERS else on_host).isdisjoint(c.input_ids)]
-    with_numbers = [_with_numbers(call, on_host) for call in flow.calls]
+    with_numbers = [_with_numbers(call, on_host - _sizes_on_host(flow)) for call in flow.calls]
     return Dataflow.of(with_numbers, flow.outputs), frozenset(value for c in reading for value in c.output_ids)
 
 
@@ -81,6 +86,11 @@ def _values_on_host(flow: Dataflow) -> tuple[set[int], set[int]]:
             if call.op == "scalar_tensor" or not of_sizes.isdisjoint(call.input_ids):
                 of_sizes.update(call.output_ids)
     return on_host, of_sizes
+
+
+def _sizes_on_host(flow: Dataflow) -> set[int]:
+    """Values on the host that are computed of the sizes of known tensors, after which they are computed."""
+    return {value for call in flow.calls if call.trait is Trait.HOST for value in call.output_ids}
 
 
 OF_NUMBERS = ("add", "sub", "mul", "div")

@@ -10,7 +10,7 @@ import torch
 
 from predictor.capture.recorder import capture
 from predictor.capture.traced_tensors import SizeFloat, SizeInt
-from predictor.records import CaptureMode, Graph, OpCall, Trait
+from predictor.records import READ_BY_OPERATOR, SIZES, CaptureMode, Graph, OpCall, Trait
 from tests.helpers import Function
 
 X = torch.rand(2, 8, 16)
@@ -52,6 +52,36 @@ def test_what_is_computed_of_a_size_remembers_it() -> None:
     assert [type(m) for m in (n / 4, n**-0.5, 1 / n, n * 0.5, (n / 4) * 2)] == [SizeFloat] * 5
     assert (n - 1, 7 - n, n / 4, [*range(8)][n]) == (5, 1, 1.5, 6)
     assert type(int(n)) is int
+
+
+def test_what_is_made_of_sizes_says_whose_they_are() -> None:
+    def forward(x: torch.Tensor) -> Any:
+        y = x[0]
+        of_both = torch.ones(x.shape[1] - y.shape[-1] // 4, device=x.device)
+        return torch.zeros(4, device=x.device), torch.ones(y.shape, device=x.device), of_both
+
+    select, *made = calls(forward)
+    (x,), (y,) = select.input_ids, select.output_ids
+    assert [(call.op, call.input_ids) for call in made] == [("ones", (x, y)), ("zeros", ()), ("ones", (y,))]
+    assert made[1].args[SIZES] == ()
+    assert [tensor.shape for tensor in made[2].tensors] == [(8, 16)]
+    assert all(SIZES not in call.args for call in calls(forward, CaptureMode.EAGER))
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (lambda x: x.narrow(0, 0, x.sum().to(torch.int64)), ["sum", "to", READ_BY_OPERATOR, "narrow"]),
+        (lambda x: x.narrow(0, 0, int(x.sum())), ["sum", "item", "narrow"]),
+    ],
+)
+def test_a_trace_reads_what_an_operator_takes(function: Any, expected: list[str]) -> None:
+    """As ``aten::Int``; what Python reads is a number of the trace."""
+    assert [call.op for call in calls(function)] == expected
+    in_eager_mode = ["item" if op == READ_BY_OPERATOR else op for op in expected]
+    assert [call.op for call in calls(function, CaptureMode.EAGER)] == in_eager_mode
+    traced = torch.jit.trace(function, (torch.full((2, 8, 16), 1 / 256),), check_trace=False).graph
+    assert ("aten::Int" in {node.kind() for node in traced.nodes()}) == (READ_BY_OPERATOR in expected)
 
 
 @pytest.mark.parametrize(

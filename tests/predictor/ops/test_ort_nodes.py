@@ -738,10 +738,20 @@ def test_several_instances_are_normalised_by_statistics_and_a_pass(batch: int, d
     assert [k.dims["kind"] for k in found[5:]] == [ort.Kind.SHUFFLED] * (batch > 1)
 
 
-def test_a_sum_along_an_axis_reads_all_before_each_element() -> None:
-    """10 rows of 100: an element reads 50.5 on average, of four bytes each."""
-    (kernel,) = kernels(node("CumSum", [spec(10, 100), spec(dtype="int64")], [spec(10, 100)], axis=1))
-    assert kernel.dims["bytes_read"] == 10 * 100 * 50.5 * 4
+def test_a_sum_along_an_axis_takes_a_step_for_each_before_an_element() -> None:
+    x = spec(10, 100, 30)
+    (kernel,) = kernels(node("CumSum", [x, spec(dtype="int64")], [x], axis=-2))
+    assert kernel.dims == {"elements": 30_000, "steps": 100, "inner": 30, "itemsize": 2}
+
+
+def test_more_than_a_block_sorts_are_sorted_row_by_row() -> None:
+    x, count = spec(16, 50_000), spec(1, dtype="int64")
+    for kept, families in ((4096, ["ort_top_k"]), (4097, ["sort"] * 16)):
+        best = [spec(16, kept), spec(16, kept, dtype="int64")]
+        found = kernels(node("TopK", [x, count], best, axis=-1))
+        assert [kernel.family for kernel in found for _ in range(kernel.times)] == families
+    assert [k.family for k in kernels(node("TopK", [x, count], best, axis=-1, sorted=0))] == ["ort_top_k"]
+    assert found[0].dims == {"rows": 1, "cols": 50_000, "k": 0}
 
 
 @pytest.mark.parametrize("op", ["TreeEnsembleClassifier", "StringNormalizer", "Scaler", "TfIdfVectorizer"])

@@ -61,6 +61,35 @@ def test_the_best_few_take_as_long_as_measured(
 
 
 @pytest.mark.parametrize(
+    ("gpu", "shape", "axis", "dtype", "measured"),
+    [
+        ("h100", (2, 49, 384), 2, "fp16", 8.8),
+        ("h100", (1, 49, 4096), 1, "fp32", 4.1),
+        ("h100", (2, 512, 1536), 2, "fp16", 308),
+        ("h100", (32, 197, 1536), 2, "fp32", 1544),
+        ("h200", (1590, 3072), 0, "fp32", 1590),
+        ("h200", (54, 3072), 0, "fp32", 3.7),
+        ("h200", (1, 65024), 1, "fp32", 1169),
+        ("h200", (16, 65024), 1, "fp32", 7621),
+        ("h200", (16, 160), 1, "int64", 1.8),
+    ],
+)
+def test_sums_along_an_axis_take_as_long_as_measured(
+    gpu: str, shape: tuple[int, ...], axis: int, dtype: str, measured: float
+) -> None:
+    x = spec(*shape, dtype=dtype)
+    found = kernels("CumSum", [x, COUNT], x, axis=axis)
+    assert microseconds(gpu, found) == pytest.approx(measured, rel=0.15, abs=0.6)
+
+
+def test_a_row_that_is_sorted_whole_takes_as_long_as_measured() -> None:
+    """Of 65,024 numbers, all kept: 14 kernels, 50.4 us."""
+    x = spec(1, 65_024, dtype="fp32")
+    found = kernels("TopK", [x, COUNT], x, axis=-1)
+    assert microseconds("h200", found) == pytest.approx(50.4, rel=0.15)
+
+
+@pytest.mark.parametrize(
     ("gpu", "shape", "out", "axis", "launches", "measured"),
     [
         ("h200", (1024, 32, 32), (1024, 32), -1, 1, 3.4),

@@ -65,6 +65,25 @@ def written_between(x: torch.Tensor) -> torch.Tensor:
     return before + y.exp()
 
 
+class Root(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        return (x + 1).sqrt()
+
+
+def rooted_between(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    before = (x.softmax(-1) * 2).exp()
+    root: torch.Tensor = Root.apply(y)
+    return (root.softmax(-1) * before).cumsum(-1)
+
+
+def padded(x: torch.Tensor) -> torch.Tensor:
+    """Twice, by a number that is computed on the device."""
+    for _ in range(2):
+        x = F.pad(x, (0, (x.sum() * 0 + 1).ceil().to(torch.int64)))
+    return x.cumsum(-1)
+
+
 def long_sum(x: torch.Tensor) -> torch.Tensor:
     total = x
     for n in range(140):
@@ -99,6 +118,8 @@ def long_sum(x: torch.Tensor) -> torch.Tensor:
         pytest.param(lambda x, y: (torch.cat((x, y)), torch.cat((y, x))), (X, Y), [["cat", "cat"]], id="two lists"),
         pytest.param(lambda x: (torch.cat((x, x)), x.softmax(-1) * 2), (X,), [], id="a list and one alone"),
         pytest.param(written_between, (X,), [["add", "exp"]], id="memory written in between"),
+        pytest.param(rooted_between, (X, Y), [["exp", "mul"]], id="a function in Python in between"),
+        pytest.param(padded, (X,), [["add", "ceil", "mul", "to"]] * 2, id="numbers that are read"),
     ],
 )
 @pytest.mark.usefixtures("fuses_on_cpu")
@@ -124,6 +145,38 @@ def test_what_is_made_of_sizes_waits_for_what_may_have_them() -> None:
 
     groups = predicted(forward, (X, Y))
     assert groups == [["__and__", "ge", "gt", "unsqueeze"], ["add", "mul"]]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        pytest.param(lambda x: x + torch.arange(16, device=x.device) + torch.ones(16, device=x.device), id="numbers"),
+        pytest.param(lambda x: x @ torch.full((16, 16), 1.0, device=x.device).triu(1), id="made of numbers"),
+        pytest.param(lambda x: x + torch.arange(x.shape[-1], device=x.device), id="a size"),
+        pytest.param(lambda x: x + torch.rand(16, device=x.device), id="random numbers"),
+        pytest.param(
+            lambda x: [x * torch.ones(x.shape[-1] // 2 * 2, device=x.device) for _ in range(2)], id="the same"
+        ),
+        pytest.param(lambda x: [y + torch.ones(y.size(-1), device=y.device) for y in (x, x.exp())], id="those of two"),
+        pytest.param(lambda x: x + torch.zeros(*x.shape[1:], device=x.device), id="several"),
+        pytest.param(lambda x: x @ torch.ones(16, (x.sum() * 0 + 16).long(), device=x.device), id="one that is read"),
+    ],
+)
+def test_tensors_of_numbers_are_constants_and_those_of_sizes_of_the_same_tensor_one(
+    function: Callable[..., Any],
+) -> None:
+    def made(x: torch.Tensor) -> Any:
+        results = function(x)
+        return (results[0] * results[1]).cumsum(-1) if isinstance(results, list) else results.cumsum(-1)
+
+    traced = torch.jit.trace(made, (X,), check_trace=False)
+    for _ in range(3):
+        traced(X)
+    factories = ("arange", "full", "ones", "rand", "triu", "zeros")
+    ran = re.findall(r"= aten::(\w+)", str(torch.jit.last_executed_optimized_graph()))
+    graph = graph_of(Function(made), (X,), "fp32", "torchscript")
+    flow, _ = optimised(graph, Fuser.NNC)
+    assert [call.op for call in flow.calls if call.op in factories] == [op for op in ran if op in factories]
 
 
 @pytest.mark.parametrize(
@@ -182,6 +235,24 @@ def test_calls_keep_an_order_in_which_they_can_run() -> None:
     graph = graph_of(Function(forward), (X,), "fp16", "torchscript")
     program = runtimes.load("torchscript").lower(graph)
     assert [call.op for call in program.calls] == ["exp", "softmax", "cumsum", "fused"]
+
+
+def test_a_function_in_python_is_called_in_every_pass() -> None:
+    """Its kernels are those of eager mode, its Python runs again; what is traced besides has none."""
+    graph = graph_of(Function(lambda x: Root.apply(x).softmax(-1)), (X,), "fp16", "torchscript")
+    own, softmax = runtimes.load("torchscript").lower(graph).calls
+    assert [kernel.family for kernel in own.kernels] == ["pointwise", "pointwise"]
+    assert own.python.calls > 0 == softmax.python.calls
+    eager = graph_of(Function(lambda x: Root.apply(x).softmax(-1)), (X,), "fp16", "eager")
+    assert [call.op for call in eager.calls] == ["add", "sqrt", "softmax"]
+
+
+def test_the_host_waits_for_a_number_that_an_operator_takes_and_for_none_that_python_reads() -> None:
+    graph = graph_of(Function(padded), (X,), "fp16", "torchscript")
+    program = runtimes.load("torchscript").lower(graph)
+    assert [call.op for call in program.calls if call.sync] == ["Int", "Int"]
+    read = graph_of(Function(lambda x: F.pad(x, (0, int(x.sum())))), (X,), "fp16", "torchscript")
+    assert not any(call.sync for call in runtimes.load("torchscript").lower(read).calls)
 
 
 def test_gelu_alone_is_no_group() -> None:

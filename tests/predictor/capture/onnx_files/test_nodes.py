@@ -235,3 +235,9 @@ def test_a_fourier_transform_goes_along_the_axis_that_it_says(tmp_path: Path, op
     )
     (call,) = read(tmp_path, made).calls
     assert call.args["axis"] == 1
+
+
+def test_sums_go_along_the_axis_that_an_input_says(tmp_path: Path) -> None:
+    made = model([node("CumSum", "x,a")], [info("x", (2, 16, 3))], [constant("a", -2)])
+    (call,) = read(tmp_path, made).calls
+    assert call.args["axis"] == -2
