@@ -24,9 +24,9 @@ AT_ONCE, STRIDED_AT_ONCE = 1024, 64
 STEP = 2048
 """Elements of a step along a longer row that lies in one piece."""
 
-SHORT, SHORT_HELD, HELD = 16, 32, 8
-"""Rows of a block, of rows of up to 16 elements and of longer ones. Measured on an H200: blocks of 300,000 and more
-rows take what a GPU needs to launch as many, see ``BLOCK_S``.
+SHORT, MANY_HELD, HELD = 16, 32, 8
+"""Elements of the shortest rows, and rows of a block: many where they are such or lie in one piece, and few. Measured
+on an H200: blocks of 500,000 and more rows take what a GPU needs to launch as many, see ``BLOCK_S``.
 """
 
 UNSPLIT = 256
@@ -55,7 +55,7 @@ def blocks_of(d: Dims) -> Blocks:
     wide = ~strided & (width >= UNSPLIT)
     few = hint < 128 * HELD
     of_wide = np.where(few, 1.0, np.clip(ELEMENTS // width, 1.0, HELD))
-    held = np.where(wide, of_wide, np.where(width <= SHORT, SHORT_HELD, HELD))
+    held = np.where(wide, of_wide, np.where((width <= SHORT) | ~strided, MANY_HELD, HELD))
     in_one_piece = np.where(width <= STEP, 2.0, 1.0)
     in_pieces = np.where(
         hint <= 1024, np.clip(hint // 128, 2.0, 8.0), np.where(hint <= 2**15, 16.0, np.clip(hint // 4096, 64.0, 256.0))

@@ -81,12 +81,15 @@ def _kernel(loops: Loops, group: Group, rows: int | None = None) -> Kernel:
 
 def _cycles(loops: Loops, group: Group) -> float:
     """Lane cycles of all that a group computes; of a reduction, of what it reads. What a pointwise loop computes again
-    it computes for each of its elements, however few a result it is.
+    it computes for each of its elements, however few or many a result it is.
     """
     flow = loops.flow
-    total = sum(_own_cycles(flow.calls[i], 0) for i in group.members if flow.calls[i].outputs)
-    least, times = (group.size, _times(flow, group)) if group.rows is None else (0, dict[int, int]())
-    total += sum(_own_cycles(flow.calls[i], least) * times.get(i, 1) for i in group.inlined if flow.calls[i].outputs)
+    times = _times(flow, group) if group.rows is None else dict[int, int]()
+    total = sum(_own_cycles(flow.calls[i]) for i in group.members if flow.calls[i].outputs)
+    for i in group.inlined:
+        if flow.calls[i].outputs:
+            each = cycles_of(flow.calls[i])
+            total += each * group.size * times[i] if group.rows is None else _own_cycles(flow.calls[i])
     if group.rows is not None and group.parts == 1 and _is_stepped(loops, group):
         total += group.size * sum(_stepped_cycles(flow.calls[i]) for i in group.calls)
     elsewhere, gathers = _reads_elsewhere(loops, group, times), _gathers(flow, group)
@@ -115,12 +118,11 @@ by divisions. By the samples of an H200 36 and 37 in windows of 49 and 196; 70 i
 """
 
 
-def _own_cycles(call: OpCall, least: int) -> float:
+def _own_cycles(call: OpCall) -> float:
     if is_reduced_window(call):
         whole = math.prod(call.outputs[0].shape[-spatial_dims(call.op) :]) == 1
         return call.outputs[0].elements * window_of(call) * (USUAL_CYCLES if whole else WINDOW_PLACE_CYCLES)
-    elements = max(t.elements for t in (*call.outputs, *(call.tensors if rows_of(call) else ())))
-    return cycles_of(call) * max(elements, least)
+    return cycles_of(call) * max(t.elements for t in (*call.outputs, *(call.tensors if rows_of(call) else ())))
 
 
 def _stepped_cycles(call: OpCall) -> float:

@@ -312,6 +312,16 @@ def test_inductor_computes_again_for_each_slice_that_is_joined() -> None:
     assert 2 * CYCLES["sigmoid"] < kernel.dims["work"] < 3 * CYCLES["sigmoid"]
 
 
+def test_inductor_computes_no_more_again_than_a_slice() -> None:
+    """The last of 16 steps: sigmoids of a sixteenth."""
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        return x.sigmoid()[:, -1] * 2.0
+
+    (kernel,) = (k for call in lowered("compile", forward).calls for k in call.kernels)
+    assert CYCLES["sigmoid"] < kernel.dims["work"] < 2 * CYCLES["sigmoid"]
+
+
 def test_inductor_draws_a_seed_beside_a_loop_of_random_numbers() -> None:
     assert families(lowered("compile", lambda x: x + torch.randn_like(x))) == ["fill", "triton"]
 
