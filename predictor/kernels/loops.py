@@ -14,7 +14,8 @@ from functools import partial
 
 import numpy as np
 
-from predictor.kernels.family import Array, Dims, Family, MeasuredIn, log, waves
+from predictor.kernels.blocks import blocks_of
+from predictor.kernels.family import Array, Dims, Family, MeasuredIn, aligned, log, waves
 from predictor.kernels.streams import LANE_CYCLES_PER_S, SIZES, STREAM, elements, streamed
 
 NORM, CLIPPED, GELU, SHUFFLED, PADDED = 4, 7, 11, 13, 14
@@ -73,16 +74,29 @@ def _work(d: Dims) -> Array:
     return np.where(d["work"] > 0, d["work"], USUAL_WORK + HEAVY_WORK * d["kind"])
 
 
+STEPPED, ACROSS = 9.0, 40.0
+"""Lane cycles of an element more, where rows are reduced in steps, and where rows that lie in pieces are reduced at
+once: what a block reads side by side belongs to several rows, and is handed from thread to thread. By the samples of
+reductions of an H200.
+"""
+
+
 def _loop_issue_s(d: Dims, size: int, sms: int) -> Array:
-    """Instructions of a generated loop, which all multiprocessors share."""
-    return np.asarray(d["elements"] * _work(d) / (sms * LANE_CYCLES_PER_S))
+    """Instructions of a generated loop, which its blocks share, or what it takes to launch these."""
+    blocks = blocks_of(d)
+    at_once = (d["rows"] > 0) & ~blocks.is_stepped & (d["strided"] > 0)
+    cycles = (_work(d) + STEPPED * blocks.is_stepped + ACROSS * at_once) * d["elements"] * blocks.padded
+    issued_s = cycles / (np.minimum(blocks.count, sms) * LANE_CYCLES_PER_S)
+    return np.asarray(np.maximum(issued_s, blocks.count * BLOCK_S / sms))
 
 
 def _triton_features(d: Dims, size: int, sms: int) -> list[Array]:
     beside_traffic = _loop_issue_s(d, size, sms) * TRAFFIC / np.maximum(streamed(d, size), 1.0)
-    row = np.maximum(log(d["elements"] / np.maximum(d["rows"], 1)), 0.0)
+    cols = d["elements"] / np.maximum(d["rows"], 1)
+    row = np.maximum(log(cols), 0.0)
     unused = np.where(d["rows"] > 0, np.ceil(row) - row, 0.0)  # a block is as wide as a power of two
-    return [*_loop_features(d, size, sms), log(_work(d)), log(beside_traffic + 1), d["strided"], unused]
+    run = [blocks_of(d).is_stepped.astype(float), np.where(d["rows"] > 0, aligned(cols), 0.0)]
+    return [*_loop_features(d, size, sms), log(_work(d)), log(beside_traffic + 1), d["strided"], unused, *run]
 
 
 def _traffic(d: Dims, size: int) -> Array:

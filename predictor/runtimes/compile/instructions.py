@@ -16,12 +16,21 @@ CYCLES = {
     **{"exp": 8.0, "sigmoid": 12.0, "silu": 14.0, "tanh": 19.0, "log": 24.0, "softplus": 32.0, "gelu": 32.0},
     **{"sqrt": 11.0, "rsqrt": 11.0, "sin": 29.0, "cos": 28.0, "pow": 78.0, "erf": 24.0, "softmax": 12.0},
     **{"argmax": 16.0, "argmin": 16.0, "digamma": 235.0, "lgamma": 75.0, "erfc": 53.0, "atan2": 54.0},
-    **{"hardsigmoid": 8.0, "hardswish": 10.0, "elu": 12.0, "mish": 40.0, "log_sigmoid": 32.0, "log_softmax": 12.0},
+    **{"hardsigmoid": 8.0, "hardswish": 10.0, "mish": 40.0, "log_sigmoid": 32.0, "log_softmax": 12.0},
+    **{"elu": 36.0, "celu": 36.0, "selu": 36.0, "asinh": 53.0, "atanh": 40.0, "atan": 42.0, "expm1": 32.0},
+    **{"log_sigmoid_forward": 41.0, "sinc": 45.0, "logit": 45.0, "log1p": 30.0, "log2": 35.0, "log10": 33.0},
+    **{"tan": 30.0, "acos": 31.0, "erfinv": 32.0, "logaddexp": 53.0, "xlogy": 43.0, "logsumexp": 12.0},
+    **{"replication_pad2d": 150.0, "replication_pad3d": 135.0, "triu_indices": 160.0, "tril_indices": 160.0},
+    **{"rand": 85.0, "rand_like": 85.0, "randint": 100.0, "randint_like": 100.0, "bernoulli": 85.0},
+    **{"cummax": 400.0, "cummin": 400.0, "logcumsumexp": 160.0},
+    **{"randn": 140.0, "randn_like": 140.0, "normal": 140.0, "exponential": 110.0},
 }
 """Lane cycles of a GPU for one element by operator, where they are not the usual ones of an addition. Measured on an
 H200: 270 loops of up to 12 operators, whose times they describe to 10 % (``benchmarks.inductor_sweep --cycles h200``).
 Those that the loops do not hold are sums of what they are made of: ``erf``, ``softmax`` and its logarithm, one-sided
-clamps, ``hardsigmoid``, ``hardswish``, ``elu``, ``mish``, ``log_sigmoid``, ``rsqrt``.
+clamps, ``hardsigmoid``, ``hardswish``, ``mish``, ``log_sigmoid``, ``rsqrt``. From ``elu`` on: of calls alone of 4 to 13
+million elements (``benchmarks.operator_audit --runtimes compile``); edges that are repeated find their places by
+choices of 64 bits, places in a triangle by roots in double precision, random numbers by ten rounds of Philox.
 """
 
 INTEGER_CYCLES = {"mul": 9.0, "where": 13.0, "div": 37.0, "floor_divide": 37.0, "remainder": 78.0, "fmod": 78.0}
@@ -29,6 +38,29 @@ INTEGER_CYCLES = {"mul": 9.0, "where": 13.0, "div": 37.0, "floor_divide": 37.0, 
 
 BY_A_NUMBER_CYCLES = {"div": 20.0, "floor_divide": 20.0, "remainder": 32.0, "fmod": 32.0}
 """Of those that are divided by a number, which is known as the loop is compiled."""
+
+ELSEWHERE_CYCLES, GATHERED_CYCLES = 4.5, 12.0
+"""Of each tensor that an element reads from another place than its own: the place is found by divisions, and no vector
+is read; of places that a tensor says. By the loops of a calibration's samples of both kinds, 4.5 and 4.9, 12 and 19.
+"""
+
+STEPPED_CYCLES = {
+    **dict.fromkeys(("softmax", "_softmax", "log_softmax", "_log_softmax", "logsumexp"), 60.0),
+    **dict.fromkeys(("var", "std", "var_mean", "std_mean", "native_layer_norm", "layer_norm"), 30.0),
+    **dict.fromkeys(("native_group_norm", "group_norm"), 30.0),
+}
+"""Of each element of a row that is reduced in steps: a sum of exponentials changes with the largest (``online_softmax_
+combine``), a mean with the count (Welford, a division).
+"""
+
+SPLIT_CYCLES, STRIDED_SPLIT_CYCLES = 100.0, 550.0
+"""Of each element of rows that are scanned in parts, of rows in one piece and of others, of which each thread reads
+another line: 117 of 64 rows of 32,000; 572 and 680 of 4,096 and 8,192 rows of 512 (``benchmarks.operator_audit
+--runtimes compile``).
+"""
+
+FOUND_CYCLES = 27.0
+"""The same where the place of the largest is kept beside it."""
 
 OF_A_NUMBER = 37.0
 """Of a number to the power of a tensor: measured likewise."""
@@ -53,6 +85,9 @@ WINDOW_CYCLES, WINDOW_TAP_CYCLES, LARGE_WINDOW_TAP_CYCLES = 8.0, 0.75, 30.0
 """Of each pixel of a window: more of them in larger windows, up to a limit. Measured likewise: maxima of 9 pixels 13,
 of 25 27, of 169 30.
 """
+
+ADAPTIVE_TAP = 3.0
+"""Of a pixel of windows whose sides differ, which is found by divisions and may be none: 108 of 4, 260 of 9 pixels."""
 
 MEAN_SHARE = 0.7
 """Of a mean instead of a maximum: of 25 pixels 19."""
@@ -84,6 +119,8 @@ def _window_cycles(call: OpCall) -> float:
         return USUAL_CYCLES
     window = window_of(call)
     tap = min(WINDOW_CYCLES + WINDOW_TAP_CYCLES * window, LARGE_WINDOW_TAP_CYCLES)
+    if "adaptive" in call.op:
+        tap *= ADAPTIVE_TAP
     return window * tap * shared * (1.0 if "max" in call.op else MEAN_SHARE)
 
 

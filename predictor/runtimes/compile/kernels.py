@@ -3,14 +3,38 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+import numpy as np
+
 from predictor.graph.dataflow import Dataflow
+from predictor.kernels.blocks import blocks_of
+from predictor.ops.elementary import fill_of, is_vectorised
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 from predictor.runtimes.compile.attention import SOFTMAX
-from predictor.runtimes.compile.instructions import USUAL_CYCLES, cycles_of, spatial_dims, window_of
-from predictor.runtimes.compile.loops import SCATTERS, Group, Loops, is_reduced_window, is_strided, rows_of
+from predictor.runtimes.compile.instructions import (
+    ELSEWHERE_CYCLES,
+    FOUND_CYCLES,
+    GATHERED_CYCLES,
+    SPLIT_CYCLES,
+    STEPPED_CYCLES,
+    STRIDED_SPLIT_CYCLES,
+    USUAL_CYCLES,
+    cycles_of,
+    spatial_dims,
+    window_of,
+)
+from predictor.runtimes.compile.loops import (
+    SCATTERS,
+    Group,
+    Loops,
+    finds_places,
+    is_reduced_window,
+    is_strided,
+    is_turned_over,
+    rows_of,
+)
 from predictor.runtimes.fusion import fused_kernel
 
 
@@ -50,19 +74,47 @@ def _kernel(loops: Loops, group: Group, rows: int | None = None) -> Kernel:
     written = _bytes_written(loops, group) or kernel.dims["bytes_written"]
     read = max(_bytes_read(loops.flow, group), kernel.dims["bytes_read"])
     elements = max(kernel.dims["elements"], group.size if rows else 0)
-    work = _cycles(loops.flow, group) / max(elements, 1)
+    work = _cycles(loops, group) / max(elements, 1)
     dims = {"elements": elements, "bytes_read": read, "bytes_written": written, "work": work}
     return replace(kernel, dims={**kernel.dims, **dims})
 
 
-def _cycles(flow: Dataflow, group: Group) -> float:
-    """Lane cycles of all that a group computes; of a reduction, of what it reads."""
-    return sum(_own_cycles(call) for call in (flow.calls[i] for i in group.calls) if call.outputs)
+def _cycles(loops: Loops, group: Group) -> float:
+    """Lane cycles of all that a group computes; of a reduction, of what it reads. What a pointwise loop computes again
+    it computes for each of its elements, however few or many a result it is.
+    """
+    flow = loops.flow
+    times = _times(flow, group) if group.rows is None else dict[int, int]()
+    total = sum(_own_cycles(flow.calls[i]) for i in group.members if flow.calls[i].outputs)
+    for i in group.inlined:
+        if flow.calls[i].outputs:
+            each = cycles_of(flow.calls[i])
+            total += each * group.size * times[i] if group.rows is None else _own_cycles(flow.calls[i])
+    if group.rows is not None and group.parts == 1 and _is_stepped(loops, group):
+        total += group.size * sum(_stepped_cycles(flow.calls[i]) for i in group.calls)
+    elsewhere, gathers = _reads_elsewhere(loops, group, times), _gathers(flow, group)
+    return total + group.size * (ELSEWHERE_CYCLES * elsewhere + GATHERED_CYCLES * gathers)
 
 
-WINDOW_PLACE_CYCLES = 80.0
+def _times(flow: Dataflow, group: Group) -> dict[int, int]:
+    """How often a pointwise loop computes each call that it computes again: for each view of its result that is read,
+    as slices are that are joined otherwise.
+    """
+    times = dict.fromkeys(group.calls, 1)
+    for i in sorted(group.inlined, reverse=True):
+        views: dict[int, int] = {}
+        for reader in group.calls:
+            for value in flow.calls[reader].input_ids:
+                if flow.maker.get(flow.root(value)) == i:
+                    views[value] = max(views.get(value, 1), times[reader])
+        times[i] = max(sum(views.values()), 1)
+    return times
+
+
+WINDOW_PLACE_CYCLES = 40.0
 """Lane cycles of a pixel that is averaged with others of a window that is not the whole image, and whose place is found
-by divisions. Measured: 92 in windows of 10 x 10 (``benchmarks.operator_audit --runtimes compile``).
+by divisions. By the samples of an H200 36 and 37 in windows of 49 and 196; 70 in windows of 10 x 10
+(``benchmarks.operator_audit --runtimes compile``).
 """
 
 
@@ -71,6 +123,46 @@ def _own_cycles(call: OpCall) -> float:
         whole = math.prod(call.outputs[0].shape[-spatial_dims(call.op) :]) == 1
         return call.outputs[0].elements * window_of(call) * (USUAL_CYCLES if whole else WINDOW_PLACE_CYCLES)
     return cycles_of(call) * max(t.elements for t in (*call.outputs, *(call.tensors if rows_of(call) else ())))
+
+
+def _stepped_cycles(call: OpCall) -> float:
+    """What an element of a row that is reduced in steps costs more."""
+    return FOUND_CYCLES if finds_places(call) else STEPPED_CYCLES.get(call.op, 0.0)
+
+
+def _is_stepped(loops: Loops, group: Group) -> bool:
+    """Whether its rows are too long to be reduced at once."""
+    dims = {"elements": group.size, "rows": group.rows or 0, "strided": is_strided(loops, group)}
+    return bool(blocks_of({name: np.array(float(value)) for name, value in dims.items()}).is_stepped)
+
+
+def _reads_elsewhere(loops: Loops, group: Group, times: Mapping[int, int]) -> int:
+    """Reads of tensors at other places than those of its own elements: each place is found by divisions, and read for
+    itself. Where tensors are joined, that is all of them. times: that a call is computed.
+    """
+    flow, found = loops.flow, dict[int, int]()
+    computed = {value for i in group.calls for value in flow.calls[i].output_ids}
+    for i in group.calls:
+        call = flow.calls[i]
+        if not call.outputs:
+            continue
+        whole = call.tensors[0] if rows_of(call) is not None else call.outputs[0]
+        for value, tensor in zip(call.input_ids, call.tensors, strict=True):
+            if flow.root(value) in computed or tensor.elements <= 1 or _is_table(call, value):
+                continue
+            in_order = is_vectorised(tensor, whole) or (tensor.elements == whole.elements and tensor.is_contiguous)
+            if not in_order or whole.elements < group.size:
+                found[value] = max(found.get(value, 1), times.get(i, 1))
+    return sum(found.values())
+
+
+def _gathers(flow: Dataflow, group: Group) -> int:
+    """Calls of it that read places which a tensor says."""
+    return sum(flow.calls[i].trait is Trait.GATHER for i in group.calls)
+
+
+def _is_table(call: OpCall, value: int) -> bool:
+    return call.trait is Trait.GATHER and value == call.input_ids[0]
 
 
 def _bytes_read(flow: Dataflow, group: Group) -> float:
@@ -93,6 +185,15 @@ def _bytes_read(flow: Dataflow, group: Group) -> float:
     return total
 
 
+def _split_scan(whole: Kernel, parts: int) -> Iterator[Kernel]:
+    """What scans rows of which each is split: its parts wait for the sums of those before them, which lie in zeros that
+    a kernel writes before (``SplitScan`` in torch/_inductor/ir.py).
+    """
+    yield from fill_of(TensorSpec((2 * parts,), "fp32", (1,)))
+    each = STRIDED_SPLIT_CYCLES if whole.dims["strided"] else SPLIT_CYCLES
+    yield replace(whole, dims={**whole.dims, "work": whole.dims["work"] + each, "rows": 0.0})
+
+
 TWICE = SOFTMAX | {"log_softmax", "_log_softmax"}
 """Reductions of rows that are two: the largest, then a sum."""
 
@@ -107,6 +208,7 @@ def kernels(loops: Loops, group: Group) -> Iterator[Kernel]:
     flow = loops.flow
     if group.rows is None:
         kernel = _kernel(loops, group)
+        kernel = replace(kernel, dims={**kernel.dims, "strided": float(is_turned_over(loops, group))})
         slices = _slices(loops, group)
         for part in slices:
             share = part.elements / group.size
@@ -127,6 +229,9 @@ def kernels(loops: Loops, group: Group) -> Iterator[Kernel]:
         yield whole
         return
     parts = group.rows * group.parts
+    if call.trait is Trait.SCAN:
+        yield from _split_scan(whole, parts)
+        return
     written = parts * 4.0
     of_parts = {"bytes_written": written, "rows": float(parts), "contiguous": 0.0}
     small = {"elements": float(parts), "bytes_read": written, "bytes_written": group.rows * 4.0, "inputs": 1.0}

@@ -562,12 +562,21 @@ def is_strided(loops: Loops, group: Group) -> bool:
         return call.tensors[0].is_contiguous
     if any(n == 0 for n in inner) and call.tensors[0].is_contiguous:
         return True
-    last = len(call.tensors[0].shape) - 1
-    found = list(_strided_reads(loops, group.inlined, reduction, last))
+    dims, dim = len(call.tensors[0].shape), call.args.get("dim")
+    along = dim % dims if isinstance(dim, int) and not isinstance(dim, bool) and dims else dims - 1
+    found = list(_strided_reads(loops, group.inlined, reduction, along))
     return any(found) and 2 * sum(found) >= len(found)
 
 
-def _finds_places(call: OpCall) -> bool:
+def is_turned_over(loops: Loops, group: Group) -> bool:
+    """Whether a loop that reduces nothing reads a tensor of its size along another dimension than it writes."""
+    flow = loops.flow
+    outputs = {i: flow.calls[i].outputs[0] for i in group.members if flow.calls[i].op not in SCATTERS}
+    reads = (read for i, out in outputs.items() for read in _strided_reads(loops, group.inlined, i, len(out.shape) - 1))
+    return any(reads)
+
+
+def finds_places(call: OpCall) -> bool:
     """Whether a reduction finds where its rows are largest or smallest: such are not split."""
     return call.op in ("argmax", "argmin") or (call.op in ("max", "min") and len(call.outputs) > 1)
 
@@ -588,7 +597,8 @@ def _parts(loops: Loops, group: Group) -> int:
     reduction = group.members[0]
     rows, cols = group.rows, group.size // group.rows
     call = loops.flow.calls[reduction]
-    if call.trait not in (Trait.REDUCTION, Trait.POOL) or _finds_places(call):
+    scans_pairs = call.trait is Trait.SCAN and len(call.outputs) > 1
+    if call.trait not in (*ALONG_ROWS, Trait.POOL) or finds_places(call) or scans_pairs:
         return 1
     if cols <= SHORT or rows >= 64 * MULTIPROCESSORS:
         return 1

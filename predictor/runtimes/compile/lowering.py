@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 
 from predictor.graph.dataflow import Dataflow
-from predictor.ops import GraphBreak, graph_break, is_attention
+from predictor.ops import GraphBreak, graph_break, is_attention, operator_of
 from predictor.ops.matrix import adds_bias
 from predictor.records import (
     COMPILED,
@@ -122,6 +122,7 @@ def _compiled(graph: Graph, unmodelled: Counter[str]) -> list[HostCall]:
     last = {max(group.members): group for group in groups(loops)}
     weights = {v for c in flow.calls for v in c.input_ids if v not in flow.maker}
     issued = [HostCall("weight", (), PythonWork(), Trait.GUARD)] * len(weights)
+    issued += _seeds(flow.calls, loops)
     explained: set[int] = set()
     for index, call in enumerate(flow.calls):
         if index in last:
@@ -139,6 +140,18 @@ def _compiled(graph: Graph, unmodelled: Counter[str]) -> list[HostCall]:
                 issued.append(HostCall(FALLBACK, (), PythonWork(), Trait.HOST, origin=call.origin))
             issued += _library_calls(call, graph.dtype, channels_last, unmodelled)
     return issued
+
+
+def _seeds(calls: Sequence[OpCall], loops: Loops) -> Iterator[HostCall]:
+    """A call that draws a seed for each loop of random numbers, where there are any
+    (``inductor_seeds`` in torch/_inductor/lowering.py).
+    """
+    drawn = [i for i in loops.all if operator_of(calls[i].op).is_random]
+    if drawn:
+        seeds = OpCall(
+            "randint", {}, (TensorSpec((len(drawn),), "int64", (1,)),), Trait.FILL, origin=calls[drawn[0]].origin
+        )
+        yield replace(eager.host_call(seeds, "int64", Counter()), python=PythonWork())
 
 
 FALLBACK = "fallback"
@@ -214,6 +227,14 @@ def _decomposed(call: OpCall) -> Iterator[OpCall]:
         matrix, vector = call.tensors
         args = {"self": matrix, "other": vector, "dim": (-1,)}
         yield replace(call, op="sum", args=args, trait=Trait.REDUCTION)
+        return
+    if call.op == "addmv":
+        added, matrix, vector = call.tensors
+        out, args = _passed_on(call, 1), {"self": matrix, "other": vector, "dim": (-1,)}
+        summed = replace(call, op="sum", args=args, trait=Trait.REDUCTION)
+        yield replace(summed, input_ids=call.input_ids[1:], output_ids=(out,))
+        sums = {"self": added, "other": call.outputs[0]}
+        yield replace(call, op="add", args=sums, trait=Trait.POINTWISE, macs=0, input_ids=(call.input_ids[0], out))
         return
     apart = call.trait is Trait.CONV or (
         call.op == "linear" and not (adds_bias(call) and call.outputs[0].itemsize == 2)

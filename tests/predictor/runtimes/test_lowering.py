@@ -290,6 +290,61 @@ def test_inductor_computes_much_again_where_it_reads_one_value(steps: int, is_sc
     assert len(found) == loops
 
 
+def test_inductor_computes_again_for_each_element_what_few_share() -> None:
+    """Cosines of positions: of one row of 64, for each of the 32 that it is multiplied with."""
+    places = torch.arange(64.0)
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        return x * (places * 0.5).cos().to(x)
+
+    (kernel,) = (k for call in lowered("compile", forward).calls for k in call.kernels)
+    assert kernel.dims["work"] > CYCLES["cos"] + USUAL_CYCLES
+
+
+def test_inductor_computes_again_for_each_slice_that_is_joined() -> None:
+    """Sigmoids of which two slices are joined otherwise than they lay: twice."""
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        y = x.sigmoid()
+        return torch.cat((y[..., :32] * 2.0, y[..., 32:]), -1)
+
+    (kernel,) = (k for call in lowered("compile", forward).calls for k in call.kernels)
+    assert 2 * CYCLES["sigmoid"] < kernel.dims["work"] < 3 * CYCLES["sigmoid"]
+
+
+def test_inductor_computes_no_more_again_than_a_slice() -> None:
+    """The last of 16 steps: sigmoids of a sixteenth."""
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        return x.sigmoid()[:, -1] * 2.0
+
+    (kernel,) = (k for call in lowered("compile", forward).calls for k in call.kernels)
+    assert CYCLES["sigmoid"] < kernel.dims["work"] < 2 * CYCLES["sigmoid"]
+
+
+def test_inductor_draws_a_seed_beside_a_loop_of_random_numbers() -> None:
+    assert families(lowered("compile", lambda x: x + torch.randn_like(x))) == ["fill", "triton"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "dim", "expected"), [((64, 32000), 1, ["fill", "triton"]), ((512, 2048), 1, ["triton"])]
+)
+def test_inductor_scans_few_long_rows_in_parts(shape: tuple[int, int], dim: int, expected: list[str]) -> None:
+    """As profiles on an H200 have it: zeros first, in which the parts leave their sums."""
+    assert families(lowered("compile", lambda x: x.cumsum(dim), torch.rand(shape))) == expected
+
+
+def test_inductor_splits_a_softmax_along_the_first_dimension() -> None:
+    """As a profile on an H200 has it, five kernels."""
+    assert families(lowered("compile", lambda x: x.softmax(0), torch.rand(512, 4096))) == ["triton"] * 5
+
+
+def test_inductor_adds_to_a_product_with_a_vector_in_one_loop() -> None:
+    vector, matrix = torch.rand(256), torch.rand(128, 256)
+    added = torch.rand(128)
+    assert families(lowered("compile", lambda x, m, v: torch.addmv(x, m, v), added, matrix, vector)) == ["triton"]
+
+
 def test_inductor_leaves_complex_numbers_to_eager_mode() -> None:
     def forward(x: torch.Tensor) -> torch.Tensor:
         y = torch.fft.rfft(x.float())
