@@ -1,5 +1,5 @@
 """Elements reduced in places that indices say, where no instruction reduces in memory: a thread reads the word that a
-place lies in, and exchanges it if it is still the same, else it tries again (aten/src/ATen/cuda/Atomic.cuh, AtomicFPOp).
+place lies in, and exchanges it unless another did, else it tries again (aten/src/ATen/cuda/Atomic.cuh, AtomicFPOp).
 
 changes: how often a word changes; each: elements of a thread, one after another.
 """

@@ -553,3 +553,30 @@ def test_one_matrix_across_the_memory_is_multiplied_as_it_lies(batch: int, copie
     weight, bias = torch.rand(8, 49), torch.rand(8)
     made = kernels(lambda x: F.linear(x.transpose(1, 2), weight, bias), torch.rand(batch, 49, 16))
     assert [kernel.family for kernel in made] == [*copied, "gemm", "pointwise"]
+
+
+@pytest.mark.parametrize(
+    ("widths", "rows", "lines", "microseconds"),
+    [
+        ((20, 20, 20), 13824, 6, 4.5),  # 128 elements of a warp lie in 6.4 rows of 120 bytes
+        ((20, 20, 20), 221184, 6, 73.3),
+        ((20, 80, 80, 80), 102400, 3.94, 102.0),
+        ((1, 1), 6291456, 4, 37.2),
+        ((1,) * 8, 246564, 16, 23.1),
+        ((2766, 2766), 3807, 2.05, 36.5),
+    ],
+)
+def test_joined_elements_take_the_lines_that_they_are_written_to(
+    widths: tuple[int, ...], rows: int, lines: float, microseconds: float
+) -> None:
+    """As an H200 ran them: parts of messages, scaled means, thresholds, numbers beside each other, long rows."""
+    parts = [torch.zeros(rows, width).half() for width in widths]
+    (kernel,) = kernels(lambda *tensors: torch.cat(tensors, -1), *parts, dtype="fp16")
+    assert kernel.dims["lines"] == pytest.approx(lines, rel=0.01)
+    priced = price_kernels(load_calibration("h200"), kernel.family, kernel.dtype, dict(kernel.dims))
+    assert float(priced.seconds[0]) == pytest.approx(microseconds * 1e-6, rel=0.35)
+
+
+def test_what_is_joined_in_vectors_is_written_in_order() -> None:
+    joined = [kernels(lambda *t: torch.cat(t, -1), *(torch.zeros(8, n).half(),) * 3, dtype="fp16") for n in (24, 20)]
+    assert [["lines" in kernel.dims for kernel in found] for found in joined] == [[False], [True]]
