@@ -9,6 +9,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from predictor.calibration.load import load_calibration
+from predictor.pricing.kernels import price_kernels
 from predictor.records import Kernel
 from predictor.runtimes.eager import lowering as eager
 from tests.helpers import of
@@ -152,3 +154,22 @@ def test_losses_of_classes(shape: tuple[int, ...], reduction: str, families: lis
 def test_distances_are_of_pairs() -> None:
     dims = only(lambda x, y: torch.cdist(x, y, p=1.0), torch.rand(5, 3), torch.rand(7, 3))
     assert (dims["paired"], dims["rows"], dims["cols"]) == (1, 35, 3)
+
+
+@pytest.mark.parametrize(
+    ("rows", "cols", "of_batch", "microseconds"),
+    [
+        (6_144_000, 32, 0, 461.8),
+        (40_960, 31, 0, 16.6),
+        (20_480, 501, 0, 21.9),
+        (1_024, 53_568, 0, 117.4),
+        (32, 393_216, 0, 312.6),
+        (3_072, 1_536, 1_536, 38.1),
+        (768, 1_152, 1_152, 13.2),
+    ],
+)
+def test_a_batch_norm_takes_the_steps_of_its_blocks(rows: int, cols: int, of_batch: int, microseconds: float) -> None:
+    """As an H200 ran them: pillars, sleep, long windows of it, images, volumes, standardised weights."""
+    dims = {"rows": rows, "cols": cols, "of_batch": of_batch}
+    seconds = price_kernels(load_calibration("h200"), "batch_norm", "fp16", dims).seconds
+    assert float(seconds[0]) == pytest.approx(microseconds * 1e-6, rel=0.15)
