@@ -213,9 +213,9 @@ def _softmax_features(d: Dims, size: int, sms: int) -> list[Array]:
 
 PIXEL_STEP_S, FAR_PIXEL_STEP_S, FULL_PIXEL_STEP_S, CACHE_BYTES = 2.3e-7, 3.9e-7, 6e-7, 50e6
 """Of a block that normalises pixels of a channel, each thread one: alone, where the cache does not hold them all, and
-where blocks fill a multiprocessor; and what the cache holds. Measured on an H200: 64 channels of 49,152 pixels, 96 steps
-of 512 threads, 26 us; 32 of volumes of 393,216, 768 steps, 313; 20,480 of 501, 4 steps in 9.7 waves, 22; 6.1 million of
-32, 12 steps in 62 waves, 462, and 200 of images, in half precision 7 % off.
+where blocks fill a multiprocessor; and what the cache holds. Measured on an H200: 64 channels of 49,152 pixels, 96
+steps of 512 threads, 26 us; 32 of volumes of 393,216, 768 steps, 313; 20,480 of 501, 4 steps in 9.7 waves, 22; 6.1
+million of 32, 12 steps in 62 waves, 462, and 200 of images, in half precision 7 % off.
 """
 
 MOST_BLOCKS, BLOCKS_OF_SM, LEAST_THREADS = 2**18, 32, 64

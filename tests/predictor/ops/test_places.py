@@ -580,3 +580,22 @@ def test_joined_elements_take_the_lines_that_they_are_written_to(
 def test_what_is_joined_in_vectors_is_written_in_order() -> None:
     joined = [kernels(lambda *t: torch.cat(t, -1), *(torch.zeros(8, n).half(),) * 3, dtype="fp16") for n in (24, 20)]
     assert [["lines" in kernel.dims for kernel in found] for found in joined] == [[False], [True]]
+
+
+@pytest.mark.parametrize(
+    ("mode", "shape", "factor", "microseconds"),
+    [
+        ("trilinear", (1, 1, 48, 64, 128), 4, 519.3),  # of a model of stereo volumes
+        ("bilinear", (8, 64, 64, 64), 2, 118.2),
+        ("bicubic", (8, 64, 64, 64), 2, 283.0),
+        ("nearest", (8, 64, 64, 64), 2, 17.0),
+        ("nearest", (1, 32, 16, 32, 32), 2, 54.0),
+    ],
+)
+def test_interpolated_pixels_take_what_their_threads_do(
+    mode: str, shape: tuple[int, ...], factor: int, microseconds: float
+) -> None:
+    """As an H200 ran them."""
+    *_, kernel = kernels(lambda x: F.interpolate(x, scale_factor=factor, mode=mode), torch.zeros(shape), dtype="fp16")
+    priced = price_kernels(load_calibration("h200"), kernel.family, kernel.dtype, dict(kernel.dims))
+    assert float(priced.seconds[0]) == pytest.approx(microseconds * 1e-6, rel=0.2)
