@@ -251,9 +251,9 @@ INTERPOLATED = {
     (1, 1): (1.34e-9, 1.3e-10),
     (8, 1): (1.8e-9, 6e-10),
 }
-"""Taps, and whether of a volume -> seconds of a multiprocessor for a thread, which finds its place by divisions, and for
-each pixel that it makes. Measured on an H200 where threads fill it: nearest ones of images take 2.2 ps a thread on all
-132, bilinear ones 5.2 and 3.2 a pixel, bicubic ones 17 and 8.3, of volumes 10.2 and 1.6, trilinear ones 13.6 and 5.4;
+"""Taps, and whether of a volume -> seconds of a multiprocessor for a thread, which finds its place by divisions, and
+for each pixel that it makes. Measured on an H200 where threads fill it: nearest ones of images take 2.2 ps a thread on
+all 132, bilinear ones 5.2 and 3.2 a pixel, bicubic ones 17 and 8.3, of volumes 10.2 and 1.6, trilinear 13.6 and 5.4;
 what a step waits is a part of it.
 """
 
