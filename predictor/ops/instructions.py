@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from predictor.kernels.streams import KEPT_FROM
+from predictor.ops.walks import axes_of, lines_of, reuse_of
 from predictor.records import OpCall, TensorSpec
 
 CYCLES = {
@@ -30,6 +32,11 @@ Measured likewise: two tensors spread over a third 61 in two dimensions, 75 to 7
 each channel 80, along a middle dimension 94.
 """
 
+LINE_CYCLES = 6
+"""Lane cycles of an element of a kernel in whose warps each line of the cache that it reads is another one's, for each
+of these lines: copies take as much (``kernels.streams.WARP_LINES_S``), a sum with a transposed tensor 190 of 32 lines.
+"""
+
 CAST_CYCLES = 60
 """Lane cycles of an element of a kernel that turns numbers into another dtype as it reads or writes them: half
 precision to int8 and bool 61, to bfloat16 70.
@@ -51,12 +58,21 @@ def offset_cycles(inputs: Sequence[TensorSpec], out: TensorSpec) -> int:
     return OFFSET_CYCLES + OFFSET_OF_DIM_CYCLES * len(tensors) * merged_dims(tensors, out)
 
 
+def line_cycles(t: TensorSpec, out: TensorSpec) -> float:
+    """Lane cycles of an element in which a kernel reads the lines of a tensor, as it goes along its result; of lines
+    that it soon reads again, fewer.
+    """
+    axes = axes_of(out.shape, spread(t, len(out.shape)), out.stride)
+    kept: float = min(reuse_of(axes, t.itemsize) / KEPT_FROM, 1.0) ** 0.25
+    return LINE_CYCLES * lines_of(axes, t.itemsize) * kept
+
+
 def merged_dims(tensors: Sequence[TensorSpec], out: TensorSpec) -> int:
     """Dimensions that are left where those are merged that lie behind each other in all tensors, which are spread over
     the shape of the result (``TensorIteratorBase::coalesce_dimensions``).
     """
     order = sorted((d for d, n in enumerate(out.shape) if n > 1), key=lambda d: out.stride[d])
-    strides = [_spread(t, len(out.shape)) for t in tensors]
+    strides = [spread(t, len(out.shape)) for t in tensors]
     count, run, last = 0, 1, -1
     for d in order:
         if last < 0 or any(s[d] != s[last] * run for s in strides):
@@ -65,7 +81,7 @@ def merged_dims(tensors: Sequence[TensorSpec], out: TensorSpec) -> int:
     return count
 
 
-def _spread(t: TensorSpec, dims: int) -> tuple[int, ...]:
+def spread(t: TensorSpec, dims: int) -> tuple[int, ...]:
     """Strides of a tensor where it is spread over more dimensions: none along those that it repeats."""
     own = [0 if n == 1 else s for n, s in zip(t.shape, t.stride, strict=True)]
     return (*([0] * (dims - len(own))), *own)

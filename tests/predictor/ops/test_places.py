@@ -599,3 +599,27 @@ def test_interpolated_pixels_take_what_their_threads_do(
     *_, kernel = kernels(lambda x: F.interpolate(x, scale_factor=factor, mode=mode), torch.zeros(shape), dtype="fp16")
     priced = price_kernels(load_calibration("h200"), kernel.family, kernel.dtype, dict(kernel.dims))
     assert float(priced.seconds[0]) == pytest.approx(microseconds * 1e-6, rel=0.2)
+
+
+def test_a_transposed_tensor_is_read_line_by_line() -> None:
+    """As an H200 ran the sums of a model of the weather: 3.1 million elements in 21 us; in order they take 5."""
+    image, last = torch.zeros(1, 768, 54, 75).half(), torch.zeros(1, 54, 75, 768).half()
+    (apart,) = kernels(lambda x, y: x + y.permute(0, 3, 1, 2), image, last, dtype="fp16")
+    (beside,) = kernels(lambda x, y: x + y, image, image, dtype="fp16")
+    assert (apart.dims["work"], beside.dims["work"]) == (193, 0)  # of 32 lines and of a half
+    priced = [
+        float(price_kernels(load_calibration("h200"), k.family, k.dtype, dict(k.dims)).seconds[0])
+        for k in (apart, beside)
+    ]
+    assert priced == pytest.approx([21e-6, 5e-6], rel=0.3)
+
+
+def test_a_transposed_convolution_of_single_pixels_is_one() -> None:
+    def family(window: int, **how: int) -> str:
+        weight = torch.zeros(64, 128, window, window)
+        (kernel,) = kernels(lambda x, w: F.conv_transpose2d(x, w, **how), torch.zeros(1, 64, 8, 8), weight)
+        assert kernel.dims["c_out"] == 128
+        return kernel.family
+
+    assert family(1) == "conv"
+    assert family(1, stride=2) == family(2) == family(1, padding=1) == "conv_transposed"
