@@ -60,8 +60,10 @@ def offset_cycles(inputs: Sequence[TensorSpec], out: TensorSpec) -> int:
 
 def line_cycles(t: TensorSpec, out: TensorSpec) -> float:
     """Lane cycles of an element in which a kernel reads the lines of a tensor, as it goes along its result; of lines
-    that it soon reads again, fewer.
+    that it soon reads again, fewer. Of a tensor that is not spread over the result, none are known.
     """
+    if len(t.shape) > len(out.shape):
+        return 0.0
     axes = axes_of(out.shape, spread(t, len(out.shape)), out.stride)
     kept: float = min(reuse_of(axes, t.itemsize) / KEPT_FROM, 1.0) ** 0.25
     return LINE_CYCLES * lines_of(axes, t.itemsize) * kept
