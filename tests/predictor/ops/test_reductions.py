@@ -173,3 +173,38 @@ def test_a_batch_norm_takes_the_steps_of_its_blocks(rows: int, cols: int, of_bat
     dims = {"rows": rows, "cols": cols, "of_batch": of_batch}
     seconds = price_kernels(load_calibration("h200"), "batch_norm", "fp16", dims).seconds
     assert float(seconds[0]) == pytest.approx(microseconds * 1e-6, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "rows", "cols", "stride", "microseconds"),
+    [
+        ("fp16", 3_072, 1_590, 3_072, 241.5),
+        ("fp16", 1_024, 512, 64, 39.1),
+        ("fp16", 6_592, 1_256, 1, 236.8),
+        ("fp32", 16_272, 1_408, 1, 869.5),
+    ],
+)
+def test_rows_are_sorted_in_passes_of_a_block(
+    dtype: str, rows: int, cols: int, stride: int, microseconds: float
+) -> None:
+    """As an H200 ran them: features of trees down columns, a middle dimension, rows in order."""
+    dims = {"rows": rows, "cols": cols, "k": 0, "stride": stride}
+    seconds = price_kernels(load_calibration("h200"), "sort", dtype, dims).seconds
+    assert float(seconds[0]) == pytest.approx(microseconds * 1e-6, rel=0.15)
+
+
+def test_short_rows_are_sorted_where_they_lie() -> None:
+    middle = torch.rand(4, 512, 64)
+    assert [(k.family, k.dims.get("stride")) for k in kernels(lambda x: x.sort(1).values, middle)] == [("sort", 64)]
+    assert [k.family for k in kernels(lambda x: x.topk(4, 1).values, middle)] == ["copy", "sort"]
+    assert [k.family for k in kernels(lambda x: x.sort(0).values, torch.rand(5000, 4))] == ["copy", "sort"]
+
+
+def test_distances_of_all_points_are_a_row_for_each_pair() -> None:
+    found = only(torch.pdist, torch.rand(8, 4))
+    assert (found["rows"], found["cols"], found["paired"]) == (28, 4, 1)
+
+
+def test_a_matrix_by_a_vector_is_a_row_by_weights() -> None:
+    found = only(torch.mv, torch.rand(64, 32), torch.rand(32))
+    assert (found["m"], found["n"], found["k"], found["nt"]) == (1, 64, 32, 1)
