@@ -17,7 +17,7 @@ CYCLES = {
     **{"softplus": 58, "mish": 60, "expm1": 36, "log10": 35, "log2": 35, "log": 32, "log1p": 31, "erf": 33},
     **{"sin": 31, "cos": 33, "tan": 30, "gelu": 36, "asin": 31, "acos": 31, "atan": 26, "sinh": 30, "cosh": 24},
     **{"tanh": 24, "silu": 28, "sigmoid": 24, "exp": 16, "logaddexp": 54, "logaddexp2": 54, "atan2": 54, "xlogy": 45},
-    **{"remainder": 42, "fmod": 38, "hypot": 30, "erfinv": 24},
+    **{"remainder": 42, "fmod": 38, "hypot": 30, "erfinv": 24, "glu": 42},
 }
 """Lane cycles of an element by operator, where they are more than its traffic hides. Measured on an H200: 12.6 million
 elements in fp16, or pairs of 8.4 million (``benchmarks.operator_audit``), as time x multiprocessors x lanes x clock.
