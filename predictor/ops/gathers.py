@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 
 from predictor.ops import ort
 from predictor.ops.arguments import tensor
-from predictor.ops.elementary import contiguous_of, copy_of, fill_of, pointwise_of, rows_of
+from predictor.ops.elementary import copy_of, fill_of, pointwise_of, rows_of
 from predictor.ops.row import LOOP, NO_FUSER, RARE, SPELLED_OTHERWISE, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
@@ -39,13 +40,14 @@ def shared_run(index: TensorSpec) -> int:
 
 
 def look_up(call: OpCall) -> tuple[Kernel, ...]:
-    """A row of a table for every index; of more than one dimension, these are copied where they lie apart."""
+    """A row of a table for every index; these are copied first where they are no list, of whatever step."""
     out, index = call.outputs[0], tensor(call, "indices")
     if not out.elements:
         return ()
-    is_list = len(index.shape) == 1
-    found = rows_read(out, out.shape[-1], of_slices=not is_list or index.is_contiguous)
-    return found if is_list else (*contiguous_of(index), *found)
+    steps = [(n, step) for n, step in zip(index.shape, index.stride, strict=True) if n != 1]
+    if not all(step == n * inner for (_, step), (n, inner) in pairwise(steps)):
+        return (*copy_of(index), *rows_read(out, out.shape[-1]))
+    return rows_read(out, out.shape[-1], of_slices=index.is_contiguous)
 
 
 def select(call: OpCall) -> tuple[Kernel, ...]:

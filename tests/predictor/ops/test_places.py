@@ -131,6 +131,7 @@ def test_rows_of_a_table_are_read_whole_where_their_indices_lie_side_by_side() -
     features = EDGES[:120].view(40, 3)
     assert apart(table, features) == apart(table, EDGES[:40]) == [("gather", 0)]
     assert apart(lambda x, index: table(x, index[:, 0]), features) == [("gather", 1)]
+    assert apart(lambda x, index: table(x, index[:, :1]), features) == [("gather", 1)]  # seen as a list
     assert apart(lambda x, index: x.index_select(0, index[:, 0]), features) == [("gather", 1)]
     assert apart(lambda x, index: table(x, index[:, :2]), features) == [("copy", 0), ("gather", 0)]
 
