@@ -336,9 +336,7 @@ ROWS = (
         calls=always_calls(*("pow", "sum", "ones_like") * 2, "mul", "cat", "cat", "matmul", "clamp_min", "sqrt"),
         untimed=RARE,
     ),
-    Operator(
-        ("_cdist_forward", "pdist", "_pdist_forward"), Trait.REDUCTION, each_distance, each_distance_macs, untimed=RARE
-    ),
+    Operator(("_cdist_forward",), Trait.REDUCTION, each_distance, each_distance_macs, untimed=RARE),
     Operator(("_trilinear",), Trait.GEMM, trilinear, trilinear_macs, untimed=RARE),
     Operator(("bmm",), Trait.GEMM, bmm, mm_macs, example=lambda o: partial(o.torch.bmm, o.x, o.sequence)),
     Operator(

@@ -200,11 +200,6 @@ def test_short_rows_are_sorted_where_they_lie() -> None:
     assert [k.family for k in kernels(lambda x: x.sort(0).values, torch.rand(5000, 4))] == ["copy", "sort"]
 
 
-def test_distances_of_all_points_are_a_row_for_each_pair() -> None:
-    found = only(torch.pdist, torch.rand(8, 4))
-    assert (found["rows"], found["cols"], found["paired"]) == (28, 4, 1)
-
-
 def test_a_matrix_by_a_vector_is_a_row_by_weights() -> None:
     found = only(torch.mv, torch.rand(64, 32), torch.rand(32))
     assert (found["m"], found["n"], found["k"], found["nt"]) == (1, 64, 32, 1)
