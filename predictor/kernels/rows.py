@@ -211,23 +211,44 @@ def _softmax_features(d: Dims, size: int, sms: int) -> list[Array]:
     return [*_strided_features(d, size, sms), log(steps), log(threads), d["logarithm"]]
 
 
-IMAGE_STEP_S = 3.9e-7
-"""Of a block that normalises a channel of an image, 512 pixels at once. Measured: volumes of 393,216 pixels, 32
-channels of one 313 us, whose time no traffic explains.
+PIXEL_STEP_S, FAR_PIXEL_STEP_S, FULL_PIXEL_STEP_S, CACHE_BYTES = 2.3e-7, 3.9e-7, 6e-7, 50e6
+"""Of a block that normalises pixels of a channel, each thread one: alone, where the cache does not hold them all, and
+where blocks fill a multiprocessor; and what the cache holds. Measured on an H200: 64 channels of 49,152 pixels, 96
+steps of 512 threads, 26 us; 32 of volumes of 393,216, 768 steps, 313; 20,480 of 501, 4 steps in 9.7 waves, 22; 6.1
+million of 32, 12 steps in 62 waves, 462, and 200 of images, in half precision 7 % off.
 """
 
-CHANNEL_THREADS, CHANNEL_STEP_S = 512, 2e-7
-"""Of a block that computes the statistics of a channel (aten/src/ATen/native/cuda/Normalization.cuh), and of each
-element that a thread adds to them: 49 of a thread take 13 us on an H200 beside what all others do.
+MOST_BLOCKS, BLOCKS_OF_SM, LEAST_THREADS = 2**18, 32, 64
+"""Of a normalisation of a batch, blocks that then go through several images, and threads of a block at the least
+(aten/src/ATen/native/cuda/Normalization.cuh, batch_norm_elemt_cuda_template), and blocks that a multiprocessor holds.
+"""
+
+CHANNEL_THREADS, CHANNEL_START_S, CHANNEL_STEP_S = 512, 3.5e-6, 2e-7
+"""Of a block that computes the statistics of a channel (aten/src/ATen/native/cuda/Normalization.cuh), which its warps
+join, and of each element that a thread adds to them: 49 of a thread take 13 us on an H200 beside what all others do;
+3,072 channels of 1,536 take 38 us in 5.8 waves, 1,536 of them 22 in 2.9.
 """
 
 
-def _statistics_s(d: Dims, size: int, sms: int) -> Array:
+def _threads_for(elements: Array) -> Array:
+    """Threads of a block for so many elements (the same file, getNumThreads)."""
+    return np.asarray(2 ** np.clip(np.ceil(np.log2(np.maximum(elements, 1))), np.log2(WARP), np.log2(CHANNEL_THREADS)))
+
+
+def _batch_norm_issue_s(d: Dims, size: int, sms: int) -> Array:
+    """The statistics, where they are computed, and the pixels of all channels, in waves of blocks."""
     channels = d["rows"] * d["cols"] / np.maximum(d["of_batch"], 1)
     waves = np.maximum(channels * CHANNEL_THREADS / (sms * THREADS_OF_SM), 1)
-    statistics_s = np.where(d["of_batch"] > 0, d["of_batch"] / CHANNEL_THREADS * CHANNEL_STEP_S * waves, 0.0)
-    rounds = np.maximum(d["rows"] * CHANNEL_THREADS / (sms * THREADS_OF_SM), 1)
-    return np.asarray(np.maximum(statistics_s, d["cols"] / CHANNEL_THREADS * IMAGE_STEP_S * rounds))
+    channel_s = CHANNEL_START_S + d["of_batch"] / CHANNEL_THREADS * CHANNEL_STEP_S
+    statistics_s = np.where(d["of_batch"] > 0, channel_s * waves, 0.0)
+    along = np.maximum(_threads_for(np.floor(d["cols"] / 4)), np.minimum(_threads_for(d["cols"]), LEAST_THREADS))
+    beside = np.maximum(np.floor(LEAST_THREADS / along), 1)
+    blocks = np.minimum(np.ceil(d["rows"] / beside), MOST_BLOCKS)
+    steps = np.ceil(d["cols"] / along) * np.ceil(d["rows"] / beside / blocks)
+    at_once = sms * np.minimum(THREADS_OF_SM / (along * beside), BLOCKS_OF_SM)
+    alone_s = np.where(_rows_through(d, size) < CACHE_BYTES, PIXEL_STEP_S, FAR_PIXEL_STEP_S)
+    pixels_s = steps * np.maximum(blocks / at_once * FULL_PIXEL_STEP_S, alone_s)
+    return np.asarray(statistics_s + np.maximum(pixels_s, blocks * BLOCK_S))
 
 
 def _batch_norm_features(d: Dims, size: int, sms: int) -> list[Array]:
@@ -310,6 +331,54 @@ def _sort_features(d: Dims, size: int, sms: int) -> list[Array]:
     return [*_rows_features(d, size, sms), log(d["k"])]
 
 
+FEWEST_SORTED, FEW_SORTED, LEAST_ROOM, BLOCK_SORTED = 32, 128, 1024, 4096
+"""Elements that a block sorts by comparing, and digit by digit four at a time and 32 a thread, in powers of two
+(aten/src/ATen/native/cuda/Sort.cu, sortKeyValueInplace).
+"""
+
+COMPARED_S, FEW_PASS_S, PASS_S, DIGIT_BITS = 3.1e-9, 8.2e-10, 4.5e-10, 4
+"""Of a multiprocessor that sorts rows in blocks: an element that is compared, and one in each pass over a digit of so
+many bits, of few and of more. Measured on an H200: 58,624 rows of 11 numbers 53 us, 125,312 of 79 in half precision
+397, 233,920 of 93 754, 44,249 of 256 653, 6,592 of 1256 237, 16,272 of 1408 in single 870.
+"""
+
+APART_SORTED_S = 2.7e-9
+"""More of an element that has its neighbours in other lines of the cache, for reading and writing it and its place: on
+an H200 20 ps on all 132, rows of 512 and of 1590.
+"""
+
+
+SELECT_START_S, SELECT_PASS_S, SELECT_BITS = 5e-6, 2.2e-7, 2
+"""Of a block that selects the best few of a row, and of a pass over a digit of so many bits, for each 1024 elements
+(aten/src/ATen/native/cuda/TensorTopK.cu, sbtopk). Measured on an H200: 13,006 rows
+of 168 in half precision 106 us, 10,880 of 480 144, 7,680 of 1616 in single 310, 464,256 of 11 920.
+"""
+
+
+LONG_BYTE_S = 2.6e-9
+"""Of a multiprocessor that sorts longer rows, a byte of an element: on an H200 6,112 rows of 4,320 in single precision
+2.3 ms, 6,256 of 4,288 in half 1.2.
+"""
+
+
+def _block_sorted_s(cols: Array, size: int) -> Array:
+    """Of a multiprocessor, for a row that a block sorts: as many elements as it has room for, in each pass."""
+    room = np.where(cols <= FEW_SORTED, FEW_SORTED, np.maximum(2 ** np.ceil(np.log2(np.maximum(cols, 1))), LEAST_ROOM))
+    pass_s = np.where(cols <= FEW_SORTED, FEW_PASS_S, PASS_S)
+    return np.where(cols <= FEWEST_SORTED, FEWEST_SORTED * COMPARED_S, room * pass_s * 8 * size / DIGIT_BITS)
+
+
+def _sort_issue_s(d: Dims, size: int, sms: int) -> Array:
+    """Rows that blocks sort, or select the best few of and sort those; what lies apart takes longer."""
+    sorted_s = _block_sorted_s(d["cols"], size) + d["cols"] * APART_SORTED_S * (d["stride"] > 1)
+    warps = np.minimum(np.ceil(d["cols"] / WARP), SOFTMAX_THREADS / WARP)
+    rounds = np.ceil(d["cols"] / SOFTMAX_THREADS)
+    select_s = SELECT_START_S + SELECT_PASS_S * 8 * size / SELECT_BITS * rounds
+    best_s = select_s / np.minimum(THREADS_OF_SM / WARP / warps, BLOCKS_OF_SM) + _block_sorted_s(d["k"], size)
+    row_s = np.where(d["cols"] <= BLOCK_SORTED, sorted_s, d["cols"] * LONG_BYTE_S * size)
+    return np.asarray(d["rows"] * np.where(d["k"] > 0, best_s, row_s) / sms)
+
+
 def _weight_norm_features(d: Dims, size: int, sms: int) -> list[Array]:
     return [*_rows_features(d, size, sms), d["last"]]
 
@@ -368,7 +437,7 @@ ROWS = (
         name="batch_norm",
         dims={**_MATRIX, "of_batch": 0},
         features=_batch_norm_features,
-        issue_s=_statistics_s,
+        issue_s=_batch_norm_issue_s,
         profiler_names=r"batch_norm|bn_fw",
         factor_group="norm",
     ),
@@ -408,8 +477,9 @@ ROWS = (
     ),
     _row(
         name="sort",
-        dims={**_MATRIX, "k": 0},
+        dims={**_MATRIX, "k": 0, "stride": 1},
         flops=_sort_flops,
+        issue_s=_sort_issue_s,
         features=_sort_features,
         impossible=lambda d: [(d["k"] > d["cols"], "k={k} is more than there are, cols={cols}")],
         sizes=("rows", "cols", "k"),

@@ -56,6 +56,8 @@ def convolved(call: OpCall) -> tuple[Kernel, ...]:
         "bias": float(isinstance(call.args.get("bias"), TensorSpec)),
         "channels_last": float(not x.is_contiguous and x.stride[-spatial - 1] == 1),
     }
+    if transposed and groups == 1 and spatial < 3 and is_of_pixels(dims):
+        return (Kernel("conv", x.dtype, dims),)
     if transposed:
         out = call.outputs[0].shape
         dims |= {"out_h": 1 if flat else out[-2], "out_w": out[-1]}
@@ -67,6 +69,11 @@ def convolved(call: OpCall) -> tuple[Kernel, ...]:
         return (Kernel("conv3d", x.dtype, {**dims, **volume}),)
     family = "conv" if groups == 1 else "conv_depthwise" if groups == dims["c_in"] else "conv_grouped"
     return (Kernel(family, x.dtype, dims),)
+
+
+def is_of_pixels(dims: dict[str, float]) -> bool:
+    """Whether each pixel makes one, as where a window has one and goes step by step."""
+    return all(dims[name] == 1 for name in ("r", "s", "stride_h", "stride_w")) and not (dims["pad_h"] or dims["pad_w"])
 
 
 def images_above_each_other(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+from predictor.kernels.family import WARP
+from predictor.kernels.streams import LINE_BYTES
 from predictor.ops import ort
 from predictor.ops.arguments import pair, tensor
 from predictor.ops.elementary import contiguous_of, copy_of, dense, element_copy, fill_of
@@ -66,17 +69,41 @@ def cat(call: OpCall, *, stacks: bool = False) -> tuple[Kernel, ...]:
     inner = math.prod(out.shape[dim + 1 :])
     run = inner * (1 if stacks else parts[0].shape[dim])
     runs = inner * out.itemsize * (1 if stacks else math.gcd(*(t.shape[dim] for t in parts)))
+    contiguous = not has_skipped and all(t.is_contiguous for t in parts)
+    alignment = math.gcd(runs, VECTOR_BYTES) if in_words else out.itemsize
     dims = {
         "elements": out.elements,
         "bytes_read": sum(t.nbytes for t in parts),
         "bytes_written": out.nbytes,
         "inputs": len(call.tensors),  # an empty one too: a single one would be copied by another kernel
         "run": run,
-        "contiguous": float(not has_skipped and all(t.is_contiguous for t in parts)),
-        "alignment": math.gcd(runs, VECTOR_BYTES) if in_words else out.itemsize,
+        "contiguous": float(contiguous),
+        "alignment": alignment,
         "largest": max(t.elements for t in parts),
     }
+    if contiguous and alignment < VECTOR_BYTES:
+        dims["lines"] = lines_written([inner * (1 if stacks else t.shape[dim]) for t in parts], out.itemsize)
     return (Kernel("cat", out.dtype, dims),)
+
+
+JOINED_BYTES = {2: 8, 4: 16, 8: 16}
+"""Size of an element -> bytes that a thread reads at once and writes element by element (aten/src/ATen/native/cuda/
+Shape.cu, CatArrayBatchedCopy_alignedK_contig); others one by one.
+"""
+
+
+def lines_written(runs: Sequence[int], size: int) -> float:
+    """Lines of the cache that a warp writes to at once, on average, where it joins runs of so many elements each in
+    turn: its threads' elements lie apart, so it opens each line of as many runs as it has elements for.
+    """
+    row = sum(runs)
+    spread = WARP * max(JOINED_BYTES.get(size, size) // size, 1)
+
+    def lines(run: int) -> float:
+        each = 1 + (run - 1) * size / LINE_BYTES
+        return min(spread / run * min(each, row * size / LINE_BYTES), WARP)
+
+    return sum(run / row * lines(run) for run in runs)
 
 
 def pad(call: OpCall) -> tuple[Kernel, ...]:

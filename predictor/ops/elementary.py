@@ -9,7 +9,7 @@ from itertools import pairwise, takewhile
 
 from predictor.kernels.family import WARP
 from predictor.kernels.unmodelled import UNMODELLED
-from predictor.ops.instructions import CAST_CYCLES, offset_cycles
+from predictor.ops.instructions import CAST_CYCLES, line_cycles, offset_cycles
 from predictor.ops.walks import axes_of, walk
 from predictor.records import Kernel, OpCall, TensorSpec
 
@@ -52,7 +52,8 @@ def pointwise_of(
     if converts is None:
         converts = len({t.dtype for t in inputs if t.dtype != "bool"}) > 1
     contiguous = all(is_vectorised(t, out) for t in inputs)
-    placing = 0 if contiguous else offset_cycles(inputs, out)
+    lines = sum(line_cycles(t, out) for t in inputs if t.elements > 1)
+    placing = 0 if contiguous else max(offset_cycles(inputs, out), round(lines))
     dims = {
         "elements": out.elements,
         "bytes_read": sum(min(t.nbytes, t.elements * t.itemsize) for t in inputs),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 
@@ -39,16 +40,23 @@ def shared_run(index: TensorSpec) -> int:
 
 
 def look_up(call: OpCall) -> tuple[Kernel, ...]:
-    """A row of a table for every index."""
-    out = call.outputs[0]
-    return rows_read(out, out.shape[-1]) if out.elements else ()
+    """A row of a table for every index; these are copied first where they are no list, of whatever step."""
+    out, index = call.outputs[0], tensor(call, "indices")
+    if not out.elements:
+        return ()
+    steps = [(n, step) for n, step in zip(index.shape, index.stride, strict=True) if n != 1]
+    if not all(step == n * inner for (_, step), (n, inner) in pairwise(steps)):
+        return (*copy_of(index), *rows_read(out, out.shape[-1]))
+    return rows_read(out, out.shape[-1], of_slices=index.is_contiguous)
 
 
 def select(call: OpCall) -> tuple[Kernel, ...]:
-    """A slice for every index; behind a first dimension, each element for itself."""
+    """A slice for every index; behind a first dimension, or of indices that lie apart, each element for itself
+    (aten/src/ATen/native/cuda/IndexKernelUtils.h, fast_gather_kernel_eligible).
+    """
     x, index, out = tensor(call, "self"), tensor(call, "index"), call.outputs[0]
     dim = int(call.args.get("dim", 0)) % max(len(x.shape), 1)
-    of_slices = x.is_contiguous and math.prod(x.shape[:dim]) == 1
+    of_slices = x.is_contiguous and math.prod(x.shape[:dim]) == 1 and index.is_contiguous
     return rows_read(out, out.elements // max(index.elements, 1), of_slices=of_slices)
 
 
@@ -93,6 +101,28 @@ def scatter(call: OpCall, *, in_place: bool = False, adds: bool = False, by_rows
     return (*copied, written(x.dtype, places // cols, cols, adds=adds, shared=shared, run=run))
 
 
+ADDED, COMPARED = ("sum", "mean"), ("amax", "amin")
+"""Reductions that add, and that compare; the others multiply."""
+
+WORD_BYTES, ELEMENTS_OF_SCATTER = 4, 8
+"""Of the shortest word that is exchanged in memory if it is still the same (aten/src/ATen/cuda/Atomic.cuh), and
+elements of a thread of a scatter (aten/src/ATen/native/cuda/ScatterGatherKernel.cu).
+"""
+
+
+def exchanged(added: Kernel, reduce: str, itemsize: int, each: int = 1) -> Kernel:
+    """The kernel of a sum at places, as another reduction. Instructions add in memory, and compare integers; else
+    neighbours and all that meet in a place contend for the word that it lies in: a product changes it each time, of n
+    in any order the logarithm of n are larger than all before. each: elements of a thread.
+    """
+    if reduce in ADDED or (reduce in COMPARED and added.dtype in INDICES):
+        return added
+    contend = added.dims["shared"] * max(WORD_BYTES / itemsize, 1)
+    changes = math.log1p(contend) if reduce in COMPARED else contend
+    rows = added.dims["rows"] * added.dims["cols"]
+    return Kernel("exchange", added.dtype, {"rows": rows, "changes": changes, "each": float(each)})
+
+
 def reduced_into(call: OpCall, *, in_place: bool = False) -> tuple[Kernel, ...]:
     """A reduction for every index, into a tensor that is copied twice unless in place (aten/src/ATen/native/
     TensorAdvancedIndexing.cpp, scatter_reduce_two): the places are emptied first where what is there is not included;
@@ -105,12 +135,20 @@ def reduced_into(call: OpCall, *, in_place: bool = False) -> tuple[Kernel, ...]:
     (added,) = scatter(call, in_place=True, adds=True)
     emptied = () if included else scatter(call, in_place=True)
     copied = () if in_place else copy_of(x, out) * 2
-    if call.args.get("reduce") != "mean":
-        return (*copied, *emptied, added)
+    reduce = str(call.args.get("reduce"))
+    if reduce != "mean":
+        return (*copied, *emptied, exchanged(added, reduce, x.itemsize, ELEMENTS_OF_SCATTER))
     flags = TensorSpec(out.shape, "bool", out.stride)
     counted = (*fill_of(source), *fill_of(out), added)
     at_least_one = pointwise_of((out,), flags) + pointwise_of((out, flags), out)
     return (*copied, *emptied, added, *counted, *at_least_one, *pointwise_of((out, out), out))
+
+
+def reduced_by_rows(call: OpCall, *, in_place: bool = False) -> tuple[Kernel, ...]:
+    """A reduction of whole slices, which a list of indices says."""
+    found = scatter(call, in_place=in_place, adds=True, by_rows=True)
+    itemsize = tensor(call, "self").itemsize
+    return (*found[:-1], *(exchanged(added, str(call.args.get("reduce")), itemsize) for added in found[-1:]))
 
 
 def called_by_scatter_reduce(call: OpCall) -> tuple[str, ...]:
@@ -289,6 +327,6 @@ ROWS = (
     _row(("index_copy_",), lower=partial(scatter, in_place=True, by_rows=True), untimed=RARE),
     _row(("index_add",), lower=partial(scatter, adds=True, by_rows=True), untimed=RARE),
     _row(("index_add_",), lower=partial(scatter, in_place=True, adds=True, by_rows=True), untimed=RARE),
-    _alone(("index_reduce",), lower=partial(scatter, adds=True, by_rows=True), untimed=RARE),
-    _alone(("index_reduce_",), lower=partial(scatter, in_place=True, adds=True, by_rows=True), untimed=RARE),
+    _alone(("index_reduce",), lower=reduced_by_rows, untimed=RARE),
+    _alone(("index_reduce_",), lower=partial(reduced_by_rows, in_place=True), untimed=RARE),
 )

@@ -66,9 +66,9 @@ def mm(call: OpCall) -> tuple[Kernel, ...]:
 
 
 def mv(call: OpCall) -> tuple[Kernel, ...]:
-    """A product with one column."""
+    """A product with one column, which is that of one row with the matrix as weights."""
     a = tensor(call, "self")
-    return product(a.dtype, a.shape[0], 1, a.shape[-1])
+    return product(a.dtype, 1, a.shape[0], a.shape[-1], nt=not is_column_major(a))
 
 
 def dot(call: OpCall) -> tuple[Kernel, ...]:
@@ -171,7 +171,7 @@ def addbmm(call: OpCall) -> tuple[Kernel, ...]:
 def addmv(call: OpCall) -> tuple[Kernel, ...]:
     """What is added is copied into the result; a product with one column."""
     a = tensor(call, "mat")
-    return copy_of(call.outputs[0]) + product(a.dtype, a.shape[0], 1, a.shape[-1])
+    return copy_of(call.outputs[0]) + product(a.dtype, 1, a.shape[0], a.shape[-1], nt=not is_column_major(a))
 
 
 def matrix_macs(call: OpCall) -> int:

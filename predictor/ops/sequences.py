@@ -22,16 +22,26 @@ def scan(call: OpCall, *, heavy: float = 0.0) -> tuple[Kernel, ...]:
     return cast + along(x, "scan", dim, indexed=float(indexed), heavy=heavy, down=float(down))
 
 
+SORTED_IN_PLACE = 4096
+"""Elements of a row up to which a block sorts it where it lies (aten/src/ATen/native/cuda/Sort.cpp,
+should_use_small_sort).
+"""
+
+
 def sort(call: OpCall, *, k: float = 0.0) -> tuple[Kernel, ...]:
-    """Sorting along a dimension, made the last one. k: of the largest that are wanted, 0 for all."""
+    """Sorting along a dimension, made the last one, but of short rows, which are sorted where they lie. k: of the
+    largest that are wanted, 0 for all.
+    """
     x = tensor(call, "self")
     if not x.elements:
         return ()
     dim = int(call.args.get("dim", -1)) if x.shape else 0
     cols = x.shape[dim] if x.shape else 1
     swapped = bool(x.shape) and dim % len(x.shape) != len(x.shape) - 1
-    copy = copy_of(x.transposed(dim)) if swapped else ()
-    return (*copy, Kernel("sort", x.dtype, {"rows": x.elements // cols, "cols": cols, "k": k}))
+    dims = {"rows": x.elements // cols, "cols": cols, "k": k}
+    if swapped and not k and cols <= SORTED_IN_PLACE:
+        return (Kernel("sort", x.dtype, {**dims, "stride": max(x.stride[dim], 1)}),)
+    return (*(copy_of(x.transposed(dim)) if swapped else ()), Kernel("sort", x.dtype, dims))
 
 
 FEW_TIMES, FEW_POWER = 10, 0.145

@@ -89,7 +89,7 @@ def gather(rng: Rng, scale: Scale) -> Recipe:
     if kind == "scatter":
         return Recipe(pick(rng, _scatter_add, _scatter_add, _scatter), (target, every, source))
     if kind == "reduce":
-        return Recipe(_ScatterReduce(pick(rng, "amax", "amin", "sum")), (target, every, source))
+        return Recipe(_scatter_reduce, (target, every, source))
     if kind == "copy":  # of the new tokens into a cache
         batch, heads, length = pick(rng, 1, 2, 8, 16, 64), pick(rng, 4, 8, 12, 32), pick(rng, 128, 512, 2048)
         tokens, head = pick(rng, 1, 1, 1, 4, 64), pick(rng, 64, 64, 128)
@@ -112,12 +112,9 @@ def _index_add(x: Any, index: Any, source: Any) -> Any:
     return x.index_add_(0, index, source)
 
 
-@dataclass(frozen=True, slots=True)
-class _ScatterReduce:
-    how: str
-
-    def __call__(self, x: Any, index: Any, source: Any) -> Any:
-        return x.scatter_reduce_(0, index, source, self.how)
+def _scatter_reduce(x: Any, index: Any, source: Any) -> Any:
+    """A sum: the largest of what meets in a place is found by the first call of many, and no other changes it."""
+    return x.scatter_reduce_(0, index, source, "sum")
 
 
 def _scatter_add(x: Any, index: Any, source: Any) -> Any:

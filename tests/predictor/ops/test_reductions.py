@@ -9,6 +9,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from predictor.calibration.load import load_calibration
+from predictor.pricing.kernels import price_kernels
 from predictor.records import Kernel
 from predictor.runtimes.eager import lowering as eager
 from tests.helpers import of
@@ -152,3 +154,52 @@ def test_losses_of_classes(shape: tuple[int, ...], reduction: str, families: lis
 def test_distances_are_of_pairs() -> None:
     dims = only(lambda x, y: torch.cdist(x, y, p=1.0), torch.rand(5, 3), torch.rand(7, 3))
     assert (dims["paired"], dims["rows"], dims["cols"]) == (1, 35, 3)
+
+
+@pytest.mark.parametrize(
+    ("rows", "cols", "of_batch", "microseconds"),
+    [
+        (6_144_000, 32, 0, 461.8),
+        (40_960, 31, 0, 16.6),
+        (20_480, 501, 0, 21.9),
+        (1_024, 53_568, 0, 117.4),
+        (32, 393_216, 0, 312.6),
+        (3_072, 1_536, 1_536, 38.1),
+        (768, 1_152, 1_152, 13.2),
+    ],
+)
+def test_a_batch_norm_takes_the_steps_of_its_blocks(rows: int, cols: int, of_batch: int, microseconds: float) -> None:
+    """As an H200 ran them: pillars, sleep, long windows of it, images, volumes, standardised weights."""
+    dims = {"rows": rows, "cols": cols, "of_batch": of_batch}
+    seconds = price_kernels(load_calibration("h200"), "batch_norm", "fp16", dims).seconds
+    assert float(seconds[0]) == pytest.approx(microseconds * 1e-6, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "rows", "cols", "stride", "microseconds"),
+    [
+        ("fp16", 3_072, 1_590, 3_072, 241.5),
+        ("fp16", 1_024, 512, 64, 39.1),
+        ("fp16", 6_592, 1_256, 1, 236.8),
+        ("fp32", 16_272, 1_408, 1, 869.5),
+    ],
+)
+def test_rows_are_sorted_in_passes_of_a_block(
+    dtype: str, rows: int, cols: int, stride: int, microseconds: float
+) -> None:
+    """As an H200 ran them: features of trees down columns, a middle dimension, rows in order."""
+    dims = {"rows": rows, "cols": cols, "k": 0, "stride": stride}
+    seconds = price_kernels(load_calibration("h200"), "sort", dtype, dims).seconds
+    assert float(seconds[0]) == pytest.approx(microseconds * 1e-6, rel=0.15)
+
+
+def test_short_rows_are_sorted_where_they_lie() -> None:
+    middle = torch.rand(4, 512, 64)
+    assert [(k.family, k.dims.get("stride")) for k in kernels(lambda x: x.sort(1).values, middle)] == [("sort", 64)]
+    assert [k.family for k in kernels(lambda x: x.topk(4, 1).values, middle)] == ["copy", "sort"]
+    assert [k.family for k in kernels(lambda x: x.sort(0).values, torch.rand(5000, 4))] == ["copy", "sort"]
+
+
+def test_a_matrix_by_a_vector_is_a_row_by_weights() -> None:
+    found = only(torch.mv, torch.rand(64, 32), torch.rand(32))
+    assert (found["m"], found["n"], found["k"], found["nt"]) == (1, 64, 32, 1)
