@@ -36,6 +36,7 @@ from predictor.capture import (
     device_paths,
     higher_order,
     isolation,
+    kept,
     layers,
     layouts,
     python_trace,
@@ -134,6 +135,7 @@ class _Recorder(TorchDispatchMode):
         self.learned: dict[layers.Key, tuple[layers.Called, layers.Layer]] = {}
         self.outputs: tuple[int, ...] = ()
         self.inputs: tuple[int, ...] = ()
+        self.used: _Copy | None = None  # what has made the pass, where that keeps something for the next
         self.failed: tuple[BaseException | None, str] = (None, "")  # what an operator raised, and the operator
         self._copies = copies
         self._foreign: list[tuple[torch.Tensor, int]] = []  # tensors that no operator of the pass has made, as values
@@ -910,6 +912,7 @@ _OWN_FILES = frozenset(
                     device_paths,
                     higher_order,
                     isolation,
+                    kept,
                     layouts,
                     redirected,
                 ),
@@ -985,6 +988,15 @@ def capture(
     return graph
 
 
+class _Copy(NamedTuple):
+    """A copy of a module and of its arguments. tensors: those that they hold, by identity."""
+
+    module: torch.nn.Module
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    tensors: Set[int]
+
+
 _DIFFER_IN_TRAINING = (torch.nn.modules.dropout._DropoutNd, torch.nn.modules.batchnorm._NormBase)
 
 
@@ -1011,10 +1023,8 @@ class _Pass:
         """Whether torch.jit runs any of it."""
         return any(isinstance(child, torch.jit.ScriptModule) for child in self.modules)
 
-    def copied(self) -> tuple[torch.nn.Module, tuple[Any, ...], dict[str, Any], Set[int]]:
-        """Copies for one pass, which may change them: the module, positional and keyword arguments; and the identities
-        of their tensors.
-        """
+    def copied(self) -> _Copy:
+        """Copies for one pass, which may change them."""
         dtype = DTYPES[self.dtype]
         copies, stand_in = Copies(), partial(abstract, dtype=dtype)
         weight = partial(abstract, dtype=None if runs_in(self.modules, dtype) else dtype)
@@ -1030,7 +1040,12 @@ class _Pass:
         except Exception as error:
             kind = type(self.module).__name__
             raise PredictorError(f"{kind} or its inputs cannot be copied: {one_line(error)}") from error
-        return copy, args, kwargs, copies.tensors
+        return _Copy(copy, args, kwargs, copies.tensors)
+
+    def with_inputs_of(self, used: _Copy) -> _Copy:
+        """A copy of the module that has made a pass, and inputs as they were before."""
+        fresh = self.copied()
+        return fresh._replace(module=used.module, tensors=fresh.tensors | used.tensors)
 
     def recorder(self, module: torch.nn.Module, copies: Set[int]) -> _Recorder:
         """What watches a pass of a copy."""
@@ -1061,13 +1076,25 @@ def _recorded(user: _Pass) -> _Recorder:
             break
         _WARM[user.mode].update(ran)
         recorder = _record(user)
-    return recorder
+    return _later(recorder, user)
 
 
 def _record_redirected(user: _Pass) -> _Recorder:
     with redirected.to("meta"):
         _record(user, redirected.CUDA)
-        return _record(user, redirected.CUDA)
+        return _later(_record(user, redirected.CUDA), user, redirected.CUDA)
+
+
+def _later(first: _Recorder, user: _Pass, device: torch.device = capture_mode.META) -> _Recorder:
+    """What later passes run, where the first has made what it keeps for them."""
+    if first.used is None or user.mode in kept.OF_THE_FIRST_PASS:
+        return first
+    try:
+        _record(user, device, first.used)  # what it runs in place of that may run for the first time
+        second = _record(user, device, first.used)
+    except PredictorError:
+        return first
+    return second if len(second.calls) < len(first.calls) else first
 
 
 MOST_PASSES = 4
@@ -1087,10 +1114,13 @@ def _optimise(module: torch.nn.Module, user: _Pass) -> None:
             module(*args, **kwargs)
 
 
-def _record(user: _Pass, device: torch.device = capture_mode.META) -> _Recorder:
-    """One pass of a copy. device: what its device is called. Raises PredictorError, whatever the module raises."""
-    module, args, kwargs, copies = user.copied()
-    recorder = user.recorder(module, copies)
+def _record(user: _Pass, device: torch.device = capture_mode.META, used: _Copy | None = None) -> _Recorder:
+    """One pass of a copy. device: what its device is called; used: a copy that has made a pass. Raises PredictorError,
+    whatever the module raises.
+    """
+    copied = user.copied() if used is None else user.with_inputs_of(used)
+    module, args, kwargs, copies = copied
+    recorder, rooms = user.recorder(module, copies), kept.Kept(module)
     seed()
     try:
         with torch.inference_mode(user.inference), warnings.catch_warnings():
@@ -1113,6 +1143,8 @@ def _record(user: _Pass, device: torch.device = capture_mode.META) -> _Recorder:
                 finally:
                     sys.settrace(before)
         recorder.returns(_returned(result), _tensors_within((args, kwargs)))
+        if made := rooms.tensors():
+            recorder.used = copied._replace(tensors=copies | set(map(id, made)))
     except KeyboardInterrupt:
         raise
     except Stopped as stop:

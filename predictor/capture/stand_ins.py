@@ -154,7 +154,7 @@ def _deep_copy(value: Any, memo: dict[int, Any]) -> Any:
             of = type(item)
             if of in _UNCOPIED:
                 state[name] = item
-            elif (of is dict or of is OrderedDict) and not item and name in _OF_EVERY_MODULE:
+            elif (of is dict or of is OrderedDict) and not item and name in OF_EVERY_MODULE:
                 state[name] = of()
             elif of is tuple and _UNCOPIED.issuperset(map(type, item)):
                 state[name] = item
@@ -163,14 +163,14 @@ def _deep_copy(value: Any, memo: dict[int, Any]) -> Any:
             else:
                 state[name] = _deep_copy(item, memo)
         state.pop("_compiled_call_impl", None)
-        if not (kind.__setstate__ is torch.nn.Module.__setstate__ and state.keys() >= _OF_EVERY_MODULE):
+        if not (kind.__setstate__ is torch.nn.Module.__setstate__ and state.keys() >= OF_EVERY_MODULE):
             copied.__setstate__(state)
     else:
         return copy.deepcopy(value, memo)
     return copied
 
 
-_OF_EVERY_MODULE = frozenset(name for name, value in vars(torch.nn.Module()).items() if isinstance(value, dict))
+OF_EVERY_MODULE = frozenset(name for name, value in vars(torch.nn.Module()).items() if isinstance(value, dict))
 """Attributes that hold a mapping of a module's own, as torch makes it: no other module shares it."""
 
 _usual: WeakKeyDictionary[type, bool] = WeakKeyDictionary()
