@@ -150,6 +150,7 @@ class _Recorder(TorchDispatchMode):
         self._frames = CompiledFrames(self._is_model) if mode in COMPILED_MODES else None
         self._stays_on_device = False  # what is split asked for the device, where known values are kept on the CPU
         self._makes_on_device = False  # what is split has such values, and makes tensors where these are
+        self._keeps_values = True  # of tensors that are made of numbers alone
         self.python = PythonTrace(
             _OBSERVERS,
             _OWN_FILES,
@@ -568,7 +569,7 @@ class _Recorder(TorchDispatchMode):
             result = layouts.result_of(name, args, self._computed(func, name, bound, args, kwargs, given))
             if name == "scaled_dot_product_attention":
                 result = as_fused(result)
-            if (where == "factory" and has_known_values(name, result)) or (
+            if (where == "factory" and self._keeps_values and has_known_values(name, result)) or (
                 name in assumptions.FILLED_LIKE and result.is_meta and has_known_integers(result)
             ):
                 result = func(*args, **{**kwargs, "device": torch.device("cpu")})
@@ -690,9 +691,18 @@ class _Recorder(TorchDispatchMode):
             return self._split(run, *first)
         except (RuntimeError, NotImplementedError):
             if not has_real(*given):
-                raise
+                return self._split_without_values(run, given)
             self._reads_values = True
             return self._split(run, *second)
+
+    def _split_without_values(self, run: Any, given: tuple[Any, Any]) -> tuple[Any, tuple[OpCall, ...]]:
+        """Parts of a composite operator that compares the devices of what it makes with those of what it is given."""
+        before = self._keeps_values, self._remembers
+        self._keeps_values = self._remembers = False
+        try:
+            return self._split(run, *given)
+        finally:
+            self._keeps_values, self._remembers = before
 
     def _split_explicit(
         self, func: Any, kernel: Any, given: tuple[Any, Any], on_one_device: tuple[Any, Any]

@@ -65,3 +65,12 @@ def test_a_norm_of_one_dimension_or_of_six_is_counted_like_any_other() -> None:
         weight, elements = torch.ones(8), torch.Size(shape).numel()
         (call,) = of(lambda x, w: F.layer_norm(x, (8,), w), torch.rand(shape), weight).calls
         assert call.macs == 5 * elements
+
+
+@pytest.mark.parametrize("q", [0.5, torch.tensor([0.1, 0.9])])
+@pytest.mark.parametrize("function", [torch.quantile, torch.nanquantile])
+def test_a_quantile_is_captured_whatever_says_it(function: Callable[..., Any], q: Any) -> None:
+    """Torch makes a tensor of a number, and compares its device with the other's, within one operator."""
+    asked = q if isinstance(q, float) else q.tolist()
+    graph = of(lambda x: function(x, asked if isinstance(asked, float) else x.new_tensor(asked), dim=1), X)
+    assert any("quantile" in call.op for call in graph.calls)
