@@ -239,7 +239,8 @@ def index_fill(call: OpCall, *, in_place: bool = False) -> tuple[Kernel, ...]:
     if not x.elements or not index.elements:
         return ()
     copied = () if in_place else copy_of(x, call.outputs[0])
-    places = x.elements // x.shape[int(call.args["dim"])] * index.elements
+    listed = x.shape[int(call.args["dim"])] if x.shape else 1
+    places = x.elements // listed * index.elements
     return (*copied, written(x.dtype, places, 1))
 
 

@@ -83,8 +83,8 @@ def parts(graph: Graph, unmodelled: Counter[str]) -> list[Part]:
             found.append(Part(False, tuple(replace(call, uncompiled=True) for call in left)))
             continue
         lowered = _compiled(replace(graph, calls=calls, outputs=tuple(outputs)), unmodelled)
-        begins = [HostCall(NEXT_GRAPH, (), PythonWork(), Trait.GUARD, origin=calls[0].origin)]
-        again = begins if any(part.is_compiled for part in found) else []
+        is_next = any(part.is_compiled for part in found)
+        again = [HostCall(NEXT_GRAPH, (), PythonWork(), Trait.GUARD, origin=calls[0].origin)] if is_next else []
         found.append(Part(True, (*again, *lowered), _given(calls, outside)))
     return found
 

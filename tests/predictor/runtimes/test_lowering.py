@@ -480,6 +480,16 @@ def test_a_break_stands_between_two_replays() -> None:
     assert said[-1] == "replay"
 
 
+@pytest.mark.parametrize("runtime", ["eager", "torchscript", "cudagraph", "compile", "compile-cudagraph"])
+def test_a_model_that_runs_nothing_is_lowered(runtime: str) -> None:
+    assert families(lowered(runtime, lambda x: x.contiguous())) == []
+
+
+def test_a_value_is_written_into_a_single_number() -> None:
+    first = torch.zeros(1, dtype=torch.int64)
+    assert "gather" in families(lowered("eager", lambda x, first: x.sum().index_fill(0, first, 1.0), X, first))
+
+
 def test_half_precision_transforms_are_of_powers_of_two() -> None:
     assert not lowered("eager", lambda x: torch.fft.fft(x.float()).real).unsupported_reason
     said = lowered("eager", lambda x: torch.fft.fft(x).real, torch.rand(2, 48)).unsupported_reason
