@@ -93,6 +93,7 @@ WIDER: dict[str, Callable[[Dims, Array], Dims]] = {
     "ort_cache_append": _along("blocks"),
     "scattered_slices": _along("indices"),
     "scattered_elements": _along("elements"),
+    "exchange": _along("rows"),
     **dict.fromkeys(("layer_norm", "group_norm", "gather"), _COLUMNS),
     "weight_norm": _along("rows", "cols"),
     **dict.fromkeys(

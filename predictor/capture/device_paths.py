@@ -3,7 +3,7 @@ shapes of those that torch has for CUDA alone.
 
 Sources: torch/csrc/aten of torch 2.11 by file: native/RNN.cpp (cells), native/transformers/transformer.cpp and
 native/transformers/cuda/attention.cu (the fused encoder layer and attention), native/cuda/GroupedBlas.cpp (grouped
-products); kernels seen in profiles of an H200.
+products), native/PackedSequence.cpp (padding); kernels seen in profiles of an H200.
 """
 
 from __future__ import annotations
@@ -275,6 +275,19 @@ def padded(x: Tensor, padding: float, output_size: Any = None) -> Tensor:
     return x.clone() if output_size is None else x.new_empty(output_size).clone()
 
 
+def pad_sequence(
+    sequences: list[Tensor], batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right"
+) -> Tensor:
+    """A tensor of padding, and every sequence copied into its place. What compilers take builds it anew for each."""
+    first, longest = sequences[0], max(map(len, sequences))
+    sides = (len(sequences), longest) if batch_first else (longest, len(sequences))
+    out = torch.full((*sides, *first.shape[1:]), padding_value, dtype=first.dtype, device=first.device)
+    for i, sequence in enumerate(sequences):
+        start = longest - len(sequence) if padding_side == "left" else 0
+        out.select(0 if batch_first else 1, i).narrow(0, start, len(sequence)).copy_(sequence)
+    return out
+
+
 FALLBACK = "transformers::grouped_mm_fallback"
 
 ON_DEVICE: dict[str, Callable[..., Any]] = {
@@ -286,9 +299,14 @@ ON_DEVICE: dict[str, Callable[..., Any]] = {
     "_nested_tensor_from_mask": from_mask,
     "to_padded_tensor": padded,
     "one_hot": one_hot,
+    "pad_sequence": pad_sequence,
     FALLBACK: grouped_products_into,
 }
 """Operator -> what a GPU runs instead, in operators."""
+
+
+DECOMPOSED = frozenset({"one_hot", "pad_sequence"})
+"""Those of which compilers take torch's decomposition in Python instead (torch/_decomp/decompositions.py)."""
 
 
 def parts_of(name: str, mode: CaptureMode, args: tuple[Any, ...]) -> Callable[..., Any] | None:
@@ -297,7 +315,7 @@ def parts_of(name: str, mode: CaptureMode, args: tuple[Any, ...]) -> Callable[..
         return grouped_products if args[0].dtype != torch.bfloat16 else None
     if name.endswith("_cell") and mode is CaptureMode.EXPORTED:
         return None
-    if name == "one_hot" and (mode in COMPILED_MODES or mode is CaptureMode.EXPORTED):
+    if name in DECOMPOSED and (mode in COMPILED_MODES or mode is CaptureMode.EXPORTED):
         return None
     return ON_DEVICE.get(name)
 

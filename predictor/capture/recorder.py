@@ -10,6 +10,7 @@ afterwards (``isolation``, ``stand_ins``); a forward without an end is stopped (
 from __future__ import annotations
 
 import contextlib
+import dis
 import sys
 import warnings
 import weakref
@@ -187,6 +188,8 @@ class _Recorder(TorchDispatchMode):
         origin = self._origin(caller)
         if not self._depth:
             self._caller = caller
+        if func is _NUMBER and self._mode in _RUNS and _stores(caller):
+            return mark_on_host(func(*args, **{**kwargs, "device": torch.device("cpu")}))
         keyed = None
         if self._remembers and not self.casts.enabled and traced_tensors.sizes_given() is None:
             keyed = signatures.keyed(func, args, kwargs, self._context, self._stays_on_device, self._makes_on_device)
@@ -840,6 +843,19 @@ class _Done(NamedTuple):
 
 
 _DETACH = torch.ops.aten.detach.default
+
+_NUMBER = torch.ops.aten.scalar_tensor.default
+
+_RUNS = frozenset({CaptureMode.EAGER, CaptureMode.CAPTURED})
+"""Modes in which Python runs in every pass."""
+
+
+def _stores(caller: FrameType) -> bool:
+    """Whether Python assigns to a part of a tensor. A number that it assigns to one on a GPU is a tensor of the host
+    that no operator makes, and whose value the kernel is given (THPVariable_setitem in
+    torch/csrc/autograd/python_variable_indexing.cpp, scalarToTensor in aten/src/ATen/TensorIndexing.h).
+    """
+    return dis.opname[caller.f_code.co_code[caller.f_lasti]] in ("STORE_SUBSCR", "STORE_SLICE")
 
 
 def _held_apart(tensor: torch.Tensor) -> torch.Tensor:

@@ -67,6 +67,8 @@ def convolved(call: OpCall) -> tuple[Kernel, ...]:
     if spatial == 3:
         volume = {"depth": shape[2], "t": w.shape[2], "stride_d": stride[0], "pad_d": pads[0]}
         return (Kernel("conv3d", x.dtype, {**dims, **volume}),)
+    if dims["h"] == 1 and not flat and dims["channels_last"] and is_of_pixels(dims):
+        dims |= {"h": dims["w"], "w": 1}  # as it lies in memory: a sequence of channels last is copied, this is not
     family = "conv" if groups == 1 else "conv_depthwise" if groups == dims["c_in"] else "conv_grouped"
     return (Kernel(family, x.dtype, dims),)
 

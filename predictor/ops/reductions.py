@@ -160,12 +160,14 @@ def batch_norm(call: OpCall) -> tuple[Kernel, ...]:
     x = tensor(call, "input")
     if not x.elements:
         return ()
-    if len(x.shape) == 2 or (not x.is_contiguous and x.stride[1] == 1):
-        return rows_of("batch_norm", x, math.ceil(x.elements / TILE), min(x.elements, TILE))
     computes = call.args.get("training") or call.args.get("use_input_stats")
-    dims = {"rows": math.prod(x.shape[:2]), "cols": math.prod(x.shape[2:])}
+    is_last = len(x.shape) == 2 or (not x.is_contiguous and x.stride[1] == 1)
+    if is_last:
+        dims = {"rows": math.ceil(x.elements / TILE), "cols": min(x.elements, TILE)}
+    else:
+        dims = {"rows": math.prod(x.shape[:2]), "cols": math.prod(x.shape[2:])}
     if computes:
-        dims["of_batch"] = x.elements // x.shape[1]
+        dims |= {"of_batch": x.elements // x.shape[1], "last": int(is_last)}
     return (Kernel("batch_norm", x.dtype, dims),)
 
 

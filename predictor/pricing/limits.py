@@ -50,8 +50,9 @@ def peak_flops(peaks: Mapping[str, float], family: Family, dtype: str) -> float:
 
 
 def least_s(calibration: Calibration, family: Family, dtype: str, dims: Dims) -> Array:
-    """Seconds below which no kernel of a family comes: its FLOPs over the card's peak, and, once its tensors together
-    exceed the last cache, its compulsory traffic over the bandwidth. Of a CPU, whose caches are many, nothing is said.
+    """Seconds below which no kernel of a family comes: its FLOPs over the card's peak, its threads where that is known,
+    and, once its tensors together exceed the last cache, its compulsory traffic over the bandwidth. Of a CPU, whose
+    caches are many, nothing is said.
 
     Winograd's algorithm takes ``WINOGRAD_GAIN`` times fewer multiplications, where a library really takes it; a
     convolution in single precision fills whole tiles of channels (``EXACT_TILE``).
@@ -65,5 +66,7 @@ def least_s(calibration: Calibration, family: Family, dtype: str, dims: Dims) ->
         tile = EXACT_TILE.get(calibration.architecture, 1)
         whole = np.ceil(dims["c_out"] / tile) * tile / dims["c_out"]
         compute_s = compute_s * np.where(is_winograd(dims), 1 / WINOGRAD_GAIN, whole)
+    if family.threads_s is not None:
+        compute_s = np.maximum(compute_s, family.threads_s(dims, size, calibration.sms))
     traffic_s = family.compulsory_bytes(dims, size) / device.bandwidth_bytes_per_s
     return np.maximum(compute_s, np.where(family.nbytes(dims, size) > device.l2_bytes, traffic_s, 0.0))

@@ -191,6 +191,7 @@ def _is_fusible(call: OpCall, fuser: Fuser) -> bool:
         or not is_fused(call, fuser)
         or not call.outputs
         or not all(o.elements for o in call.outputs)
+        or (fuser is Fuser.NNC and call.args.get("training"))  # a batch norm that computes statistics
     ):
         return False
     return fuser is not Fuser.NNC or (_has_overload(call) and all(t.dtype not in NOT_FUSED for t in call.tensors))

@@ -56,6 +56,19 @@ def test_no_kernel_is_faster_than_its_traffic_or_its_flops_on_any_gpu(gpu: str) 
             assert np.all(prices.seconds >= row.flops(arrays) / peak / gain * (1 - 1e-9)), (family, dtype)
 
 
+@pytest.mark.parametrize(
+    ("elements", "bytes_read", "microseconds"),
+    [(118_013_952, 237_257_000, 433.5), (24_576_000, 98_304_000, 89.2), (14_680_064, 58_720_256, 54.9)],
+)
+def test_a_thread_for_each_element_takes_longer_than_its_traffic(
+    elements: int, bytes_read: int, microseconds: float
+) -> None:
+    """Kernels of TorchScript's fuser as profiled on an H200, in half precision."""
+    dims = {"elements": elements, "bytes_read": bytes_read, "bytes_written": 2 * elements, "inputs": 2}
+    seconds = price_kernels(load_calibration("h200"), "nnc", "fp16", dims).seconds
+    assert float(seconds[0]) == pytest.approx(microseconds * 1e-6, rel=0.12)
+
+
 @pytest.mark.parametrize("gpu", ["1080ti", "2080ti", "v100"])
 def test_winograd_makes_wide_convolutions_faster_and_narrow_ones_not(gpu: str) -> None:
     calibration = load_calibration(gpu)

@@ -98,6 +98,11 @@ def test_torchscript_has_the_fuser_of_its_version(torch_version: str, architectu
     assert families(program) == expected
 
 
+def test_torchscript_joins_no_batch_norm_that_computes_its_statistics() -> None:
+    program = lowered("torchscript", lambda x: torch.tanh(F.batch_norm(x, None, None, training=True) * 2))
+    assert families(program) == ["batch_norm", "nnc"]
+
+
 def test_what_writes_into_its_input_is_joined_by_one_fuser_alone() -> None:
     graph = graph_of(Function(lambda x: torch.tanh(x).add_(1).mul_(2)), (X,), "fp16", "torchscript")
     lower = runtimes.load("torchscript").lower
