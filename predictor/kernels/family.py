@@ -194,13 +194,16 @@ class Family:
         """Bytes that a kernel moves at the least; size: of an element."""
         return self.nbytes(dims, size) if self.traffic is None else self.traffic(dims, size)
 
-    def roofline_s(self, dims: Dims, dtype: str, peak: float, bandwidth: float, sms: int) -> tuple[Array, Array]:
+    def roofline_s(
+        self, dims: Dims, dtype: str, peak: float, bandwidth: float, sms: int, longer: float = 1.0
+    ) -> tuple[Array, Array]:
         """Seconds that kernels take for what they compute and for what they move, at the least of either, without a
-        floor. peak: FLOP/s of a dtype, bandwidth: bytes/s, sms: multiprocessors.
+        floor. peak: FLOP/s of a dtype, bandwidth: bytes/s, sms: multiprocessors, each of which takes ``longer`` times
+        as long to issue instructions as where these were timed.
         """
         compute, memory = self.flops(dims) / peak, self.nbytes(dims, itemsize(dtype)) / bandwidth
         if self.issue_s is not None:
-            compute = np.maximum(compute, self.issue_s(dims, itemsize(dtype), sms))
+            compute = np.maximum(compute, self.issue_s(dims, itemsize(dtype), sms) * longer)
         if self.latency_s is None:
             return compute, memory
         waiting = self.latency_s(dims, sms)
