@@ -113,6 +113,7 @@ class Family:
     multiprocessors; None: nothing; latency_by_clock: they take so long on another GPU as instructions do. issue_s:
     seconds in which blocks are launched or the multiprocessors issue the instructions of a kernel that has many for a
     FLOP, beside its traffic, from dims, element size and multiprocessors; None: those of its FLOPs at the peak.
+    beyond_s: seconds that kernels of more elements than a fit has seen take at least, whose samples traffic decided.
 
     measured_in: where; stand_in: the family whose fit is taken where this one was not measured; held_out: dimensions
     that decide whether two samples are parts of one when a fit is tested on unseen ones, all where it is empty.
@@ -148,6 +149,7 @@ class Family:
     latency_s: Callable[[Dims, int], Array] | None = None
     latency_by_clock: bool = False
     issue_s: Callable[[Dims, int, int], Array] | None = None
+    beyond_s: Callable[[Dims, int], Array] | None = None
     measured_in: MeasuredIn = MeasuredIn.CALLS
     stand_in: str = ""
     held_out: tuple[str, ...] = ()

@@ -364,6 +364,9 @@ def _measured_s(
         edge_features = row.matrix_of_features(edge, dtype, calibration.sms)
         edge_s = _measured_s(calibration, fit, row, dtype, edge, edge_roof_s, edge_features)
         seconds = np.where(beyond, (edge_s - fit.floor_s) * dims["cols"] / longest + fit.floor_s, seconds)
+    if row.beyond_s is not None:
+        larger = dims["elements"] > fit.largest.get("elements", np.inf)
+        seconds = np.where(larger, np.maximum(seconds, row.beyond_s(dims, calibration.sms)), seconds)
     return np.asarray(seconds)
 
 
