@@ -339,14 +339,10 @@ def matmul(call: OpCall) -> tuple[Kernel, ...]:
 
 
 def conv(call: OpCall) -> tuple[Kernel, ...]:
-    """A convolution of cuDNN; a bias is added by a kernel of its own, part of what is measured but of volumes. Of an
-    image of one pixel it is a product, which adds the bias (nvjet, gemvx in profiles of squeezed channels).
-    """
+    """A convolution of cuDNN; a bias is added by a kernel of its own, part of what is measured but of volumes."""
     x, w = call.tensors[0], call.tensors[1]
     if len(w.shape) not in (3, 4, 5):
         return conv_as_product(call)
-    if math.prod((*x.shape[2:], *w.shape[2:], *call.outputs[0].shape[2:])) == 1 and w.shape[1] == x.shape[1]:
-        return (product(x.dtype, x.shape[0], w.shape[0], x.shape[1], 1, True, bias=len(call.tensors) > 2),)
     dims = _window(call, w.shape[0])
     if len(w.shape) == 5:
         return (_volume_conv(call, dims), *added_bias(call))

@@ -602,23 +602,6 @@ def test_a_transposed_convolution_of_volumes_is_a_product_between_layouts(groups
     assert dims["m"] * dims["n"] * dims["k"] * dims["batch"] == macs(call) == 512 * 128 * (64 // groups) * 8
 
 
-@pytest.mark.parametrize(
-    ("batch", "c_in", "c_out", "measured_s"),
-    [(1, 120, 480, 2.5e-6), (16, 256, 16, 2.3e-6), (1, 1248, 1280, 4.7e-6), (16, 128, 2048, 2.7e-6)],
-)
-def test_a_convolution_of_one_pixel_is_a_product_with_its_bias(
-    batch: int, c_in: int, c_out: int, measured_s: float
-) -> None:
-    """One kernel in profiles of squeezed channels (LRASPP, MaxViT, RepGhost, MobileOne on an H200)."""
-    x, w, bias, out = spec(batch, c_in, 1, 1), spec(c_out, c_in, 1, 1), spec(c_out), spec(batch, c_out, 1, 1)
-    (kernel,) = kernels(node("Conv", [x, w, bias], [out]))
-    assert {name: kernel.dims[name] for name in "mnk"} == {"m": batch, "n": c_out, "k": c_in}
-    seconds = kernel_seconds(load_calibration("h200"), kernel.family, kernel.dtype, **kernel.dims)
-    assert seconds == pytest.approx(measured_s, rel=0.25)
-    (pixels,) = kernels(node("Conv", [spec(batch, c_in, 2, 1), w, bias], [spec(batch, c_out, 2, 1)]))
-    assert pixels.family == "ort_conv"
-
-
 def test_a_transposed_convolution_spreads_each_pixel_over_its_window() -> None:
     x, w, out = spec(2, 64, 8, 8), spec(64, 32, 4, 4), spec(2, 32, 16, 16)
     (kernel,) = kernels(node("ConvTranspose", [x, w], [out], strides=[2, 2], pads=[1, 1, 1, 1]))
