@@ -23,6 +23,9 @@ from predictor.capture.isolation import is_capturing
 NOT_THE_MODEL = ("torch", "predictor")
 """Packages whose own code is given plain numbers."""
 
+RECURRENT = "torch.nn.modules.rnn"
+"""Module of torch that makes tensors of sizes, the states that recurrent layers begin with."""
+
 
 class _Size:
     """What a trace has a tensor for. as_tensor: makes one of a number while something is traced."""
@@ -126,7 +129,7 @@ def _exchanged(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]
 
 def _is_asked_by_the_model() -> bool:
     caller = str(sys._getframe(2).f_globals.get("__name__", ""))
-    return is_capturing() and caller.partition(".")[0] not in NOT_THE_MODEL
+    return is_capturing() and (caller == RECURRENT or caller.partition(".")[0] not in NOT_THE_MODEL)
 
 
 _shape: Any = torch._C.TensorBase.shape

@@ -125,6 +125,33 @@ fit take beyond their roofline, with which 4.4 % mean error of 132 sizes of prof
 MOST_SUM_BLOCKS = 2**15
 """Blocks of such a kernel, which go on to further rows: 32,768 and 65,536 rows take 21.2 and 21.6 us."""
 
+COLUMN_THREADS, COLUMN_BLOCKS, COLUMN_LOADS = 512, 512, 4
+"""Of sums down columns (reduce_matrix_rows_kernel): most threads of a block, most blocks, and what a thread reads at
+once (onnxruntime, reduction_functions.cu, call_reduce_matrix_rows).
+"""
+
+COLUMN_TURN_S, HALF_ADD_S = 2.5e-7, 2.6e-7
+"""Of such a kernel's blocks, a turn along what they sum, and an addition in half precision to what another has added
+to: there the word, of two columns, is read, compared and exchanged until nobody came between, in single precision
+memory adds. Beside what families without a fit take beyond their roofline: 13 % mean error of 24 sizes of profiles on
+an H200, 1 to 401,408 columns of 2 to 66,900.
+"""
+
+AT_ONCE = 8
+"""Elements of a row that a thread of cuDNN's reductions takes at once (reduce_tensor_kernel_free)."""
+
+ACROSS_START_S, ACROSS_ROW_S, ACROSS_TURN_S = 6.9e-6, 3.2e-9, 4.1e-9
+"""Of such a reduction of many rows that lie beside each other: at the beginning, of a row on a multiprocessor, and of
+each turn along it after the first. Beside what families without a fit take beyond their roofline, 6 % mean error of 23
+sizes of profiles on an H200, 65 thousand to 67 million rows of 2 to 576.
+"""
+
+TENSOR_START_S, TENSOR_ELEMENT_S = 6e-7, 3.5e-10
+"""Of a pass of cuDNN's over a tensor, which casts or scales it (op_tensor_kernel_alpha2_zero), and of an element on a
+multiprocessor. Beside what families without a fit take beyond their roofline, 7 % mean error of 12
+sizes of profiles on an H200, 0.4 to 67 million elements.
+"""
+
 SCAN_START_S, SCAN_STEP_S = 4e-7, 1.5e-8
 """Of sums along an axis (_CumSumKernel), where each thread adds up all before its element: at the beginning, and of a
 step of the thread of the last, which waits for what it reads.
@@ -338,6 +365,29 @@ def _sum_s(d: Dims, size: int, sms: int) -> Array:
     return np.asarray(SUM_START_S + np.maximum(blocks / sms, 1.0) * block_s + next_s)
 
 
+def _power_of_two(at_least: Array) -> Array:
+    return np.asarray(2 ** np.ceil(np.log2(at_least)))
+
+
+def _column_sum_s(d: Dims, sms: int) -> Array:
+    wide = _power_of_two(np.minimum(d["rows"], WARP_THREADS))
+    tall = _power_of_two(np.maximum(np.minimum(COLUMN_THREADS / wide, d["cols"] // COLUMN_LOADS), 1))
+    across = np.clip(d["rows"] // wide, 1, COLUMN_BLOCKS)
+    down = np.clip(d["cols"] // tall // COLUMN_LOADS, 1, COLUMN_BLOCKS // across)
+    turns = np.ceil(d["rows"] / wide / across) * np.ceil(d["cols"] / tall / COLUMN_LOADS / down)
+    added = np.ceil(d["rows"] / wide / across) * down * np.minimum(d["rows"], 2)  # two columns a word
+    return np.asarray(COLUMN_TURN_S * turns + np.where(d["itemsize"] == 2, HALF_ADD_S * added, 0.0))
+
+
+def _across_s(d: Dims, size: int, sms: int) -> Array:
+    row_s = ACROSS_ROW_S + ACROSS_TURN_S * (np.ceil(d["cols"] / AT_ONCE) - 1)
+    return np.asarray(ACROSS_START_S + row_s * d["rows"] / sms)
+
+
+def _tensor_pass_s(d: Dims, size: int, sms: int) -> Array:
+    return np.asarray(TENSOR_START_S + TENSOR_ELEMENT_S * d["elements"] / sms)
+
+
 def _features(*names: str) -> Callable[[Dims, int, int], list[Array]]:
     def features(d: Dims, size: int, sms: int) -> list[Array]:
         return [log(np.asarray(d[name])) for name in names]
@@ -449,6 +499,41 @@ ROWS = (
         sizes=("rows", "cols"),
         profiler_names=r"reduce_matrix_columns",
         issue_s=_sum_s,
+    ),
+    _analytic(
+        name="ort_column_sums",
+        closed_form=True,
+        dims={"rows": None, "cols": None, "itemsize": None},
+        flops=_scores,
+        nbytes=_row_bytes,
+        features=_features("rows", "cols"),
+        blocks=row_blocks,
+        sizes=("rows", "cols"),
+        profiler_names=r"reduce_matrix_rows",
+        latency_s=_column_sum_s,
+    ),
+    _analytic(
+        name="ort_reduced_across",
+        closed_form=True,
+        dims={"rows": None, "cols": None},
+        flops=_scores,
+        nbytes=_row_bytes,
+        features=_features("rows", "cols"),
+        blocks=row_blocks,
+        sizes=("rows", "cols"),
+        profiler_names=r"reduce_tensor",
+        issue_s=_across_s,
+    ),
+    _analytic(
+        name="ort_tensor_pass",
+        closed_form=True,
+        dims=STREAM,
+        flops=elements,
+        nbytes=_stream_bytes,
+        features=_features("elements"),
+        sizes=SIZES,
+        profiler_names=r"op_tensor",
+        issue_s=_tensor_pass_s,
     ),
     _analytic(
         name="ort_scan",

@@ -13,7 +13,7 @@ from functools import partial
 from itertools import combinations, pairwise
 
 from predictor.kernels.convolutions import LONG, LONG_WINDOW
-from predictor.ops.elementary import pointwise_of, repeated
+from predictor.ops.elementary import dense, pointwise_of, repeated
 from predictor.ops.node_macs import einsum_sizes, einsum_terms, operand_shapes
 from predictor.ops.row import Lower, OnnxForm, no_kernels
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
@@ -501,14 +501,23 @@ WARP_COLUMNS, WARP_BYTES = 1024, 4096
 
 def softmax(call: OpCall) -> tuple[Kernel, ...]:
     """The code of torch's softmax, which ONNX Runtime has taken over, but for rows that torch gives a block each and
-    ONNX Runtime a warp still.
+    ONNX Runtime a warp still. Along another axis than the last it is transposed before and after, as operators have
+    been defined since opset 13 (onnxruntime, softmax.cc).
     """
     x = call.tensors[0]
-    axis = int(call.args.get("axis", -1))
-    cols = math.prod(x.shape[axis:]) if x.shape else 1
+    if not x.elements:
+        return ()
+    axis, last = int(call.args.get("axis", -1)) % max(len(x.shape), 1), len(x.shape) - 1
+    if axis < last:
+        order = tuple({axis: last, last: axis}.get(place, place) for place in range(len(x.shape)))
+        along = _node_of(dense(tuple(x.shape[place] for place in order), x.dtype), Trait.REDUCTION)
+        swaps = (OpCall("", {"input0": t, "perm": order}, (t,), Trait.COPY) for t in (x, along.outputs[0]))
+        there, back = map(moved, swaps)
+        return (*there, *softmax(along), *back)
+    cols = x.shape[-1] if x.shape else 1
     if WARP_COLUMNS < cols <= WARP_BYTES // x.itemsize:
         return by_rows(call, Kind.SOFTMAX)
-    return (Kernel("softmax", x.dtype, {"rows": x.elements // max(cols, 1), "cols": cols}),) if x.elements else ()
+    return (Kernel("softmax", x.dtype, {"rows": x.elements // cols, "cols": cols}),)
 
 
 def reduced(call: OpCall) -> tuple[Kernel, ...]:
@@ -544,13 +553,32 @@ def is_matrix_reduction(call: OpCall) -> bool:
     return sum(a != b for a, b in pairwise(taken)) < 2
 
 
+MANY_ROWS = 2**16
+"""Rows from which a reduction along one axis, of what does not lie side by side, is priced by its rows; a judgement."""
+
+
 def by_library(call: OpCall) -> tuple[Kernel, ...]:
     """A reduction by cuDNN: a cast to fp32, a pass whose threads go along the last reduced axis, and a cast back."""
     x, out = call.tensors[0], call.outputs[0]
     axes = reduced_axes(x.shape, out.shape)
     side_by_side = out.elements <= 1 or not axes or axes[-1] == len(x.shape) - 1
     rows, steps = max(out.elements, 1), float(x.shape[axes[-1]]) if axes and out.elements > 1 else 0.0
+    if rows >= MANY_ROWS and len(axes) == 1 and not side_by_side and x.dtype in ("fp16", "bf16", "fp32"):
+        cast = (_pass_of_library(x),) if x.dtype != "fp32" else ()
+        reduced_across = Kernel("ort_reduced_across", "fp32", {"rows": rows, "cols": steps})
+        return (*_zeroed(), *cast, reduced_across, _pass_of_library(out))
     return kernel(call, Kind.REDUCED, rows, straight=side_by_side, family="ort_reduction", steps=steps)
+
+
+def _pass_of_library(x: TensorSpec) -> Kernel:
+    """From or to single precision, which is scaled where it is one already."""
+    dims = {"elements": x.elements, "bytes_read": x.nbytes, "bytes_written": replace(x, dtype="fp32").nbytes}
+    return Kernel("ort_tensor_pass", x.dtype, dims)
+
+
+def _zeroed() -> tuple[Kernel, ...]:
+    """A buffer that is added to is zeroed before."""
+    return copies_of(TensorSpec((1,), "fp32", (1,)))
 
 
 SHORT_ROW = 2048
@@ -558,15 +586,21 @@ SHORT_ROW = 2048
 
 
 def by_matrix(call: OpCall) -> tuple[Kernel, ...]:
-    """A sum by a kernel of ONNX Runtime's own, of short rows with a block each, see ``kernels.ort_steps``."""
+    """A sum by a kernel of ONNX Runtime's own, of short rows with a block each, of columns with several that add to a
+    zeroed result, as a whole tensor is a column, see ``kernels.ort_steps``.
+    """
     x, out = call.tensors[0], call.outputs[0]
     (whole,) = reduced(call) or (None,)
     if whole is None:
         return ()
-    rows, cols = out.elements, x.elements / out.elements
-    if not whole.dims["contiguous"] or not 1 < cols <= SHORT_ROW:
+    dims = {"rows": out.elements, "cols": x.elements / out.elements}
+    if dims["cols"] <= 1:
         return (whole,)
-    return (Kernel("ort_row_sums", out.dtype, {"rows": rows, "cols": cols}),)
+    if whole.dims["contiguous"] and dims["cols"] <= SHORT_ROW:
+        return (Kernel("ort_row_sums", out.dtype, dims),)
+    if whole.dims["contiguous"] and out.elements > 1:
+        return (whole,)
+    return (*_zeroed(), Kernel("ort_column_sums", out.dtype, {**dims, "itemsize": float(out.itemsize)}))
 
 
 def summed(call: OpCall) -> tuple[Kernel, ...]:
@@ -654,8 +688,7 @@ def place_of_extreme(call: OpCall) -> tuple[Kernel, ...]:
     single, best = (replace(tensor, dtype="fp32") for tensor in (x, out))
     cast = checked(OpCall("Cast", {"input0": x}, (single,), Trait.POINTWISE)) if x.dtype != "fp32" else ()
     found = Kernel("ort_extreme_across", "fp32", {**dims, "itemsize": 4.0})
-    zeroed = copies_of(TensorSpec((1,), "fp32", (1,)))
-    return (*zeroed, *cast, found, *copies_of(best, best), *checked(_node_of(out, Trait.POINTWISE)))
+    return (*_zeroed(), *cast, found, *copies_of(best, best), *checked(_node_of(out, Trait.POINTWISE)))
 
 
 def log_sum_exp(call: OpCall) -> tuple[Kernel, ...]:
@@ -724,8 +757,9 @@ def batch_norm(call: OpCall) -> tuple[Kernel, ...]:
 
 
 POINTERS = 4
-"""Copies to the device before pieces of several sizes are joined or split: addresses, sizes, and which element is of
-which piece. Equal pieces need none, and three along the last axis are split by a kernel of its own.
+"""Copies to the device before pieces of several sizes are joined or split: addresses, sizes, where each ends, and which
+piece each place along the axis is of. Equal pieces need none, and three along the last axis are split by a kernel of
+its own.
 """
 
 
@@ -733,14 +767,20 @@ def _are_uneven(pieces: tuple[TensorSpec, ...]) -> bool:
     return len({piece.shape for piece in pieces}) > 1
 
 
-def _pointers(pieces: tuple[TensorSpec, ...]) -> tuple[Kernel, ...]:
-    return sent(len(pieces)) * (POINTERS if _are_uneven(pieces) else 0)
+def _pointers(call: OpCall, pieces: tuple[TensorSpec, ...], whole: TensorSpec) -> tuple[Kernel, ...]:
+    if not _are_uneven(pieces):
+        return ()
+    along = whole.shape[int(call.args.get("axis", 0))]
+    return sent(len(pieces)) * (POINTERS - 1) + sent(along)
 
 
 def joined(call: OpCall) -> tuple[Kernel, ...]:
     """Pieces joined, with copies of where they are."""
     pieces = call.tensors
-    return (*_pointers(pieces), *kernel(call, Kind.UNEVEN if _are_uneven(pieces) else Kind.CUT, straight=False))
+    return (
+        *_pointers(call, pieces, call.outputs[0]),
+        *kernel(call, Kind.UNEVEN if _are_uneven(pieces) else Kind.CUT, straight=False),
+    )
 
 
 def split(call: OpCall) -> tuple[Kernel, ...]:
@@ -750,4 +790,4 @@ def split(call: OpCall) -> tuple[Kernel, ...]:
         return cut(call)
     kind = Kind.UNEVEN if _are_uneven(pieces) else Kind.SPLIT
     whole = (replace(k, dims={**k.dims, "elements": x.elements}) for k in kernel(call, kind, straight=False))
-    return (*_pointers(pieces), *whole)
+    return (*_pointers(call, pieces, x), *whole)

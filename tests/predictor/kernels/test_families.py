@@ -10,10 +10,12 @@ import pytest
 from calibrate.samples.records import KernelSample
 from calibrate.samples.store import SampleFile
 from predictor.calibration.files import SHIPPED
+from predictor.calibration.load import load_calibration
 from predictor.kernels.convolutions import conv_out, is_direct, of_library
 from predictor.kernels.families import FAMILIES, itemsize
 from predictor.kernels.rows import ReductionGrid
 from predictor.kernels.slices import LANE_S, STEP_S, THREAD_S
+from predictor.pricing.kernels import kernel_seconds
 
 
 def work(family: str, dtype: str, **dims: Any) -> tuple[float, float]:
@@ -239,6 +241,24 @@ def test_a_librarys_reduction_steps_along_a_row() -> None:
     dims = {"elements": 1e6, "bytes_read": 4e6, "bytes_written": 4e3, "kind": 5}
     seconds = [float(row.latency_s(row.complete({**dims, "steps": steps}), SMS)) for steps in (3136, 4096)]
     assert seconds == pytest.approx([165e-6, 265e-6], rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("elements", "read", "written", "inputs", "microseconds"),
+    [
+        (117.9e6, 2.37e8, 2.36e8, 2, 433.5),  # scores and a bias that is spread over them
+        (472e6, 9.64e8, 9.44e8, 2, 1757.6),
+        (49.15e6, 1.97e8, 9.83e7, 2, 200.8),
+        (14.68e6, 5.87e7, 2.94e7, 2, 55.5),
+    ],
+)
+def test_a_loop_of_torchscript_takes_its_instructions_beyond_what_was_measured(
+    elements: float, read: float, written: float, inputs: int, microseconds: float
+) -> None:
+    """Additions and activations in profiles of an H200; traffic would take half as long."""
+    dims = {"elements": elements, "bytes_read": read, "bytes_written": written, "inputs": inputs, "contiguous": 0}
+    seconds = kernel_seconds(load_calibration("h200"), "nnc", "fp16", **dims)
+    assert seconds == pytest.approx(1e-6 * microseconds, rel=0.2)
 
 
 @pytest.mark.parametrize("name", sorted(FAMILIES))

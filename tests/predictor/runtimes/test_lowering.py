@@ -56,6 +56,26 @@ def test_torchscript_keeps_what_a_size_makes() -> None:
     assert "arange" in {call.op for call in lowered("torchscript", Positions(), example).calls}
 
 
+def test_torchscript_makes_the_states_of_a_recurrent_layer_once_for_each() -> None:
+    """As torch's own interpreter does: both states of a layer are one tensor, those of another are of another size."""
+
+    class Layers(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = (nn.LSTM(64, 64, batch_first=True) for _ in range(2))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x, _ = self.first(x)
+            x, _ = self.second(x)
+            return x
+
+    traced = torch.jit.freeze(torch.jit.trace(Layers().eval(), X))
+    for _ in range(4):
+        traced(X)
+    assert str(torch.jit.last_executed_optimized_graph()).count("aten::zeros(") == 2
+    assert ops(lowered("torchscript", Layers()))["zeros"] == 2
+
+
 def test_torchscript_folds_constants_and_fuses_what_hangs_together() -> None:
     def forward(x: torch.Tensor) -> torch.Tensor:
         mask = torch.tensor(True, device=x.device) & torch.ones((), dtype=torch.bool, device=x.device)
