@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from predictor.graph.dataflow import Dataflow
 from predictor.ops import GraphBreak, graph_break, is_attention, operator_of
+from predictor.ops.fills import FILLED_LIKE
 from predictor.ops.matrix import adds_bias
 from predictor.records import (
     COMPILED,
@@ -112,7 +113,7 @@ def _sections(calls: Sequence[OpCall]) -> list[tuple[bool, tuple[OpCall, ...]]]:
 
 def _compiled(graph: Graph, unmodelled: Counter[str]) -> list[HostCall]:
     """The calls of one compiled graph."""
-    leaves = [_as_loop(c) for c in _seen(graph.calls) if c.trait is not Trait.HOST]
+    leaves = [_of_numbers(_as_loop(c)) for c in _seen(graph.calls) if c.trait is not Trait.HOST]
     flow = attention.fused(Dataflow.of(leaves, graph.outputs).live())
     channels_last = wants_channels_last(flow.calls)
     flow = Dataflow.of([_not_copied(flow, call) for call in flow.calls], graph.outputs)
@@ -179,6 +180,14 @@ def _as_loop(call: OpCall) -> OpCall:
     return replace(call, op="full", trait=Trait.FILL) if is_upload else call
 
 
+def _of_numbers(call: OpCall) -> OpCall:
+    """What is filled as another tensor is shaped reads nothing of that."""
+    if call.op not in FILLED_LIKE:
+        return call
+    args = {name: value for name, value in call.args.items() if not isinstance(value, TensorSpec)}
+    return replace(call, args={**args, "size": call.outputs[0].shape, "dtype": call.outputs[0].dtype}, input_ids=())
+
+
 def _not_copied(flow: Dataflow, call: OpCall) -> OpCall:
     """A copy that lies as what it is of, and one tensor that is joined with empty ones, are that itself, but where an
     input would be returned, or something is written into (``remove_noop_ops`` in fx_passes/post_grad.py of
@@ -220,7 +229,7 @@ def _decomposed(call: OpCall) -> Iterator[OpCall]:
     if call.op in SCATTERS and not call.op.endswith("_"):
         out = _passed_on(call, 1)
         yield _copied(call, call.input_ids[0], call.tensors[0], out, call.outputs[0])
-        op = f"{call.op}_" if is_library_call(call) else call.op
+        op = "index_put_" if call.op == "_unsafe_index_put" else f"{call.op}_"
         yield replace(call, op=op, input_ids=(out, *call.input_ids[1:]))
         return
     if call.op in SUMMED:
