@@ -244,6 +244,21 @@ def of_one_pixel(d: Dims, size: int) -> tuple[NDArray[np.bool_], Mapping[str, Di
     return one, {"gemm": product, "pointwise": added}
 
 
+SLICED_CHANNELS, OF_A_GROUP = 16, 3
+"""Channels of a group whose convolution by single pixels cuDNN runs group by group where they lie last in half
+precision, and kernels of a group: its channels are cut out of the image, its weights too (``nhwcSliceCKernel``), then
+comes the product.
+"""
+
+
+def _launches(d: Dims, size: int, voted: Array) -> Array:
+    """Launches of grouped convolutions. voted: by the calls that a fit has seen."""
+    by_pixels = np.logical_and.reduce([np.equal(d[name], 1) for name in ("r", "s", "stride_h", "stride_w")])
+    channels = np.equal(d["c_in"], SLICED_CHANNELS * d["groups"]) & np.equal(d["c_out"], d["c_in"])
+    sliced = by_pixels & channels & (d["channels_last"] == 1) & (d["h"] > 1) & (size == 2)
+    return np.where(sliced, OF_A_GROUP * d["groups"] + d["bias"], voted)
+
+
 def _uneven(d: Dims) -> Iterator[tuple[NDArray[np.bool_], str]]:
     yield d["c_in"] % d["groups"] != 0, "c_in of {c_in} is not divided by groups of {groups}"
     yield d["c_out"] % d["groups"] != 0, "c_out of {c_out} is not divided by groups of {groups}"
@@ -344,6 +359,7 @@ def _families() -> Iterator[Family]:
                 stand_in=name if in_session else "",
                 most_kernels=192,
                 runs_as=of_one_pixel if variant is Variant.USUAL else None,
+                launches=_launches if variant is Variant.GROUPED and not in_session else None,
             )
 
 

@@ -51,3 +51,12 @@ def test_squeezed_convolutions_take_what_was_measured_in_mobile_networks() -> No
         errors.append(price_kernels(calibration, "conv", "fp16", dims).seconds[0] / measured_s - 1)
     assert len(errors) > 50
     assert np.mean(np.abs(errors)) < 0.12
+
+
+def test_groups_of_sixteen_channels_are_cut_out_one_by_one() -> None:
+    """A linear attention's convolutions in a profile of an H200: 48 groups, 96 slices and 48 products of them."""
+    dims = {"c_in": 768, "c_out": 768, "h": 7, "w": 7, "r": 1, "s": 1, "groups": 48}
+    last = {**dims, "batch": np.array([1.0, 16.0]), "channels_last": 1}
+    assert kernel_launches(load_calibration("h200"), "conv_grouped", "fp16", last).tolist() == [144, 144]
+    biased = kernel_launches(load_calibration("h200"), "conv_grouped", "bf16", {**last, "bias": 1})
+    assert biased.tolist() == [145, 145]
