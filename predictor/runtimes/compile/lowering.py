@@ -117,6 +117,7 @@ def _compiled(graph: Graph, unmodelled: Counter[str]) -> list[HostCall]:
     flow = attention.fused(Dataflow.of(leaves, graph.outputs).live())
     channels_last = wants_channels_last(flow.calls)
     flow = Dataflow.of([_not_copied(flow, call) for call in flow.calls], graph.outputs)
+    flow = Dataflow.of([part for call in flow.calls for part in _padded(call)], graph.outputs)
     flow = Dataflow.of([part for call in flow.calls for part in _decomposed(call)], graph.outputs).live().once()
     flow = Dataflow.of([part for call in flow.calls for part in _around_attention(flow, call)], flow.outputs)
     loops = Loops.of(flow, channels_last)
@@ -214,6 +215,66 @@ COPYING = frozenset({"clone", "repeat", "cat"})
 def _passed_on(call: OpCall, number: int) -> int:
     """The value that the parts of a call pass on, of up to three: below zero, where a capture has none."""
     return -3 * call.output_ids[0] - number
+
+
+ALIGNMENT = 8
+"""Elements of half precision that the sizes of a product are padded to (``get_alignment_size_dtype`` in
+torch/_inductor/fx_passes/pad_mm.py).
+"""
+
+COMPUTE_BOUND = 200.0
+"""Products by an element that is read or written from which on it is tried whether they run faster padded: half of a
+GPU's FLOPs by its bytes (``is_mm_compute_bound``), as torch knows them, 295 on an H100, of an H200 less. On that one a
+product of 149 was not padded, ones of 253 were.
+"""
+
+UNALIGNED_FLOPS, ALIGNED_FLOPS, PADDED_BYTES, PADDED_S = 1.7e14, 6.0e14, 3.0e12, 1.5e-6
+"""What decides the trial, in a second: FLOPs of a product as it is and padded, bytes that the loops move that pad; and
+seconds that the one of the weights takes beside. Measured on an H200, 6,144 x 2,730 x 1,024.
+"""
+
+FASTER = 1.1
+"""How many times as long as padded a product must take (``is_padded_faster``)."""
+
+
+def _is_faster_padded(m: int, n: int, k: int) -> bool:
+    """Whether a product of these sizes runs faster, as far as is known without a trial."""
+    if m * n * k <= COMPUTE_BOUND * (m * k + n * k + m * n):
+        return False
+    padded = n * k + (m * k if k % ALIGNMENT else 0)
+    padding_s = PADDED_S + 4 * padded / PADDED_BYTES
+    return 2 * m * n * k / UNALIGNED_FLOPS > FASTER * (2 * m * n * k / ALIGNED_FLOPS + padding_s)
+
+
+def _padded(call: OpCall) -> Iterator[OpCall]:
+    """A large product in half precision with weights of a size that is no multiple of eight: loops pad them, and what
+    they are multiplied with where it is too short, and the result is a part of what the library makes.
+    """
+    x, weight = call.args.get("input"), call.args.get("weight")
+    if call.op != "linear" or not isinstance(x, TensorSpec) or not isinstance(weight, TensorSpec):
+        yield call
+        return
+    (n, k), m = weight.shape, x.elements // max(x.shape[-1], 1)
+    wide, deep = (math.ceil(size / ALIGNMENT) * ALIGNMENT for size in (n, k))
+    if (wide, deep) == (n, k) or x.itemsize != 2 or not _is_faster_padded(m, n, k):
+        yield call
+        return
+    padded_x, padded_weight = _dense((*x.shape[:-1], deep), x.dtype), _dense((wide, deep), weight.dtype)
+    out = _dense((*call.outputs[0].shape[:-1], wide), call.outputs[0].dtype)
+    made, of_x, of_weight = (_passed_on(call, number) for number in (1, 2, 3))
+    inputs = [call.input_ids[0], of_weight, *call.input_ids[2:]]
+    if deep != k:
+        inputs[0] = of_x
+        yield replace(_copied(call, call.input_ids[0], x, of_x, padded_x), op="constant_pad_nd")
+    yield replace(_copied(call, call.input_ids[1], weight, of_weight, padded_weight), op="constant_pad_nd")
+    args = {**call.args, "input": padded_x, "weight": padded_weight}
+    yield replace(call, args=args, outputs=(out,), input_ids=tuple(inputs), output_ids=(made,))
+    part = replace(call.outputs[0], stride=out.stride)
+    yield replace(call, op="slice", args={"self": out}, outputs=(part,), trait=Trait.VIEW, macs=0, input_ids=(made,))
+
+
+def _dense(shape: tuple[int, ...], dtype: str) -> TensorSpec:
+    return TensorSpec(shape, dtype, tuple(math.prod(shape[i + 1 :]) for i in range(len(shape))))
 
 
 SUMMED = frozenset({"mv", "dot", "vdot"})

@@ -266,6 +266,27 @@ def test_statistics_of_a_batch_are_a_row_for_each_channel() -> None:
     assert rows[1:] == [16, 0]
 
 
+@pytest.mark.parametrize(
+    ("width", "padded", "dtype"),
+    [(2730, [2736, 2736], "fp16"), (2728, [2728, 2728], "fp16"), (2730, [2730, 2730], "fp32"), (30, [30, 30], "fp16")],
+)
+def test_large_products_are_padded_to_multiples_of_eight(width: int, padded: list[int], dtype: str) -> None:
+    """A feed-forward network whose inner width is 2,730, as a profile of an H200 has it: both weights are padded by a
+    loop each, what is between them by the loop that makes it.
+    """
+    up, down = torch.zeros(width, 1024), torch.zeros(1024, width)
+
+    def network(x: torch.Tensor, up: torch.Tensor, down: torch.Tensor) -> torch.Tensor:
+        return F.linear(F.silu(F.linear(x, up)), down)
+
+    program = lowered("compile", network, torch.zeros(6144, 1024), up, down, dtype=dtype)
+    kernels = [kernel for call in program.calls for kernel in call.kernels]
+    first, second = (kernel.dims for kernel in kernels if kernel.family == "gemm")
+    assert [first["n"], second["k"]] == padded
+    loops = sum(kernel.family == "triton" for kernel in kernels)
+    assert loops == (3 if padded[0] != width else 1)
+
+
 @torch.library.custom_op("test_lowering::halves_multiplied", mutates_args=())
 def halves_multiplied(x: torch.Tensor) -> torch.Tensor:
     first, second = torch.relu(x).chunk(2)
