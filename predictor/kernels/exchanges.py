@@ -41,7 +41,7 @@ def _exchanged_s(d: Dims, sms: int) -> Array:
 CHAIN_S, LONGEST_CHAIN = 8.0e-7, 20.0
 """Of a generated loop, a change of the word that changes most, and of how many at the most the last one waits for."""
 
-CHANGE_SMS_S, TRY_SMS_S = 6.5e-10, 6.5e-11
+CHANGE_SMS_S, TRY_SMS_S = 6.5e-10, 8.0e-11
 """Seconds of one multiprocessor for each element and each change of its word, and for each try that such a change makes
 vain. Measured on an H200 in half precision: 240 us of 15 million elements of rows 1,433 wide, 3,680 of 16 times as
 many; 59 of 1.5 million of rows of 7; 11 and 28 of 10,556 and 168,896 alone of 3.9 a place, 23 and 87 of 1,200 and
