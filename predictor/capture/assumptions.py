@@ -211,9 +211,6 @@ SIZED_BY_VALUES = frozenset({*DECIDED, "repeat_interleave"})
 SHAPED_LIKE = frozenset({"expand_as", "view_as", "reshape_as"})
 """Operators that take only the shape of their second tensor: the values of the first stay known."""
 
-FILLED_LIKE = frozenset({"full_like", "zeros_like", "ones_like", "new_full", "new_zeros", "new_ones"})
-"""Operators that take only the shape or the dtype of a tensor, and fill another with a number."""
-
 COUNTING = frozenset({"_grouped_mm", "histc", "bincount", "one_hot", "grouped_mm_fallback", "eq", "masked_select"})
 """Operators by which a model sees how often something was chosen."""
 

@@ -94,6 +94,7 @@ from predictor.collection import without_collection
 from predictor.errors import PredictorError, one_line
 from predictor.graph.inputs import batch_of, call_arguments
 from predictor.ops import OPS, operator_of
+from predictor.ops.fills import FILLED_LIKE
 from predictor.ops.macs import count_macs
 from predictor.records import (
     PYTHON_OP,
@@ -573,7 +574,7 @@ class _Recorder(TorchDispatchMode):
             if name == "scaled_dot_product_attention":
                 result = as_fused(result)
             if (where == "factory" and self._keeps_values and has_known_values(name, result)) or (
-                name in assumptions.FILLED_LIKE and result.is_meta and has_known_integers(result)
+                name in FILLED_LIKE and result.is_meta and has_known_integers(result)
             ):
                 result = func(*args, **{**kwargs, "device": torch.device("cpu")})
                 way = Way.ON_CPU

@@ -232,16 +232,61 @@ def of_one_pixel(d: Dims, size: int) -> tuple[NDArray[np.bool_], Mapping[str, Di
     """
     one = np.logical_and.reduce([np.equal(d[name], 1) for name in ("h", "w", "r", "s", "groups")])
     one = one & np.equal(_conv_pixels(d), d["batch"])
-    elements = d["batch"] * d["c_out"]
-    ones = np.ones_like(elements)
+    ones = np.ones_like(d["batch"])
     product = {"m": d["batch"], "n": d["c_out"], "k": d["c_in"], "batch": ones, "nt": ones, "bias": 0 * ones}
-    added = {
+    return one, {"gemm": product, "pointwise": _bias_added(d, size)}
+
+
+def _bias_added(d: Dims, size: int) -> Dims:
+    """The kernel that adds a bias, of no elements where there is none."""
+    elements = _conv_pixels(d) * d["c_out"]
+    return {
         "elements": elements * d["bias"],
         "bytes_read": size * (elements + d["c_out"]) * d["bias"],
         "bytes_written": size * elements * d["bias"],
-        "inputs": 2 * ones,
+        "inputs": 2 * np.ones_like(elements),
     }
-    return one, {"gemm": product, "pointwise": added}
+
+
+TOGETHER_S = {4: 1.9e-7, 8: 4.6e-7, 16: 5.1e-7, 32: 1.2e-6}
+"""Channels of a group -> seconds that a multiprocessor takes for 128 pixels of it, where cuDNN convolves all groups by
+one kernel (``implicit_gemm_*_nhwckrsc_nhwc``): windows of 3 x 3 in half precision, channels last. Measured on an H200.
+"""
+
+TOGETHER_PIXELS, TOGETHER_START_S, LEAST_TOGETHER = 128, 2.4e-6, 128
+"""Pixels of a thread block, what the kernel takes beside, and channels of all groups from which on it is chosen, as it
+was in all 43 samples of an H200.
+"""
+
+
+def of_groups_together(d: Dims, size: int) -> tuple[NDArray[np.bool_], Mapping[str, Dims]]:
+    """Convolutions whose groups one kernel computes, and the bias that torch adds behind it. size: of an element."""
+    windows = np.logical_and.reduce([np.equal(d[name], n) for name, n in (("r", 3), ("s", 3), ("dilation", 1))])
+    channels = np.isin(d["c_in"] / d["groups"], tuple(TOGETHER_S)) & np.equal(d["c_in"], d["c_out"])
+    last = (d["channels_last"] == 1) & (d["h"] > 1) & (d["c_in"] >= LEAST_TOGETHER) & (size == 2)
+    return windows & channels & last, {"conv_together": {**d, "bias": 0 * d["bias"]}, "pointwise": _bias_added(d, size)}
+
+
+def _together_s(d: Dims, size: int, sms: int) -> Array:
+    """Thread blocks of so many pixels of a group, which the multiprocessors share."""
+    channels = d["c_in"] / d["groups"]
+    block_s = np.select([channels <= of for of in TOGETHER_S], list(TOGETHER_S.values()), TOGETHER_S[32])
+    return np.asarray(_conv_pixels(d) / TOGETHER_PIXELS * d["groups"] * block_s / sms)
+
+
+SLICED_CHANNELS, OF_A_GROUP = 16, 3
+"""Channels of a group whose convolution by single pixels cuDNN runs group by group where they lie last in half
+precision, and kernels of a group: its channels are cut out of the image, its weights too (``nhwcSliceCKernel``), then
+comes the product.
+"""
+
+
+def _launches(d: Dims, size: int, voted: Array) -> Array:
+    """Launches of grouped convolutions. voted: by the calls that a fit has seen."""
+    by_pixels = np.logical_and.reduce([np.equal(d[name], 1) for name in ("r", "s", "stride_h", "stride_w")])
+    channels = np.equal(d["c_in"], SLICED_CHANNELS * d["groups"]) & np.equal(d["c_out"], d["c_in"])
+    sliced = by_pixels & channels & (d["channels_last"] == 1) & (d["h"] > 1) & (size == 2)
+    return np.where(sliced, OF_A_GROUP * d["groups"] + d["bias"], voted)
 
 
 def _uneven(d: Dims) -> Iterator[tuple[NDArray[np.bool_], str]]:
@@ -343,7 +388,12 @@ def _families() -> Iterator[Family]:
                 measured_in=measured_in,
                 stand_in=name if in_session else "",
                 most_kernels=192,
-                runs_as=of_one_pixel if variant is Variant.USUAL else None,
+                runs_as=of_one_pixel
+                if variant is Variant.USUAL
+                else of_groups_together
+                if variant is Variant.GROUPED and not in_session
+                else None,
+                launches=_launches if variant is Variant.GROUPED and not in_session else None,
             )
 
 
@@ -387,6 +437,23 @@ def _with_long(families: Iterable[Family]) -> Iterator[Family]:
 
 ROWS = (
     *_with_long(_families()),
+    _other(
+        name="conv_together",
+        dims=_DIMS,
+        flops=_PLAIN.flops,
+        nbytes=_PLAIN.nbytes,
+        traffic=_PLAIN.traffic,
+        features=_PLAIN.features,
+        issue_s=_together_s,
+        latency_s=lambda d, sms: np.full_like(d["batch"], TOGETHER_START_S),
+        blocks=_PLAIN.blocks,
+        sizes=_SIZES,
+        impossible=_impossible,
+        regimes=(*_SIZES, "channels_last"),
+        measured_in=MeasuredIn.NOWHERE,
+        closed_form=True,
+        changes_abruptly=False,
+    ),
     _other(
         name="conv3d",
         stand_in="conv",

@@ -121,7 +121,8 @@ class Family:
     factor_group: whose factor of whole passes it shares, its own where it is empty. profiler_names: what a profiler
     calls its kernels, a regular expression; most_kernels: that one call may have become in a profile. only_measured: a
     GPU for which it was not measured is refused, as an analytic price would be a guess (``unmeasured_product``).
-    runs_as: which of its kernels are other families' in truth, and which those are; None: none.
+    runs_as: which of its kernels are other families' in truth, and which those are; None: none. launches: of calls,
+    from dims, element size and those that a fit says; None: these.
     """
 
     name: str
@@ -158,6 +159,7 @@ class Family:
     most_kernels: int = 24
     only_measured: bool = False
     runs_as: RunsAs | None = None
+    launches: Callable[[Dims, int, Array], Array] | None = None
 
     def complete(self, dims: Mapping[str, Any]) -> dict[str, Array]:
         """Dimensions as float arrays of one shape, defaults filled in. Raises KeyError for a missing or unknown one."""

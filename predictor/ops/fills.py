@@ -10,6 +10,9 @@ from predictor.ops.elementary import fill_of, pointwise_of, scalar_of
 from predictor.ops.row import LOOP, NO_FUSER, RARE, Operator, always_calls
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
+FILLED_LIKE = frozenset({"full_like", "zeros_like", "ones_like", "new_full", "new_zeros", "new_ones"})
+"""Operators that take only the shape or the dtype of a tensor, and fill another with a number."""
+
 
 def fill(call: OpCall) -> tuple[Kernel, ...]:
     """A kernel that writes every element."""

@@ -333,6 +333,8 @@ def _usual_launches(calibration: Calibration, family: str, dtype: str, dims: Dim
         theirs = launched_as(calibration, FAMILIES[family], dtype)
         return kernel_launches(load_calibration(fit.reference_gpu), family, theirs, dims, context)
     launches = _launches(fit, dims, features_of(calibration, family, dtype, dims))
+    if (known := FAMILIES[family].launches) is not None:
+        launches = known(dims, itemsize(dtype), launches.astype(float)).astype(np.int64)
     for i, (_, known_launches) in _exceptions(fit, FAMILIES[family], dtype, dims):
         launches[i] = known_launches
     return launches

@@ -11,6 +11,7 @@ import numpy as np
 from predictor.graph.dataflow import Dataflow
 from predictor.kernels.blocks import blocks_of
 from predictor.ops.elementary import fill_of, is_vectorised
+from predictor.ops.gathers import WORD_BYTES, shared_run
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 from predictor.runtimes.compile.attention import SOFTMAX
 from predictor.runtimes.compile.instructions import (
@@ -27,6 +28,7 @@ from predictor.runtimes.compile.instructions import (
 )
 from predictor.runtimes.compile.loops import (
     SCATTERS,
+    THREADS,
     Group,
     Loops,
     finds_places,
@@ -39,14 +41,17 @@ from predictor.runtimes.fusion import fused_kernel
 
 
 def _slices(loops: Loops, group: Group) -> list[TensorSpec]:
-    """Parts of a loop's result that library calls read, where nothing reads all of it: each is written apart."""
+    """Parts of a loop's result that library calls read, where nothing reads all of it: each is written apart, but for
+    a product, which takes its rows as they lie in the whole (``ExternKernel.realize_input`` in torch/_inductor/ir.py).
+    """
     flow = loops.flow
     own = {value for i in group.members for value in flow.calls[i].output_ids}
     found: dict[int, TensorSpec] = {}
     for index, value, tensor in sorted((read for v in own for read in flow.reads.get(v, ())), key=lambda read: read[0]):
         if index in group.members:
             continue
-        if index in loops.all or tensor.elements >= group.size:
+        is_whole = tensor.elements >= group.size or flow.calls[index].trait in (Trait.GEMM, Trait.PRODUCT)
+        if index in loops.all or is_whole:
             return []
         found[value] = tensor
     return [] if own & flow.outputs else list(found.values())
@@ -77,6 +82,37 @@ def _kernel(loops: Loops, group: Group, rows: int | None = None) -> Kernel:
     work = _cycles(loops, group) / max(elements, 1)
     dims = {"elements": elements, "bytes_read": read, "bytes_written": written, "work": work}
     return replace(kernel, dims={**kernel.dims, **dims})
+
+
+def _added(call: OpCall) -> Kernel | None:
+    """The kernel of a loop that adds elements of half precision to places one by one, where it does. Two neighbours of
+    rows of an even width are added by one instruction (``AtomicRMWOpConversion`` of Triton); for one element there is
+    none: a thread exchanges the word that it lies in, which its neighbour changes, too, and each that is added to the
+    same place meanwhile.
+    """
+    if not _adds(call) or call.tensors[0].itemsize >= WORD_BYTES or _side_by_side(call) % 2 == 0:
+        return None
+    into = call.tensors[0]
+    rows = call.tensors[-1].elements
+    met = min(rows, THREADS) / into.elements
+    changes = WORD_BYTES / into.itemsize * (1 + met)
+    return Kernel("triton_exchange", into.dtype, {"rows": float(rows), "changes": changes})
+
+
+def _adds(call: OpCall) -> bool:
+    """Whether a call adds to what is in places that a tensor says."""
+    adds = ("index_add", "scatter_add", "scatter_reduce")
+    return call.op in SCATTERS and (call.op.rstrip("_") in adds or bool(call.args.get("accumulate")))
+
+
+def _side_by_side(call: OpCall) -> int:
+    """Elements that one index puts side by side."""
+    index = call.args.get("index")
+    if isinstance(index, TensorSpec) and call.op.startswith("scatter"):
+        return shared_run(index)
+    if isinstance(index, TensorSpec):
+        return math.prod(call.tensors[0].shape[int(call.args.get("dim", 0)) + 1 :])
+    return call.tensors[-1].elements // max(t.elements for t in call.tensors[1:-1])
 
 
 def _cycles(loops: Loops, group: Group) -> float:
@@ -208,6 +244,10 @@ def kernels(loops: Loops, group: Group) -> Iterator[Kernel]:
     flow = loops.flow
     if group.rows is None:
         kernel = _kernel(loops, group)
+        added = [found for i in group.members if (found := _added(flow.calls[i])) is not None]
+        if added:
+            yield max(added, key=lambda found: found.dims["rows"])
+            return
         kernel = replace(kernel, dims={**kernel.dims, "strided": float(is_turned_over(loops, group))})
         slices = _slices(loops, group)
         for part in slices:

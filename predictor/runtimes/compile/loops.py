@@ -379,6 +379,8 @@ def rows_of(call: OpCall) -> int | None:
     if not call.tensors or (call.op in BATCH_NORMS and not call.args.get("training")):
         return None
     x = call.tensors[0]
+    if call.op in BATCH_NORMS:
+        return x.shape[1]
     if is_reduced_window(call):
         return call.outputs[0].elements
     kernels = operator_of(call.op).lower(call) if call.trait in (*ALONG_ROWS, Trait.POOL) else ()
@@ -409,8 +411,7 @@ def groups(loops: Loops) -> list[Group]:
             group.parts = _parts(loops, group)
             order.group_of[index] = group
             for producer in sorted(loops.makers(index), reverse=True):
-                is_put = flow.calls[producer].op in SCATTERS
-                if not is_put and loops.reads_in_order(index, order.group_of[producer]):
+                if loops.reads_in_order(index, order.group_of[producer]):
                     order.join(producer, index, _run_alike)
         if call.trait is not Trait.VIEW and (index in loops.written or index not in loops.all):
             node += NODES.get(call.trait, 1)
@@ -447,7 +448,9 @@ class _Order:
         self.above.append(above)
 
     def join(self, earlier: int, index: int, are_alike: Callable[[Group, Group], bool]) -> None:
-        """Join the groups of two loops, where they run alike and nothing has to run between them."""
+        """Join the groups of two loops, where they run alike and nothing has to run between them; what reads a tensor
+        that something was put into runs behind all that is put there.
+        """
         first, second = self.group_of[earlier], self.group_of[index]
         if first is second or len(first.members) + len(second.members) > MOST or not are_alike(first, second):
             return
@@ -455,6 +458,8 @@ class _Order:
         bits, above = sum(1 << i for i in members), 0
         for i in members:
             above |= self.above[i]
+        if any(above >> i & 1 for i in members if self.loops.flow.calls[i].op in SCATTERS):
+            return
         between = above & self.loops.running & ~bits & (-1 << members[0])
         while between:
             last = between.bit_length() - 1

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from predictor.graph.dataflow import Dataflow
 from predictor.ops import GraphBreak, graph_break, is_attention, operator_of
+from predictor.ops.fills import FILLED_LIKE
 from predictor.ops.matrix import adds_bias
 from predictor.records import (
     COMPILED,
@@ -112,10 +113,11 @@ def _sections(calls: Sequence[OpCall]) -> list[tuple[bool, tuple[OpCall, ...]]]:
 
 def _compiled(graph: Graph, unmodelled: Counter[str]) -> list[HostCall]:
     """The calls of one compiled graph."""
-    leaves = [_as_loop(c) for c in _seen(graph.calls) if c.trait is not Trait.HOST]
+    leaves = [_of_numbers(_as_loop(c)) for c in _seen(graph.calls) if c.trait is not Trait.HOST]
     flow = attention.fused(Dataflow.of(leaves, graph.outputs).live())
     channels_last = wants_channels_last(flow.calls)
     flow = Dataflow.of([_not_copied(flow, call) for call in flow.calls], graph.outputs)
+    flow = Dataflow.of([part for call in flow.calls for part in _padded(call)], graph.outputs)
     flow = Dataflow.of([part for call in flow.calls for part in _decomposed(call)], graph.outputs).live().once()
     flow = Dataflow.of([part for call in flow.calls for part in _around_attention(flow, call)], flow.outputs)
     loops = Loops.of(flow, channels_last)
@@ -179,6 +181,14 @@ def _as_loop(call: OpCall) -> OpCall:
     return replace(call, op="full", trait=Trait.FILL) if is_upload else call
 
 
+def _of_numbers(call: OpCall) -> OpCall:
+    """What is filled as another tensor is shaped reads nothing of that."""
+    if call.op not in FILLED_LIKE:
+        return call
+    args = {name: value for name, value in call.args.items() if not isinstance(value, TensorSpec)}
+    return replace(call, args={**args, "size": call.outputs[0].shape, "dtype": call.outputs[0].dtype}, input_ids=())
+
+
 def _not_copied(flow: Dataflow, call: OpCall) -> OpCall:
     """A copy that lies as what it is of, and one tensor that is joined with empty ones, are that itself, but where an
     input would be returned, or something is written into (``remove_noop_ops`` in fx_passes/post_grad.py of
@@ -207,6 +217,66 @@ def _passed_on(call: OpCall, number: int) -> int:
     return -3 * call.output_ids[0] - number
 
 
+ALIGNMENT = 8
+"""Elements of half precision that the sizes of a product are padded to (``get_alignment_size_dtype`` in
+torch/_inductor/fx_passes/pad_mm.py).
+"""
+
+COMPUTE_BOUND = 200.0
+"""Products by an element that is read or written from which on it is tried whether they run faster padded: half of a
+GPU's FLOPs by its bytes (``is_mm_compute_bound``), as torch knows them, 295 on an H100, of an H200 less. On that one a
+product of 149 was not padded, ones of 253 were.
+"""
+
+UNALIGNED_FLOPS, ALIGNED_FLOPS, PADDED_BYTES, PADDED_S = 1.7e14, 6.0e14, 3.0e12, 1.5e-6
+"""What decides the trial, in a second: FLOPs of a product as it is and padded, bytes that the loops move that pad; and
+seconds that the one of the weights takes beside. Measured on an H200, 6,144 x 2,730 x 1,024.
+"""
+
+FASTER = 1.1
+"""How many times as long as padded a product must take (``is_padded_faster``)."""
+
+
+def _is_faster_padded(m: int, n: int, k: int) -> bool:
+    """Whether a product of these sizes runs faster, as far as is known without a trial."""
+    if m * n * k <= COMPUTE_BOUND * (m * k + n * k + m * n):
+        return False
+    padded = n * k + (m * k if k % ALIGNMENT else 0)
+    padding_s = PADDED_S + 4 * padded / PADDED_BYTES
+    return 2 * m * n * k / UNALIGNED_FLOPS > FASTER * (2 * m * n * k / ALIGNED_FLOPS + padding_s)
+
+
+def _padded(call: OpCall) -> Iterator[OpCall]:
+    """A large product in half precision with weights of a size that is no multiple of eight: loops pad them, and what
+    they are multiplied with where it is too short, and the result is a part of what the library makes.
+    """
+    x, weight = call.args.get("input"), call.args.get("weight")
+    if call.op != "linear" or not isinstance(x, TensorSpec) or not isinstance(weight, TensorSpec):
+        yield call
+        return
+    (n, k), m = weight.shape, x.elements // max(x.shape[-1], 1)
+    wide, deep = (math.ceil(size / ALIGNMENT) * ALIGNMENT for size in (n, k))
+    if (wide, deep) == (n, k) or x.itemsize != 2 or not _is_faster_padded(m, n, k):
+        yield call
+        return
+    padded_x, padded_weight = _dense((*x.shape[:-1], deep), x.dtype), _dense((wide, deep), weight.dtype)
+    out = _dense((*call.outputs[0].shape[:-1], wide), call.outputs[0].dtype)
+    made, of_x, of_weight = (_passed_on(call, number) for number in (1, 2, 3))
+    inputs = [call.input_ids[0], of_weight, *call.input_ids[2:]]
+    if deep != k:
+        inputs[0] = of_x
+        yield replace(_copied(call, call.input_ids[0], x, of_x, padded_x), op="constant_pad_nd")
+    yield replace(_copied(call, call.input_ids[1], weight, of_weight, padded_weight), op="constant_pad_nd")
+    args = {**call.args, "input": padded_x, "weight": padded_weight}
+    yield replace(call, args=args, outputs=(out,), input_ids=tuple(inputs), output_ids=(made,))
+    part = replace(call.outputs[0], stride=out.stride)
+    yield replace(call, op="slice", args={"self": out}, outputs=(part,), trait=Trait.VIEW, macs=0, input_ids=(made,))
+
+
+def _dense(shape: tuple[int, ...], dtype: str) -> TensorSpec:
+    return TensorSpec(shape, dtype, tuple(math.prod(shape[i + 1 :]) for i in range(len(shape))))
+
+
 SUMMED = frozenset({"mv", "dot", "vdot"})
 """Products with a vector, which are a loop that multiplies and sums (``mv`` in torch/_inductor/decomposition.py)."""
 
@@ -220,7 +290,7 @@ def _decomposed(call: OpCall) -> Iterator[OpCall]:
     if call.op in SCATTERS and not call.op.endswith("_"):
         out = _passed_on(call, 1)
         yield _copied(call, call.input_ids[0], call.tensors[0], out, call.outputs[0])
-        op = f"{call.op}_" if is_library_call(call) else call.op
+        op = "index_put_" if call.op == "_unsafe_index_put" else f"{call.op}_"
         yield replace(call, op=op, input_ids=(out, *call.input_ids[1:]))
         return
     if call.op in SUMMED:

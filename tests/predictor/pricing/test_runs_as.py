@@ -9,6 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from calibrate.samples.records import KernelSample
+from calibrate.samples.store import SampleFile
+from predictor.calibration.files import SHIPPED
 from predictor.calibration.load import load_calibration
 from predictor.pricing.kernels import kernel_launches, price_kernels
 
@@ -51,3 +54,29 @@ def test_squeezed_convolutions_take_what_was_measured_in_mobile_networks() -> No
         errors.append(price_kernels(calibration, "conv", "fp16", dims).seconds[0] / measured_s - 1)
     assert len(errors) > 50
     assert np.mean(np.abs(errors)) < 0.12
+
+
+@pytest.mark.parametrize("gpu", ["h100", "h200"])
+def test_groups_that_one_kernel_convolves_take_what_was_measured(gpu: str) -> None:
+    """Windows of 3 x 3 over channels that lie last, samples of both GPUs; the formula was made on the H200's."""
+    calibration, errors = load_calibration(gpu), []
+    for sample in SampleFile(SHIPPED / gpu / "samples" / "kernels.jsonl.gz").of(KernelSample):
+        d = sample.dims
+        if sample.id.family != "conv_grouped" or sample.dtype not in ("fp16", "bf16") or not sample.repeats_s:
+            continue
+        is_window = (d["r"], d["s"], d["dilation"], d["channels_last"]) == (3, 3, 1, 1) and d["h"] > 1
+        if is_window and d["c_in"] == d["c_out"] >= 128 and d["c_in"] / d["groups"] in (4, 8, 16, 32):
+            prices = price_kernels(calibration, "conv_grouped", sample.dtype, d)
+            assert prices.launches[0] - d["bias"] == 1
+            errors.append(prices.seconds[0] / sample.seconds - 1)
+    assert len(errors) > 40
+    assert np.mean(np.abs(errors)) < 0.12
+
+
+def test_groups_of_sixteen_channels_are_cut_out_one_by_one() -> None:
+    """A linear attention's convolutions in a profile of an H200: 48 groups, 96 slices and 48 products of them."""
+    dims = {"c_in": 768, "c_out": 768, "h": 7, "w": 7, "r": 1, "s": 1, "groups": 48}
+    last = {**dims, "batch": np.array([1.0, 16.0]), "channels_last": 1}
+    assert kernel_launches(load_calibration("h200"), "conv_grouped", "fp16", last).tolist() == [144, 144]
+    biased = kernel_launches(load_calibration("h200"), "conv_grouped", "bf16", {**last, "bias": 1})
+    assert biased.tolist() == [145, 145]

@@ -154,3 +154,28 @@ def test_the_groups_of_experts_are_multiplied_one_by_one_outside_of_the_compiler
     calls = [call for call in program_of("strangers_library.py:gpt_oss", "compile").calls if "::" in call.op]
     assert [call.op for call in calls] == ["transformers::grouped_mm_fallback"] * fetches
     assert [[kernel.family for kernel in call.kernels] for call in calls] == [["fill", *["gemm"] * 8]] * fetches
+
+
+PUT = {
+    ("newcomers.jsonl.gz", "newcomers.py:bond_messages", 1): "rows of an even width are added two at a time",
+    ("newcomers.jsonl.gz", "newcomers.py:bond_messages", 16): "what is filled reads nothing of what it is shaped like",
+}
+"""File, model and batch size -> what is put into places."""
+
+
+@pytest.mark.parametrize(("file", "model", "batch"), PUT)
+def test_what_a_loop_adds_to_places_takes_as_long_as_in_a_profile(file: str, model: str, batch: int) -> None:
+    """86 and 16 us of 12,288 and 768 single elements of half precision, 1 before they contended for their words."""
+    profile = profiled(f"h200/battery/{file}", model, "compile", batch)
+    alone = [ns for index, ns in profile.order if "ones_like_scatter_add_12" in profile.names[index]]
+    calibration, program = load_calibration("h200"), program_of(model, "compile", batch)
+    costs = [
+        cost.seconds
+        for call, priced in zip(
+            program.calls, price(program, calibration, calibration.host("compile")).calls, strict=True
+        )
+        for kernel, cost in zip(call.kernels, priced.kernels, strict=True)
+        if kernel.family == "triton_exchange"
+    ]
+    assert len(costs) == len(alone) == 1
+    assert 0.5 < costs[0] / (1e-9 * alone[0]) < 2

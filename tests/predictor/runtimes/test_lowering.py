@@ -263,6 +263,55 @@ def test_inductor_leaves_to_a_library_what_it_says_that_it_cannot_put(dtype: tor
     assert found == Counter({"weight": 3, "triton": 2 if falls_back else 3, **called})
 
 
+@pytest.mark.parametrize(
+    ("width", "dtype", "family"), [(32, "fp16", "triton"), (7, "fp16", "triton_exchange"), (7, "fp32", "triton")]
+)
+def test_what_reads_a_sum_at_places_runs_behind_all_that_is_added(width: int, dtype: str, family: str) -> None:
+    """Messages of a graph, twice: each time a loop of zeros, which reads nothing, and one of sums. Of rows of an odd
+    width half precision has no two neighbours to add at once.
+    """
+
+    def rounds(x: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
+        for _ in range(2):
+            to = ends[1][:, None].expand(-1, width)
+            x = x.new_zeros(100, width).scatter_add_(0, to, x.index_select(0, ends[0]))
+        return x
+
+    program = lowered("compile", rounds, torch.zeros(100, width), torch.randint(0, 100, (2, 400)), dtype=dtype)
+    assert families(program) == ["triton", family] * 2
+    fills = [kernel.dims for call in program.calls for kernel in call.kernels][::2]
+    assert [dims["bytes_read"] for dims in fills] == [0, 0]
+
+
+def test_statistics_of_a_batch_are_a_row_for_each_channel() -> None:
+    """Few long rows, which are split: 43,328 x 16 took partial sums and their sums before the loop on an H200."""
+    program = lowered("compile", lambda x: F.batch_norm(x, None, None, training=True), torch.zeros(43328, 16))
+    rows = [kernel.dims["rows"] for call in program.calls for kernel in call.kernels]
+    assert rows[0] > 16
+    assert rows[1:] == [16, 0]
+
+
+@pytest.mark.parametrize(
+    ("width", "padded", "dtype"),
+    [(2730, [2736, 2736], "fp16"), (2728, [2728, 2728], "fp16"), (2730, [2730, 2730], "fp32"), (30, [30, 30], "fp16")],
+)
+def test_large_products_are_padded_to_multiples_of_eight(width: int, padded: list[int], dtype: str) -> None:
+    """A feed-forward network whose inner width is 2,730, as a profile of an H200 has it: both weights are padded by a
+    loop each, what is between them by the loop that makes it.
+    """
+    up, down = torch.zeros(width, 1024), torch.zeros(1024, width)
+
+    def network(x: torch.Tensor, up: torch.Tensor, down: torch.Tensor) -> torch.Tensor:
+        return F.linear(F.silu(F.linear(x, up)), down)
+
+    program = lowered("compile", network, torch.zeros(6144, 1024), up, down, dtype=dtype)
+    kernels = [kernel for call in program.calls for kernel in call.kernels]
+    first, second = (kernel.dims for kernel in kernels if kernel.family == "gemm")
+    assert [first["n"], second["k"]] == padded
+    loops = sum(kernel.family == "triton" for kernel in kernels)
+    assert loops == (3 if padded[0] != width else 1)
+
+
 @torch.library.custom_op("test_lowering::halves_multiplied", mutates_args=())
 def halves_multiplied(x: torch.Tensor) -> torch.Tensor:
     first, second = torch.relu(x).chunk(2)
