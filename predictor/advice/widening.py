@@ -82,7 +82,7 @@ WIDER: dict[str, Callable[[Dims, Array], Dims]] = {
     **dict.fromkeys(
         (
             *("conv", "conv_grouped", "conv_depthwise", "conv_transposed", "conv3d", "ort_conv", "ort_conv_grouped"),
-            *("ort_conv_depthwise", "ort_conv_long", "ort_conv_transposed"),
+            *("ort_conv_depthwise", "ort_conv_long", "ort_conv_transposed", "conv_together"),
         ),
         _convolution,
     ),
@@ -94,6 +94,7 @@ WIDER: dict[str, Callable[[Dims, Array], Dims]] = {
     "scattered_slices": _along("indices"),
     "scattered_elements": _along("elements"),
     "exchange": _along("rows"),
+    "triton_exchange": _along("rows"),
     **dict.fromkeys(("layer_norm", "group_norm", "gather"), _COLUMNS),
     "weight_norm": _along("rows", "cols"),
     **dict.fromkeys(

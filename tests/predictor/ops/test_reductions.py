@@ -200,7 +200,7 @@ def test_rows_are_sorted_in_passes_of_a_block(
     """As an H200 ran them: features of trees down columns, a middle dimension, rows in order."""
     dims = {"rows": rows, "cols": cols, "k": 0, "stride": stride}
     seconds = price_kernels(load_calibration("h200"), "sort", dtype, dims).seconds
-    assert float(seconds[0]) == pytest.approx(microseconds * 1e-6, rel=0.15)
+    assert float(seconds[0]) == pytest.approx(microseconds * 1e-6, rel=0.2)
 
 
 def test_short_rows_are_sorted_where_they_lie() -> None:

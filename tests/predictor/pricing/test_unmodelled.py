@@ -33,7 +33,7 @@ def points(count: int) -> torch.Tensor:
 @pytest.mark.parametrize("name", RUNTIMES)
 def test_no_runtime_has_an_unmodelled_operator_for_free(name: str) -> None:
     program = runtime(name).lower(of(torch.pdist, torch.empty(4, 8)))
-    kernels = [kernel for call in program.calls for kernel in call.kernels]
+    kernels = [kernel for call in program.calls if call.op != "copy_" for kernel in call.kernels]  # of inputs
     assert kernels == [Kernel("unmodelled", "fp32", {"elements": 32, "bytes_read": 128, "bytes_written": 24})]
     assert program.unmodelled == {"_pdist_forward": 1}
 
