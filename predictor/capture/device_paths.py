@@ -192,7 +192,7 @@ def multi_head_attention(
 def one_hot(x: Tensor, num_classes: int = -1) -> Tensor:
     """Zeros, of which one in each row is set: native/Onehot.cpp."""
     classes = num_classes if num_classes > 0 else int(x.max().item()) + 1
-    return torch.zeros((*x.shape, classes), dtype=x.dtype, device=x.device).scatter_(-1, x.unsqueeze(-1), 1)
+    return x.new_zeros((*x.shape, classes)).scatter_(-1, x.unsqueeze(-1), 1)
 
 
 def grouped_products(a: Tensor, b: Tensor, offs: Any = None, *rest: Any, **named: Any) -> Tensor:
@@ -217,7 +217,7 @@ def grouped_products(a: Tensor, b: Tensor, offs: Any = None, *rest: Any, **named
 
 def grouped_products_into(x: Tensor, weight: Tensor, offs: Tensor) -> Tensor:
     """What the library transformers does in its place, in compiled code: each product is written into zeros."""
-    result = torch.zeros(x.shape[0], weight.shape[2], dtype=x.dtype, device=x.device)
+    result = x.new_zeros(x.shape[0], weight.shape[2])
     start = 0
     for number, end in enumerate(_ends(offs, x.shape[0])):
         if end > start:
@@ -243,7 +243,7 @@ def _grouped_shape(a: Tensor, b: Tensor, offs: Any) -> tuple[int, ...]:
 
 def _lengths(mask: Tensor) -> tuple[Tensor, Tensor]:
     """Where the first False of each row is, and how many True it has."""
-    ended = torch.cat([mask, torch.zeros(mask.shape[0], 1, dtype=torch.bool, device=mask.device)], dim=1)
+    ended = torch.cat([mask, mask.new_zeros(mask.shape[0], 1)], dim=1)
     return ended.to(torch.int32).argmin(dim=1), mask.to(torch.int64).cumsum(dim=1)[:, -1]
 
 
@@ -259,7 +259,7 @@ def from_mask(x: Tensor, mask: Tensor, mask_check: bool = True) -> Tensor:
     values are known, as those of inputs are, what follows has the real tokens alone.
     """
     lengths, _ = _lengths(mask)
-    sizes = torch.cat([lengths[:, None], torch.full((len(lengths), 1), x.shape[-1], device=x.device)], dim=1)
+    sizes = torch.cat([lengths[:, None], lengths.new_full((len(lengths), 1), x.shape[-1])], dim=1)
     sizes.cpu()
     if mask.is_meta:
         return x.clone()
@@ -281,7 +281,7 @@ def pad_sequence(
     """A tensor of padding, and every sequence copied into its place. What compilers take builds it anew for each."""
     first, longest = sequences[0], max(map(len, sequences))
     sides = (len(sequences), longest) if batch_first else (longest, len(sequences))
-    out = torch.full((*sides, *first.shape[1:]), padding_value, dtype=first.dtype, device=first.device)
+    out = first.new_full((*sides, *first.shape[1:]), padding_value)  # its device may go by another name
     for i, sequence in enumerate(sequences):
         start = longest - len(sequence) if padding_side == "left" else 0
         out.select(0 if batch_first else 1, i).narrow(0, start, len(sequence)).copy_(sequence)

@@ -1095,7 +1095,7 @@ def _recorded(user: _Pass) -> _Recorder:
         try:
             return _record_redirected(user)
         except PredictorError:  # it does with CUDA what only CUDA can
-            return recorder
+            return _later(recorder, user)
     for _ in range(MOST_PASSES):
         ran = recorder.operators | recorder.python.codes
         if all(identity in _WARM[user.mode] for identity in ran):

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from predictor.predict import graph_of
+from tests.helpers import Function
 
 X = torch.rand(2, 8, 16)
 
@@ -112,3 +113,13 @@ def test_a_later_pass_that_fails_changes_nothing() -> None:
             return self.state
 
     assert ops(Once(), "eager") == ["exp", "tanh"]
+
+
+def test_sequences_are_padded_where_code_names_its_device() -> None:
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        assert torch.cuda.is_available()
+        return nn.utils.rnn.pad_sequence([x[0], x[1, :5]], batch_first=True)
+
+    graph = graph_of(Function(forward), (X,), "fp16", "eager")
+    assert [call.op for call in graph.calls][-1] == "pad_sequence"
+    assert sum("copy" in part.op for part in graph.calls[-1].parts) == 2
