@@ -79,7 +79,7 @@ def _kernel(loops: Loops, group: Group, rows: int | None = None) -> Kernel:
     written = _bytes_written(loops, group) or kernel.dims["bytes_written"]
     read = max(_bytes_read(loops.flow, group), kernel.dims["bytes_read"])
     elements = max(kernel.dims["elements"], group.size if rows else 0)
-    work = _cycles(loops, group) / max(elements, 1)
+    work = float(round(_cycles(loops, group) / max(elements, 1)))  # whole cycles: a size says them exactly
     dims = {"elements": elements, "bytes_read": read, "bytes_written": written, "work": work}
     return replace(kernel, dims={**kernel.dims, **dims})
 
