@@ -69,7 +69,8 @@ def optimised(graph: Graph, fuser: Fuser) -> tuple[Dataflow, frozenset[int]]:
     flow = flow.without(lambda index: index in constant).live(waits=False)
     flow = flow.once()
     reading = [c for c in flow.calls if not (of_sizes if c.op in OF_NUMBERS else on_host).isdisjoint(c.input_ids)]
-    with_numbers = [_with_numbers(call, on_host - _sizes_on_host(flow)) for call in flow.calls]
+    numbers = on_host - _sizes_on_host(flow)
+    with_numbers = [_with_numbers(call, numbers) for call in flow.calls]
     return Dataflow.of(with_numbers, flow.outputs), frozenset(value for c in reading for value in c.output_ids)
 
 
