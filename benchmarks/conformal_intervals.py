@@ -1,19 +1,21 @@
 """How wide intervals must be to hold nine tenths of the models that no fit had seen:
 
     python -m benchmarks.conformal_intervals --write --programs \\
-        h200=calibrations/h200/battery/guests-as_read.jsonl.gz \\
+        h200=calibrations/h200/battery/wild-as_read.jsonl.gz \\
+        h200=calibrations/h200/battery/guests-programs.jsonl.gz \\
         h200=calibrations/h200/battery/visitors-programs.jsonl.gz \\
         h200=calibrations/h200/battery/newcomers-programs.jsonl.gz
 
-Predicts the models of the three latest readings. Captures of the last are those that were read, of the others those
-after the mends that followed, so that a model that comes next may have faults that these scales know nothing of. With
-files of measurements instead of ``--programs`` (``calibrations/h200/battery/learn*.jsonl.gz --gpu h200``) each model is
-captured anew. The score of a case is its error in units of the predicted standard deviation. For every runtime and lane
-that decides, ``calibrations/intervals.json`` gets the scale that makes intervals hold 90 % of the scores, with the
-finite-sample correction of conformal prediction; groups of fewer than ``FEWEST`` cases take that of both lanes.
-Printed: how much intervals hold before, and after with each family of models left out in turn. GPUs that are fitted to
-published passes have their intervals from models left out (``calibrate fit --published``), those that are derived from
-how far transfers are off: they have no scale.
+(of ONNX Runtime, with ``--runtimes onnx,onnx-cudagraph``, wild-onnx-as_read, guests-onnx-as_read and
+visitors-onnx-programs). Predicts the models of the latest readings. Captures of the last are those that were read, of
+the others those after the mends that followed, so that a model that comes next may have faults that these scales know
+nothing of. With files of measurements instead of ``--programs`` (``calibrations/h200/battery/learn*.jsonl.gz --gpu
+h200``) each model is captured anew. The score of a case is its error in units of the predicted standard deviation. For
+every runtime and lane that decides, ``calibrations/intervals.json`` gets the scale that makes intervals hold 90 % of
+the scores, with the finite-sample correction of conformal prediction; groups of fewer than ``FEWEST`` cases take that
+of both lanes. Printed: how much intervals hold before, and after with each family of models left out in turn. GPUs that
+are fitted to published passes have their intervals from models left out (``calibrate fit --published``), those that are
+derived from how far transfers are off: they have no scale.
 """
 
 from __future__ import annotations
