@@ -85,6 +85,7 @@ class Calibration:
     ``schema.Kernels``, for fits of another GPU; factors: what kernels of models take, relative to the fit, as fitted to
     whole passes; kernels_error: of the kernel time of a pass, where it is known as a whole (standard deviation of its
     logarithm); transfer_error: what being transferred from another GPU adds to it, or is part of in the errors of fits;
+    reference_time_factor: of the GPU that ``time_factor`` is relative to, where that is no measured one;
     runtime_costs: runtime -> its costs on the host; named_hosts: hosts that are known by name; known_fits: (family,
     dtype, context) -> the fit that ``pricing.kernels`` chose, so that it chooses once; known_hosts: (runtime, name) ->
     host costs that were asked for; priced: what ``pricing`` remembers of the last kernels that it priced;
@@ -99,6 +100,7 @@ class Calibration:
     factors: Mapping[FactorKey, float] = field(default_factory=dict)
     kernels_error: float | None = None
     transfer_error: float = 0.0
+    reference_time_factor: float = 1.0
     runtime_costs: Mapping[str, RuntimeCosts] = field(default_factory=dict)
     named_hosts: NamedHosts | None = None
     known_fits: dict[tuple[str, str, str], KernelFit] = field(default_factory=dict, init=False, repr=False)
@@ -404,6 +406,7 @@ def _of_datasheet(path: Path) -> Calibration:
         _derived(reference.fits, name, further),
         instruction_time_factor(sheet, known[name]),
         kernels_error=reference.kernels_error,
+        reference_time_factor=reference.time_factor,
         transfer_error=further,
     )
 

@@ -73,7 +73,8 @@ def roofline_s(calibration: Calibration, family: Family, dtype: str, dims: Dims)
     device = calibration.device
     peak = peak_flops(device.peak_flops, family, dtype)
     bandwidth = link_bytes_per_s(device.architecture) if family.over_link else device.bandwidth_bytes_per_s
-    return family.roofline_s(dims, dtype, peak, bandwidth, device.sms, calibration.time_factor)
+    longer = calibration.time_factor * calibration.reference_time_factor
+    return family.roofline_s(dims, dtype, peak, bandwidth, device.sms, longer)
 
 
 def kernel_fit(calibration: Calibration, family: str, dtype: str, context: str = "model") -> KernelFit:
