@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch._library.custom_ops import OPDEFS
+from torch.utils._pytree import tree_leaves
 
 from predictor.ops import OPS
 from predictor.records import OpCall, TensorSpec, Trait
@@ -71,6 +72,11 @@ def tensors_in(*values: Any) -> list[torch.Tensor]:
     """Tensors among values, those in lists included, in order."""
     items = [i for v in values for i in (v if isinstance(v, (list, tuple)) else (v,))]
     return [i for i in items if isinstance(i, torch.Tensor)]
+
+
+def tensors_within(nested: Any) -> list[torch.Tensor]:
+    """Tensors in lists, tuples and mappings, however deep, in order."""
+    return [leaf for leaf in tree_leaves(nested) if isinstance(leaf, torch.Tensor)]
 
 
 def is_view(func: Any) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from predictor.capture.calls import tensors_within
 from predictor.capture.stand_ins import OF_EVERY_MODULE, modules_in
 from predictor.records import CaptureMode
 
@@ -37,7 +38,7 @@ class Kept:
         for holder, length, rooms in self._holders:
             names = rooms if len(holder) == length else [*rooms, *list(holder)[length:]]
             for name in names:
-                found += _tensors_within(holder.get(name))
+                found += tensors_within(holder.get(name))
         return found
 
     def _look_at(self, holder: dict[str, Any]) -> None:
@@ -68,15 +69,6 @@ def _is_object(value: Any) -> bool:
     if kind in _PLAIN or _is_torchs(kind):
         return False
     return hasattr(value, "__dict__") and not isinstance(value, (torch.nn.Module, torch.Tensor, type))
-
-
-def _tensors_within(value: Any) -> list[torch.Tensor]:
-    if isinstance(value, torch.Tensor):
-        return [value]
-    if isinstance(value, (list, tuple, dict)):
-        items = value.values() if isinstance(value, dict) else value
-        return [tensor for item in items for tensor in _tensors_within(item)]
-    return []
 
 
 _CONTAINERS = frozenset({dict, OrderedDict, list})

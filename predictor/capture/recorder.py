@@ -26,7 +26,6 @@ from torch._compile import _disable_dynamo
 from torch._library import simple_registry
 from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from predictor.capture import (
     assumptions,
@@ -63,6 +62,7 @@ from predictor.capture.calls import (
     selects,
     spec_of,
     tensors_in,
+    tensors_within,
     traffic,
 )
 from predictor.capture.capture_mode import COMPILED_MODES, READ_CODE, answering_as, mark_on_host
@@ -1169,7 +1169,7 @@ def _record(user: _Pass, device: torch.device = capture_mode.META, used: _Copy |
                     result = module(*args, **kwargs)
                 finally:
                     sys.settrace(before)
-        recorder.returns(_returned(result), _tensors_within((args, kwargs)))
+        recorder.returns(_returned(result), tensors_within((args, kwargs)))
         if made := rooms.tensors():
             recorder.used = copied._replace(tensors=copies | set(map(id, made)))
     except KeyboardInterrupt:
@@ -1185,8 +1185,4 @@ def _record(user: _Pass, device: torch.device = capture_mode.META, used: _Copy |
 
 def _returned(result: Any) -> list[torch.Tensor]:
     """Tensors that a module returns, in whatever they are wrapped."""
-    return _tensors_within(result.to_tuple() if hasattr(result, "to_tuple") else result)
-
-
-def _tensors_within(nested: Any) -> list[torch.Tensor]:
-    return [leaf for leaf in tree_leaves(nested) if isinstance(leaf, torch.Tensor)]
+    return tensors_within(result.to_tuple() if hasattr(result, "to_tuple") else result)
