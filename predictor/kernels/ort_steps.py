@@ -395,6 +395,17 @@ def _features(*names: str) -> Callable[[Dims, int, int], list[Array]]:
     return features
 
 
+_of_rows = partial(
+    _analytic,
+    closed_form=True,
+    dims={"rows": None, "cols": None},
+    flops=_scores,
+    nbytes=_row_bytes,
+    features=_features("rows", "cols"),
+    blocks=row_blocks,
+    sizes=("rows", "cols"),
+)
+
 ROWS = (
     _analytic(
         name="ort_vector_products",
@@ -488,39 +499,19 @@ ROWS = (
         profiler_names=r"convNd_grouped_direct",
         issue_s=_volume_s,
     ),
-    _analytic(
+    _of_rows(
         name="ort_row_sums",
-        closed_form=True,
-        dims={"rows": None, "cols": None},
-        flops=_scores,
-        nbytes=_row_bytes,
-        features=_features("rows", "cols"),
-        blocks=row_blocks,
-        sizes=("rows", "cols"),
         profiler_names=r"reduce_matrix_columns",
         issue_s=_sum_s,
     ),
-    _analytic(
+    _of_rows(
         name="ort_column_sums",
-        closed_form=True,
         dims={"rows": None, "cols": None, "itemsize": None},
-        flops=_scores,
-        nbytes=_row_bytes,
-        features=_features("rows", "cols"),
-        blocks=row_blocks,
-        sizes=("rows", "cols"),
         profiler_names=r"reduce_matrix_rows",
         latency_s=_column_sum_s,
     ),
-    _analytic(
+    _of_rows(
         name="ort_reduced_across",
-        closed_form=True,
-        dims={"rows": None, "cols": None},
-        flops=_scores,
-        nbytes=_row_bytes,
-        features=_features("rows", "cols"),
-        blocks=row_blocks,
-        sizes=("rows", "cols"),
         profiler_names=r"reduce_tensor",
         issue_s=_across_s,
     ),
