@@ -13,7 +13,18 @@ import torch
 
 from calibrate.workloads.cases import KernelId
 from calibrate.workloads.device import Run, set_precision
-from calibrate.workloads.recipes import BATCHED, COMMON, OPERATORS, RARE, RECIPES, VARIED, FamilyRecipe, Recipe, Scale
+from calibrate.workloads.recipes import (
+    BATCHED,
+    COMMON,
+    OPERATORS,
+    RARE,
+    RECIPES,
+    UNEVEN,
+    VARIED,
+    FamilyRecipe,
+    Recipe,
+    Scale,
+)
 from predictor.capture.calls import DTYPES
 from predictor.capture.recorder import capture
 from predictor.errors import PredictorError
@@ -29,7 +40,7 @@ SHARED = 0.7
 
 TABLES = {
     **{"": RECIPES, "rare ": RARE, "common ": COMMON, "varied ": VARIED, "batched ": BATCHED},
-    "operator ": OPERATORS,
+    **{"operator ": OPERATORS, "uneven ": UNEVEN},
 }
 """Beginning of a series' name -> its recipes."""
 

@@ -1,4 +1,8 @@
-"""Fused scaled dot-product attention as torch picks it; kv_seq 0: the same length as seq."""
+"""Fused scaled dot-product attention as torch picks it; kv_seq 0: the same length as seq.
+
+masks: how many masks of seq x kv_seq there are in memory, 0: one for each of the batch. efficient: in half precision by
+the memory-efficient kernel, as where a mask has three dimensions, which the faster one does not take.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,10 @@ def _kv_heads(d: Dims) -> Array:
     return np.where(d["kv_heads"] > 0, d["kv_heads"], d["heads"])
 
 
+def _masks(d: Dims) -> Array:
+    return d["mask"] * np.where(d["masks"] > 0, d["masks"], d["batch"])
+
+
 def _attention_flops(d: Dims) -> Array:
     return 4 * d["batch"] * d["heads"] * d["seq"] * _kv_seq(d) * d["head_dim"] * np.where(d["causal"] > 0, 0.5, 1.0)
 
@@ -22,7 +30,7 @@ def _attention_flops(d: Dims) -> Array:
 def _attention_bytes(d: Dims, size: int) -> Array:
     queries = 2 * d["heads"] * d["seq"] * d["head_dim"]
     keys = 2 * _kv_heads(d) * _kv_seq(d) * d["head_dim"]
-    return size * d["batch"] * (queries + keys + d["mask"] * d["seq"] * _kv_seq(d))
+    return size * (d["batch"] * (queries + keys) + _masks(d) * d["seq"] * _kv_seq(d))
 
 
 def _attention_features(d: Dims, size: int, sms: int) -> list[Array]:
@@ -30,7 +38,8 @@ def _attention_features(d: Dims, size: int, sms: int) -> list[Array]:
     logs = [log(x) for x in (d["batch"] * d["heads"], d["seq"], kv_seq, d["head_dim"])]
     flags = [d["causal"], d["mask"], log(d["heads"] / _kv_heads(d))]
     flags += [aligned(d["head_dim"]), aligned(d["seq"]), aligned(kv_seq)]
-    return [*logs, *flags, *waves(_blocks(d), sms), np.ceil(kv_seq / 64)]
+    usual = [*logs, *flags, *waves(_blocks(d), sms), np.ceil(kv_seq / 64)]
+    return [*usual, log(np.maximum(_masks(d), 1)), d["efficient"]]
 
 
 def _blocks(d: Dims) -> Array:
@@ -43,6 +52,7 @@ ROWS = (
         dims={
             **{"batch": None, "heads": None, "seq": None, "head_dim": None},
             **{"kv_heads": 0, "kv_seq": 0, "causal": 0, "mask": 0},
+            **{"masks": 0, "efficient": 0},
         },
         flops=_attention_flops,
         nbytes=_attention_bytes,

@@ -10,6 +10,13 @@ from predictor.ops.elementary import fill_of, pointwise_of, scalar_of
 from predictor.ops.row import LOOP, SPELLED_OTHERWISE, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
+HALF = ("fp16", "bf16")
+
+FASTER = (2, 4)
+"""Dimensions of masks that cuDNN's attention takes (aten/src/ATen/native/transformers/sdp_utils_cpp.h,
+check_attn_mask_shape); with others it is the memory-efficient kernel's.
+"""
+
 
 def attention(call: OpCall) -> tuple[Kernel, ...]:
     """One fused kernel. A boolean mask is made an additive one before it: 0 and minus infinity become tensors, of which
@@ -29,6 +36,10 @@ def attention(call: OpCall) -> tuple[Kernel, ...]:
         "causal": float(bool(call.args.get("is_causal"))),
         "mask": float(isinstance(mask, TensorSpec)),
     }
+    if isinstance(mask, TensorSpec):
+        behind = zip(mask.shape[:-2], mask.stride[:-2], strict=True)
+        dims["masks"] = math.prod(n for n, stride in behind if stride)
+        dims["efficient"] = float(len(mask.shape) not in FASTER and q.dtype in HALF)
     extra: tuple[Kernel, ...] = ()
     if isinstance(mask, TensorSpec) and mask.dtype == "bool":
         number, out = scalar_of(q.dtype), TensorSpec(mask.shape, q.dtype, mask.stride)

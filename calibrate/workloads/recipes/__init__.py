@@ -4,8 +4,8 @@ A recipe is a torch call and its operands. Which kernel that is, with which dime
 capture that a prediction uses, so the sweep and the cost model cannot disagree about a feature. Recipes stand in the
 modules of this folder, each in its module's ``ROWS``, and are found by the name of their family. What fewer models run,
 of any family, stands in ``RARE``, layers that nearly all models of a kind share in ``COMMON``, and shapes that
-strangers' models have in ``VARIED``, on batches in ``BATCHED``, and operators that the others leave out in
-``OPERATORS``: series of their own.
+strangers' models have in ``VARIED``, on batches in ``BATCHED``, operators that the others leave out in ``OPERATORS``,
+and shapes that a library's usual kernels do not fit in ``UNEVEN``: series of their own.
 """
 
 from __future__ import annotations
@@ -15,7 +15,19 @@ import pkgutil
 
 from calibrate.workloads.recipes.base import FamilyRecipe, Operand, Recipe, Scale
 
-__all__ = ["BATCHED", "COMMON", "OPERATORS", "RARE", "RECIPES", "VARIED", "FamilyRecipe", "Operand", "Recipe", "Scale"]
+__all__ = [
+    "BATCHED",
+    "COMMON",
+    "OPERATORS",
+    "RARE",
+    "RECIPES",
+    "UNEVEN",
+    "VARIED",
+    "FamilyRecipe",
+    "Operand",
+    "Recipe",
+    "Scale",
+]
 
 RECIPES: dict[str, FamilyRecipe] = {}
 """Family -> what its sweep runs."""
@@ -36,6 +48,9 @@ BATCHED: dict[str, FamilyRecipe] = {}
 OPERATORS: dict[str, FamilyRecipe] = {}
 """Family -> what its sweep runs besides: operators whose kernels no other recipe reaches."""
 
+UNEVEN: dict[str, FamilyRecipe] = {}
+"""Family -> what its sweep runs besides: odd numbers of channels and lengths, shared masks, and the like."""
+
 
 def _add(rows: dict[str, FamilyRecipe], row: FamilyRecipe) -> None:
     if row.family in rows:
@@ -45,7 +60,7 @@ def _add(rows: dict[str, FamilyRecipe], row: FamilyRecipe) -> None:
 
 _TABLES = {
     **{"ROWS": RECIPES, "RARE": RARE, "COMMON": COMMON, "VARIED": VARIED, "BATCHED": BATCHED},
-    "OPERATORS": OPERATORS,
+    **{"OPERATORS": OPERATORS, "UNEVEN": UNEVEN},
 }
 
 for _name in sorted(m.name for m in pkgutil.iter_modules(__path__)):

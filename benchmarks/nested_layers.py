@@ -1,0 +1,170 @@
+"""Torch's transformer layers on nested tensors, as padding is left out: measure them on the GPU at hand.
+
+    python -m benchmarks.nested_layers --out FILE.json
+
+Encoders of BERT's size in half precision, of seeded sequences of 21 tokens on average and 128 at most, padded to the
+longest. First, of all, the host's seconds: of a pass, of its operators, and of the parts of a layer, each in a loop with
+the device drained before and after; then by the profiler the kernels of a pass by name, with how many and nanoseconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from calibrate.measure.timers import pass_seconds, profile_events, short_name, tight_seconds
+
+WIDTH, HEADS, INNER, LAYERS, LONGEST, MEAN = 768, 12, 3072, 12, 128, 21
+BATCHES = (1, 2, 4, 8, 16, 32, 64)
+LOOPS, ROUNDS = 20, 5
+
+
+def lengths_of(batch: int) -> list[int]:
+    """Tokens of each sequence of a batch."""
+    generator = torch.Generator().manual_seed(7)
+    drawn = torch.empty(max(BATCHES)).log_normal_(2.9, 0.55, generator=generator)
+    return [int(length) for length in drawn.round().clamp(3, LONGEST)[:batch]]
+
+
+def inputs_of(batch: int, device: str, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """States, and which of them are real."""
+    lengths = lengths_of(batch)
+    x = torch.randn(batch, max(lengths), WIDTH, device=device, dtype=dtype)
+    places = torch.arange(max(lengths), device=device)
+    return x, places < torch.tensor(lengths, device=device)[:, None]
+
+
+def encoder_of(device: str, dtype: torch.dtype) -> nn.TransformerEncoder:
+    """An encoder of BERT's size."""
+    options: dict[str, Any] = {"batch_first": True, "device": device, "dtype": dtype}
+    layer = nn.TransformerEncoderLayer(WIDTH, HEADS, INNER, 0.0, "gelu", 1e-12, **options)
+    return nn.TransformerEncoder(layer, LAYERS, enable_nested_tensor=True, mask_check=False).eval()
+
+
+def layer_call(layer: Any, x: Tensor, mask: Tensor | None = None) -> Callable[[], Any]:
+    """A layer's one operator."""
+    attention = layer.self_attn
+    weights = attention.in_proj_weight, attention.in_proj_bias, attention.out_proj.weight, attention.out_proj.bias
+    norms = layer.norm1.weight, layer.norm1.bias, layer.norm2.weight, layer.norm2.bias
+    products = layer.linear1.weight, layer.linear1.bias, layer.linear2.weight, layer.linear2.bias
+    kind = None if mask is None else 1
+
+    def run() -> Any:
+        return torch._transformer_encoder_layer_fwd(
+            x, WIDTH, HEADS, *weights, True, False, 1e-12, *norms, *products, mask, kind
+        )
+
+    return run
+
+
+def parts_of(layer: Any, x: Tensor) -> Mapping[str, Callable[[], Any]]:
+    """Operators that a layer consists of, on a nested or a usual tensor."""
+    attention = layer.self_attn
+    weight, bias = attention.in_proj_weight, attention.in_proj_bias
+    joined = nn.functional.linear(x, weight, bias)
+    third = joined.chunk(3, -1)[0]
+    batch = x.size(0)
+    viewed = third.view(batch, -1, HEADS, WIDTH // HEADS)
+    heads = viewed.transpose(1, 2)
+    back = heads.transpose(1, 2)
+    return {
+        "linear": lambda: nn.functional.linear(x, weight, bias),
+        "chunk": lambda: joined.chunk(3, -1),
+        "view": lambda: third.view(batch, -1, HEADS, WIDTH // HEADS),
+        "transpose": lambda: viewed.transpose(1, 2),
+        "attention": lambda: nn.functional.scaled_dot_product_attention(heads, heads, heads),
+        "reshape": lambda: back.reshape(batch, -1, WIDTH),
+        "add": lambda: x.add_(x),
+        "norm": lambda: nn.functional.layer_norm(x, (WIDTH,), layer.norm1.weight, layer.norm1.bias, 1e-12),
+        "gelu": lambda: nn.functional.gelu(x),
+    }
+
+
+def calls_of(encoder: Any, batch: int, device: str, dtype: torch.dtype) -> dict[str, Callable[[], Any]]:
+    """Calls by name."""
+    x, real = inputs_of(batch, device, dtype)
+    layer, padding = encoder.layers[0], ~real
+    nested = torch._nested_tensor_from_mask(x, real, mask_check=False)
+    calls = {
+        "pass": lambda: encoder(x, src_key_padding_mask=padding),
+        "pass unmasked": lambda: encoder(x),
+        "left_aligned": lambda: torch._nested_tensor_from_mask_left_aligned(x, real),
+        "from_mask": lambda: torch._nested_tensor_from_mask(x, real, mask_check=False),
+        "to_padded": lambda: nested.to_padded_tensor(0.0, x.size()),
+        "layer nested": layer_call(layer, nested),
+        "layer padded": layer_call(layer, x),
+        "layer masked": layer_call(layer, x, padding),
+    }
+    for kind, given in (("nested", nested), ("padded", x.clone())):
+        try:
+            calls |= {f"{kind} {name}": call for name, call in parts_of(layer, given).items()}
+        except RuntimeError as error:
+            print(f"{kind}: {error}")
+    return calls
+
+
+def measure(out: Path, device: str, seconds: float) -> None:
+    """Measure until the time is over; what there is by then is written."""
+    start, host, profiles = time.monotonic(), [], []
+    gpu = torch.cuda.get_device_name() if device == "cuda" else ""
+    found = {"gpu": gpu, "torch": torch.__version__, "host": host, "profiles": profiles}
+    with torch.inference_mode():
+        encoders = {dtype: encoder_of(device, dtype) for dtype in (torch.float16, torch.float32)}
+        for dtype, encoder in encoders.items():
+            for batch in BATCHES:
+                if time.monotonic() - start > 0.6 * seconds:
+                    break
+                for name, call in calls_of(encoder, batch, device, dtype).items():
+                    if dtype == torch.float32 and name not in ("pass", "layer nested"):
+                        continue
+                    loops = 2 if name.startswith("pass") else LOOPS
+                    try:
+                        call()
+                        times = [tight_seconds(call, device, loops) for _ in range(ROUNDS)]
+                    except RuntimeError as error:
+                        print(f"{name}: {error}")
+                        continue
+                    row = {"dtype": str(dtype)[6:], "batch": batch, "lengths": lengths_of(batch), "name": name}
+                    if name.startswith("pass"):
+                        row["pass_s"] = pass_seconds(call, device, 6)
+                    host.append({**row, "host_s": times})
+        out.write_text(json.dumps(found))
+        for dtype, encoder in encoders.items():
+            for batch in BATCHES if device == "cuda" else ():
+                calls = calls_of(encoder, batch, device, dtype)
+                for name in ("pass", "pass unmasked", "layer masked"):
+                    if time.monotonic() - start > seconds:
+                        break
+                    calls[name]()
+                    kernels: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+                    events = profile_events(calls[name])
+                    for event in events:
+                        kernels[short_name(event.name)][0] += 1
+                        kernels[short_name(event.name)][1] += event.duration_ns
+                    row = {"dtype": str(dtype)[6:], "batch": batch, "lengths": lengths_of(batch), "name": name}
+                    order = [(short_name(e.name), e.duration_ns) for e in events[:40]]
+                    profiles.append({**row, "kernels": kernels, "order": order})
+    out.write_text(json.dumps(found))
+    print(f"{time.monotonic() - start:.0f} s: {len(host)} calls, {len(profiles)} profiles")
+
+
+def main() -> None:
+    """Measure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seconds", type=float, default=20.0, help="when to stop")
+    parser.add_argument("--device", default="cuda")
+    options = parser.parse_args()
+    measure(options.out, options.device, options.seconds)
+
+
+if __name__ == "__main__":
+    main()
