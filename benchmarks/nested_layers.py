@@ -2,9 +2,10 @@
 
     python -m benchmarks.nested_layers --out FILE.json
 
-Encoders of BERT's size in half precision, of seeded sequences of 21 tokens on average and 128 at most, padded to the
-longest. First, of all, the host's seconds: of a pass, of its operators, and of the parts of a layer, each in a loop with
-the device drained before and after; then by the profiler the kernels of a pass by name, with how many and nanoseconds.
+Encoders of BERT's size, of seeded sequences of 21 tokens on average and 128 at most, padded to the longest. First, of
+all, the host's seconds: of a pass, of its operators, and of parts of a layer, each in a loop with the device drained
+before and after; then by the profiler the kernels of a pass by name, with how many and nanoseconds, and attention of
+sequences of one length each, packed behind each other.
 """
 
 from __future__ import annotations
@@ -111,6 +112,32 @@ def calls_of(encoder: Any, batch: int, device: str, dtype: torch.dtype) -> dict[
     return calls
 
 
+def packed_attention(seconds: float) -> list[dict[str, Any]]:
+    """Nanoseconds of attention over packed sequences of one length each, heads of 64."""
+    shapes = [
+        (b, length, heads)
+        for length in (8, 26, 40, 64, 65, 100, 128, 129, 200, 256, 384, 512)
+        for b in (1, 4, 8, 16, 32, 64, 128)
+        for heads in (12, 16)
+    ]
+    calls = []
+    for batch, length, heads in shapes:
+        ends = torch.arange(batch + 1, device="cuda", dtype=torch.int32) * length
+        x = torch.randn(batch * length, heads, 64, device="cuda", dtype=torch.float16)
+        calls.append((x, ends, length))
+
+    def run() -> None:
+        start = time.monotonic()
+        for x, ends, length in calls:
+            if time.monotonic() - start < seconds:
+                torch.ops.aten._flash_attention_forward(x, x, x, ends, ends, length, length, 0.0, False, False)
+
+    run()
+    events = [event for event in profile_events(run) if "flash" in event.name]
+    keys = "batch", "length", "heads"
+    return [{**dict(zip(keys, s)), "ns": e.duration_ns, "name": short_name(e.name)} for s, e in zip(shapes, events)]
+
+
 def measure(out: Path, device: str, seconds: float) -> None:
     """Measure until the time is over; what there is by then is written."""
     start, host, profiles = time.monotonic(), [], []
@@ -152,6 +179,9 @@ def measure(out: Path, device: str, seconds: float) -> None:
                     row = {"dtype": str(dtype)[6:], "batch": batch, "lengths": lengths_of(batch), "name": name}
                     order = [(short_name(e.name), e.duration_ns) for e in events[:40]]
                     profiles.append({**row, "kernels": kernels, "order": order})
+        out.write_text(json.dumps(found))
+        if device == "cuda":
+            found["packed"] = packed_attention(2.0)
     out.write_text(json.dumps(found))
     print(f"{time.monotonic() - start:.0f} s: {len(host)} calls, {len(profiles)} profiles")
 

@@ -112,10 +112,8 @@ def pad(call: OpCall) -> tuple[Kernel, ...]:
     pads = [int(n) for n in call.args["pad"]]
     pads = [0] * (2 * len(x.shape) - len(pads)) + [n for pair in zip(pads[-2::-2], pads[::-2]) for n in pair]
     shape = tuple(n + min(b, 0) + min(a, 0) for n, b, a in zip(x.shape, pads[::2], pads[1::2], strict=True))
-    kept = TensorSpec(shape, x.dtype, x.stride)
-    if max(pads) <= 0:
-        return copy_of(kept)
-    return (*fill_of(out), *copy_of(kept, TensorSpec(shape, out.dtype, out.stride)))
+    copied = copy_of(TensorSpec(shape, x.dtype, x.stride), TensorSpec(shape, out.dtype, out.stride))
+    return copied if max(pads) <= 0 else (*fill_of(out), *copied)
 
 
 def put_into(call: OpCall) -> tuple[Kernel, ...]:

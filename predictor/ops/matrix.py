@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 
@@ -63,6 +63,15 @@ def mm(call: OpCall) -> tuple[Kernel, ...]:
     return copied(a, b) + product(
         a.dtype, a.shape[-2], b.shape[-1], a.shape[-1], nt=is_column_major(b), bias="mat1" in call.args
     )
+
+
+def activated(call: OpCall) -> tuple[Kernel, ...]:
+    """``addmm`` and an activation, both in the product's epilogue; a ReLU costs nothing there."""
+    kernels = mm(call)
+    if not kernels or not call.args.get("use_gelu"):
+        return kernels
+    *copies, gemm = kernels
+    return (*copies, replace(gemm, dims={**gemm.dims, "gelu": 1.0}))
 
 
 def mv(call: OpCall) -> tuple[Kernel, ...]:
@@ -312,6 +321,7 @@ ROWS = (
         example=lambda o: partial(o.functional.linear, o.x, o.weight, o.vector),
     ),
     Operator(("addmm",), Trait.GEMM, mm, example=lambda o: partial(o.torch.addmm, o.vector, o.matrix, o.weight)),
+    Operator(("_addmm_activation",), Trait.GEMM, activated, untimed=RARE),
     Operator(("mm",), Trait.GEMM, mm, mm_macs, example=lambda o: partial(o.torch.mm, o.matrix, o.weight)),
     Operator(("mv",), Trait.GEMM, mv, mv_macs, untimed=RARE),
     Operator(("dot", "vdot"), Trait.GEMM, dot, mv_macs, untimed=RARE),

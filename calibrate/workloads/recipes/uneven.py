@@ -176,7 +176,14 @@ LENGTHS = (49, 50, 65, 77, 98, 99, 145, 197, 257, 393, 577, 785, 1025, 1569)
 
 
 def gemm(rng: Rng, scale: Scale) -> Recipe:
-    """Both products of attention over odd lengths, from one length to another."""
+    """Both products of attention over odd lengths, from one length to another; first products of feed-forward layers,
+    whose GELU is part of them, and the same without it.
+    """
+    if rng.random() < 0.45:
+        k, times = pick(rng, 64, 192, 256, 384, 512, 768, 768, 1024, 1280), pick(rng, 2, 4, 4, 4)
+        m, n = log_uniform(rng, 8, 16384), times * k
+        operands = Operand((n,), warm=False), Operand((m, k)), Operand((n, k), permute=(1, 0), warm=False)
+        return Recipe(_activated if rng.random() < 0.75 else torch.addmm, operands)
     m, head = pick(rng, *LENGTHS), pick(rng, 24, 32, 48, 64, 64, 96, 128)
     other = m if rng.random() < 0.6 else pick(rng, *LENGTHS)
     batch = max(_batch(rng, scale, m * other, m * other * head) * pick(rng, 1, 2, 3, 4, 6, 8, 12, 16), 2)
@@ -184,6 +191,10 @@ def gemm(rng: Rng, scale: Scale) -> Recipe:
     if rng.random() < 0.5:
         return Recipe(torch.bmm, (Operand((batch, m, head)), Operand((batch, other, head), permute=(0, 2, 1))))
     return Recipe(torch.bmm, (Operand((batch, m, other)), Operand((batch, other, head))))
+
+
+def _activated(bias: Any, x: Any, weight: Any) -> Any:
+    return torch._addmm_activation(bias, x, weight, use_gelu=True)
 
 
 def attention(rng: Rng, scale: Scale) -> Recipe:
@@ -225,7 +236,7 @@ UNEVEN = (
     FamilyRecipe("conv_depthwise", conv_depthwise, 400, dtypes=("fp16", "tf32")),
     FamilyRecipe("conv_transposed", conv_transposed, 300, dtypes=("fp16", "tf32")),
     FamilyRecipe("conv3d", conv3d, 70, dtypes=("fp16",)),
-    FamilyRecipe("gemm", gemm, 200, dtypes=("fp16",)),
+    FamilyRecipe("gemm", gemm, 380, dtypes=("fp16",)),
     FamilyRecipe("attention", attention, 200, dtypes=("fp16",)),
     FamilyRecipe("reduce", reduce, 140),
 )
