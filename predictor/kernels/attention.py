@@ -38,8 +38,7 @@ def _attention_features(d: Dims, size: int, sms: int) -> list[Array]:
     logs = [log(x) for x in (d["batch"] * d["heads"], d["seq"], kv_seq, d["head_dim"])]
     flags = [d["causal"], d["mask"], log(d["heads"] / _kv_heads(d))]
     flags += [aligned(d["head_dim"]), aligned(d["seq"]), aligned(kv_seq)]
-    usual = [*logs, *flags, *waves(_blocks(d), sms), np.ceil(kv_seq / 64)]
-    return [*usual, log(np.maximum(_masks(d), 1)), d["efficient"]]
+    return [*logs, *flags, *waves(_blocks(d), sms), np.ceil(kv_seq / 64)]
 
 
 def _blocks(d: Dims) -> Array:
@@ -57,6 +56,7 @@ ROWS = (
         flops=_attention_flops,
         nbytes=_attention_bytes,
         features=_attention_features,
+        later=lambda d: [log(np.maximum(_masks(d), 1)), d["efficient"]],
         sizes=("batch", "heads", "seq", "head_dim", "kv_seq"),
         profiler_names=r"fmha|flash|sdpa|attention|Memset",
         impossible=lambda d: [

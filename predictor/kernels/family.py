@@ -122,7 +122,8 @@ class Family:
     calls its kernels, a regular expression; most_kernels: that one call may have become in a profile. only_measured: a
     GPU for which it was not measured is refused, as an analytic price would be a guess (``unmeasured_product``).
     runs_as: which of its kernels are other families' in truth, and which those are; None: none. launches: of calls,
-    from dims, element size and those that a fit says; None: these.
+    from dims, element size and those that a fit says; None: these. later: features that came later, behind all others,
+    so that older fits find theirs where they were; None: none.
     """
 
     name: str
@@ -160,6 +161,7 @@ class Family:
     only_measured: bool = False
     runs_as: RunsAs | None = None
     launches: Callable[[Dims, int, Array], Array] | None = None
+    later: Callable[[Dims], list[Array]] | None = None
 
     def complete(self, dims: Mapping[str, Any]) -> dict[str, Array]:
         """Dimensions as float arrays of one shape, defaults filled in. Raises KeyError for a missing or unknown one."""
@@ -222,6 +224,7 @@ class Family:
         columns = [*work, *self.features(dims, size, sms)]
         if self.matrix:
             columns.append(np.asarray(float(dtype in ("bf16", "tf32"))))
+        columns += self.later(dims) if self.later is not None else []
         table = np.empty((work[0].size, len(columns)))
         for position, column in enumerate(columns):
             table[:, position] = np.ravel(column)

@@ -28,7 +28,7 @@ def _gemm_bytes(d: Dims, size: int) -> Array:
 def _gemm_features(d: Dims, size: int, sms: int) -> list[Array]:
     logs = [log(d[x]) for x in ("batch", "m", "n", "k")]
     flags = [d["nt"], d["bias"], aligned(d["m"]), aligned(d["n"]), aligned(d["k"])]
-    return [*logs, *flags, *tiles(d["m"], d["n"], d["batch"], sms), d["gelu"]]
+    return [*logs, *flags, *tiles(d["m"], d["n"], d["batch"], sms)]
 
 
 def _grow_gemm(dims: Dims, times: float) -> dict[str, Array]:
@@ -44,6 +44,7 @@ _product = partial(
     flops=_gemm_flops,
     nbytes=_gemm_bytes,
     features=_gemm_features,
+    later=lambda d: [d["gelu"]],
     sizes=("m", "n", "k", "batch"),
     profiler_names=r"gemm|nvjet|cutlass|splitK|gemv|dot_kernel|Memset|scal_kernel|epilogue",
     grow=_grow_gemm,

@@ -74,6 +74,11 @@ def activated(call: OpCall) -> tuple[Kernel, ...]:
     return (*copies, replace(gemm, dims={**gemm.dims, "gelu": 1.0}))
 
 
+def activated_macs(call: OpCall) -> int:
+    """m x n x k."""
+    return tensor(call, "mat1").elements * tensor(call, "mat2").shape[-1]
+
+
 def mv(call: OpCall) -> tuple[Kernel, ...]:
     """A product with one column, which is that of one row with the matrix as weights."""
     a = tensor(call, "self")
@@ -321,7 +326,7 @@ ROWS = (
         example=lambda o: partial(o.functional.linear, o.x, o.weight, o.vector),
     ),
     Operator(("addmm",), Trait.GEMM, mm, example=lambda o: partial(o.torch.addmm, o.vector, o.matrix, o.weight)),
-    Operator(("_addmm_activation",), Trait.GEMM, activated, untimed=RARE),
+    Operator(("_addmm_activation",), Trait.GEMM, activated, activated_macs, untimed=RARE),
     Operator(("mm",), Trait.GEMM, mm, mm_macs, example=lambda o: partial(o.torch.mm, o.matrix, o.weight)),
     Operator(("mv",), Trait.GEMM, mv, mv_macs, untimed=RARE),
     Operator(("dot", "vdot"), Trait.GEMM, dot, mv_macs, untimed=RARE),

@@ -135,6 +135,45 @@ def test_attention_over_other_keys_with_a_mask() -> None:
     assert nbytes == 4 * (2 * (2 * 4 * 16) + 2 * (1 * 8 * 16) + 4 * 8)
 
 
+def test_masks_that_a_batch_shares_are_read_once() -> None:
+    dims = {"batch": 16, "heads": 4, "seq": 8, "head_dim": 16, "mask": 1}
+    without = work("attention", "fp16", **{**dims, "mask": 0})[1]
+    assert work("attention", "fp16", **dims)[1] == without + 2 * 16 * 64
+    assert work("attention", "fp16", **dims, masks=4)[1] == without + 2 * 4 * 64
+
+
+def test_what_came_later_stands_behind_all_other_features() -> None:
+    """So that trees of older fits find their columns."""
+    row = FAMILIES["gemm"]
+    plain, gelu = (
+        row.matrix_of_features(row.complete({"m": 8, "n": 8, "k": 8, "gelu": of}), "bf16", 132)[0] for of in (0, 1)
+    )
+    assert list(plain[-2:]) == [1, 0]  # bf16, then what came later
+    assert list(gelu[-2:]) == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "rows", "cols", "rms", "microseconds"),
+    [
+        ("fp16", 524_288, 128, 0, 581.6),
+        ("fp16", 131_072, 384, 0, 199.4),
+        ("fp16", 262_144, 1024, 0, 599.3),
+        ("fp32", 1_174_272, 128, 0, 1772.6),
+        ("fp32", 131_072, 512, 0, 294.9),
+        ("fp16", 93_312, 64, 1, 58.1),
+        ("fp16", 774_749, 25, 0, 4105.0),
+        ("fp16", 182_848, 1927, 0, 2237.7),
+    ],
+)
+def test_a_layer_norm_takes_a_block_for_every_row(
+    dtype: str, rows: int, cols: int, rms: int, microseconds: float
+) -> None:
+    # alone on an H200; the last two by two kernels, as rows are no whole vectors
+    row = FAMILIES["layer_norm"]
+    found_s = max(row.roofline_s(row.complete({"rows": rows, "cols": cols, "rms": rms}), dtype, PEAK, BANDWIDTH, SMS))
+    assert found_s * 1e6 == pytest.approx(microseconds, rel=0.06)
+
+
 def test_a_softmax_reads_and_writes_its_elements_once() -> None:
     assert work("softmax", "fp16", rows=10, cols=7) == (70, 2 * 2 * 70)
 

@@ -145,6 +145,7 @@ MATRIX_8BIT, TRUTH = packed(8, 8, dtype="int8"), packed(8, 8, dtype="bool")
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **{"linear": {"input": SQUARE, "weight": SQUARE, "bias": packed(8)}, "mm": {"self": SQUARE, "mat2": SQUARE}},
     **{"addmm": {"self": packed(8), "mat1": SQUARE, "mat2": SQUARE}, "mv": {"self": SQUARE, "vec": packed(8)}},
+    "_addmm_activation": {"self": packed(8), "mat1": SQUARE, "mat2": SQUARE, "use_gelu": True},
     **{"bmm": {"self": BATCHED, "mat2": BATCHED}, "baddbmm": {"self": BATCHED, "batch1": BATCHED, "batch2": BATCHED}},
     "scaled_dot_product_attention": {"query": IMAGE, "key": IMAGE, "value": IMAGE, "attn_mask": None},
     **{f"conv{n}d": {"input": packed(2, 8, *[8] * n), "weight": packed(8, 8, *[1] * n)} for n in (1, 2, 3)},

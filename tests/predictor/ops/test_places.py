@@ -419,6 +419,9 @@ def test_a_flip_is_a_copy_that_reads_backwards() -> None:
 def test_pads_copy_what_is_kept() -> None:
     assert named(lambda x: F.pad(x, (0, 0, 1, -1)), X) == [("fill", 1600), ("copy", 1584)]
     assert named(lambda x: F.pad(x, (-1, -1)), X) == [("copy", 1400)]
+    turned = torch.rand(2, 8, 8, 6).permute(0, 3, 1, 2)
+    (kept,) = kernels(lambda x: F.pad(x, (0, 0, 0, 0)), turned)  # a clone, in the order of what it copies
+    assert (kept.dims["run"], kept.dims["transposed"]) == (768, 0)
     for dims in (1, 2, 3):
         x = torch.rand(2, 3, *[8] * dims)
         (ends,) = kernels(lambda x, dims=dims: F.pad(x, (1, 1) * dims, "replicate"), x)

@@ -155,6 +155,34 @@ def test_fused_attention_is_one_kernel_of_its_lengths() -> None:
 
 
 @pytest.mark.parametrize(
+    ("shape", "expanded", "masks", "efficient"),
+    [
+        ((2, 1, 10, 10), (2, 4, 10, 10), 2, 0),
+        ((1, 4, 10, 10), (2, 4, 10, 10), 4, 0),
+        ((2, 4, 10, 10), (2, 4, 10, 10), 8, 0),
+        ((10, 10), (10, 10), 1, 0),
+        ((4, 10, 10), (4, 10, 10), 4, 1),  # cuDNN takes two dimensions and four
+    ],
+)
+def test_masks_are_counted_as_they_lie_in_memory(
+    shape: tuple[int, ...], expanded: tuple[int, ...], masks: int, efficient: int
+) -> None:
+    q, mask = torch.empty(2, 4, 10, 16), torch.empty(shape)
+    kernel = only(lambda q, m: F.scaled_dot_product_attention(q, q, q, m.expand(expanded)), q, mask, dtype="fp16")
+    assert (kernel.dims["mask"], kernel.dims["masks"], kernel.dims["efficient"]) == (1, masks, efficient)
+    single = only(lambda q, m: F.scaled_dot_product_attention(q, q, q, m.expand(expanded)), q, mask, dtype="fp32")
+    assert single.dims["efficient"] == 0  # it is the only one that takes single precision
+
+
+def test_a_gelu_is_part_of_the_product_before_it() -> None:
+    x, weight, bias = torch.empty(5, 8), torch.empty(8, 6), torch.empty(6)
+    kernel = only(lambda b, x, w: torch._addmm_activation(b, x, w, use_gelu=True), bias, x, weight)
+    assert (kernel.family, kernel.dims["gelu"], kernel.dims["bias"]) == ("gemm", 1, 1)
+    relu = only(torch._addmm_activation, bias, x, weight)
+    assert relu.dims.get("gelu", 0) == 0
+
+
+@pytest.mark.parametrize(
     ("dtype", "product", "convolution"),
     [("fp32", "fp32", "tf32"), ("tf32", "tf32", "tf32"), ("fp16", "fp16", "fp16"), ("bf16", "bf16", "bf16")],
 )
