@@ -266,7 +266,7 @@ def fit_shapes(samples: Sequence[MeasuredKernel], calibration: Calibration) -> d
         }
         launches = kernel_launches(calibration, family, dtype, dims).astype(float)
         x = shape_features(calibration, family, dtype, dims, launches)
-        x[:, :-1] *= _flag_columns(calibration, family, dtype, dims)
+        x[:, :-1] *= _flag_columns(calibration, family, dtype, dims)[: x.shape[1] - 1]
         fits[family, dtype] = _never_falling(x, np.log([s.seconds for s in group]))
     return fits
 

@@ -108,10 +108,14 @@ def _attend_packed(
     torch.nn.functional.linear(x, in_weight, in_bias)
     heads_apart = ("view", "transpose") * 3
     _on_metadata(len(lengths), "linear", "chunk", *heads_apart, *("transpose",) * TRANSPOSED_IN_ATTENTION)
-    for _ in ("queries", "keys"):
-        torch.zeros(len(lengths) + 1, dtype=torch.int32, device="cpu").to(x.device)
-    q, k, v = (x.new_empty(len(lengths), heads, max(lengths), x.shape[-1] // heads) for _ in range(3))
-    torch.nn.functional.scaled_dot_product_attention(q, k, v)
+    begins = [torch.zeros(len(lengths) + 1, dtype=torch.int32, device="cpu").to(x.device) for _ in ("queries", "keys")]
+    if x.dtype in (torch.float16, torch.bfloat16):
+        q, k, v = (x.new_empty(sum(lengths), heads, x.shape[-1] // heads) for _ in range(3))
+        longest = max(lengths), max(lengths)
+        torch.ops.aten._flash_attention_forward(q, k, v, *begins, *longest, 0.0, False, False)
+    else:
+        q, k, v = (x.new_empty(len(lengths), heads, max(lengths), x.shape[-1] // heads) for _ in range(3))
+        torch.nn.functional.scaled_dot_product_attention(q, k, v)
     _on_metadata(len(lengths), "transpose", "reshape", "linear")
     return torch.nn.functional.linear(x, out_weight, out_bias)
 
@@ -265,13 +269,23 @@ def from_mask(x: Tensor, mask: Tensor, mask_check: bool = True) -> Tensor:
         return x.clone()
     with _disable_current_modes():  # what follows is no part of the pass
         known = tuple(int(length) for length in mask.sum(dim=1).tolist())
+    _to_device(x, 3 * len(known)).to(torch.int32)  # sizes, padded sizes and where each begins
     packed = x.new_empty(1, sum(known), x.shape[-1]).clone()
     setattr(packed, PACKED, known)
     return packed
 
 
+def _to_device(x: Tensor, count: int) -> Tensor:
+    """Whole numbers that the host has counted, on the device of a tensor."""
+    with _disable_current_modes():
+        counted = mark_on_host(torch.zeros(count, dtype=torch.int64, device="cpu"))
+    return x.new_empty(count, dtype=torch.int64).copy_(counted)
+
+
 def padded(x: Tensor, padding: float, output_size: Any = None) -> Tensor:
-    """``to_padded_tensor``: a copy."""
+    """``to_padded_tensor``: a copy, of a nested tensor by its sizes, which the device is told of."""
+    if lengths := getattr(x, PACKED, ()):
+        _to_device(x, 2 * len(lengths))
     return x.clone() if output_size is None else x.new_empty(output_size).clone()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from predictor.kernels.family import Array, Dims, Family, aligned, grow_batch, log, waves
+from predictor.kernels.family import Array, Dims, Family, MeasuredIn, aligned, grow_batch, log, waves
 
 
 def _kv_seq(d: Dims) -> Array:
@@ -45,7 +45,46 @@ def _blocks(d: Dims) -> Array:
     return np.asarray(d["batch"] * d["heads"] * np.ceil(d["seq"] / 64))
 
 
+QUERIES, KEYS, AT_ONCE = 128, 128, 2
+"""Rows and columns of the scores that a block of FlashAttention computes at once, heads of 64 (torch/aten/src/ATen/
+native/transformers/cuda/flash_attn/flash_fwd_launch_template.h), and blocks that a multiprocessor holds.
+"""
+
+PACKED_START_S, PACKED_STEP_S = 2.0e-6, 4.4e-6
+"""Of a wave of blocks."""
+
+
+def _packed_waves(d: Dims, sms: int) -> Array:
+    return np.asarray(_packed_blocks(d) / (AT_ONCE * sms))
+
+
+def _packed_s(d: Dims, sms: int) -> Array:
+    """Blocks of every sequence, as many as the longest one needs."""
+    return np.ceil(_packed_waves(d, sms)) * PACKED_STEP_S + PACKED_START_S
+
+
+def _packed_blocks(d: Dims) -> Array:
+    return np.asarray(d["batch"] * d["heads"] * np.ceil(d["longest"] / QUERIES))
+
+
 ROWS = (
+    Family(
+        name="attention_packed",
+        dims={"batch": None, "tokens": None, "heads": None, "head_dim": None, "longest": None},
+        flops=lambda d: 4 * d["tokens"] * d["heads"] * d["head_dim"] * d["tokens"] / d["batch"],
+        nbytes=lambda d, size: size * 4 * d["tokens"] * d["heads"] * d["head_dim"],
+        features=lambda d, size, sms: [log(d["tokens"]), log(d["longest"]), *waves(_packed_blocks(d), sms)],
+        sizes=("batch", "tokens", "heads", "head_dim", "longest"),
+        profiler_names=r"flash",
+        latency_s=_packed_s,
+        latency_by_clock=True,
+        grow=lambda d, times: {**grow_batch(d, times), "tokens": d["tokens"] * times},
+        blocks=_packed_blocks,
+        matrix=True,
+        measured_in=MeasuredIn.NOWHERE,
+        closed_form=True,
+        factor_group="other",
+    ),
     Family(
         name="attention",
         dims={

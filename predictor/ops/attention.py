@@ -7,7 +7,7 @@ from functools import partial
 
 from predictor.ops.arguments import tensor
 from predictor.ops.elementary import fill_of, pointwise_of, scalar_of
-from predictor.ops.row import LOOP, SPELLED_OTHERWISE, Operator
+from predictor.ops.row import LOOP, SPELLED_OTHERWISE, Operator, always_calls
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
 
 HALF = ("fp16", "bf16")
@@ -47,6 +47,20 @@ def attention(call: OpCall) -> tuple[Kernel, ...]:
     return (*extra, Kernel("attention", q.dtype, dims))
 
 
+def packed(call: OpCall) -> tuple[Kernel, ...]:
+    """One kernel for sequences of their own lengths that lie behind each other."""
+    q, begins = tensor(call, "query"), tensor(call, "cum_seq_q")
+    tokens, heads, head_dim = q.shape
+    dims = {"batch": begins.shape[0] - 1, "tokens": tokens, "heads": heads, "head_dim": head_dim}
+    return (Kernel("attention_packed", q.dtype, {**dims, "longest": float(call.args["max_q"])}),)
+
+
+def packed_macs(call: OpCall) -> int:
+    """As if all sequences were of the same length."""
+    tokens, heads, head_dim = tensor(call, "query").shape
+    return 2 * tokens * heads * head_dim * tokens // max(tensor(call, "cum_seq_q").shape[0] - 1, 1)
+
+
 def attention_macs(call: OpCall) -> int:
     """Q K^T and P V, heads x seq x kv_seq x head_dim each; a causal mask is not subtracted."""
     query, key, value = (tensor(call, name).shape for name in ("query", "key", "value"))
@@ -61,6 +75,14 @@ ROWS = (
         attention_macs,
         is_attention=True,
         example=lambda o: partial(o.functional.scaled_dot_product_attention, o.heads, o.heads, o.heads),
+    ),
+    Operator(
+        ("_flash_attention_forward",),
+        Trait.ATTENTION,
+        packed,
+        packed_macs,
+        untimed=SPELLED_OTHERWISE,
+        calls=always_calls("scaled_dot_product_attention"),
     ),
     Operator(
         ("_scaled_dot_product_attention_math", "_scaled_dot_product_flash_attention"),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 
 from predictor.ops import node_macs, ort
 from predictor.ops.arguments import pair, tensor
-from predictor.ops.elementary import copy_of, product
+from predictor.ops.elementary import copy_of, in_order, product
 from predictor.ops.row import LOOP, RARE, SPELLED_OTHERWISE, OnnxForm, Operator
+from predictor.ops.windows import is_channels_last
 from predictor.records import Kernel, OpCall, TensorSpec, Trait, Variant
 
 
@@ -20,8 +22,9 @@ def conv(call: OpCall) -> tuple[Kernel, ...]:
 
 
 def convolved(call: OpCall) -> tuple[Kernel, ...]:
-    """A kernel of a family by what is convolved and how its channels are grouped; one over a sequence has an image of
-    height one.
+    """A kernel of a family by what is convolved and how its channels are grouped, behind a copy of images that lie
+    neither in order nor with their channels last as torch sees it: parts of others, and views of a single sequence
+    (``input.contiguous`` in aten/src/ATen/native/Convolution.cpp). One over a sequence has an image of height one.
     """
     x, w = tensor(call, "input", "self"), tensor(call, "weight")
     spatial = len(w.shape) - 2
@@ -56,6 +59,10 @@ def convolved(call: OpCall) -> tuple[Kernel, ...]:
         "bias": float(isinstance(call.args.get("bias"), TensorSpec)),
         "channels_last": float(not x.is_contiguous and x.stride[-spatial - 1] == 1),
     }
+    if spatial > 1 and not x.is_contiguous and not is_channels_last(_batched(x, unbatched)):
+        copied = TensorSpec(x.shape, x.dtype, in_order(x.shape))
+        args = {name: copied if value is x else value for name, value in call.args.items()}
+        return (*copy_of(x, copied), *convolved(replace(call, args=args)))
     if transposed and groups == 1 and spatial < 3 and is_of_pixels(dims):
         return (Kernel("conv", x.dtype, dims),)
     if transposed:
@@ -71,6 +78,11 @@ def convolved(call: OpCall) -> tuple[Kernel, ...]:
         dims |= {"h": dims["w"], "w": 1}  # as it lies in memory: a sequence of channels last is copied, this is not
     family = "conv" if groups == 1 else "conv_depthwise" if groups == dims["c_in"] else "conv_grouped"
     return (Kernel(family, x.dtype, dims),)
+
+
+def _batched(x: TensorSpec, unbatched: bool) -> TensorSpec:
+    """Images with their batch, which torch puts before a single one as a view."""
+    return replace(x, shape=(1, *x.shape), stride=(x.shape[0] * x.stride[0], *x.stride)) if unbatched else x
 
 
 def is_of_pixels(dims: dict[str, float]) -> bool:

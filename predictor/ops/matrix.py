@@ -326,7 +326,7 @@ ROWS = (
         example=lambda o: partial(o.functional.linear, o.x, o.weight, o.vector),
     ),
     Operator(("addmm",), Trait.GEMM, mm, example=lambda o: partial(o.torch.addmm, o.vector, o.matrix, o.weight)),
-    Operator(("_addmm_activation",), Trait.GEMM, activated, activated_macs, untimed=RARE),
+    Operator(("_addmm_activation",), Trait.GEMM, activated, activated_macs, untimed=RARE, calls=always_calls("addmm")),
     Operator(("mm",), Trait.GEMM, mm, mm_macs, example=lambda o: partial(o.torch.mm, o.matrix, o.weight)),
     Operator(("mv",), Trait.GEMM, mv, mv_macs, untimed=RARE),
     Operator(("dot", "vdot"), Trait.GEMM, dot, mv_macs, untimed=RARE),

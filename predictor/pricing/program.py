@@ -471,9 +471,14 @@ def library_s(
 def shape_features(
     calibration: Calibration, family: str, dtype: str, dims: Mapping[str, Any], launches: Array
 ) -> Array:
-    """What the host cost of a call on matrix units is regressed on: its kernel's features and the launches in it."""
-    arrays = {name: np.ravel(array) for name, array in FAMILIES[family].complete(dims).items()}
-    return np.column_stack([features_of(calibration, family, dtype, arrays), np.log2(launches)])
+    """What the host cost of a call on matrix units is regressed on: its kernel's features, but for those that came
+    later, and the launches in it.
+    """
+    row = FAMILIES[family]
+    arrays = {name: np.ravel(array) for name, array in row.complete(dims).items()}
+    features = features_of(calibration, family, dtype, arrays)
+    known = features.shape[1] - (len(row.later(arrays)) if row.later is not None else 0)
+    return np.column_stack([features[:, :known], np.log2(launches)])
 
 
 def _timed_library_s(call: HostCall, dtype: str, host: HostCosts) -> float:

@@ -155,8 +155,11 @@ def _called(call: OpCall) -> tuple[str, ...]:
 
 
 def _part(leaf: OpCall) -> str:
-    """The row that a part of a call costs as."""
-    return "host" if _computes_on_host(leaf) else leaf.op
+    """The row that a part of a call costs as: its own, or that of the one operator that it calls."""
+    if _computes_on_host(leaf):
+        return "host"
+    called = _called(leaf)
+    return called[0] if len(called) == 1 else leaf.op
 
 
 def _is_view(call: OpCall) -> bool:

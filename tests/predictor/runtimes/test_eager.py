@@ -142,6 +142,30 @@ def test_convolutions_of_different_grouping_are_different_families(channels: int
     assert call.row.label == f"conv2d {family.removeprefix('conv').strip('_')}".strip()
 
 
+@pytest.mark.parametrize("batch", [1, 2])
+def test_images_that_lie_neither_in_order_nor_channels_last_are_copied_before_a_convolution(batch: int) -> None:
+    """As in profiles of an H200: tokens seen as images are channels-last to torch where there are several, for a single
+    one's stride is not that of an image (DaViT, PiT); a part of the channels lies apart but in a single image
+    (FasterNet).
+    """
+    window = torch.ones(8, 1, 3, 3)
+
+    def of_tokens(x: torch.Tensor) -> Any:
+        return F.conv2d(x.transpose(1, 2).view(batch, 8, 4, 4), window, padding=1, groups=8)
+
+    def of_a_part(x: torch.Tensor) -> Any:
+        return F.conv2d(x[:, :8], window, padding=1, groups=8)
+
+    tokens = kernels(of_tokens, torch.empty(batch, 16, 8))
+    assert [kernel.family for kernel in tokens] == ["copy", "conv_depthwise"][batch - 1 :]
+    assert tokens[-1].dims["channels_last"] == batch - 1
+    part = kernels(of_a_part, torch.empty(batch, 16, 4, 4))
+    assert [kernel.family for kernel in part] == ["copy", "conv_depthwise"][2 - batch :]
+    assert part[-1].dims["channels_last"] == 0
+    single = kernels(lambda x: F.conv2d(x, window, groups=8), torch.empty(4, 4, 8).permute(2, 0, 1))
+    assert [kernel.family for kernel in single] == ["copy", "conv_depthwise"]  # a batch of one, too
+
+
 def test_a_sequence_convolution_is_an_image_of_height_one() -> None:
     kernel = only(lambda x: F.conv1d(x, torch.ones(6, 4, 3), padding=1), torch.empty(2, 4, 50))
     assert [kernel.dims[d] for d in ("h", "w", "r", "s", "pad_h", "pad_w")] == [1, 50, 1, 3, 0, 1]
