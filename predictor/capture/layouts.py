@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch._prims_common import suggest_memory_format
 
+from predictor.capture.shapes import row_major
+
 FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
 """Dimensions of a tensor -> its channels-last format."""
 
@@ -32,8 +34,11 @@ def wanted_by(name: str, args: tuple[Any, ...]) -> torch.memory_format | None:
 
 def result_of(name: str, args: tuple[Any, ...], result: Any) -> Any:
     """The result of an operator in the layout that it has on a GPU: of a convolution that of its input or weights,
-    which torch's function for the meta device forgets.
+    which torch's function for the meta device forgets; of a layer norm in order, where that keeps the stride of a
+    single image, by which torch sees whether its channels are last (aten/src/ATen/native/layer_norm.cpp).
     """
+    if name == "layer_norm" and isinstance(result, torch.Tensor) and 1 in result.shape and result.is_contiguous():
+        return result if result.stride() == row_major(result.shape) else result.new_empty(result.shape)
     wanted = _format_of(name, args)
     return result if wanted is None else result.contiguous(memory_format=wanted)
 

@@ -8,7 +8,7 @@ from functools import partial
 
 from predictor.ops import ort
 from predictor.ops.arguments import tensor
-from predictor.ops.elementary import copy_of, fill_of, pointwise_of, product, repeated
+from predictor.ops.elementary import contiguous_of, copy_of, fill_of, pointwise_of, product, repeated
 from predictor.ops.node_macs import recurrent_macs
 from predictor.ops.row import RARE, SPELLED_OTHERWISE, GraphBreak, OnnxForm, Operator
 from predictor.records import Kernel, OpCall, TensorSpec, Trait
@@ -155,6 +155,14 @@ def _dense(dtype: str, rows: int, cols: int) -> TensorSpec:
     return TensorSpec((rows, cols), dtype, (cols, 1))
 
 
+def _by_steps(x: TensorSpec) -> TensorSpec:
+    """Sequences of a batch as torch gives them to cuDNN, the steps first: a view, which is copied where it does not lie
+    in order (``_cudnn_rnn`` in aten/src/ATen/native/cudnn/RNN.cpp).
+    """
+    order = (1, 0, 2)
+    return TensorSpec(tuple(x.shape[d] for d in order), x.dtype, tuple(x.stride[d] for d in order))
+
+
 def cudnn_layers(call: OpCall, gates: int) -> tuple[Kernel, ...]:
     """Recurrent layers as torch has cuDNN run them: all steps of a layer and direction in one kernel where that is
     narrow, or else a product and a kernel at every step.
@@ -164,8 +172,7 @@ def cudnn_layers(call: OpCall, gates: int) -> tuple[Kernel, ...]:
     """
     layers = _Layers.of(call, gates)
     x = tensor(call, "input", "data")
-    is_moved = bool(call.args.get("batch_first")) and not layers.is_packed and min(x.shape[:2]) > 1
-    kernels = copy_of(x) if is_moved else ()
+    kernels = contiguous_of(_by_steps(x) if call.args.get("batch_first") and not layers.is_packed else x)
     if not x.elements:
         return ()
     single, spread = layers.is_single_kernel, layers.is_spread and not layers.is_single_kernel

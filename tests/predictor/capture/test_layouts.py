@@ -80,3 +80,32 @@ def test_a_graph_of_contiguous_tensors_is_as_before() -> None:
     graph = captured(net(), IMAGE, options=CaptureOptions())
     assert all(call.outputs[0].is_contiguous for call in graph.calls)
     assert GraphSet("net").notes == CaptureOptions().notes == ()
+
+
+def test_a_norm_of_a_single_image_lies_in_order_again() -> None:
+    """A view of a single sequence has another stride than an image, a norm of it has an image's: a convolution after
+    that finds its channels last (DaViT on an H200).
+    """
+
+    class Normed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm, self.conv = nn.LayerNorm(8), nn.Conv2d(8, 4, 2, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            image = x.transpose(1, 2).view(1, 8, 4, 4).permute(0, 2, 3, 1)
+            normed = self.norm(image).permute(0, 3, 1, 2)
+            self.seen = image.stride(), normed.stride()
+            out: Tensor = self.conv(normed)
+            return out
+
+    module, x = Normed().eval(), torch.rand(1, 16, 8)
+    module(x)
+    on_cpu = module.seen
+    graph = captured(module, x, options=CaptureOptions())
+    (norm,) = [call for call in graph.calls if call.op == "layer_norm"]
+    assert norm.tensors[0].stride == on_cpu[0] == (8, 32, 8, 1)
+    assert norm.outputs[0].stride == (128, 32, 8, 1)
+    assert on_cpu[1] == (128, 1, 32, 8)
+    (conv,) = [kernel for call in lower(graph, TODAY).calls for kernel in call.kernels if kernel.family == "conv"]
+    assert conv.dims["channels_last"] == 1

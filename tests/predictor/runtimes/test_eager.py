@@ -142,6 +142,24 @@ def test_convolutions_of_different_grouping_are_different_families(channels: int
     assert call.row.label == f"conv2d {family.removeprefix('conv').strip('_')}".strip()
 
 
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_sequences_are_copied_where_their_steps_do_not_lie_in_order(batch_first: bool) -> None:
+    """As in profiles of an H200: by a kernel that finds each place, 8 us of 3.1 million elements (Sequencer2D)."""
+    module = nn.LSTM(8, 8, batch_first=batch_first)
+    in_order, turned = torch.empty(4, 6, 8), torch.empty(6, 4, 8).transpose(0, 1)
+    copied, kept = (in_order, turned) if batch_first else (turned, in_order)
+    runs = [
+        [
+            kernel.dims["run"]
+            for call in eager.lower(capture(module, (x,), "fp16")).calls
+            for kernel in call.kernels
+            if kernel.family == "copy"
+        ]
+        for x in (copied, kept)
+    ]
+    assert runs == [[8], []]
+
+
 @pytest.mark.parametrize("batch", [1, 2])
 def test_images_that_lie_neither_in_order_nor_channels_last_are_copied_before_a_convolution(batch: int) -> None:
     """As in profiles of an H200: tokens seen as images are channels-last to torch where there are several, for a single
