@@ -1,11 +1,13 @@
 """Recipes of shapes that a library's usual kernels do not fit: convolutions of odd numbers of channels, of several
 outputs for each channel, of patches and wide windows; signals that are made longer by half as many channels; products
-of odd lengths; masks that are shared; sums over a few parts.
+of odd lengths; masks that are shared; sums over a few parts; functions of a part.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -230,6 +232,32 @@ def reduce(rng: Rng, scale: Scale) -> Recipe:
     return Recipe(_call(function, 1), (Operand(shape),))
 
 
+@dataclass(frozen=True, slots=True)
+class _OfPart:
+    """A function of one of the equal parts of a tensor's last dimension, its heads apart where there are any."""
+
+    function: Callable[[Any], Any]
+    parts: int
+    heads: int = 0
+
+    def __call__(self, x: Any) -> Any:
+        part = x.chunk(self.parts, -1)[int(self.parts > 2)]
+        return self.function(part.unflatten(-1, (self.heads, -1)).transpose(1, 2) if self.heads else part)
+
+
+def _scaled(x: Any) -> Any:
+    return x * 0.125
+
+
+def pointwise(rng: Rng, scale: Scale) -> Recipe:
+    """Functions of a part of what one product made: queries that are scaled, halves that are turned, gates."""
+    parts, heads, head_dim = pick(rng, 2, 3, 3), pick(rng, 0, 1, 2, 3, 6, 8, 12), pick(rng, 16, 32, 32, 64, 64, 128)
+    function = pick(rng, _scaled, _scaled, torch.neg, F.silu, F.gelu, torch.sigmoid)
+    rows, width = log_uniform(rng, 16, 4096), parts * max(heads, 1) * head_dim
+    batch = _batch(rng, scale, rows * width, 0.0) * pick(rng, 1, 1, 8)
+    return Recipe(_OfPart(function, parts, heads), (Operand((batch, rows, width)),))
+
+
 UNEVEN = (
     FamilyRecipe("conv", conv, 2200, dtypes=("fp16",)),
     FamilyRecipe("conv_grouped", conv_grouped, 440, dtypes=("fp16",)),
@@ -239,4 +267,5 @@ UNEVEN = (
     FamilyRecipe("gemm", gemm, 380, dtypes=("fp16",)),
     FamilyRecipe("attention", attention, 200, dtypes=("fp16",)),
     FamilyRecipe("reduce", reduce, 140),
+    FamilyRecipe("pointwise", pointwise, 160),
 )
