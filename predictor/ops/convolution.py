@@ -24,7 +24,8 @@ def conv(call: OpCall) -> tuple[Kernel, ...]:
 def convolved(call: OpCall) -> tuple[Kernel, ...]:
     """A kernel of a family by what is convolved and how its channels are grouped, behind a copy of images that lie
     neither in order nor with their channels last as torch sees it: parts of others, and views of a single sequence
-    (``input.contiguous`` in aten/src/ATen/native/Convolution.cpp). One over a sequence has an image of height one.
+    (``input.contiguous`` in aten/src/ATen/native/Convolution.cpp). One over a sequence has an image of height one; its
+    copy of channels that are last is part of the kernel.
     """
     x, w = tensor(call, "input", "self"), tensor(call, "weight")
     spatial = len(w.shape) - 2
@@ -59,7 +60,8 @@ def convolved(call: OpCall) -> tuple[Kernel, ...]:
         "bias": float(isinstance(call.args.get("bias"), TensorSpec)),
         "channels_last": float(not x.is_contiguous and x.stride[-spatial - 1] == 1),
     }
-    if spatial > 1 and not x.is_contiguous and not is_channels_last(_batched(x, unbatched)):
+    is_last = is_channels_last(_batched(x, unbatched)) if spatial > 1 else bool(dims["channels_last"])
+    if not x.is_contiguous and not is_last:
         copied = TensorSpec(x.shape, x.dtype, in_order(x.shape))
         args = {name: copied if value is x else value for name, value in call.args.items()}
         return (*copy_of(x, copied), *convolved(replace(call, args=args)))

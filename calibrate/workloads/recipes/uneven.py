@@ -165,6 +165,9 @@ def conv3d(rng: Rng, scale: Scale) -> Recipe:
         pick(rng, 56, 112, 112, 128, 224, 224),
         pick(rng, 24, 45, 64, 96, 192, 384),
     )
+    of_pixel = c_out * 3 * math.prod(window) / math.prod(stride)
+    while side > 16 and depth * side**2 * max(of_pixel / scale.macs, c_out / scale.elements) > 1:
+        side //= 2
     pixels = depth * side**2
     out = pixels / math.prod(stride)
     batch = _batch(rng, scale, max(3 * pixels, c_out * out), out * c_out * 3 * math.prod(window))

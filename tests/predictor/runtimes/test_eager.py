@@ -180,6 +180,8 @@ def test_images_that_lie_neither_in_order_nor_channels_last_are_copied_before_a_
     part = kernels(of_a_part, torch.empty(batch, 16, 4, 4))
     assert [kernel.family for kernel in part] == ["copy", "conv_depthwise"][2 - batch :]
     assert part[-1].dims["channels_last"] == 0
+    sequence = kernels(lambda x: F.conv1d(x[..., 1:], window[..., 0], groups=8), torch.empty(batch, 8, 16))
+    assert [kernel.family for kernel in sequence] == ["copy", "conv_depthwise"]
     single = kernels(lambda x: F.conv2d(x, window, groups=8), torch.empty(4, 4, 8).permute(2, 0, 1))
     assert [kernel.family for kernel in single] == ["copy", "conv_depthwise"]  # a batch of one, too
 
