@@ -135,8 +135,10 @@ def conv_depthwise(rng: Rng, scale: Scale) -> Recipe:
 
 def conv_transposed(rng: Rng, scale: Scale) -> Recipe:
     """Decoders of speech: steps of 2 to 8, windows of two steps, half as many channels, up to minutes of samples; each
-    channel alone by steps of up to 16.
+    channel alone by steps of up to 16. As many images whose channels are last in memory, their weights' likewise.
     """
+    if rng.random() < 0.5:
+        return _larger_images(rng, scale)
     c_in: int = pick(rng, 32, 64, 64, 96, 128, 128, 128, 192, 256, 256, 384, 512, 768, 1024)
     c_out, groups, stride = max(c_in // pick(rng, 2, 2, 2, 2, 1, 4), 1), 1, pick(rng, 2, 2, 4, 4, 5, 6, 8)
     window, length = stride * pick(rng, 1, 2, 2, 2), log_uniform(rng, 16, 24000)
@@ -147,6 +149,23 @@ def conv_transposed(rng: Rng, scale: Scale) -> Recipe:
     bias: tuple[Any, ...] = (Operand((c_out,), warm=False),) if rng.random() < 0.7 else ()
     call = Conv(F.conv_transpose1d, stride, pick(rng, 0, 0, (window - stride) // 2), groups)
     return Recipe(call, (Operand((batch, c_in, length)), Operand((c_in, c_out // groups, window), warm=False), *bias))
+
+
+def _larger_images(rng: Rng, scale: Scale) -> Recipe:
+    """Transposed convolutions of decoders, generators and compiled models, channels last."""
+    c_in: int = pick(rng, 16, 32, 48, 64, 64, 96, 128, 128, 160, 256, 256, 384, 512, 768, 1024)
+    c_out = pick(rng, c_in, c_in, c_in // 2, c_in // 2, c_in // 4, 1, 3, 4)
+    side = pick(rng, 1, 3, 4, 6, 7, 8, 12, 14, 16, 24, 28, 32, 48, 56, 64, 128)
+    window, stride, pad = pick(
+        rng,
+        *((2, 2, 0), (2, 2, 0), (3, 2, 1), (3, 1, 1), (4, 2, 1), (4, 2, 1)),
+        *((4, 4, 0), (5, 2, 2), (5, 1, 2), (8, 4, 2)),
+    )
+    batch = _batch(rng, scale, side**2 * max(c_in, c_out * stride**2), side**2 * c_in * c_out * window**2)
+    x = Operand((batch, side, side, c_in), permute=(0, 3, 1, 2))
+    weight = Operand((c_in, window, window, c_out), permute=(0, 3, 1, 2), warm=False)
+    bias: tuple[Any, ...] = (Operand((c_out,), warm=False),) if rng.random() < 0.4 else ()
+    return Recipe(Conv(F.conv_transpose2d, stride, pad, 1), (x, weight, *bias))
 
 
 def conv3d(rng: Rng, scale: Scale) -> Recipe:
@@ -265,7 +284,7 @@ UNEVEN = (
     FamilyRecipe("conv", conv, 2200, dtypes=("fp16",)),
     FamilyRecipe("conv_grouped", conv_grouped, 440, dtypes=("fp16",)),
     FamilyRecipe("conv_depthwise", conv_depthwise, 400, dtypes=("fp16", "tf32")),
-    FamilyRecipe("conv_transposed", conv_transposed, 300, dtypes=("fp16", "tf32")),
+    FamilyRecipe("conv_transposed", conv_transposed, 560, dtypes=("fp16", "tf32")),
     FamilyRecipe("conv3d", conv3d, 70, dtypes=("fp16",)),
     FamilyRecipe("gemm", gemm, 380, dtypes=("fp16",)),
     FamilyRecipe("attention", attention, 200, dtypes=("fp16",)),
