@@ -15,7 +15,7 @@ from sklearn.model_selection import GroupKFold
 from calibrate.samples.kernels import MeasuredKernel
 from predictor.calibration.schema import Context, Device, Fit, FitError, MeasuredShape, Provenance
 from predictor.calibration.trees import Forest
-from predictor.kernels.families import FAMILIES, fit_name
+from predictor.kernels.families import FAMILIES, fit_name, itemsize
 
 Array = NDArray[np.float64]
 FOLDS = 4
@@ -240,11 +240,19 @@ def _part(sample: MeasuredKernel, family: str) -> str:
 
 
 def by_fit(samples: Sequence[MeasuredKernel]) -> dict[tuple[str, str], list[MeasuredKernel]]:
-    """(Family, name of the fit, see ``families.fit_name``) -> its samples."""
+    """(Family, name of the fit, see ``families.fit_name``) -> its samples, but for those that run as kernels of others
+    and are priced as these.
+    """
     groups: dict[tuple[str, str], list[MeasuredKernel]] = defaultdict(list)
     for sample in samples:
-        groups[sample.family, fit_name(sample.family, sample.dtype)].append(sample)
+        if not _runs_as_others(sample):
+            groups[sample.family, fit_name(sample.family, sample.dtype)].append(sample)
     return dict(sorted(groups.items()))
+
+
+def _runs_as_others(sample: MeasuredKernel) -> bool:
+    row = FAMILIES[sample.family]
+    return row.runs_as is not None and bool(row.runs_as(row.complete(sample.dims), itemsize(sample.dtype))[0])
 
 
 def fit_kernels(samples: Sequence[MeasuredKernel], device: Device) -> list[Fit]:

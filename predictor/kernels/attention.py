@@ -45,26 +45,34 @@ def _blocks(d: Dims) -> Array:
     return np.asarray(d["batch"] * d["heads"] * np.ceil(d["seq"] / 64))
 
 
-QUERIES, KEYS, AT_ONCE = 128, 128, 2
-"""Rows and columns of the scores that a block of FlashAttention computes at once, heads of 64 (torch/aten/src/ATen/
-native/transformers/cuda/flash_attn/flash_fwd_launch_template.h), and blocks that a multiprocessor holds.
+TILE, WIDTH, BLOCKS_OF_SM = 128, 64, 2
+"""Queries of a block of FlashAttention, and keys that it goes through at once, the width of their heads (torch/aten/
+src/ATen/native/transformers/cuda/flash_attn/flash_fwd_launch_template.h), and blocks that a multiprocessor holds.
 """
 
-PACKED_START_S, PACKED_STEP_S = 2.0e-6, 4.4e-6
-"""Of a wave of blocks."""
+ALONE_S, ALONE_TILE_S, START_S, WAVE_S, WAVE_TILE_S = 2.0e-6, 2.2e-6, 6e-7, 2.45e-6, 2.8e-6
+"""Of a block that has a multiprocessor for itself, more for each tile of keys; and before the waves of blocks that
+share them, of a wave, and for its tiles. Fitted, as the price of a formula, to what an H200 takes: 168 calls of 1 to
+128 sequences of 8 to 512 tokens with 12 and 16 heads of 64 (``benchmarks.nested_layers``), 5 % off: 12 blocks of one
+tile take 6.2 us, of four 13.9; 384 blocks 14.6, 1,536 of them 39; 6,144 of four tiles 394.
+"""
 
 
-def _packed_waves(d: Dims, sms: int) -> Array:
-    return np.asarray(_packed_blocks(d) / (AT_ONCE * sms))
+def _packed_tiles(d: Dims) -> Array:
+    return np.maximum(np.ceil(d["tokens"] / d["batch"] / TILE), 1)
 
 
-def _packed_s(d: Dims, sms: int) -> Array:
-    """Blocks of every sequence, as many as the longest one needs."""
-    return np.ceil(_packed_waves(d, sms)) * PACKED_STEP_S + PACKED_START_S
+def _packed_s(d: Dims, size: int, sms: int) -> Array:
+    """Waves of blocks as long as the sequences are on average, or the block of the longest."""
+    of_keys = d["head_dim"] / WIDTH
+    alone_s, tiles = ALONE_S + ALONE_TILE_S * of_keys * np.ceil(d["longest"] / TILE), _packed_tiles(d)
+    waves = np.ceil(_packed_blocks(d) / (BLOCKS_OF_SM * sms))
+    waves_s = START_S + waves * (WAVE_S + WAVE_TILE_S * of_keys * tiles)
+    return np.asarray(np.maximum(alone_s, np.where(_packed_blocks(d) > sms, waves_s, 0.0)))
 
 
 def _packed_blocks(d: Dims) -> Array:
-    return np.asarray(d["batch"] * d["heads"] * np.ceil(d["longest"] / QUERIES))
+    return np.asarray(d["batch"] * d["heads"] * _packed_tiles(d))
 
 
 ROWS = (
@@ -76,8 +84,7 @@ ROWS = (
         features=lambda d, size, sms: [log(d["tokens"]), log(d["longest"]), *waves(_packed_blocks(d), sms)],
         sizes=("batch", "tokens", "heads", "head_dim", "longest"),
         profiler_names=r"flash",
-        latency_s=_packed_s,
-        latency_by_clock=True,
+        issue_s=_packed_s,
         grow=lambda d, times: {**grow_batch(d, times), "tokens": d["tokens"] * times},
         blocks=_packed_blocks,
         matrix=True,

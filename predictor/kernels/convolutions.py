@@ -48,11 +48,13 @@ every multiplication reads its two operands again.
 
 
 def is_direct(d: Dims) -> NDArray[np.bool_]:
-    """Whether convolutions are depthwise ones channels-last that cuDNN has no special kernel for."""
+    """Whether convolutions are depthwise ones channels-last that cuDNN has no special kernel for, several outputs for
+    each channel among them.
+    """
     last = _is_depthwise(d) & (d["channels_last"] == 1) & (d["h"] > 1)
     square = np.isin(d["r"], SPECIAL_WINDOWS) & np.equal(d["r"], d["s"]) & np.equal(d["dilation"], 1)
     steps = np.equal(d["stride_h"], d["stride_w"]) & np.less_equal(d["stride_w"], 2)
-    return np.asarray(last & ~(square & steps))
+    return np.asarray(last & (~(square & steps) | (d["c_out"] > d["c_in"])))
 
 
 def of_library(d: Dims, size: int) -> NDArray[np.bool_]:
@@ -71,6 +73,31 @@ def of_library(d: Dims, size: int) -> NDArray[np.bool_]:
     taken = even & (d["c_in"] >= 32) & (d["dilation"] == 1) & (sequence | image)
     last = (d["channels_last"] > 0) & (d["h"] > 1)
     return np.asarray(_is_depthwise(d) & (last | (taken & (size == 2))))
+
+
+FEW_CHANNELS = 128
+"""Channels from which on cuDNN computes several outputs for each of them at once where they are last in memory, by
+windows of 3 x 3 step by step in half precision; larger windows and steps it takes channel by channel however many there
+are. In single precision it never does.
+"""
+
+GROUP_START_S, GROUP_ROW_S, GROUP_PIXEL_S = 1.1e-6, 4.75e-7, 5.7e-11
+"""Seconds of the kernel of one channel (convolve_common_engine_float_NHWC), more for each row of its window and each
+pixel of all images. Fitted, as the price of a formula, to what an H200 takes for 72 convolutions, 6 % off: of small
+images with windows of 3 3.1 us a kernel, of 5 4.3, of 7 5.4; of 100,352 pixels with windows of 3 10.4, of 25,088 with
+windows of 7 7.7.
+"""
+
+
+def is_by_groups(d: Dims, size: int) -> NDArray[np.bool_]:
+    """Whether cuDNN computes several outputs for each channel one channel after another."""
+    several = _is_depthwise(d) & (d["c_out"] > d["c_in"]) & (d["channels_last"] == 1) & (d["h"] > 1) & (size == 2)
+    small = (d["r"] == 3) & (d["s"] == 3) & (d["stride_h"] == 1) & (d["stride_w"] == 1) & (d["dilation"] == 1)
+    return np.asarray(several & ~(small & (d["c_in"] >= FEW_CHANNELS)))
+
+
+def _by_groups(d: Dims) -> list[Array]:
+    return [is_by_groups(d, 2).astype(float)]
 
 
 UNROLLED_SMS_S, ANY_SMS_S = (0.75e-9, 62e-12, 0.0), (1.32e-9, 44e-12, 180e-12)
@@ -92,6 +119,16 @@ def _depthwise_s(d: Dims, size: int, sms: int) -> Array:
     direct_s = DIRECT_SMS_S * d["r"] * d["s"] * is_direct(d)
     output_s = np.where(of_library(d, size), direct_s, output_s)
     return np.asarray(_conv_pixels(d) * d["c_out"] * output_s / sms)
+
+
+def of_channels_in_turn(d: Dims, size: int) -> tuple[NDArray[np.bool_], Mapping[str, Dims]]:
+    """Convolutions that are a kernel for each channel, and the bias that torch adds behind. size: of an element."""
+    return is_by_groups(d, size), {"conv_in_turn": {**d, "bias": 0 * d["bias"]}, "pointwise": _bias_added(d, size)}
+
+
+def _in_turn_s(d: Dims, size: int, sms: int) -> Array:
+    """Kernels that a few thread blocks compute, one after another."""
+    return np.asarray(d["groups"] * (GROUP_START_S + GROUP_ROW_S * d["r"] + GROUP_PIXEL_S * _conv_pixels(d)))
 
 
 ADDED_BIAS_S = 5.0e-10
@@ -226,12 +263,22 @@ def is_winograd(d: Dims) -> Array:
     return np.asarray(np.logical_and.reduce([*same, *single, *fills, pixels]))
 
 
+ALIGNED_PIXELS, MANY_IMAGES = 8, 16
+"""Channels of which a convolution over single pixels has a multiple where it is a product in any case, and images from
+which on it is not where it has none: some are, others cuDNN pads and turns first (tensorTransformGeneric, 17 to 22 us).
+Of 94 on an H200 with fewer images all are products.
+"""
+
+
 def of_one_pixel(d: Dims, size: int) -> tuple[NDArray[np.bool_], Mapping[str, Dims]]:
     """Convolutions over a single pixel, as where channels are squeezed and excited: cuDNN runs kernels of cuBLAS there,
-    the product of images and channels, and torch adds the bias by a kernel of its own. size: of an element.
+    the product of images and channels, and torch adds the bias by a kernel of its own, but where many images have
+    channels that do not fit. size: of an element.
     """
     one = np.logical_and.reduce([np.equal(d[name], 1) for name in ("h", "w", "r", "s", "groups")])
     one = one & np.equal(_conv_pixels(d), d["batch"])
+    fits = (d["c_in"] % ALIGNED_PIXELS == 0) & (d["c_out"] % ALIGNED_PIXELS == 0)
+    one = one & (fits | (d["batch"] < MANY_IMAGES) | (size > 2))
     ones = np.ones_like(d["batch"])
     product = {"m": d["batch"], "n": d["c_out"], "k": d["c_in"], "batch": ones, "nt": ones, "bias": 0 * ones}
     return one, {"gemm": product, "pointwise": _bias_added(d, size)}
@@ -354,6 +401,10 @@ same in each session but follows nothing that we know. Measured on an H100 (cali
 """
 
 
+RUNS_AS = {Variant.GROUPED: of_groups_together, Variant.DEPTHWISE: of_channels_in_turn}
+"""Kind of convolution -> which of its calls of torch are kernels of another family."""
+
+
 def _families() -> Iterator[Family]:
     kinds = {"conv": Variant.USUAL, "conv_grouped": Variant.GROUPED, "conv_depthwise": Variant.DEPTHWISE}
     for name, variant in kinds.items():
@@ -370,6 +421,7 @@ def _families() -> Iterator[Family]:
                 issue_s=issue_s,
                 latency_s=_bias_s if in_session and variant is Variant.DEPTHWISE else None,
                 features=_PLAIN.features,
+                later=_by_groups if variant is Variant.DEPTHWISE and not in_session else None,
                 blocks=_PLAIN.blocks,
                 sizes=_SIZES,
                 profiler_names=_NAMES,
@@ -388,11 +440,7 @@ def _families() -> Iterator[Family]:
                 measured_in=measured_in,
                 stand_in=name if in_session else "",
                 most_kernels=192,
-                runs_as=of_one_pixel
-                if variant is Variant.USUAL
-                else of_groups_together
-                if variant is Variant.GROUPED and not in_session
-                else None,
+                runs_as=of_one_pixel if variant is Variant.USUAL else RUNS_AS[variant] if not in_session else None,
                 launches=_launches if variant is Variant.GROUPED and not in_session else None,
             )
 
@@ -450,6 +498,24 @@ ROWS = (
         sizes=_SIZES,
         impossible=_impossible,
         regimes=(*_SIZES, "channels_last"),
+        measured_in=MeasuredIn.NOWHERE,
+        closed_form=True,
+        changes_abruptly=False,
+    ),
+    _other(
+        name="conv_in_turn",
+        dims=_DIMS,
+        flops=_PLAIN.flops,
+        nbytes=_PLAIN.nbytes,
+        traffic=_PLAIN.traffic,
+        features=_PLAIN.features,
+        issue_s=_in_turn_s,
+        blocks=_PLAIN.blocks,
+        sizes=_SIZES,
+        impossible=_depthwise_impossible,
+        regimes=(*_SIZES, "channels_last"),
+        launches=lambda d, size, voted: d["groups"],
+        groups_run_at_once=True,
         measured_in=MeasuredIn.NOWHERE,
         closed_form=True,
         changes_abruptly=False,
