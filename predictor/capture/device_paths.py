@@ -73,14 +73,19 @@ METADATA = {
     "reshape": (0, 3, 2),
     "add": (0, 2, 0.2),
     "norm": (0, 2, 0),
+    "layer": (5, 3, 0),
 }
 """What an operator on nested tensors does to their sizes, strides and offsets, tensors on the CPU with a row for each
 sequence: operators that compute (copies, selections of columns, comparisons), such that only allocate or view, and
-walks over all rows, in one operator more. Counted with torch's profiler on a CPU (2.13), the walks by their time.
+walks over all rows, in one operator more. Counted with torch's profiler on a CPU (2.13), the walks by their time; what
+a layer does beside its operators by an H200's host, on which one of eight sequences takes 11 us more than they do
+(``benchmarks.nested_layers``).
 """
 
-ROW = 360
-"""Elements that a CPU fills in the time that a row of a walk takes it, 40 ns."""
+ROW = 1280
+"""Elements that a CPU fills in the time that a row of a walk takes it, 0.13 us: on an H200's host a layer takes 1.1 us
+more for each sequence of a batch (``benchmarks.nested_layers``).
+"""
 
 TRANSPOSED_IN_ATTENTION = 4
 """Queries, keys, values and the result: native/nested/cuda/NestedTensorTransformerUtils.cpp."""
@@ -163,11 +168,11 @@ def encoder_layer(
     x = x if norm_first else norm(x, 0)
     before = x
     x = norm(x, 1) if norm_first else x
-    x = torch.addmm(ffn_bias_1, x.view(-1, embed_dim), ffn_weight_1.t())
+    x = torch._addmm_activation(ffn_bias_1, x.view(-1, embed_dim), ffn_weight_1.t(), use_gelu=use_gelu)
     x = torch.addmm(ffn_bias_2, x, ffn_weight_2.t()).view(before.shape)
     x = x.add_(before)
     if lengths := getattr(src, PACKED, ()):
-        _on_metadata(len(lengths), *("add", "norm", "linear") * 2)
+        _on_metadata(len(lengths), *("add", "norm", "linear") * 2, "layer")
     return _like(x if norm_first else norm(x, 1), src)
 
 

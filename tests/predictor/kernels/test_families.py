@@ -11,11 +11,11 @@ from calibrate.samples.records import KernelSample
 from calibrate.samples.store import SampleFile
 from predictor.calibration.files import SHIPPED
 from predictor.calibration.load import load_calibration
-from predictor.kernels.convolutions import conv_out, is_direct, of_library
+from predictor.kernels.convolutions import conv_out, is_by_groups, is_direct, of_library, of_one_pixel
 from predictor.kernels.families import FAMILIES, itemsize
 from predictor.kernels.rows import ReductionGrid
 from predictor.kernels.slices import LANE_S, STEP_S, THREAD_S
-from predictor.pricing.kernels import kernel_seconds
+from predictor.pricing.kernels import kernel_launches, kernel_seconds
 
 
 def work(family: str, dtype: str, **dims: Any) -> tuple[float, float]:
@@ -46,7 +46,8 @@ def test_depthwise_windows_that_cudnn_has_no_kernel_for_are_those_of_a_sweep() -
         named = next((direct for name, direct in kind.items() if sample.name.startswith(name)), None)
         if sample.id.family == "conv_depthwise" and is_image and named is not None:
             dims = {name: np.asarray(size) for name, size in FAMILIES["conv_depthwise"].complete(sample.dims).items()}
-            right.append(bool(is_direct(dims)) == named)
+            size = itemsize(sample.dtype)
+            right.append(bool(is_direct(dims) & ~is_by_groups(dims, size)) == named)
     assert len(right) > 500
     assert np.mean(right) > 0.99
 
@@ -363,6 +364,59 @@ def test_torchs_own_depthwise_kernel_takes_its_time_an_output(
 def test_torch_leaves_some_depthwise_convolutions_to_cudnn(changes: dict[str, int], size: int, library: bool) -> None:
     dims = FAMILIES["conv_depthwise"].complete(DEPTHWISE | changes)
     assert bool(of_library(dims, size)) is library
+
+
+@pytest.mark.parametrize(
+    ("changes", "dtype", "launches", "microseconds"),
+    [
+        ({}, "fp16", 145, 446.9),
+        ({"batch": 16, "h": 56, "w": 56, "bias": 0}, "fp16", 144, 572.9),
+        (
+            {"r": 7, "s": 7, "pad_h": 3, "pad_w": 3, "c_out": 576, "h": 8, "w": 8, "stride_h": 1, "stride_w": 1},
+            "fp16",
+            145,
+            782.7,
+        ),
+        ({"batch": 16, "h": 31, "w": 31, "stride_h": 1, "stride_w": 1, "bias": 0}, "fp16", 1, 158.4),
+        ({"batch": 16, "h": 28, "w": 28, "bias": 0}, "tf32", 1, 51.2),
+    ],
+)
+def test_several_outputs_for_each_channel_are_computed_in_turn_in_half_precision(
+    changes: dict[str, int], dtype: str, launches: int, microseconds: float
+) -> None:
+    """Channels-last on an H200, as pooled tokens of PiT; many channels step by step are one kernel, as single precision
+    is.
+    """
+    dims = {
+        **{"batch": 2, "c_in": 144, "c_out": 288, "groups": 144, "h": 14, "w": 14, "r": 3, "s": 3},
+        **{"stride_h": 2, "stride_w": 2, "pad_h": 1, "pad_w": 1, "bias": 1, "channels_last": 1},
+    }
+    calibration = load_calibration("h200")
+    assert kernel_launches(calibration, "conv_depthwise", dtype, dims | changes)[0] == launches
+    seconds = kernel_seconds(calibration, "conv_depthwise", dtype, **(dims | changes))
+    assert seconds == pytest.approx(1e-6 * microseconds, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("batch", "c_in", "c_out", "is_product"),
+    [(8, 185, 56, True), (16, 336, 168, True), (16, 109, 54, False), (16, 1266, 105, False)],
+)
+def test_pixels_of_odd_channels_are_no_products_where_there_are_many(
+    batch: int, c_in: int, c_out: int, is_product: bool
+) -> None:
+    dims = FAMILIES["conv"].complete({"batch": batch, "c_in": c_in, "c_out": c_out, "h": 1, "w": 1, "r": 1, "s": 1})
+    assert bool(of_one_pixel(dims, 2)[0]) is is_product
+
+
+@pytest.mark.parametrize(
+    ("batch", "length", "microseconds"),
+    [(1, 26, 5.8), (32, 26, 14.6), (128, 26, 39.3), (1, 512, 13.9), (64, 512, 204.8)],
+)
+def test_packed_attention_takes_waves_of_blocks(batch: int, length: int, microseconds: float) -> None:
+    """12 heads of 64 on an H200, FlashAttention over sequences behind each other."""
+    dims = {"batch": batch, "tokens": batch * length, "heads": 12, "head_dim": 64, "longest": length}
+    seconds = kernel_seconds(load_calibration("h200"), "attention_packed", "fp16", **dims)
+    assert seconds == pytest.approx(1e-6 * microseconds, rel=0.1)
 
 
 def test_blocks_share_results_of_reductions_as_in_a_sweep() -> None:
