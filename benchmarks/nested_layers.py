@@ -1,16 +1,22 @@
-"""Torch's transformer layers on nested tensors, as padding is left out: measure them on the GPU at hand.
+"""Torch's transformer layers on nested tensors, as padding is left out: measure them on the GPU at hand, or read what
+was measured.
 
     python -m benchmarks.nested_layers --out FILE.json
+    python -m benchmarks.nested_layers --read calibrations/h200/samples/nested.json.gz
 
 Encoders of BERT's size, of seeded sequences of 21 tokens on average and 128 at most, padded to the longest. First, of
 all, the host's seconds: of a pass, of its operators, and of parts of a layer, each in a loop with the device drained
 before and after; then by the profiler the kernels of a pass by name, with how many and nanoseconds, and attention of
 sequences of one length each, packed behind each other.
+
+Read, a line for each batch has the host's seconds of a pass as predicted and as measured, then comes the mean error of
+packed attention.
 """
 
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import time
 from collections import defaultdict
@@ -22,6 +28,11 @@ import torch
 from torch import Tensor, nn
 
 from calibrate.measure.timers import pass_seconds, profile_events, short_name, tight_seconds
+from predictor.calibration.load import load_calibration
+from predictor.capture.recorder import capture
+from predictor.pricing.kernels import kernel_seconds
+from predictor.pricing.program import price
+from predictor.runtimes.bettertransformer.lowering import NAME, lower
 
 WIDTH, HEADS, INNER, LAYERS, LONGEST, MEAN = 768, 12, 3072, 12, 128, 21
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
@@ -186,14 +197,48 @@ def measure(out: Path, device: str, seconds: float) -> None:
     print(f"{time.monotonic() - start:.0f} s: {len(host)} calls, {len(profiles)} profiles")
 
 
+class _Encoder(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = encoder_of("cpu", torch.float32)
+
+    def forward(self, x: Tensor, padding: Tensor) -> Tensor:
+        states: Tensor = self.encoder(x, src_key_padding_mask=padding)
+        return states
+
+
+def read(path: Path) -> None:
+    """Print predictions beside what was measured."""
+    found = json.loads(gzip.decompress(path.read_bytes()))
+    calibration, encoder = load_calibration("h200"), _Encoder()
+    for row in found["host"]:
+        if row["dtype"] == "float16" and row["name"] == "pass":
+            x, real = inputs_of(row["batch"], "cpu", torch.float32)
+            program = lower(capture(encoder, (x, ~real), "fp16"))
+            predicted_s = sum(call.host_s for call in price(program, calibration, calibration.host(NAME)).calls)
+            host_s = min(row["host_s"])
+            print(f"batch {row['batch']:3}: host {1e6 * predicted_s:5.0f} us of {1e6 * host_s:5.0f}")
+    errors = []
+    for row in found["packed"]:
+        dims = {"batch": row["batch"], "tokens": row["batch"] * row["length"], "longest": row["length"]}
+        wide = {"heads": row["heads"], "head_dim": 64}
+        predicted_s = kernel_seconds(calibration, "attention_packed", "fp16", **dims, **wide)
+        errors.append(abs(predicted_s / (1e-9 * row["ns"]) - 1))
+    print(f"packed attention: {sum(errors) / len(errors):.1%} off in {len(errors)} calls")
+
+
 def main() -> None:
-    """Measure."""
+    """Measure, or read."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--read", type=Path, help="what was measured, compressed")
     parser.add_argument("--seconds", type=float, default=20.0, help="when to stop")
     parser.add_argument("--device", default="cuda")
     options = parser.parse_args()
-    measure(options.out, options.device, options.seconds)
+    if options.read:
+        read(options.read)
+    else:
+        measure(options.out, options.device, options.seconds)
 
 
 if __name__ == "__main__":
