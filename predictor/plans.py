@@ -18,6 +18,7 @@ from predictor.assemble import assemble, seconds_by_group
 from predictor.breakdown import Part
 from predictor.calibration.host_costs import HOSTS_DIFFER, HostCosts
 from predictor.calibration.load import Calibration, load_calibration
+from predictor.collection import without_collection
 from predictor.errors import CannotRunError, MissingLibraryError, PredictorError, unknown
 from predictor.graph import files
 from predictor.graph.attention import CHOICES, attention_of
@@ -797,8 +798,9 @@ class Plan:
 
     def _single(self, known: _Programs, key: _Key, target: Target, batch: int) -> Lowered:
         if batch not in known.single:
-            graph = self._graph(key.dtype, key.runtime, key.mode, batch, key.length)
-            known.keep(batch, lower(graph, key.runtime, target, key.multiplied))
+            with without_collection():
+                graph = self._graph(key.dtype, key.runtime, key.mode, batch, key.length)
+                known.keep(batch, lower(graph, key.runtime, target, key.multiplied))
         return known.single[batch]
 
     def _solve_up_to(self, known: _Programs, key: _Key, target: Target, largest: int) -> None:

@@ -70,6 +70,8 @@ def _same(x: Any, *_: Any, **__: Any) -> torch.Tensor | None:
 def _of_two(x: Any, other: Any, *, alpha: Any = 1) -> torch.Tensor | None:
     if type(other) in (int, float):
         return _same(x)
+    if _are_dense(3, x, other) and x.shape == other.shape and x.is_contiguous() and other.is_contiguous():
+        return _made(x.shape, x.dtype)  # whatever the stride of a dimension of one is
     if not _is_plain(x, other) or not x.dim() or not other.dim():
         return None
     dims = max(x.dim(), other.dim())
@@ -98,12 +100,46 @@ def _softmax(x: Any, dim: int, dtype: Any = None) -> torch.Tensor | None:
     return _same(x) if _is_plain(x) and dtype is None and -x.dim() <= dim < x.dim() else None
 
 
+def _are_dense(dims: int | None, *tensors: Any) -> bool:
+    """Whether tensors are on meta, of one floating-point dtype, of so many dimensions, and none of them is empty. (A
+    product is row-major in memory, whatever the layout of its factors.)
+    """
+    dtype = tensors[0].dtype if type(tensors[0]) in _TENSORS else None
+    return (
+        dtype in _FLOATS
+        and all(
+            type(t) in _TENSORS and t.is_meta and t.dtype is dtype and t.layout is torch.strided and 0 not in t.shape
+            for t in tensors
+        )
+        and (dims is None or all(t.dim() == dims for t in tensors))
+    )
+
+
 def _linear(x: Any, weight: Any, bias: Any = None) -> torch.Tensor | None:
-    if not _is_plain(x, weight) or x.dim() < 2 or weight.dim() != 2 or x.shape[-1] != weight.shape[1]:
+    if not _are_dense(None, x, weight) or x.dim() < 2 or weight.dim() != 2 or x.shape[-1] != weight.shape[1]:
         return None
     if bias is not None and (bias.dtype is not x.dtype or not _is_of(weight.shape[:1], bias)):
         return None
     return _made((*x.shape[:-1], weight.shape[0]), x.dtype)
+
+
+def _product(left: Any, right: Any) -> torch.Tensor | None:
+    if not _are_dense(2, left, right) or left.shape[1] != right.shape[0]:
+        return None
+    return _made((left.shape[0], right.shape[1]), left.dtype)
+
+
+def _batched_product(left: Any, right: Any) -> torch.Tensor | None:
+    if not _are_dense(3, left, right) or (left.shape[0], left.shape[2]) != right.shape[:2]:
+        return None
+    return _made((*left.shape[:2], right.shape[2]), left.dtype)
+
+
+def _product_and_bias(bias: Any, left: Any, right: Any, **scales: Any) -> torch.Tensor | None:
+    made = _product(left, right)
+    if made is None or scales or bias.dtype is not left.dtype or not _is_of(right.shape[1:], bias):
+        return None
+    return made
 
 
 def _conv2d(
@@ -216,6 +252,9 @@ RULES: dict[Any, Rule] = {
     aten.embedding.default: _embedding,
     aten.softmax.int: _softmax,
     aten.linear.default: _linear,
+    aten.mm.default: _product,
+    aten.bmm.default: _batched_product,
+    aten.addmm.default: _product_and_bias,
     aten.conv2d.default: _conv2d,
     aten.batch_norm.default: _batch_norm,
     aten.layer_norm.default: _layer_norm,

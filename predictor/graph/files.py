@@ -14,7 +14,7 @@ from typing import Any
 
 from predictor.collection import without_collection
 from predictor.errors import PredictorError
-from predictor.graph.sizes import SizeRule, Sizes, basis, value_at
+from predictor.graph.sizes import SizeRule, Sizes, Valuation
 from predictor.records import CaptureMode, Graph, OpCall, Origin, PythonWork, TensorSpec, Trait
 
 SCHEMA, OLDEST = 3, 2
@@ -24,6 +24,9 @@ calls.
 
 SAME_GRAPH = {"tf32": "fp32", "bf16": "fp16"}
 """Dtypes whose graph is that of another: TF32 is a way of multiplying, and the 16-bit formats are cast alike."""
+
+KEPT_SIZES = 4
+"""Sizes whose calls a set keeps: graphs of several capture modes are mostly the same calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ class GraphSet:
     dtype: str = ""
     notes: tuple[str, ...] = ()
     generated: int = 0
-    _calls: dict[Any, OpCall] = field(default_factory=dict, init=False, repr=False)
+    _calls_at: dict[tuple[str, Sizes], dict[int, OpCall]] = field(default_factory=dict, init=False, repr=False)
 
     def find(self, dtype: str, mode: CaptureMode, batch: int, length: int) -> Graph | None:
         """The graph in a capture mode at sizes; None where the set has none."""
@@ -144,14 +147,14 @@ class GraphSet:
         return replace(self, templates=(*self.templates, replace(of, mode=mode)))
 
     def _instance(self, template: Template, dtype: str, sizes: Sizes) -> Graph:
-        terms_at = basis(sizes, template.terms)
+        values = Valuation(sizes, template.terms)
         names = {template.dtype: dtype} if dtype == "bf16" else {}
-        row_calls: dict[int, OpCall] = {}
+        row_calls = self._row_calls(template, dtype, sizes)
         origins: dict[tuple[int, int, int], Origin] = {}
         calls = []
         for number, input_ids, output_ids, python, module, file, line in template.calls:
             if number not in row_calls:
-                row_calls[number] = _call(self.rows[number], terms_at, names)
+                row_calls[number] = _call(self.rows[number], values, names)
             where = module, file, line
             if where not in origins:
                 origins[where] = Origin(self.modules[module], self.files[file], line)
@@ -185,6 +188,13 @@ class GraphSet:
             assumptions=template.assumptions,
             inputs=tuple(template.inputs),
         )
+
+    def _row_calls(self, template: Template, dtype: str, sizes: Sizes) -> dict[int, OpCall]:
+        """Calls by their rows, which templates of one dtype share: those of the sizes asked for last are kept."""
+        key = f"{dtype} {template.dtype} {template.terms}", sizes
+        while key not in self._calls_at and len(self._calls_at) >= KEPT_SIZES:
+            del self._calls_at[next(iter(self._calls_at))]
+        return self._calls_at.setdefault(key, {})
 
     def to_bytes(self) -> bytes:
         """The set as a file's content."""
@@ -299,20 +309,20 @@ def _row(call: OpCall) -> list[Any]:
     return [call.op, args, [_plain(out) for out in call.outputs], call.trait, numbers, parts]
 
 
-def _call(row: Sequence[Any], terms_at: Sequence[int], names: Mapping[str, str]) -> OpCall:
+def _call(row: Sequence[Any], values: Valuation, names: Mapping[str, str]) -> OpCall:
     op, args, outputs, trait, numbers, parts = row
-    macs, bytes_read, bytes_written, *times = (_value(n, terms_at, names) for n in numbers)
+    macs, bytes_read, bytes_written, *times = (_value(n, values, names) for n in numbers)
     return OpCall(
         op,
-        {name: _value(value, terms_at, names) for name, value in args.items()},
-        tuple(_value(out, terms_at, names) for out in outputs),
+        {name: _value(value, values, names) for name, value in args.items()},
+        tuple(_value(out, values, names) for out in outputs),
         Trait(trait),
         macs,
         bytes_read,
         bytes_written,
         parts=tuple(
             replace(
-                _call(part, terms_at, names),
+                _call(part, values, names),
                 input_ids=tuple(input_ids),
                 output_ids=tuple(output_ids),
                 python=PythonWork(*python),
@@ -337,18 +347,18 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _dims(stored: Sequence[Any], terms_at: Sequence[int]) -> tuple[int, ...]:
+def _dims(stored: Sequence[Any], values: Valuation) -> tuple[int, ...]:
     """Sizes of a tensor: the many that a graph has make most of the time that its instance takes."""
-    return tuple([n if type(n) is int else value_at(n["="], terms_at) for n in stored])
+    return tuple([n if type(n) is int else values.of(n["="]) for n in stored])
 
 
-def _value(stored: Any, terms_at: Sequence[int], names: Mapping[str, str]) -> Any:
+def _value(stored: Any, values: Valuation, names: Mapping[str, str]) -> Any:
     """The inverse of ``_plain``, for sizes with those terms. names: dtypes that are called otherwise."""
     if isinstance(stored, list):
-        return tuple(_value(v, terms_at, names) for v in stored)
+        return tuple(_value(v, values, names) for v in stored)
     if isinstance(stored, dict):
         if "=" in stored:
-            return value_at(stored["="], terms_at)
+            return values.of(stored["="])
         shape, dtype, stride = stored["t"]
-        return TensorSpec(_dims(shape, terms_at), names.get(dtype, dtype), _dims(stride, terms_at))
+        return TensorSpec(_dims(shape, values), names.get(dtype, dtype), _dims(stride, values))
     return names.get(stored, stored) if isinstance(stored, str) else stored

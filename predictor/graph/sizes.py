@@ -28,10 +28,21 @@ def basis(sizes: Sizes, terms: Sequence[Sequence[int]]) -> list[int]:
     return [sizes[0] ** b * sizes[1] ** n for b, n in terms]
 
 
-def value_at(coefficients: Sequence[float], terms_at: Sequence[int]) -> int:
-    """The number that some coefficients say. terms_at: ``basis`` at the sizes."""
-    total: float = sum(map(mul, coefficients, terms_at))
-    return round(total)
+class Valuation:
+    """Numbers that coefficients say at sizes. A graph has few that differ: each is computed once."""
+
+    def __init__(self, sizes: Sizes, terms: Sequence[Sequence[int]]) -> None:
+        self._basis = basis(sizes, terms)
+        self._known: dict[tuple[float, ...], int] = {}
+
+    def of(self, coefficients: Sequence[float]) -> int:
+        """The number, rounded."""
+        key = tuple(coefficients)
+        known = self._known.get(key)
+        if known is None:
+            total: float = sum(map(mul, key, self._basis))
+            known = self._known[key] = round(total)
+        return known
 
 
 class SizeRule:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from predictor.graph.dataflow import Dataflow
@@ -43,10 +43,9 @@ AS_EXPORT_BEFORE = ("2.12", CaptureMode.COMPILED_AS_EXPORT)
 
 def lower(graph: Graph, target: Target = TODAY) -> Program:
     """Graph -> host calls and their kernels, of all parts one after another."""
-    unmodelled: Counter[str] = Counter()
-    found = parts(graph, unmodelled)
-    calls = tuple(call for part in found for call in part.calls)
-    return Program(NAME, graph.dtype, calls, tail(graph, found), dict(unmodelled), eager.unsupported_reason(graph))
+    compiled = parts(graph)
+    calls = tuple(call for part in compiled.parts for call in part.calls)
+    return Program(NAME, graph.dtype, calls, compiled.tail, compiled.unmodelled, eager.unsupported_reason(graph))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +59,36 @@ class Part:
     given: tuple[TensorSpec, ...] = ()
 
 
-def tail(graph: Graph, found: Sequence[Part]) -> PythonWork:
-    """The Python after the last operator, where eager mode runs that."""
-    return PythonWork() if not found or found[-1].is_compiled else graph.tail
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """What runs of a graph: its parts in their order, one where nothing breaks it; the Python after the last operator,
+    where eager mode runs that; and counts of operators that nobody models.
+    """
+
+    graph: Graph
+    parts: tuple[Part, ...]
+    tail: PythonWork
+    unmodelled: Mapping[str, int]
 
 
-def parts(graph: Graph, unmodelled: Counter[str]) -> list[Part]:
-    """The parts of a pass in their order: one, where nothing breaks the graph. unmodelled: counts what nobody models.
+_latest: list[Compiled] = []
+
+
+def parts(graph: Graph) -> Compiled:
+    """The parts of a pass. The latest is kept, for two runtimes ask for the same graph one after another."""
+    for compiled in _latest[:1]:
+        if compiled.graph is graph:
+            return compiled
+    unmodelled: Counter[str] = Counter()
+    found = tuple(_parts(graph, unmodelled))
+    tail = PythonWork() if not found or found[-1].is_compiled else graph.tail
+    compiled = Compiled(graph, found, tail, dict(unmodelled))
+    _latest[:] = [compiled]
+    return compiled
+
+
+def _parts(graph: Graph, unmodelled: Counter[str]) -> list[Part]:
+    """The parts of a pass in their order. unmodelled: counts what nobody models.
 
     A part that is compiled is library calls, and between them loops, fused as far as they fit. Before them every weight
     and input is checked, for they might have changed; each graph but the first costs as much again as a pass.

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from predictor.ops.elementary import copy_of
 from predictor.records import TODAY, Graph, HostCall, Program, PythonWork, Target, TensorSpec, Trait
-from predictor.runtimes.compile.lowering import Part, parts, tail
+from predictor.runtimes.compile.lowering import Part, parts
 from predictor.runtimes.cudagraph.lowering import replayed
 from predictor.runtimes.eager import lowering as eager
 
@@ -16,10 +15,9 @@ NAME = "compile-cudagraph"
 
 def lower(graph: Graph, target: Target = TODAY) -> Program:
     """Graph -> replays of Inductor's kernels, and what eager mode runs between two compiled graphs."""
-    unmodelled: Counter[str] = Counter()
-    found = parts(graph, unmodelled)
-    calls = tuple(call for part in found for call in (_replayed(part) if part.is_compiled else part.calls))
-    return Program(NAME, graph.dtype, calls, tail(graph, found), dict(unmodelled), eager.unsupported_reason(graph))
+    compiled = parts(graph)
+    calls = tuple(call for part in compiled.parts for call in (_replayed(part) if part.is_compiled else part.calls))
+    return Program(NAME, graph.dtype, calls, compiled.tail, compiled.unmodelled, eager.unsupported_reason(graph))
 
 
 def _replayed(part: Part) -> Iterator[HostCall]:

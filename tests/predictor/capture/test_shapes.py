@@ -67,6 +67,16 @@ def _matrices(d: Drawn) -> Iterator[tuple[Any, Arguments, dict[str, Any]]]:
     yield aten.embedding.default, (d.empty(out, d.of(1, 3, 8)), places), {}
     yield aten.softmax.int, (x, d.random.randrange(-x.dim(), x.dim())), {}
     yield aten.linear.default, (x, d.empty(out, x.shape[-1]), d.maybe(out)), {}
+    rows, inner, columns, count = (d.of(1, 2, 3, 8) for _ in range(4))
+    left, right = (d.of(d.empty(n, m), d.empty(m, n).T) for n, m in ((rows, inner), (inner, columns)))
+    yield aten.mm.default, (left, right), {}
+    yield aten.addmm.default, (d.of(d.empty(columns), d.empty(rows, columns)), left, right), {}
+    batches = d.of(d.empty(count, inner, columns), d.empty(count, columns, inner).mT)
+    yield (
+        aten.bmm.default,
+        (d.of(d.empty(count, rows, inner), d.empty(rows, count, inner).transpose(0, 1)), batches),
+        {},
+    )
     batch, heads, length, steps, width, values = (d.of(1, 1, 2, 3, 8) for _ in range(6))
 
     def part(n: int, features: int) -> torch.Tensor:
