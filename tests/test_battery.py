@@ -69,13 +69,19 @@ def test_a_model_runs_with_the_inputs_of_its_batch(model: str) -> None:
         assert outputs.shape[0] == batch
 
 
-@pytest.mark.parametrize(("model", "library"), [("repghost", "timm"), ("pmlp", "torch_geometric")])
+@pytest.mark.parametrize(
+    ("model", "library"),
+    [
+        *(("wild:repghost", "timm"), ("wild:pmlp", "torch_geometric")),
+        *(("drawn:shvit", "timm"), ("drawn:agnn", "torch_geometric"), ("drawn:flash_video", "vit_pytorch")),
+    ],
+)
 def test_a_model_of_a_public_library_runs_where_that_is_installed(model: str, library: str) -> None:
     if find_spec(library) is None:
         pytest.skip(f"{library} is not installed")
     rows = {}
     for batch in (1, 2):
-        module, inputs, _ = load_model(str(ROOT / families.specification(f"wild:{model}")), batch)
+        module, inputs, _ = load_model(str(ROOT / families.specification(model)), batch)
         assert not module.training
         with torch.inference_mode():
             rows[batch] = module(**inputs).shape[0]

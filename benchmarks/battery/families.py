@@ -5,8 +5,8 @@ their errors while something is tuned. ``draw`` made the split, before anything 
 ``FRESH`` holds families of a later test, written when the held-out third had been read, ``STRANGERS`` those of the
 next one, written when the fresh ones had been, ``NEWCOMERS`` those of the one after that, ``VISITORS`` those of the
 one after the newcomers', ``GUESTS`` those of the one after the visitors', ``WILD`` those of the one after the guests':
-not written for it, but drawn from public libraries. Hosts have since been fitted to the latencies of strangers and
-newcomers, too.
+not written for it, but drawn from public libraries, ``DRAWN`` those of the one after that, drawn once more. Hosts have
+since been fitted to the latencies of strangers and newcomers, too.
 """
 
 from __future__ import annotations
@@ -284,6 +284,48 @@ WILD: dict[str, tuple[str, ...]] = {
 (wild.py says which). They need timm, torchvision, diffusers and torch_geometric.
 """
 
+DRAWN: dict[str, tuple[str, ...]] = {
+    "drawn: added attention": ("drawn:swift_former",),
+    "drawn: attention by cosines": ("drawn:agnn",),
+    "drawn: attention in bottlenecks": ("drawn:bot_net",),
+    "drawn: attention on few channels": ("drawn:shvit",),
+    "drawn: blurred strides": ("drawn:tresnet",),
+    "drawn: chebyshev polynomials": ("drawn:cheb_net",),
+    "drawn: cross-stage blocks": ("drawn:csp_net",),
+    "drawn: crossed sizes of patches": ("drawn:cross_vit",),
+    "drawn: decoder side by side": ("drawn:compass",),
+    "drawn: dense convolution once more": ("drawn:rdnet",),
+    "drawn: diffusion in shared modulations": ("drawn:flux2",),
+    "drawn: entities": ("drawn:luke",),
+    "drawn: experts among convolutions": ("drawn:lfm2_experts",),
+    "drawn: film and sound": ("drawn:film_and_sound",),
+    "drawn: film codec": ("drawn:film_codec",),
+    "drawn: film denoiser": ("drawn:cosmos",),
+    "drawn: films as patches": ("drawn:flash_video",),
+    "drawn: graph of diffusion": ("drawn:rect",),
+    "drawn: image assistant": ("drawn:intern_vl",),
+    "drawn: image editing": ("drawn:image_editor",),
+    "drawn: image reader": ("drawn:image_reader",),
+    "drawn: inception of depths": ("drawn:inception_next",),
+    "drawn: judges of patches": ("drawn:patch_judges",),
+    "drawn: low resolution": ("drawn:low_former",),
+    "drawn: mask queries": ("drawn:mask_former",),
+    "drawn: means of neighbours": ("drawn:graph_sage",),
+    "drawn: nested blocks": ("drawn:nest",),
+    "drawn: pooled and windowed": ("drawn:scalable_vit",),
+    "drawn: scan segmentation": ("drawn:seg_res_net",),
+    "drawn: scan transformer": ("drawn:unetr",),
+    "drawn: segmentation by concepts": ("drawn:sam_concepts",),
+    "drawn: shifted patches": ("drawn:small_data_vit",),
+    "drawn: sound encoder": ("drawn:mimi_encoder",),
+    "drawn: split convolution": ("drawn:res2net",),
+    "drawn: split depths": ("drawn:edge_next",),
+    "drawn: twin attention": ("drawn:twins",),
+}
+"""Like ``WILD``, of the test after theirs, by another draw (drawn.py says which), before which nobody predicted any of
+them. They need timm, torchvision, diffusers, torch_geometric, vit_pytorch and monai.
+"""
+
 UNSEEN: dict[str, dict[str, tuple[str, ...]]] = {
     "fresh": FRESH,
     "strangers": STRANGERS,
@@ -291,6 +333,7 @@ UNSEEN: dict[str, dict[str, tuple[str, ...]]] = {
     "visitors": VISITORS,
     "guests": GUESTS,
     "wild": WILD,
+    "drawn": DRAWN,
 }
 """Split -> its families, of those that nothing is tuned on and that are read once."""
 

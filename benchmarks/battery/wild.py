@@ -19,8 +19,6 @@ See ``WILD`` in families.py: measured once, predicted once, for a release.
 
 from __future__ import annotations
 
-import importlib
-from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -28,132 +26,112 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks.torchvision_operators import import_torchvision
+from benchmarks.public_libraries import Made, graphs, library, papers, random_ids, timm_model, transformers_model
 from models_zoo import _inputs
-
-Made = tuple[nn.Module, dict[str, Tensor]]
-
-
-def _library(name: str) -> Any:
-    """A library, imported when torchvision is, where that is installed: all but one of them look for it."""
-    with suppress(ImportError):
-        import_torchvision()
-    return importlib.import_module(name)
-
-
-def _random(*shape: int, below: int) -> Tensor:
-    generator = torch.Generator("cpu").manual_seed(0)
-    return torch.randint(below, shape, generator=generator, device="cpu")
-
 
 # timm
 
 
-def _timm(name: str, batch: int) -> Made:
-    module = _library("timm").create_model(name).eval()
-    return module, {"x": torch.randn(batch, *module.pretrained_cfg["input_size"])}
-
-
 def resnest(batch: int) -> Made:
     """ResNeSt-14d: attention between splits of a convolution's channels."""
-    return _timm("resnest14d", batch)
+    return timm_model("resnest14d", batch)
 
 
 def mamba_out(batch: int) -> Made:
     """MambaOut-Femto: gated convolutions, what is left of Mamba without its state."""
-    return _timm("mambaout_femto", batch)
+    return timm_model("mambaout_femto", batch)
 
 
 def selec_sls(batch: int) -> Made:
     """SelecSLS-42: convolutions with long and short skips that are concatenated."""
-    return _timm("selecsls42", batch)
+    return timm_model("selecsls42", batch)
 
 
 def efficient_former_v2(batch: int) -> Made:
     """EfficientFormerV2-L: convolutions, then attention with heads that talk."""
-    return _timm("efficientformerv2_l", batch)
+    return timm_model("efficientformerv2_l", batch)
 
 
 def davit(batch: int) -> Made:
     """DaViT-Small: attention within windows, then between channels."""
-    return _timm("davit_small", batch)
+    return timm_model("davit_small", batch)
 
 
 def efficient_former(batch: int) -> Made:
     """EfficientFormer-L1: pooling on images, then attention on tokens."""
-    return _timm("efficientformer_l1", batch)
+    return timm_model("efficientformer_l1", batch)
 
 
 def efficient_vit(batch: int) -> Made:
     """EfficientViT-B1 of MIT: linear attention by ReLU at several scales."""
-    return _timm("efficientvit_b1", batch)
+    return timm_model("efficientvit_b1", batch)
 
 
 def fasternet(batch: int) -> Made:
     """FasterNet-M: convolutions of a quarter of the channels."""
-    return _timm("fasternet_m", batch)
+    return timm_model("fasternet_m", batch)
 
 
 def iformer(batch: int) -> Made:
     """iFormer-L: convolutions, then attention of a single head that is modulated."""
-    return _timm("iformer_l", batch)
+    return timm_model("iformer_l", batch)
 
 
 def repghost(batch: int) -> Made:
     """RepGhostNet-1.3 as it is trained: branches that are added, batch norms of their own."""
-    return _timm("repghostnet_130", batch)
+    return timm_model("repghostnet_130", batch)
 
 
 def tiny_vit(batch: int) -> Made:
     """TinyViT-5M: windows with biases by offset, convolutions between."""
-    return _timm("tiny_vit_5m_224", batch)
+    return timm_model("tiny_vit_5m_224", batch)
 
 
 def vovnet(batch: int) -> Made:
     """ECA-VoVNet-39b: a block's features concatenated once, attention of channels by a convolution."""
-    return _timm("eca_vovnet39b", batch)
+    return timm_model("eca_vovnet39b", batch)
 
 
 def next_vit(batch: int) -> Made:
     """Next-ViT-Base: grouped convolutions, then attention to pooled keys."""
-    return _timm("nextvit_base", batch)
+    return timm_model("nextvit_base", batch)
 
 
 def pit(batch: int) -> Made:
     """PiT-Small: a vision transformer whose tokens are pooled by convolutions."""
-    return _timm("pit_s_224", batch)
+    return timm_model("pit_s_224", batch)
 
 
 def sequencer(batch: int) -> Made:
     """Sequencer2D-L: two-way LSTMs over rows and columns instead of attention."""
-    return _timm("sequencer2d_l", batch)
+    return timm_model("sequencer2d_l", batch)
 
 
 def rexnet(batch: int) -> Made:
     """ReXNet-1.3: inverted bottlenecks whose channels grow in every block."""
-    return _timm("rexnet_130", batch)
+    return timm_model("rexnet_130", batch)
 
 
 def sknet(batch: int) -> Made:
     """SK-ResNet-18: channels choose between kernels of two sizes."""
-    return _timm("skresnet18", batch)
+    return timm_model("skresnet18", batch)
 
 
 def relative_vit(batch: int) -> Made:
     """ViT-Medium with biases by relative position in every layer."""
-    return _timm("vit_relpos_medium_patch16_224", batch)
+    return timm_model("vit_relpos_medium_patch16_224", batch)
 
 
 def vitamin(batch: int) -> Made:
     """ViTamin-Small: inverted bottlenecks, then a transformer with gated feed-forwards."""
-    return _timm("vitamin_small_224", batch)
+    return timm_model("vitamin_small_224", batch)
 
 
 # torchvision
 
 
 def _torchvision(name: str, *shape: int, **options: None) -> Made:
-    module = _library("torchvision.models").get_model(name, weights=None, **options).eval()
+    module = library("torchvision.models").get_model(name, weights=None, **options).eval()
     return module, {"x": torch.randn(*shape)}
 
 
@@ -187,7 +165,7 @@ def video_swin(batch: int) -> Made:
 
 def prx(batch: int) -> Made:
     """PRX, 1024 wide: a diffusion transformer, an image's 256 patches attend to themselves and 128 words."""
-    model = _library("diffusers").PRXTransformer2DModel(hidden_size=1024, num_heads=16)
+    model = library("diffusers").PRXTransformer2DModel(hidden_size=1024, num_heads=16)
     return model.eval(), {
         "hidden_states": torch.randn(batch, 16, 32, 32),
         "timestep": torch.rand(batch),
@@ -197,7 +175,7 @@ def prx(batch: int) -> Made:
 
 def fibo(batch: int) -> Made:
     """FIBO 2 in small, 16 layers of 1024: 256 patches, a resampled text, features of other layers in five."""
-    model = _library("diffusers").BriaFibo2Transformer2DModel(
+    model = library("diffusers").BriaFibo2Transformer2DModel(
         dim=1024, n_layers=16, n_heads=8, cap_feat_dim=1024, injection_layer_ids=(2, 5, 8, 11, 14)
     )
     return model.eval(), {
@@ -209,11 +187,11 @@ def fibo(batch: int) -> Made:
 
 def amused(batch: int) -> Made:
     """aMUSEd, 12 layers of 768: masked codes of an image of 256 pixels between convolutions, from 77 words."""
-    model = _library("diffusers").UVit2DModel(
+    model = library("diffusers").UVit2DModel(
         hidden_size=768, num_hidden_layers=12, num_attention_heads=12, intermediate_size=2048
     )
     return model.eval(), {
-        "input_ids": _random(batch, 16, 16, below=8192),
+        "input_ids": random_ids(batch, 16, 16, below=8192),
         "encoder_hidden_states": torch.randn(batch, 77, 768),
         "pooled_text_emb": torch.randn(batch, 768),
         "micro_conds": torch.tensor([256.0, 256.0, 0.0, 0.0, 6.0]).repeat(batch, 1),
@@ -222,7 +200,7 @@ def amused(batch: int) -> Made:
 
 def image_codec(batch: int) -> Made:
     """The autoencoder of Qwen-Image 2.1, which takes an image with transparency for a film of one frame, 128 pixels."""
-    model = _library("diffusers").AutoencoderKLQwenImage21()
+    model = library("diffusers").AutoencoderKLQwenImage21()
     return model.eval(), {"sample": torch.rand(batch, 4, 1, 128, 128) * 2 - 1}
 
 
@@ -232,7 +210,7 @@ def z_image(batch: int) -> Made:
     class Denoiser(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.model = _library("diffusers").ZImageTransformer2DModel(
+            self.model = library("diffusers").ZImageTransformer2DModel(
                 dim=1024, n_layers=16, n_heads=8, n_kv_heads=8, cap_feat_dim=1024
             )
 
@@ -247,20 +225,9 @@ def z_image(batch: int) -> Made:
 # PyTorch Geometric
 
 
-def _graphs(batch: int, nodes: int, edges: int) -> Tensor:
-    """(2, batch * edges): random edges, each between nodes of one graph."""
-    offset = nodes * torch.arange(batch, device="cpu")[:, None]
-    return (_random(2, batch, edges, below=nodes) + offset).flatten(1)
-
-
-def _papers(batch: int) -> dict[str, Tensor]:
-    """Graphs of Cora's size: 2708 papers with 1433 words that cite each other 10,556 times."""
-    return {"x": torch.rand(2708 * batch, 1433), "edge_index": _graphs(batch, 2708, 10_556)}
-
-
 def tag(batch: int) -> Made:
     """TAGCN on Cora: the neighbours of three hops in each of two layers."""
-    layers = _library("torch_geometric.nn")
+    layers = library("torch_geometric.nn")
 
     class Tag(nn.Module):
         def __init__(self) -> None:
@@ -272,18 +239,18 @@ def tag(batch: int) -> Made:
             x = F.relu(self.conv1(x, edge_index))
             return F.log_softmax(self.conv2(x, edge_index), dim=1)
 
-    return Tag().eval(), _papers(batch)
+    return Tag().eval(), papers(batch)
 
 
 def pmlp(batch: int) -> Made:
     """PMLP on Cora: trained as an MLP, then with messages between its layers."""
-    model = _library("torch_geometric.nn").PMLP(1433, 16, 7, num_layers=2)
-    return model.eval(), _papers(batch)
+    model = library("torch_geometric.nn").PMLP(1433, 16, 7, num_layers=2)
+    return model.eval(), papers(batch)
 
 
 def feast(batch: int) -> Made:
     """FeaStNet: each edge of a mesh of 1024 corners weighs nine matrices, three layers, one of 1024 for each corner."""
-    layers = _library("torch_geometric.nn")
+    layers = library("torch_geometric.nn")
 
     class FeaSt(nn.Module):
         def __init__(self) -> None:
@@ -299,12 +266,12 @@ def feast(batch: int) -> Made:
                 x = F.elu(conv(x, edge_index))
             return F.log_softmax(self.lin2(F.elu(self.lin1(x))), dim=1)
 
-    return FeaSt().eval(), {"x": torch.randn(1024 * batch, 3), "edge_index": _graphs(batch, 1024, 6144)}
+    return FeaSt().eval(), {"x": torch.randn(1024 * batch, 3), "edge_index": graphs(batch, 1024, 6144)}
 
 
 def deeper_gcn(batch: int) -> Made:
     """DeeperGCN of ogbn-proteins: 28 residual layers of 64, a softmax over messages with a learned temperature."""
-    layers = _library("torch_geometric.nn")
+    layers = library("torch_geometric.nn")
 
     class DeeperGcn(nn.Module):
         def __init__(self) -> None:
@@ -331,7 +298,7 @@ def deeper_gcn(batch: int) -> Made:
             out: Tensor = self.lin(first.act(first.norm(x)))
             return out
 
-    edges = _graphs(batch, 1000, 5000)
+    edges = graphs(batch, 1000, 5000)
     return DeeperGcn().eval(), {
         "x": torch.rand(1000 * batch, 8),
         "edge_index": edges,
@@ -341,8 +308,8 @@ def deeper_gcn(batch: int) -> Made:
 
 def attentive_fp(batch: int) -> Made:
     """Attentive FP: fifty molecules of 24 atoms and 52 bonds, attention of gated cells, one number of each."""
-    model = _library("torch_geometric.nn").AttentiveFP(39, 200, 1, edge_dim=10, num_layers=2, num_timesteps=2)
-    edges = _graphs(50 * batch, 24, 52)
+    model = library("torch_geometric.nn").AttentiveFP(39, 200, 1, edge_dim=10, num_layers=2, num_timesteps=2)
+    edges = graphs(50 * batch, 24, 52)
     return model.eval(), {
         "x": torch.rand(1200 * batch, 39),
         "edge_index": edges,
@@ -354,16 +321,9 @@ def attentive_fp(batch: int) -> Made:
 # transformers
 
 
-def _transformers(name: str, **fields: Any) -> nn.Module:
-    """What a type's configuration makes, its defaults but for some fields."""
-    library = _library("transformers")
-    module: nn.Module = library.AutoModel.from_config(library.AutoConfig.for_model(name, **fields))
-    return module.eval()
-
-
 def hunyuan_experts(batch: int) -> Made:
     """Hunyuan 3 in small, eight layers of 1024: four of 16 experts and one for all, after a dense layer."""
-    model = _transformers(
+    model = transformers_model(
         "hy_v3",
         **{"vocab_size": 32_000, "hidden_size": 1024, "intermediate_size": 3328, "num_hidden_layers": 8},
         **{"num_attention_heads": 16, "num_key_value_heads": 4, "head_dim": 128, "num_experts": 16},
@@ -375,7 +335,7 @@ def hunyuan_experts(batch: int) -> Made:
 
 def hunyuan(batch: int) -> Made:
     """Hunyuan-0.5B with a smaller vocabulary and 20 layers: norms of queries and keys after they are turned."""
-    model = _transformers(
+    model = transformers_model(
         "hunyuan_v1_dense",
         **{"vocab_size": 32_000, "hidden_size": 1024, "intermediate_size": 3584, "num_hidden_layers": 20},
         **{"num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 128, "use_cache": False},
@@ -385,12 +345,12 @@ def hunyuan(batch: int) -> Made:
 
 def sam_words(batch: int) -> Made:
     """The text encoder of SAM 3 in light: convolutions mix 77 words before and after the attention layers."""
-    return _transformers("sam3_lite_text_text_model"), _inputs.token_ids(batch, 77)
+    return transformers_model("sam3_lite_text_text_model"), _inputs.token_ids(batch, 77)
 
 
 def flex_olmo(batch: int) -> Made:
     """FlexOlmo in small, ten layers of 768: five of seven experts, which different owners have trained."""
-    model = _transformers(
+    model = transformers_model(
         "flex_olmo",
         **{"hidden_size": 768, "intermediate_size": 1536, "num_hidden_layers": 10, "num_attention_heads": 12},
         **{"num_key_value_heads": 12, "use_cache": False},
@@ -400,18 +360,18 @@ def flex_olmo(batch: int) -> Made:
 
 def mimi(batch: int) -> Made:
     """The decoder of Mimi: 25 latents, a transformer, transposed convolutions, two seconds of sound."""
-    return _transformers("mimi_decoder"), {"latents": torch.randn(batch, 512, 25)}
+    return transformers_model("mimi_decoder"), {"latents": torch.randn(batch, 512, 25)}
 
 
 def falcon_mamba(batch: int) -> Made:
     """Falcon Mamba, 12 layers of 768: norms of the selection, a scan of single operators over 128 tokens."""
-    model = _transformers("falcon_mamba", num_hidden_layers=12, use_cache=False)
+    model = transformers_model("falcon_mamba", num_hidden_layers=12, use_cache=False)
     return model, _inputs.token_ids(batch)
 
 
 def timesfm(batch: int) -> Made:
     """TimesFM-1.0, 20 layers: 512 values of a series in patches of 32."""
-    return _transformers("timesfm", num_hidden_layers=20), {
+    return transformers_model("timesfm", num_hidden_layers=20), {
         "past_values": torch.randn(batch, 512),
         "past_values_padding": torch.zeros(batch, 512),
         "freq": torch.zeros(batch, 1, dtype=torch.long),
@@ -420,4 +380,4 @@ def timesfm(batch: int) -> Made:
 
 def speech_codec(batch: int) -> Made:
     """The codec of Pocket TTS: a second of sound at 24 kHz becomes latents and sound again."""
-    return _transformers("pocket_tts_audio_tokenizer"), {"input_values": torch.randn(batch, 1, 24_000) * 0.1}
+    return transformers_model("pocket_tts_audio_tokenizer"), {"input_values": torch.randn(batch, 1, 24_000) * 0.1}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import os
 import zlib
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -48,6 +48,10 @@ class SampleFile:
 
     def __len__(self) -> int:
         return len(self._samples)
+
+    def __iter__(self) -> Iterator[Sample]:
+        """Every sample, in the order of their writing."""
+        return iter(self._samples.values())
 
     def has(self, kind: type[Sample], identity: Hashable = None) -> bool:
         """Whether there is a sample of a kind and identity."""
