@@ -48,17 +48,26 @@ def attention(call: OpCall) -> tuple[Kernel, ...]:
 
 
 def packed(call: OpCall) -> tuple[Kernel, ...]:
-    """One kernel for sequences of their own lengths that lie behind each other."""
-    q, begins = tensor(call, "query"), tensor(call, "cum_seq_q")
-    tokens, heads, head_dim = q.shape
-    dims = {"batch": begins.shape[0] - 1, "tokens": tokens, "heads": heads, "head_dim": head_dim}
-    return (Kernel("attention_packed", q.dtype, {**dims, "longest": float(call.args["max_q"])}),)
+    """One kernel for sequences of their own lengths that lie behind each other; or else for a batch of one length, its
+    heads beside head_dim.
+    """
+    q, k, begins = tensor(call, "query"), tensor(call, "key"), call.args.get("cum_seq_q")
+    *rows, heads, head_dim = q.shape
+    dims: dict[str, float] = {"heads": heads, "head_dim": head_dim}
+    if isinstance(begins, TensorSpec):
+        longest = float(call.args["max_q"])
+        dims |= {"batch": begins.shape[0] - 1, "tokens": math.prod(rows), "longest": longest}
+        return (Kernel("attention_packed", q.dtype, dims),)
+    causal = float(bool(call.args.get("is_causal")))
+    dims |= {"batch": math.prod(rows[:-1]), "seq": rows[-1], "kv_seq": k.shape[-3], "kv_heads": k.shape[-2]}
+    return (Kernel("attention", q.dtype, {**dims, "causal": causal, "mask": 0.0}),)
 
 
 def packed_macs(call: OpCall) -> int:
     """As if all sequences were of the same length."""
-    tokens, heads, head_dim = tensor(call, "query").shape
-    return 2 * tokens * heads * head_dim * tokens // max(tensor(call, "cum_seq_q").shape[0] - 1, 1)
+    q, k, begins = tensor(call, "query"), tensor(call, "key"), call.args.get("cum_seq_q")
+    keys = math.prod(k.shape[:-2]) // max(begins.shape[0] - 1 if isinstance(begins, TensorSpec) else q.shape[0], 1)
+    return 2 * q.elements * keys
 
 
 def attention_macs(call: OpCall) -> int:

@@ -147,6 +147,9 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     **{"addmm": {"self": packed(8), "mat1": SQUARE, "mat2": SQUARE}, "mv": {"self": SQUARE, "vec": packed(8)}},
     "_addmm_activation": {"self": packed(8), "mat1": SQUARE, "mat2": SQUARE, "use_gelu": True},
     **{"bmm": {"self": BATCHED, "mat2": BATCHED}, "baddbmm": {"self": BATCHED, "batch1": BATCHED, "batch2": BATCHED}},
+    "_flash_attention_forward": {
+        **{"query": BATCHED, "key": BATCHED, "value": BATCHED, "cum_seq_q": packed(3, dtype="int32"), "max_q": 1},
+    },
     "scaled_dot_product_attention": {"query": IMAGE, "key": IMAGE, "value": IMAGE, "attn_mask": None},
     **{f"conv{n}d": {"input": packed(2, 8, *[8] * n), "weight": packed(8, 8, *[1] * n)} for n in (1, 2, 3)},
     **{name: {"input": IMAGE, "weight": packed(8, 8, 1, 1)} for name in ("convolution", "_convolution")},
