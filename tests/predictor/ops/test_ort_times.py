@@ -119,6 +119,8 @@ def test_places_of_the_largest_take_as_long_as_measured(
         ((576, 128), 9792, "fp16", 34),
         ((9216, 128), 156672, "fp16", 340),
         ((11200, 112), 67200, "fp16", 90),
+        ((2708, 200), 173312, "fp16", 528),
+        ((43328, 200), 2772992, "fp16", 8398),
     ],
 )
 def test_rows_that_are_added_to_places_take_as_long_as_measured(
