@@ -96,6 +96,26 @@ def _read_by_python(method: Callable[[torch.Tensor], Any]) -> Callable[[torch.Te
 READ_CODE = _read_by_python(torch.Tensor.item).__code__
 """Of what stands for those methods in these modes."""
 
+LISTING_MODES = frozenset({*COMPILED_MODES, CaptureMode.EAGER, CaptureMode.CAPTURED})
+"""Modes in which a list of a tensor's values is a read of the tensor, as of one value. What a trace and an export know
+of a tensor is a constant there.
+"""
+
+
+def _list_of(tensor: torch.Tensor) -> Any:
+    """``torch.Tensor.tolist``: one copy to the host, however many values the tensor has."""
+    if not is_capturing():
+        return _tolist(tensor)
+    read = tensor.resolve_conj() if getattr(tensor, ON_HOST, False) else _to(tensor, "cpu")
+    with torch._C._DisableTorchDispatch():
+        return _tolist(read)
+
+
+_tolist: Any = torch._C.TensorBase.tolist
+
+LIST_CODE = _list_of.__code__
+"""Of what stands for ``torch.Tensor.tolist`` in these modes."""
+
 
 _Generator = torch.Generator
 
@@ -168,6 +188,8 @@ def answering_as(
     torch.tensor = tensor_of  # type: ignore[assignment]
     for name in READS if mode in READING_MODES else ():
         setattr(torch.Tensor, name, _read_by_python(getattr(torch._C.TensorBase, name)))
+    if mode in LISTING_MODES:
+        torch.Tensor.tolist = _list_of  # type: ignore[assignment]
     for name in ROUNDED if mode is CaptureMode.TRACED else ():
         asked.append((torch, name, getattr(torch, name)))
         setattr(torch, name, _of_numbers(getattr(torch, name)))
@@ -183,5 +205,7 @@ def answering_as(
         torch.tensor = _tensor
         torch.Generator = _Generator  # type: ignore[misc]
         del torch.Tensor.device, torch.Tensor.is_cuda, torch.Tensor.to
+        if mode in LISTING_MODES:
+            del torch.Tensor.tolist
         for name in READS if mode in READING_MODES else ():
             delattr(torch.Tensor, name)

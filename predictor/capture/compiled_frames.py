@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from types import CodeType, FrameType
 
-from predictor.capture.capture_mode import READ_CODE
+from predictor.capture.capture_mode import LIST_CODE, READ_CODE
 from predictor.capture.origins import file_outside_of_torch
 from predictor.ops import GraphBreak, graph_break
 from predictor.records import COMPILED, UNCOMPILED, OpCall, Trait
@@ -84,7 +84,7 @@ _SUBSCRIPTS = frozenset({"BINARY_SUBSCR", "BINARY_SLICE", "STORE_SUBSCR", "STORE
 def _is_slice(read: FrameType) -> bool:
     """Whether Python reads a tensor as the bound of a slice, while it subscripts."""
     caller = read.f_back
-    if caller is None or read.f_locals["method"].__name__ != "__index__":
+    if caller is None or read.f_code is LIST_CODE or read.f_locals["method"].__name__ != "__index__":
         return False
     return dis.opname[caller.f_code.co_code[caller.f_lasti]] in _SUBSCRIPTS
 
@@ -132,7 +132,7 @@ class CompiledFrames:
 
     def called(self, call: OpCall, frame: FrameType | None) -> None:
         """An operator is called from a frame."""
-        by_python = frame is not None and frame.f_code is READ_CODE
+        by_python = frame is not None and frame.f_code in (LIST_CODE, READ_CODE)
         self._run_from(frame)
         breaks = self._effect(call, by_python)
         if breaks is not GraphBreak.NONE:

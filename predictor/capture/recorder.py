@@ -65,7 +65,7 @@ from predictor.capture.calls import (
     tensors_within,
     traffic,
 )
-from predictor.capture.capture_mode import COMPILED_MODES, READ_CODE, answering_as, mark_on_host
+from predictor.capture.capture_mode import COMPILED_MODES, LIST_CODE, READ_CODE, answering_as, mark_on_host
 from predictor.capture.compiled_frames import CompiledFrames, is_left_to_eager_mode
 from predictor.capture.device_paths import fused_layers
 from predictor.capture.isolation import isolated, seed
@@ -98,6 +98,7 @@ from predictor.ops.fills import FILLED_LIKE
 from predictor.ops.macs import count_macs
 from predictor.records import (
     PYTHON_OP,
+    READ_AS_LIST,
     READ_BY_OPERATOR,
     SIZES,
     CaptureMode,
@@ -254,7 +255,11 @@ class _Recorder(TorchDispatchMode):
         return result
 
     def _read(self, call: OpCall) -> str:
-        """The name of a call: of a read that a trace has, because an operator takes the number, another."""
+        """The name of a call: of a read that a trace has, because an operator takes the number, another; of what reads
+        a tensor for a list of its values.
+        """
+        if self._caller is not None and self._caller.f_code is LIST_CODE and not self._depth:
+            return READ_AS_LIST
         is_one = self._mode is CaptureMode.TRACED and call.op == "item" and not self._depth
         by_python = self._caller is not None and self._caller.f_code is READ_CODE
         return READ_BY_OPERATOR if is_one and not by_python else call.op

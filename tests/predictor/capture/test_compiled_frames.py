@@ -103,6 +103,22 @@ class Sizes(nn.Module):
         return x.exp().clamp(0, rows * 3) + 1
 
 
+class Lists(nn.Module):
+    """Cuts a tensor where a list of another's values says: of one of the device, or of the host."""
+
+    def __init__(self, *, on_host: bool, each: bool = False) -> None:
+        super().__init__()
+        self.on_host, self.each, self.last = on_host, each, nn.Linear(5, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        sizes = torch.tensor([2, 4], device=None if self.on_host else x.device) + 1
+        x = x * 2
+        if self.each:
+            parts = [torch.split(y, sizes.tolist(), 1) for y in (x, x)]
+            return self.last(parts[0][1] + parts[1][1])
+        return self.last(torch.split(x, sizes.tolist(), 1)[1].exp())
+
+
 class Transforms(nn.Module):
     """A function of torch's own reads a value."""
 
@@ -129,6 +145,10 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "recurrent behind others in a part": lambda: Calls(Reader(3)),
     "known number": lambda: Sizes(slices=False),
     "sliced by a tensor": lambda: Sizes(slices=True),
+    "list of values": lambda: Lists(on_host=False),
+    "list of values in a part": lambda: Calls(Lists(on_host=False)),
+    "list of values of the host": lambda: Lists(on_host=True),
+    "list of values in a loop": lambda: Lists(on_host=False, each=True),
     "torch's own": Transforms,
 }
 
@@ -174,6 +194,20 @@ def test_what_is_cut_in_a_loop_runs_in_eager_mode() -> None:
         *(COMPILED, "linear", "relu", "isnan", "any", UNCOMPILED, "is_nonzero", COMPILED, "linear"),
         *(UNCOMPILED, "add"),
     ]
+
+
+def test_a_list_of_values_is_one_read() -> None:
+    """However many values it has; a trace has a constant."""
+    model = MODELS["list of values"]().eval()
+    eager = [call.op for call in capture(model, X).calls]
+    assert eager[-5:] == ["mul", "tolist", "split_with_sizes", "exp", "linear"]
+    assert "tolist" not in [call.op for call in capture(model, X, mode=CaptureMode.TRACED).calls]
+    compiled = [call.op for call in capture(model, X, mode=CaptureMode.COMPILED).calls]
+    assert compiled[compiled.index("tolist") - 1 :] == [
+        *(UNCOMPILED, "tolist"),
+        *(COMPILED, "split_with_sizes", "exp", "linear"),
+    ]
+    assert "tolist" not in vars(torch.Tensor)
 
 
 def test_other_runtimes_know_no_graphs() -> None:
