@@ -455,6 +455,21 @@ def test_inductor_finds_attention_that_is_written_out(batch: int, scale: str, ha
     assert found.count("gemm") == (1 if is_fused else 3)
 
 
+def test_attention_that_inductor_finds_of_strided_heads_is_in_single_precision() -> None:
+    """As a profile on an H200 has it: a cast of each of the three, two products and a softmax, a cast of the result."""
+    heads = torch.rand(1, 4, 64, 32)  # the width of a head before its length, as convolutions make them
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        q, k, v = (y.transpose(-1, -2) for y in (x.sin(), x.cos(), x.exp()))
+        return attended(q, k, v, "mul", None).transpose(-1, -2).reshape(1, 256, 32)
+
+    kernels = [k for call in lowered("compile", forward, heads).calls for k in call.kernels]
+    families_of = [kernel.family for kernel in kernels]
+    assert families_of.count("attention") == 0
+    products = [kernel for kernel in kernels if kernel.family == "gemm"]
+    assert [kernel.dtype for kernel in products] == ["fp32", "fp32"]
+
+
 def test_inductor_keeps_the_layout_of_convolutions_that_are_few_or_grouped() -> None:
     """300 nodes for each, or 1.358 times as slow channels-last as they are."""
     image = torch.rand(1, 128, 8, 8)
