@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from types import FrameType
 from typing import Any
 
 import torch
@@ -117,6 +118,22 @@ LIST_CODE = _list_of.__code__
 """Of what stands for ``torch.Tensor.tolist`` in these modes."""
 
 
+UNKNOWN_CONTEXTS: tuple[tuple[Any, str], ...] = ((torch.backends.cuda, "sdp_kernel"),)
+"""Context managers of torch's that Dynamo takes for functions of a graph, and that give it no tensor: it ends the graph
+at the call, and leaves the function that enters one to eager mode (``call_function`` of ``TorchInGraphFunctionVariable``
+in torch/_dynamo/variables/torch.py). What is there now, ``torch.nn.attention.sdpa_kernel``, it knows.
+"""
+
+
+def _entered(make: Callable[..., Any], enters: Callable[[FrameType], None]) -> Callable[..., Any]:
+    def context(*args: Any, **options: Any) -> Any:
+        if is_capturing():
+            enters(sys._getframe(1))
+        return make(*args, **options)
+
+    return context
+
+
 _Generator = torch.Generator
 
 
@@ -145,12 +162,15 @@ def _called_by_torch() -> bool:
 
 @contextmanager
 def answering_as(
-    mode: CaptureMode, value_of: Callable[[torch.Tensor], int], device: torch.device = META
+    mode: CaptureMode,
+    value_of: Callable[[torch.Tensor], int],
+    device: torch.device = META,
+    enters_unknown: Callable[[FrameType], None] = lambda frame: None,
 ) -> Iterator[None]:
     """Tensors with known values are kept on the CPU; code that asks where they are, to put others there, is told the
     model's device, and what it puts there keeps its values too. Code that asks what is going on is told the mode
     (``QUESTIONS``). Other threads see no difference. value_of: the number of the value that a tensor holds; device:
-    what the model's device is called.
+    what the model's device is called; enters_unknown: told of functions that enter one of ``UNKNOWN_CONTEXTS``.
     """
 
     def device_of(tensor: torch.Tensor) -> torch.device:
@@ -190,6 +210,9 @@ def answering_as(
         setattr(torch.Tensor, name, _read_by_python(getattr(torch._C.TensorBase, name)))
     if mode in LISTING_MODES:
         torch.Tensor.tolist = _list_of  # type: ignore[assignment]
+    for home, name in UNKNOWN_CONTEXTS if mode in COMPILED_MODES else ():
+        asked.append((home, name, getattr(home, name)))
+        setattr(home, name, _entered(getattr(home, name), enters_unknown))
     for name in ROUNDED if mode is CaptureMode.TRACED else ():
         asked.append((torch, name, getattr(torch, name)))
         setattr(torch, name, _of_numbers(getattr(torch, name)))

@@ -4,7 +4,8 @@ Dynamo compiles functions, with all that they call. Where it meets what it canno
 each function that is running is cut there: what follows in it is a graph of its own. A function of torch's own, or of
 Python's library, is compiled within others alone, and one that is cut in a loop not at all: what they call themselves
 runs in eager mode, and the functions that they call are compiled apart. So does the rest of a function in which a
-tensor is the bound of a slice, and of one that fetches a recurrent layer, from the statement on in which it does.
+tensor is the bound of a slice, of one that enters a context that Dynamo does not know (``UNKNOWN_CONTEXTS``), and of
+one that fetches a recurrent layer, from the statement on in which it does.
 
 In torch: ``break_graph_if_unsupported``, ``maybe_has_backedge``, ``step`` and ``is_non_empty_graph`` in
 torch/_dynamo/symbolic_convert.py, ``check_file`` in trace_rules.py, ``allow_rnn`` in variables/builder.py.
@@ -128,7 +129,8 @@ class CompiledFrames:
         self._functions: list[_Function] = []
         self._stacks: list[tuple[int, ...]] = []
         self._breaks: set[int] = set()
-        self._known_since: dict[int, int] = {}  # value -> breaks before a graph made it of nothing but numbers
+        self._cuts = 0
+        self._known_since: dict[int, int] = {}  # value -> cuts before a graph made it of nothing but numbers
 
     def called(self, call: OpCall, frame: FrameType | None) -> None:
         """An operator is called from a frame."""
@@ -139,12 +141,21 @@ class CompiledFrames:
             self._cut(breaks, frame if by_python else None)
         self._stacks.append(tuple(self._running.values()))
         if call.trait is Trait.HOST or (call.trait is Trait.VIEW and call.input_ids):
-            known = min((self._known_since.get(value, -1) for value in call.input_ids), default=len(self._breaks))
+            known = min((self._known_since.get(value, -1) for value in call.input_ids), default=self._cuts)
             self._known_since.update(dict.fromkeys(call.output_ids, known))
 
     def makes(self, value: int) -> None:
         """A value on the host is met that no operator has made, and that is neither a weight nor an input."""
-        self._known_since[value] = len(self._breaks)
+        self._known_since[value] = self._cuts
+
+    def enters_unknown(self, frame: FrameType) -> None:
+        """A function enters a context that Dynamo does not know: it goes on in eager mode."""
+        self._run_from(frame)
+        for number in reversed(self._running.values()):
+            if self._functions[number].compiled_alone:
+                self._functions[number].leave_from(len(self._stacks))
+                break
+        self._cut(GraphBreak.NONE, None)
 
     def again(self, times: int, frame: FrameType | None) -> None:
         """A layer that is called from a frame calls so many operators."""
@@ -157,7 +168,7 @@ class CompiledFrames:
         """
         own = graph_break(call.op)
         if own is GraphBreak.READS_DATA and call.trait is Trait.HOST and not by_python:
-            is_known = all(self._known_since.get(value) == len(self._breaks) for value in call.input_ids)
+            is_known = all(self._known_since.get(value) == self._cuts for value in call.input_ids)
             return GraphBreak.NONE if is_known else own
         if call.trait is Trait.OPAQUE:
             return own
@@ -189,9 +200,13 @@ class CompiledFrames:
                     function.statement, function.since = statement, len(self._stacks)
 
     def _cut(self, breaks: GraphBreak, read: FrameType | None) -> None:
-        """Cut all functions that run: the next call of an operator is not compiled. read: of a read by Python."""
+        """Cut all functions that run, at the next call of an operator: that is not compiled where it is what breaks the
+        graph. read: of a read by Python.
+        """
         now = len(self._stacks)
-        self._breaks.add(now)
+        self._cuts += 1
+        if breaks is not GraphBreak.NONE:
+            self._breaks.add(now)
         fetching = next((n for n in reversed(self._running.values()) if self._functions[n].compiled_alone), None)
         if (
             fetching is not None
@@ -231,7 +246,7 @@ class CompiledFrames:
 
     def marked(self, calls: Sequence[OpCall]) -> tuple[OpCall, ...]:
         """The calls of a pass, marked where a graph begins and where eager mode does; not where all is one graph."""
-        if not self._breaks:
+        if not self._cuts:
             return tuple(calls)
         marked: list[OpCall] = []
         before: object = ()

@@ -269,6 +269,11 @@ class _Recorder(TorchDispatchMode):
         if self._frames is not None:
             self._frames.called(call, self._caller)
 
+    def enters_unknown(self, frame: FrameType) -> None:
+        """A function of the pass enters a context that Dynamo does not know."""
+        if self._frames is not None:
+            self._frames.enters_unknown(frame)
+
     def _is_model(self, frame: FrameType) -> bool:
         return frame.f_code is _MODULE_CODE and self._paths.get(id(frame.f_locals["self"])) == ""
 
@@ -1164,7 +1169,7 @@ def _record(user: _Pass, device: torch.device = capture_mode.META, used: _Copy |
                 autocast.in_effect(user.options.autocast, recorder.casts),
                 fused_layers(user.mode),
                 threads.followed(),
-                answering_as(user.mode, recorder.holder, device),
+                answering_as(user.mode, recorder.holder, device, recorder.enters_unknown),
                 _known_layers(recorder),
                 _traced_functions(recorder) if user.mode is CaptureMode.TRACED else contextlib.nullcontext(),
             ):

@@ -119,6 +119,16 @@ class Lists(nn.Module):
         return self.last(torch.split(x, sizes.tolist(), 1)[1].exp())
 
 
+class Enters(nn.Module):
+    """Computes some within a context that torch no longer advises."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x * 2
+        with torch.backends.cuda.sdp_kernel(enable_math=True):
+            x = x.exp().cos()
+        return (x * 3).sin()
+
+
 class Transforms(nn.Module):
     """A function of torch's own reads a value."""
 
@@ -149,6 +159,9 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "list of values in a part": lambda: Calls(Lists(on_host=False)),
     "list of values of the host": lambda: Lists(on_host=True),
     "list of values in a loop": lambda: Lists(on_host=False, each=True),
+    "unknown context": Enters,
+    "unknown context in a part": lambda: Calls(Enters()),
+    "unknown context in a loop": lambda: Layers(Enters(), Adds(), nn.Linear(8, 8), Enters()),
     "torch's own": Transforms,
 }
 
@@ -193,6 +206,14 @@ def test_what_is_cut_in_a_loop_runs_in_eager_mode() -> None:
         *(COMPILED, "add", UNCOMPILED, "linear"),
         *(COMPILED, "linear", "relu", "isnan", "any", UNCOMPILED, "is_nonzero", COMPILED, "linear"),
         *(UNCOMPILED, "add"),
+    ]
+
+
+def test_a_function_that_enters_an_unknown_context_goes_on_in_eager_mode() -> None:
+    calls = capture(MODELS["unknown context in a part"]().eval(), X, mode=CaptureMode.COMPILED).calls
+    assert [call.op for call in calls] == [
+        *(COMPILED, "mul", COMPILED, "mul", UNCOMPILED, "exp", "cos", "mul", "sin"),
+        *(COMPILED, "linear", "add"),
     ]
 
 
