@@ -408,6 +408,19 @@ def test_inductor_scans_few_long_rows_in_parts(shape: tuple[int, int], dim: int,
     assert families(lowered("compile", lambda x: x.cumsum(dim), torch.rand(shape))) == expected
 
 
+def test_inductor_does_not_split_a_norm_over_the_channels_of_a_channels_last_graph() -> None:
+    """As a profile on an H200 has it: the channels lie side by side there, and one loop finds both moments."""
+    image, window = torch.rand(1, 256, 16, 16), torch.rand(256, 256, 3, 3)
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        x = F.conv2d(x, window, padding=1)
+        return F.conv2d((x - x.mean(1, keepdim=True)) / x.var(1, keepdim=True), window, padding=1)
+
+    found = families(lowered("compile", forward, image))
+    between = found[found.index("conv") + 1 : len(found) - 1 - found[::-1].index("conv")]
+    assert between == ["triton"]
+
+
 def test_inductor_splits_a_softmax_along_the_first_dimension() -> None:
     """As a profile on an H200 has it, five kernels."""
     assert families(lowered("compile", lambda x: x.softmax(0), torch.rand(512, 4096))) == ["triton"] * 5
