@@ -120,8 +120,8 @@ LIST_CODE = _list_of.__code__
 
 UNKNOWN_CONTEXTS: tuple[tuple[Any, str], ...] = ((torch.backends.cuda, "sdp_kernel"),)
 """Context managers of torch's that Dynamo takes for functions of a graph, and that give it no tensor: it ends the graph
-at the call, and leaves the function that enters one to eager mode (``call_function`` of ``TorchInGraphFunctionVariable``
-in torch/_dynamo/variables/torch.py). What is there now, ``torch.nn.attention.sdpa_kernel``, it knows.
+at the call, and leaves the function that enters one to eager mode (``TorchInGraphFunctionVariable.call_function`` in
+torch/_dynamo/variables/torch.py). What is there now, ``torch.nn.attention.sdpa_kernel``, it knows.
 """
 
 

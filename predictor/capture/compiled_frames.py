@@ -4,8 +4,8 @@ Dynamo compiles functions, with all that they call. Where it meets what it canno
 each function that is running is cut there: what follows in it is a graph of its own. A function of torch's own, or of
 Python's library, is compiled within others alone, and one that is cut in a loop not at all: what they call themselves
 runs in eager mode, and the functions that they call are compiled apart. So does the rest of a function in which a
-tensor is the bound of a slice, of one that enters a context that Dynamo does not know (``UNKNOWN_CONTEXTS``), and of
-one that fetches a recurrent layer, from the statement on in which it does.
+tensor is the bound of a slice, of one that enters a context that Dynamo does not know (``UNKNOWN_CONTEXTS``, a lock),
+and of one that fetches a recurrent layer, from the statement on in which it does.
 
 In torch: ``break_graph_if_unsupported``, ``maybe_has_backedge``, ``step`` and ``is_non_empty_graph`` in
 torch/_dynamo/symbolic_convert.py, ``check_file`` in trace_rules.py, ``allow_rnn`` in variables/builder.py.
@@ -14,11 +14,13 @@ torch/_dynamo/symbolic_convert.py, ``check_file`` in trace_rules.py, ``allow_rnn
 from __future__ import annotations
 
 import dis
+import threading
 from bisect import bisect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import CodeType, FrameType
+from typing import Any
 
 from predictor.capture.capture_mode import LIST_CODE, READ_CODE
 from predictor.capture.origins import file_outside_of_torch
@@ -88,6 +90,29 @@ def _is_slice(read: FrameType) -> bool:
     if caller is None or read.f_code is LIST_CODE or read.f_locals["method"].__name__ != "__index__":
         return False
     return dis.opname[caller.f_code.co_code[caller.f_lasti]] in _SUBSCRIPTS
+
+
+_LOCKS = type(threading.Lock()), type(threading.RLock())
+
+_ENTERING = (("BEFORE_WITH",), ("SETUP_WITH",), ("COPY", "LOAD_SPECIAL"))
+"""Instructions with which a ``with`` begins, of Python's releases."""
+
+
+def enters_lock(code: CodeType, names: Mapping[str, Any]) -> bool:
+    """Whether a function, not one of torch's or Python's, enters a lock of its module. names: of the module. It may do
+    so in the first pass alone, as what makes something once does; that is the pass that Dynamo compiles.
+    """
+    locks = {name for name in code.co_names if isinstance(names.get(name), _LOCKS)}
+    if not locks or not file_outside_of_torch(code):
+        return False
+    instructions = list(dis.get_instructions(code))
+    ops = [instruction.opname for instruction in instructions]
+    return any(
+        instruction.opname == "LOAD_GLOBAL"
+        and instruction.argval in locks
+        and any(tuple(ops[at : at + len(entering)]) == entering for entering in _ENTERING)
+        for at, instruction in enumerate(instructions, 1)
+    )
 
 
 def is_left_to_eager_mode(calls: Sequence[OpCall]) -> bool:

@@ -159,6 +159,8 @@ class _Recorder(TorchDispatchMode):
             _OWN_FILES,
             _MODULE_CODE,
             self._limits.tick,
+            compiled_frames.enters_lock if self._frames is not None else None,
+            self.enters_unknown,
         )
 
     supports_higher_order_operators = True

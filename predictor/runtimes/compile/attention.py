@@ -33,8 +33,8 @@ def fused(flow: Dataflow) -> Dataflow:
     permuted right before. Its result lies as the layers after it read it, heads side by side: they copy nothing.
 
     Inductor does not ask whether a fused kernel takes these queries, keys and values. None takes one whose last
-    dimension is strided (torch/aten/src/ATen/native/transformers/sdp_utils_cpp.h, check_last_dim_stride_equals_1_dense):
-    its operator is then the two products again, but in single precision (attention.cpp,
+    dimension is strided (``check_last_dim_stride_equals_1_dense`` in ATen/native/transformers/sdp_utils_cpp.h): its
+    operator is then the two products again, but in single precision (attention.cpp,
     _scaled_dot_product_attention_math).
     """
     changed: dict[int, tuple[OpCall, ...]] = {}
@@ -110,12 +110,13 @@ def _in_single_precision(
         at = following
     *casts, product = _cast_product(flow.calls[last], (1,), numbers)
     result = next(numbers)
+    back = _cast_to(product, product.outputs[0], flow.calls[last].outputs[0], result)
     yield (
         last,
         (
             *casts,
             replace(product, output_ids=(result,)),
-            replace(_cast_to(product, product.outputs[0], flow.calls[last].outputs[0], result), output_ids=product.output_ids),
+            replace(back, output_ids=product.output_ids),
         ),
     )
 

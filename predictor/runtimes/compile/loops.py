@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from predictor.graph.dataflow import Dataflow, is_in_place
 from predictor.ops import Fuser, is_fused, is_transcendental, operator_of
@@ -566,12 +567,11 @@ def is_strided(loops: Loops, group: Group) -> bool:
     if any(n > 1 for n in inner):
         return call.tensors[0].is_contiguous
     dims, dim = len(call.tensors[0].shape), call.args.get("dim")
-    if isinstance(dim, (tuple, list)) and len(dim) == 1:
-        (dim,) = dim
-    is_one = isinstance(dim, int) and not isinstance(dim, bool)
+    only: Any = dim[0] if isinstance(dim, (tuple, list)) and len(dim) == 1 else dim
+    is_one = isinstance(only, int) and not isinstance(only, bool)
     if any(n == 0 for n in inner) and call.tensors[0].is_contiguous and not (is_one and loops.channels_last):
         return True
-    along = dim % dims if is_one and dims else dims - 1
+    along = only % dims if is_one and dims else dims - 1
     found = list(_strided_reads(loops, group.inlined, reduction, along))
     return any(found) and 2 * sum(found) >= len(found)
 
