@@ -192,6 +192,9 @@ SIZES = "sizes"
 tensors, and for each size a number, the same for what a trace computes alike. Of none it makes a constant of the trace.
 """
 
+READ_AS_LIST = "tolist"
+"""Name of the read of a tensor that Python makes a list of."""
+
 PYTHON_OP = "PythonOp"
 """Name that a traced graph has for a function with a gradient of its own (``torch.autograd.Function``)."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from types import FrameType
 from typing import Any
 
 import torch
@@ -96,6 +97,42 @@ def _read_by_python(method: Callable[[torch.Tensor], Any]) -> Callable[[torch.Te
 READ_CODE = _read_by_python(torch.Tensor.item).__code__
 """Of what stands for those methods in these modes."""
 
+LISTING_MODES = frozenset({*COMPILED_MODES, CaptureMode.EAGER, CaptureMode.CAPTURED})
+"""Modes in which a list of a tensor's values is a read of the tensor, as of one value. What a trace and an export know
+of a tensor is a constant there.
+"""
+
+
+def _list_of(tensor: torch.Tensor) -> Any:
+    """``torch.Tensor.tolist``: one copy to the host, however many values the tensor has."""
+    if not is_capturing():
+        return _tolist(tensor)
+    read = tensor.resolve_conj() if getattr(tensor, ON_HOST, False) else _to(tensor, "cpu")
+    with torch._C._DisableTorchDispatch():
+        return _tolist(read)
+
+
+_tolist: Any = torch._C.TensorBase.tolist
+
+LIST_CODE = _list_of.__code__
+"""Of what stands for ``torch.Tensor.tolist`` in these modes."""
+
+
+UNKNOWN_CONTEXTS: tuple[tuple[Any, str], ...] = ((torch.backends.cuda, "sdp_kernel"),)
+"""Context managers of torch's that Dynamo takes for functions of a graph, and that give it no tensor: it ends the graph
+at the call, and leaves the function that enters one to eager mode (``TorchInGraphFunctionVariable.call_function`` in
+torch/_dynamo/variables/torch.py). What is there now, ``torch.nn.attention.sdpa_kernel``, it knows.
+"""
+
+
+def _entered(make: Callable[..., Any], enters: Callable[[FrameType], None]) -> Callable[..., Any]:
+    def context(*args: Any, **options: Any) -> Any:
+        if is_capturing():
+            enters(sys._getframe(1))
+        return make(*args, **options)
+
+    return context
+
 
 _Generator = torch.Generator
 
@@ -125,12 +162,15 @@ def _called_by_torch() -> bool:
 
 @contextmanager
 def answering_as(
-    mode: CaptureMode, value_of: Callable[[torch.Tensor], int], device: torch.device = META
+    mode: CaptureMode,
+    value_of: Callable[[torch.Tensor], int],
+    device: torch.device = META,
+    enters_unknown: Callable[[FrameType], None] = lambda frame: None,
 ) -> Iterator[None]:
     """Tensors with known values are kept on the CPU; code that asks where they are, to put others there, is told the
     model's device, and what it puts there keeps its values too. Code that asks what is going on is told the mode
     (``QUESTIONS``). Other threads see no difference. value_of: the number of the value that a tensor holds; device:
-    what the model's device is called.
+    what the model's device is called; enters_unknown: told of functions that enter one of ``UNKNOWN_CONTEXTS``.
     """
 
     def device_of(tensor: torch.Tensor) -> torch.device:
@@ -168,6 +208,11 @@ def answering_as(
     torch.tensor = tensor_of  # type: ignore[assignment]
     for name in READS if mode in READING_MODES else ():
         setattr(torch.Tensor, name, _read_by_python(getattr(torch._C.TensorBase, name)))
+    if mode in LISTING_MODES:
+        torch.Tensor.tolist = _list_of  # type: ignore[assignment]
+    for home, name in UNKNOWN_CONTEXTS if mode in COMPILED_MODES else ():
+        asked.append((home, name, getattr(home, name)))
+        setattr(home, name, _entered(getattr(home, name), enters_unknown))
     for name in ROUNDED if mode is CaptureMode.TRACED else ():
         asked.append((torch, name, getattr(torch, name)))
         setattr(torch, name, _of_numbers(getattr(torch, name)))
@@ -183,5 +228,7 @@ def answering_as(
         torch.tensor = _tensor
         torch.Generator = _Generator  # type: ignore[misc]
         del torch.Tensor.device, torch.Tensor.is_cuda, torch.Tensor.to
+        if mode in LISTING_MODES:
+            del torch.Tensor.tolist
         for name in READS if mode in READING_MODES else ():
             delattr(torch.Tensor, name)

@@ -4,7 +4,8 @@ Dynamo compiles functions, with all that they call. Where it meets what it canno
 each function that is running is cut there: what follows in it is a graph of its own. A function of torch's own, or of
 Python's library, is compiled within others alone, and one that is cut in a loop not at all: what they call themselves
 runs in eager mode, and the functions that they call are compiled apart. So does the rest of a function in which a
-tensor is the bound of a slice, and of one that fetches a recurrent layer, from the statement on in which it does.
+tensor is the bound of a slice, of one that enters a context that Dynamo does not know (``UNKNOWN_CONTEXTS``, a lock),
+and of one that fetches a recurrent layer, from the statement on in which it does.
 
 In torch: ``break_graph_if_unsupported``, ``maybe_has_backedge``, ``step`` and ``is_non_empty_graph`` in
 torch/_dynamo/symbolic_convert.py, ``check_file`` in trace_rules.py, ``allow_rnn`` in variables/builder.py.
@@ -13,13 +14,15 @@ torch/_dynamo/symbolic_convert.py, ``check_file`` in trace_rules.py, ``allow_rnn
 from __future__ import annotations
 
 import dis
+import threading
 from bisect import bisect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import CodeType, FrameType
+from typing import Any
 
-from predictor.capture.capture_mode import READ_CODE
+from predictor.capture.capture_mode import LIST_CODE, READ_CODE
 from predictor.capture.origins import file_outside_of_torch
 from predictor.ops import GraphBreak, graph_break
 from predictor.records import COMPILED, UNCOMPILED, OpCall, Trait
@@ -84,9 +87,32 @@ _SUBSCRIPTS = frozenset({"BINARY_SUBSCR", "BINARY_SLICE", "STORE_SUBSCR", "STORE
 def _is_slice(read: FrameType) -> bool:
     """Whether Python reads a tensor as the bound of a slice, while it subscripts."""
     caller = read.f_back
-    if caller is None or read.f_locals["method"].__name__ != "__index__":
+    if caller is None or read.f_code is LIST_CODE or read.f_locals["method"].__name__ != "__index__":
         return False
     return dis.opname[caller.f_code.co_code[caller.f_lasti]] in _SUBSCRIPTS
+
+
+_LOCKS = type(threading.Lock()), type(threading.RLock())
+
+_ENTERING = (("BEFORE_WITH",), ("SETUP_WITH",), ("COPY", "LOAD_SPECIAL"))
+"""Instructions with which a ``with`` begins, of Python's releases."""
+
+
+def enters_lock(code: CodeType, names: Mapping[str, Any]) -> bool:
+    """Whether a function, not one of torch's or Python's, enters a lock of its module. names: of the module. It may do
+    so in the first pass alone, as what makes something once does; that is the pass that Dynamo compiles.
+    """
+    locks = {name for name in code.co_names if isinstance(names.get(name), _LOCKS)}
+    if not locks or not file_outside_of_torch(code):
+        return False
+    instructions = list(dis.get_instructions(code))
+    ops = [instruction.opname for instruction in instructions]
+    return any(
+        instruction.opname == "LOAD_GLOBAL"
+        and instruction.argval in locks
+        and any(tuple(ops[at : at + len(entering)]) == entering for entering in _ENTERING)
+        for at, instruction in enumerate(instructions, 1)
+    )
 
 
 def is_left_to_eager_mode(calls: Sequence[OpCall]) -> bool:
@@ -128,23 +154,33 @@ class CompiledFrames:
         self._functions: list[_Function] = []
         self._stacks: list[tuple[int, ...]] = []
         self._breaks: set[int] = set()
-        self._known_since: dict[int, int] = {}  # value -> breaks before a graph made it of nothing but numbers
+        self._cuts = 0
+        self._known_since: dict[int, int] = {}  # value -> cuts before a graph made it of nothing but numbers
 
     def called(self, call: OpCall, frame: FrameType | None) -> None:
         """An operator is called from a frame."""
-        by_python = frame is not None and frame.f_code is READ_CODE
+        by_python = frame is not None and frame.f_code in (LIST_CODE, READ_CODE)
         self._run_from(frame)
         breaks = self._effect(call, by_python)
         if breaks is not GraphBreak.NONE:
             self._cut(breaks, frame if by_python else None)
         self._stacks.append(tuple(self._running.values()))
         if call.trait is Trait.HOST or (call.trait is Trait.VIEW and call.input_ids):
-            known = min((self._known_since.get(value, -1) for value in call.input_ids), default=len(self._breaks))
+            known = min((self._known_since.get(value, -1) for value in call.input_ids), default=self._cuts)
             self._known_since.update(dict.fromkeys(call.output_ids, known))
 
     def makes(self, value: int) -> None:
         """A value on the host is met that no operator has made, and that is neither a weight nor an input."""
-        self._known_since[value] = len(self._breaks)
+        self._known_since[value] = self._cuts
+
+    def enters_unknown(self, frame: FrameType) -> None:
+        """A function enters a context that Dynamo does not know: it goes on in eager mode."""
+        self._run_from(frame)
+        for number in reversed(self._running.values()):
+            if self._functions[number].compiled_alone:
+                self._functions[number].leave_from(len(self._stacks))
+                break
+        self._cut(GraphBreak.NONE, None)
 
     def again(self, times: int, frame: FrameType | None) -> None:
         """A layer that is called from a frame calls so many operators."""
@@ -157,7 +193,7 @@ class CompiledFrames:
         """
         own = graph_break(call.op)
         if own is GraphBreak.READS_DATA and call.trait is Trait.HOST and not by_python:
-            is_known = all(self._known_since.get(value) == len(self._breaks) for value in call.input_ids)
+            is_known = all(self._known_since.get(value) == self._cuts for value in call.input_ids)
             return GraphBreak.NONE if is_known else own
         if call.trait is Trait.OPAQUE:
             return own
@@ -189,9 +225,13 @@ class CompiledFrames:
                     function.statement, function.since = statement, len(self._stacks)
 
     def _cut(self, breaks: GraphBreak, read: FrameType | None) -> None:
-        """Cut all functions that run: the next call of an operator is not compiled. read: of a read by Python."""
+        """Cut all functions that run, at the next call of an operator: that is not compiled where it is what breaks the
+        graph. read: of a read by Python.
+        """
         now = len(self._stacks)
-        self._breaks.add(now)
+        self._cuts += 1
+        if breaks is not GraphBreak.NONE:
+            self._breaks.add(now)
         fetching = next((n for n in reversed(self._running.values()) if self._functions[n].compiled_alone), None)
         if (
             fetching is not None
@@ -231,7 +271,7 @@ class CompiledFrames:
 
     def marked(self, calls: Sequence[OpCall]) -> tuple[OpCall, ...]:
         """The calls of a pass, marked where a graph begins and where eager mode does; not where all is one graph."""
-        if not self._breaks:
+        if not self._cuts:
             return tuple(calls)
         marked: list[OpCall] = []
         before: object = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from abc import ABCMeta
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import CodeType, FrameType
 from typing import Any
 
@@ -76,11 +76,18 @@ class PythonTrace:
 
     observers: codes of functions that watch the pass; what they call is none of the pass, nor is what stands in the
     files ``aside``. module_call: code of the function that calls a module, its ``self``. tick: called at every call and
-    at every line that runs again; what it raises ends the pass.
+    at every line that runs again; what it raises ends the pass. is_followed: which functions ``follow`` is told of when
+    they are called, by their code and the names of their module; None: none.
     """
 
     def __init__(
-        self, observers: Sequence[CodeType], aside: frozenset[str], module_call: CodeType, tick: Callable[[], None]
+        self,
+        observers: Sequence[CodeType],
+        aside: frozenset[str],
+        module_call: CodeType,
+        tick: Callable[[], None],
+        is_followed: Callable[[CodeType, Mapping[str, Any]], bool] | None = None,
+        follow: Callable[[FrameType], None] = lambda frame: None,
     ) -> None:
         self.tick = tick
         self.codes: dict[int, CodeType] = {}  # that ran, by identity: their hash is that of their contents
@@ -89,6 +96,8 @@ class PythonTrace:
         self._observers = frozenset(map(id, observers))
         self._aside = aside
         self._module_call = module_call
+        self._is_followed, self._follow = is_followed, follow
+        self._followed: set[int] = set()  # codes, by identity
 
     def hook(self, frame: FrameType, event: str, argument: Any) -> Any:
         """Global ``sys.settrace`` hook."""
@@ -106,6 +115,10 @@ class PythonTrace:
             if code.co_filename in self._aside or code is _SUBCLASS_CHECK:
                 return None
             self.codes[identity] = code
+            if self._is_followed is not None and self._is_followed(code, frame.f_globals):
+                self._followed.add(identity)
+        if identity in self._followed:
+            self._follow(frame)
         self.tick()
         module = id(frame.f_locals["self"]) if code is self._module_call else None
         called = _Frame(identity, module, self.tick)

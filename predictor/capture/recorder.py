@@ -65,7 +65,7 @@ from predictor.capture.calls import (
     tensors_within,
     traffic,
 )
-from predictor.capture.capture_mode import COMPILED_MODES, READ_CODE, answering_as, mark_on_host
+from predictor.capture.capture_mode import COMPILED_MODES, LIST_CODE, READ_CODE, answering_as, mark_on_host
 from predictor.capture.compiled_frames import CompiledFrames, is_left_to_eager_mode
 from predictor.capture.device_paths import fused_layers
 from predictor.capture.isolation import isolated, seed
@@ -98,6 +98,7 @@ from predictor.ops.fills import FILLED_LIKE
 from predictor.ops.macs import count_macs
 from predictor.records import (
     PYTHON_OP,
+    READ_AS_LIST,
     READ_BY_OPERATOR,
     SIZES,
     CaptureMode,
@@ -158,6 +159,8 @@ class _Recorder(TorchDispatchMode):
             _OWN_FILES,
             _MODULE_CODE,
             self._limits.tick,
+            compiled_frames.enters_lock if self._frames is not None else None,
+            self.enters_unknown,
         )
 
     supports_higher_order_operators = True
@@ -254,7 +257,11 @@ class _Recorder(TorchDispatchMode):
         return result
 
     def _read(self, call: OpCall) -> str:
-        """The name of a call: of a read that a trace has, because an operator takes the number, another."""
+        """The name of a call: of a read that a trace has, because an operator takes the number, another; of what reads
+        a tensor for a list of its values.
+        """
+        if self._caller is not None and self._caller.f_code is LIST_CODE and not self._depth:
+            return READ_AS_LIST
         is_one = self._mode is CaptureMode.TRACED and call.op == "item" and not self._depth
         by_python = self._caller is not None and self._caller.f_code is READ_CODE
         return READ_BY_OPERATOR if is_one and not by_python else call.op
@@ -263,6 +270,11 @@ class _Recorder(TorchDispatchMode):
         """Note from where an operator was called, where that decides what is compiled."""
         if self._frames is not None:
             self._frames.called(call, self._caller)
+
+    def enters_unknown(self, frame: FrameType) -> None:
+        """A function of the pass enters a context that Dynamo does not know."""
+        if self._frames is not None:
+            self._frames.enters_unknown(frame)
 
     def _is_model(self, frame: FrameType) -> bool:
         return frame.f_code is _MODULE_CODE and self._paths.get(id(frame.f_locals["self"])) == ""
@@ -1159,7 +1171,7 @@ def _record(user: _Pass, device: torch.device = capture_mode.META, used: _Copy |
                 autocast.in_effect(user.options.autocast, recorder.casts),
                 fused_layers(user.mode),
                 threads.followed(),
-                answering_as(user.mode, recorder.holder, device),
+                answering_as(user.mode, recorder.holder, device, recorder.enters_unknown),
                 _known_layers(recorder),
                 _traced_functions(recorder) if user.mode is CaptureMode.TRACED else contextlib.nullcontext(),
             ):

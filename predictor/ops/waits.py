@@ -6,7 +6,7 @@ from functools import partial
 
 from predictor.ops.elementary import copy_of, scalar_of
 from predictor.ops.row import RARE, SPELLED_OTHERWISE, GraphBreak, Operator, always_calls
-from predictor.records import READ_BY_OPERATOR, Kernel, OpCall, Trait
+from predictor.records import READ_AS_LIST, READ_BY_OPERATOR, Kernel, OpCall, Trait
 
 
 def between_host_and_device(call: OpCall) -> tuple[Kernel, ...]:
@@ -23,6 +23,12 @@ ROWS = (
         graph_break=GraphBreak.READS_DATA,
         untimed=SPELLED_OTHERWISE,
         calls=always_calls("item"),
+    ),
+    _row(
+        (READ_AS_LIST,),
+        graph_break=GraphBreak.READS_DATA,
+        untimed=SPELLED_OTHERWISE,
+        calls=always_calls("to device"),
     ),
     _row(("_local_scalar_dense", "is_nonzero", "equal"), graph_break=GraphBreak.READS_DATA, untimed=RARE),
     _row(("to device",), example=lambda o: partial(o.on_host.to, o.device, copy=True)),

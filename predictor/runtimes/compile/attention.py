@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import count
 
 from predictor.graph.dataflow import Dataflow
+from predictor.ops import operator_of
 from predictor.records import OpCall, TensorSpec, Trait
 
 SOFTMAX = frozenset({"softmax", "_softmax"})
@@ -29,18 +31,25 @@ def fused(flow: Dataflow) -> Dataflow:
     what is between. The scores are divided by a number, and perhaps a mask is added, or they are multiplied by one; the
     latter only where queries, keys and values are not copied first. Either none of them is, or all are, as they are
     permuted right before. Its result lies as the layers after it read it, heads side by side: they copy nothing.
+
+    Inductor does not ask whether a fused kernel takes these queries, keys and values. None takes one whose last
+    dimension is strided (``check_last_dim_stride_equals_1_dense`` in ATen/native/transformers/sdp_utils_cpp.h): its
+    operator is then the two products again, but in single precision (attention.cpp,
+    _scaled_dot_product_attention_math).
     """
-    changed: dict[int, OpCall] = {}
+    changed: dict[int, tuple[OpCall, ...]] = {}
+    numbers = count(max((value for call in flow.calls for value in call.output_ids), default=0) + 1)
     for call in flow.calls:
         if call.op in SOFTMAX:
-            changed |= _pattern(flow, call)
+            changed |= _pattern(flow, call, numbers)
     if not changed:
         return flow
-    return Dataflow.of([changed.get(i, call) for i, call in enumerate(flow.calls)], flow.outputs).live()
+    calls = [new for i, call in enumerate(flow.calls) for new in changed.get(i, (call,))]
+    return Dataflow.of(calls, flow.outputs).live()
 
 
-def _pattern(flow: Dataflow, softmax: OpCall) -> dict[int, OpCall]:
-    """Calls that are others where a softmax is one of attention, by their index."""
+def _pattern(flow: Dataflow, softmax: OpCall, numbers: Iterator[int]) -> dict[int, tuple[OpCall, ...]]:
+    """Calls that are others where a softmax is one of attention, by their index. numbers: of new values."""
     scores, mask, scaling = _cast(flow, _made_by(flow, softmax.input_ids[0])), None, ""
     if scores is not None and scores.op == "add" and len(scores.tensors) == 2:
         mask = _Value(scores.input_ids[1], scores.tensors[1])
@@ -69,7 +78,69 @@ def _pattern(flow: Dataflow, softmax: OpCall) -> dict[int, OpCall]:
     are_permuted = all(_is_permuted(flow, operand) for operand in (query, key, value))
     if len(copied) > 1 or (True in copied and (scaling == "mul" or not are_permuted)):
         return {}
-    return dict(_replaced(flow, last, (query, key, value, *((mask,) if mask else ())), scores.macs + weighted.macs))
+    if any(_is_strided(operand.tensor) for operand in (query, key, value)):
+        return dict(_in_single_precision(flow, flow.maker[scores.output_ids[0]], last, numbers))
+    inputs = query, key, value, *((mask,) if mask else ())
+    return {at: (call,) for at, call in _replaced(flow, last, inputs, scores.macs + weighted.macs)}
+
+
+def _is_strided(tensor: TensorSpec) -> bool:
+    return tensor.shape[-1] > 1 and tensor.stride[-1] != 1
+
+
+def _single(tensor: TensorSpec) -> TensorSpec:
+    return replace(tensor, dtype="fp32")
+
+
+def _in_single_precision(
+    flow: Dataflow, first: int, last: int, numbers: Iterator[int]
+) -> Iterator[tuple[int, tuple[OpCall, ...]]]:
+    """Two products and what is between them in single precision: what they multiply is cast, and the result back."""
+    at = first
+    while at != last:
+        call = flow.calls[at]
+        if at == first:
+            yield at, _cast_product(call, (0, 1), numbers)
+        elif call.op == CAST:
+            yield at, (replace(call, op="view", trait=Trait.VIEW),)
+        else:
+            yield at, (_all_single(call),)
+        following = _only_reader(flow, call.output_ids[0])
+        assert following is not None
+        at = following
+    *casts, product = _cast_product(flow.calls[last], (1,), numbers)
+    result = next(numbers)
+    back = _cast_to(product, product.outputs[0], flow.calls[last].outputs[0], result)
+    yield (
+        last,
+        (
+            *casts,
+            replace(product, output_ids=(result,)),
+            replace(back, output_ids=product.output_ids),
+        ),
+    )
+
+
+def _all_single(call: OpCall) -> OpCall:
+    """A call whose tensors are in single precision, those that it makes too."""
+    args = {name: _single(value) if isinstance(value, TensorSpec) else value for name, value in call.args.items()}
+    return replace(call, args=args, outputs=tuple(map(_single, call.outputs)))
+
+
+def _cast_product(call: OpCall, places: tuple[int, ...], numbers: Iterator[int]) -> tuple[OpCall, ...]:
+    """A product in single precision, behind casts of the operands at some places."""
+    ids = list(call.input_ids)
+    casts = []
+    for place in places:
+        cast = _cast_to(call, call.tensors[place], _single(call.tensors[place]), ids[place])
+        ids[place] = next(numbers)
+        casts.append(replace(cast, output_ids=(ids[place],)))
+    return *casts, replace(_all_single(call), input_ids=tuple(ids))
+
+
+def _cast_to(at: OpCall, tensor: TensorSpec, made: TensorSpec, value: int) -> OpCall:
+    """A cast of a value, where a call is."""
+    return OpCall(CAST, {"self": tensor}, (made,), operator_of(CAST).trait, input_ids=(value,), origin=at.origin)
 
 
 def _cast(flow: Dataflow, call: OpCall | None) -> OpCall | None:

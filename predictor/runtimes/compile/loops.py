@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from predictor.graph.dataflow import Dataflow, is_in_place
 from predictor.ops import Fuser, is_fused, is_transcendental, operator_of
@@ -558,17 +559,19 @@ def _strided_reads(loops: Loops, inlined: Collection[int], index: int, dim: int)
 
 def is_strided(loops: Loops, group: Group) -> bool:
     """Whether the rows of a reduction are strided, as Inductor tells it (``Reduction.num_splits``): no fewer reads of
-    full size are, along what is reduced, than are not.
+    full size are, along what is reduced, than are not. In a channels-last graph the channels of an image are not.
     """
     reduction = group.members[0]
     call = loops.flow.calls[reduction]
     inner = [k.dims.get("inner", 1.0) for k in operator_of(call.op).lower(call)]
     if any(n > 1 for n in inner):
         return call.tensors[0].is_contiguous
-    if any(n == 0 for n in inner) and call.tensors[0].is_contiguous:
-        return True
     dims, dim = len(call.tensors[0].shape), call.args.get("dim")
-    along = dim % dims if isinstance(dim, int) and not isinstance(dim, bool) and dims else dims - 1
+    only: Any = dim[0] if isinstance(dim, (tuple, list)) and len(dim) == 1 else dim
+    is_one = isinstance(only, int) and not isinstance(only, bool)
+    if any(n == 0 for n in inner) and call.tensors[0].is_contiguous and not (is_one and loops.channels_last):
+        return True
+    along = only % dims if is_one and dims else dims - 1
     found = list(_strided_reads(loops, group.inlined, reduction, along))
     return any(found) and 2 * sum(found) >= len(found)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -103,6 +104,56 @@ class Sizes(nn.Module):
         return x.exp().clamp(0, rows * 3) + 1
 
 
+class Lists(nn.Module):
+    """Cuts a tensor where a list of another's values says: of one of the device, or of the host."""
+
+    def __init__(self, *, on_host: bool, each: bool = False) -> None:
+        super().__init__()
+        self.on_host, self.each, self.last = on_host, each, nn.Linear(5, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        sizes = torch.tensor([2, 4], device=None if self.on_host else x.device) + 1
+        x = x * 2
+        if self.each:
+            parts = [torch.split(y, sizes.tolist(), 1) for y in (x, x)]
+            return self.last(parts[0][1] + parts[1][1])
+        return self.last(torch.split(x, sizes.tolist(), 1)[1].exp())
+
+
+class Enters(nn.Module):
+    """Computes some within a context that torch no longer advises."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x * 2
+        with torch.backends.cuda.sdp_kernel(enable_math=True):
+            x = x.exp().cos()
+        return (x * 3).sin()
+
+
+LOCK = threading.Lock()
+
+
+def make_once(model: nn.Module) -> None:
+    """Makes what only the first pass lacks, as several threads may."""
+    if getattr(model, "is_made", False):
+        return
+    with LOCK:
+        model.is_made = True  # type: ignore[assignment]
+
+
+class Locks(nn.Module):
+    """Computes on both sides of what is made once, under a lock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(8, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = (x * 2).exp()
+        make_once(self)
+        return self.head(x).sin()
+
+
 class Transforms(nn.Module):
     """A function of torch's own reads a value."""
 
@@ -129,6 +180,15 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "recurrent behind others in a part": lambda: Calls(Reader(3)),
     "known number": lambda: Sizes(slices=False),
     "sliced by a tensor": lambda: Sizes(slices=True),
+    "list of values": lambda: Lists(on_host=False),
+    "list of values in a part": lambda: Calls(Lists(on_host=False)),
+    "list of values of the host": lambda: Lists(on_host=True),
+    "list of values in a loop": lambda: Lists(on_host=False, each=True),
+    "unknown context": Enters,
+    "unknown context in a part": lambda: Calls(Enters()),
+    "unknown context in a loop": lambda: Layers(Enters(), Adds(), nn.Linear(8, 8), Enters()),
+    "lock": Locks,
+    "lock in a part": lambda: Calls(Locks()),
     "torch's own": Transforms,
 }
 
@@ -158,7 +218,7 @@ def test_graphs_are_those_that_dynamo_makes(name: str) -> None:
     model = MODELS[name]().eval()
     made = made_by_dynamo(model)
     calls = capture(model, X, mode=CaptureMode.COMPILED).calls
-    is_marked = any(call.op == UNCOMPILED for call in calls)
+    is_marked = any(call.op in (COMPILED, UNCOMPILED) for call in calls)
     assert is_marked == (name not in ("one graph", "known number"))
     graphs = sum(call.op == COMPILED for call in calls) if is_marked else 1
     assert graphs == made
@@ -174,6 +234,28 @@ def test_what_is_cut_in_a_loop_runs_in_eager_mode() -> None:
         *(COMPILED, "linear", "relu", "isnan", "any", UNCOMPILED, "is_nonzero", COMPILED, "linear"),
         *(UNCOMPILED, "add"),
     ]
+
+
+def test_a_function_that_enters_an_unknown_context_goes_on_in_eager_mode() -> None:
+    calls = capture(MODELS["unknown context in a part"]().eval(), X, mode=CaptureMode.COMPILED).calls
+    assert [call.op for call in calls] == [
+        *(COMPILED, "mul", COMPILED, "mul", UNCOMPILED, "exp", "cos", "mul", "sin"),
+        *(COMPILED, "linear", "add"),
+    ]
+
+
+def test_a_list_of_values_is_one_read() -> None:
+    """However many values it has; a trace has a constant."""
+    model = MODELS["list of values"]().eval()
+    eager = [call.op for call in capture(model, X).calls]
+    assert eager[-5:] == ["mul", "tolist", "split_with_sizes", "exp", "linear"]
+    assert "tolist" not in [call.op for call in capture(model, X, mode=CaptureMode.TRACED).calls]
+    compiled = [call.op for call in capture(model, X, mode=CaptureMode.COMPILED).calls]
+    assert compiled[compiled.index("tolist") - 1 :] == [
+        *(UNCOMPILED, "tolist"),
+        *(COMPILED, "split_with_sizes", "exp", "linear"),
+    ]
+    assert "tolist" not in vars(torch.Tensor)
 
 
 def test_other_runtimes_know_no_graphs() -> None:

@@ -408,6 +408,19 @@ def test_inductor_scans_few_long_rows_in_parts(shape: tuple[int, int], dim: int,
     assert families(lowered("compile", lambda x: x.cumsum(dim), torch.rand(shape))) == expected
 
 
+def test_inductor_does_not_split_a_norm_over_the_channels_of_a_channels_last_graph() -> None:
+    """As a profile on an H200 has it: the channels lie side by side there, and one loop finds both moments."""
+    image, window = torch.rand(1, 256, 16, 16), torch.rand(256, 256, 3, 3)
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        x = F.conv2d(x, window, padding=1)
+        return F.conv2d((x - x.mean(1, keepdim=True)) / x.var(1, keepdim=True), window, padding=1)
+
+    found = families(lowered("compile", forward, image))
+    between = found[found.index("conv") + 1 : len(found) - 1 - found[::-1].index("conv")]
+    assert between == ["triton"]
+
+
 def test_inductor_splits_a_softmax_along_the_first_dimension() -> None:
     """As a profile on an H200 has it, five kernels."""
     assert families(lowered("compile", lambda x: x.softmax(0), torch.rand(512, 4096))) == ["triton"] * 5
@@ -453,6 +466,21 @@ def test_inductor_finds_attention_that_is_written_out(batch: int, scale: str, ha
     found = families(lowered("compile", forward, heads, torch.rand(batch, 1, 32, 32)))
     assert found.count("attention") == is_fused
     assert found.count("gemm") == (1 if is_fused else 3)
+
+
+def test_attention_that_inductor_finds_of_strided_heads_is_in_single_precision() -> None:
+    """As a profile on an H200 has it: a cast of each of the three, two products and a softmax, a cast of the result."""
+    heads = torch.rand(1, 4, 64, 32)  # the width of a head before its length, as convolutions make them
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        q, k, v = (y.transpose(-1, -2) for y in (x.sin(), x.cos(), x.exp()))
+        return attended(q, k, v, "mul", None).transpose(-1, -2).reshape(1, 256, 32)
+
+    kernels = [k for call in lowered("compile", forward, heads).calls for k in call.kernels]
+    families_of = [kernel.family for kernel in kernels]
+    assert families_of.count("attention") == 0
+    products = [kernel for kernel in kernels if kernel.family == "gemm"]
+    assert [kernel.dtype for kernel in products] == ["fp32", "fp32"]
 
 
 def test_inductor_keeps_the_layout_of_convolutions_that_are_few_or_grouped() -> None:
