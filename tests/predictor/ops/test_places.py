@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -198,6 +199,7 @@ def test_most_interpolations_have_a_thread_for_a_pixel(mode: str, channels: int,
         ("bilinear", (12, 86, 14, 14), 28, False, 208.1),
         ("bilinear", (1, 512, 32, 32), 64, True, 21.3),
         ("bicubic", (1, 384, 14, 14), 18, True, 876.7),
+        ("bicubic", (1, 768, 32, 32), 32, True, 1469.0),
         ("nearest", (4, 104, 32, 32), 64, False, 4.8),
     ],
 )
@@ -216,6 +218,13 @@ def test_an_image_of_the_size_that_is_asked_for_is_copied() -> None:
     assert kernel.family == "copy"
     (kernel,) = kernels(lambda x: F.interpolate(x, (9, 8), mode="bilinear"), IMAGE)
     assert (kernel.family, kernel.dims["taps"]) == ("interpolate", 4)
+
+
+def test_a_bicubic_image_of_the_size_that_is_asked_for_is_copied_by_its_kernel() -> None:
+    (kernel,) = kernels(lambda x: F.interpolate(x, (8, 8), mode="bicubic"), IMAGE)
+    assert (kernel.family, kernel.dims["taps"], kernel.dims["threads"]) == ("interpolate", 1, 64)
+    (kernel,) = kernels(lambda x: F.interpolate(x, (9, 8), mode="bicubic"), IMAGE)
+    assert kernel.dims["taps"] == 16
 
 
 def test_an_antialiased_image_and_a_sampled_one_are_known_as_such() -> None:
@@ -260,6 +269,27 @@ def test_a_transposed_convolution_says_what_it_makes() -> None:
     assert {d: kernel.dims[d] for d in ("c_in", "c_out", "h", "out_h", "groups")} == {
         **{"c_in": 8, "c_out": 6, "h": 7, "out_h": 16, "groups": 2}
     }
+
+
+@pytest.mark.parametrize(
+    ("window", "families"),
+    [
+        ((1, 1, 2), ["conv_transposed_in_turn"]),
+        ((2, 1, 1), ["conv_transposed_in_turn"]),
+        ((1, 2, 1), ["conv_transposed"]),
+    ],
+)
+def test_channels_of_volumes_are_spread_one_after_another_but_by_columns(
+    window: tuple[int, int, int], families: list[str]
+) -> None:
+    """As the inverse wavelets of Cosmos' video codec are."""
+    spread = partial(F.conv_transpose3d, stride=window, groups=6)
+    found = kernels(lambda x, w: spread(x, w), torch.rand(1, 6, 3, 8, 8), torch.rand(6, 1, *window))
+    assert [kernel.family for kernel in found] == families
+    biased = kernels(
+        lambda x, w, b: spread(x, w, b), torch.rand(1, 6, 3, 8, 8), torch.rand(6, 1, *window), torch.rand(6)
+    )
+    assert len(biased) == (2 if families[0] == "conv_transposed_in_turn" else 1)
 
 
 HALF, SINGLE = torch.rand(64, 128).half(), torch.rand(64, 128)
