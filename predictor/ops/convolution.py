@@ -77,6 +77,8 @@ def convolved(call: OpCall) -> tuple[Kernel, ...]:
         return (Kernel("conv_transposed", x.dtype, dims),)
     if spatial == 3:
         volume = {"depth": shape[2], "t": w.shape[2], "stride_d": stride[0], "pad_d": pads[0]}
+        if groups == 1 and is_of_pixels(dims) and (w.shape[2], stride[0], pads[0]) == (1, 1, 0):
+            return (Kernel("conv", x.dtype, {**dims, "h": shape[2] * shape[-2]}),)  # images above each other
         return (Kernel("conv3d", x.dtype, {**dims, **volume}),)
     if dims["h"] == 1 and not flat and dims["channels_last"] and is_of_pixels(dims):
         dims |= {"h": dims["w"], "w": 1}  # as it lies in memory: a sequence of channels last is copied, this is not
