@@ -337,15 +337,32 @@ def _cores_s(d: Dims, size: int, sms: int) -> Array:
     return np.asarray(np.ceil(blocks / sms) * d["c_in"] * d["r"] * d["s"] * CORES_STEP_S)
 
 
+def is_product_of_pixels(d: Dims, size: int) -> NDArray[np.bool_]:
+    """Whether convolutions are products of pixels and channels as they lie in memory, channels last in half precision:
+    kernels of cuBLAS in 239 of 248 samples of an H200.
+    """
+    ones = [np.equal(d[name], 1) for name in ("r", "s", "stride_h", "stride_w", "groups", "channels_last")]
+    fits = (d["c_in"] % ALIGNED_PIXELS == 0) & (d["c_out"] % ALIGNED_PIXELS == 0)
+    bare = np.equal(d["pad_h"], 0) & np.equal(d["pad_w"], 0)
+    return np.asarray(np.logical_and.reduce(ones) & bare & fits & (d["h"] > 1) & (size == 2))
+
+
+BIAS_WORK = 60
+"""Instructions of an element to which torch adds the bias of its channel where channels are last: its kernel finds the
+place by a division. With it 134 products of pixels in three models on an H200 are 8 % off.
+"""
+
+
 def of_other_libraries_or_cores(d: Dims, size: int) -> tuple[NDArray[np.bool_], Mapping[str, Dims]]:
     """Convolutions of torch's calls that are products of cuBLAS, and those that no tensor core computes, with the bias
     that torch adds behind either. size: of an element.
     """
     one, products = of_one_pixel(d, size)
-    cores = is_without_tensor_cores(d, size)
-    product = {**products["gemm"], "m": products["gemm"]["m"] * one}
+    cores, pixels = is_without_tensor_cores(d, size), is_product_of_pixels(d, size)
+    product = {**products["gemm"], "m": np.where(one | pixels, _conv_pixels(d), 0.0)}
     on_cores = {**d, "batch": d["batch"] * cores, "bias": 0 * d["bias"]}
-    return one | cores, {"gemm": product, "conv_on_cores": on_cores, "pointwise": _bias_added(d, size)}
+    bias = {**_bias_added(d, size), "contiguous": 1.0 - pixels, "work": BIAS_WORK * pixels}
+    return one | cores | pixels, {"gemm": product, "conv_on_cores": on_cores, "pointwise": bias}
 
 
 TOGETHER_S = {4: 1.9e-7, 8: 4.6e-7, 16: 5.1e-7, 32: 1.2e-6}

@@ -15,6 +15,7 @@ from predictor.kernels.convolutions import (
     conv_out,
     is_by_groups,
     is_direct,
+    is_product_of_pixels,
     is_without_tensor_cores,
     of_library,
     of_one_pixel,
@@ -436,6 +437,25 @@ def test_wide_convolutions_of_large_windows_use_no_tensor_cores_in_half_precisio
     calibration = load_calibration("h200")
     assert kernel_launches(calibration, "conv", dtype, dims)[0] == launches
     assert kernel_seconds(calibration, "conv", dtype, **dims) == pytest.approx(1e-6 * microseconds, rel=0.25)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "c_in", "c_out", "microseconds"),
+    [(3136, 632, 2528, 36.9), (3136, 2528, 128, 10.2), (49, 1024, 4096, 8.2)],
+)
+def test_pixels_with_channels_last_are_multiplied_by_cublas(
+    pixels: int, c_in: int, c_out: int, microseconds: float
+) -> None:
+    """As profiled in RDNet on an H200, product and bias; channels apart, odd ones and TF32 by their own fit."""
+    dims = {"batch": pixels // 49, "c_in": c_in, "c_out": c_out, "h": 7, "w": 7, "r": 1, "s": 1, "bias": 1}
+    dims["channels_last"] = 1
+    calibration = load_calibration("h200")
+    seconds = kernel_seconds(calibration, "conv", "fp16", **dims)
+    assert seconds == pytest.approx(1e-6 * microseconds, rel=0.2)
+    assert is_product_of_pixels(FAMILIES["conv"].complete(dims), 2)
+    assert not is_product_of_pixels(FAMILIES["conv"].complete(dims), 4)
+    for change in ({"channels_last": 0}, {"c_in": c_in + 1}, {"r": 3, "pad_h": 1}, {"stride_h": 2}):
+        assert not is_product_of_pixels(FAMILIES["conv"].complete({**dims, **change}), 2)
 
 
 @pytest.mark.parametrize("changes", [{"channels_last": 1}, {"pad_h": 3, "pad_w": 3}, {"c_out": 512}, {"r": 5, "s": 5}])
