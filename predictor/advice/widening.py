@@ -83,6 +83,7 @@ WIDER: dict[str, Callable[[Dims, Array], Dims]] = {
         (
             *("conv", "conv_grouped", "conv_depthwise", "conv_transposed", "conv3d", "ort_conv", "ort_conv_grouped"),
             *("ort_conv_depthwise", "ort_conv_long", "ort_conv_transposed", "conv_together"),
+            *("conv_on_cores", "conv_transposed_in_turn"),
         ),
         _convolution,
     ),

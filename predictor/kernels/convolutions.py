@@ -131,6 +131,18 @@ def _in_turn_s(d: Dims, size: int, sms: int) -> Array:
     return np.asarray(d["groups"] * (GROUP_START_S + GROUP_ROW_S * d["r"] + GROUP_PIXEL_S * _conv_pixels(d)))
 
 
+VOLUME_START_S, VOLUME_SMS_S = 2.2e-6, 1.92e-8
+"""Seconds of cuDNN's kernel for one channel of a transposed convolution of volumes (``dgrad_alg1_nd_float_engine``),
+and more that a multiprocessor takes for each pixel that it makes: a tile of 128 channels is computed for one. Fitted,
+as the price of a formula, to kernels of an H200 in half precision: 6,144 pixels take 3.9 us, 3,145,728 take 575.
+"""
+
+
+def _volumes_in_turn_s(d: Dims, size: int, sms: int) -> Array:
+    """Kernels of one channel of all volumes, one after another."""
+    return np.asarray(d["groups"] * VOLUME_SMS_S * d["batch"] * d["out_h"] * d["out_w"] / sms)
+
+
 ADDED_BIAS_S = 5.0e-10
 """Seconds that one multiprocessor takes for an element to which cuDNN adds a bias, by a kernel of its own behind the
 convolution (op_generic_tensor_kernel), which divides for its channel: 250 to 270 billion in a second on an H200 and an
@@ -295,6 +307,64 @@ def _bias_added(d: Dims, size: int) -> Dims:
     }
 
 
+CORES_STEP_S, CORES_TILE, CORES_LAUNCHES = 9.4e-8, 128, 2
+"""Seconds that a multiprocessor takes for each product of a sum in a tile of 128 pixels by 128 channels, where cuDNN
+multiplies half precision without tensor cores (``precomputed_convolve_sgemm<128, 6, 7, ...>``); tile and launches, of
+which the first computes where pixels are. Fitted, as the price of a formula, to what an H200 takes for nine shapes of 8
+to 3,042 tiles, up to 15 % off: sums of 25,088 products in one wave take 2.9 ms.
+"""
+
+WIDE_RESULT, LARGE_WINDOW, FEW_INPUTS, EVEN_INPUTS, MUCH_WORK = 768, 49, 16, 4, 4e8
+"""Channels of the result, elements of the window, channels of the image, what these are a multiple of, and FLOPs from
+which on cuDNN's guess is that kernel, of images with channels apart that are not padded. So it was in all nine shapes
+on an H200; with less work (four shapes of 51 to 385 million) or fewer channels tensor cores compute most of them.
+"""
+
+
+def is_without_tensor_cores(d: Dims, size: int) -> NDArray[np.bool_]:
+    """Whether cuDNN computes convolutions in half precision by kernels that use no tensor cores."""
+    window = d["r"] * d["s"]
+    bare = np.logical_and.reduce([np.equal(d[name], 0) for name in ("pad_h", "pad_w", "channels_last")])
+    plain = bare & np.equal(d["dilation"], 1) & np.equal(d["groups"], 1) & (d["h"] > 1) & (size == 2)
+    inputs = (d["c_in"] >= FEW_INPUTS) & (d["c_in"] % EVEN_INPUTS == 0)
+    large = (d["c_out"] >= WIDE_RESULT) & (window >= LARGE_WINDOW) & (_PLAIN.flops(d) >= MUCH_WORK)
+    return np.asarray(plain & inputs & large)
+
+
+def _cores_s(d: Dims, size: int, sms: int) -> Array:
+    """Waves of tiles, each of which adds up its products one after another."""
+    blocks = np.ceil(_conv_pixels(d) / CORES_TILE) * np.ceil(d["c_out"] / CORES_TILE)
+    return np.asarray(np.ceil(blocks / sms) * d["c_in"] * d["r"] * d["s"] * CORES_STEP_S)
+
+
+def is_product_of_pixels(d: Dims, size: int) -> NDArray[np.bool_]:
+    """Whether convolutions are products of pixels and channels as they lie in memory, channels last in half precision:
+    the longest kernel of 248 samples of an H200 is cuBLAS's in 209, the bias that is added in 30.
+    """
+    ones = [np.equal(d[name], 1) for name in ("r", "s", "stride_h", "stride_w", "groups", "channels_last")]
+    fits = (d["c_in"] % ALIGNED_PIXELS == 0) & (d["c_out"] % ALIGNED_PIXELS == 0)
+    bare = np.equal(d["pad_h"], 0) & np.equal(d["pad_w"], 0)
+    return np.asarray(np.logical_and.reduce(ones) & bare & fits & (d["h"] > 1) & (size == 2))
+
+
+BIAS_WORK = 60
+"""Instructions of an element to which torch adds the bias of its channel where channels are last: its kernel finds the
+place by a division. With it 134 products of pixels in three models on an H200 are 8 % off.
+"""
+
+
+def of_other_libraries_or_cores(d: Dims, size: int) -> tuple[NDArray[np.bool_], Mapping[str, Dims]]:
+    """Convolutions of torch's calls that are products of cuBLAS, and those that no tensor core computes, with the bias
+    that torch adds behind either. size: of an element.
+    """
+    one, products = of_one_pixel(d, size)
+    cores, pixels = is_without_tensor_cores(d, size), is_product_of_pixels(d, size)
+    product = {**products["gemm"], "m": np.where(one | pixels, _conv_pixels(d), 0.0)}
+    on_cores = {**d, "batch": d["batch"] * cores, "bias": 0 * d["bias"]}
+    bias = {**_bias_added(d, size), "contiguous": 1.0 - pixels, "work": BIAS_WORK * pixels}
+    return one | cores | pixels, {"gemm": product, "conv_on_cores": on_cores, "pointwise": bias}
+
+
 TOGETHER_S = {4: 1.9e-7, 8: 4.6e-7, 16: 5.1e-7, 32: 1.2e-6}
 """Channels of a group -> seconds that a multiprocessor takes for 128 pixels of it, where cuDNN convolves all groups by
 one kernel (``implicit_gemm_*_nhwckrsc_nhwc``): windows of 3 x 3 in half precision, channels last. Measured on an H200.
@@ -401,7 +471,11 @@ same in each session but follows nothing that we know. Measured on an H100 (cali
 """
 
 
-RUNS_AS = {Variant.GROUPED: of_groups_together, Variant.DEPTHWISE: of_channels_in_turn}
+RUNS_AS = {
+    Variant.USUAL: of_other_libraries_or_cores,
+    Variant.GROUPED: of_groups_together,
+    Variant.DEPTHWISE: of_channels_in_turn,
+}
 """Kind of convolution -> which of its calls of torch are kernels of another family."""
 
 
@@ -440,7 +514,7 @@ def _families() -> Iterator[Family]:
                 measured_in=measured_in,
                 stand_in=name if in_session else "",
                 most_kernels=192,
-                runs_as=of_one_pixel if variant is Variant.USUAL else RUNS_AS[variant] if not in_session else None,
+                runs_as=RUNS_AS[variant] if not in_session else of_one_pixel if variant is Variant.USUAL else None,
                 launches=_launches if variant is Variant.GROUPED and not in_session else None,
             )
 
@@ -498,6 +572,41 @@ ROWS = (
         sizes=_SIZES,
         impossible=_impossible,
         regimes=(*_SIZES, "channels_last"),
+        measured_in=MeasuredIn.NOWHERE,
+        closed_form=True,
+        changes_abruptly=False,
+    ),
+    _other(
+        name="conv_on_cores",
+        dims=_DIMS,
+        flops=_PLAIN.flops,
+        nbytes=_PLAIN.nbytes,
+        traffic=_PLAIN.traffic,
+        features=_PLAIN.features,
+        issue_s=_cores_s,
+        blocks=_PLAIN.blocks,
+        sizes=_SIZES,
+        impossible=_impossible,
+        regimes=(*_SIZES, "channels_last"),
+        launches=lambda d, size, voted: np.full_like(d["batch"], CORES_LAUNCHES),
+        measured_in=MeasuredIn.NOWHERE,
+        closed_form=True,
+        changes_abruptly=False,
+    ),
+    _other(
+        name="conv_transposed_in_turn",
+        dims={**_DIMS, "out_h": None, "out_w": None},
+        flops=_TRANSPOSED.flops,
+        nbytes=_TRANSPOSED.nbytes,
+        features=_TRANSPOSED.features,
+        issue_s=_volumes_in_turn_s,
+        latency_s=lambda d, sms: VOLUME_START_S * d["groups"],
+        blocks=_TRANSPOSED.blocks,
+        sizes=(*_SIZES, "out_h", "out_w"),
+        impossible=_transposed_impossible,
+        regimes=(*_SIZES, "channels_last"),
+        launches=lambda d, size, voted: d["groups"],
+        groups_run_at_once=True,
         measured_in=MeasuredIn.NOWHERE,
         closed_form=True,
         changes_abruptly=False,

@@ -72,9 +72,13 @@ def convolved(call: OpCall) -> tuple[Kernel, ...]:
         dims |= {"out_h": 1 if flat else out[-2], "out_w": out[-1]}
         if spatial == 3:
             dims |= images_above_each_other(shape, w.shape, out, stride, dilation)
+            if groups == dims["c_in"] > 1 and not is_of_columns(w):
+                return (Kernel("conv_transposed_in_turn", x.dtype, {**dims, "bias": 0}), *bias_added(call))
         return (Kernel("conv_transposed", x.dtype, dims),)
     if spatial == 3:
         volume = {"depth": shape[2], "t": w.shape[2], "stride_d": stride[0], "pad_d": pads[0]}
+        if groups == 1 and is_of_pixels(dims) and (w.shape[2], stride[0], pads[0]) == (1, 1, 0):
+            return (Kernel("conv", x.dtype, {**dims, "h": shape[2] * shape[-2]}),)  # images above each other
         return (Kernel("conv3d", x.dtype, {**dims, **volume}),)
     if dims["h"] == 1 and not flat and dims["channels_last"] and is_of_pixels(dims):
         dims |= {"h": dims["w"], "w": 1}  # as it lies in memory: a sequence of channels last is copied, this is not
@@ -90,6 +94,23 @@ def _batched(x: TensorSpec, unbatched: bool) -> TensorSpec:
 def is_of_pixels(dims: dict[str, float]) -> bool:
     """Whether each pixel makes one, as where a window has one and goes step by step."""
     return all(dims[name] == 1 for name in ("r", "s", "stride_h", "stride_w")) and not (dims["pad_h"] or dims["pad_w"])
+
+
+def is_of_columns(w: TensorSpec) -> bool:
+    """Whether windows of volumes are columns of an image, which cuDNN spreads by its kernel for images, all channels at
+    once; channels of other windows it spreads one after another.
+    """
+    depth, _, width = w.shape[2:]
+    return depth == width == 1
+
+
+def bias_added(call: OpCall) -> tuple[Kernel, ...]:
+    """The kernel by which torch adds a bias behind a convolution, none where there is none."""
+    bias, out = call.args.get("bias"), call.outputs[0]
+    if not isinstance(bias, TensorSpec):
+        return ()
+    dims = {"elements": out.elements, "bytes_read": out.nbytes + bias.nbytes, "bytes_written": out.nbytes, "inputs": 2}
+    return (Kernel("pointwise", out.dtype, dims),)
 
 
 def images_above_each_other(

@@ -56,8 +56,22 @@ def select(call: OpCall) -> tuple[Kernel, ...]:
     """
     x, index, out = tensor(call, "self"), tensor(call, "index"), call.outputs[0]
     dim = int(call.args.get("dim", 0)) % max(len(x.shape), 1)
-    of_slices = x.is_contiguous and math.prod(x.shape[:dim]) == 1 and index.is_contiguous
+    of_slices = has_slices(x, dim) and index.is_contiguous
     return rows_read(out, out.elements // max(index.elements, 1), of_slices=of_slices)
+
+
+VECTOR_BYTES = 16
+"""That a thread reads of a slice at once, of which the step from slice to slice is a multiple."""
+
+
+def has_slices(x: TensorSpec, dim: int) -> bool:
+    """Whether what lies behind a dimension is one slice of memory for each of its indices, and nothing before it: also
+    where there is a gap behind each slice.
+    """
+    if math.prod(x.shape[:dim]) != 1:
+        return False
+    slices = TensorSpec(x.shape[dim + 1 :], x.dtype, x.stride[dim + 1 :])
+    return x.is_contiguous or (slices.is_contiguous and x.stride[dim] * x.itemsize % VECTOR_BYTES == 0)
 
 
 def index(call: OpCall) -> tuple[Kernel, ...]:
@@ -69,7 +83,7 @@ def index(call: OpCall) -> tuple[Kernel, ...]:
         indexed += range(dim, dim + width) if isinstance(one, TensorSpec) else ()
         dim += width
     last = indexed[-1] if indexed else 0
-    of_slices = x.is_contiguous and len(indexed) < 2 and math.prod(x.shape[:last]) == 1
+    of_slices = len(indexed) < 2 and has_slices(x, last)
     return rows_read(out, math.prod(x.shape[last + 1 :]), selects=False, of_slices=of_slices)
 
 

@@ -62,6 +62,9 @@ def adaptive_pool(call: OpCall, *, spatial: int = 2, maximum: bool = False) -> t
     return reduction_of(x, out.elements, range(-spatial, 0))
 
 
+BICUBIC = 16
+"""Pixels that each output of a bicubic interpolation is made of."""
+
 FEWEST_CHANNELS = 16
 """From which torch interpolates images with channels last by a kernel of its own, as its profiles show."""
 
@@ -75,16 +78,19 @@ def interpolate(call: OpCall, *, taps: int, antialiased: bool = False, sampled: 
         return ()
     if taps == 4 and not (antialiased or sampled) and x.shape == out.shape:  # torch copies, of bilinear ones alone
         return copy_of(x, out)
+    nearest = taps == 1
+    if taps == BICUBIC and not (antialiased or sampled) and x.shape[2:] == out.shape[2:]:  # its kernel copies pixels
+        taps = 1
     read = float(taps) * (max(x.elements / out.elements, 1.0) if antialiased else 1.0)
     dims = {"elements": out.elements, "bytes_read": x.nbytes, "bytes_written": out.nbytes, "taps": read}
     channels_last = is_channels_last(x)
     own_kernel = taps == 4 and channels_last and x.shape[1] >= FEWEST_CHANNELS
     if sampled:
         threads = out.elements // out.shape[1]
-    elif antialiased or own_kernel or (taps == 1 and len(out.shape) == 4):
+    elif antialiased or own_kernel or (nearest and len(out.shape) == 4):
         threads = out.elements
     else:
-        threads = out.elements // out.shape[0] if taps == 1 else math.prod(out.shape[2:])
+        threads = out.elements // out.shape[0] if nearest else math.prod(out.shape[2:])
     dims |= {"threads": threads, "pixel_stride": x.shape[1] if channels_last else 1}
     dims |= {"antialiased": float(antialiased), "sampled": float(sampled), "volume": float(len(out.shape) == 5)}
     return (Kernel("interpolate", x.dtype, dims),)

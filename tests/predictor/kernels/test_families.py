@@ -11,7 +11,15 @@ from calibrate.samples.records import KernelSample
 from calibrate.samples.store import SampleFile
 from predictor.calibration.files import SHIPPED
 from predictor.calibration.load import load_calibration
-from predictor.kernels.convolutions import conv_out, is_by_groups, is_direct, of_library, of_one_pixel
+from predictor.kernels.convolutions import (
+    conv_out,
+    is_by_groups,
+    is_direct,
+    is_product_of_pixels,
+    is_without_tensor_cores,
+    of_library,
+    of_one_pixel,
+)
 from predictor.kernels.families import FAMILIES, itemsize
 from predictor.kernels.rows import ReductionGrid
 from predictor.kernels.slices import LANE_S, STEP_S, THREAD_S
@@ -395,6 +403,86 @@ def test_several_outputs_for_each_channel_are_computed_in_turn_in_half_precision
     assert kernel_launches(calibration, "conv_depthwise", dtype, dims | changes)[0] == launches
     seconds = kernel_seconds(calibration, "conv_depthwise", dtype, **(dims | changes))
     assert seconds == pytest.approx(1e-6 * microseconds, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "dtype", "launches", "microseconds"),
+    [
+        ({}, "fp16", 2, 2920.0),
+        ({"c_in": 64, "h": 56, "w": 56}, "fp16", 2, 378.0),
+        ({"batch": 1, "c_in": 64, "h": 56, "w": 56}, "fp16", 2, 352.8),
+        ({"batch": 1, "c_in": 128, "h": 28, "w": 28}, "fp16", 4, 44.4),
+        (
+            {"batch": 1, "c_in": 192, "c_out": 1296, "h": 256, "w": 256, "stride_h": 2, "stride_w": 2},
+            "fp16",
+            2,
+            11903.9,
+        ),
+        (
+            {"batch": 1, "c_in": 20, "c_out": 768, "h": 360, "w": 720, "r": 8, "s": 8, "stride_h": 8, "stride_w": 8},
+            "fp16",
+            2,
+            252.0,
+        ),
+    ],
+)
+def test_wide_convolutions_of_large_windows_use_no_tensor_cores_in_half_precision(
+    changes: dict[str, int], dtype: str, launches: int, microseconds: float
+) -> None:
+    """On an H200, as keys of Twins are made of windows, weather of patches; with little work they use them."""
+    dims = {
+        **{"batch": 16, "c_in": 512, "c_out": 1024, "h": 7, "w": 7, "r": 7, "s": 7, "stride_h": 7, "stride_w": 7},
+        **changes,
+    }
+    calibration = load_calibration("h200")
+    assert kernel_launches(calibration, "conv", dtype, dims)[0] == launches
+    assert kernel_seconds(calibration, "conv", dtype, **dims) == pytest.approx(1e-6 * microseconds, rel=0.25)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "c_in", "c_out", "microseconds"),
+    [(3136, 632, 2528, 36.9), (3136, 2528, 128, 10.2), (49, 1024, 4096, 8.2)],
+)
+def test_pixels_with_channels_last_are_multiplied_by_cublas(
+    pixels: int, c_in: int, c_out: int, microseconds: float
+) -> None:
+    """As profiled in RDNet on an H200, product and bias; channels apart, odd ones and TF32 by their own fit."""
+    dims = {"batch": pixels // 49, "c_in": c_in, "c_out": c_out, "h": 7, "w": 7, "r": 1, "s": 1, "bias": 1}
+    dims["channels_last"] = 1
+    calibration = load_calibration("h200")
+    seconds = kernel_seconds(calibration, "conv", "fp16", **dims)
+    assert seconds == pytest.approx(1e-6 * microseconds, rel=0.2)
+    assert is_product_of_pixels(FAMILIES["conv"].complete(dims), 2)
+    assert not is_product_of_pixels(FAMILIES["conv"].complete(dims), 4)
+    for change in ({"channels_last": 0}, {"c_in": c_in + 1}, {"r": 3, "pad_h": 1}, {"stride_h": 2}):
+        assert not is_product_of_pixels(FAMILIES["conv"].complete({**dims, **change}), 2)
+
+
+@pytest.mark.parametrize("changes", [{"channels_last": 1}, {"pad_h": 3, "pad_w": 3}, {"c_out": 512}, {"r": 5, "s": 5}])
+def test_other_convolutions_use_tensor_cores(changes: dict[str, int]) -> None:
+    dims = {"batch": 16, "c_in": 512, "c_out": 1024, "h": 14, "w": 14, "r": 7, "s": 7, "stride_h": 7, "stride_w": 7}
+    arrays = FAMILIES["conv"].complete({**dims, **changes})
+    assert is_without_tensor_cores(FAMILIES["conv"].complete(dims), 2)
+    assert not is_without_tensor_cores(FAMILIES["conv"].complete(dims), 4)
+    assert not is_without_tensor_cores(arrays, 2)
+
+
+@pytest.mark.parametrize(
+    ("batch", "channels", "h", "w", "microseconds"),
+    [(1, 24, 96, 32, 92.5), (16, 24, 96, 32, 469.0), (1, 3, 384, 64, 32.0), (16, 3, 384, 64, 456.0)],
+)
+def test_channels_of_volumes_are_spread_in_a_kernel_each(
+    batch: int, channels: int, h: int, w: int, microseconds: float
+) -> None:
+    """As profiled in the decoder of Cosmos' video codec on an H200."""
+    dims = {
+        **{"batch": batch, "c_in": channels, "c_out": channels, "groups": channels, "h": h, "w": w, "r": 1, "s": 2},
+        **{"stride_w": 2, "out_h": h, "out_w": 2 * w},
+    }
+    calibration = load_calibration("h200")
+    assert kernel_launches(calibration, "conv_transposed_in_turn", "fp16", dims)[0] == channels
+    seconds = kernel_seconds(calibration, "conv_transposed_in_turn", "fp16", **dims)
+    assert seconds == pytest.approx(1e-6 * microseconds, rel=0.15)
 
 
 @pytest.mark.parametrize(
