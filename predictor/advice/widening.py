@@ -83,11 +83,12 @@ WIDER: dict[str, Callable[[Dims, Array], Dims]] = {
         (
             *("conv", "conv_grouped", "conv_depthwise", "conv_transposed", "conv3d", "ort_conv", "ort_conv_grouped"),
             *("ort_conv_depthwise", "ort_conv_long", "ort_conv_transposed", "conv_together"),
-            *("conv_on_cores", "conv_transposed_in_turn"),
+            *("conv_on_cores", "conv_in_turn", "conv_transposed_in_turn"),
         ),
         _convolution,
     ),
     "attention": _along("heads", "kv_heads"),
+    "attention_packed": _along("heads"),
     "interpolate": _interpolation,
     "recurrence": _along("width"),
     "recurrent_cell": _along("elements"),
