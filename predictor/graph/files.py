@@ -193,7 +193,7 @@ class GraphSet:
         """Calls by their rows, which templates of one dtype share: those of the sizes asked for last are kept."""
         key = f"{dtype} {template.dtype} {template.terms}", sizes
         while key not in self._calls_at and len(self._calls_at) >= KEPT_SIZES:
-            del self._calls_at[next(iter(self._calls_at))]
+            self._calls_at.pop(next(iter(self._calls_at)), None)  # another thread may have been faster
         return self._calls_at.setdefault(key, {})
 
     def to_bytes(self) -> bytes:

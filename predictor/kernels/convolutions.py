@@ -531,6 +531,26 @@ _other = partial(
 )
 
 
+_of_formula = partial(
+    _other,
+    dims=_DIMS,
+    flops=_PLAIN.flops,
+    nbytes=_PLAIN.nbytes,
+    traffic=_PLAIN.traffic,
+    features=_PLAIN.features,
+    blocks=_PLAIN.blocks,
+    sizes=_SIZES,
+    regimes=(*_SIZES, "channels_last"),
+    measured_in=MeasuredIn.NOWHERE,
+    closed_form=True,
+    changes_abruptly=False,
+)
+"""Convolutions that a formula prices, which families with fits find by ``runs_as``."""
+
+_in_turn = partial(_of_formula, launches=lambda d, size, voted: d["groups"], groups_run_at_once=True)
+"""Of them those of a kernel for each channel."""
+
+
 def _transposed() -> Iterator[Family]:
     for measured_in in (MeasuredIn.CALLS, MeasuredIn.SESSIONS):
         in_session = measured_in is MeasuredIn.SESSIONS
@@ -559,75 +579,31 @@ def _with_long(families: Iterable[Family]) -> Iterator[Family]:
 
 ROWS = (
     *_with_long(_families()),
-    _other(
+    _of_formula(
         name="conv_together",
-        dims=_DIMS,
-        flops=_PLAIN.flops,
-        nbytes=_PLAIN.nbytes,
-        traffic=_PLAIN.traffic,
-        features=_PLAIN.features,
         issue_s=_together_s,
         latency_s=lambda d, sms: np.full_like(d["batch"], TOGETHER_START_S),
-        blocks=_PLAIN.blocks,
-        sizes=_SIZES,
         impossible=_impossible,
-        regimes=(*_SIZES, "channels_last"),
-        measured_in=MeasuredIn.NOWHERE,
-        closed_form=True,
-        changes_abruptly=False,
     ),
-    _other(
+    _of_formula(
         name="conv_on_cores",
-        dims=_DIMS,
-        flops=_PLAIN.flops,
-        nbytes=_PLAIN.nbytes,
-        traffic=_PLAIN.traffic,
-        features=_PLAIN.features,
         issue_s=_cores_s,
-        blocks=_PLAIN.blocks,
-        sizes=_SIZES,
         impossible=_impossible,
-        regimes=(*_SIZES, "channels_last"),
         launches=lambda d, size, voted: np.full_like(d["batch"], CORES_LAUNCHES),
-        measured_in=MeasuredIn.NOWHERE,
-        closed_form=True,
-        changes_abruptly=False,
     ),
-    _other(
+    _in_turn(name="conv_in_turn", issue_s=_in_turn_s, impossible=_depthwise_impossible),
+    _in_turn(
         name="conv_transposed_in_turn",
         dims={**_DIMS, "out_h": None, "out_w": None},
         flops=_TRANSPOSED.flops,
         nbytes=_TRANSPOSED.nbytes,
+        traffic=None,
         features=_TRANSPOSED.features,
         issue_s=_volumes_in_turn_s,
         latency_s=lambda d, sms: VOLUME_START_S * d["groups"],
         blocks=_TRANSPOSED.blocks,
         sizes=(*_SIZES, "out_h", "out_w"),
         impossible=_transposed_impossible,
-        regimes=(*_SIZES, "channels_last"),
-        launches=lambda d, size, voted: d["groups"],
-        groups_run_at_once=True,
-        measured_in=MeasuredIn.NOWHERE,
-        closed_form=True,
-        changes_abruptly=False,
-    ),
-    _other(
-        name="conv_in_turn",
-        dims=_DIMS,
-        flops=_PLAIN.flops,
-        nbytes=_PLAIN.nbytes,
-        traffic=_PLAIN.traffic,
-        features=_PLAIN.features,
-        issue_s=_in_turn_s,
-        blocks=_PLAIN.blocks,
-        sizes=_SIZES,
-        impossible=_depthwise_impossible,
-        regimes=(*_SIZES, "channels_last"),
-        launches=lambda d, size, voted: d["groups"],
-        groups_run_at_once=True,
-        measured_in=MeasuredIn.NOWHERE,
-        closed_form=True,
-        changes_abruptly=False,
     ),
     _other(
         name="conv3d",
