@@ -248,7 +248,7 @@ class Graph:
     batch: size of the first dimension of the first input; module_calls: total of the pass; tail: Python after the last
     operator; versions: of the packages that shaped the graph; outputs: values that the model returns; inputs: values
     that it is given and that operators read; assumptions: what was taken for granted where the model decides by values
-    that are not computed.
+    that are not computed; checked_modules: that compiled code looks at one by one before it runs.
     """
 
     name: str
@@ -261,6 +261,7 @@ class Graph:
     outputs: tuple[int, ...] = ()
     assumptions: tuple[str, ...] = ()
     inputs: tuple[int, ...] = ()
+    checked_modules: int = 0
 
     @property
     def leaves(self) -> tuple[OpCall, ...]:

@@ -128,6 +128,10 @@ class Module:
     names: tuple[str, ...]
     kernels_s: tuple[float, ...]
 
+    def times_of(self, op: str) -> int:
+        """How often a pass makes a call."""
+        return sum(call.times for call in self.program.calls if call.op == op)
+
 
 def modules(file: SampleFile, runtime: str, calibration: Calibration, host: HostCosts) -> list[Module]:
     """Modules that ran under a runtime. host: whose operators price them."""
@@ -280,7 +284,7 @@ def _host_terms(terms: HostTerms, module: Module, base_costs: HostCosts) -> tupl
             continue
         counts["call"] += bool(terms.base) and call.trait not in UNCALLED
         if call.op in terms.rows:
-            counts[call.op] += 1
+            counts[call.op] += call.times
         elif terms.base:
             hot_s += price_.host_s - cold
             cold_s += cold
@@ -403,22 +407,23 @@ def _fit_graphs(
     """Latency beyond the kernels' own time: what a graph takes to start and a pass to end, the gap of a node (known_s,
     where it is known), and what is checked before.
     """
-    checked = [sum(call.op == "weight" for call in module.program.calls) for module in ran]
-    graphs = [1.0 + sum(call.op == NEXT_GRAPH for call in module.program.calls) for module in ran]
-    x = np.array([[float(len(m.names)), float(n), g] for m, n, g in zip(ran, checked, graphs, strict=True)])
+    names = [name for name in terms_of(runtime).rows if name != Trait.REPLAY]
+    x = np.array(
+        [[len(m.names), *(m.times_of(name) for name in names), 1 + m.times_of(NEXT_GRAPH)] for m in ran], float
+    )
     y = np.array([module.measured_s for module in ran])  # the host has little part in it
     beyond = y - np.array([sum(module.kernels_s) for module in ran])
     free = x if known_s is None else x[:, 1:]
     coefficients = non_negative(free, np.maximum(beyond - (known_s or 0.0) * x[:, 0], 0.0), y)
-    gap_s, weight_s, fixed_s = map(float, coefficients if known_s is None else (known_s, *coefficients))
+    gap_s, *checks_s, fixed_s = map(float, coefficients if known_s is None else (known_s, *coefficients))
     lanes = calibration.lanes
     launches = np.array([sum(k.launches for c in module.priced for k in c.kernels) for module in ran])
     ratios = np.log(
-        (np.array([_busy(module) for module in ran]) + gap_s * launches + x[:, 1:] @ [weight_s, fixed_s]) / y
+        (np.array([_busy(module) for module in ran]) + gap_s * launches + x[:, 1:] @ [*checks_s, fixed_s]) / y
     )
     fixed_s = max(fixed_s - lanes.sync_s - lanes.launch_latency_s, 0.0)
-    seconds = {"replay": 0.0, "weight": weight_s / base_costs.op_factor}
-    rows = _rows({name: seconds[name] for name in terms_of(runtime).rows})
+    checks = {name: seconds / base_costs.op_factor for name, seconds in zip(names, checks_s, strict=True)}
+    rows = _rows({**checks, Trait.REPLAY: 0.0})
     return _file(
         runtime,
         calibration,

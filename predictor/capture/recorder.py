@@ -66,6 +66,7 @@ from predictor.capture.calls import (
     traffic,
 )
 from predictor.capture.capture_mode import COMPILED_MODES, LIST_CODE, READ_CODE, answering_as, mark_on_host
+from predictor.capture.compiled_checks import checked_modules
 from predictor.capture.compiled_frames import CompiledFrames, is_left_to_eager_mode
 from predictor.capture.device_paths import fused_layers
 from predictor.capture.isolation import isolated, seed
@@ -1022,6 +1023,7 @@ def capture(
         if is_left_to_eager_mode(graph.calls):  # whose code is told so
             eager = _recorded(replace(user, mode=CaptureMode.EAGER)).graph(name or kind, dtype, batch)
             graph = replace(eager, calls=(graph.calls[0], *eager.calls))
+        graph = replace(graph, checked_modules=checked_modules(module))
     if any(isinstance(child, _DIFFER_IN_TRAINING) and child.training for child in user.modules):
         return replace(graph, assumptions=(*graph.assumptions, assumptions.EVALUATION))
     return graph

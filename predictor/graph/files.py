@@ -8,7 +8,6 @@ import gzip
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -64,11 +63,11 @@ class Template:
     versions: Mapping[str, str]
     assumptions: tuple[str, ...] = ()
     inputs: Sequence[int] = ()
+    checked_modules: int = 0
 
     def shares_calls(self, other: Template) -> bool:
         """Whether it is another template's graph, for other sizes or in another mode."""
-        told = attrgetter("terms", "calls", "tail", "module_calls", "outputs", "versions", "assumptions", "inputs")
-        return bool(told(self) == told(other))
+        return _graph_fields(self) == _graph_fields(other)
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,6 +137,7 @@ class GraphSet:
             dict(first.versions),
             tuple(first.assumptions),
             list(first.inputs),
+            first.checked_modules,
         )
         rows, modules, files = (tuple(table.rows) for table in tables)
         return replace(self, templates=(*self.templates, template), rows=rows, modules=modules, files=files)
@@ -187,6 +187,7 @@ class GraphSet:
             tuple(template.outputs),
             assumptions=template.assumptions,
             inputs=tuple(template.inputs),
+            checked_modules=template.checked_modules,
         )
 
     def _row_calls(self, template: Template, dtype: str, sizes: Sizes) -> dict[int, OpCall]:
@@ -248,6 +249,7 @@ def _graph_fields(t: Template) -> dict[str, Any]:
         **{"outputs": t.outputs, "versions": dict(t.versions)},
         **({"assumptions": t.assumptions} if t.assumptions else {}),
         **({"inputs": t.inputs} if t.inputs else {}),
+        **({"checked_modules": t.checked_modules} if t.checked_modules else {}),
     }
 
 
@@ -265,6 +267,7 @@ def _read_template(t: Mapping[str, Any], graph: Mapping[str, Any]) -> Template:
         versions=graph["versions"],
         assumptions=tuple(graph.get("assumptions", ())),
         inputs=graph.get("inputs", []),
+        checked_modules=graph.get("checked_modules", 0),
     )
 
 

@@ -91,7 +91,8 @@ def _parts(graph: Graph, unmodelled: Counter[str]) -> list[Part]:
     """The parts of a pass in their order. unmodelled: counts what nobody models.
 
     A part that is compiled is library calls, and between them loops, fused as far as they fit. Before them every weight
-    and input is checked, for they might have changed; each graph but the first costs as much again as a pass.
+    and input is checked, for they might have changed, and before the first part the modules that are looked at one by
+    one; each graph but the first costs as much again as a pass.
     """
     sections = _sections(graph.calls)
     read_later = [set(graph.outputs)]
@@ -107,9 +108,19 @@ def _parts(graph: Graph, unmodelled: Counter[str]) -> list[Part]:
             continue
         lowered = _compiled(replace(graph, calls=calls, outputs=tuple(outputs)), unmodelled)
         is_next = any(part.is_compiled for part in found)
-        again = [HostCall(NEXT_GRAPH, (), PythonWork(), Trait.GUARD, origin=calls[0].origin)] if is_next else []
-        found.append(Part(True, (*again, *lowered), _given(calls, outside)))
+        checks = _next_graph(calls[0]) if is_next else _checks(graph.checked_modules)
+        found.append(Part(True, (*checks, *lowered), _given(calls, outside)))
     return found
+
+
+def _next_graph(first: OpCall) -> Sequence[HostCall]:
+    """What is checked before a graph behind another one. first: the graph's first call."""
+    return [HostCall(NEXT_GRAPH, (), PythonWork(), Trait.GUARD, origin=first.origin)]
+
+
+def _checks(modules: int) -> Sequence[HostCall]:
+    """What is checked of modules before the first graph."""
+    return [HostCall(CHECKED_MODULE, (), PythonWork(), Trait.GUARD, times=modules)] if modules else []
 
 
 def _given(calls: Sequence[OpCall], outside: Set[int]) -> tuple[TensorSpec, ...]:
@@ -177,6 +188,9 @@ def _seeds(calls: Sequence[OpCall], loops: Loops) -> Iterator[HostCall]:
         )
         yield replace(eager.host_call(seeds, "int64", Counter()), python=PythonWork())
 
+
+CHECKED_MODULE = "checked module"
+"""What a module costs that is looked at before compiled code runs, see ``predictor.capture.compiled_checks``."""
 
 FALLBACK = "fallback"
 """What calling an operator costs beside its own cost, where the compiled code calls it by its schema

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from predictor.records import CaptureMode
-from predictor.runtimes.compile.lowering import AS_EXPORT_BEFORE
+from predictor.runtimes.compile.lowering import AS_EXPORT_BEFORE, CHECKED_MODULE
 from predictor.runtimes.compile_cudagraph.execution import prepare
 from predictor.runtimes.compile_cudagraph.lowering import NAME, lower
 from predictor.runtimes.runtime import HostTerms, Runtime
@@ -15,5 +15,5 @@ RUNTIME = Runtime(
     needs_gpu=True,
     lower=lower,
     prepare=prepare,
-    host_terms=HostTerms(base="compile", rows=("weight", "replay"), uses_graphs=True, recompiles=True),
+    host_terms=HostTerms(base="compile", rows=("weight", CHECKED_MODULE, "replay"), uses_graphs=True, recompiles=True),
 )

@@ -21,10 +21,11 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
 
 
 def _replayed(part: Part) -> Iterator[HostCall]:
-    """A replay, before it copies of what the graph is given into the memory that it reads."""
+    """A replay, before it checks, and copies of what the graph is given into the memory that it reads."""
+    yield from (call for call in part.calls if call.trait is Trait.GUARD)
     for tensor in _copied_together(part.given):
         yield HostCall("copy_", copy_of(tensor), PythonWork(), Trait.COPY, uncompiled=True)
-    yield from replayed(part.calls)
+    yield from replayed(call for call in part.calls if call.trait is not Trait.GUARD)
 
 
 def _copied_together(given: Sequence[TensorSpec]) -> Sequence[TensorSpec]:
