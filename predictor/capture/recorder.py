@@ -89,7 +89,15 @@ from predictor.capture.placement import (
 from predictor.capture.python_trace import PAUSES_TRACE, PythonTrace
 from predictor.capture.refusals import refused
 from predictor.capture.signatures import Keyed, Repeated, Signature, Way
-from predictor.capture.stand_ins import MOST_KEPT_ELEMENTS, Copies, abstract, abstract_constant, modules_in, runs_in
+from predictor.capture.stand_ins import (
+    MOST_KEPT_ELEMENTS,
+    Copies,
+    abstract,
+    abstract_constant,
+    is_scripted,
+    modules_in,
+    runs_in,
+)
 from predictor.collection import without_collection
 from predictor.errors import PredictorError, one_line
 from predictor.graph.inputs import batch_of, call_arguments
@@ -1062,11 +1070,6 @@ class _Pass:
         """The module and those in it."""
         return modules_in(self.module)
 
-    @cached_property
-    def is_scripted(self) -> bool:
-        """Whether torch.jit runs any of it."""
-        return any(isinstance(child, torch.jit.ScriptModule) for child in self.modules)
-
     def copied(self) -> _Copy:
         """Copies for one pass, which may change them."""
         dtype = DTYPES[self.dtype]
@@ -1169,7 +1172,7 @@ def _record(user: _Pass, device: torch.device = capture_mode.META, used: _Copy |
     try:
         with torch.inference_mode(user.inference), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            if user.is_scripted:
+            if is_scripted(user.modules):
                 _optimise(module, user)
             with (
                 recorder,
