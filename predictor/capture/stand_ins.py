@@ -225,12 +225,9 @@ def weights_in(modules: Sequence[torch.nn.Module], kind: Literal["parameters", "
     of = type(modules[0])
     if getattr(of, kind) is not whole or getattr(of, f"named_{kind}") is not own or is_scripted(modules):
         return list(getattr(modules[0], kind)())
-    found: dict[int, torch.Tensor] = {}
-    for module in modules:
-        for tensor in vars(module)[f"_{kind}"].values():
-            if tensor is not None:
-                found.setdefault(id(tensor), tensor)
-    return list(found.values())
+    name = f"_{kind}"
+    held = [tensor for module in modules for tensor in vars(module)[name].values() if tensor is not None]
+    return list({id(tensor): tensor for tensor in held}.values())
 
 
 def is_scripted(modules: Iterable[torch.nn.Module]) -> bool:
