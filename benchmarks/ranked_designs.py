@@ -22,12 +22,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from itertools import groupby, product
+from itertools import combinations, groupby, product
 from pathlib import Path
 
 import numpy as np
 import torch
 import transformers
+from numpy.typing import NDArray
 from scipy.stats import kendalltau, spearmanr
 from torch import nn
 
@@ -36,7 +37,8 @@ from benchmarks.kernel_residuals import residuals
 from benchmarks.search_networks import SPACES, ofa_mobilenetv3, random_ofa
 from calibrate.measure.models import Protocol, measure
 from calibrate.samples.programs import restored
-from calibrate.samples.records import CaseProfile, ProgramRecord, Refusal
+from calibrate.samples.records import CaseProfile, CaseRound, ProgramRecord, Refusal
+from calibrate.samples.rounds import Round
 from calibrate.samples.store import SampleFile
 from calibrate.validate import accuracy
 from calibrate.workloads.cases import Case
@@ -123,23 +125,57 @@ def squeezed(path: Path, gpu: str, out: Path) -> None:
     out.write_bytes(gzip.compress(json.dumps(rows).encode(), mtime=0))
 
 
+def repeated_tau(rounds: Sequence[Sequence[Round]]) -> tuple[float, float]:
+    """How well measurements rank themselves. rounds: of each design. Kendall's tau of half of the rounds with the other
+    half, and with all rounds, the mean over all ways to choose them.
+
+    The latter is what a perfect prediction is expected to reach: where rounds are equally noisy, half of them differ
+    from all as much as all differ from the truth, by the variance of one divided by their number. Rounds count in
+    seconds, or in units of the host probes beside them where that repeats better.
+    """
+    count = min(map(len, rounds))
+    seconds = np.log([[one.seconds for one in own[:count]] for own in rounds])
+    probes = np.log([[(one.probe_before_s + one.probe_after_s) / 2 for one in own[:count]] for own in rounds])
+    return max(_tau_of_halves(seconds), _tau_of_halves(seconds - probes))
+
+
+def _tau_of_halves(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Tau of half of the columns with the other half, and with all."""
+    count = values.shape[1]
+    taus = []
+    for half in combinations(range(count), count // 2):
+        chosen, others = values[:, half].mean(axis=1), np.delete(values, half, axis=1).mean(axis=1)
+        taus.append([kendalltau(chosen, against).statistic for against in (others, values.mean(axis=1))])
+    with_others, with_all = np.mean(taus, axis=0)
+    return float(with_others), float(with_all)
+
+
 def ranked(path: Path, gpu: str) -> None:
-    """Print a line for each kind, runtime and batch size."""
+    """Print a line for each kind, runtime and batch size: beside the tau of the predictions those of the measurements
+    with themselves, see ``repeated_tau``.
+    """
     calibration = load_calibration(gpu)
+    rounds: dict[tuple[str, int, str], list[Round]] = defaultdict(list)
     with captured(path, gpu, RUNTIMES) as file:
         rows = [row for runtime in RUNTIMES for row in accuracy.rows(file, calibration, runtime)]
+        for sample in file.of(CaseRound):
+            rounds[sample.case.model, sample.case.batch, sample.case.runtime].append(sample.round)
 
     def key(row: accuracy.Row) -> tuple[str, str, int]:
         return row.model.rpartition(":")[2].partition("_")[0], row.runtime, row.batch
 
-    print(f"{'':26} designs   tau  Spearman   MAPE  in 90 %")
+    print(f"{'':26} designs   tau  halves  ceiling  Spearman   MAPE  in 90 %")
     for (kind, runtime, batch), group in groupby(sorted(rows, key=key), key):
         own = list(group)
         predicted, seconds = [row.predicted["queue"] for row in own], [row.measured.seconds for row in own]
         tau, rho = kendalltau(predicted, seconds).statistic, spearmanr(predicted, seconds).statistic
+        halves, ceiling = repeated_tau([rounds[row.model, row.batch, row.runtime] for row in own])
         error = np.mean([abs(row.error()) for row in own])
         held = np.mean([row.covered for row in own])
-        print(f"{kind:8} {runtime:10} {batch:>6} {len(own):>8} {tau:>6.3f} {rho:>8.3f} {error:>7.1%} {held:>8.0%}")
+        print(
+            f"{kind:8} {runtime:10} {batch:>6} {len(own):>8} {tau:>6.3f} {halves:>7.3f} {ceiling:>8.3f} {rho:>9.3f} "
+            f"{error:>6.1%} {held:>7.0%}"
+        )
 
 
 def main() -> None:

@@ -316,6 +316,10 @@ class Plan:
         """The model's own dtype, which is priced where none is asked for; None where it has none."""
         return self.source.dtype if self.source is not None else self.graphs.dtype or None
 
+    def _own_dtype(self, asked: str | None) -> str | None:
+        """The model's own dtype, which is found by a look at all weights, where none is asked for."""
+        return None if asked else self.dtype
+
     @property
     def notes(self) -> tuple[str, ...]:
         """What a report says of the model and of how it was captured."""
@@ -356,7 +360,7 @@ class Plan:
         no less than one that is smaller, see ``kernel_seconds``. Raises PredictorError for an unknown name or a size
         that the plan has no graph for, CannotRunError where the runtime cannot run the model.
         """
-        chosen = settings(gpu, runtime, dtype, estimator, host, attention, self.dtype, measured, monotone)
+        chosen = settings(gpu, runtime, dtype, estimator, host, attention, self._own_dtype(dtype), measured, monotone)
         return self._reports(chosen, [self._batch(batch)], self._length(length), estimator)[0]
 
     def reports(
@@ -375,7 +379,7 @@ class Plan:
         """The predictions at many sizes: all batch sizes of the first length, then those of the next. Priced together,
         as by ``sweep``. Arguments and errors as of ``report``.
         """
-        chosen = settings(gpu, runtime, dtype, estimator, host, attention, self.dtype, measured)
+        chosen = settings(gpu, runtime, dtype, estimator, host, attention, self._own_dtype(dtype), measured)
         sizes = [self.batch] if batches is None else [check_batch(batch) for batch in batches]
         tokens = [self._length(None)] if lengths is None else [self._length(length) for length in lengths]
         return tuple(report for length in tokens for report in self._reports(chosen, sizes, length, estimator))
@@ -458,7 +462,8 @@ class Plan:
             **{"measured": measured, "monotone": monotone},
         }
         if isinstance(gpu, str) and isinstance(runtime, str) and (dtype is None or isinstance(dtype, str)):
-            seconds = self._seconds(settings(gpu, runtime, dtype, own_dtype=self.dtype, **more), batch, length)
+            chosen = settings(gpu, runtime, dtype, own_dtype=self._own_dtype(dtype), **more)
+            seconds = self._seconds(chosen, batch, length)
             return seconds.reshape([len(_listed(given)) for given in (batch, length) if _is_many(given)])
         table = self.table(_listed(gpu), _listed(runtime), _listed(dtype), batch, length, **more)
         given = dict(zip(table.axes, (gpu, runtime, dtype, batch, length), strict=True))
@@ -520,7 +525,7 @@ class Plan:
         """The pass as it is predicted to run, as spans on two lanes, seconds from its start: for every call one on the
         host, followed by those of its kernels. Arguments and errors as of ``report``.
         """
-        chosen = settings(gpu, runtime, dtype, "queue", host, attention, self.dtype, measured)
+        chosen = settings(gpu, runtime, dtype, "queue", host, attention, self._own_dtype(dtype), measured)
         lowered = self.program(chosen, batch, length)
         _, timelines = self._priced(lowered, chosen)
         return spans(lowered.program.program.calls, timelines)

@@ -90,7 +90,15 @@ from predictor.capture.placement import (
 from predictor.capture.python_trace import PAUSES_TRACE, PythonTrace
 from predictor.capture.refusals import refused
 from predictor.capture.signatures import Keyed, Repeated, Signature, Way
-from predictor.capture.stand_ins import MOST_KEPT_ELEMENTS, Copies, abstract, abstract_constant, modules_in, runs_in
+from predictor.capture.stand_ins import (
+    MOST_KEPT_ELEMENTS,
+    Copies,
+    abstract,
+    abstract_constant,
+    is_scripted,
+    modules_in,
+    runs_in,
+)
 from predictor.collection import without_collection
 from predictor.errors import PredictorError, one_line
 from predictor.graph.inputs import batch_of, call_arguments
@@ -123,6 +131,7 @@ class _Recorder(TorchDispatchMode):
         """copies: tensors of the capture's own, by identity; the pass may write into them."""
         super().__init__()
         self._mode, self._options = mode, options
+        self._owner = object()  # what tensors know this pass by: were it the recorder, it would go in a cycle with them
         self.assumed: dict[str, int] = {}
         self._paths = _paths_in(module)
         self._origins: dict[tuple[str, str, int], Origin] = {}
@@ -151,7 +160,10 @@ class _Recorder(TorchDispatchMode):
         self.casts = autocast.Casts()
         self._is_cast = False  # autocast has cast the arguments of what is being split: its parts are not cast again
         self._caller: FrameType | None = None  # what called the operator that is no part of another
-        self._frames = CompiledFrames(self._is_model) if mode in COMPILED_MODES else None
+        self._frames = CompiledFrames(partial(_is_call_of_model, self._paths)) if mode in COMPILED_MODES else None
+        self.enters_unknown: Callable[[FrameType], None] = (
+            _ignored if self._frames is None else self._frames.enters_unknown
+        )  # a function of the pass enters a context that Dynamo does not know
         self._stays_on_device = False  # what is split asked for the device, where known values are kept on the CPU
         self._makes_on_device = False  # what is split has such values, and makes tensors where these are
         self._keeps_values = True  # of tensors that are made of numbers alone
@@ -272,14 +284,6 @@ class _Recorder(TorchDispatchMode):
         if self._frames is not None:
             self._frames.called(call, self._caller)
 
-    def enters_unknown(self, frame: FrameType) -> None:
-        """A function of the pass enters a context that Dynamo does not know."""
-        if self._frames is not None:
-            self._frames.enters_unknown(frame)
-
-    def _is_model(self, frame: FrameType) -> bool:
-        return frame.f_code is _MODULE_CODE and self._paths.get(id(frame.f_locals["self"])) == ""
-
     def layer(self, module: torch.nn.Module, value: Any, run: Callable[..., Any]) -> Any:
         """What a module gives that is called with one value. run: torch's call of it."""
         called = self.known(module, value)
@@ -348,14 +352,14 @@ class _Recorder(TorchDispatchMode):
                 else:
                     held[number] = held[given[result.number]] or hold(given[result.number])
                 if number < own:
-                    called.tensors[number].__dict__[_VALUE] = self, held[number]
+                    called.tensors[number].__dict__[_VALUE] = self._owner, held[number]
             self.calls.append(Repeated(seen, input_ids, before, origins[module]))
         tensors: list[Any] = [*called.tensors, *([None] * (layer.tensors - own))]
         if layer.made:
             with torch._C._DisableTorchDispatch():
                 for number, how, of in layer.made:
                     made = tensors[number] = how.of([tensors[place] for place in of])
-                    made.__dict__[_VALUE] = self, held[number]
+                    made.__dict__[_VALUE] = self._owner, held[number]
         if self._watched:
             seen_by_none = [object() if tensor is None else tensor for tensor in tensors]
             for seen, module, given, results in layer.steps:
@@ -407,7 +411,7 @@ class _Recorder(TorchDispatchMode):
         self._ran += seen.operators
         for tensor, result in zip(results, seen.results, strict=True):
             number = first + result.number if result.made else self._number(tensors[result.number])
-            tensor.__dict__[_VALUE] = (self, number)
+            tensor.__dict__[_VALUE] = (self._owner, number)
         call = Repeated(seen, input_ids, first, origin)
         if self._depth:
             self.calls.append(call.call())
@@ -742,10 +746,10 @@ class _Recorder(TorchDispatchMode):
 
     def _number(self, tensor: torch.Tensor, new: bool = False) -> int:
         """The number of the value that a tensor holds. new: it holds another one now."""
-        recorder, number = getattr(tensor, _VALUE, (None, 0))
-        if new or recorder is not self:
+        owner, number = getattr(tensor, _VALUE, (None, 0))
+        if new or owner is not self._owner:
             number = self._values = self._values + 1
-            setattr(tensor, _VALUE, (self, number))
+            setattr(tensor, _VALUE, (self._owner, number))
             if not new:
                 self._meet(tensor)
         return number
@@ -754,11 +758,11 @@ class _Recorder(TorchDispatchMode):
         """The number of the value that a tensor holds, for one whose size is asked for; a negative one, until the graph
         is made, where no operator has read it before.
         """
-        recorder, number = getattr(tensor, _VALUE, (None, 0))
+        owner, number = getattr(tensor, _VALUE, (None, 0))
         asked = self._asked.get(id(tensor))
-        if asked is None and recorder is not self:
+        if asked is None and owner is not self._owner:
             asked = self._asked[id(tensor)] = tensor, ~len(self._asked)
-        if asked is None or (recorder is self and self._numbers.get(asked[1]) != number):
+        if asked is None or (owner is self._owner and self._numbers.get(asked[1]) != number):
             return int(number)
         return asked[1]
 
@@ -833,6 +837,15 @@ def _with_sizes(call: OpCall, sizes: Sequence[Any]) -> OpCall:
     values = {value: spec_of(tensor) for size in sizes for value, tensor in size.values.items()}
     noted = {**call.args, SIZES: (*values.values(), *(size.number for size in sizes))}
     return replace(call, args=noted, input_ids=(*call.input_ids, *values))
+
+
+def _is_call_of_model(paths: Mapping[int, str], frame: FrameType) -> bool:
+    """Whether a frame is the call of the model itself. paths: see ``_paths_in``."""
+    return frame.f_code is _MODULE_CODE and paths.get(id(frame.f_locals["self"])) == ""
+
+
+def _ignored(frame: FrameType) -> None:
+    """Whom nobody asks for frames tells of them."""
 
 
 def _paths_in(module: torch.nn.Module) -> dict[int, str]:
@@ -1059,11 +1072,6 @@ class _Pass:
         """The module and those in it."""
         return modules_in(self.module)
 
-    @cached_property
-    def is_scripted(self) -> bool:
-        """Whether torch.jit runs any of it."""
-        return any(isinstance(child, torch.jit.ScriptModule) for child in self.modules)
-
     def copied(self) -> _Copy:
         """Copies for one pass, which may change them."""
         dtype = DTYPES[self.dtype]
@@ -1166,7 +1174,7 @@ def _record(user: _Pass, device: torch.device = capture_mode.META, used: _Copy |
     try:
         with torch.inference_mode(user.inference), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            if user.is_scripted:
+            if is_scripted(user.modules):
                 _optimise(module, user)
             with (
                 recorder,

@@ -32,6 +32,8 @@ MOST_KEPT_FLOATS = 2**16
 
 StandIn = Callable[[torch.Tensor], torch.Tensor]
 
+_META = torch.device("meta")
+
 
 class Copies:
     """Copies that belong together: what the originals share, their copies share."""
@@ -57,10 +59,10 @@ class Copies:
             self._memo[id(buffer)] = weight(buffer)
         copied: torch.nn.Module = self.of(module, constant)
         copies = modules_in(copied)
-        for child in copies:
+        for child in copies if is_scripted(copies) else ():
             if isinstance(child, torch.jit.ScriptModule):
                 _cast(child, weight)
-        if not all(_is_evaluated_as_usual(type(child)) for child in copies):
+        if not all(map(_is_evaluated_as_usual, set(map(type, copies)))):
             return copied.eval()
         for child in copies:
             vars(child)["training"] = False
@@ -221,18 +223,16 @@ def weights_in(modules: Sequence[torch.nn.Module], kind: Literal["parameters", "
     """The parameters or buffers of a module once each, in its own order. modules: itself and those in it."""
     whole, own = getattr(torch.nn.Module, kind), getattr(torch.nn.Module, f"named_{kind}")
     of = type(modules[0])
-    if getattr(of, kind) is not whole or getattr(of, f"named_{kind}") is not own or _is_scripted(modules):
+    if getattr(of, kind) is not whole or getattr(of, f"named_{kind}") is not own or is_scripted(modules):
         return list(getattr(modules[0], kind)())
-    found: dict[int, torch.Tensor] = {}
-    for module in modules:
-        for tensor in vars(module)[f"_{kind}"].values():
-            if tensor is not None:
-                found.setdefault(id(tensor), tensor)
-    return list(found.values())
+    name = f"_{kind}"
+    held = [tensor for module in modules for tensor in vars(module)[name].values() if tensor is not None]
+    return list({id(tensor): tensor for tensor in held}.values())
 
 
-def _is_scripted(modules: Iterable[torch.nn.Module]) -> bool:
-    return any(isinstance(module, torch.jit.ScriptModule) for module in modules)
+def is_scripted(modules: Iterable[torch.nn.Module]) -> bool:
+    """Whether torch.jit runs any of these modules."""
+    return any(issubclass(kind, torch.jit.ScriptModule) for kind in set(map(type, modules)))
 
 
 def _cast(module: torch.jit.ScriptModule, weight: StandIn) -> None:
@@ -310,7 +310,7 @@ def abstract(tensor: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
     if tensor.is_floating_point():
         coded = tensor.dtype.itemsize == 1  # numbers of eight bits are how weights are stored, not what a model runs in
         kept = tensor.dtype if coded or dtype is None else dtype
-        return torch.empty_strided(tensor.shape, tensor.stride(), dtype=kept, device="meta")
+        return torch.empty_strided(tensor.shape, tensor.stride(), dtype=kept, device=_META)
     return with_values(tensor, MOST_KEPT_ELEMENTS)
 
 

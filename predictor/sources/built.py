@@ -56,9 +56,6 @@ class Built:
     reshaped: Callable[[str, int], Build] | None = None
 
 
-MOST_EMPTY = 2**28
-"""Elements of the largest tensor that is made with memory while a model is built: 1 GiB in single precision."""
-
 Build = Callable[[int | None, int | None], Built]
 """(Batch, length in tokens) -> the model with inputs of these sizes, None: of its own. Raises PredictorError where it
 does not take a batch. A length that it does not take is left out: the inputs are cut or repeated afterwards.
@@ -137,25 +134,14 @@ _one_build = threading.RLock()
 @contextlib.contextmanager
 def weights_on_meta() -> Iterator[None]:
     """Parameters that modules register are moved to the meta device, so that a large model is built without its data.
-    What is no parameter (tables of positions, schedules of dropout) has its values, where it has no more than
-    ``MOST_EMPTY`` elements when it is made.
+    What is no parameter (tables of positions, schedules of dropout) has its values, where it is not too large when it
+    is made (``WithoutMemory``).
     """
     import torch
     from torch.nn.modules import module
-    from torch.overrides import TorchFunctionMode
 
     from predictor.sources.copied_layers import copied_layers
-
-    class WithoutMemory(TorchFunctionMode):
-        """Large tensors that nobody has filled yet are made on meta: a parameter may fit nowhere before it is moved."""
-
-        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            kwargs = kwargs or {}
-            if func is torch.empty and not {"device", "out"} & kwargs.keys():
-                empty = func(*args, **kwargs, device="meta")
-                if empty.numel() > MOST_EMPTY:
-                    return empty
-            return func(*args, **kwargs)
+    from predictor.sources.without_memory import WithoutMemory
 
     builder = threading.get_ident()
 

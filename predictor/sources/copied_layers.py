@@ -28,6 +28,7 @@ MOST = 4096
 _PLAIN = frozenset({bool, int, float, str, type(None), tuple, torch.dtype, torch.device})
 _REGISTER = nn.Module.register_parameter, nn.Module.register_buffer
 _TENSORS = ("_parameters", "_buffers")
+_META = torch.device("meta")
 
 
 class _Layer(NamedTuple):
@@ -66,8 +67,9 @@ class _Layer(NamedTuple):
 def _again(tensor: torch.Tensor | None) -> torch.Tensor | None:
     """Another tensor of the same values; a weight, which has none, of the same size."""
     if type(tensor) is nn.Parameter:
-        empty = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
-        return nn.Parameter(empty, tensor.requires_grad)
+        empty = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=_META)
+        made: nn.Parameter = torch.Tensor._make_subclass(nn.Parameter, empty, tensor.requires_grad)
+        return made
     return None if tensor is None else tensor.clone()
 
 

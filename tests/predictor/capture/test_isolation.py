@@ -28,9 +28,11 @@ from transformers import DynamicCache
 from predictor.capture.isolation import isolated
 from predictor.capture.onnx_files import cache, modules
 from predictor.capture.recorder import capture
+from predictor.collection import LITTLE
 from predictor.errors import PredictorError
 from predictor.predict import Predictor
-from predictor.records import Graph
+from predictor.records import CaptureMode, Graph
+from predictor.sources.built import weights_on_meta
 from tests.helpers import Function, of
 
 IDS = torch.arange(8).reshape(2, 4)
@@ -385,6 +387,33 @@ def test_the_module_is_freed_after_a_capture() -> None:
     del module
     gc.collect()
     assert gone() is None
+
+
+@pytest.mark.parametrize("mode", [mode for mode in CaptureMode if mode is not CaptureMode.EXPORTED])
+def test_a_capture_leaves_little_in_cycles(mode: CaptureMode) -> None:
+    """Else the garbage collector would have to look at all objects of the process again and again."""
+    module, x = nn.Sequential(*[nn.Sequential(nn.Linear(4, 4), nn.ReLU()) for _ in range(20)]), torch.rand(1, 4)
+
+    def found(times: int) -> int:
+        gc.collect()
+        for _ in range(times):
+            capture(module, (x,), mode=mode)
+        return gc.collect()
+
+    found(2)  # what they fill caches with
+    assert found(10) <= LITTLE * 10
+
+
+def test_building_a_module_leaves_little_in_cycles() -> None:
+    def found(times: int) -> int:
+        gc.collect()
+        for _ in range(times):
+            with weights_on_meta():
+                nn.Linear(4, 4)
+        return gc.collect()
+
+    found(2)
+    assert found(10) <= LITTLE * 10
 
 
 def test_memory_does_not_grow_with_the_number_of_captures() -> None:
