@@ -5,8 +5,8 @@ their errors while something is tuned. ``draw`` made the split, before anything 
 ``FRESH`` holds families of a later test, written when the held-out third had been read, ``STRANGERS`` those of the
 next one, written when the fresh ones had been, ``NEWCOMERS`` those of the one after that, ``VISITORS`` those of the
 one after the newcomers', ``GUESTS`` those of the one after the visitors', ``WILD`` those of the one after the guests':
-not written for it, but drawn from public libraries, ``DRAWN`` those of the one after that, drawn once more. Hosts have
-since been fitted to the latencies of strangers and newcomers, too.
+not written for it, but drawn from public libraries, ``DRAWN`` and ``PICKED`` those of the two after that, drawn once
+more each. Hosts have since been fitted to the latencies of strangers and newcomers, too.
 """
 
 from __future__ import annotations
@@ -326,6 +326,50 @@ DRAWN: dict[str, tuple[str, ...]] = {
 them. They need timm, torchvision, diffusers, torch_geometric, vit_pytorch and monai.
 """
 
+PICKED: dict[str, tuple[str, ...]] = {
+    "picked: animation": ("picked:animation",),
+    "picked: appended and added": ("picked:dual_path",),
+    "picked: bases of a graph": ("picked:bases",),
+    "picked: buckets of a hash": ("picked:reformer",),
+    "picked: causal codec": ("picked:causal_codec",),
+    "picked: chosen by gates of heads": ("picked:con_vit",),
+    "picked: concatenated and excited": ("picked:hg_net",),
+    "picked: cross-stage windows": ("picked:csp_next",),
+    "picked: decoder of gates": ("picked:moshi",),
+    "picked: depth at three scales": ("picked:sharp_depth",),
+    "picked: dilated windows": ("picked:deeplab_plus",),
+    "picked: experts with sinks": ("picked:granite_experts",),
+    "picked: factored video": ("picked:factored_video",),
+    "picked: film codec": ("picked:frame_codec",),
+    "picked: gated deltas and an image": ("picked:qwen",),
+    "picked: global queries": ("picked:gc_vit",),
+    "picked: grouped mobile blocks": ("picked:cpu_bone",),
+    "picked: hidden states mixed": ("picked:efficient_vim",),
+    "picked: image assistant in tiles": ("picked:llava",),
+    "picked: joints of people": ("picked:joints",),
+    "picked: late class token": ("picked:cait",),
+    "picked: latent experts": ("picked:latent_experts",),
+    "picked: listener": ("picked:listener",),
+    "picked: looped transformer": ("picked:looped",),
+    "picked: matrices of edges": ("picked:edge_matrices",),
+    "picked: mixed video": ("picked:mixed_video",),
+    "picked: next diffusion transformer": ("picked:lumina",),
+    "picked: page reader": ("picked:page_reader",),
+    "picked: polynomials of a graph": ("picked:polynormer",),
+    "picked: pooled pyramid": ("picked:psp_net",),
+    "picked: pyramid of attention": ("picked:pan",),
+    "picked: retina": ("picked:retina_net",),
+    "picked: rotary vision": ("picked:eva",),
+    "picked: several windows": ("picked:lc_net",),
+    "picked: special class token": ("picked:special_class",),
+    "picked: speech with letters": ("picked:medical_speech",),
+    "picked: trained branches": ("picked:rep_vit",),
+    "picked: transformer in transformer": ("picked:tnt",),
+}
+"""Like ``DRAWN``, of the test after theirs, by a third draw (picked.py says which), before which nobody predicted any
+of them. They need timm, torchvision, diffusers, torch_geometric, vit_pytorch and segmentation_models_pytorch.
+"""
+
 UNSEEN: dict[str, dict[str, tuple[str, ...]]] = {
     "fresh": FRESH,
     "strangers": STRANGERS,
@@ -334,6 +378,7 @@ UNSEEN: dict[str, dict[str, tuple[str, ...]]] = {
     "guests": GUESTS,
     "wild": WILD,
     "drawn": DRAWN,
+    "picked": PICKED,
 }
 """Split -> its families, of those that nothing is tuned on and that are read once."""
 
