@@ -1,21 +1,23 @@
 """How wide intervals must be to hold nine tenths of the models that no fit had seen:
 
-    python -m benchmarks.conformal_intervals --write --programs \\
+    python -m benchmarks.conformal_intervals --write --without drawn:patch_judges,drawn:unetr,drawn:seg_res_net \\
+        --programs h200=calibrations/h200/battery/drawn-as_read.jsonl.gz \\
         h200=calibrations/h200/battery/wild-as_read.jsonl.gz \\
         h200=calibrations/h200/battery/guests-programs.jsonl.gz \\
         h200=calibrations/h200/battery/visitors-programs.jsonl.gz \\
         h200=calibrations/h200/battery/newcomers-programs.jsonl.gz
 
-(of ONNX Runtime, with ``--runtimes onnx,onnx-cudagraph``, wild-onnx-as_read, guests-onnx-as_read and
-visitors-onnx-programs). Predicts the models of the latest readings. Captures of the last are those that were read, of
-the others those after the mends that followed, so that a model that comes next may have faults that these scales know
-nothing of. With files of measurements instead of ``--programs`` (``calibrations/h200/battery/learn*.jsonl.gz --gpu
-h200``) each model is captured anew. The score of a case is its error in units of the predicted standard deviation. For
-every runtime and lane that decides, ``calibrations/intervals.json`` gets the scale that makes intervals hold 90 % of
-the scores, with the finite-sample correction of conformal prediction; groups of fewer than ``FEWEST`` cases take that
-of both lanes. Printed: how much intervals hold before, and after with each family of models left out in turn. GPUs that
-are fitted to published passes have their intervals from models left out (``calibrate fit --published``), those that are
-derived from how far transfers are off: they have no scale.
+(of ONNX Runtime, with ``--runtimes onnx,onnx-cudagraph``, drawn-onnx-as_read, wild-onnx-as_read, guests-onnx-as_read
+and visitors-onnx-programs). Predicts the models of the latest readings. Captures of the last two are those that were
+read, of the others those after the mends that followed, so that a model that comes next may have faults that these
+scales know nothing of. With files of measurements instead of ``--programs``
+(``calibrations/h200/battery/learn*.jsonl.gz --gpu h200``) each model is captured anew. The score of a case is its
+error in units of the predicted standard deviation. For every runtime and lane that decides,
+``calibrations/intervals.json`` gets the scale that makes intervals hold 90 % of the scores, with the finite-sample
+correction of conformal prediction; groups of fewer than ``FEWEST`` cases take that of both lanes. Printed: how much
+intervals hold before, and after with each family of models left out in turn. GPUs that are fitted to published passes
+have their intervals from models left out (``calibrate fit --published``), those that are derived from how far
+transfers are off: they have no scale.
 """
 
 from __future__ import annotations
@@ -112,11 +114,13 @@ def main() -> None:
     parser.add_argument("--batches", default="1,16")
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--programs", nargs="*", default=[], help="GPU=FILE of measurements that have programs already")
+    parser.add_argument("--without", default="", help="models whose probe does not show the host, comma-separated")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     tables = (families.FAMILIES, *families.UNSEEN.values())
     family_of = {families.specification(m): name for table in tables for name, own in table.items() for m in own}
     groups: dict[tuple[str, str, str], list[Score]] = defaultdict(list)
+    left_out = {family_of.get(families.specification(model)) for model in options.without.split(",") if model}
     named = [entry.split("=", 1) for entry in options.programs]
     calibrations = {gpu: load_calibration(gpu) for gpu in {options.gpu, *(gpu for gpu, _ in named)}}
     with tempfile.TemporaryDirectory() as folder:
@@ -126,7 +130,8 @@ def main() -> None:
         ]
         for runtime, (gpu, file) in product(options.runtimes.split(","), recorded):
             for score in scores(file, calibrations[gpu], runtime, family_of):
-                groups[calibrations[gpu].provenance, score.runtime, score.lane].append(score)
+                if score.family not in left_out:
+                    groups[calibrations[gpu].provenance, score.runtime, score.lane].append(score)
     scales = []
     print(
         f"{'provenance':10} {'runtime':18} {'lane':6} {'cases':>5} {'held before':>11} {'scale':>6} {'held after':>10}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from predictor.records import CaptureMode
 from predictor.runtimes.compile.execution import prepare
-from predictor.runtimes.compile.lowering import AS_EXPORT_BEFORE, CHECKED_MODULE, FALLBACK, NAME, lower
+from predictor.runtimes.compile.lowering import AS_EXPORT_BEFORE, FALLBACK, NAME, lower
 from predictor.runtimes.runtime import HostTerms, Runtime
 
 RUNTIME = Runtime(
@@ -14,5 +14,5 @@ RUNTIME = Runtime(
     needs_gpu=False,
     lower=lower,
     prepare=prepare,
-    host_terms=HostTerms(base="eager", rows=("triton", "weight", CHECKED_MODULE, FALLBACK), recompiles=True),
+    host_terms=HostTerms(base="eager", rows=("triton", "weight", FALLBACK), recompiles=True),
 )
