@@ -31,7 +31,7 @@ def record(case: Case, device: str, target: Target | None = None, is_trained: bo
 
 
 def captured(case: Case, device: str, target: Target, is_trained: bool = True) -> Graph:
-    """The graph that the case's runtime makes of its model, see ``record``. Raises CannotRunError where none is made."""
+    """The graph that the case's runtime makes of its model, see ``record``. Raises CannotRunError where none is."""
     asked = case.model, device, case.batch, case.length, case.lengths
     try:
         with weights_on_meta():  # inputs keep their values, which masks are skipped by, as where a user asks
