@@ -97,7 +97,7 @@ WIDER: dict[str, Callable[[Dims, Array], Dims]] = {
     "scattered_elements": _along("elements"),
     "exchange": _along("rows"),
     "triton_exchange": _along("rows"),
-    **dict.fromkeys(("layer_norm", "group_norm", "gather"), _COLUMNS),
+    **dict.fromkeys(("layer_norm", "group_norm", "gather", "ort_bias_rows"), _COLUMNS),
     "weight_norm": _along("rows", "cols"),
     **dict.fromkeys(
         (
@@ -112,7 +112,7 @@ WIDER: dict[str, Callable[[Dims, Array], Dims]] = {
         (
             *("pointwise", "copy", "cat", "pool", "fill", "unmodelled", "nnc", "triton", "ort"),
             *("ort_issued", "ort_reduction", "ort_pool", "ort_resize", "ort_conv3d_depthwise", "ort_quantised"),
-            "ort_tensor_pass",
+            *("ort_tensor_pass", "ort_places"),
             *("ort_cache_copy", "ort_scan", "ort_unpacked_bits"),
         ),
         _STREAMED,

@@ -52,16 +52,17 @@ MOST_AGAIN = 15
 of 43,328 places, rows of 200, an element takes 15.1 and 15.2 ps, as much as this formula gives for 14 of them.
 """
 
-MOST_MEETINGS, BUSY = 8, 2.0
-"""Rows of a warp up to which each makes its turns longer, and by how much these are where every thread of the GPU has
-an element. Measured: rows of 3 and 4 beside those of 112 and 128; 5,000 elements beside half a million.
+MOST_MEETINGS, BUSY = 8, 0.12
+"""Rows of a warp up to which each makes its turns longer, and by how much these are for each that meets where every
+thread of the GPU has an element. Measured: rows of 3 and 4 beside those of 112 and 128; 5,000 elements beside half a
+million, 17 that meet; 10 to 210 thousand, 4 and 5 that meet, in five networks of graphs.
 """
 
 
 def _added_s(d: Dims, size: int, sms: int) -> Array:
     start_s, element_s = ADDED_START_S[min(size, 4)], ADDED_ELEMENT_S[min(size, 4)]
     each_s = element_s + (AGAIN_ELEMENT_S * np.minimum(d["shared"], MOST_AGAIN) if size == 2 else 0.0)
-    busy = 1 + BUSY * np.minimum(d["elements"] / (sms * SM_THREADS), 1.0)
+    busy = 1 + BUSY * d["shared"] * np.minimum(d["elements"] / (sms * SM_THREADS), 1.0)
     of_warp = np.clip(WARP / d["row"], 1.0, MOST_MEETINGS)
     longer = np.where(of_warp > 1, of_warp * busy, 1.0)
     meeting_s = MEETING_S * d["shared"] * longer if size == 2 else 0.0
