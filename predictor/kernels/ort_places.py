@@ -17,8 +17,8 @@ GATHERED, SPREAD, BROADCAST = 9, 17, 18
 """Numbers of ``ops.ort.Kind``."""
 
 GATHERED_S = 4.0e-10
-"""Of an element on a multiprocessor (_GatherKernel), which divides for its slice and its place in it: 264 to 283 billion
-in a second where they are 10 to 550 million, in half precision as of whatever lies behind them.
+"""Of an element on a multiprocessor (_GatherKernel), which divides for its slice and its place in it: of 10 to 550
+million in half precision 250 to 283 billion in a second.
 """
 
 SPREAD_S, RUNS_S, WRITTEN_S = 2.0e-10, 2.6e-10, 4.4e-11
@@ -48,8 +48,8 @@ WIDE_ROW_START_S, WIDE_ROW_OUTPUT_S = 2e-6, 1.31e-10
 """The same by tiles of 128 x 128: 7 sizes."""
 
 FEW_ROWS, FEW_SIDE, MANY_ROWS, NARROW = 380, 1280, 40_000, (32, 200)
-"""Where cuBLAS takes ``gemmk1_kernel``: from 384 rows on, up to 1,184 rows and 1,152 columns, not of 1,536, of more than
-256 columns; from 43,328 rows on for 48 to 200 columns, not 32.
+"""Where cuBLAS takes ``gemmk1_kernel``: for 384 to 1,184 rows and as many columns, not for 1,536 or 256; from 43,328
+rows on for 48 to 200 columns, not for 32.
 """
 
 WIDE = 384
