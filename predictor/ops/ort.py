@@ -629,7 +629,13 @@ def by_matrix(call: OpCall) -> tuple[Kernel, ...]:
 
 
 def summed(call: OpCall) -> tuple[Kernel, ...]:
-    """A sum, see ``is_matrix_reduction``."""
+    """A sum, see ``is_matrix_reduction``; of integers a block for every result, whatever lies between what it adds
+    (onnxruntime, reduce_sum_nd).
+    """
+    x, out = call.tensors[0], call.outputs[0]
+    if x.dtype in ("int32", "int64") and x.elements and out.elements:
+        rows = float(out.elements)
+        return (Kernel("ort_integer_sums", x.dtype, {"rows": rows, "cols": x.elements / rows, "itemsize": x.itemsize}),)
     return by_matrix(call) if is_matrix_reduction(call) else by_library(call)
 
 
