@@ -36,8 +36,8 @@ READ_ON_CPU: dict[str, frozenset[int]] = {
     **dict.fromkeys(("Pad", "Resize"), frozenset({1, 2, 3})),
     **dict.fromkeys(("Slice",), frozenset({1, 2, 3, 4})),
 }
-"""Inputs, by position, that a kernel of the GPU reads on the CPU itself (``InputMemoryType`` of its registration): a node
-that has sizes there stays on the GPU.
+"""Inputs, by position, that a kernel of the GPU reads on the CPU itself (``InputMemoryType`` of its registration): with
+sizes there a node stays on the GPU.
 """
 
 NEVER_ON_CPU = frozenset({"fp16", "bf16", "fp8_e4m3", "fp8_e5m2"})
@@ -51,7 +51,7 @@ def computes_sizes(
     op: str, inputs: Sequence[str], types: Types, elements: Sequence[int], sizes: Set[str], weights: Set[str]
 ) -> bool:
     """Whether a node is left to the CPU since all that it reads are sizes, which lie there, and small weights
-    (onnxruntime, fallback_cpu_capability.cc, GetCpuPreferredNodes). inputs, types, elements: of its inputs, by position.
+    (onnxruntime, fallback_cpu_capability.cc, GetCpuPreferredNodes). inputs, types, elements: by position.
     """
     if not sizes.intersection(inputs):
         return False
