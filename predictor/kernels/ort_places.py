@@ -1,8 +1,7 @@
 """ONNX Runtime's kernels of which each thread finds by divisions where what it reads lies, and its biases of products.
 
 ort_places: what is gathered, spread alone, or spread beside another tensor. kind: as in ``ops.ort.Kind``; rank: of the
-result of two tensors, 2 where what is spread alone has two runs of dimensions, those that are repeated and those that
-are not, side by side ones taken as one.
+result of two tensors, 2 where of what is spread alone each row is one value.
 
 ort_bias_rows: a row that is spread over a matrix by a product with ones, before a product is added to it.
 """
@@ -11,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from predictor.kernels.family import Array, Dims, Family, MeasuredIn, log
+from predictor.kernels.family import Array, Dims, Family, MeasuredIn, log, tile_blocks
 
 GATHERED, SPREAD, BROADCAST = 9, 17, 18
 """Numbers of ``ops.ort.Kind``."""
@@ -21,9 +20,9 @@ GATHERED_S = 4.0e-10
 million in half precision 250 to 283 billion in a second.
 """
 
-SPREAD_S, RUNS_S, WRITTEN_S = 2.0e-10, 2.6e-10, 4.4e-11
-"""Of an element that is spread (ExpandKernel), where two runs are left (ExpandKernel2D), and of a byte written, which
-integers of eight wait for: 520, 400 to 420 and 306 billion elements in a second.
+SPREAD_S, ROWS_S, WRITTEN_S, CACHE_BYTES = 2.0e-10, 2.6e-10, 1.2e-11, 50e6
+"""Of an element that is spread (ExpandKernel), where each row is one value (ExpandKernel2D), and of a byte of such rows
+beyond what the cache holds: 520 and 420 billion elements in a second, 306 billion integers of eight bytes.
 """
 
 BROADCAST_S, RANK_S = 9.1e-11, 4.53e-11
@@ -66,10 +65,10 @@ def _bytes(d: Dims, size: int) -> Array:
 
 def _places_s(d: Dims, size: int, sms: int) -> Array:
     """Instructions of its elements, each with divisions."""
-    spread = np.where(d["rank"] == 2, RUNS_S, SPREAD_S) * d["elements"]
+    written_s = WRITTEN_S * np.maximum(d["bytes_written"] - CACHE_BYTES, 0.0)
     each = {
         GATHERED: GATHERED_S * d["elements"],
-        SPREAD: np.maximum(spread, WRITTEN_S * d["bytes_written"]),
+        SPREAD: np.where(d["rank"] == 2, ROWS_S * d["elements"] + written_s, SPREAD_S * d["elements"]),
         BROADCAST: (BROADCAST_S + RANK_S * d["rank"]) * d["elements"],
     }
     starts = {GATHERED: GATHERED_START_S, SPREAD: SPREAD_START_S, BROADCAST: BROADCAST_START_S}
@@ -114,6 +113,7 @@ ROWS = (
         features=lambda d, size, sms: [log(d["rows"]), log(d["cols"])],
         sizes=("rows", "cols"),
         profiler_names=r"cutlass|gemmk1|gemm",
+        blocks=lambda d: tile_blocks(d["rows"], d["cols"]),
         issue_s=_rows_s,
         closed_form=True,
         measured_in=MeasuredIn.NOWHERE,

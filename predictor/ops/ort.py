@@ -121,8 +121,9 @@ def placed(call: OpCall, kind: Kind, rank: int = 0, reads_part: bool = False) ->
 
 
 def spread(call: OpCall) -> tuple[Kernel, ...]:
-    """A tensor repeated, by runs of dimensions that are repeated and that are not (onnxruntime, expand_impl.cu and
-    CalcEffectiveDims): of one value a fill, of one run a copy.
+    """A tensor repeated, by runs of dimensions that are repeated and that are not, side by side ones taken as one
+    (onnxruntime, expand_impl.cu): of one value a fill, of one run a copy; of two with the repeated ones last rows of
+    one value each.
     """
     x, out = call.tensors[0], call.outputs[0]
     shape = (1,) * (len(out.shape) - len(x.shape)) + x.shape
@@ -130,7 +131,7 @@ def spread(call: OpCall) -> tuple[Kernel, ...]:
     runs = 1 + sum(a != b for a, b in pairwise(repeats))
     if x.elements <= 1 or runs < 2:
         return copies_of(*[out] * bool(out.elements))
-    return placed(call, Kind.SPREAD, runs)
+    return placed(call, Kind.SPREAD, 2 if runs == 2 and repeats[-1] else 0)
 
 
 sigmoid: Lower = partial(kernel, kind=Kind.SIGMOID)
