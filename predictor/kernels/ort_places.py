@@ -30,9 +30,9 @@ BROADCAST_S, RANK_S = 9.1e-11, 4.53e-11
 594 billion in a second of two dimensions, 480 of three, 390 of four, 345 of five.
 """
 
-GATHERED_START_S, SPREAD_START_S, BROADCAST_START_S = 2e-7, 0.0, 0.0
-"""At the beginning. All of these beside what families without a fit take beyond their roofline. Measured in profiles of
-32 models on an H200, 300 thousand to 555 million elements: 8 % mean error of 180 kernels.
+GATHERED_START_S = 2e-7
+"""Of what is gathered at the beginning. All of these beside what families without a fit take beyond their roofline.
+Measured in profiles of 32 models on an H200, 300 thousand to 555 million elements.
 """
 
 ROW_START_S, ROW_OUTPUT_S = 1.35e-6, 1.75e-10
@@ -40,8 +40,8 @@ ROW_START_S, ROW_OUTPUT_S = 1.35e-6, 1.75e-10
 multiprocessor. Measured on an H200 in half precision: 248 sizes of profiles, 3 to 231 million outputs.
 """
 
-SHORT_ROW_START_S, SHORT_ROW_OUTPUT_S = 0.0, 1.41e-10
-"""The same where cuBLAS takes a kernel of its own for it (gemmk1_kernel): 30 sizes."""
+SHORT_ROW_OUTPUT_S = 1.41e-10
+"""Of an output where cuBLAS takes a kernel of its own for it (gemmk1_kernel): 30 sizes."""
 
 WIDE_ROW_START_S, WIDE_ROW_OUTPUT_S = 2e-6, 1.31e-10
 """The same by tiles of 128 x 128: 7 sizes."""
@@ -71,9 +71,8 @@ def _places_s(d: Dims, size: int, sms: int) -> Array:
         SPREAD: np.where(d["rank"] == 2, ROWS_S * d["elements"] + written_s, SPREAD_S * d["elements"]),
         BROADCAST: (BROADCAST_S + RANK_S * d["rank"]) * d["elements"],
     }
-    starts = {GATHERED: GATHERED_START_S, SPREAD: SPREAD_START_S, BROADCAST: BROADCAST_START_S}
-    taken = [np.where(d["kind"] == kind, starts[kind] + seconds / sms, 0.0) for kind, seconds in each.items()]
-    return np.asarray(np.sum(taken, axis=0))
+    taken = [np.where(d["kind"] == kind, seconds / sms, 0.0) for kind, seconds in each.items()]
+    return np.asarray(np.sum(taken, axis=0) + GATHERED_START_S * (d["kind"] == GATHERED))
 
 
 def _outputs(d: Dims) -> Array:
@@ -86,7 +85,7 @@ def _rows_s(d: Dims, size: int, sms: int) -> Array:
     few = (rows > FEW_ROWS) & (rows < FEW_SIDE) & (cols > FEW_ROWS) & (cols < FEW_SIDE)
     short = few | ((rows > MANY_ROWS) & (cols > least) & (cols <= most))
     wide = ~short & (rows > MANY_ROWS) & (cols % 128 == 0) & (cols <= WIDE)
-    start_s = np.where(short, SHORT_ROW_START_S, np.where(wide, WIDE_ROW_START_S, ROW_START_S))
+    start_s = np.where(short, 0.0, np.where(wide, WIDE_ROW_START_S, ROW_START_S))
     output_s = np.where(short, SHORT_ROW_OUTPUT_S, np.where(wide, WIDE_ROW_OUTPUT_S, ROW_OUTPUT_S))
     return np.asarray(start_s + output_s * _outputs(d) / sms)
 
