@@ -53,7 +53,7 @@ def computes_sizes(
     """Whether a node is left to the CPU since all that it reads are sizes, which lie there, and small weights
     (onnxruntime, fallback_cpu_capability.cc, GetCpuPreferredNodes). inputs, types, elements: by position.
     """
-    if not sizes.intersection(inputs):
+    if not sizes & set(inputs):
         return False
     for position, (name, dtype, count) in enumerate(zip(inputs, types, elements, strict=True)):
         is_small = name in weights and count <= SMALL_WEIGHT

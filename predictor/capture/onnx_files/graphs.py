@@ -97,7 +97,7 @@ def _on_host(data: Mapping[str, Any], spec: Callable[[str], TensorSpec | None]) 
         if not opsets or onnx_form(op).is_control_flow:
             continue
         reason = reason_for_cpu(op, domain, opsets.get(domain, 1), types(inputs), types(outputs), values)
-        counts = [known.elements if (known := spec(name)) is not None else 0 for name in inputs]
+        counts = [read.elements if (read := spec(name)) is not None else 0 for name in inputs]
         is_of_sizes = computes_sizes(op, inputs, types(inputs), counts, sizes, weights)
         if op in SIZES or is_of_sizes:
             sizes.update(outputs)

@@ -229,3 +229,14 @@ def test_a_product_of_unpacked_weights_of_four_bits_is_one_node(tmp_path: Path) 
     kept = [("read by others", unpacked(32, outputs=["y", "w"])), ("blocks of eight", unpacked(8))]
     for name, made in kept:
         assert {c.op for c in files.read_graph(saved(tmp_path, made, name)).calls} == {"DequantizeLinear", "MatMul"}
+
+
+def test_a_type_that_a_node_leaves_to_its_operator_is_exchanged_with_the_others() -> None:
+    """A diagonal is exported as a mask of a shape without a value, which is of single precision."""
+
+    class Diagonal(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.diagonal(dim1=-2, dim2=-1).sum(-1)
+
+    graph = modules.exported(Diagonal(), torch.rand(4, 8, 8), "fp16")
+    assert "EyeLike" in [call.op for call in graph.calls]
