@@ -26,6 +26,7 @@ from predictor.assemble import bound, spread
 from predictor.calibration.host_costs import HostCosts, beside_a_probe
 from predictor.calibration.load import Calibration
 from predictor.errors import CannotRunError
+from predictor.kernels.host_copies import BETWEEN_S, HOST_COPY
 from predictor.lowered import Lowered, of_program
 from predictor.plans import Plan, target_of
 from predictor.pricing.intervals import interval
@@ -195,6 +196,13 @@ def _zoo_lowered(case: Case, target: Target) -> Lowered | None:
     return None if lowered.program.program.unsupported_reason else lowered
 
 
+def _waits_s(program: Program) -> float:
+    """Seconds that copies from the host wait between kernels, which no profile says of a kernel."""
+    kernels = ((call, kernel) for call in program.calls for kernel in call.kernels if kernel.family == HOST_COPY)
+    waiting = (c.times * k.times for c, k in kernels if k.dims.get("replayed") or not k.dims.get("pageable"))
+    return BETWEEN_S * float(sum(waiting))
+
+
 def _row(ran: _Measured, flops_s: float, calibration: Calibration, host: HostCosts) -> Row:
     case, profile, measured, lowered = ran.case, ran.profile, ran.measured, ran.lowered
     host = beside_a_probe(host)
@@ -218,7 +226,7 @@ def _row(ran: _Measured, flops_s: float, calibration: Calibration, host: HostCos
         measured=measured,
         predicted={"queue": timeline.latency_s, "max": timeline.max_s, "flops": flops_s},
         kernel_s=kernel_s,
-        predicted_kernel_s=timeline.kernel_s,
+        predicted_kernel_s=timeline.kernel_s - _waits_s(lowered.program.program),
         predicted_host_s=timeline.host_s,
         launches=profile.launches,
         predicted_launches=launches,
