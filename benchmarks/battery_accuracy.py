@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from calibrate.measure.programs import captured, lowered, record
+from calibrate.samples.environment import exports_are_trained
 from calibrate.samples.records import CaseProfile, CaseRound, Environment, ProgramRecord
 from calibrate.samples.store import SampleFile
 from calibrate.validate import accuracy
@@ -48,6 +49,7 @@ def with_programs(
     file.append([*measured.of(Environment), *measured.of(CaseRound), *measured.of(CaseProfile)])
     signal.signal(signal.SIGALRM, out_of_time)
     target = Target(measured.of(Environment)[-1].versions["torch"], load_calibration(options.gpu).architecture)
+    is_trained = exports_are_trained(measured)
     for profile in measured.of(CaseProfile):
         case = profile.case
         if case.runtime not in options.runtimes.split(",") or case.dtype not in options.dtypes.split(","):
@@ -56,7 +58,7 @@ def with_programs(
             continue
         signal.alarm(options.seconds)
         try:
-            file.append([record_of(case, target, graphs)])
+            file.append([record_of(case, target, graphs, is_trained)])
         except (PredictorError, TimeoutError) as error:
             print(f"{case}: not predicted: {type(error).__name__} {str(error)[:120]}", file=sys.stderr)
         finally:
@@ -64,16 +66,16 @@ def with_programs(
     return file
 
 
-def record_of(case: Case, target: Target, folder: Path | None) -> ProgramRecord:
-    """The program of a case, from a graph that is kept or captured now."""
+def record_of(case: Case, target: Target, folder: Path | None, is_trained: bool) -> ProgramRecord:
+    """The program of a case, from a graph that is kept or captured now. is_trained: see ``record``."""
     if folder is None:
-        return record(case, "cuda", target)
+        return record(case, "cuda", target, is_trained)
     path = folder / f"{case.model.rpartition(':')[2]}.json.gz"
     graphs = files.read(path) if path.exists() else files.GraphSet(case.model)
     mode, sizes = runtimes.load(case.runtime).mode_on(target), (case.batch, case.length or 0)
     graph = graphs.find(case.dtype, mode, *sizes)
     if graph is None:
-        graph = captured(case, "cuda", target)
+        graph = captured(case, "cuda", target, is_trained)
         own = files.SizeRange(case.batch, case.batch, sizes[1], sizes[1])
         files.write(path, graphs.extended(case.dtype, mode, {sizes: graph}, own))
     return lowered(case, graph, target)

@@ -21,6 +21,7 @@ from typing import Any
 
 from calibrate.fit.alignment import align
 from calibrate.measure.programs import record
+from calibrate.samples.environment import exports_are_trained
 from calibrate.samples.programs import restored
 from calibrate.samples.records import CaseProfile
 from calibrate.samples.store import SampleFile
@@ -88,14 +89,17 @@ def of_files(options: argparse.Namespace) -> list[Residual]:
     calibration = load_calibration(options.gpu)
     signal.signal(signal.SIGALRM, _out_of_time)
     found: list[Residual] = []
-    for profile in [profile for path in options.files for profile in SampleFile(path).of(CaseProfile)]:
+    files = map(SampleFile, options.files)
+    for profile, is_trained in [
+        (profile, exports_are_trained(file)) for file in files for profile in file.of(CaseProfile)
+    ]:
         case = profile.case
         asked = case.runtime in options.runtimes.split(",") and case.dtype in options.dtypes.split(",")
         if not asked or str(case.batch) not in options.batches.split(",") or not profile.order:
             continue
         signal.alarm(options.seconds)
         try:
-            program = record(case, "cuda").program
+            program = record(case, "cuda", is_trained=is_trained).program
         except (PredictorError, TimeoutError) as error:
             print(f"{case}: not predicted: {type(error).__name__} {str(error)[:120]}", file=sys.stderr)
             continue

@@ -20,6 +20,7 @@ from typing import Any
 
 import models_zoo
 from calibrate.measure.programs import record
+from calibrate.samples.environment import exports_are_trained
 from calibrate.samples.files import Samples
 from calibrate.samples.programs import stored
 from calibrate.samples.records import CaseProfile, CaseRound, Environment, ProgramRecord, Refusal, Sample
@@ -28,8 +29,11 @@ from predictor import runtimes
 from predictor.calibration.files import find
 from predictor.calibration.load import load_calibration
 from predictor.errors import PredictorError
-from predictor.records import Target
+from predictor.records import CaptureMode, Target
 from predictor.sources import plan_of
+
+EXPORTING = frozenset(n for n in runtimes.names() if CaptureMode.EXPORTED in runtimes.load(n).capture_modes)
+"""Runtimes that run an export."""
 
 KINDS: tuple[type[Sample], ...] = (Environment, CaseRound, CaseProfile, Refusal)
 """What a file of measurements holds beside programs."""
@@ -40,15 +44,15 @@ def out_of_time(*_: Any) -> None:
     raise TimeoutError
 
 
-def captured(known: ProgramRecord, target: Target, seconds: int) -> ProgramRecord:
+def captured(known: ProgramRecord, target: Target, seconds: int, is_trained: bool) -> ProgramRecord:
     """A record with the program of today's capture: of a zoo model, of its shipped graph."""
     case = known.case
     signal.alarm(seconds)
     try:
-        if case.model not in models_zoo.names():
-            found = record(case, "cuda", target)
+        if case.model not in models_zoo.names() or (case.runtime in EXPORTING and not is_trained):
+            found = record(case, "cuda", target, is_trained)
             return known if found.program is None or found.unsupported_reason else found
-        graph = plan_of(case.model, batch=case.batch, length=case.length or None).graph(case.dtype, case.runtime)
+        graph = plan_of(case.model).graph(case.dtype, case.runtime, case.batch, case.length or None)
         return ProgramRecord(case, stored(runtimes.load(case.runtime).lower(graph, target)), graph.macs)
     except (PredictorError, TimeoutError) as error:
         print(f"{case}: kept: {type(error).__name__} {str(error)[:120]}", file=sys.stderr)
@@ -73,9 +77,15 @@ def main() -> None:
         calibration = load_calibration(options.gpu)
         environments = file.of(Environment) or Samples.of(find(options.gpu)).constants.of(Environment)
         target = Target(environments[-1].versions["torch"], calibration.architecture)
+        is_trained = exports_are_trained(file)
         records = file.of(ProgramRecord)
         old = {one.case for one in records if one.case.runtime in wanted and one.case.model.startswith(names)}
-        new = [captured(one, target, options.seconds) if one.case in old and one.program else one for one in records]
+        renewed = {
+            one.case: captured(one, target, options.seconds, is_trained)
+            for one in records
+            if one.case in old and one.program
+        }
+        new = [renewed.get(one.case, one) for one in records]
         aside.unlink(missing_ok=True)
         SampleFile(aside).append([*(sample for kind in KINDS for sample in file.of(kind)), *new])
         os.replace(aside, path)

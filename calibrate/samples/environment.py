@@ -29,6 +29,10 @@ PACKAGES = {
 """Package that measurements depend on -> names that it may be installed by."""
 
 
+EXPORTS, TRAINED = "exports", "trained"
+"""What stands among the versions since modules are exported to ONNX as if they were trained."""
+
+
 def cpu_model() -> str:
     """The processor's name."""
     try:
@@ -53,8 +57,8 @@ def _nvidia_smi(query: str) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and the packages that measurements depend on."""
-    installed = {"python": platform.python_version()}
+    """Versions of Python and the packages that measurements depend on, and what modules are exported to ONNX as."""
+    installed = {"python": platform.python_version(), EXPORTS: TRAINED}
     for package, names in PACKAGES.items():
         for name in names:
             with suppress(metadata.PackageNotFoundError):
@@ -104,6 +108,13 @@ def check_agreement(file: SampleFile, here: Environment, option: str) -> None:
 
 def _value(environment: Environment, field: str) -> str:
     return str(getattr(environment, field, "") or environment.versions.get(field, ""))
+
+
+def exports_are_trained(file: SampleFile) -> bool:
+    """Whether the modules that a file measured under ONNX Runtime were exported as if they were trained, with biases
+    that older files lack (``predictor.graph.onnx_export.trained``).
+    """
+    return any(environment.versions.get(EXPORTS) == TRAINED for environment in file.of(Environment)[-1:])
 
 
 def check_gpu(file: SampleFile, calibration: Calibration) -> None:

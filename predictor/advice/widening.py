@@ -97,13 +97,13 @@ WIDER: dict[str, Callable[[Dims, Array], Dims]] = {
     "scattered_elements": _along("elements"),
     "exchange": _along("rows"),
     "triton_exchange": _along("rows"),
-    **dict.fromkeys(("layer_norm", "group_norm", "gather"), _COLUMNS),
+    **dict.fromkeys(("layer_norm", "group_norm", "gather", "ort_bias_rows"), _COLUMNS),
     "weight_norm": _along("rows", "cols"),
     **dict.fromkeys(
         (
             *("softmax", "batch_norm", "reduce", "scan", "sort", "fft"),
             *("ort_attention_softmax", "ort_channel_norm", "ort_batch_norm", "ort_row_sums"),
-            *("ort_column_sums", "ort_reduced_across"),
+            *("ort_column_sums", "ort_integer_sums", "ort_reduced_across"),
             *("ort_top_k", "ort_top_parts", "ort_top_joined", "ort_extreme", "ort_extreme_across"),
         ),
         _ROWS,
@@ -112,7 +112,7 @@ WIDER: dict[str, Callable[[Dims, Array], Dims]] = {
         (
             *("pointwise", "copy", "cat", "pool", "fill", "unmodelled", "nnc", "triton", "ort"),
             *("ort_issued", "ort_reduction", "ort_pool", "ort_resize", "ort_conv3d_depthwise", "ort_quantised"),
-            "ort_tensor_pass",
+            *("ort_tensor_pass", "ort_places"),
             *("ort_cache_copy", "ort_scan", "ort_unpacked_bits"),
         ),
         _STREAMED,

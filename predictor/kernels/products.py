@@ -1,7 +1,7 @@
 """Matrix products.
 
 gemm: batch x (m, k) @ (k, n); nt: second operand stored as (n, k); bias: added in the epilogue; gelu: computed in the
-epilogue. gemm_8bit: of integers
+epilogue; added: to what the result holds already, which is read. gemm_8bit: of integers
 or floating-point numbers of eight bits, in torch priced where it was measured alone; ort_gemm_8bit: the same in ONNX
 Runtime, by its roofline. gemm_grouped: of groups that may differ in m, of which it has the mean.
 recurrent_product: of a recurrent layer's state in one step, whose weights the step before has left in the cache;
@@ -22,7 +22,7 @@ def _gemm_flops(d: Dims) -> Array:
 
 
 def _gemm_bytes(d: Dims, size: int) -> Array:
-    return size * d["batch"] * (d["m"] * d["k"] + d["n"] * d["k"] + d["m"] * d["n"])
+    return size * d["batch"] * (d["m"] * d["k"] + d["n"] * d["k"] + (1 + d["added"]) * d["m"] * d["n"])
 
 
 def _gemm_features(d: Dims, size: int, sms: int) -> list[Array]:
@@ -40,7 +40,7 @@ def _grow_gemm(dims: Dims, times: float) -> dict[str, Array]:
 
 _product = partial(
     Family,
-    dims={"m": None, "n": None, "k": None, "batch": 1, "nt": 1, "bias": 0, "gelu": 0},
+    dims={"m": None, "n": None, "k": None, "batch": 1, "nt": 1, "bias": 0, "gelu": 0, "added": 0},
     flops=_gemm_flops,
     nbytes=_gemm_bytes,
     features=_gemm_features,

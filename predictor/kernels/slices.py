@@ -52,16 +52,19 @@ MOST_AGAIN = 15
 of 43,328 places, rows of 200, an element takes 15.1 and 15.2 ps, as much as this formula gives for 14 of them.
 """
 
-MOST_MEETINGS, BUSY = 8, 2.0
+MOST_MEETINGS, BUSY, FEW_MEET, MANY_MEET = 8, 2.0, 5.0, 8.0
 """Rows of a warp up to which each makes its turns longer, and by how much these are where every thread of the GPU has
-an element. Measured: rows of 3 and 4 beside those of 112 and 128; 5,000 elements beside half a million.
+an element, of elements that so many or more meet, not of those that so few do. Measured: rows of 3 and 4 beside those
+of 112 and 128; 5,000 elements beside half a million, 8 and 17 that meet; of 4 and 5 that meet, in five networks whose
+edges lie in any order, 170 and 210 thousand take no longer than 10 thousand for each.
 """
 
 
 def _added_s(d: Dims, size: int, sms: int) -> Array:
     start_s, element_s = ADDED_START_S[min(size, 4)], ADDED_ELEMENT_S[min(size, 4)]
     each_s = element_s + (AGAIN_ELEMENT_S * np.minimum(d["shared"], MOST_AGAIN) if size == 2 else 0.0)
-    busy = 1 + BUSY * np.minimum(d["elements"] / (sms * SM_THREADS), 1.0)
+    meet = np.clip((d["shared"] - FEW_MEET) / (MANY_MEET - FEW_MEET), 0.0, 1.0)
+    busy = 1 + BUSY * meet * np.minimum(d["elements"] / (sms * SM_THREADS), 1.0)
     of_warp = np.clip(WARP / d["row"], 1.0, MOST_MEETINGS)
     longer = np.where(of_warp > 1, of_warp * busy, 1.0)
     meeting_s = MEETING_S * d["shared"] * longer if size == 2 else 0.0

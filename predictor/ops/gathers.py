@@ -325,7 +325,7 @@ ROWS = (
     _row(
         ("scatter", "put"),
         lower=scatter,
-        onnx=ort.form("ScatterElements", trait=Trait.COPY, lower=ort.scattered_elements),
+        onnx=ort.form("ScatterElements", "Scatter", trait=Trait.COPY, lower=ort.scattered_elements),
         untimed=RARE,
     ),
     _row(("scatter_", "put_"), lower=partial(scatter, in_place=True), untimed=RARE),

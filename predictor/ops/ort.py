@@ -108,19 +108,41 @@ def pointwise(call: OpCall) -> tuple[Kernel, ...]:
     is_whole, second = first.elements == out.elements, others[0]
     if is_whole and (second.elements == out.elements or sum(n > 1 for n in second.shape) == 1):
         return kernel(call)
-    return kernel(call, Kind.BROADCAST)
+    return placed(call, Kind.BROADCAST, len(out.shape))
+
+
+def placed(call: OpCall, kind: Kind, rank: int = 0, reads_part: bool = False) -> tuple[Kernel, ...]:
+    """A kernel whose threads divide for the place of each element, see ``kernels.ort_places``."""
+    names = ("elements", "bytes_read", "bytes_written", "inputs", "kind")
+    return tuple(
+        replace(whole, family="ort_places", dims={**{name: whole.dims[name] for name in names}, "rank": float(rank)})
+        for whole in kernel(call, kind, straight=False, reads_part=reads_part)
+    )
+
+
+def spread(call: OpCall) -> tuple[Kernel, ...]:
+    """A tensor repeated, by runs of dimensions that are repeated and that are not, side by side ones taken as one
+    (onnxruntime, expand_impl.cu): of one value a fill, of one run a copy; of two with the repeated ones last rows of
+    one value each.
+    """
+    x, out = call.tensors[0], call.outputs[0]
+    shape = (1,) * (len(out.shape) - len(x.shape)) + x.shape
+    repeats = [a != b for a, b in zip(shape, out.shape, strict=False) if b > 1]
+    runs = 1 + sum(a != b for a, b in pairwise(repeats))
+    if x.elements <= 1 or runs < 2:
+        return copies_of(*[out] * bool(out.elements))
+    return placed(call, Kind.SPREAD, 2 if runs == 2 and repeats[-1] else 0)
 
 
 sigmoid: Lower = partial(kernel, kind=Kind.SIGMOID)
 power: Lower = partial(kernel, kind=Kind.POWER)
-spread: Lower = partial(kernel, kind=Kind.SPREAD, straight=False)
 transcendental: Lower = partial(kernel, kind=Kind.TRANSCENDENTAL)
 checked: Lower = partial(kernel, kind=Kind.CHECKED)
 clipped: Lower = partial(kernel, kind=Kind.CLIPPED)
 gelu: Lower = partial(kernel, kind=Kind.GELU)
 shuffled: Lower = partial(kernel, kind=Kind.SHUFFLED, straight=False)
 gathered: Lower = partial(kernel, kind=Kind.GATHERED, straight=False)
-looked_up: Lower = partial(kernel, kind=Kind.GATHERED, straight=False, reads_part=True)
+looked_up: Lower = partial(placed, kind=Kind.GATHERED, reads_part=True)
 pooled: Lower = partial(kernel, kind=Kind.POOLED, straight=False)
 cut: Lower = partial(kernel, kind=Kind.CUT, straight=False)
 quantised: Lower = partial(kernel, kind=Kind.CHECKED, family="ort_quantised")
@@ -307,8 +329,12 @@ def gemm(call: OpCall) -> tuple[Kernel, ...]:
     bias = call.tensors[2] if len(call.tensors) > 2 else None
     if bias is None:
         return (whole,)
-    is_row = len(bias.shape) < 2 or bias.elements < out.elements or m == 1
-    return (product(a.dtype, m, n, 1, 1, False) if is_row else copies_of(out)[0], whole)
+    added = replace(whole, dims={**whole.dims, "added": 1.0})
+    if bias.elements == 1 or (len(bias.shape) > 1 and bias.elements == out.elements and m > 1):
+        return (*copies_of(out), added)
+    if a.itemsize == 2:
+        return (Kernel("ort_bias_rows", a.dtype, {"rows": float(m), "cols": float(n)}), added)
+    return (product(a.dtype, m, n, 1, 1, False), added)
 
 
 OPERANDS = 3
@@ -604,7 +630,13 @@ def by_matrix(call: OpCall) -> tuple[Kernel, ...]:
 
 
 def summed(call: OpCall) -> tuple[Kernel, ...]:
-    """A sum, see ``is_matrix_reduction``."""
+    """A sum, see ``is_matrix_reduction``; of integers a block for every result, whatever lies between what it adds
+    (onnxruntime, reduce_sum_nd).
+    """
+    x, out = call.tensors[0], call.outputs[0]
+    if x.dtype in ("int32", "int64") and x.elements and out.elements:
+        rows = float(out.elements)
+        return (Kernel("ort_integer_sums", x.dtype, {"rows": rows, "cols": x.elements / rows, "itemsize": x.itemsize}),)
     return by_matrix(call) if is_matrix_reduction(call) else by_library(call)
 
 

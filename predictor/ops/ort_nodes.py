@@ -107,12 +107,15 @@ def local_norm(call: OpCall) -> tuple[Kernel, ...]:
 
 
 def found_places(call: OpCall) -> tuple[Kernel, ...]:
-    """Counts, sums along them, places written."""
+    """Counts of every block, sums along them, behind a state that is written first, the last of which goes to the host;
+    then places written (onnxruntime, nonzero_op.cc).
+    """
     x = call.tensors[0]
-    marks = TensorSpec(x.shape, "int32", x.stride)
+    blocks = TensorSpec((-(-x.elements // 256),), "int32", (1,))
     return (
-        *ort.checked(OpCall("", {"input0": x}, (marks,), Trait.POINTWISE)),
-        *ort.copies_of(marks),
+        *ort.checked(OpCall("", {"input0": x}, (blocks,), Trait.POINTWISE)),
+        *ort.copies_of(*[blocks] * 2 * bool(x.elements)),
+        *(ort.sent(1) if x.elements else ()),
         *ort.gathered(call),
     )
 
@@ -197,6 +200,9 @@ def fourier_elements(call: OpCall) -> int:
 
 FOURIER = OnnxForm(("DFT", "STFT"), no_kernels, Trait.HOST, cpu_elements=fourier_elements)
 
+RARE_ON_HOST = on_host("AffineGrid", "Col2Im", "CumProd", "Det", "MaxRoiPool", "MaxUnpool", "Multinomial", "Unique")
+"""A pass over their elements, a judgement: no CUDA kernel of ONNX Runtime 1.31 takes them."""
+
 TREES = on_host("TreeEnsemble", "TreeEnsembleClassifier", "TreeEnsembleRegressor", cpu_passes=240)
 """A row goes down every tree. Measured of one forest alone, 0.7 us a row (``benchmarks/onnx_files``, forest)."""
 
@@ -235,7 +241,7 @@ def _forms() -> Iterator[OnnxForm]:
     yield from ort.form("SequenceLength", trait=Trait.VIEW, lower=ort.nothing)
     yield from ort.form("SequenceAt", "SequenceInsert", trait=Trait.COPY, lower=moved_ones)
     yield from ort.form("ConcatFromSequence", "SplitToSequence", trait=Trait.COPY, lower=moved_ones)
-    yield from (FOURIER, STRINGS, TREES, TABLES)
+    yield from (FOURIER, STRINGS, TREES, TABLES, RARE_ON_HOST)
 
 
 _turned = partial(ort.kernel, straight=False)

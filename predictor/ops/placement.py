@@ -7,7 +7,7 @@ onnxruntime-gpu, asked of it by ``benchmarks/onnx_kernels.py``. What the provide
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -26,6 +26,42 @@ SIZES = frozenset({"Shape", "Size"})
 
 OF_SIZES = "computes with sizes, which lie on the CPU"
 """Why a node whose inputs are all of those stays there (onnxruntime, core/framework/fallback_cpu_capability.cc)."""
+
+READ_ON_CPU: dict[str, frozenset[int]] = {
+    **dict.fromkeys(("ConstantOfShape",), frozenset({0})),
+    **dict.fromkeys(("Expand", "Reshape", "Squeeze", "Tile", "TopK", "Unsqueeze", "CumSum", "Trilu"), frozenset({1})),
+    **dict.fromkeys(("Split", "SequenceAt", "SplitToSequence"), frozenset({1})),
+    **dict.fromkeys(("Range",), frozenset({0, 1, 2})),
+    **dict.fromkeys(("OneHot",), frozenset({1, 2})),
+    **dict.fromkeys(("Pad", "Resize"), frozenset({1, 2, 3})),
+    **dict.fromkeys(("Slice",), frozenset({1, 2, 3, 4})),
+}
+"""Inputs, by position, that a kernel of the GPU reads on the CPU itself (``InputMemoryType`` of its registration): with
+sizes there a node stays on the GPU.
+"""
+
+NEVER_ON_CPU = frozenset({"fp16", "bf16", "fp8_e4m3", "fp8_e5m2"})
+"""Types of inputs with which a node does not go to the CPU for what sizes it reads."""
+
+SMALL_WEIGHT = 100
+"""Elements of a weight up to which it may (kSmallInitializerThreshold)."""
+
+
+def computes_sizes(
+    op: str, inputs: Sequence[str], types: Types, elements: Sequence[int], sizes: Set[str], weights: Set[str]
+) -> bool:
+    """Whether a node is left to the CPU since all that it reads are sizes, which lie there, and small weights
+    (onnxruntime, fallback_cpu_capability.cc, GetCpuPreferredNodes). inputs, types, elements: by position.
+    """
+    if not sizes & set(inputs):
+        return False
+    for position, (name, dtype, count) in enumerate(zip(inputs, types, elements, strict=True)):
+        is_small = name in weights and count <= SMALL_WEIGHT
+        is_size = name in sizes and position not in READ_ON_CPU.get(op, ())
+        if name and (dtype in NEVER_ON_CPU or not (is_small or is_size)):
+            return False
+    return True
+
 
 Types = Sequence[str | None]
 """Dtypes of a node's inputs or outputs by position, None for one that is left out."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from predictor import disk_cache
 
-FORM = "13"
+FORM = "14"
 """Version of what the cache holds."""
 
 ROOM = "onnx"

@@ -9,7 +9,7 @@ from typing import Any
 
 from predictor.ops import OnnxForm, onnx_form
 from predictor.ops.arguments import node_arguments
-from predictor.ops.placement import OF_SIZES, ON_CPU, SIZES, WEIGHTS, reason_for_cpu
+from predictor.ops.placement import OF_SIZES, ON_CPU, SIZES, WEIGHTS, computes_sizes, reason_for_cpu
 from predictor.records import Graph, OpCall, Origin, PythonWork, TensorSpec, Trait
 
 SINGLE = ("fp32", "tf32")
@@ -97,8 +97,8 @@ def _on_host(data: Mapping[str, Any], spec: Callable[[str], TensorSpec | None]) 
         if not opsets or onnx_form(op).is_control_flow:
             continue
         reason = reason_for_cpu(op, domain, opsets.get(domain, 1), types(inputs), types(outputs), values)
-        read = {name for name in inputs if name}
-        is_of_sizes = bool(read & sizes) and read <= sizes | weights
+        counts = [read.elements if (read := spec(name)) is not None else 0 for name in inputs]
+        is_of_sizes = computes_sizes(op, inputs, types(inputs), counts, sizes, weights)
         if op in SIZES or is_of_sizes:
             sizes.update(outputs)
         if is_of_sizes and op not in SIZES:

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,19 +28,34 @@ from predictor.collection import without_collection
 from predictor.errors import CannotRunError, NotExportedError, missing_library
 from predictor.graph.inputs import batch_of as inputs_batch
 from predictor.graph.inputs import flat
+from predictor.graph.onnx_export import is_of_zeros, learned
 from predictor.records import CaptureMode, Graph
+
+_untrained = ContextVar("untrained", default=False)
+
+
+@contextlib.contextmanager
+def untrained() -> Iterator[None]:
+    """Modules are exported with the zeros that they begin with meanwhile: files that were measured before exports were
+    those of trained modules (``onnx_export.trained``) are such.
+    """
+    before = _untrained.set(True)
+    try:
+        yield
+    finally:
+        _untrained.reset(before)
 
 
 def exported(module: Any, inputs: Any, dtype: str, name: str | None = None, *, only_kept: bool = False) -> Graph:
     """Graph of a module: exported on the CPU, in half precision for either half-precision type, so that what the module
-    does in fp32 itself stays told apart; if it has no weights, with ``_StandIns``. Raises CannotRunError where it
-    cannot be exported, with only_kept NotExportedError where it was not before.
+    does in fp32 itself stays told apart; learned tensors without values or of zeros with ``_StandIns``. Raises
+    CannotRunError where it cannot be exported, with only_kept NotExportedError where it was not before.
     """
     from predictor.capture.isolation import isolated
     from predictor.capture.recorder import versions
 
     own = "fp16" if dtype in HALF else "fp32"
-    kept = cache.kept_at(_fingerprint(module, inputs, own), package_versions())
+    kept = cache.kept_at(_fingerprint(module, inputs, own), package_versions(), _untrained.get())
     with isolated(), without_collection():
         data = cache.from_cache(kept)
         if data is None and only_kept:
@@ -60,14 +76,14 @@ def _optimised(module: Any, inputs: Any, dtype: str) -> dict[str, Any]:
     from predictor.capture.stand_ins import Copies, modules_in
 
     floats = torch.float16 if dtype == "fp16" else torch.float32
-    stand_ins = _StandIns(module)
+    stand_ins = _StandIns(module, _untrained.get())
 
     def placed(tensor: torch.Tensor) -> torch.Tensor:
         kind = floats if tensor.is_floating_point() else tensor.dtype
         if tensor.is_meta and kind is floats and tensor.dim() > 1 and tensor.numel() > VALUES:
             untouched: torch.Tensor = _untouched(tensor.shape, kind)
             return untouched
-        if tensor.is_meta:
+        if tensor.is_meta or stand_ins.is_needed(tensor):
             stand_in: torch.Tensor = stand_ins.of(tensor, kind)
             return stand_in
         return tensor.detach().to("cpu", kind, copy=True)
@@ -114,18 +130,19 @@ VALUES = 512
 
 
 class _StandIns:
-    """Values of a module's tensors that have none. An exporter leaves out a bias that is zero, and computes twice the
-    same once: so each is another number, but for biases that are zero before a training, and what batch norms begin
-    with, which shift nothing until then.
+    """Values of a module's tensors that have none, and of learned ones of zeros, as ``onnx_export.trained`` has it. An
+    exporter leaves out a bias that is zero, and computes twice the same once: so each is another number. is_untrained:
+    but for biases that are zero before a training, and what batch norms begin with, which shift nothing until then.
     """
 
-    def __init__(self, module: Any) -> None:
-        from torch.nn.modules.batchnorm import _NormBase
-
-        norms = [child for child in module.modules() if isinstance(child, _NormBase)]
-        tensors = [tensor for norm in norms for tensor in (norm.bias, norm.running_mean)]
-        self._zeros = {id(tensor) for tensor in (*tensors, *_zeroed(module)) if tensor is not None}
+    def __init__(self, module: Any, is_untrained: bool) -> None:
+        self._learned = set() if is_untrained else {id(tensor) for tensor in learned(module)}
+        self._zeros = {id(tensor) for tensor in _untrained_zeros(module)} if is_untrained else set()
         self._count = 0
+
+    def is_needed(self, tensor: Any) -> bool:
+        """Whether a tensor with values is one that training writes, and did not yet."""
+        return id(tensor) in self._learned and is_of_zeros(tensor)
 
     def of(self, tensor: Any, kind: Any) -> Any:
         """The stand-in of a tensor, of a dtype."""
@@ -135,6 +152,15 @@ class _StandIns:
             return torch.zeros(tensor.shape, dtype=kind)
         self._count += 1
         return torch.full(tensor.shape, 2 + self._count % VALUES / VALUES, dtype=kind)
+
+
+def _untrained_zeros(module: Any) -> list[Any]:
+    """Tensors that are zero before a training."""
+    from torch.nn.modules.batchnorm import _NormBase
+
+    norms = [child for child in module.modules() if isinstance(child, _NormBase)]
+    tensors = [tensor for norm in norms for tensor in (norm.bias, norm.running_mean)]
+    return [tensor for tensor in (*tensors, *_zeroed(module)) if tensor is not None]
 
 
 def _zeroed(module: Any) -> list[Any]:

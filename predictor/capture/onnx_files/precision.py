@@ -95,6 +95,26 @@ def _type_attributes(model: Any) -> Iterator[Any]:
                     yield attribute
 
 
+TYPED = {"SequenceEmpty": "dtype", "RandomNormal": "dtype", "RandomUniform": "dtype"}
+"""Operators whose result is of single precision where an attribute does not say another type, and that attribute; of a
+constant of some shape its value says the type.
+"""
+
+
+def _with_types(model: Any) -> None:
+    """Write out what a node leaves to the definition of its operator, so that it can be exchanged."""
+    import onnx
+
+    for graph in graphs(model):
+        for node in graph.node:
+            said = {attribute.name for attribute in node.attribute}
+            if node.op_type == "ConstantOfShape" and "value" not in said:
+                zero = onnx.helper.make_tensor("value", FLOAT, [1], [0.0])
+                node.attribute.append(onnx.helper.make_attribute("value", zero))
+            elif (name := TYPED.get(node.op_type)) and name not in said:
+                node.attribute.append(onnx.helper.make_attribute(name, FLOAT))
+
+
 def exchange(model: Any, wrapped: frozenset[str] = frozenset(), *, all_alike: bool = False) -> Proxies:
     """Exchange the types of a model in place. wrapped: further operators without double kernels; all_alike: single
     precision for everything, where the islands cannot be kept.
@@ -102,6 +122,7 @@ def exchange(model: Any, wrapped: frozenset[str] = frozenset(), *, all_alike: bo
     half = half_of(model)
     if not half:
         return Proxies()
+    _with_types(model)
     doubles = _doubles(model)
     proxy = {HALF: FLOAT, BFLOAT: FLOAT, **({} if all_alike else {FLOAT: DOUBLE})}
     if not all_alike:

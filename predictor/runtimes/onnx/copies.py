@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from predictor.kernels.host_copies import HOST_COPY
 from predictor.ops import onnx_form
-from predictor.ops.placement import ON_CPU, SIZES, WEIGHTS
+from predictor.ops.placement import ON_CPU, READ_ON_CPU, SIZES, WEIGHTS
 from predictor.records import HostCall, Kernel, OpCall, PythonWork, TensorSpec, Trait
 
 TO_HOST, FROM_HOST = "MemcpyToHost", "MemcpyFromHost"
@@ -64,7 +64,7 @@ def issued(
         if call.trait is not Trait.HOST:
             for position, (value, tensor) in enumerate(values):
                 counts = position and tensor.elements <= FEW and tensor.dtype in ("int64", "int32")
-                if value in on_cpu and not counts:
+                if value in on_cpu and not counts and position not in READ_ON_CPU.get(call.op, ()):
                     yield from copy(value, tensor, FROM_HOST, call.times)
             yield from lower(call)
             if call.op in SIZES:

@@ -65,7 +65,7 @@ def test_a_file_is_what_the_optimiser_leaves_of_it(path: Path) -> None:
 def test_a_biased_product_is_two_kernels(path: Path) -> None:
     program = runtime.lower(files.read_graph(path, "fp16"))
     gemm = next(call for call in program.calls if call.op == "Gemm")
-    assert [k.dims["k"] for k in gemm.kernels] == [1, 64]
+    assert [(k.family, k.dims.get("k")) for k in gemm.kernels] == [("ort_bias_rows", None), ("gemm", 64)]
 
 
 def test_what_was_optimised_once_is_kept(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from onnx import TensorProto, helper, numpy_helper, save
 
 from predictor import runtimes
 from predictor.capture.onnx_files.files import read_graph
-from predictor.ops.placement import OF_SIZES
+from predictor.ops.placement import OF_SIZES, computes_sizes
 
 
 def test_a_function_that_divides_a_shape_leaves_that_to_the_cpu(tmp_path: Path) -> None:
@@ -30,3 +31,21 @@ def test_a_function_that_divides_a_shape_leaves_that_to_the_cpu(tmp_path: Path) 
     assert dict(program.on_cpu) == {"Div": OF_SIZES, "Concat": OF_SIZES}  # and no copies
     assert sum(call.op == "Shape" for call in program.calls) == 4
     assert not runtimes.load("onnx-cudagraph").lower(captured).unsupported_reason
+
+
+@pytest.mark.parametrize(
+    ("op", "inputs", "types", "elements", "goes"),
+    [
+        ("Add", ["size", "one"], ["int64", "int64"], [1, 1], True),
+        ("Add", ["size", "many"], ["int64", "int64"], [1, 101], False),
+        ("Expand", ["one", "size"], ["fp32", "int64"], [1, 1], False),  # its kernel takes the shape from the CPU
+        ("Mul", ["half", "size"], ["fp16", "fp16"], [1, 1], False),
+        ("Range", ["one", "size", "one"], ["int64"] * 3, [1, 1, 1], False),
+        ("Add", ["one", "one"], ["int64", "int64"], [1, 1], False),
+    ],
+)
+def test_what_a_node_reads_decides_whether_it_follows_sizes_to_the_cpu(
+    op: str, inputs: list[str], types: list[str], elements: list[int], goes: bool
+) -> None:
+    """As GetCpuPreferredNodes of ONNX Runtime has it."""
+    assert computes_sizes(op, inputs, types, elements, {"size"}, {"one", "many", "half"}) is goes

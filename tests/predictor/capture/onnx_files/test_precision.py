@@ -13,7 +13,9 @@ from torch import nn
 
 from predictor import runtimes
 from predictor.capture.onnx_files import files, modules
+from predictor.graph.onnx_export import export
 from predictor.predict import plan_file
+from predictor.records import Graph
 from tests.onnx_models import DOUBLE, FLOAT, HALF, constant, info, model, node, saved, weight
 
 INT4 = 22
@@ -150,18 +152,52 @@ def test_a_module_that_names_cuda_is_exported_where_there_is_none() -> None:
     assert [call.op for call in graph.calls] == ["MatMul"]
 
 
-def test_a_bias_without_values_stays_and_an_untrained_norms_goes() -> None:
-    """An exporter drops a bias that is zero: stand-ins are not, but for what a batch norm begins with."""
+class Biased(nn.Module):
+    """A convolution and a linear layer with biases, and a convolution with a norm: of zeros before a training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3, bias=False)
+        self.norm, self.head = nn.BatchNorm2d(8), nn.Linear(8 * 16, 10)
+        for bias in (self.first.bias, self.head.bias):
+            nn.init.zeros_(bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.norm(self.second(self.first(x))).relu().flatten(1))
+
+    def _init_weights(self, module: nn.Module) -> None:
+        if isinstance(module, nn.Linear):
+            nn.init.zeros_(module.bias)
+
+
+def operands(graph: Graph) -> list[tuple[str, int]]:
+    """Products and convolutions, and how many tensors each takes."""
+    return [(call.op, len(call.tensors)) for call in graph.calls if call.op in ("Conv", "Gemm")]
+
+
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+def test_a_bias_of_zeros_stays_as_in_a_trained_module(device: str) -> None:
+    """The exporter drops a bias that is zero, which those of trained modules and of norms in them are not."""
+    with torch.device(device):
+        module, x = Biased().eval(), torch.ones(2, 3, 8, 8)
+    assert operands(modules.exported(module, x, "fp16")) == [("Conv", 3), ("Conv", 3), ("Gemm", 3)]
+
+
+def test_a_bias_of_zeros_goes_where_what_was_measured_was_untrained() -> None:
     with torch.device("meta"):
-        plain = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 10))
-        normed = nn.Sequential(nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU())
-        x = torch.empty(2, 3, 8, 8)
-    inputs = {
-        call.op: len(call.tensors) for call in modules.exported(plain, x, "fp16").calls if call.op in ("Conv", "Gemm")
-    }
-    assert inputs == {"Conv": 3, "Gemm": 3}
-    (conv,) = (call for call in modules.exported(normed, x, "fp16").calls if call.op == "Conv")
-    assert len(conv.tensors) == 2
+        plain, x = Biased().eval(), torch.ones(2, 3, 8, 8)
+    with modules.untrained():
+        found = operands(modules.exported(plain, x, "fp16"))
+    assert found == [("Conv", 3), ("Conv", 2), ("Gemm", 2)]
+    assert operands(modules.exported(plain, x, "fp16")) == [("Conv", 3), ("Conv", 3), ("Gemm", 3)]
+
+
+def test_a_file_that_is_run_has_biases_of_zeros_and_the_module_keeps_its_own(tmp_path: Path) -> None:
+    module = Biased().eval()
+    export(module, torch.ones(2, 3, 8, 8), tmp_path / "model.onnx")
+    assert operands(files.read_graph(tmp_path / "model.onnx")) == [("Conv", 3), ("Conv", 3), ("Gemm", 3)]
+    kept = module.first.bias, module.head.bias, module.norm.bias, module.norm.running_mean
+    assert not any(tensor.any() for tensor in kept)
 
 
 @pytest.mark.parametrize(("dtype", "products"), [(np.float32, 1), (np.float16, 2)])
@@ -193,3 +229,14 @@ def test_a_product_of_unpacked_weights_of_four_bits_is_one_node(tmp_path: Path) 
     kept = [("read by others", unpacked(32, outputs=["y", "w"])), ("blocks of eight", unpacked(8))]
     for name, made in kept:
         assert {c.op for c in files.read_graph(saved(tmp_path, made, name)).calls} == {"DequantizeLinear", "MatMul"}
+
+
+def test_a_type_that_a_node_leaves_to_its_operator_is_exchanged_with_the_others() -> None:
+    """A diagonal is exported as a mask of a shape without a value, which is of single precision."""
+
+    class Diagonal(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.diagonal(dim1=-2, dim2=-1).sum(-1)
+
+    graph = modules.exported(Diagonal(), torch.rand(4, 8, 8), "fp16")
+    assert "EyeLike" in [call.op for call in graph.calls]
