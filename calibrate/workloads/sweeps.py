@@ -16,6 +16,7 @@ from calibrate.workloads.device import Run, set_precision
 from calibrate.workloads.recipes import (
     BATCHED,
     COMMON,
+    LARGE,
     OPERATORS,
     RARE,
     RECIPES,
@@ -40,7 +41,7 @@ SHARED = 0.7
 
 TABLES = {
     **{"": RECIPES, "rare ": RARE, "common ": COMMON, "varied ": VARIED, "batched ": BATCHED},
-    **{"operator ": OPERATORS, "uneven ": UNEVEN},
+    **{"operator ": OPERATORS, "uneven ": UNEVEN, "large ": LARGE},
 }
 """Beginning of a series' name -> its recipes."""
 

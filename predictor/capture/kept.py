@@ -21,10 +21,12 @@ OF_THE_FIRST_PASS = frozenset({CaptureMode.TRACED, CaptureMode.EXPORTED})
 
 
 class Kept:
-    """Where the objects of a module have room: attributes that hold nothing before a pass."""
+    """Where the objects of a module have room: attributes that hold nothing before a pass, or a tensor that a pass may
+    put another in place of.
+    """
 
     def __init__(self, module: torch.nn.Module) -> None:
-        self._holders: list[tuple[dict[str, Any], int, list[str]]] = []
+        self._holders: list[tuple[dict[str, Any], int, dict[str, torch.Tensor | None]]] = []
         self._seen: set[int] = set()
         for child in modules_in(module):
             if not _is_torchs(type(child)):
@@ -33,24 +35,27 @@ class Kept:
                     self._look_at(child._buffers)
 
     def tensors(self) -> list[torch.Tensor]:
-        """Tensors that now stand where nothing was."""
+        """Tensors that now stand where nothing was, or another one."""
         found: list[torch.Tensor] = []
         for holder, length, rooms in self._holders:
             names = rooms if len(holder) == length else [*rooms, *list(holder)[length:]]
             for name in names:
-                found += tensors_within(holder.get(name))
+                before = rooms.get(name)
+                found += [tensor for tensor in tensors_within(holder.get(name)) if tensor is not before]
         return found
 
     def _look_at(self, holder: dict[str, Any]) -> None:
         """Attributes of a module or of a plain object; then those of the objects among their values."""
-        rooms: list[str] = []
+        rooms: dict[str, torch.Tensor | None] = {}
         self._holders.append((holder, len(holder), rooms))
         for name, value in holder.items():
             kind = type(value)
             if kind in _PLAIN or (kind in _CONTAINERS and name in OF_EVERY_MODULE):
                 continue
             if value is None or (kind in _CONTAINERS and not value):
-                rooms.append(name)
+                rooms[name] = None
+            elif isinstance(value, torch.Tensor):
+                rooms[name] = value
             elif kind not in (dict, OrderedDict):
                 for one in value if kind in (list, tuple) else (value,):
                     if _is_object(one) and id(one) not in self._seen:

@@ -5,7 +5,7 @@ capture that a prediction uses, so the sweep and the cost model cannot disagree 
 modules of this folder, each in its module's ``ROWS``, and are found by the name of their family. What fewer models run,
 of any family, stands in ``RARE``, layers that nearly all models of a kind share in ``COMMON``, and shapes that
 strangers' models have in ``VARIED``, on batches in ``BATCHED``, operators that the others leave out in ``OPERATORS``,
-and shapes that a library's usual kernels do not fit in ``UNEVEN``: series of their own.
+shapes that a library's usual kernels do not fit in ``UNEVEN``, and the largest calls in ``LARGE``: series of their own.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from calibrate.workloads.recipes.base import FamilyRecipe, Operand, Recipe, Scal
 __all__ = [
     "BATCHED",
     "COMMON",
+    "LARGE",
     "OPERATORS",
     "RARE",
     "RECIPES",
@@ -51,6 +52,9 @@ OPERATORS: dict[str, FamilyRecipe] = {}
 UNEVEN: dict[str, FamilyRecipe] = {}
 """Family -> what its sweep runs besides: odd numbers of channels and lengths, shared masks, and the like."""
 
+LARGE: dict[str, FamilyRecipe] = {}
+"""Family -> what its sweep runs besides: the largest calls that models make."""
+
 
 def _add(rows: dict[str, FamilyRecipe], row: FamilyRecipe) -> None:
     if row.family in rows:
@@ -60,7 +64,7 @@ def _add(rows: dict[str, FamilyRecipe], row: FamilyRecipe) -> None:
 
 _TABLES = {
     **{"ROWS": RECIPES, "RARE": RARE, "COMMON": COMMON, "VARIED": VARIED, "BATCHED": BATCHED},
-    **{"OPERATORS": OPERATORS, "UNEVEN": UNEVEN},
+    **{"OPERATORS": OPERATORS, "UNEVEN": UNEVEN, "LARGE": LARGE},
 }
 
 for _name in sorted(m.name for m in pkgutil.iter_modules(__path__)):

@@ -65,7 +65,18 @@ class New(nn.Module):
         return x * self.scale
 
 
-KEEPING = [InObject, InBuffer, BySize, New]
+class Replaced(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("scale", torch.zeros(1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if len(self.scale) != x.shape[-1]:
+            self.scale = torch.arange(x.shape[-1]).to(x.device, x.dtype)
+        return x * self.scale
+
+
+KEEPING = [InObject, InBuffer, BySize, New, Replaced]
 
 
 def ops(module: nn.Module, runtime: str) -> list[str]:
