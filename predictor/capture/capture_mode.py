@@ -6,7 +6,7 @@ Each answer is given to the threads of the capture alone; one capture runs at a 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from types import FrameType
 from typing import Any
@@ -149,6 +149,29 @@ class GeneratorOfCapture(torch.Generator, metaclass=_KnowsGenerators):
         return _Generator("cpu" if is_capturing() else device)
 
 
+def _read_one_by_one(data: Any) -> Any:
+    """What a tensor is made of, numbers in place of the tensors in a list, each of which torch copies to the host. A
+    value that is not computed is no decision of the model's here: any number stands for it.
+    """
+    if not isinstance(data, (list, tuple)):
+        return data
+    found = []
+    for one in data:
+        if not isinstance(one, torch.Tensor):
+            found.append(_read_one_by_one(one))
+        elif one.is_floating_point():
+            one.cpu()
+            found.append(_zeros(one.shape))
+        else:
+            found.append(one.item() if one.ndim == 0 else one.tolist())
+    return found
+
+
+def _zeros(shape: Sequence[int]) -> Any:
+    """Nested lists of zeros, a single one where there is no dimension."""
+    return [_zeros(shape[1:]) for _ in range(shape[0])] if shape else 0.0
+
+
 _is_cuda: Any = torch._C.TensorBase.is_cuda
 _to: Any = torch._C.TensorBase.to
 
@@ -189,7 +212,7 @@ def answering_as(
         """``torch.tensor``, which fills a tensor on the host and copies it to the device that is asked for."""
         if not is_capturing():
             return _tensor(data, device=device, **options)
-        tensor: torch.Tensor = mark_on_host(_tensor(data, **options))
+        tensor: torch.Tensor = mark_on_host(_tensor(_read_one_by_one(data), **options))
         return tensor if device is None else tensor.to(device)
 
     def to(tensor: torch.Tensor, *args: Any, **options: Any) -> torch.Tensor:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from predictor.capture.recorder import capture
-from predictor.records import CaptureMode, OpCall
+from predictor.records import CaptureMode, OpCall, Trait
 from tests.helpers import Function
 
 
@@ -51,3 +51,14 @@ def test_sizes_that_traced_code_rounds_are_tensors() -> None:
     assert torch.ceil(torch.tensor(1.5)) == 2
     with pytest.raises(TypeError):
         torch.ceil(1.5)  # type: ignore[call-overload]
+
+
+def test_a_tensor_of_tensors_reads_each_of_them_and_is_copied_to_the_device() -> None:
+    def of_rows(x: torch.Tensor) -> torch.Tensor:
+        return torch.tensor([row.max() for row in x], device=x.device).unsqueeze(1) + x
+
+    def waits(x: torch.Tensor) -> list[str]:
+        return [call.op for call in capture(Function(of_rows), x).calls if call.trait is Trait.SYNC]
+
+    assert waits(torch.ones(2, 7, dtype=torch.int64)) == ["item", "item", "to device"]
+    assert waits(torch.rand(2, 7)) == ["to device"] * 3  # whose values nobody computes
