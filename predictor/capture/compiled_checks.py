@@ -10,7 +10,7 @@ torch/_dynamo/config.py).
 from __future__ import annotations
 
 import types
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -62,7 +62,8 @@ def _is_safe_alone(module: torch.nn.Module, seen: set[int]) -> bool:
     """Whether it is tag safe if all within it is."""
     if isinstance(module, ITERATED):
         return False
-    names = _names(type(module))
+    kind: Any = type(module)
+    names = _names(kind)
     if names & OF_A_CLASS:
         return False
     held = vars(module)
@@ -81,7 +82,7 @@ def _is_unchanging(value: Any) -> bool:
 
 
 @lru_cache(CLASSES)
-def _names(kind: Hashable) -> frozenset[str]:
+def _names(kind: Any) -> frozenset[str]:
     """Names in the code of a class's forward and of the methods that it names, none of torch's own classes."""
     found: set[str] = set()
     waiting = ["forward"]
