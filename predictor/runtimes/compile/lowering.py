@@ -192,6 +192,9 @@ def _seeds(calls: Sequence[OpCall], loops: Loops) -> Iterator[HostCall]:
 CHECKED_MODULE = "checked module"
 """What a module costs that is looked at before compiled code runs, see ``predictor.capture.compiled_checks``."""
 
+IMAGES = 4
+"""Dimensions of images."""
+
 FALLBACK = "fallback"
 """What calling an operator costs beside its own cost, where the compiled code calls it by its schema
 (``FallbackKernel`` in torch/_inductor/ir.py): its arguments are told from Python's one by one, its results are tensors
@@ -429,7 +432,14 @@ def _library_calls(call: OpCall, dtype: str, channels_last: bool, unmodelled: Co
         library = replace(library, kernels=tuple(k for k in library.kernels if k.family != "copy"))
     if channels_last and is_of_images(call):
         library = replace(library, kernels=tuple(_channels_last(k, call) for k in library.kernels))
+    if channels_last and call.trait is Trait.POOL and len(call.outputs[0].shape) == IMAGES:
+        library = replace(library, kernels=tuple(_pooled_last(k) for k in library.kernels))
     yield library
+
+
+def _pooled_last(kernel: Kernel) -> Kernel:
+    """A pool's kernel where images, which convolutions have made, have their channels last."""
+    return replace(kernel, dims={**kernel.dims, "channels_last": 1.0}) if kernel.family == "pool" else kernel
 
 
 def _loop(read: TensorSpec, written: TensorSpec) -> tuple[Kernel, ...]:

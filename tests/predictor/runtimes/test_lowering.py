@@ -508,6 +508,13 @@ def test_inductor_lays_a_weight_out_once() -> None:
         assert families(program).count("triton") == loops
 
 
+def test_inductor_pools_adaptively_what_convolutions_leave_channels_last() -> None:
+    net = nn.Sequential(nn.Conv2d(16, 32, 3, padding=1), nn.AdaptiveAvgPool2d(3))
+    program = runtimes.load("compile").lower(graph_of(net, torch.rand(1, 16, 64, 64), "fp16", "compile"))
+    (pool,) = (k for call in program.calls for k in call.kernels if k.family == "pool")
+    assert pool.dims["channels_last"] == 1.0
+
+
 def test_inductor_checks_every_weight_and_input_before_it_runs() -> None:
     layers = nn.Sequential(nn.Linear(64, 64), nn.Linear(64, 64))
     program = runtimes.load("compile").lower(graph_of(layers, X, "fp16", "compile"))
