@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 
@@ -27,8 +27,8 @@ UNCHANGING = (int, float, str, bool, type(None), types.CodeType, types.BuiltinFu
 to stay as they are (``assume_dunder_attributes_remain_unchanged`` in torch/_dynamo/config.py).
 """
 
-CLASSES = 1024
-"""Classes whose forward's names are remembered."""
+_names_of: WeakKeyDictionary[type, frozenset[str]] = WeakKeyDictionary()
+"""Of classes whose names are known. It keeps no class alive: searches make classes on the way."""
 
 
 def checked_modules(module: torch.nn.Module) -> int:
@@ -62,8 +62,7 @@ def _is_safe_alone(module: torch.nn.Module, seen: set[int]) -> bool:
     """Whether it is tag safe if all within it is."""
     if isinstance(module, ITERATED):
         return False
-    kind: Any = type(module)
-    names = _names(kind)
+    names = _names(type(module))
     if names & OF_A_CLASS:
         return False
     held = vars(module)
@@ -81,9 +80,11 @@ def _is_unchanging(value: Any) -> bool:
     return type(value) in UNCHANGING or isinstance(value, (torch.Tensor, torch.nn.Module))
 
 
-@lru_cache(CLASSES)
-def _names(kind: Any) -> frozenset[str]:
+def _names(kind: type) -> frozenset[str]:
     """Names in the code of a class's forward and of the methods that it names, none of torch's own classes."""
+    known = _names_of.get(kind)
+    if known is not None:
+        return known
     found: set[str] = set()
     waiting = ["forward"]
     own = [cls for cls in kind.__mro__ if not cls.__module__.startswith("torch.")]
@@ -93,7 +94,8 @@ def _names(kind: Any) -> frozenset[str]:
             names = {*code.co_names, *code.co_freevars}
             waiting += names - found
             found |= names
-    return frozenset(found)
+    names_of = _names_of[kind] = frozenset(found)
+    return names_of
 
 
 def _codes(attribute: Any) -> Iterator[types.CodeType]:

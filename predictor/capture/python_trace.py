@@ -1,8 +1,10 @@
-"""The Python that runs around operators: functions, their lines, the modules they belong to."""
+"""The Python that runs around operators: functions, their lines, the modules they belong to.
+
+Who tells of calls and lines: ``python_events``.
+"""
 
 from __future__ import annotations
 
-import sys
 from abc import ABCMeta
 from collections.abc import Callable, Mapping, Sequence
 from types import CodeType, FrameType
@@ -15,13 +17,7 @@ _SUBCLASS_CHECK = ABCMeta.__subclasscheck__.__code__
 """Runs where ``isinstance`` has no answer in its cache, which any class that is made elsewhere empties."""
 
 
-PAUSES_TRACE = sys.version_info < (3, 12)
-"""Whether the observer takes the hook away while it works. From Python 3.12 on that makes every function that runs
-afterwards be prepared for tracing again: there the hook itself leaves out what the observer calls.
-"""
-
-
-class _Frame:
+class Frame:
     """A Python function call: its code, the module whose call it is, the lines that it ran."""
 
     __slots__ = ("code", "lines", "module", "tick")
@@ -30,14 +26,18 @@ class _Frame:
         self.code, self.module, self.tick = code, module, tick
         self.lines: set[int] = set()
 
+    def line(self, line: int) -> None:
+        """A line runs. Raises what ``tick`` raises."""
+        lines = self.lines
+        if line in lines:
+            self.tick()
+        else:
+            lines.add(line)
+
     def trace(self, frame: FrameType, event: str, argument: Any) -> Any:
-        """Local ``sys.settrace`` hook."""
+        """Local hook of ``sys.settrace``."""
         if event == "line":
-            line, lines = frame.f_lineno, self.lines
-            if line in lines:
-                self.tick()
-            else:
-                lines.add(line)
+            self.line(frame.f_lineno)
         return self.trace
 
 
@@ -52,7 +52,7 @@ class Ran:
 
     __slots__ = ("_entries", "_modules")
 
-    def __init__(self, entries: list[_Frame | None], modules: list[tuple[int, int]]) -> None:
+    def __init__(self, entries: list[Frame | None], modules: list[tuple[int, int]]) -> None:
         self._entries, self._modules = entries, modules
 
     @property
@@ -60,13 +60,13 @@ class Ran:
         """Codes that ran, by identity."""
         return frozenset(frame.code for frame in self._entries if frame is not None)
 
-    def again(self, modules: Sequence[int]) -> list[_Frame | None]:
+    def again(self, modules: Sequence[int]) -> list[Frame | None]:
         """The same for other modules, by identity."""
         entries = self._entries.copy()
         for place, number in self._modules:
             first = entries[place]
             assert first is not None
-            entries[place] = called = _Frame(first.code, modules[number], first.tick)
+            entries[place] = called = Frame(first.code, modules[number], first.tick)
             called.lines = first.lines
         return entries
 
@@ -74,15 +74,15 @@ class Ran:
 class PythonTrace:
     """Python function calls of a pass, in order, with marks between them.
 
-    observers: codes of functions that watch the pass; what they call is none of the pass, nor is what stands in the
-    files ``aside``. module_call: code of the function that calls a module, its ``self``. tick: called at every call and
-    at every line that runs again; what it raises ends the pass. is_followed: which functions ``follow`` is told of when
-    they are called, by their code and the names of their module; None: none.
+    hiders: codes of functions that are none of the pass, nor is what they call. aside: files whose functions are none
+    of the pass; what they call is. module_call: code of the function that calls a module, its ``self``. tick: called at
+    every call and at every line that runs again; what it raises ends the pass. is_followed: which functions ``follow``
+    is told of when they are called, by their code and the names of their module; None: none.
     """
 
     def __init__(
         self,
-        observers: Sequence[CodeType],
+        hiders: Sequence[CodeType],
         aside: frozenset[str],
         module_call: CodeType,
         tick: Callable[[], None],
@@ -91,29 +91,22 @@ class PythonTrace:
     ) -> None:
         self.tick = tick
         self.codes: dict[int, CodeType] = {}  # that ran, by identity: their hash is that of their contents
-        self._ran: list[_Frame | None] = []  # None: a mark
-        self._inside = 0
-        self._observers = frozenset(map(id, observers))
+        self.hiders = frozenset(map(id, hiders))
+        self._ran: list[Frame | None] = []  # None: a mark
         self._aside = aside
         self._module_call = module_call
         self._is_followed, self._follow = is_followed, follow
         self._followed: set[int] = set()  # codes, by identity
 
-    def hook(self, frame: FrameType, event: str, argument: Any) -> Any:
-        """Global ``sys.settrace`` hook."""
-        if self._inside:
-            if id(frame.f_code) in self._observers:
-                self._inside += 1
-                return self._leave
-            return None
+    def is_aside(self, code: CodeType) -> bool:
+        """Whether calls of a function are none of the pass."""
+        return code.co_filename in self._aside or code is _SUBCLASS_CHECK
+
+    def call(self, frame: FrameType) -> Frame:
+        """A function of the pass is called, or goes on as a generator does. Raises what ``tick`` raises."""
         code = frame.f_code
         identity = id(code)
         if identity not in self.codes:
-            if identity in self._observers:
-                self._inside += 1
-                return self._leave
-            if code.co_filename in self._aside or code is _SUBCLASS_CHECK:
-                return None
             self.codes[identity] = code
             if self._is_followed is not None and self._is_followed(code, frame.f_globals):
                 self._followed.add(identity)
@@ -121,15 +114,9 @@ class PythonTrace:
             self._follow(frame)
         self.tick()
         module = id(frame.f_locals["self"]) if code is self._module_call else None
-        called = _Frame(identity, module, self.tick)
+        called = Frame(identity, module, self.tick)
         self._ran.append(called)
-        return called.trace
-
-    def _leave(self, frame: FrameType, event: str, argument: Any) -> Any:
-        frame.f_trace_lines = False
-        if event == "return":
-            self._inside -= 1
-        return self._leave
+        return called
 
     @property
     def position(self) -> int:
@@ -146,7 +133,7 @@ class PythonTrace:
                     if frame.module not in numbers:
                         return None
                     called.append((place, numbers[frame.module]))
-                entries[place] = kept = _Frame(frame.code, None, _no_tick)
+                entries[place] = kept = Frame(frame.code, None, _no_tick)
                 kept.lines = frame.lines
         return Ran(entries, called)
 
@@ -155,7 +142,7 @@ class PythonTrace:
         self._ran += ran.again(modules)
 
     def mark(self) -> None:
-        """The observer saw an operator."""
+        """An operator runs."""
         self._ran.append(None)
 
     @property

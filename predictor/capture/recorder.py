@@ -39,6 +39,7 @@ from predictor.capture import (
     kept,
     layers,
     layouts,
+    python_events,
     python_trace,
     redirected,
     shapes,
@@ -87,7 +88,8 @@ from predictor.capture.placement import (
     uploaded,
     without_large_values,
 )
-from predictor.capture.python_trace import PAUSES_TRACE, PythonTrace
+from predictor.capture.python_events import events_for
+from predictor.capture.python_trace import PythonTrace
 from predictor.capture.refusals import refused
 from predictor.capture.signatures import Keyed, Repeated, Signature, Way
 from predictor.capture.stand_ins import (
@@ -168,13 +170,14 @@ class _Recorder(TorchDispatchMode):
         self._makes_on_device = False  # what is split has such values, and makes tensors where these are
         self._keeps_values = True  # of tensors that are made of numbers alone
         self.python = PythonTrace(
-            _OBSERVERS,
+            [_HIDER],
             _OWN_FILES,
             _MODULE_CODE,
             self._limits.tick,
             compiled_frames.enters_lock if self._frames is not None else None,
             self.enters_unknown,
         )
+        self.events = events_for(self.python)
 
     supports_higher_order_operators = True
 
@@ -188,14 +191,11 @@ class _Recorder(TorchDispatchMode):
             if func is _DETACH and tuple(types) == (torch.Tensor,):
                 return _held_apart(args[0])
             return NotImplemented  # a tensor that is made of others: it calls the operators on these
-        if not PAUSES_TRACE:
-            return self._dispatched(func, args, kwargs)
-        tracer = sys.gettrace()
-        sys.settrace(None)
+        paused = self.events.pause()
         try:
             return self._dispatched(func, args, kwargs)
         finally:
-            sys.settrace(tracer)
+            self.events.resume(paused)
 
     def _dispatched(self, func: Any, args: Any, kwargs: Any) -> Any:
         self._limits.operator()
@@ -304,14 +304,11 @@ class _Recorder(TorchDispatchMode):
 
     def known(self, module: torch.nn.Module, value: Any) -> _Done | layers.Called | None:
         """What a layer gives that did the same before; else what it is, None for one that may do anything."""
-        if not PAUSES_TRACE:
-            return self._known(module, value, sys._getframe(3))
-        tracer = sys.gettrace()
-        sys.settrace(None)
+        paused = self.events.pause()
         try:
             return self._known(module, value, sys._getframe(3))
         finally:
-            sys.settrace(tracer)
+            self.events.resume(paused)
 
     def _known(self, module: torch.nn.Module, value: Any, caller: FrameType) -> _Done | layers.Called | None:
         path = self._paths.get(id(module))
@@ -379,15 +376,12 @@ class _Recorder(TorchDispatchMode):
 
     def learn(self, called: layers.Called, result: Any, first: int, position: int) -> None:
         """Note what a layer has done, since so many calls and so much Python."""
-        tracer = sys.gettrace()
-        if PAUSES_TRACE:
-            sys.settrace(None)
+        paused = self.events.pause()
         ran = self.python.since(position, list(map(id, called.modules)))
         layer = layers.learned(called, result, self._log[first:], ran, self.python.codes, self._paths)
         if layer is not None:
             self.learned[called.key] = called, layer
-        if PAUSES_TRACE:
-            sys.settrace(tracer)
+        self.events.resume(paused)
 
     def _before(self, keyed: Keyed, bound: Mapping[str, Any]) -> signatures.Before:
         """What there is before a call that is to be remembered; the values of its arguments get their numbers."""
@@ -490,14 +484,11 @@ class _Recorder(TorchDispatchMode):
 
     def aside(self, work: Callable[[], Any]) -> Any:
         """What work gives that is none of the pass."""
-        if not PAUSES_TRACE:
-            return work()
-        tracer = sys.gettrace()
-        sys.settrace(None)
+        paused = self.events.pause()
         try:
             return work()
         finally:
-            sys.settrace(tracer)
+            self.events.resume(paused)
 
     def _origin(self, frame: FrameType | None, path: str | None = None) -> Origin:
         """The module and the line that a call comes from, seen from the frame below the recorder's; what called the
@@ -929,18 +920,13 @@ def _traced_functions(recorder: _Recorder) -> Iterator[None]:
         torch.autograd.Function.apply = apply  # type: ignore[method-assign]
 
 
-_OBSERVERS = (
-    _Recorder.__torch_dispatch__.__code__,
-    _Recorder.known.__code__,
-    _Recorder.learn.__code__,
-    _Recorder.aside.__code__,
-    _disable_dynamo(lambda: None).__code__,
-)
-"""What watches the pass, and torch's function around what it hides from its compiler."""
+_HIDER = _disable_dynamo(lambda: None).__code__
+"""Torch's function around what it hides from its compiler."""
 
 _compiler = torch._C._dynamo.eval_frame
 _compiler.set_code_exec_strategy(
-    _OBSERVERS[0], _compiler._FrameExecStrategy(_compiler._FrameAction.SKIP, _compiler._FrameAction.SKIP)
+    _Recorder.__torch_dispatch__.__code__,
+    _compiler._FrameExecStrategy(_compiler._FrameAction.SKIP, _compiler._FrameAction.SKIP),
 )  # torch.compile leaves the recorder, and all that it calls, as they are
 
 
@@ -969,7 +955,7 @@ _OWN_FILES = frozenset(
                     layouts,
                     redirected,
                 ),
-                *(compiled_frames, layers, python_trace, shapes, signatures, threads, traced_tensors),
+                *(compiled_frames, layers, python_events, python_trace, shapes, signatures, threads, traced_tensors),
             )
         ),
         *(
@@ -1180,17 +1166,13 @@ def _record(user: _Pass, device: torch.device = capture_mode.META, used: _Copy |
                 recorder,
                 autocast.in_effect(user.options.autocast, recorder.casts),
                 fused_layers(user.mode),
-                threads.followed(),
+                threads.followed(recorder.events),
                 answering_as(user.mode, recorder.holder, device, recorder.enters_unknown),
                 _known_layers(recorder),
                 _traced_functions(recorder) if user.mode is CaptureMode.TRACED else contextlib.nullcontext(),
+                recorder.events,
             ):
-                before = sys.gettrace()
-                sys.settrace(recorder.python.hook)
-                try:
-                    result = module(*args, **kwargs)
-                finally:
-                    sys.settrace(before)
+                result = module(*args, **kwargs)
         recorder.returns(_returned(result), tensors_within((args, kwargs)))
         if made := rooms.tensors():
             recorder.used = copied._replace(tensors=copies | set(map(id, made)))

@@ -21,6 +21,7 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 from predictor.capture.isolation import is_capturing, taking_part
 from predictor.capture.limits import Stopped
+from predictor.capture.python_events import Events
 
 LOOK_S = 0.02
 """Seconds between two looks at a thread that runs."""
@@ -35,15 +36,15 @@ WAITS = (
 
 
 @contextlib.contextmanager
-def followed() -> Iterator[None]:
-    """Threads that the capturing thread starts are watched as it is itself. Raises Stopped in the capturing thread
-    where one waits for it.
+def followed(events: Events) -> Iterator[None]:
+    """Threads that the capturing thread starts are watched as it is itself. events: of the pass. Raises Stopped in
+    the capturing thread where one waits for it.
     """
     start, submit = threading.Thread.start, ThreadPoolExecutor.submit
 
     def started(thread: threading.Thread) -> None:
         if is_capturing():
-            _run_to_its_end(thread, start)
+            _run_to_its_end(thread, start, events)
         else:
             start(thread)
 
@@ -66,8 +67,8 @@ def followed() -> Iterator[None]:
         ThreadPoolExecutor.submit = submit  # type: ignore[method-assign]
 
 
-def _run_to_its_end(thread: threading.Thread, start: Callable[[threading.Thread], None]) -> None:
-    run, surroundings, stopped = thread.run, _Surroundings(), list[Stopped]()
+def _run_to_its_end(thread: threading.Thread, start: Callable[[threading.Thread], None], events: Events) -> None:
+    run, surroundings, stopped = thread.run, _Surroundings(events), list[Stopped]()
 
     def watched() -> None:
         try:
@@ -78,7 +79,6 @@ def _run_to_its_end(thread: threading.Thread, start: Callable[[threading.Thread]
 
     thread.run = watched  # type: ignore[method-assign]
     thread.daemon = True  # one that waits for ever keeps no process alive
-    sys.settrace(None)  # how often the capturing thread looks depends on the machine
     try:
         start(thread)
         stands_s, place = 0.0, None
@@ -87,7 +87,7 @@ def _run_to_its_end(thread: threading.Thread, start: Callable[[threading.Thread]
             before, place = place, _place(thread)
             stands_s = stands_s + LOOK_S if place == before else 0.0
     finally:
-        sys.settrace(surroundings.tracer)
+        events.resume(surroundings.paused)
     if thread.is_alive():
         raise Stopped(WAITS)
     if stopped:
@@ -101,13 +101,15 @@ def _place(thread: threading.Thread) -> tuple[int, int] | None:
 
 
 class _Surroundings:
-    """What the capturing thread has that a new thread has not: modes, a tracer."""
+    """What the capturing thread has that a new thread has not: modes, events of Python. It is not watched
+    from here on, as how often it looks depends on the machine.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, events: Events) -> None:
         self._functions: list[Any] = overrides._get_current_function_mode_stack()  # type: ignore[no-untyped-call]
         self._dispatches = _get_current_dispatch_mode_stack()
         self._inference, self._gradients = torch.is_inference_mode_enabled(), torch.is_grad_enabled()
-        self.tracer = sys.gettrace()
+        self._events, self.paused = events, events.pause()
 
     @contextlib.contextmanager
     def entered(self) -> Iterator[None]:
@@ -117,8 +119,8 @@ class _Surroundings:
             stack.enter_context(torch.set_grad_enabled(self._gradients))
             for mode in (*self._functions, *self._dispatches):
                 stack.enter_context(mode)
-            sys.settrace(self.tracer)
+            self._events.resume(self.paused)
             try:
                 yield
             finally:
-                sys.settrace(None)
+                self._events.pause()

@@ -214,9 +214,20 @@ def test_what_is_no_module_is_refused() -> None:
         capture(lambda x: x, torch.empty(2))  # type: ignore[arg-type]
 
 
+def tools() -> list[Any]:
+    """Who uses ``sys.monitoring``, which Python has from 3.12 on."""
+    if sys.version_info < (3, 12):
+        return []
+    return [
+        (sys.monitoring.get_tool(tool), sys.monitoring.get_tool(tool) and sys.monitoring.get_events(tool))
+        for tool in range(6)
+    ]
+
+
 def hooks() -> dict[str, Any]:
     """All that a capture puts in place of what Python and torch have."""
-    found = {"trace": sys.gettrace(), "profile": sys.getprofile(), "collector": gc.isenabled()}
+    found: dict[str, Any] = {"trace": (sys.gettrace(), tools()), "profile": sys.getprofile()}
+    found |= {"collector": gc.isenabled()}
     found |= {"device": vars(torch.Tensor).get("device"), "tensor": torch.tensor}
     found |= {f"{home.__name__}.{name}": getattr(home, name) for home, name, _ in QUESTIONS}
     return found | {name: getattr(torch, name) for name in ROUNDED}
