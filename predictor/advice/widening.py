@@ -102,7 +102,7 @@ WIDER: dict[str, Callable[[Dims, Array], Dims]] = {
     **dict.fromkeys(
         (
             *("softmax", "batch_norm", "reduce", "scan", "sort", "fft"),
-            *("ort_attention_softmax", "ort_channel_norm", "ort_batch_norm", "ort_row_sums"),
+            *("ort_attention_softmax", "ort_library_softmax", "ort_channel_norm", "ort_batch_norm", "ort_row_sums"),
             *("ort_column_sums", "ort_integer_sums", "ort_reduced_across", "ort_tiled"),
             *("ort_top_k", "ort_top_parts", "ort_top_joined", "ort_extreme", "ort_extreme_across"),
         ),

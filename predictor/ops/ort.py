@@ -528,13 +528,25 @@ def by_rows(call: OpCall, kind: Kind, in_blocks: bool = False) -> tuple[Kernel, 
 
 norm: Lower = partial(by_rows, kind=Kind.NORM, in_blocks=True)
 skipped_norm: Lower = partial(by_rows, kind=Kind.SKIPPED, in_blocks=True)
-biased_softmax: Lower = partial(by_rows, kind=Kind.SOFTMAX)
 
 
 WARP_COLUMNS, WARP_BYTES = 1024, 4096
 """Elements of the longest row that a warp takes in torch, bytes of the longest in ONNX Runtime
 (softmax_warp_forward_resource_efficient: rows of 1,500 in fp16 at the pace of memory, Whisper on an H100).
 """
+
+
+def biased_softmax(call: OpCall) -> tuple[Kernel, ...]:
+    """A softmax of a sum, of short rows by a kernel of ONNX Runtime's own, of longer ones a sum and cuDNN's softmax
+    (onnxruntime, contrib_ops/cuda/math/bias_softmax.cc).
+    """
+    (whole,) = by_rows(call, Kind.SOFTMAX) or (None,)
+    if whole is None or not whole.dims["rows"]:
+        return () if whole is None else (whole,)
+    rows, cols = whole.dims["rows"], whole.dims["elements"] / whole.dims["rows"]
+    if cols <= WARP_COLUMNS:
+        return (whole,)
+    return (*kernel(call, straight=True), Kernel("ort_library_softmax", whole.dtype, {"rows": rows, "cols": cols}))
 
 
 def softmax(call: OpCall) -> tuple[Kernel, ...]:
