@@ -83,7 +83,7 @@ WIDER: dict[str, Callable[[Dims, Array], Dims]] = {
         (
             *("conv", "conv_grouped", "conv_depthwise", "conv_transposed", "conv3d", "ort_conv", "ort_conv_grouped"),
             *("ort_conv_depthwise", "ort_conv_long", "ort_conv_transposed", "conv_together"),
-            *("conv_on_cores", "conv_in_turn", "conv_transposed_in_turn"),
+            *("conv_on_cores", "conv_in_turn", "conv_transposed_in_turn", "ort_conv_in_turn", "ort_conv_stem"),
         ),
         _convolution,
     ),
@@ -102,8 +102,8 @@ WIDER: dict[str, Callable[[Dims, Array], Dims]] = {
     **dict.fromkeys(
         (
             *("softmax", "batch_norm", "reduce", "scan", "sort", "fft"),
-            *("ort_attention_softmax", "ort_channel_norm", "ort_batch_norm", "ort_row_sums"),
-            *("ort_column_sums", "ort_integer_sums", "ort_reduced_across"),
+            *("ort_attention_softmax", "ort_library_softmax", "ort_channel_norm", "ort_batch_norm", "ort_row_sums"),
+            *("ort_column_sums", "ort_integer_sums", "ort_reduced_across", "ort_tiled"),
             *("ort_top_k", "ort_top_parts", "ort_top_joined", "ort_extreme", "ort_extreme_across"),
         ),
         _ROWS,

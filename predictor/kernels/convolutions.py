@@ -10,6 +10,7 @@ pixel of the image spread over a window.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -129,6 +130,52 @@ def of_channels_in_turn(d: Dims, size: int) -> tuple[NDArray[np.bool_], Mapping[
 def _in_turn_s(d: Dims, size: int, sms: int) -> Array:
     """Kernels that a few thread blocks compute, one after another."""
     return np.asarray(d["groups"] * (GROUP_START_S + GROUP_ROW_S * d["r"] + GROUP_PIXEL_S * _conv_pixels(d)))
+
+
+CHANNEL_IN_TURN_S, CHANNEL_PIXELS = 3.5e-6, 128
+"""Seconds of cuDNN's kernel for one channel of a depthwise convolution that its kernels for all channels cannot do
+(``implicit_convolve_sgemm``), under ONNX Runtime, and pixels of one of its thread blocks. Fitted, as the price of a
+formula, to what an H200 takes: 512 kernels of 4.4 and 4.2 us, windows of 3 x 3, of 1,024 pixels and of 16,384; in a
+CUDA graph 0.7 and 4.0, as eight blocks leave room for other channels and 128 do not.
+"""
+
+
+def _channels_in_turn_s(d: Dims, sms: int) -> Array:
+    """Kernels of one channel, one after another."""
+    return np.asarray(d["groups"] * CHANNEL_IN_TURN_S)
+
+
+def is_beyond_image(d: Mapping[str, float]) -> bool:
+    """Whether the elements of a window lie as far from each other as its image is long, so that one of them sees it:
+    the widest windows of DeepLab's pyramid. cuDNN's kernels that take all channels at once do not do that.
+    """
+    return d["h"] > 1 and d["w"] > 1 and d["dilation"] >= min(d["h"], d["w"])
+
+
+STEM = "ort_conv_stem"
+"""Convolutions by cuDNN's kernel for first layers (``image_first_layer``), under ONNX Runtime."""
+
+STEM_LAUNCHES, STEM_START_S, STEM_PIXEL_S = 6, 1.6e-5, 4.28e-8
+"""Its launches, with those that turn the image, the weights and the result and clear what is padded; what they take at
+the beginning, and a multiprocessor for an output pixel. Fitted, as the price of a formula, to what an H200 takes, 4 %
+off: 41 us of 50,176 pixels, 45 of 65,536, 95 of 200,704, 186 of 401,408, 436 of 1,048,576.
+"""
+
+STEM_PIXELS = 20_000
+"""Output pixels of all images from which it is chosen: of 12,544 it is not, of 50,176 it is; where between is a
+judgement.
+"""
+
+
+def is_stem(d: Mapping[str, float], dtype: str) -> bool:
+    """Whether ONNX Runtime runs a convolution by that kernel: the stem of a ResNet, in half precision."""
+    sizes = tuple(d[name] for name in ("c_in", "c_out", "r", "s", "stride_h", "stride_w", "pad_h", "pad_w", "dilation"))
+    pixels = d["batch"] * math.ceil(d["h"] / 2) * math.ceil(d["w"] / 2)
+    return dtype == "fp16" and sizes == (3, 64, 7, 7, 2, 2, 3, 3, 1) and pixels >= STEM_PIXELS
+
+
+def _stem_s(d: Dims, size: int, sms: int) -> Array:
+    return np.asarray(STEM_PIXEL_S * _conv_pixels(d) / sms)
 
 
 VOLUME_START_S, VOLUME_SMS_S = 2.2e-6, 1.92e-8
@@ -592,6 +639,20 @@ ROWS = (
         launches=lambda d, size, voted: np.full_like(d["batch"], CORES_LAUNCHES),
     ),
     _in_turn(name="conv_in_turn", issue_s=_in_turn_s, impossible=_depthwise_impossible),
+    _in_turn(
+        name="ort_conv_in_turn",
+        variant=Variant.DEPTHWISE,
+        latency_s=_channels_in_turn_s,
+        group_blocks=lambda d: np.ceil(_conv_pixels(d) / CHANNEL_PIXELS),
+        impossible=_depthwise_impossible,
+    ),
+    _of_formula(
+        name=STEM,
+        issue_s=_stem_s,
+        latency_s=lambda d, sms: np.full_like(d["batch"], STEM_START_S),
+        impossible=_impossible,
+        launches=lambda d, size, voted: np.full_like(d["batch"], STEM_LAUNCHES),
+    ),
     _in_turn(
         name="conv_transposed_in_turn",
         dims={**_DIMS, "out_h": None, "out_w": None},

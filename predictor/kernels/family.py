@@ -99,7 +99,8 @@ class Family:
     algorithm does from shape to shape, so shapes that the fit misses are kept as exceptions. may_run_by_groups: its
     groups may run one after another, by a choice that no shape tells: such samples are no part of the fit, but of its
     error and its exceptions. groups_run_at_once: in a
-    CUDA graph its groups run at the same time. variant: which path of an operator on the host launches it.
+    CUDA graph its groups run at the same time; group_blocks: thread blocks of one of them, which leave no room for
+    others where they fill the multiprocessors; None: few. variant: which path of an operator on the host launches it.
 
     traffic: bytes of its memory traffic that no cache spares, from dims and element size, where those of nbytes are an
     upper limit: what is read in part or again; None: nbytes.
@@ -144,6 +145,7 @@ class Family:
     changes_abruptly: bool = False
     may_run_by_groups: bool = False
     groups_run_at_once: bool = False
+    group_blocks: Callable[[Dims], Array] | None = None
     variant: Variant = Variant.USUAL
     traffic: Callable[[Dims, int], Array] | None = None
     over_link: bool = False

@@ -42,6 +42,11 @@ SOFTMAX_WAVE_S = 1.65e-6
 traffic. Measured: 1.9 to 2.1 us with the traffic, 16 to 93 such waves, in fp16 as in fp32.
 """
 
+LIBRARY_SOFTMAX_S = 2.8e-10
+"""Of an element of cuDNN's softmax (softmax_fw_kernel) on a multiprocessor, a block of 256 threads a row. Measured on
+an H200 beside its traffic, rows of 1,500 in half precision: 93 us for 18,000 of them.
+"""
+
 APPEND_BLOCK_S = 7.7e-8
 """Of a multiprocessor for a block that turns a token of a head and puts it into the cache (UnpackRoPEAppend): 0.58 ns
 for one of 132. With ``COPY_SHARE`` and what is attended to 7.8 % mean error of 67 nodes.
@@ -452,6 +457,17 @@ ROWS = (
         sizes=("rows", "cols"),
         profiler_names=r"attention_softmax",
         latency_s=_softmax_s,
+    ),
+    _analytic(
+        name="ort_library_softmax",
+        dims={"rows": None, "cols": None},
+        flops=_scores,
+        nbytes=_scores_bytes,
+        features=_features("rows", "cols"),
+        blocks=row_blocks,
+        sizes=("rows", "cols"),
+        profiler_names=r"softmax_fw_kernel",
+        latency_s=lambda d, sms: np.asarray(LIBRARY_SOFTMAX_S * d["rows"] * d["cols"] / sms),
     ),
     _analytic(
         name="ort_channel_norm",

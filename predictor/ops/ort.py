@@ -12,7 +12,8 @@ from enum import IntEnum
 from functools import partial
 from itertools import combinations, pairwise
 
-from predictor.kernels.convolutions import LONG, LONG_WINDOW
+from predictor.kernels.convolutions import LONG, LONG_WINDOW, STEM, is_beyond_image, is_stem
+from predictor.kernels.ort_places import TILE
 from predictor.ops.elementary import dense, pointwise_of, repeated
 from predictor.ops.node_macs import einsum_sizes, einsum_terms, operand_shapes
 from predictor.ops.row import Lower, OnnxForm, no_kernels
@@ -148,14 +149,20 @@ cut: Lower = partial(kernel, kind=Kind.CUT, straight=False)
 quantised: Lower = partial(kernel, kind=Kind.CHECKED, family="ort_quantised")
 
 
-VECTOR_BYTES, MOST_THREADS = 16, 1024
-"""That a thread of a transpose moves at a time; threads of a block."""
+VECTOR_BYTES, MOST_THREADS, MOST_BLOCKS = 16, 1024, 65_535
+"""That a thread of a transpose moves at a time; threads of a block; blocks along the second and third dimension of a
+grid.
+"""
+
+OF_CUBLAS = ("fp16", "fp32", "fp64")
+"""Dtypes of which cuBLAS transposes matrices (onnxruntime, transpose.cc, TryTransposeWithCublas)."""
 
 
 def moved(call: OpCall) -> tuple[Kernel, ...]:
-    """A transpose, dimensions of one left out and those that stay side by side taken as one. Nothing moved is a copy;
-    else it goes tile by tile, or with a block for every place in the first two of four dimensions, or, of more, an
-    element a thread, which divides for its place (onnxruntime, transpose.cc).
+    """A transpose, dimensions of one left out and those that stay side by side taken as one. Nothing moved is a copy,
+    a matrix is cuBLAS's; several go tile by tile; where the last of up to four dimensions stays and is as long as
+    vectors, a block takes every place in the first two. All else is an element a thread, which divides for its place
+    (onnxruntime, transpose.cc; version 1.30 has no kernel in between).
     """
     x, order = call.tensors[0], call.args.get("perm")
     if not isinstance(order, tuple) or len(order) != len(x.shape) or not x.elements:
@@ -163,11 +170,14 @@ def moved(call: OpCall) -> tuple[Kernel, ...]:
     shape, order = _merged(x.shape, order)
     if len(order) < 2:
         return kernel(call, Kind.CUT, straight=False)
-    if order == (0, 2, 1) or len(order) < 3:
-        return kernel(call, Kind.MOVED, straight=False)
-    inner = shape[-1]
-    each = VECTOR_BYTES // x.itemsize if order[-1] == len(order) - 1 and inner * x.itemsize % VECTOR_BYTES == 0 else 1
-    if len(order) > 4 or inner / each > MOST_THREADS:
+    if len(order) == 2:
+        return kernel(call, Kind.MOVED if x.dtype in OF_CUBLAS else Kind.SHUFFLED, straight=False)
+    if order == (0, 2, 1) and max(shape[0], math.ceil(shape[1] / TILE)) <= MOST_BLOCKS:
+        batch, rows, cols = map(float, shape)
+        return (Kernel("ort_tiled", x.dtype, {"batch": batch, "rows": rows, "cols": cols}),)
+    inner, each = shape[-1], VECTOR_BYTES // x.itemsize
+    is_whole = order[-1] == len(order) - 1 and inner % each == 0 and inner / each <= MOST_THREADS
+    if len(order) > 4 or not is_whole or max(shape[:-2]) > MOST_BLOCKS:
         return kernel(call, Kind.SHUFFLED, straight=False)
     blocks = math.prod(shape[:-2]) * math.ceil(shape[-2] * inner / each / MOST_THREADS)
     return kernel(call, Kind.MOVED, straight=False, blocks=float(blocks))
@@ -375,7 +385,9 @@ def conv(call: OpCall) -> tuple[Kernel, ...]:
     family = "ort_conv" if dims["groups"] == 1 else "ort_conv_grouped"
     if 1 < dims["groups"] == x.shape[1]:
         is_long = dims["h"] == dims["r"] == 1 and dims["s"] > LONG_WINDOW
-        family = LONG if is_long else "ort_conv_depthwise"
+        family = LONG if is_long else "ort_conv_in_turn" if is_beyond_image(dims) else "ort_conv_depthwise"
+    if is_stem(dims, x.dtype):
+        return (Kernel(STEM, x.dtype, {**dims, "bias": 0.0}), *added_bias(call))
     return (Kernel(family, units(x.dtype), dims),)
 
 
@@ -516,13 +528,25 @@ def by_rows(call: OpCall, kind: Kind, in_blocks: bool = False) -> tuple[Kernel, 
 
 norm: Lower = partial(by_rows, kind=Kind.NORM, in_blocks=True)
 skipped_norm: Lower = partial(by_rows, kind=Kind.SKIPPED, in_blocks=True)
-biased_softmax: Lower = partial(by_rows, kind=Kind.SOFTMAX)
 
 
 WARP_COLUMNS, WARP_BYTES = 1024, 4096
 """Elements of the longest row that a warp takes in torch, bytes of the longest in ONNX Runtime
 (softmax_warp_forward_resource_efficient: rows of 1,500 in fp16 at the pace of memory, Whisper on an H100).
 """
+
+
+def biased_softmax(call: OpCall) -> tuple[Kernel, ...]:
+    """A softmax of a sum, of short rows by a kernel of ONNX Runtime's own, of longer ones a sum and cuDNN's softmax
+    (onnxruntime, contrib_ops/cuda/math/bias_softmax.cc).
+    """
+    (whole,) = by_rows(call, Kind.SOFTMAX) or (None,)
+    if whole is None or not whole.dims["rows"]:
+        return () if whole is None else (whole,)
+    rows, cols = whole.dims["rows"], whole.dims["elements"] / whole.dims["rows"]
+    if cols <= WARP_COLUMNS:
+        return (whole,)
+    return (*kernel(call, straight=True), Kernel("ort_library_softmax", whole.dtype, {"rows": rows, "cols": cols}))
 
 
 def softmax(call: OpCall) -> tuple[Kernel, ...]:
@@ -549,7 +573,7 @@ def softmax(call: OpCall) -> tuple[Kernel, ...]:
 def reduced(call: OpCall) -> tuple[Kernel, ...]:
     """A row for every element of the result."""
     x, out = call.tensors[0], call.outputs[0]
-    side_by_side = out.elements <= 1 or not x.shape or out.shape[-1] != x.shape[-1]
+    side_by_side = out.elements <= 1 or not x.shape or len(x.shape) - 1 in reduced_axes(x.shape, out.shape)
     return kernel(call, Kind.REDUCED, max(out.elements, 1), straight=side_by_side)
 
 

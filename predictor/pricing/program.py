@@ -433,8 +433,13 @@ def _side_by_side(
     of_host = np.maximum(seconds / np.maximum(launches, 1) / host.launch_s, 1.0)
     if family.variant is Variant.DEPTHWISE:
         of_host = np.ones_like(seconds)
-    gain = np.maximum(np.minimum(np.sqrt(groups), MOST_AT_ONCE) / of_host, 1.0)
-    roof_s = np.maximum(*roofline_s(calibration, family, group.dtype, family.complete(dims))) / ROOF_SHARE
+    most, complete = np.minimum(np.sqrt(groups), MOST_AT_ONCE), family.complete(dims)
+    if family.group_blocks is None:
+        roof_s = np.maximum(*roofline_s(calibration, family, group.dtype, complete)) / ROOF_SHARE
+    else:
+        most = np.minimum(most, calibration.device.sms / family.group_blocks(complete))
+        roof_s = np.zeros_like(seconds)
+    gain = np.maximum(most / of_host, 1.0)
     gained = np.minimum(np.maximum(seconds / gain, roof_s), seconds)
     return np.where(launches < groups, seconds, gained)
 

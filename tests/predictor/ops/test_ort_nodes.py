@@ -12,7 +12,7 @@ from predictor.calibration.load import load_calibration
 from predictor.kernels.families import FAMILIES
 from predictor.ops import onnx_form, ort
 from predictor.ops.ort_nodes import FOURIER_STEP
-from predictor.pricing.kernels import kernel_seconds
+from predictor.pricing.kernels import kernel_launches, kernel_seconds
 from predictor.pricing.program import CPU_ELEMENT_S, price
 from predictor.records import Graph, Kernel, OpCall, PythonWork, TensorSpec, Trait
 from predictor.runtimes.onnx import lowering
@@ -239,7 +239,11 @@ def test_a_product_that_is_added_reads_what_is_there() -> None:
 
 @pytest.mark.parametrize(
     ("rows", "cols", "measured_s"),
-    [(401424, 576, 381.6e-6), (1569, 2304, 8.7e-6), (512, 512, 1.57e-6), (50176, 96, 7.8e-6), (262144, 256, 82.6e-6)],
+    [
+        *((401424, 576, 381.6e-6), (1569, 2304, 8.7e-6), (512, 512, 1.57e-6), (50176, 96, 7.8e-6)),
+        *((262144, 256, 82.6e-6), (614656, 8, 26.4e-6), (50176, 24, 7.7e-6), (50176, 48, 5.7e-6)),
+        *((401424, 192, 125.6e-6), (50176, 288, 20.3e-6)),
+    ],
 )
 def test_a_row_is_spread_as_fast_as_cublas_does(rows: int, cols: int, measured_s: float) -> None:
     """By tiles of 64 x 64, a kernel of its own, and tiles of 128 x 128, in profiles of vision models on an H200."""
@@ -779,10 +783,22 @@ def test_a_library_goes_along_many_rows_eight_elements_at_a_time(
     assert seconds == pytest.approx(measured_s, rel=0.15)
 
 
+def test_a_biased_softmax_of_long_rows_is_a_sum_and_the_softmax_of_a_library() -> None:
+    """_BinaryElementWiseRhsPerChannelBatchN of 46 us and softmax_fw_kernel of 93 in a profile on an H200."""
+    scores, mask = spec(1, 12, 1500, 1500), spec(1, 1, 1500, 1500)
+    total, softmax = kernels(node("BiasSoftmax", [scores, mask], [scores], axis=3))
+    assert (total.family, softmax.dims) == ("ort", {"rows": 18_000, "cols": 1500})
+    h200 = load_calibration("h200")
+    seconds = [kernel_seconds(h200, kernel.family, kernel.dtype, **kernel.dims) for kernel in (total, softmax)]
+    assert seconds == pytest.approx([46e-6, 93e-6], rel=0.2)
+    short = spec(1, 12, 1500, 1024)
+    assert len(kernels(node("BiasSoftmax", [short, spec(1, 1, 1500, 1024)], [short], axis=3))) == 1
+
+
 def test_a_softmax_along_another_axis_is_transposed_before_and_after() -> None:
     there, softmax, back = kernels(node("Softmax", [spec(16, 2, 64)], [spec(16, 2, 64)], axis=1))
     assert softmax.dims == {"rows": 16 * 64, "cols": 2}
-    assert there.dims["kind"] == back.dims["kind"] == ort.Kind.MOVED
+    assert [tuple(k.dims.values()) for k in (there, back)] == [(16, 2, 64), (16, 64, 2)]
     assert len(kernels(node("Softmax", [spec(16, 2, 64)], [spec(16, 2, 64)], axis=-1))) == 1
 
 
@@ -804,22 +820,111 @@ def test_squares_are_a_product_before_their_sum_and_a_logarithm_follows_its_sum(
     ("shape", "order", "kind", "blocks"),
     [
         ((16, 784, 2, 32), (0, 2, 1, 3), ort.Kind.MOVED, 16 * 784),
-        ((16, 64, 56, 56), (0, 2, 3, 1), ort.Kind.MOVED, 0),
-        ((16, 64, 49, 1, 96), (0, 3, 2, 4, 1), ort.Kind.MOVED, 0),
+        ((16, 4, 16, 6), (0, 2, 1, 3), ort.Kind.SHUFFLED, 0),
+        ((70_000, 16, 32), (0, 2, 1), ort.Kind.SHUFFLED, 0),
+        ((196, 64), (1, 0), ort.Kind.MOVED, 0),
         ((16, 3136, 1, 32), (0, 2, 1, 3), ort.Kind.CUT, 0),
         ((16, 1024, 1, 1, 512), (2, 0, 3, 1, 4), ort.Kind.CUT, 0),
         ((16, 64, 49, 2, 96), (0, 3, 2, 4, 1), ort.Kind.SHUFFLED, 0),
         ((16, 28, 2, 28, 2, 96), (0, 2, 4, 1, 3, 5), ort.Kind.SHUFFLED, 0),
     ],
-    ids=["heads", "channels last", "a head of one", "one head", "ones alone", "two heads of windows", "windows"],
+    ids=[
+        *("heads", "heads of six", "more matrices than a grid has", "a matrix", "one head", "ones alone"),
+        *("two heads of windows", "windows"),
+    ],
 )
 def test_a_transpose_is_what_is_left_of_it(
     shape: tuple[int, ...], order: tuple[int, ...], kind: ort.Kind, blocks: int
 ) -> None:
-    """As profiles name them: Transpose4DKernel..., Transpose3DKernel, the same, two copies, TransposeKernel."""
+    """As profiles name them: Transpose4DKernel..., TransposeKernel, the same, cuBLAS's, two copies, TransposeKernel."""
     out = spec(*(shape[axis] for axis in order))
     (kernel,) = kernels(node("Transpose", [spec(*shape)], [out], perm=order))
     assert (kernel.dims["kind"], kernel.dims["blocks"]) == (kind, blocks)
+
+
+@pytest.mark.parametrize(
+    ("shape", "order", "sizes"),
+    [
+        ((16, 64, 56, 56), (0, 2, 3, 1), (16, 64, 3136)),
+        ((16, 64, 49, 1, 96), (0, 3, 2, 4, 1), (16, 64, 4704)),
+        ((16, 196, 196, 8), (0, 3, 1, 2), (16, 38416, 8)),
+    ],
+    ids=["channels last", "a head of one", "heads first"],
+)
+def test_matrices_are_transposed_tile_by_tile(
+    shape: tuple[int, ...], order: tuple[int, ...], sizes: tuple[int, ...]
+) -> None:
+    """Transpose3DKernel in profiles."""
+    (kernel,) = kernels(node("Transpose", [spec(*shape)], [spec(*(shape[axis] for axis in order))], perm=order))
+    assert (kernel.family, tuple(kernel.dims.values())) == ("ort_tiled", sizes)
+
+
+def test_integers_are_no_matrices_that_cublas_transposes() -> None:
+    x, out = spec(784, 431, dtype="int64"), spec(431, 784, dtype="int64")
+    (kernel,) = kernels(node("Transpose", [x], [out], perm=(1, 0)))
+    assert kernel.dims["kind"] == ort.Kind.SHUFFLED
+
+
+@pytest.mark.parametrize(
+    ("sizes", "measured_s"),
+    [
+        ((16, 196, 384), 3.5e-6),
+        ((64, 6272, 96), 66.9e-6),
+        ((16, 8, 38416), 30.8e-6),  # a quarter of each tile
+        ((3136, 8, 196), 34.1e-6),
+        ((4096, 2, 512), 100.5e-6),  # a sixteenth of each
+        ((16, 12544, 24), 10.8e-6),
+    ],
+)
+def test_a_tile_takes_its_time_though_it_is_not_full(sizes: tuple[int, int, int], measured_s: float) -> None:
+    """In profiles of vision models on an H200."""
+    dims = dict(zip(("batch", "rows", "cols"), sizes, strict=True))
+    assert kernel_seconds(load_calibration("h200"), "ort_tiled", "fp16", **dims) == pytest.approx(measured_s, rel=0.1)
+
+
+def test_a_sum_along_the_last_axis_of_a_square_is_a_row_each() -> None:
+    """The last axis of the result is as long as the one that is gone."""
+    (kernel,) = kernels(node("ReduceSum", [spec(16, 9, 196, 196, dtype="fp32")], [spec(16, 9, 196, dtype="fp32")]))
+    assert (kernel.family, kernel.dims["rows"], kernel.dims["cols"]) == ("ort_row_sums", 16 * 9 * 196, 196)
+
+
+def _conv(x: TensorSpec, w: TensorSpec, side: int, stride: int, pad: int, **attributes: int) -> list[Kernel]:
+    out = spec(x.shape[0], w.shape[0], side, side, dtype=x.dtype)
+    args = {"strides": (stride, stride), "pads": (pad,) * 4, "dilations": (attributes.get("dilation", 1),) * 2}
+    return kernels(node("Conv", [x, w], [out], **args, group=attributes.get("group", 1)))
+
+
+@pytest.mark.parametrize(("dilation", "family"), [(36, "ort_conv_in_turn"), (24, "ort_conv_depthwise")])
+def test_windows_wider_than_their_image_are_convolved_channel_by_channel(dilation: int, family: str) -> None:
+    """DeepLab's pyramid on an image of 32 x 32: implicit_convolve_sgemm and conv2d_grouped_direct_kernel."""
+    found = _conv(spec(1, 512, 32, 32), spec(512, 1, 3, 3), 32, 1, dilation, group=512, dilation=dilation)
+    assert [kernel.family for kernel in found] == [family]
+
+
+@pytest.mark.parametrize(("batch", "measured_s"), [(1, 2.227e-3), (16, 2.16e-3)])
+def test_channels_in_turn_are_a_kernel_each(batch: int, measured_s: float) -> None:
+    """In profiles on an H200."""
+    (kernel,) = _conv(spec(batch, 512, 32, 32), spec(512, 1, 3, 3), 32, 1, 36, group=512, dilation=36)
+    h200 = load_calibration("h200")
+    assert kernel_seconds(h200, kernel.family, "fp16", **kernel.dims) == pytest.approx(measured_s, rel=0.05)
+    assert kernel_launches(h200, kernel.family, "fp16", kernel.dims)[()] == 512
+
+
+@pytest.mark.parametrize(
+    ("batch", "size", "measured_s"),
+    [(4, 224, 40.5e-6), (1, 512, 44.7e-6), (16, 224, 94.5e-6), (32, 224, 186.4e-6), (16, 512, 435.5e-6)],
+)
+def test_the_stem_of_a_resnet_runs_a_kernel_for_first_layers(batch: int, size: int, measured_s: float) -> None:
+    """image_first_layer in profiles on an H200."""
+    (kernel,) = _conv(spec(batch, 3, size, size), spec(64, 3, 7, 7), size // 2, 2, 3)
+    seconds = kernel_seconds(load_calibration("h200"), kernel.family, "fp16", **kernel.dims)
+    assert (kernel.family, seconds) == ("ort_conv_stem", pytest.approx(measured_s, rel=0.1))
+
+
+@pytest.mark.parametrize(("batch", "dtype"), [(1, "fp16"), (16, "fp32")])
+def test_a_small_stem_is_a_convolution_like_others(batch: int, dtype: str) -> None:
+    x, w = spec(batch, 3, 224, 224, dtype=dtype), spec(64, 3, 7, 7, dtype=dtype)
+    assert [kernel.family for kernel in _conv(x, w, 112, 2, 3)] == ["ort_conv"]
 
 
 @pytest.mark.parametrize(
