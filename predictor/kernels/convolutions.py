@@ -204,8 +204,8 @@ to 31, in fp16 as in TF32.
 """
 
 TILED_S, TILED_ELEMENT_S, TILED_STRIDE, PACKED_S = 1.3e-10, 3.4e-11, 1.3, 5.5e-10
-"""The same of its kernels for square windows of 1, 3, 5 and 7 in half precision (conv2d_c1_k1_nchw_shmem_tiling: an output
-and an element, and how many times longer in steps of two), and of one for 3 x 3 step by step in single precision
+"""The same of its kernels for square windows of 1, 3, 5 and 7 in half precision (conv2d_c1_k1_nchw_shmem_tiling: an
+output and an element, and how many times longer in steps of two), and of one for 3 x 3 step by step in single precision
 (hw_packed). 158 calls.
 """
 
