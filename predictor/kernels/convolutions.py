@@ -204,15 +204,15 @@ to 31, in fp16 as in TF32.
 """
 
 TILED_S, TILED_ELEMENT_S, TILED_STRIDE, PACKED_S = 1.3e-10, 3.4e-11, 1.3, 5.5e-10
-"""The same of its kernels for square windows of 3, 5 and 7 in half precision (conv2d_c1_k1_nchw_shmem_tiling: an output
-and an element, and how many times longer in steps of two), and of one for 3 x 3 step by step in single precision
+"""The same of its kernels for square windows of 1, 3, 5 and 7 in half precision (conv2d_c1_k1_nchw_shmem_tiling: an
+output and an element, and how many times longer in steps of two), and of one for 3 x 3 step by step in single precision
 (hw_packed). 158 calls.
 """
 
 
 def _session_depthwise_s(d: Dims, size: int, sms: int) -> Array:
     """Seconds of depthwise convolutions for whose algorithms ONNX Runtime asks cuDNN, beside their traffic."""
-    square = np.equal(d["r"], d["s"]) & np.isin(d["r"], (3, 5, 7)) & np.equal(d["dilation"], 1) & (d["h"] > 1)
+    square = np.equal(d["r"], d["s"]) & np.isin(d["r"], (1, 3, 5, 7)) & np.equal(d["dilation"], 1) & (d["h"] > 1)
     steps = np.equal(d["stride_h"], d["stride_w"]) & np.less_equal(d["stride_w"], 2)
     element_s = np.where(d["h"] > 1, ROW_WISE_ELEMENT_S, SEQUENCE_ELEMENT_S)
     direct_s = ROW_WISE_S + element_s * d["r"] * d["s"]

@@ -894,6 +894,15 @@ def _conv(x: TensorSpec, w: TensorSpec, side: int, stride: int, pad: int, **attr
     return kernels(node("Conv", [x, w], [out], **args, group=attributes.get("group", 1)))
 
 
+@pytest.mark.parametrize(("channels", "size", "measured_s"), [(512, 14, 4.9e-6), (1024, 7, 4.5e-6)])
+def test_channels_by_single_pixels_are_as_fast_as_by_small_windows(channels: int, size: int, measured_s: float) -> None:
+    """conv2d_c1_k1_nchw_shmem_tiling in profiles on an H200."""
+    x = spec(16, channels, size, size)
+    (kernel,) = _conv(x, spec(channels, 1, 1, 1), size, 1, 0, group=channels)
+    seconds = kernel_seconds(load_calibration("h200"), kernel.family, "fp16", **kernel.dims)
+    assert (kernel.family, seconds) == ("ort_conv_depthwise", pytest.approx(measured_s, rel=0.2))
+
+
 @pytest.mark.parametrize(("dilation", "family"), [(36, "ort_conv_in_turn"), (24, "ort_conv_depthwise")])
 def test_windows_wider_than_their_image_are_convolved_channel_by_channel(dilation: int, family: str) -> None:
     """DeepLab's pyramid on an image of 32 x 32: implicit_convolve_sgemm and conv2d_grouped_direct_kernel."""
