@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from types import CodeType
 from typing import Any
 
@@ -35,7 +35,7 @@ def numbers(count: int) -> Iterator[int]:
         add(number)
 
 
-def catches() -> Iterator[int]:
+def catches() -> Generator[int, None, None]:
     try:
         yield 1
     except ValueError:
