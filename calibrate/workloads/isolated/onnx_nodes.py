@@ -132,13 +132,6 @@ def _transpose(rng: Rng) -> Nodes:
     return _one("Transpose", {"x": (batch, length, heads, max(width // heads // 8 * 8, 8))}, perm=perm)
 
 
-def _gather(rng: Rng) -> Nodes:
-    batch, length, width = _rows(rng)
-    entries = pick(rng, 512, 2048, 30522)
-    step = ("Gather", ["w", "x"], "y", {"axis": 0})
-    return Nodes({"x": (batch, length)}, [step], {"w": (entries, width)}, {"x": entries})
-
-
 def _concat(rng: Rng) -> Nodes:
     shape, count = _any(rng), pick(rng, 2, 2, 3, 4)
     return _one("Concat", dict.fromkeys("xzuv"[:count], shape), axis=pick(rng, 1, len(shape) - 1))
@@ -183,7 +176,7 @@ def _biased_softmax(rng: Rng) -> Nodes:
 DRAWN: Sequence[Callable[[Rng], Nodes]] = (
     *(_unary("Relu", "Neg", "Sqrt", "Abs"), _unary("Relu"), _unary("Sigmoid", "Tanh", "Erf", "Exp")),
     *(_gelu, _clip, _clip, _binary, _binary, _binary, _masked, _compare, _cast),
-    *(_transpose, _transpose, _transpose, _gather, _concat, _slice, _concat, _slice, _reduced, _reduced, _pooled),
+    *(_transpose, _transpose, _transpose, _concat, _concat, _slice, _concat, _slice, _reduced, _reduced, _pooled),
     *(_norm, _norm, _norm, _biased_softmax, _biased_softmax, _norm),
 )
 """What draws a case: each in turn."""

@@ -57,7 +57,7 @@ IMAGE = ("batch=1", "c_in=8", "c_out=8")
     ("words", "message"),
     [
         (("gem", "m=1"), "unknown kernel family 'gem': did you mean gemm or gemm_8bit?"),
-        (("gemm", "m=1", "n=2"), "gemm takes m, n, k, batch, nt, bias, gelu: say k"),
+        (("gemm", "m=1", "n=2"), "gemm takes m, n, k, batch, nt, bias, gelu, added: say k"),
         (("gemm", "m=1", "n=2", "k=3", "rows=4"), "it has no rows"),
         (("gemm", "m=1", "n=2", "monotone=3"), "it has no monotone; say k"),
         (("gemm", "m=1", "n=two", "k=3"), "dimensions are NAME=NUMBER"),

@@ -380,7 +380,7 @@ def test_everything_that_can_be_named_is_listed_in_text_and_json() -> None:
     assert families["gemm"] == {
         "name": "gemm",
         "required": ["m", "n", "k"],
-        "optional": {"batch": 1, "nt": 1, "bias": 0, "gelu": 0},
+        "optional": {"batch": 1, "nt": 1, "bias": 0, "gelu": 0, "added": 0},
     }
     hosts = good(invoke("list", "hosts", "--gpu", "a6000", "--json"))
     assert sum(host["default"] for host in hosts) >= 1
