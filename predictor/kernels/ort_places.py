@@ -10,6 +10,8 @@ ort_bias_rows: a row that is spread over a matrix by a product with ones, before
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from predictor.kernels.family import Array, Dims, Family, MeasuredIn, log, tile_blocks
@@ -123,8 +125,10 @@ def _rows_s(d: Dims, size: int, sms: int) -> Array:
     return np.asarray(start_s + output_s * rows * side * np.ceil(cols / side) / sms)
 
 
+_of_formula = partial(Family, closed_form=True, measured_in=MeasuredIn.NOWHERE)
+
 ROWS = (
-    Family(
+    _of_formula(
         name="ort_places",
         dims={"elements": None, "bytes_read": 0, "bytes_written": None, "inputs": 1, "kind": None, "rank": 0},
         flops=_elements,
@@ -133,11 +137,9 @@ ROWS = (
         sizes=("elements", "bytes_read", "bytes_written"),
         profiler_names=r"GatherKernel|ExpandKernel|_BinaryElementWise<",
         issue_s=_places_s,
-        closed_form=True,
-        measured_in=MeasuredIn.NOWHERE,
         factor_group="ort",
     ),
-    Family(
+    _of_formula(
         name="ort_tiled",
         dims={"batch": None, "rows": None, "cols": None},
         flops=_moved,
@@ -147,11 +149,9 @@ ROWS = (
         profiler_names=r"[tT]ranspose",
         blocks=_tiles,
         issue_s=_tiles_s,
-        closed_form=True,
-        measured_in=MeasuredIn.NOWHERE,
         factor_group="ort",
     ),
-    Family(
+    _of_formula(
         name="ort_bias_rows",
         dims={"rows": None, "cols": None},
         flops=_outputs,
@@ -161,8 +161,6 @@ ROWS = (
         profiler_names=r"cutlass|gemmk1|gemm",
         blocks=lambda d: tile_blocks(d["rows"], d["cols"]),
         issue_s=_rows_s,
-        closed_form=True,
-        measured_in=MeasuredIn.NOWHERE,
         factor_group="gemm",
     ),
 )

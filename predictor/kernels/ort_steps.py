@@ -422,6 +422,17 @@ _of_rows = partial(
     sizes=("rows", "cols"),
 )
 
+_of_scores = partial(
+    _analytic,
+    dims={"rows": None, "cols": None},
+    flops=_scores,
+    nbytes=_scores_bytes,
+    features=_features("rows", "cols"),
+    blocks=row_blocks,
+    sizes=("rows", "cols"),
+)
+"""Softmax of scores, row by row."""
+
 ROWS = (
     _analytic(
         name="ort_vector_products",
@@ -447,25 +458,9 @@ ROWS = (
         matrix=True,
         latency_s=_integer_s,
     ),
-    _analytic(
-        name="ort_attention_softmax",
-        dims={"rows": None, "cols": None},
-        flops=_scores,
-        nbytes=_scores_bytes,
-        features=_features("rows", "cols"),
-        blocks=row_blocks,
-        sizes=("rows", "cols"),
-        profiler_names=r"attention_softmax",
-        latency_s=_softmax_s,
-    ),
-    _analytic(
+    _of_scores(name="ort_attention_softmax", profiler_names=r"attention_softmax", latency_s=_softmax_s),
+    _of_scores(
         name="ort_library_softmax",
-        dims={"rows": None, "cols": None},
-        flops=_scores,
-        nbytes=_scores_bytes,
-        features=_features("rows", "cols"),
-        blocks=row_blocks,
-        sizes=("rows", "cols"),
         profiler_names=r"softmax_fw_kernel",
         latency_s=lambda d, sms: np.asarray(LIBRARY_SOFTMAX_S * d["rows"] * d["cols"] / sms),
     ),

@@ -192,9 +192,6 @@ def _seeds(calls: Sequence[OpCall], loops: Loops) -> Iterator[HostCall]:
 CHECKED_MODULE = "checked module"
 """What a module costs that is looked at before compiled code runs, see ``predictor.capture.compiled_checks``."""
 
-IMAGES = 4
-"""Dimensions of images."""
-
 FALLBACK = "fallback"
 """What calling an operator costs beside its own cost, where the compiled code calls it by its schema
 (``FallbackKernel`` in torch/_inductor/ir.py): its arguments are told from Python's one by one, its results are tensors
@@ -430,16 +427,10 @@ def _library_calls(call: OpCall, dtype: str, channels_last: bool, unmodelled: Co
     library = replace(eager.host_call(call, dtype, unmodelled), python=PythonWork())
     if call.op == "linear" or call.trait is Trait.CONV:
         library = replace(library, kernels=tuple(k for k in library.kernels if k.family != "copy"))
-    if channels_last and is_of_images(call):
+    pools_images = call.trait is Trait.POOL and len(call.outputs[0].shape) == 4
+    if channels_last and (is_of_images(call) or pools_images):
         library = replace(library, kernels=tuple(_channels_last(k, call) for k in library.kernels))
-    if channels_last and call.trait is Trait.POOL and len(call.outputs[0].shape) == IMAGES:
-        library = replace(library, kernels=tuple(_pooled_last(k) for k in library.kernels))
     yield library
-
-
-def _pooled_last(kernel: Kernel) -> Kernel:
-    """A pool's kernel where images, which convolutions have made, have their channels last."""
-    return replace(kernel, dims={**kernel.dims, "channels_last": 1.0}) if kernel.family == "pool" else kernel
 
 
 def _loop(read: TensorSpec, written: TensorSpec) -> tuple[Kernel, ...]:
@@ -449,10 +440,12 @@ def _loop(read: TensorSpec, written: TensorSpec) -> tuple[Kernel, ...]:
 
 
 def _channels_last(kernel: Kernel, call: OpCall) -> Kernel:
-    """A convolution's kernel in that layout, where one of single pixels is a matrix product. One that is priced as a
-    product already (transposed, three-dimensional) stays.
+    """A convolution's or a pool's kernel in that layout, where a convolution of single pixels is a matrix product. One
+    that is priced as a product already (transposed, three-dimensional) stays.
     """
     d = kernel.dims
+    if kernel.family == "pool":
+        return replace(kernel, dims={**d, "channels_last": 1.0})
     if "r" not in d:
         return kernel
     if (d["r"], d["s"], d["stride_h"], d["stride_w"], d["pad_h"], d["pad_w"], d["groups"]) == (1, 1, 1, 1, 0, 0, 1):
