@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from benchmarks.public_libraries import library
 from benchmarks.torchvision_operators import import_torchvision
 
 Made = tuple[Any, Any, str]
@@ -83,7 +84,7 @@ _SMALL = ("atto", "femto", "pico", "nano", "xxt", "xx", "xs", "tiny", "t", "mini
 
 def timm_cases() -> Iterator[tuple[str, Build]]:
     """A model of every module: the smallest by its name."""
-    timm = importlib.import_module("timm")
+    timm = library("timm")
     for module in timm.list_modules():
         names = timm.list_models(module=module)
         if names:
@@ -108,13 +109,13 @@ def _timm(timm: Any, name: str) -> Made:
 
 def diffusers_cases() -> Iterator[tuple[str, Build]]:
     """Networks of its pipelines in small configurations."""
-    library = importlib.import_module("diffusers")
+    diffusers = library("diffusers")
     for name, (fields, inputs) in _DIFFUSERS.items():
-        yield name, lambda name=name, fields=fields, inputs=inputs: _diffusers(library, name, fields, inputs)  # type: ignore[misc]
+        yield name, lambda name=name, fields=fields, inputs=inputs: _diffusers(diffusers, name, fields, inputs)  # type: ignore[misc]
 
 
-def _diffusers(library: Any, name: str, fields: dict[str, Any], inputs: dict[str, Any]) -> Made:
-    module = _built(lambda: getattr(library, name)(**fields))
+def _diffusers(diffusers: Any, name: str, fields: dict[str, Any], inputs: dict[str, Any]) -> Made:
+    module = _built(lambda: getattr(diffusers, name)(**fields))
     dtype = "fp32" if name == "AutoencoderTiny" else "fp16"  # it divides bytes, which gives fp32
     return module, {key: _filled(value) for key, value in inputs.items()}, dtype
 
@@ -644,7 +645,7 @@ _DIFFUSERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 def geometric_cases() -> Iterator[tuple[str, Build]]:
     """Layers and models of message passing that need no extension."""
-    layers = importlib.import_module("torch_geometric.nn")
+    layers = library("torch_geometric.nn")
     for name, options in _GEOMETRIC.items():
         yield name, lambda name=name, options=options: _geometric(layers, name, options)  # type: ignore[misc]
 

@@ -12,6 +12,7 @@ from transformers import AutoConfig, AutoModel
 from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 
 from benchmarks.coverage_libraries import Uninitialised
+from benchmarks.public_libraries import library
 from predictor.sources.built import weights_on_meta
 from predictor.sources.configuration import made
 from predictor.sources.transformers_inputs import inputs_of
@@ -37,6 +38,7 @@ _LAYER_FIELDS = frozenset(
 
 def cases() -> Iterator[tuple[str, Callable[[], Made]]]:
     """(Model type, what builds it) of all that ``AutoModel`` knows."""
+    library("transformers")
     for kind in sorted(MODEL_MAPPING_NAMES):
         yield kind, lambda kind=kind: build(kind)
 

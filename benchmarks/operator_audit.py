@@ -2,7 +2,9 @@
 
     python -m benchmarks.operator_audit --out FILE.jsonl.gz --runtimes eager,compile --seconds 400
     python -m benchmarks.operator_audit --read calibrations/h200/samples/operators.jsonl.gz --gpu h200
+    python -m benchmarks.operator_audit --of timm,transformers --batches 1,16 --out FILE.jsonl.gz
 
+``--of`` takes the models that ``benchmarks.coverage`` builds of these libraries, under eager, in place of the calls.
 Calls are prepared side by side, some in a process; then passes and kernels are measured, one process at a time, kernels
 with cold weights and warm inputs, as in a model. A row is on disk as it is taken, and a run with the same file goes on
 where the last one stopped. Read, a line for each call has predicted and measured time and launches of its kernels, the
@@ -20,11 +22,13 @@ import time
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map_only
 
+from benchmarks import coverage
 from benchmarks.operator_calls import CALLS
 from calibrate.measure.models import Machine, Profile, in_short, placed
 from calibrate.measure.timers import CaseProfiler, Probe, pass_seconds, profile_events
@@ -35,14 +39,18 @@ from calibrate.workloads.cases import Case
 from calibrate.workloads.device import Run, set_precision
 from predictor import runtimes
 from predictor.calibration.load import Calibration, load_calibration
+from predictor.capture.calls import DTYPES
 from predictor.errors import PredictorError, one_line
 from predictor.predict import graph_of
 from predictor.pricing.program import price
 from predictor.records import Program, Target
 from predictor.sources.built import weights_on_meta
 
-AT_ONCE = 12
-"""Calls of a process."""
+AT_ONCE, MODELS_AT_ONCE = 12, 3
+"""Calls of a process, models of libraries of one."""
+
+PASSES_S = 0.3
+"""About how long the passes of a call take: fifteen, fewer of a long one."""
 
 PREPARE_S, ANSWER_S = 150.0, 30.0
 """Limits of an answer: a process that takes longer is killed, and its calls are left for another run."""
@@ -51,6 +59,43 @@ PREPARE_S, ANSWER_S = 150.0, 30.0
 def cases(runtime: str) -> list[Case]:
     """Every call under a runtime."""
     return [Case(name, 1, make()[2], runtime) for name, make in CALLS.items()]
+
+
+def models(groups: Sequence[str], batches: Sequence[int]) -> list[Case]:
+    """The models of libraries under eager, named ``GROUP:MODEL``."""
+    return [Case(f"{c.group}:{c.model}", batch, "fp16", "eager") for c in coverage.cases(groups) for batch in batches]
+
+
+def made(case: Case) -> tuple[torch.nn.Module, Any]:
+    """A call, or a model of a library, and its inputs; of a model as many as the batch says of what is one."""
+    group, _, model = case.model.partition(":")
+    if group not in coverage.GROUPS:
+        module, inputs, _ = CALLS[case.model]()
+        return module, inputs
+    module, inputs, _ = dict(coverage.GROUPS[group]())[model]()
+
+    def many(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.is_meta:
+            tensor = torch.zeros(tensor.shape, dtype=tensor.dtype)
+        return tensor.repeat(case.batch, *[1] * (tensor.ndim - 1)) if tensor.shape[:1] == (1,) else tensor
+
+    return module, tree_map_only(torch.Tensor, many, inputs)
+
+
+def with_weights(module: torch.nn.Module, dtype: str, device: str) -> torch.nn.Module:
+    """A module on a device, with small numbers as its weights. Buffers keep their values."""
+    module = module.to(DTYPES[dtype])
+    if any(weight.is_meta for weight in module.parameters()):
+        kept = [dict(part._buffers) for part in module.modules()]
+        module = module.to_empty(device=device)
+        for part, buffers in zip(module.modules(), kept, strict=True):
+            part._buffers.update({n: b.to(device) for n, b in buffers.items() if b is not None and not b.is_meta})
+    module = module.to(device)
+    with torch.no_grad():
+        for weight in module.parameters():
+            if weight.is_floating_point():
+                weight.normal_(0, 0.02)
+    return module
 
 
 class Bench:
@@ -70,8 +115,10 @@ class Bench:
         torch.manual_seed(0)
         set_precision(case.dtype)
         torch.backends.cudnn.allow_tf32 = True  # torch's default
-        module, inputs, _ = CALLS[case.model]()
         try:
+            module, inputs = made(case)
+            if case.model not in CALLS:
+                module = with_weights(module, case.dtype, "cuda")
             module, inputs = placed(module, inputs, case.dtype, "cuda")
             run = runtimes.load(case.runtime).prepare(module, inputs)
             pass_seconds(run, "cuda", 3)
@@ -85,7 +132,9 @@ class Bench:
         """Latencies, and the host probe before and after them."""
         probe = Probe("cuda")
         before = probe()
-        taken = tuple(round(seconds, 7) for seconds in pass_seconds(self.runs[case][0], "cuda", 15))
+        run = self.runs[case][0]
+        passes = int(np.clip(PASSES_S / min(pass_seconds(run, "cuda", 2)), 3, 15))
+        taken = tuple(round(seconds, 7) for seconds in pass_seconds(run, "cuda", passes))
         return CaseRound(case, 0, taken, (before, probe()))
 
     def open_profiler(self) -> None:
@@ -95,8 +144,7 @@ class Bench:
     @torch.inference_mode()
     def profile(self, case: Case) -> CaseProfile:
         """Its kernels."""
-        profiler = CaseProfiler()
-        taken: Profile = in_short([profiler.events(*self.runs[case]) for _ in range(3)])
+        taken: Profile = in_short(CaseProfiler().repeats(*self.runs[case], 3))
         return CaseProfile(case, *taken)
 
 
@@ -125,21 +173,21 @@ def measured(wanted: Sequence[Case], measuring: threading.Lock) -> list[Sample]:
     return rows
 
 
-def measure(out: Path, names: Sequence[str], seconds: float, processes: int) -> None:
-    """Measure what the file lacks, until the time is over."""
+def measure(out: Path, wanted: Sequence[Case], at_once: int, seconds: float, processes: int) -> None:
+    """Measure what the file lacks, some in a process, until the time is over."""
     start, file = time.monotonic(), SampleFile(out)
     if not file.has(Environment, 0):
         with Worker(Machine, "cuda") as machine:
             machine.ask("describe")
             file.append([machine.answer(ANSWER_S)])
-    missing = [c for name in names for c in cases(name) if not file.has(CaseProfile, c) and not file.has(Refusal, c)]
+    missing = [case for case in wanted if not file.has(CaseProfile, case) and not file.has(Refusal, case)]
     random.Random(0).shuffle(missing)  # what is measured when the time is over is a sample of all
     left, taking, measuring = iter(missing), threading.Lock(), threading.Lock()
 
     def work() -> None:
         while time.monotonic() - start < seconds:
             with taking:
-                chunk = list(islice(left, AT_ONCE))
+                chunk = list(islice(left, at_once))
             if not chunk:
                 return
             rows = measured(chunk, measuring)
@@ -151,7 +199,7 @@ def measure(out: Path, names: Sequence[str], seconds: float, processes: int) -> 
         thread.start()
     for thread in threads:
         thread.join()
-    print(f"{time.monotonic() - start:.0f} s: {len(file.of(CaseProfile))} of {len(names) * len(CALLS)} calls measured")
+    print(f"{time.monotonic() - start:.0f} s: {len(file.of(CaseProfile))} of {len(wanted)} measured")
     for refusal in file.of(Refusal):
         print(refusal.case, refusal.reason[:150])
 
@@ -162,9 +210,9 @@ def program_of(case: Case) -> Program:
     target = Target(torch.__version__.split("+")[0])
     try:
         with weights_on_meta():
-            module, inputs, _ = CALLS[case.model]()
+            module, inputs = made(case)
     except RuntimeError:  # it looks at a weight as it is made
-        module, inputs, _ = CALLS[case.model]()
+        module, inputs = made(case)
     runtime = runtimes.load(case.runtime)
     return runtime.lower(graph_of(module, inputs, case.dtype, case.runtime, mode=runtime.mode_on(target)), target)
 
@@ -209,12 +257,20 @@ def main() -> None:
     parser.add_argument("--read", type=Path, help="read this file")
     parser.add_argument("--gpu", default="h200")
     parser.add_argument("--calls", default="", help="those whose names a regular expression finds, of what is read")
+    parser.add_argument("--of", default="", help="libraries, of ``benchmarks.coverage``: their models instead of calls")
+    parser.add_argument("--batches", default="1", help="of models of libraries")
+    parser.add_argument("--without", default="", help="models of libraries that are left out, as a regular expression")
     parser.add_argument("--runtimes", default="eager")
     parser.add_argument("--seconds", type=float, default=400.0, help="when to stop")
     parser.add_argument("--processes", type=int, default=13)
     options = parser.parse_args()
-    if options.out:
-        measure(options.out, options.runtimes.split(","), options.seconds, options.processes)
+    if options.out and options.of:
+        found = models(options.of.split(","), [int(batch) for batch in options.batches.split(",")])
+        wanted = [case for case in found if not options.without or not re.search(options.without, case.model)]
+        measure(options.out, wanted, MODELS_AT_ONCE, options.seconds, options.processes)
+    elif options.out:
+        wanted = [case for name in options.runtimes.split(",") for case in cases(name)]
+        measure(options.out, wanted, AT_ONCE, options.seconds, options.processes)
     if options.read:
         read(options.read, load_calibration(options.gpu), options.runtimes.split(","), options.calls)
 

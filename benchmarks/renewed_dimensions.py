@@ -14,6 +14,7 @@ from collections import Counter
 
 import msgspec
 
+from benchmarks.model_samples import SERIES
 from calibrate.measure.sweep import dims_of
 from calibrate.samples.files import Samples
 from calibrate.samples.records import Dims, KernelSample
@@ -28,6 +29,8 @@ SCALE = sweeps.FULL.scale
 def todays(sample: KernelSample) -> Dims | None:
     """Dimensions of a sample's case; None where the case is another one now."""
     id = sample.id
+    if id.series == SERIES:
+        return None
     try:
         alone = id.family == inductor_loops.FAMILY
         case = inductor_loops.case_of(id) if alone else sweeps.make_case(id.family, id.series, id.index, SCALE)

@@ -4,7 +4,8 @@
 
 Rows are on disk as they are taken, and a run with the same file goes on where the last one stopped. A process of its
 own measures; where it hangs or dies it is replaced, and what it was at is left out (beside the file, in ``.skipped``).
-The file is of the format of ``calibrations/<gpu>/samples/kernels.jsonl.gz``; ``benchmarks.refit_kernels`` fits both.
+With ``--sessions`` convolutions are ONNX Runtime's, each a node in a session of its own. The file is of the format of
+``calibrations/<gpu>/samples/kernels.jsonl.gz``; ``benchmarks.refit_kernels`` fits both.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from calibrate.samples.records import Environment, KernelSample
 from calibrate.samples.store import SampleFile
 from calibrate.workloads import sweeps
 from calibrate.workloads.cases import KernelId
+from calibrate.workloads.isolated import onnx_convs
 from predictor.calibration.files import find
 
 AT_ONCE = 48
@@ -51,7 +53,9 @@ def missing(options: argparse.Namespace) -> list[KernelId]:
         done |= {sample.id for sample in file.of(KernelSample)}
     done |= {KernelId(*line.split("\t")[:2], int(line.split("\t")[2])) for line in lines(skipped(options.out))}
     families = [name for name in options.families.split(",") if name]
-    wanted = (id for id in sweeps.identities(PLANS[options.device]) if id not in done)
+    of_session = onnx_convs.PREFIX if options.sessions else ""
+    drawn = (id for id in sweeps.identities(PLANS[options.device]) if id.family in onnx_convs.COUNTS or not of_session)
+    wanted = (id for id in drawn if KernelId(of_session + id.family, id.series, id.index) not in done)
     chosen = (id for id in wanted if not families or id.family in families)
     return [id for id in chosen if id.series.startswith(options.series)][: options.most or None]
 
@@ -104,7 +108,12 @@ def work(options: argparse.Namespace) -> None:
         while chunk := list(islice(both, AT_ONCE)):
             running(options.out).write_text(written(id for id, _ in chunk))
             cases = [pickle.loads(case) if case else make(plan, id) for id, case in chunk]
-            run_sweep((case for case in cases if case is not None), file, options.device, lambda _: None)
+            drawn_cases = [case for case in cases if case is not None]
+            if options.sessions:
+                nodes = [onnx_convs.as_node(case) for case in drawn_cases]
+                run_sweep(nodes, file, options.device, lambda _: None, onnx_convs.maker)
+            else:
+                run_sweep(drawn_cases, file, options.device, lambda _: None)
             if options.device == "cuda":
                 torch.cuda.empty_cache()
             running(options.out).unlink()
@@ -165,6 +174,7 @@ def main() -> None:
     )
     parser.add_argument("--most", type=int, default=0, help="no more cases than so many")
     parser.add_argument("--processes", type=int, default=10, help="that draw cases")
+    parser.add_argument("--sessions", action="store_true", help="convolutions as ONNX Runtime's nodes")
     parser.add_argument("--device", choices=list(PLANS), default="cuda")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -104,9 +104,14 @@ class CaseProfiler:
         call()
         torch.cuda._sleep(1)
 
-    def events(self, call: Run, warm: Sequence[torch.Tensor]) -> list[KernelEvent]:
-        """Every kernel of one call."""
-        return between_markers(profile_events(lambda: self.once(call, warm)))[0]
+    def repeats(self, call: Run, warm: Sequence[torch.Tensor], count: int) -> list[list[KernelEvent]]:
+        """Every kernel of a call, as often as it is repeated."""
+
+        def run() -> None:
+            for _ in range(count):
+                self.once(call, warm)
+
+        return between_markers(profile_events(run))
 
     def measure(self, makers: Sequence[Callable[[], tuple[Run, Sequence[torch.Tensor]]]]) -> list[KernelTime | None]:
         """One sample per maker; None where the case could not run. A maker returns the call and its warm tensors."""

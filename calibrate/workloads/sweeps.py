@@ -20,6 +20,7 @@ from calibrate.workloads.recipes import (
     OPERATORS,
     RARE,
     RECIPES,
+    TYPICAL,
     UNEVEN,
     VARIED,
     FamilyRecipe,
@@ -41,7 +42,7 @@ SHARED = 0.7
 
 TABLES = {
     **{"": RECIPES, "rare ": RARE, "common ": COMMON, "varied ": VARIED, "batched ": BATCHED},
-    **{"operator ": OPERATORS, "uneven ": UNEVEN, "large ": LARGE},
+    **{"operator ": OPERATORS, "uneven ": UNEVEN, "large ": LARGE, "typical ": TYPICAL},
 }
 """Beginning of a series' name -> its recipes."""
 

@@ -49,12 +49,18 @@ def cases(plan: Plan, done: Container[KernelId] = ()) -> Iterator[KernelCase | N
     """Every case of a plan as a node of ONNX Runtime; None for one that is done."""
     for case in sweeps.cases(plan):
         assert case is not None
-        biased = case.id.index % BIASED == 0
-        dims = {**case.kernel.dims, "channels_last": 0.0, "bias": float(biased)}
-        dims |= {pad: float(int(dims[pad])) for pad in ("pad_h", "pad_w")}
-        kernel = Kernel(PREFIX + case.kernel.family, case.kernel.dtype, dims)
-        id = KernelId(kernel.family, case.id.series, case.id.index)
-        yield None if id in done else replace(case, id=id, kernel=kernel, op="Conv")
+        node = as_node(case)
+        yield None if node.id in done else node
+
+
+def as_node(case: KernelCase) -> KernelCase:
+    """A convolution of torch as one of ONNX Runtime."""
+    biased = case.id.index % BIASED == 0
+    dims = {**case.kernel.dims, "channels_last": 0.0, "bias": float(biased)}
+    dims |= {pad: float(int(dims[pad])) for pad in ("pad_h", "pad_w")}
+    kernel = Kernel(PREFIX + case.kernel.family, case.kernel.dtype, dims)
+    id = KernelId(kernel.family, case.id.series, case.id.index)
+    return replace(case, id=id, kernel=kernel, op="Conv")
 
 
 def maker(case: KernelCase, device: str) -> Made:

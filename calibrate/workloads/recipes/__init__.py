@@ -5,7 +5,8 @@ capture that a prediction uses, so the sweep and the cost model cannot disagree 
 modules of this folder, each in its module's ``ROWS``, and are found by the name of their family. What fewer models run,
 of any family, stands in ``RARE``, layers that nearly all models of a kind share in ``COMMON``, and shapes that
 strangers' models have in ``VARIED``, on batches in ``BATCHED``, operators that the others leave out in ``OPERATORS``,
-shapes that a library's usual kernels do not fit in ``UNEVEN``, and the largest calls in ``LARGE``: series of their own.
+shapes that a library's usual kernels do not fit in ``UNEVEN``, the largest calls in ``LARGE``, and calls as published
+networks make them in ``TYPICAL``: series of their own.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ __all__ = [
     "OPERATORS",
     "RARE",
     "RECIPES",
+    "TYPICAL",
     "UNEVEN",
     "VARIED",
     "FamilyRecipe",
@@ -56,6 +58,10 @@ LARGE: dict[str, FamilyRecipe] = {}
 """Family -> what its sweep runs besides: the largest calls that models make."""
 
 
+TYPICAL: dict[str, FamilyRecipe] = {}
+"""Family -> what its sweep runs besides: calls as published networks make them, where a library's choice turns."""
+
+
 def _add(rows: dict[str, FamilyRecipe], row: FamilyRecipe) -> None:
     if row.family in rows:
         raise ValueError(f"two recipes for the kernel family {row.family}")
@@ -64,7 +70,7 @@ def _add(rows: dict[str, FamilyRecipe], row: FamilyRecipe) -> None:
 
 _TABLES = {
     **{"ROWS": RECIPES, "RARE": RARE, "COMMON": COMMON, "VARIED": VARIED, "BATCHED": BATCHED},
-    **{"OPERATORS": OPERATORS, "UNEVEN": UNEVEN, "LARGE": LARGE},
+    **{"OPERATORS": OPERATORS, "UNEVEN": UNEVEN, "LARGE": LARGE, "TYPICAL": TYPICAL},
 }
 
 for _name in sorted(m.name for m in pkgutil.iter_modules(__path__)):
