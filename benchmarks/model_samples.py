@@ -71,6 +71,8 @@ def is_fitted(residual: Residual) -> bool:
     kernel, row = residual.kernel, FAMILIES[residual.kernel.family]
     if row.closed_form or row.over_link or not residual.names or residual.measured_s <= 0:
         return False
+    if not row.changes_abruptly and len(residual.names) != residual.predicted_launches:
+        return False
     dims = row.complete({name: np.array([float(size)]) for name, size in kernel.dims.items()})
     if row.runs_as is not None and row.runs_as(dims, itemsize(kernel.dtype))[0].any():
         return False

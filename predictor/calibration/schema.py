@@ -239,14 +239,19 @@ class Trees(Record, frozen=True, kw_only=True):
     """Base64 of int8, one a node, the trees one after another, each level by level from its root: the column that is
     compared, -1 at a leaf."""
     number: str
-    """Base64 of little-endian float32, one a node: the threshold, or the leaf's value."""
+    """Base64 of little-endian float32: the threshold of each inner node; where there is no ``leaf``, one a node, of a
+    leaf its value."""
+    leaf: str = ""
+    """Base64 of little-endian float16: the value of each leaf, in the order of the nodes."""
 
     def __post_init__(self) -> None:
         nodes = sum(self.sizes)
-        for name, packed, size in (("feature", self.feature, 1), ("number", self.number, 4)):
+        leaves = (nodes + len(self.sizes)) // 2 if self.leaf else 0
+        parts = (("feature", self.feature, 1, nodes), ("number", self.number, 4, nodes - leaves))
+        for name, packed, size, count in (*parts, ("leaf", self.leaf, 2, leaves)):
             length = len(packed) // 4 * 3 - packed[-2:].count("=")
-            if len(packed) % 4 or length != size * nodes:
-                raise ValueError(f".{name}: expected {size * nodes} bytes of base64 for {nodes} nodes, got {length}")
+            if len(packed) % 4 or length != size * count:
+                raise ValueError(f".{name}: expected {size * count} bytes of base64 for {nodes} nodes, got {length}")
 
 
 class FitError(Record, frozen=True, kw_only=True):

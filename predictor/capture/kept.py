@@ -21,12 +21,12 @@ OF_THE_FIRST_PASS = frozenset({CaptureMode.TRACED, CaptureMode.EXPORTED})
 
 
 class Kept:
-    """Where the objects of a module have room: attributes that hold nothing before a pass, or a tensor that a pass may
-    put another in place of.
+    """Where the objects of a module have room: attributes that hold nothing before a pass, or tensors that a pass may
+    put others in place of.
     """
 
     def __init__(self, module: torch.nn.Module) -> None:
-        self._holders: list[tuple[dict[str, Any], int, dict[str, torch.Tensor | None]]] = []
+        self._holders: list[tuple[dict[str, Any], int, dict[str, list[torch.Tensor]]]] = []
         self._seen: set[int] = set()
         for child in modules_in(module):
             if not _is_torchs(type(child)):
@@ -40,22 +40,22 @@ class Kept:
         for holder, length, rooms in self._holders:
             names = rooms if len(holder) == length else [*rooms, *list(holder)[length:]]
             for name in names:
-                before = rooms.get(name)
-                found += [tensor for tensor in tensors_within(holder.get(name)) if tensor is not before]
+                before = set(map(id, rooms.get(name, ())))
+                found += [tensor for tensor in tensors_within(holder.get(name)) if id(tensor) not in before]
         return found
 
     def _look_at(self, holder: dict[str, Any]) -> None:
         """Attributes of a module or of a plain object; then those of the objects among their values."""
-        rooms: dict[str, torch.Tensor | None] = {}
+        rooms: dict[str, list[torch.Tensor]] = {}
         self._holders.append((holder, len(holder), rooms))
         for name, value in holder.items():
             kind = type(value)
             if kind in _PLAIN or (kind in _CONTAINERS and name in OF_EVERY_MODULE):
                 continue
             if value is None or (kind in _CONTAINERS and not value):
-                rooms[name] = None
-            elif isinstance(value, torch.Tensor):
-                rooms[name] = value
+                rooms[name] = []
+            elif isinstance(value, torch.Tensor) or (kind is list and isinstance(value[0], torch.Tensor)):
+                rooms[name] = tensors_within(value)
             elif kind not in (dict, OrderedDict):
                 for one in value if kind in (list, tuple) else (value,):
                     if _is_object(one) and id(one) not in self._seen:

@@ -92,9 +92,13 @@ def asks_for(kind: str, args: Any, kwargs: Any) -> bool:
     return device is not None and torch.device(device).type == kind
 
 
+NAMING_A_DEVICE = ("to", "type_as")
+"""Operators that may name a device by a tensor there."""
+
+
 def named_by_tensor(name: str, args: Any) -> torch.Tensor | None:
     """The tensor by which a call names the device: ``x.to(y)``, ``x.type_as(y)``."""
-    other = args[1] if name in ("to", "type_as") and len(args) > 1 else None
+    other = args[1] if name in NAMING_A_DEVICE and len(args) > 1 else None
     return other if isinstance(other, torch.Tensor) else None
 
 

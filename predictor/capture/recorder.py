@@ -75,6 +75,7 @@ from predictor.capture.limits import Limits, Stopped
 from predictor.capture.messages import complaint, needs_gradients, refusal
 from predictor.capture.origins import file_outside_of_torch
 from predictor.capture.placement import (
+    NAMING_A_DEVICE,
     asks_for,
     has_known_integers,
     has_known_values,
@@ -98,7 +99,9 @@ from predictor.capture.stand_ins import (
     abstract,
     abstract_constant,
     is_scripted,
+    left_behind,
     modules_in,
+    moves_itself,
     runs_in,
 )
 from predictor.collection import without_collection
@@ -548,6 +551,7 @@ class _Recorder(TorchDispatchMode):
         elif where == "upload":
             result = uploaded(func(*args, **kwargs))
             nothing = not result.numel()  # to copy, or to wait for
+            name = "to" if name in NAMING_A_DEVICE else name
             name, trait = ("to", Trait.VIEW) if nothing else (f"{name} device", Trait.SYNC)
         elif where == "host":
             trait, result = Trait.HOST, mark_on_host(func(*args, **kwargs))
@@ -768,6 +772,11 @@ class _Recorder(TorchDispatchMode):
             return
         if tensor.layout is torch.strided and not tensor.is_inference():
             self._users.append((tensor, tensor._version, tensor.clone()))
+
+    @property
+    def waits(self) -> int:
+        """Calls that wait for the device."""
+        return sum(isinstance(call, OpCall) and call.trait is Trait.SYNC for call in self.calls)
 
     def returns(self, tensors: list[torch.Tensor], given: list[torch.Tensor]) -> None:
         """Note what the pass returned, and what it was given and has read."""
@@ -1068,7 +1077,8 @@ class _Pass:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                copy = copies.module(self.modules, weight, abstract_constant)
+                constant = abstract_constant if moves_itself(self.modules) else left_behind
+                copy = copies.module(self.modules, weight, constant)
                 args, kwargs = copies.of(call_arguments(self.inputs), stand_in)
         except PredictorError:
             raise
@@ -1129,7 +1139,7 @@ def _later(first: _Recorder, user: _Pass, device: torch.device = capture_mode.ME
         second = _record(user, device, first.used)
     except PredictorError:
         return first
-    return second if len(second.calls) < len(first.calls) else first
+    return min(first, second, key=lambda made: (len(made.calls), made.waits))
 
 
 MOST_PASSES = 4

@@ -28,9 +28,9 @@ def _sorted(t: TensorSpec) -> tuple[Kernel, ...]:
 
 
 def nonzero(call: OpCall) -> tuple[Kernel, ...]:
-    """A count, which is copied to the host; a scan of the truth values, and the places written."""
-    x, out = call.tensors[0], call.outputs[0]
-    return (*_reduced(_flat(x)), *copy_of(_COUNT), *_scanned(_flat(x)), *pointwise_of((x,), out))
+    """A count, which is copied to the host; a scan of the truth values, whose second kernel writes the places."""
+    flat = _flat(call.tensors[0])
+    return (*_reduced(flat), *copy_of(_COUNT), *_scanned(flat))
 
 
 def masked_select(call: OpCall) -> tuple[Kernel, ...]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from predictor.ops.elementary import copy_of
-from predictor.records import TODAY, Graph, HostCall, Program, PythonWork, Target, TensorSpec, Trait
+from predictor.kernels.foreach import FOREACH_COPY
+from predictor.records import TODAY, Graph, HostCall, Kernel, Program, PythonWork, Target, TensorSpec, Trait
 from predictor.runtimes.compile.lowering import Part, parts
 from predictor.runtimes.cudagraph.lowering import replayed
 from predictor.runtimes.eager import lowering as eager
@@ -23,16 +23,17 @@ def lower(graph: Graph, target: Target = TODAY) -> Program:
 def _replayed(part: Part) -> Iterator[HostCall]:
     """A replay, before it checks, and copies of what the graph is given into the memory that it reads."""
     yield from (call for call in part.calls if call.trait is Trait.GUARD)
-    for tensor in _copied_together(part.given):
-        yield HostCall("copy_", copy_of(tensor), PythonWork(), Trait.COPY, uncompiled=True)
+    for kernel in _copies(part.given):
+        yield HostCall("copy_", (kernel,), PythonWork(), Trait.COPY, uncompiled=True)
     yield from replayed(call for call in part.calls if call.trait is not Trait.GUARD)
 
 
-def _copied_together(given: Sequence[TensorSpec]) -> Sequence[TensorSpec]:
-    """What single kernels copy: all tensors, where they are of one dtype, else each by itself (``_foreach_copy_`` of
-    torch/_inductor/cudagraph_trees.py, whose fast route is in aten/src/ATen/native/cuda/ForeachBinaryOpList.cu).
+def _copies(given: Sequence[TensorSpec]) -> Iterator[Kernel]:
+    """What copies tensors: a kernel for all of them, where they are of one dtype, else one for each (``_foreach_copy_``
+    of torch/_inductor/cudagraph_trees.py, whose fast route is in aten/src/ATen/native/cuda/ForeachBinaryOpList.cu).
     """
-    if len({tensor.dtype for tensor in given}) > 1:
-        return given
-    elements = sum(tensor.elements for tensor in given)
-    return [TensorSpec((elements,), given[0].dtype, (1,))] if elements else ()
+    one_dtype = len({tensor.dtype for tensor in given}) == 1
+    for tensors in (given,) if one_dtype else [(tensor,) for tensor in given]:
+        sizes = [tensor.elements for tensor in tensors]
+        if sum(sizes):
+            yield Kernel(FOREACH_COPY, tensors[0].dtype, {"elements": sum(sizes), "largest": max(sizes)})

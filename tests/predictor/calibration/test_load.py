@@ -204,11 +204,11 @@ def test_the_nearest_fit_stands_in_for_one_that_was_not_made(h200: GpuCalibratio
 
 def test_a_kernel_larger_than_any_measured_is_extrapolated_at_the_edge_s_efficiency(h200: GpuCalibration) -> None:
     largest = kernel_fit(h200, "gemm", "fp16").largest["k"]
-    dims = {"m": 4096, "n": 4096, "k": np.array([largest, 1.9 * largest, 2.1 * largest, 8 * largest])}
+    dims = {"m": 4096, "n": 4096, "k": np.array([largest, 1.875 * largest, 2.125 * largest, 8 * largest])}
     assert price_kernels(h200, "gemm", "fp16", dims).extrapolated.tolist() == [False, False, True, True]
     assert not price_kernels(h200, "gemm", "fp16", {"m": 1, "n": 1, "k": 1}).extrapolated[0]
     seconds = h200.kernel_seconds("gemm", "fp16", context="model", **dims)
-    assert seconds[3] == pytest.approx(8 / 2.1 * seconds[2], rel=0.15)
+    assert seconds[3] == pytest.approx(8 / 2.125 * seconds[2], rel=0.15)
 
 
 def test_a_row_that_is_longer_than_any_measured_takes_as_many_times_as_long(h200: GpuCalibration) -> None:

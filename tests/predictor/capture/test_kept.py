@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from predictor.predict import graph_of
+from predictor.records import Trait
 from tests.helpers import Function
 
 X = torch.rand(2, 8, 16)
@@ -76,11 +77,28 @@ class Replaced(nn.Module):
         return x * self.scale
 
 
+class InList(nn.Module):
+    """As torchvision's anchors: a list of tables that the first pass moves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tables = [torch.arange(16)]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.tables = [table.to(x.device, x.dtype) for table in self.tables]
+        return x * self.tables[0]
+
+
 KEEPING = [InObject, InBuffer, BySize, New, Replaced]
 
 
 def ops(module: nn.Module, runtime: str) -> list[str]:
     return [call.op for call in graph_of(module.eval(), (X,), "fp16", runtime).calls]
+
+
+def test_a_list_of_tables_is_moved_once() -> None:
+    calls = graph_of(InList().eval(), (X,), "fp16", "eager").calls
+    assert not any(call.trait is Trait.SYNC for call in calls)
 
 
 @pytest.mark.parametrize("kind", KEEPING)

