@@ -76,6 +76,8 @@ def test_a_model_runs_with_the_inputs_of_its_batch(model: str) -> None:
         *(("drawn:shvit", "timm"), ("drawn:agnn", "torch_geometric"), ("drawn:flash_video", "vit_pytorch")),
         *(("picked:lc_net", "timm"), ("picked:bases", "torch_geometric"), ("picked:special_class", "vit_pytorch")),
         *(("picked:mixed_video", "torchvision"), ("picked:psp_net", "segmentation_models_pytorch")),
+        *(("found:star_net", "timm"), ("found:super_gat", "torch_geometric"), ("found:sos_net", "kornia")),
+        ("found:mobile_net", "pytorchcv"),
     ],
 )
 def test_a_model_of_a_public_library_runs_where_that_is_installed(model: str, library: str) -> None:
