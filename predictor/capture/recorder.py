@@ -99,9 +99,7 @@ from predictor.capture.stand_ins import (
     abstract,
     abstract_constant,
     is_scripted,
-    left_behind,
     modules_in,
-    moves_itself,
     runs_in,
 )
 from predictor.collection import without_collection
@@ -1077,8 +1075,7 @@ class _Pass:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                constant = abstract_constant if moves_itself(self.modules) else left_behind
-                copy = copies.module(self.modules, weight, constant)
+                copy = copies.module(self.modules, weight, abstract_constant)
                 args, kwargs = copies.of(call_arguments(self.inputs), stand_in)
         except PredictorError:
             raise

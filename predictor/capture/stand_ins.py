@@ -21,7 +21,6 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass, transform_subclass
 
 from predictor.capture.calls import DTYPE_NAMES
-from predictor.capture.capture_mode import mark_on_host
 from predictor.capture.refusals import is_plain
 from predictor.errors import PredictorError
 
@@ -325,27 +324,6 @@ def abstract_constant(tensor: torch.Tensor) -> torch.Tensor:
     if not real and (tensor.is_meta or isinstance(tensor, FakeTensor)):
         return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
     return with_values(tensor, MOST_KEPT_ELEMENTS if real else MOST_KEPT_FLOATS)
-
-
-def left_behind(tensor: torch.Tensor) -> torch.Tensor:
-    """The stand-in of a tensor that a module holds as a plain attribute, which ``module.to(device)`` leaves on the
-    host, but for a number, which torch takes from there.
-    """
-    made = abstract_constant(tensor)
-    return mark_on_host(made) if tensor.dim() and tensor.device.type == "cpu" else made
-
-
-def moves_itself(modules: Iterable[torch.nn.Module]) -> bool:
-    """Whether the code of any of these modules has a say in how it is moved: maybe its plain attributes are, too."""
-    moves = (getattr(kind, name) for kind in set(map(type, modules)) for name in _MOVES)
-    return any(move.__module__.partition(".")[0] not in _CHECK_ALONE for move in moves)
-
-
-_MOVES = ("_apply", "to", "cuda")
-"""Methods that move a module."""
-
-_CHECK_ALONE = ("torch", "transformers", "diffusers")
-"""Libraries whose own such methods move what torch moves."""
 
 
 def with_values(tensor: torch.Tensor, most: int) -> torch.Tensor:
