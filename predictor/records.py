@@ -507,11 +507,16 @@ class SizedProgram:
         """A program at its one size."""
         distinct: dict[tuple[str, str, bool, tuple[str, ...]], dict[tuple[float, ...], int]] = {}
         where: list[tuple[tuple[str, str, bool, tuple[str, ...]], int]] = []
+        known: dict[tuple[int, bool], Sequence[tuple[Any, int]]] = {}  # of calls that were lowered alike
         for call in program.calls:
-            for kernel in call.kernels:  # those of a family may leave out different dimensions that have a default
-                key = kernel.family, kernel.dtype, call.trait is Trait.REPLAY, tuple(kernel.dims)
-                rows = distinct.setdefault(key, {})
-                where.append((key, rows.setdefault(tuple(kernel.dims.values()), len(rows))))
+            same = id(call.kernels), call.trait is Trait.REPLAY
+            if same not in known:
+                found = known[same] = []
+                for kernel in call.kernels:  # those of a family may leave out different dimensions that have a default
+                    key = kernel.family, kernel.dtype, same[1], tuple(kernel.dims)
+                    rows = distinct.setdefault(key, {})
+                    found.append((key, rows.setdefault(tuple(kernel.dims.values()), len(rows))))
+            where += known[same]
         groups = tuple(
             KernelGroup(*key[:3], dict(zip(key[3], np.array(list(rows), dtype=float).T[:, None, :], strict=True)))
             for key, rows in distinct.items()

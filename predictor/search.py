@@ -698,9 +698,10 @@ def _sizes_of(factory: Callable[..., Any], batch: int | None, length: int | None
 
 def _parameters(module: Any) -> int:
     """Elements of a module's parameters, shared ones once."""
-    from torch.nn.parameter import is_lazy
+    from torch.nn.parameter import Parameter, is_lazy
 
-    return sum(0 if is_lazy(parameter) else parameter.numel() for parameter in module.parameters())
+    parameters = module.parameters()
+    return sum(p.numel() for p in parameters if type(p) is Parameter or not is_lazy(p))
 
 
 # the cache of plans

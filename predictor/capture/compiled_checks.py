@@ -63,6 +63,8 @@ def _is_safe_alone(module: torch.nn.Module, seen: set[int]) -> bool:
     if isinstance(module, ITERATED):
         return False
     names = _names(type(module))
+    if not names:
+        return True
     if names & OF_A_CLASS:
         return False
     held = vars(module)

@@ -154,25 +154,31 @@ class PythonTrace:
         """The Python before each mark, and after the last. operators: by their names in the order of their marks, which
         push Python's code out of the caches, too.
         """
-        frames = [frame for frame in self._ran if frame is not None]
         sizes: dict[int | str, float] = dict.fromkeys(operators, OPERATOR_LINES)
-        for frame in frames:
-            lines_of = len(frame.lines)
-            if lines_of > sizes.get(frame.code, -1):
-                sizes[frame.code] = lines_of
         names = iter(operators)
-        ran_in_order = [next(names) if frame is None else frame.code for frame in self._ran]
+        ran_in_order: list[int | str] = []
+        called: list[int] = []
+        for frame in self._ran:
+            if frame is None:
+                ran_in_order.append(next(names))
+                continue
+            code, lines_of = frame.code, len(frame.lines)
+            ran_in_order.append(code)
+            if lines_of > sizes.get(code, -1):
+                sizes[code] = lines_of
+            if frame.module is not None:
+                called.append(frame.module)
         cold = coldness(ran_in_order, HALF_LINES, sizes, STEEPNESS)
-        code_cold = (value for frame, value in zip(self._ran, cold, strict=True) if frame is not None)
-        module_cold = iter(coldness([frame.module for frame in frames if frame.module is not None]))
+        module_cold = iter(coldness(called))
         work_by_mark = []
         calls, lines, modules = 0, 0.0, 0.0
-        for ran in (*self._ran, None):
-            if ran is None:
+        for frame, code_cold in zip((*self._ran, None), (*cold, 0.0), strict=True):
+            if frame is None:
                 work_by_mark.append(PythonWork(calls, round(lines, 2), round(modules, 2)))
                 calls, lines, modules = 0, 0.0, 0.0
                 continue
             calls += 1
-            lines += len(ran.lines) * next(code_cold)
-            modules += next(module_cold) if ran.module is not None else 0.0
+            lines += len(frame.lines) * code_cold
+            if frame.module is not None:
+                modules += next(module_cold)
         return work_by_mark

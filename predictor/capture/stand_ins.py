@@ -140,7 +140,10 @@ def _deep_copy(value: Any, memo: dict[int, Any]) -> Any:
         copied = memo[id(value)] = kind()
         for key, item in value.items():
             key = key if type(key) is str else _deep_copy(key, memo)
-            copied[key] = item if type(item) in _UNCOPIED else _deep_copy(item, memo)
+            if type(item) not in _UNCOPIED:
+                known = memo.get(id(item))
+                item = _deep_copy(item, memo) if known is None else known
+            copied[key] = item
     elif kind is list:
         copied = memo[id(value)] = []
         for item in value:
@@ -290,7 +293,7 @@ def runs_in(modules: Sequence[torch.nn.Module], dtype: torch.dtype) -> bool:
     """
     elements: Counter[torch.dtype] = Counter()
     for weight in weights_in(modules, "parameters"):
-        if weight.is_floating_point() and not is_lazy(weight):
+        if weight.is_floating_point() and (type(weight) in _SIZED or not is_lazy(weight)):
             elements[weight.dtype] += weight.numel()
     main = max(elements, key=elements.__getitem__, default=None)
     return main is not None and (main is dtype or main.itemsize == 1)
@@ -332,6 +335,8 @@ def with_values(tensor: torch.Tensor, most: int) -> torch.Tensor:
     """
     if not is_plain(tensor):
         return tensor.detach().cpu().clone()
+    if type(tensor) in _SIZED and not tensor.dim():
+        return torch.zeros((), dtype=tensor.dtype) if tensor.is_meta else tensor.detach().cpu().clone()
     elements = 1 + sum((n - 1) * s for n, s in zip(tensor.shape, tensor.stride(), strict=True)) if tensor.numel() else 0
     if elements > most:
         return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")

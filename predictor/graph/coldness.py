@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
+import numpy as np
+
 Entry = TypeVar("Entry", bound=Hashable)
 
 HALF_DISTANCE = 25
@@ -58,9 +60,11 @@ def reuse_distances(sequence: Sequence[Entry], sizes: Mapping[Entry, float] | No
         return [total - (1 if sizes is None else sizes[entry]) for entry in sequence]
     if len(recent) > MANY:
         return list(_distances(sequence, recent, sizes))
-    result: list[float] = []
     weights: list[float] = [1] * len(recent) if sizes is None else [sizes[entry] for entry in recent]
     numbers = {entry: number for number, entry in enumerate(recent)}  # which a list compares in less time
+    if FEW < len(sequence) * len(recent) <= MOST and all(type(w) is int for w in weights) and sum(weights) < EXACT:
+        return _at_once([numbers[entry] for entry in sequence], weights)
+    result: list[float] = []
     order = list(range(len(recent)))
     index, take, put = order.index, order.pop, order.insert
     take_weight, put_weight = weights.pop, weights.insert
@@ -73,6 +77,28 @@ def reuse_distances(sequence: Sequence[Entry], sizes: Mapping[Entry, float] | No
         else:
             result.append(0)
     return result
+
+
+FEW, MOST = 512, 2**18
+"""Entries times distinct ones between which distances are found all at once in less time."""
+
+EXACT = 2**24
+"""Integers up to it are exact in single precision."""
+
+
+def _at_once(sequence: Sequence[int], weights: Sequence[float]) -> list[float]:
+    """Reuse distances of numbers. weights: of each number, integers, in the order of their last run in the pass before,
+    the most recent first.
+    """
+    entries, distinct = len(sequence), len(weights)
+    numbers, places = np.array(sequence), np.arange(entries)
+    last = np.full((entries, distinct), -distinct - 1, dtype=np.int32)  # run of each number before each entry
+    last[0] = -1 - np.arange(distinct)
+    last[places[1:], numbers[:-1]] = places[:-1]
+    np.maximum.accumulate(last, axis=0, out=last)
+    since = last > last[places, numbers][:, None]
+    distances: list[float] = (since.astype(np.float32) @ np.array(weights, np.float32)).astype(np.int64).tolist()
+    return distances
 
 
 MANY = 400

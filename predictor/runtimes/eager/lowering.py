@@ -95,12 +95,21 @@ def _same(call: OpCall) -> tuple[Any, ...]:
 
 class _Lowered(NamedTuple):
     """What a call was lowered to, and what of it nobody models. call: it, so that nothing takes its arguments' places;
-    values: of the host call, by name.
+    values: of the fields of the host call.
     """
 
     call: OpCall
-    values: dict[str, Any]
+    values: tuple[Any, ...]
     unmodelled: Counter[str]
+
+    def again(self, call: OpCall) -> HostCall:
+        """The host call of another one. What the class itself makes, for half of its time."""
+        host = object.__new__(HostCall)
+        for put, value in zip(_PUT, self.values, strict=True):
+            put(host, value)
+        _put_python(host, call.python)
+        _put_origin(host, call.origin)
+        return host
 
 
 MOST = 4096
@@ -119,16 +128,19 @@ def _host_calls(graph: Graph, unmodelled: Counter[str]) -> Iterator[HostCall]:
             host = host_call(call, graph.dtype, counted)
             if len(_known) >= MOST:
                 _known.clear()
-            _known[key] = _Lowered(call, {name: getattr(host, name) for name in _FIELDS}, counted)
+            _known[key] = _Lowered(call, tuple([getattr(host, name) for name in _FIELDS]), counted)
         else:
             counted = known.unmodelled
-            host = HostCall(**{**known.values, "python": call.python, "origin": call.origin})
+            host = known.again(call)
         if counted:
             unmodelled += counted
         yield host
 
 
-_FIELDS = tuple(field.name for field in fields(HostCall))
+_PYTHON, _ORIGIN = "python", "origin"
+_FIELDS = tuple(field.name for field in fields(HostCall) if field.name not in (_PYTHON, _ORIGIN))
+_PUT = tuple(getattr(HostCall, name).__set__ for name in _FIELDS)
+_put_python, _put_origin = getattr(HostCall, _PYTHON).__set__, getattr(HostCall, _ORIGIN).__set__
 
 
 def _host_row(call: OpCall, kernels: list[Kernel]) -> HostRow:
