@@ -61,8 +61,8 @@ class SizeRule:
             return [self.merge(items) for items in zip(*values, strict=True)]
         if isinstance(first, dict) and all(isinstance(v, dict) and list(v) == list(first) for v in values):
             return {name: self.merge([v[name] for v in values]) for name in first}
-        if all(type(v) is type(first) and v == first for v in values):
-            return first
+        if all(type(v) is type(first) and (v == first or (v != v and first != first)) for v in values):
+            return first  # or none of them a number
         if all(type(v) is int for v in values):
             return self._solve(tuple(values))
         raise ValueError(f"{first!r} becomes {next(v for v in values if v != first)!r} with other sizes")

@@ -231,3 +231,17 @@ def test_sizes_that_tell_no_terms_apart_have_no_rule() -> None:
     rule = SizeRule([(batch, length) for batch in (2, 3) for length in (128, 256)])
     with pytest.raises(ValueError, match="follow no rule"):
         rule.merge([batch * length for batch in (2, 3) for length in (128, 256)])
+
+
+class Undefined(nn.Module):
+    """Fills with what is no number, which is not equal to itself."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.masked_fill(x > 0, float("nan"))
+
+
+def test_what_is_no_number_is_the_same_at_all_sizes() -> None:
+    captures = {(b, n): capture(Undefined(), torch.empty(b, n)) for b in (2, 3, 5) for n in (8, 16, 24, 40)}
+    found = one_template(captures).find("fp32", CaptureMode.EAGER, 9, 40)
+    assert found is not None
+    assert [call.op for call in found.calls] == [call.op for call in captures[2, 8].calls]
