@@ -148,7 +148,7 @@ def _predecessors(flow: Dataflow) -> list[set[int]]:
     memory: dict[int, int] = {}  # of a value: the value that it is a view of, or was before it was written into
     users: dict[int, set[int]] = {}  # of memory, since the last call that wrote into it, this included
     last_writer: dict[int, int] = {}
-    last_made = 0
+    last_made = in_python = 0
     after = []
     reads: set[int] = set()
     last_in_python: set[int] = set()
@@ -167,8 +167,8 @@ def _predecessors(flow: Dataflow) -> list[set[int]]:
             before |= set(range(last_made, index))
             last_made = index
         before |= last_in_python
-        if call.op == PYTHON_OP:
-            before, last_in_python = set(range(index)), {index}
+        if call.op == PYTHON_OP:  # what ran before the last one ran before that
+            before, last_in_python, in_python = set(range(in_python, index)), {index}, index
         if call.op == READ_BY_OPERATOR:
             reads.add(index)
         elif call.trait is not Trait.HOST:
