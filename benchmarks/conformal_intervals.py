@@ -1,12 +1,12 @@
 """How wide intervals must be to hold nine tenths of the models that no fit had seen:
 
     python -m benchmarks.conformal_intervals --write --without drawn:patch_judges,drawn:unetr,drawn:seg_res_net \\
-        --programs h200=calibrations/h200/battery/picked-as_read.jsonl.gz \\
-        h200=calibrations/h200/battery/drawn-as_read.jsonl.gz \\
-        h200=calibrations/h200/battery/wild-as_read.jsonl.gz
+        --programs h200=calibrations/h200/battery/found-as_read.jsonl.gz \\
+        h200=calibrations/h200/battery/picked-as_read.jsonl.gz \\
+        h200=calibrations/h200/battery/drawn-as_read.jsonl.gz
 
-(of ONNX Runtime, with ``--runtimes onnx,onnx-cudagraph``, picked-onnx-as_read, drawn-onnx-as_read and
-wild-onnx-as_read). Predicts the models of the latest readings, as they were captured then: what was mended in captures
+(of ONNX Runtime, with ``--runtimes onnx,onnx-cudagraph``, found-onnx-as_read, picked-onnx-as_read and
+drawn-onnx-as_read). Predicts the models of the latest readings, as they were captured then: what was mended in captures
 because of them is not in these scales, as what a model that comes next will need is not. With files of measurements
 instead of ``--programs`` (``calibrations/h200/battery/learn*.jsonl.gz --gpu h200``) each model is captured anew. The
 score of a case is its error in units of the predicted standard deviation. For every runtime and lane that decides,

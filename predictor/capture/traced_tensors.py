@@ -214,6 +214,18 @@ def _is_instance(value: Any, kinds: Any) -> bool:
     return _isinstance(value, kinds)
 
 
+_pad = torch._C._nn.pad  # type: ignore[attr-defined]
+
+
+def _padded(x: torch.Tensor, pad: Any, *args: Any, **options: Any) -> Any:
+    """A pad by what divided sizes hold, floating-point tensors, which torch takes while it traces alone."""
+    return _pad(x, [int(one) if _is_floating(one) else one for one in pad], *args, **options)
+
+
+def _is_floating(one: Any) -> bool:
+    return _isinstance(one, torch.Tensor) and one.is_floating_point()
+
+
 @contextmanager
 def as_traced(of_number: Callable[[float], Any], value_of: Callable[[torch.Tensor], int]) -> Iterator[None]:
     """Sizes remember that they are sizes, and become tensors where they meet some; every slice is a call. of_number:
@@ -250,11 +262,13 @@ def as_traced(of_number: Callable[[float], Any], value_of: Callable[[torch.Tenso
     for name, factory in factories.items():
         setattr(torch, name, _factory(factory))
     builtins.isinstance, _Size.as_tensor = _is_instance, of_number
+    torch._C._nn.pad = _padded  # type: ignore[attr-defined]
     _numbers.clear()
     try:
         yield
     finally:
         builtins.isinstance, _Size.as_tensor = _isinstance, None
+        torch._C._nn.pad = _pad  # type: ignore[attr-defined]
         for name, factory in factories.items():
             setattr(torch, name, factory)
         for name in methods:

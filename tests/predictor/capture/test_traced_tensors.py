@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from predictor.capture.recorder import capture
 from predictor.capture.traced_tensors import SizeFloat, SizeInt
@@ -132,3 +133,23 @@ def test_code_that_asks_whether_a_size_is_a_tensor_is_told_so_in_a_trace(
     assert [call.op for call in calls(forward, mode) if call.op in ("mul", "add")] == expected
     assert isinstance(SizeInt(3), int)
     assert not isinstance(SizeInt(3), torch.Tensor)
+
+
+def padded_to_the_same(x: torch.Tensor) -> torch.Tensor:
+    """As timm pads for convolutions of TensorFlow's: by sizes, which a trace has as tensors, and divides as such."""
+
+    def missing(size: Any) -> Any:
+        if isinstance(size, torch.Tensor):
+            return torch.clamp((size / 2).ceil() * 2 + 1 - size, min=0)
+        return max(-(-size // 2) * 2 + 1 - size, 0)
+
+    height, width = (missing(size) for size in x.shape[-2:])
+    return F.pad(x, (width // 2, width - width // 2, height // 2, height - height // 2))
+
+
+def test_a_pad_takes_what_sizes_that_are_tensors_hold() -> None:
+    x = torch.rand(1, 3, 8, 9)
+    module = Function(padded_to_the_same)
+    traced = torch.jit.trace(module, (x,))
+    (pad,) = (call for call in capture(module, x, mode=CaptureMode.TRACED).calls if call.op == "pad")
+    assert pad.outputs[0].shape == tuple(traced(x).shape) == (1, 3, 9, 11)

@@ -721,3 +721,14 @@ def test_a_transposed_convolution_of_single_pixels_is_one() -> None:
 
     assert family(1) == "conv"
     assert family(1, stride=2) == family(2) == family(1, padding=1) == "conv_transposed"
+
+
+@pytest.mark.parametrize(("planes", "side", "window", "microseconds"), [(524_288, 1, 256, 10_205.0)])
+def test_blocks_that_pool_planes_of_a_pixel_keep_their_room(
+    planes: int, side: int, window: int, microseconds: float
+) -> None:
+    """As an H200 took the means over channels of a local response norm of 4,096 patches."""
+    x = torch.empty(planes // 128, 1, 128 + window - 1, side, side, device="meta")
+    (kernel,) = kernels(partial(F.avg_pool3d, kernel_size=(window, 1, 1), stride=1), x)
+    priced = price_kernels(load_calibration("h200"), "pool", "fp32", kernel.dims)
+    assert float(priced.seconds[0]) == pytest.approx(microseconds * 1e-6, rel=0.25)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import tracemalloc
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch.nn.functional as F
 from predictor import runtimes
 from predictor.ops import Fuser
 from predictor.predict import graph_of
+from predictor.records import PYTHON_OP
 from predictor.runtimes.torchscript.groups import in_groups
 from predictor.runtimes.torchscript.lowering import optimised
 from tests.helpers import Function
@@ -257,3 +259,25 @@ def test_the_host_waits_for_a_number_that_an_operator_takes_and_for_none_that_py
 
 def test_gelu_alone_is_no_group() -> None:
     assert predicted(lambda x: F.gelu(x).softmax(-1), (X,)) == []
+
+
+def test_many_functions_in_python_are_lowered_in_little_memory() -> None:
+    """A detector has one for each class of each image; the calls before each were once named again at each."""
+
+    class Plain(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+            return x + 1
+
+    def many(x: torch.Tensor) -> torch.Tensor:
+        for _ in range(600):
+            x = Plain.apply(x * 2)
+        return x
+
+    graph = graph_of(Function(many), (torch.rand(4),), "fp32", "torchscript")
+    assert sum(call.op == PYTHON_OP for call in graph.calls) == 600
+    tracemalloc.start()
+    runtimes.load("torchscript").lower(graph)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40e6
