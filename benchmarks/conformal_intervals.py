@@ -1,4 +1,4 @@
-"""How wide intervals must be to hold nine tenths of the models that no fit had seen:
+"""How wide intervals must be to hold nine tenths of models that no fit has seen:
 
     python -m benchmarks.conformal_intervals --write --without drawn:patch_judges,drawn:unetr,drawn:seg_res_net \\
         --programs h200=calibrations/h200/battery/found-as_read.jsonl.gz \\
@@ -42,8 +42,11 @@ from predictor.pricing.intervals import NINETY
 FEWEST = 20
 """Cases of a group that has a scale of its own: with fewer their ninth tenth is the largest or the second largest."""
 
-HELD = 0.9
-"""Share of the models that an interval holds."""
+HELD = 0.92
+"""Share of the scores that a scale holds, so that intervals hold nine tenths of the models that come next: what fits and
+rules have learned since from the sets that are read makes their scores small. Scales that held 90 % of the scores of the
+sets before held 71 to 88 % of the last one, 83 on average.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,9 @@ CROSSOVER = (0.6, 0.9)
 HALF = 0.5
 """The same where the host's work and the kernels come after each other: what a CUDA graph's replay waits for."""
 
+MOST_ALIGNED = 2e8
+"""Predicted times measured kernels of a pass that is told by family: an alignment of more takes gigabytes."""
+
 ADDS_UP = 0.05
 """How far the durations of a profile's kernels may add up to something else than its kernel time: beyond that they
 overlapped on several streams, and say nothing of a family.
@@ -249,6 +252,8 @@ def _kernels(profile: CaseProfile, program: Program, priced: Sequence[PricedCall
         return ()
     both = zip(program.calls, priced, strict=True)
     pairs = [pair for call, priced_call in both for pair in zip(call.kernels, priced_call.kernels, strict=True)]
+    if len(pairs) * len(profile.order) > MOST_ALIGNED:
+        return ()
     names = [profile.names[index] for index, _ in profile.order]
     families, launches = [k.family for k, _ in pairs], [p.launches for _, p in pairs]
     return tuple(parts_of(families, launches, [p.seconds for _, p in pairs], names, measured_s))

@@ -76,6 +76,8 @@ def conv3d(rng: Rng, scale: Scale) -> Recipe:
     other = pick(rng, channels, channels, channels * 9 // 4, channels * 18 // 5, channels // 2)
     c_in, c_out = (channels, other) if rng.random() < 0.5 else (other, channels)
     call = Conv(F.conv3d, stride, tuple(extent // 2 for extent in window), 1)
+    while side > 1 and c_in * c_out * math.prod(window) * depth * side**2 > scale.macs:  # of a small scale
+        side, depth = side // 2, max(depth // 2, 1)
     x = (c_in, depth, side, side)
     out = c_out * math.prod(math.ceil(size / step) for size, step in zip(x[1:], stride, strict=True))
     return _layer(rng, scale, call, x, (c_out, c_in, *window), out, c_out if rng.random() < 0.3 else 0)
