@@ -43,9 +43,9 @@ FEWEST = 20
 """Cases of a group that has a scale of its own: with fewer their ninth tenth is the largest or the second largest."""
 
 HELD = 0.92
-"""Share of the scores that a scale holds, so that intervals hold nine tenths of the models that come next: what fits and
-rules have learned since from the sets that are read makes their scores small. Scales that held 90 % of the scores of the
-sets before held 71 to 88 % of the last one, 83 on average.
+"""Share of the scores that a scale holds, so that intervals hold nine tenths of the models that come next: what fits
+and rules have learned since from the sets that are read makes their scores small. Scales that held 90 % of the scores
+of the sets before held 71 to 88 % of the last one, 83 on average.
 """
 
 

@@ -122,7 +122,7 @@ WIDER: dict[str, Callable[[Dims, Array], Dims]] = {
 decompositions, stay as they are.
 """
 
-UNCHANGED = ("box_selection", "decomposition", "host_copy")
+UNCHANGED = ("box_selection", "decomposition", "foreach_copy", "host_copy")
 """Families whose work does not follow the features."""
 
 

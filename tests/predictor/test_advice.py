@@ -224,9 +224,10 @@ def test_lengths_have_steps_and_plateaus_too() -> None:
     assert flat_s <= 1.05 * step_s
 
 
-@pytest.mark.parametrize(("batch", "how"), [(1, "predicted"), (512, "interpolated")])
-def test_the_lengths_of_a_module_are_captured(batch: int, how: str) -> None:
-    plan = predictor.plan(nn.Sequential(nn.Embedding(9, 256), nn.Linear(256, 256)), torch.ones(batch, 64).long())
+@pytest.mark.parametrize(("batch", "width", "how"), [(1, 16, "predicted"), (512, 256, "interpolated")])
+def test_the_lengths_of_a_module_are_captured(batch: int, width: int, how: str) -> None:
+    module = nn.Sequential(nn.Embedding(9, width), nn.Linear(width, width))
+    plan = predictor.plan(module, torch.ones(batch, 64).long())
     length = next(row for row in plan.headroom(GPU) if row.dimension == "length")
     assert (length.now, length.how) == (64, how)
     base_s = plan.report(GPU).latency_s
