@@ -16,7 +16,9 @@ from calibrate.samples.store import SampleFile
 def options(tmp_path: Path) -> argparse.Namespace:
     """Of a GPU without samples of its own."""
     out = tmp_path / "supplement.jsonl.gz"
-    return argparse.Namespace(gpu="a100", out=out, families="softmax", series="", device="cpu", most=3, processes=1)
+    return argparse.Namespace(
+        gpu="a100", out=out, families="softmax", series="", device="cpu", most=3, processes=1, sessions=False
+    )
 
 
 def test_what_is_measured_is_no_longer_missing(options: argparse.Namespace) -> None:
