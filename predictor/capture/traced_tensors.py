@@ -262,7 +262,7 @@ def as_traced(of_number: Callable[[float], Any], value_of: Callable[[torch.Tenso
     for name, factory in factories.items():
         setattr(torch, name, _factory(factory))
     builtins.isinstance, _Size.as_tensor = _is_instance, of_number
-    torch._C._nn.pad = _padded  # type: ignore[attr-defined]
+    torch._C._nn.pad = _padded  # type: ignore[assignment]
     _numbers.clear()
     try:
         yield

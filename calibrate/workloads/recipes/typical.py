@@ -87,9 +87,9 @@ def conv_transposed(rng: Rng, scale: Scale) -> Recipe:
     """Layers of vocoders and codecs, which make a signal longer and halve its channels; patches of decoders."""
     if rng.random() < 0.25:
         channels, side, step = pick(rng, 32, 64, 128, 256, 512), pick(rng, 7, 14, 16, 24, 32, 64), pick(rng, 2, 2, 4)
-        weight = (channels, max(channels // pick(rng, 1, 2), 1), step, step)
-        out = weight[1] * (side * step) ** 2
-        return _layer(rng, scale, Conv(F.conv_transpose2d, step, 0, 1), (channels, side, side), weight, out, weight[1])
+        narrow = max(channels // pick(rng, 1, 2), 1)
+        window, out = (channels, narrow, step, step), narrow * (side * step) ** 2
+        return _layer(rng, scale, Conv(F.conv_transpose2d, step, 0, 1), (channels, side, side), window, out, narrow)
     channels = pick(rng, 16, 32, 32, 64, 64, 128, 128, 256, 256, 512, 768, 1024)
     step = pick(rng, 2, 2, 3, 4, 4, 5, 6, 8, 8, 10)
     narrow = max(channels // pick(rng, 1, 2, 2, 2), 1)
