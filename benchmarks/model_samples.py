@@ -94,7 +94,9 @@ def is_fitted(residual: Residual) -> bool:
 
 
 def samples(models: Iterable[list[Residual]], families: set[str], series: str = SERIES) -> list[KernelSample]:
-    """One for each kernel that models of right launches ran, with the median of its seconds, launches and names."""
+    """One for each kernel that models of about right launches ran, of the run that took the median of its seconds; its
+    name is that of its last kernel.
+    """
     found: dict[tuple[Any, ...], list[Residual]] = defaultdict(list)
     for model in models:
         predicted, ran = sum(r.predicted_launches for r in model), sum(len(r.names) for r in model)
@@ -111,8 +113,8 @@ def samples(models: Iterable[list[Residual]], families: set[str], series: str = 
         id = KernelId(family, series, numbers[family])
         numbers[family] += 1
         taken = (round(typical.measured_s, 9),)
-        longest = typical.names[-1]
-        made.append(KernelSample(id, dtype, typical.op, dict(dims), taken, len(typical.names), longest, True))
+        launches, last = len(typical.names), typical.names[-1]
+        made.append(KernelSample(id, dtype, typical.op, dict(dims), taken, launches, last, True))
     return made
 
 
