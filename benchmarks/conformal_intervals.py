@@ -7,10 +7,12 @@
 
 (of ONNX Runtime, with ``--runtimes onnx,onnx-cudagraph``, found-onnx-as_read, picked-onnx-as_read and
 drawn-onnx-as_read). Predicts the models of the latest readings, as they were captured then: what was mended in captures
-because of them is not in these scales, as what a model that comes next will need is not. With files of measurements
+because of them is not in these scales, as what a model that comes next will need is not; but copies before replays are
+written as today's lowering writes them. The shipped scales are of the calibration of commit b54b302, before kernels of
+the newest set were among the samples of its fits. With files of measurements
 instead of ``--programs`` (``calibrations/h200/battery/learn*.jsonl.gz --gpu h200``) each model is captured anew. The
 score of a case is its error in units of the predicted standard deviation. For every runtime and lane that decides,
-``calibrations/intervals.json`` gets the scale that makes intervals hold 90 % of the scores, with the finite-sample
+``calibrations/intervals.json`` gets the scale that makes intervals hold ``HELD`` of the scores, with the finite-sample
 correction of conformal prediction; groups of fewer than ``FEWEST`` cases take that of both lanes. Printed: how much
 intervals hold before, and after with each family of models left out in turn. GPUs that are fitted to published passes
 have their intervals from models left out (``calibrate fit --published``), those that are derived from how far

@@ -38,7 +38,7 @@ _LAYER_FIELDS = frozenset(
 
 def cases() -> Iterator[tuple[str, Callable[[], Made]]]:
     """(Model type, what builds it) of all that ``AutoModel`` knows."""
-    library("transformers")
+    library("transformers")  # beside torchvision, which its models look for
     for kind in sorted(MODEL_MAPPING_NAMES):
         yield kind, lambda kind=kind: build(kind)
 

@@ -34,6 +34,16 @@ def test_what_is_measured_is_no_longer_missing(options: argparse.Namespace) -> N
     assert supplement.missing(options) == []  # its calibration has them all
 
 
+def test_a_convolution_may_be_a_node_of_a_session(options: argparse.Namespace) -> None:
+    options.families, options.sessions = "conv,softmax", True
+    assert {id.family for id in supplement.missing(options)} == {"conv"}  # ONNX Runtime's softmax is swept elsewhere
+    supplement.work(options)
+    found = SampleFile(options.out).of(KernelSample)
+    assert {sample.id.family for sample in found} == {"ort_conv"}
+    assert len(found) == options.most
+    assert all(sample.seconds > 0 for sample in found)
+
+
 def test_what_a_process_died_of_is_left_out(options: argparse.Namespace) -> None:
     first, second, third = supplement.missing(options)
     supplement.skipped(options.out).write_text(supplement.written([second]))

@@ -13,6 +13,11 @@ from predictor.kernels.family import Array, Dims, Family, MeasuredIn, log
 HOST_COPY = "host_copy"
 """Name of the family."""
 
+STAGED = 2**16
+"""Bytes up to which a copy to the device returns before it is done: the driver has taken them over (CUDA C++
+Programming Guide, asynchronous concurrent execution).
+"""
+
 PAGEABLE_BYTES_PER_S = 1.0e10
 """Of memory that the driver first copies into pinned memory of its own, while the host waits: what a node on the CPU
 has made. Measured in sessions of ONNX Runtime on an H100's host: 7.5e9 to 1.0e10 (``benchmarks/onnx_battery.py``).

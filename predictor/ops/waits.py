@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from functools import partial
 
-from predictor.kernels.host_copies import HOST_COPY
+from predictor.kernels.host_copies import HOST_COPY, STAGED
 from predictor.ops.elementary import copy_of, scalar_of
 from predictor.ops.row import RARE, SPELLED_OTHERWISE, GraphBreak, Operator, always_calls
 from predictor.records import READ_AS_LIST, READ_BY_OPERATOR, Kernel, OpCall, Trait
 
-SMALL_BYTES = 32_768
-"""Of a copy that takes as long as one on the device: the driver writes it into the command itself or into a buffer that
-is there. Measured on an H200: 0.8 us of a few bytes to the device, 4.1 of 49,152, 135 of 2.4 million.
-"""
-
 
 def between_host_and_device(call: OpCall) -> tuple[Kernel, ...]:
-    """A copy to the device, or of a value back from it."""
+    """A copy to the device, or of a value back from it: at the driver's pace where it does not take it over at once."""
     copied = call.outputs[0] if call.outputs else scalar_of(call.tensors[0].dtype)
-    if copied.nbytes > SMALL_BYTES:
+    if copied.nbytes > STAGED:
         return (Kernel(HOST_COPY, copied.dtype, {"bytes": float(copied.nbytes), "pageable": 1.0}),)
     return copy_of(copied)
 

@@ -29,11 +29,8 @@ def is_channels_last(x: TensorSpec) -> bool:
     return True
 
 
-ROWS_OF_BLOCK, IDLE_WARPS = 8, 2.4
-"""Rows of a plane that a block pools of a volume (aten/src/ATen/native/cuda/AveragePool3d.cu), and how many warps that
-work a block counts for, in which others have nothing to do but keep its room. Measured on an H200: means of 256
-channels, a plane of one pixel for each of 524,288, take 10.2 ms.
-"""
+ROWS_OF_BLOCK = 8
+"""Rows of a plane that a block pools of a volume (aten/src/ATen/native/cuda/AveragePool3d.cu)."""
 
 
 def pool(call: OpCall, *, spatial: int = 2, maximum: bool = False, adaptive: bool = False) -> tuple[Kernel, ...]:
@@ -59,10 +56,9 @@ def pool(call: OpCall, *, spatial: int = 2, maximum: bool = False, adaptive: boo
         width = out.shape[-1]
         columns = math.ceil(width / WARP)
         dims["warps"] = out.elements // max(width, 1) * columns
-        if spatial == 3 and not adaptive:  # a block has rows of one plane alone
+        if not adaptive:  # a block has rows of one plane alone
             planes = out.elements // max(width * out.shape[-2], 1)
-            blocks = planes * columns * math.ceil(out.shape[-2] / ROWS_OF_BLOCK)
-            dims["warps"] = max(dims["warps"], IDLE_WARPS * blocks)
+            dims["blocks"] = planes * columns * math.ceil(out.shape[-2] / ROWS_OF_BLOCK)
     return (Kernel("pool", x.dtype, dims),)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from predictor.kernels.host_copies import HOST_COPY
+from predictor.kernels.host_copies import HOST_COPY, STAGED
 from predictor.ops import onnx_form
 from predictor.ops.placement import ON_CPU, READ_ON_CPU, SIZES, WEIGHTS
 from predictor.records import HostCall, Kernel, OpCall, PythonWork, TensorSpec, Trait
@@ -21,11 +21,6 @@ TO_HOST, FROM_HOST = "MemcpyToHost", "MemcpyFromHost"
 
 COPIED = {TO_HOST: "what the GPU made is read on the CPU", FROM_HOST: "what the CPU made is read on the GPU"}
 """Why a copy is there."""
-
-STAGED = 2**16
-"""Bytes up to which a copy to the device returns before it is done: the driver has taken them over (CUDA C++
-Programming Guide, asynchronous concurrent execution).
-"""
 
 MACS_PER_ELEMENT = 500
 """Multiply-accumulates that a CPU does in the time of an element of a pass (``pricing.program.CPU_ELEMENT_S``), 4.2e12

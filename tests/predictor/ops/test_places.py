@@ -723,12 +723,17 @@ def test_a_transposed_convolution_of_single_pixels_is_one() -> None:
     assert family(1, stride=2) == family(2) == family(1, padding=1) == "conv_transposed"
 
 
-@pytest.mark.parametrize(("planes", "side", "window", "microseconds"), [(524_288, 1, 256, 10_205.0)])
-def test_blocks_that_pool_planes_of_a_pixel_keep_their_room(
-    planes: int, side: int, window: int, microseconds: float
-) -> None:
+def test_blocks_that_pool_planes_of_a_pixel_keep_their_room() -> None:
     """As an H200 took the means over channels of a local response norm of 4,096 patches."""
-    x = torch.empty(planes // 128, 1, 128 + window - 1, side, side, device="meta")
-    (kernel,) = kernels(partial(F.avg_pool3d, kernel_size=(window, 1, 1), stride=1), x)
+    x = torch.empty(4096, 1, 128 + 255, 1, 1, device="meta")
+    (kernel,) = kernels(partial(F.avg_pool3d, kernel_size=(256, 1, 1), stride=1), x)
     priced = price_kernels(load_calibration("h200"), "pool", "fp32", kernel.dims)
-    assert float(priced.seconds[0]) == pytest.approx(microseconds * 1e-6, rel=0.25)
+    assert float(priced.seconds[0]) == pytest.approx(10_205e-6, rel=0.25)
+
+
+def test_few_steps_of_such_blocks_cost_little() -> None:
+    """1,536 maxima of nine pixels, in planes of one row, took 4.5 us in the sweep of an H200."""
+    dims = {"elements": 1536.0, "bytes_read": 49_152.0, "bytes_written": 3072.0, "window": 9.0, "maximum": 1.0}
+    dims |= {"volume": 1.0, "warps": 1536.0, "blocks": 1536.0}
+    priced = price_kernels(load_calibration("h200"), "pool", "fp16", dims)
+    assert float(priced.seconds[0]) == pytest.approx(4.5e-6, rel=0.25)
